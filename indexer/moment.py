@@ -1,0 +1,140 @@
+"""Context to words: time, place, weather, scene as a person would say them. Pure.
+
+A language model reads "a rainy evening" better than `{"weather": "rain"}` or an hour, so each
+context field becomes a few words in the catalogue's language, encoded apart from the others.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from indexer.errors import RequestError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Language = Literal["en", "zh"]
+ContextValue = str | float | bool
+
+_DAY_PARTS = (
+    (5, "late at night", "深夜"),
+    (8, "early in the morning", "清晨"),
+    (12, "in the morning", "上午"),
+    (14, "at noon", "中午"),
+    (18, "in the afternoon", "下午"),
+    (22, "in the evening", "晚上"),
+    (24, "late at night", "深夜"),
+)
+_WEEKDAYS = (
+    ("Monday", "周一"), ("Tuesday", "周二"), ("Wednesday", "周三"), ("Thursday", "周四"),
+    ("Friday", "周五"), ("Saturday", "周六"), ("Sunday", "周日"),
+)  # fmt: skip
+_SEASONS = (("winter", "冬天"), ("spring", "春天"), ("summer", "夏天"), ("autumn", "秋天"))
+
+# field -> how its value is said. Unknown fields speak as "field: value".
+_PHRASES: dict[str, tuple[str, str]] = {
+    "weather": ("{} weather", "天气：{}"),
+    "place": ("in {}", "地点：{}"),
+    "location": ("at {}", "地点：{}"),
+    "city": ("in {}", "城市：{}"),
+    "country": ("in {}", "国家：{}"),
+    "scene": ("{}", "{}"),
+    "social": ("with {}", "{}"),
+    "mood": ("feeling {}", "心情：{}"),
+    "device": ("on a {}", "用{}"),
+    "daytime": ("in the {}", "{}"),
+    "daytype": ("{}", "{}"),
+    "season": ("in {}", "{}"),
+    "weekday": ("on {}", "{}"),
+}
+_VALUES_ZH = {
+    "rain": "下雨", "rainy": "下雨", "snow": "下雪", "snowy": "下雪", "sunny": "晴天",
+    "clear": "晴天", "cloudy": "多云", "storm": "暴风雨", "hot": "炎热", "cold": "寒冷",
+    "windy": "刮风", "fog": "有雾", "home": "家里", "work": "公司", "office": "公司",
+    "commute": "通勤路上", "alone": "一个人", "friends": "朋友", "family": "家人",
+    "with friends": "和朋友一起", "with family": "和家人一起", "with children": "和孩子一起",
+    "with partner": "和恋人一起", "tv": "电视", "phone": "手机", "tablet": "平板", "pc": "电脑",
+    "morning": "早上", "afternoon": "下午", "evening": "晚上", "night": "夜里",
+    "weekend": "周末", "weekday": "工作日", "holiday": "假日", "spring": "春天",
+    "summer": "夏天", "autumn": "秋天", "winter": "冬天", "happy": "开心", "sad": "难过",
+    "relaxed": "放松", "tired": "疲惫", "bored": "无聊",
+}  # fmt: skip
+_ADJECTIVES_EN = {
+    "rain": "rainy", "snow": "snowy", "sun": "sunny", "storm": "stormy", "fog": "foggy",
+    "wind": "windy", "cloud": "cloudy",
+}  # fmt: skip
+
+
+def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[str, str]:
+    """Return what each context field says, in order of field name; `time` becomes three fields.
+
+    Raises:
+        RequestError: If `time` is not a time.
+    """
+    spoken: dict[str, str] = {}
+    for field in sorted(context):
+        if field == "time":
+            continue
+        value = context[field]
+        if isinstance(value, bool):
+            if value:
+                spoken[field] = field.replace("_", " ")
+            continue
+        words = _value_words(value, language)
+        if words:
+            spoken[field] = _phrase(field, words, language)
+    if "time" in context:
+        spoken["time"] = time_words(parse_time(context["time"]), language)
+    return spoken
+
+
+def time_words(moment: datetime, language: Language) -> str:
+    """Say a moment as part of day, weekday and (northern) season: "Friday evening, autumn"."""
+    chinese = language == "zh"
+    _, english_part, chinese_part = next(part for part in _DAY_PARTS if moment.hour < part[0])
+    weekday = _WEEKDAYS[moment.weekday()][chinese]
+    season = _SEASONS[moment.month % 12 // 3][chinese]
+    weekend = moment.weekday() >= 5
+    if chinese:
+        return f"{season}，{'周末' if weekend else '工作日'}{weekday}{chinese_part}"
+    return f"{weekday} {english_part}, {'weekend' if weekend else 'working day'}, {season}"
+
+
+def parse_time(value: ContextValue) -> datetime:
+    """Return a moment in its own zone from RFC 3339 text (no zone: UTC) or Unix seconds.
+
+    Raises:
+        RequestError: If the value is neither, or out of range.
+    """
+    no_time = (
+        f"{value!r} is not a time; use RFC 3339 such as 2026-11-24T20:30:00+08:00, or Unix seconds"
+    )
+    if isinstance(value, bool):
+        raise RequestError(no_time)
+    try:
+        if isinstance(value, int | float):
+            return _EPOCH + timedelta(seconds=float(value))
+        moment = datetime.fromisoformat(value.strip())
+    except (ValueError, OverflowError) as error:
+        raise RequestError(no_time) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _value_words(value: str | float, language: Language) -> str:
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    words = value.strip()
+    if language == "zh":
+        return _VALUES_ZH.get(words.lower(), words)
+    return words
+
+
+def _phrase(field: str, words: str, language: Language) -> str:
+    english, chinese = _PHRASES.get(field, (f"{field.replace('_', ' ')}: {{}}", f"{field}：{{}}"))
+    if language == "zh":
+        return chinese.format(words)
+    if field == "weather":
+        words = _ADJECTIVES_EN.get(words.lower(), words)
+    if field == "social" and words.lower() in ("alone", "nobody"):
+        return "alone"
+    if words.lower().startswith(("my ", "with ", "in ", "at ", "on ", "the ")):
+        return words
+    return english.format(words)

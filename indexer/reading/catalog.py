@@ -1,0 +1,205 @@
+"""Row to Item: the only place that distrusts rows. A bad row is a `Rejection`, never an exception.
+
+Field names are stripped, and leading underscores are dropped (`_score` becomes `score`, unless that
+is taken), since `_` names are ours; a nameless field refuses its row. Dots in names are kept.
+Fields that are null or NaN are left out, and so are blank strings in fields that have a meaning.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import CatalogError
+from indexer.reading.fields import (
+    BadValueError,
+    Parser,
+    coordinates,
+    is_missing,
+    is_missing_for,
+    parse_id,
+    parse_list,
+    parse_moment,
+    parse_number,
+    parse_place,
+    parse_text,
+    parse_vector,
+    parse_yes_no,
+    place_at,
+)
+from indexer.reading.rows import (
+    INTERACTION_FIELDS,
+    NO_MAPPING,
+    BadRow,
+    ColumnWatch,
+    Rejection,
+    Row,
+    parse_mapping,
+    reject,
+    rejection_line,
+    rename,
+    shown,
+)
+from indexer.reading.tables import is_database_url, read_rows
+from indexer.text import TEXT_FIELDS
+
+__all__ = ["Item", "Rejection", "parse_mapping", "read_catalog", "rejection_line", "to_item"]
+
+LIST_FIELDS = ("tags", "categories", "reviews", "genres", "keywords", "topics", "comments")
+
+_PARSERS: dict[str, Parser] = {
+    **dict.fromkeys(LIST_FIELDS, parse_list),
+    "title": parse_text,
+    "description": parse_text,
+    "rating": parse_number,
+    "price": parse_number,
+    "available": parse_yes_no,
+    "location": parse_place,
+    "created_at": parse_moment,
+}
+_DEEPEST = 32
+_INT64 = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One catalogue entry.
+
+    Attributes:
+        id: The same as `fields["id"]`.
+        fields: Every field but the vector, as JSON holds it.
+        vector: `(d,) float32`, finite, of any length but zero; None if the text is to be encoded.
+    """
+
+    id: str
+    fields: dict[str, Any]
+    vector: NDArray[np.float32] | None
+
+
+def read_catalog(
+    sources: Sequence[str],
+    *,
+    query: str | None = None,
+    mapping: Mapping[str, str] = NO_MAPPING,
+) -> Iterator[Item | Rejection]:
+    """Return the items of all sources in order; an id may come more than once.
+
+    Args:
+        sources: Files and database URLs.
+        query: A SELECT or the name of a table, for the databases among the sources.
+        mapping: Our field names to the sources' columns, as `parse_mapping` returns it.
+
+    Raises:
+        CatalogError: At once if a source is not there; on the way if one is damaged; at the end
+            if no row of any source had a mapped column.
+    """
+    urls = [source for source in sources if is_database_url(source)]
+    if query and not urls:
+        raise CatalogError("--query needs a database URL among --catalog; give one or drop --query")
+    tables = [
+        read_rows(source, query=query if source in urls else None, mapping=mapping)
+        for source in sources
+    ]
+    return _items(tables, mapping)
+
+
+def _items(
+    tables: Sequence[Iterator[Row | BadRow]], mapping: Mapping[str, str]
+) -> Iterator[Item | Rejection]:
+    wanted = [theirs for ours, theirs in mapping.items() if ours not in INTERACTION_FIELDS]
+    watch = ColumnWatch(wanted, option="--fields")
+    for table in tables:
+        for row in table:
+            if isinstance(row, BadRow):
+                yield reject(row)
+            else:
+                watch.see(row.values)
+                yield to_item(row, mapping=mapping)
+    watch.check()
+
+
+def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Rejection:
+    """Return the item of a row, or why it has none."""
+    try:
+        return _parse(rename(row.values, mapping) if mapping else row.values)
+    except BadValueError as error:
+        return reject(row, str(error))
+
+
+def _parse(values: Mapping[str, Any]) -> Item:
+    given = _tidy_names(values)
+    item_id = parse_id("id", given.pop("id", None))
+    _name_to_title(given)
+    vector = given.pop("vector", None)
+    fields: dict[str, Any] = {"id": item_id}
+    for name, value in given.items():
+        _add(fields, name, value)
+    if "location" not in fields and coordinates(fields):
+        fields["location"] = place_at("location", fields)
+    if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
+        raise BadValueError("has no text; give it a title, a description or tags")
+    return Item(item_id, fields, None if is_missing(vector) else parse_vector("vector", vector))
+
+
+def _tidy_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    tidy: dict[str, Any] = {}
+    for name, value in values.items():
+        ours = name.strip().lstrip("_")
+        if not ours:
+            raise BadValueError(f"has a field without a name ({shown(name)})")
+        if ours == name or tidy.get(ours, values.get(ours)) is None:
+            tidy[ours] = value
+    return tidy
+
+
+def _name_to_title(given: dict[str, Any]) -> None:
+    if is_missing(given.get("title")) and not is_missing(given.get("name")):
+        given["title"] = given.pop("name")
+
+
+def _add(fields: dict[str, Any], name: str, value: Any) -> None:
+    parser = _PARSERS.get(name)
+    if parser:
+        if not is_missing_for(parser, value):
+            fields[name] = parser(name, value)
+    elif value is not None and value == value:  # NaN is not equal to itself
+        fields[name] = _jsonable(name, value, _DEEPEST)
+
+
+def _jsonable(name: str, value: Any, depth: int) -> Any:
+    """The value as it is, if JSON can hold it.
+
+    A nested NaN becomes null, a whole number of more than 64 bits becomes its digits.
+    """
+    if isinstance(value, str | bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -_INT64 <= value < _INT64 else str(value)
+    if isinstance(value, float):
+        return _finite(name, value)
+    if not depth:
+        raise BadValueError(f"{name} is nested more than {_DEEPEST} levels deep")
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(name, part, depth - 1) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(name, part, depth - 1) for part in value]
+    raise BadValueError(f"{name} is {shown(value)}, which JSON cannot hold")
+
+
+def _finite(name: str, value: float) -> float | None:
+    if math.isinf(value):
+        raise BadValueError(f"{name} must be finite, not {shown(value)}")
+    return None if math.isnan(value) else value
+
+
+def _has_words(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value) and not value.isspace()
+    if isinstance(value, list):
+        return any(map(_has_words, value))
+    if isinstance(value, Mapping):
+        return _has_words(value.get("text", value.get("name")))
+    return False

@@ -1,0 +1,173 @@
+r"""Foreign cells to plain values: CSV text by column, database and Parquet objects one by one.
+
+A CSV column gets one type for the whole file, so that a filter compares like with like:
+
+* Titles, prose, reviews and ids (`id`, `movie_id`, `movieId`, `isbn`, …) stay text, always.
+* Tag columns (`tags`, `genres`, `mood`, …) stay text; `a|b|c` in them becomes a list.
+* Else numbers, if every cell is one as a program writes it: `-3`, `9.90`, `1e-05`. Not `007`, `+1`,
+  `.5`, `1e5` or more than 15 whole digits: those are names that happen to have digits.
+* Else booleans, if every cell is `true` or `false` in any case.
+* Else text, and a list for the rows that have `a|b|c`.
+
+An empty cell, or the `\N` of database dumps, is missing; so is `nan` in a column of numbers.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import orjson
+
+from indexer.text import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
+
+Conversion = Callable[[str], Any]
+
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:e[-+]\d{2,3})?", re.ASCII)
+_IDENTIFIER = re.compile(
+    r"(?:^|_)(?:id|ids|uuid|guid|isbn|sku|asin|ean|upc|barcode)(?:$|_)|^(?:user|item)$"
+)
+_CAMEL_IDENTIFIER = re.compile(r"[a-z0-9](?:Id|ID|Ids|IDs)$")
+
+
+def is_identifier(column: str) -> bool:
+    """Whether a column names things, so that its digits are not a quantity."""
+    return bool(_IDENTIFIER.search(column.lower()) or _CAMEL_IDENTIFIER.search(column))
+
+
+class Column:
+    """One CSV column: show it every cell, then ask for its conversion."""
+
+    __slots__ = ("_booleans", "_numbers", "_tags", "_text", "_values", "_whole")
+
+    def __init__(self, *names: str) -> None:
+        """Take the column's own name and the names it is mapped to."""
+        spoken = {*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS}
+        self._text = any(name in spoken or is_identifier(name) for name in names)
+        self._tags = any(name in TAG_FIELDS for name in names)
+        self._numbers = self._booleans = not (self._text or self._tags)
+        self._whole = True
+        self._values = 0  # cells that are numbers or booleans, to leave an empty column text
+
+    @property
+    def undecided(self) -> bool:
+        """Whether another cell could still change the type."""
+        return self._numbers or self._booleans
+
+    def see(self, cell: str) -> None:
+        """Narrow the type by one cell."""
+        tidy = cell.strip()
+        if is_missing_cell(tidy):
+            return
+        if self._booleans:
+            self._booleans = tidy.lower() in _BOOLEANS
+            self._values += self._booleans
+        if self._numbers and tidy.lower() != "nan":
+            self._numbers = _is_number(tidy)
+            self._values += self._numbers
+            self._whole = self._whole and "." not in tidy and "e" not in tidy
+
+    @property
+    def conversion(self) -> Conversion:
+        """What turns a cell of this column into its value."""
+        if self._text or (self.undecided and not self._values):
+            return _text
+        if self._numbers:
+            return _whole if self._whole else _number
+        return _boolean if self._booleans else _text_or_list
+
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+def is_missing_cell(cell: str) -> bool:
+    r"""Whether a CSV cell is empty, or the `\N` of database dumps."""
+    return not cell or cell == "\\N" or cell.isspace()
+
+
+def _is_number(tidy: str) -> bool:
+    return bool(_NUMBER.fullmatch(tidy)) and math.isfinite(float(tidy))
+
+
+def _text(cell: str) -> str | None:
+    return None if is_missing_cell(cell) else cell
+
+
+def _number(cell: str) -> float | None:
+    return None if is_missing_cell(cell) or cell.strip().lower() == "nan" else float(cell)
+
+
+def _whole(cell: str) -> int | None:
+    return None if is_missing_cell(cell) or cell.strip().lower() == "nan" else int(cell)
+
+
+def _boolean(cell: str) -> bool | None:
+    return None if is_missing_cell(cell) else _BOOLEANS[cell.strip().lower()]
+
+
+def _text_or_list(cell: str) -> str | list[str] | None:
+    if is_missing_cell(cell):
+        return None
+    return split_list(cell) if "|" in cell else cell
+
+
+def split_list(text: str) -> list[str]:
+    """Return the non-empty parts of `a|b|c`."""
+    return [part.strip() for part in text.split("|") if part.strip()]
+
+
+def plain(value: Any) -> Any:
+    """Return a database or Parquet value as JSON would hold it.
+
+    Dates become ISO 8601, decimals floats, mappings and sequences dicts and lists, NaN missing.
+    Bytes are missing too: a picture in one column is no reason to lose the item.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {str(key): _inner(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_inner(part) for part in value]
+    return _plain_object(value)
+
+
+def _inner(value: Any) -> Any:
+    """A nested value; NaN stays, for a vector that has one must be refused and not shortened."""
+    return float(value) if isinstance(value, float) else plain(value)
+
+
+def _plain_object(value: Any) -> Any:
+    match value:
+        case datetime() | date() | time():
+            return value.isoformat()
+        case Decimal():
+            return plain(float(value))
+        case timedelta():
+            return value.total_seconds()
+        case np.ndarray():
+            return plain(value.tolist())
+        case bytes() | bytearray() | memoryview():
+            return None
+    return str(value)
+
+
+def parse_json_text(column: str, value: Any) -> Any:
+    """Return the object or array that a text value spells; anything else as it is.
+
+    Titles, prose and ids are left alone: a film may well be called `[REC]`.
+    """
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return value
+    if column in TITLE_FIELDS or column in PROSE_FIELDS or is_identifier(column):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value

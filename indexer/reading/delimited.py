@@ -1,0 +1,176 @@
+"""CSV and TSV bytes to rows, with one type per column (see `indexer.reading.cells`).
+
+The file is read twice: once to learn the types, once for the rows. An unclosed quote costs the line
+it is on, not the lines it would swallow: those are read again.
+"""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, TextIO
+
+from indexer.errors import CatalogError
+from indexer.reading.cells import Column, Conversion, is_missing_cell
+from indexer.reading.rows import BadRow, Row, clip
+
+_LONGEST_CELL_CHARS = 16 * 1024 * 1024
+_LONGEST_LINE_CHARS = 4 * _LONGEST_CELL_CHARS
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """A CSV or TSV source that can be opened again.
+
+    Attributes:
+        name: What rows and messages call it.
+        open: Opens its bytes: decompressed, without a byte order mark.
+        delimiter: A comma or a tab.
+    """
+
+    name: str
+    open: Callable[[], BinaryIO]
+    delimiter: str
+
+    def typed_rows(self, mapping: Mapping[str, str]) -> Iterator[Row | BadRow]:
+        """Yield rows with the types of their columns, which the names after `mapping` decide."""
+        with self._text() as text:
+            conversions = self._conversions(text, mapping)
+        with self._text() as text:
+            yield from self._rows(text, conversions)
+
+    def text_rows(self) -> Iterator[Row | BadRow]:
+        """Yield rows whose cells are strings; one pass."""
+        with self._text() as text:
+            yield from self._rows(text, None)
+
+    def _text(self) -> TextIO:
+        # Surrogates carry an undecodable byte to the row it belongs to, which is then refused.
+        return io.TextIOWrapper(self.open(), encoding="utf-8", errors="surrogateescape", newline="")
+
+    def _conversions(self, text: TextIO, mapping: Mapping[str, str]) -> list[Conversion]:
+        records = self._records(text)
+        header = self._header(records)
+        columns = [
+            Column(name, *(ours for ours, theirs in mapping.items() if theirs == name))
+            for name in header
+        ]
+        undecided = [(i, column) for i, column in enumerate(columns) if column.undecided]
+        for record in records:
+            if isinstance(record, BadRow):
+                continue
+            for i, column in undecided:
+                column.see(record[1][i])
+            undecided = [pair for pair in undecided if pair[1].undecided]
+            if not undecided:
+                break
+        return [column.conversion for column in columns]
+
+    def _rows(self, text: TextIO, conversions: list[Conversion] | None) -> Iterator[Row | BadRow]:
+        records = self._records(text)
+        header = self._header(records)
+        wanted = [  # a column without a name is the row number that pandas writes
+            (i, name, conversions[i] if conversions else _as_it_is)
+            for i, name in enumerate(header)
+            if name
+        ]
+        for record in records:
+            if isinstance(record, BadRow):
+                yield record
+            else:
+                line, cells = record
+                values = {name: convert(cells[i]) for i, name, convert in wanted}
+                yield Row(self.name, line, values)
+
+    def _header(self, records: Iterator[tuple[int, list[str]] | BadRow]) -> list[str]:
+        first = next(records, None)
+        if isinstance(first, BadRow):
+            raise CatalogError(
+                f"{self.name} has no readable header: line {first.line} {first.reason}"
+            )
+        header = [name.strip() for name in first[1]] if first else []
+        for i, name in enumerate(header):
+            if name and name in header[:i]:
+                raise CatalogError(
+                    f"{self.name} has two columns named {name!r}; rename or remove one"
+                )
+        return header
+
+    def _records(self, text: TextIO) -> Iterator[tuple[int, list[str]] | BadRow]:
+        """Yield `(line, cells)`, as many cells as the first record has."""
+        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL_CHARS))
+        lines = _Lines(text)
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        width = 0
+        while True:
+            line = lines.begin_record()
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                yield BadRow(self.name, line, _csv_reason(error), lines.rewind())
+                continue
+            if cells is None:
+                return
+            if len(cells) <= 1 and not "".join(cells).strip():
+                continue
+            width = width or len(cells)
+            reason = _flaw(cells, width)
+            yield BadRow(self.name, line, reason, lines.rewind()) if reason else (line, cells)
+
+
+class _Lines:
+    """Physical lines that can be put back when a record turns out not to be one."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._fresh = iter(partial(text.readline, _LONGEST_LINE_CHARS), "")
+        self._again: deque[str] = deque()
+        self._record: list[str] = []
+        self._line = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        text = self._again.popleft() if self._again else next(self._fresh)
+        self._record.append(text)
+        self._line += 1
+        return text
+
+    def begin_record(self) -> int:
+        """Forget the last record; return the line on which the next one begins."""
+        self._record.clear()
+        return self._line + 1
+
+    def rewind(self) -> str:
+        """Put back all lines of the record but the first, which is returned, clipped."""
+        self._again.extendleft(reversed(self._record[1:]))
+        self._line -= len(self._record) - 1
+        first = clip(self._record[0].rstrip("\r\n"))
+        return first.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _as_it_is(cell: str) -> str | None:
+    return None if is_missing_cell(cell) else cell
+
+
+def _flaw(cells: list[str], width: int) -> str:
+    """What is wrong with a record, or an empty string."""
+    if len(cells) != width:
+        return f"has {len(cells)} cells where the header has {width}"
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError as error:
+        byte = ord(error.object[error.start]) - 0xDC00
+        return f"has the byte 0x{byte:02x}, which is not UTF-8; save the file as UTF-8"
+    return ""
+
+
+def _csv_reason(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text:
+        return "has a quoted cell that is never closed"
+    if "field limit" in text:
+        return f"has a cell of more than {_LONGEST_CELL_CHARS} characters; is a quote unclosed?"
+    return f"cannot be split into cells: {text}"

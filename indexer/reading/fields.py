@@ -1,0 +1,254 @@
+"""One distrusted value to one field: id, number, yes or no, list, place, time, vector. Pure.
+
+Every parser takes the field's name and its value, and raises `BadValueError` with a short sentence.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from indexer.reading.cells import split_list
+from indexer.reading.rows import shown
+
+Parser = Callable[[str, Any], Any]
+
+MAX_ID_CHARS = 512
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_SHORT_DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?", re.ASCII)
+_ANSWERS = {
+    "true": True, "yes": True, "1": True, "1.0": True,
+    "false": False, "no": False, "0": False, "0.0": False,
+}  # fmt: skip
+_LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "longitude")
+_EXACT = 2**53  # above it a float no longer tells two neighbouring ids apart
+_LARGEST = 1e300  # whole numbers far beyond it do not fit a float
+_UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
+
+
+class BadValueError(ValueError):
+    """A value that its field cannot hold; the message is the reason to report."""
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value says nothing: null, NaN, or a string of spaces."""
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def parse_id(name: str, value: Any) -> str:
+    """Return an id as a string without surrounding spaces; 12 and 12.0 are both "12"."""
+    if is_missing(value) and not (isinstance(value, str) and _CONTROL.search(value)):
+        raise BadValueError(f"{name} is missing")
+    if isinstance(value, str):
+        return _checked_id(name, value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValueError(f"{name} must be a string or a number, not {shown(value)}")
+    if isinstance(value, float) and not abs(value) < _EXACT:
+        raise BadValueError(f"{name} {shown(value)} is too large to be exact; write it in quotes")
+    return str(int(value) if value == int(value) else value)
+
+
+def _checked_id(name: str, value: str) -> str:
+    if _CONTROL.search(value):
+        raise BadValueError(f"{name} {shown(value)} has control characters")
+    tidy = value.strip()
+    if len(tidy) > MAX_ID_CHARS:
+        raise BadValueError(
+            f"{name} {shown(tidy)} has {len(tidy)} characters; at most {MAX_ID_CHARS} are allowed"
+        )
+    return tidy
+
+
+def parse_number(name: str, value: Any) -> float:
+    """Return a finite number; a string that spells one is accepted."""
+    number = value
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        number = float(value) if re.search(r"[.eE]", value) else int(value)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise BadValueError(f"{name} must be a number, not {shown(value)}")
+    if not math.isfinite(number) or abs(number) > _LARGEST:
+        raise BadValueError(f"{name} must be finite, not {shown(value)}")
+    return number
+
+
+def is_missing_for(parser: Parser, value: Any) -> bool:
+    """Whether a value says nothing to a parser: only words may be spelled "nan"."""
+    if is_missing(value):
+        return True
+    spelled = isinstance(value, str) and value.strip().lower() == "nan"
+    return spelled and parser not in (parse_text, parse_list)
+
+
+def parse_yes_no(name: str, value: Any) -> bool:
+    """Return a boolean, from true/false, yes/no or 1/0 in any case."""
+    answer = _ANSWERS.get(str(value).strip().lower())
+    if answer is None:
+        raise BadValueError(f"{name} must be true or false, not {shown(value)}")
+    return answer
+
+
+def parse_text(name: str, value: Any) -> str:
+    """Return a string; numbers become one, since a film may be called 1917."""
+    if isinstance(value, str):
+        return value
+    if not _is_real(value):
+        raise BadValueError(f"{name} must be text, not {shown(value)}")
+    return _word(value)
+
+
+def parse_list(name: str, value: Any) -> list[str]:
+    """Return a list of strings, from one, from `a|b|c`, from one word or from JSON text.
+
+    Entries that are objects count by their `name` or `text`; nulls and blanks are left out.
+    """
+    given = _json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    if isinstance(given, str):
+        return split_list(given)
+    if _is_real(given):
+        return [_word(given)]
+    if not isinstance(given, list):
+        raise BadValueError(f"{name} must be a list of words, not {shown(value)}")
+    words = (_entry(name, part) for part in given if not is_missing(part))
+    return [word for word in words if word]
+
+
+def _entry(name: str, part: Any) -> str:
+    if isinstance(part, Mapping):
+        part = part.get("name", part.get("text"))
+    if isinstance(part, str):
+        return part.strip()
+    if not _is_real(part):
+        raise BadValueError(f"{name} must hold words or numbers, not {shown(part)}")
+    return _word(part)
+
+
+def _word(number: float) -> str:
+    return str(int(number)) if math.isfinite(number) and number == int(number) else str(number)
+
+
+def parse_place(name: str, value: Any) -> dict[str, Any]:
+    """Return `{"lat", "lon"}` in degrees, from an object, its JSON text, or "lat,lon"."""
+    given = _json(value) if isinstance(value, str) else value
+    if isinstance(given, str) and given.count(",") == 1:
+        given = dict(zip(("lat", "lon"), given.split(","), strict=True))
+    if not isinstance(given, Mapping) or coordinates(given) is None:
+        raise BadValueError(
+            f'{name} must be {{"lat", "lon"}} or "lat,lon", not {shown(value)}; '
+            "a place name belongs in another column, such as city"
+        )
+    extras = {key: part for key, part in given.items() if key not in _LATITUDES + _LONGITUDES}
+    return {**place_at(name, given), **extras}
+
+
+def coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """Return the latitude and longitude that an object or a row has, or None without both."""
+    lat = next((values[key] for key in _LATITUDES if not is_missing(values.get(key))), None)
+    lon = next((values[key] for key in _LONGITUDES if not is_missing(values.get(key))), None)
+    return None if lat is None or lon is None else (lat, lon)
+
+
+def place_at(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked place of an object or a row that has `coordinates`."""
+    lat, lon = coordinates(values) or (None, None)
+    return {
+        "lat": _degrees(f"{name} lat", lat, 90),
+        "lon": _degrees(f"{name} lon", lon, 180),
+    }
+
+
+def _degrees(name: str, value: Any, limit: int) -> float:
+    degrees = parse_number(name, value)
+    if abs(degrees) > limit:
+        raise BadValueError(f"{name} must be between -{limit} and {limit}, not {shown(value)}")
+    return degrees
+
+
+def parse_moment(name: str, value: Any) -> str:
+    """Return an ISO date or time as it was given; Unix time becomes ISO in UTC.
+
+    A whole number of four digits is a year and one of eight may be a date (20240501): read as Unix
+    time both would be in 1970. A month (2024-05) is fine.
+    """
+    digits = _word(value) if _is_real(value) else str(value).strip()
+    if _SHORT_DATE.fullmatch(digits):
+        return digits
+    if re.fullmatch(r"(?:19|20)\d{6}", digits) and (day := _basic_date(digits)):
+        return day
+    if isinstance(value, str) and not _NUMBER.fullmatch(digits):
+        _iso_seconds(name, value)
+        return value
+    seconds = parse_unix_seconds(name, value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, OSError, ValueError):
+        raise BadValueError(f"{name} {shown(value)} is outside the years 1 to 9999") from None
+
+
+def _basic_date(digits: str) -> str | None:
+    try:
+        return date.fromisoformat(digits).isoformat()
+    except ValueError:
+        return None
+
+
+def parse_unix_seconds(name: str, value: Any) -> float:
+    """Return a time as Unix seconds; an ISO time without a zone is in UTC.
+
+    A number above 1e11 is milliseconds (as seconds it would be past the year 5000), above 1e14
+    microseconds, above 1e17 nanoseconds.
+    """
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        return _iso_seconds(name, value)
+    try:
+        number = parse_number(name, value)
+    except BadValueError:
+        raise _not_a_time(name, value) from None
+    return next((number / unit for least, unit in _UNIX_UNITS if abs(number) > least), number)
+
+
+def _iso_seconds(name: str, value: str) -> float:
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise _not_a_time(name, value) from None
+
+
+def _not_a_time(name: str, value: Any) -> BadValueError:
+    return BadValueError(f"{name} must be an ISO date or Unix seconds, not {shown(value)}")
+
+
+def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
+    """Return `(d,) float32`, finite and not all zeros, from a list or the JSON text of one."""
+    given = _json(value) if isinstance(value, str) else value
+    if not isinstance(given, list) or not given or not all(map(_is_real, given)):
+        raise BadValueError(f"{name} must be a list of numbers, not {shown(value)}")
+    with np.errstate(over="ignore"):
+        vector = np.array(given, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise BadValueError(f"{name} must hold finite numbers only")
+    if not vector.any():
+        raise BadValueError(f"{name} is all zeros, so it points nowhere")
+    return vector
+
+
+def _is_real(part: Any) -> bool:
+    return isinstance(part, int | float) and not isinstance(part, bool)
+
+
+def _json(text: str) -> Any:
+    """The object or list that a string spells, or the string."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return value if isinstance(value, list | dict) else text

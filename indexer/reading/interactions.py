@@ -1,0 +1,236 @@
+"""Row to Interaction: who did what with which item, when, and in what circumstances."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from indexer.reading.fields import (
+    BadValueError,
+    is_missing,
+    is_missing_for,
+    parse_id,
+    parse_number,
+    parse_text,
+    parse_unix_seconds,
+)
+from indexer.reading.rows import (
+    INTERACTION_FIELDS,
+    NO_MAPPING,
+    BadRow,
+    ColumnWatch,
+    Rejection,
+    Row,
+    reject,
+    rename,
+    shown,
+)
+from indexer.reading.tables import read_rows
+
+__all__ = ["DEFAULT_CONTEXT", "Event", "Interaction", "infer_rating_scale", "read_interactions"]
+
+DEFAULT_CONTEXT = (
+    "daytime", "daytype", "weekday", "season", "place", "location", "city", "country", "weather",
+    "social", "scene", "device", "mood",
+)  # fmt: skip
+ALIASES = {
+    "user_id": ("user_id", "user"),
+    "item_id": ("item_id", "item"),
+    "value": ("value", "rating"),
+    "timestamp": ("timestamp", "time", "at"),
+}
+# Smallest first; the usual scales of stars, thumbs, marks and percentages.
+RATING_SCALES = (
+    (0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0),
+    (-10.0, 10.0), (1.0, 100.0), (0.0, 100.0),
+)  # fmt: skip
+
+_OURS = {"event", "text", *ALIASES, *(name for names in ALIASES.values() for name in names)}
+_UNKNOWN = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
+_MAX_EVENT_CHARS = 64
+
+T = TypeVar("T")
+
+
+class Event(StrEnum):
+    """The events with a built-in meaning; others are allowed as plain strings."""
+
+    VIEW = "view"
+    CLICK = "click"
+    SEARCH = "search"
+    LIKE = "like"
+    DISLIKE = "dislike"
+    SKIP = "skip"
+    ADD_TO_CART = "add_to_cart"
+    PURCHASE = "purchase"
+    RATING = "rating"
+    REVIEW = "review"
+    SHARE = "share"
+    PLAY = "play"
+    FINISH = "finish"
+
+
+_KNOWN_EVENTS = {event.value: event for event in Event}
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One event of one user.
+
+    Attributes:
+        user_id: As given, without surrounding spaces.
+        item_id: As given, without surrounding spaces; empty for a search that has a text only.
+        event: An `Event`, or another name as given.
+        value: Always there for a rating.
+        at: Unix seconds, UTC; None if the source has no times, and row order is the order.
+        text: What was searched for or written.
+        context: The circumstances that are signals, by column.
+    """
+
+    user_id: str
+    item_id: str
+    event: str
+    value: float | None
+    at: float | None
+    text: str | None
+    context: Mapping[str, str]
+
+
+def read_interactions(
+    source: str,
+    *,
+    context: Sequence[str] | None = None,
+    mapping: Mapping[str, str] = NO_MAPPING,
+    query: str | None = None,
+) -> Iterator[Interaction | Rejection]:
+    """Return the interactions of a file or a database in row order.
+
+    Args:
+        source: A file or a database URL.
+        context: The columns that are signals, after mapping; None for `DEFAULT_CONTEXT`.
+        mapping: Our names to the source's columns. Only `INTERACTION_FIELDS` must be found, so one
+            mapping can serve the catalogue too; its `id` also finds the item.
+        query: A SELECT or the name of a table, for a database.
+
+    Raises:
+        CatalogError: At once if the source is not there; on the way if it is damaged; at the end
+            if no row had a column that must be found or that `context` names.
+    """
+    columns = DEFAULT_CONTEXT if context is None else tuple(context)
+    rows = read_rows(source, query=query, infer_types=False)
+    used = {ours: theirs for ours, theirs in mapping.items() if ours in _OURS or ours in columns}
+    required = [theirs for ours, theirs in used.items() if ours in INTERACTION_FIELDS]
+    watches = (
+        ColumnWatch(required, option="--fields"),
+        ColumnWatch(context or (), option="--context"),
+    )
+    if "id" in mapping and not {"item_id", "item"} & used.keys():
+        used["item_id"] = mapping["id"]
+    return _interactions(rows, columns, used, watches)
+
+
+def _interactions(
+    rows: Iterator[Row | BadRow],
+    columns: Sequence[str],
+    mapping: Mapping[str, str],
+    watches: tuple[ColumnWatch, ColumnWatch],
+) -> Iterator[Interaction | Rejection]:
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield reject(row)
+            continue
+        values = rename(row.values, mapping) if mapping else row.values
+        watches[0].see(row.values)
+        watches[1].see(values)
+        watches[1].see(_nested_context(values))
+        try:
+            yield _parse(values, columns)
+        except BadValueError as error:
+            yield reject(row, str(error))
+    for watch in watches:
+        watch.check()
+
+
+def _parse(values: Mapping[str, Any], columns: Sequence[str]) -> Interaction:
+    value = _optional("value", values, parse_number)
+    event = _event(values, has_value=value is not None)
+    if event == Event.RATING and value is None:
+        raise BadValueError("value is missing, and a rating needs one")
+    text = _optional("text", values, parse_text)
+    searched = event == Event.SEARCH and text is not None
+    item_id = _first("item_id", values)
+    return Interaction(
+        user_id=parse_id("user_id", _first("user_id", values)),
+        item_id="" if searched and is_missing(item_id) else parse_id("item_id", item_id),
+        event=event,
+        value=None if value is None else float(value),
+        at=_optional("timestamp", values, parse_unix_seconds),
+        text=text,
+        context=_context(values, columns),
+    )
+
+
+def _first(name: str, values: Mapping[str, Any]) -> Any:
+    """The value under our name or the first alias that has one."""
+    for alias in ALIASES.get(name, (name,)):
+        value = values.get(alias)
+        if value is not None:
+            return value
+    return None
+
+
+def _optional(name: str, values: Mapping[str, Any], parse: Callable[[str, Any], T]) -> T | None:
+    value = _first(name, values)
+    return None if is_missing_for(parse, value) else parse(name, value)
+
+
+def _event(values: Mapping[str, Any], *, has_value: bool) -> str:
+    given = values.get("event")
+    if is_missing(given):
+        if "event" not in values and has_value:
+            return Event.RATING
+        raise BadValueError("event is missing; name its column with --fields event=…")
+    name = parse_id("event", given)
+    if len(name) > _MAX_EVENT_CHARS:
+        raise BadValueError(f"event {shown(name)} is longer than {_MAX_EVENT_CHARS} characters")
+    return _KNOWN_EVENTS.get(re.sub(r"[\s-]+", "_", name.lower()), name)
+
+
+def _context(values: Mapping[str, Any], columns: Sequence[str]) -> dict[str, str]:
+    """The signals of a row, from its columns and from a `context` object if it has one."""
+    nested = _nested_context(values)
+    given = {**nested, **values} if nested else values
+    words = {name: _word(given[name]) for name in columns if name in given}
+    return {name: word for name, word in words.items() if word.lower() not in _UNKNOWN}
+
+
+def _nested_context(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    nested = values.get("context")
+    return nested if isinstance(nested, Mapping) else {}
+
+
+def _word(value: Any) -> str:
+    """A context value as a word; 3.0 is "3"; what is neither word nor number is no signal."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip() if isinstance(value, str | int | float) else ""
+
+
+def infer_rating_scale(values: Iterable[float]) -> tuple[float, float]:
+    """Return the smallest usual scale that contains the ratings; nothing is ever refused.
+
+    See `RATING_SCALES`. Without ratings it is (1, 5); beyond every usual scale it is what the data
+    spans, down to 0 at least. NaN and infinity are ignored.
+    """
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return (1.0, 5.0)
+    least, most = min(finite), max(finite)
+    for low, high in RATING_SCALES:
+        if low <= least and most <= high:
+            return (low, high)
+    return (float(min(least, 0.0)), float(max(most, 0.0)))

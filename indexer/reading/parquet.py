@@ -1,0 +1,66 @@
+"""Parquet file to rows, a batch at a time; the only door to pyarrow."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from indexer.errors import CatalogError
+from indexer.reading.cells import parse_json_text, plain
+from indexer.reading.rows import BadRow, Row, clip
+
+_BATCH_ROWS = 1024
+
+
+def read_parquet(name: str, file: BinaryIO) -> Iterator[Row | BadRow]:
+    """Yield the rows of an open Parquet file; `line` is the row number, from 1.
+
+    Raises:
+        CatalogError: If the file is not Parquet, or is damaged.
+    """
+    line = 0
+    try:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS):
+            for values in _python_rows(_without_nanoseconds(batch)):
+                line += 1
+                if isinstance(values, dict):
+                    yield Row(name, line, values)
+                else:
+                    yield BadRow(name, line, f"cannot be turned into values: {values}", "")
+    except pa.ArrowException as error:
+        first = clip(str(error).partition("\n")[0])
+        raise CatalogError(
+            f"{name} is not a readable Parquet file ({first}); write it again"
+        ) from error
+
+
+def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
+    """Yield each row of a batch, or why it is none; one bad cell costs one row."""
+    try:
+        rows: list[dict[str, Any] | str] = batch.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError):
+        rows = [_one_row(batch.slice(i, 1)) for i in range(batch.num_rows)]
+    for row in rows:
+        yield row if isinstance(row, str) else _plain_row(row)
+
+
+def _one_row(batch: Any) -> dict[str, Any] | str:
+    try:
+        row: dict[str, Any] = batch.to_pylist()[0]
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        return clip(str(error))
+    return row
+
+
+def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: parse_json_text(name, plain(value)) for name, value in row.items()}
+
+
+def _without_nanoseconds(batch: Any) -> Any:
+    """The batch with times Python can hold: its finest unit is the microsecond."""
+    for i, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+            micro = batch.column(i).cast(pa.timestamp("us", field.type.tz), safe=False)
+            batch = batch.set_column(i, field.name, micro)
+    return batch

@@ -1,0 +1,172 @@
+"""Sources to rows: what every reader yields, why a row is refused, and how columns are renamed."""
+
+import difflib
+import json
+import reprlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from indexer.errors import CatalogError
+
+NO_MAPPING: Mapping[str, str] = MappingProxyType({})
+# One `--fields` may serve a catalogue and its interactions. These of our names must be found in the
+# interactions and need not be in the catalogue; all others the other way round.
+INTERACTION_FIELDS = frozenset(
+    ("user_id", "user", "item_id", "item", "event", "value", "timestamp", "time")
+)
+
+_CLIPPED_CHARS = 200
+_REPORTED_CHARS, _REPORTED_ENTRIES, _REPORTED_DEPTH = 500, 50, 4
+_MOST_COLUMNS = 1000  # remembered for suggestions; a source may have a new name in every row
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as the source has it; a missing cell is None or absent. `line` counts from 1."""
+
+    source: str
+    line: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A line that is no row; `text` is what it looks like, clipped."""
+
+    source: str
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that was refused, with one short sentence that says why."""
+
+    source: str
+    line: int
+    reason: str
+    row: Mapping[str, Any] | str
+
+
+def reject(row: Row | BadRow, reason: str = "") -> Rejection:
+    """Return the refusal of a row; a `BadRow` brings its own reason."""
+    if isinstance(row, BadRow):
+        return Rejection(row.source, row.line, row.reason, row.text)
+    return Rejection(row.source, row.line, reason, row.values)
+
+
+def rejection_line(rejection: Rejection) -> str:
+    """Return the rejection as one line of `rejected.jsonl`; what is huge in its row is cut."""
+    report = {
+        "source": rejection.source,
+        "line": rejection.line,
+        "reason": rejection.reason,
+        "row": _shortened(rejection.row, _REPORTED_DEPTH),
+    }
+    return json.dumps(report, ensure_ascii=False, allow_nan=False)
+
+
+def _shortened(value: Any, depth: int) -> Any:
+    """A value that JSON can hold, however large, deep or strange the given one is."""
+    if isinstance(value, Mapping) and depth:
+        kept = list(value.items())[:_REPORTED_ENTRIES]
+        return {clip(str(key)): _shortened(part, depth - 1) for key, part in kept}
+    if isinstance(value, list) and depth:
+        return [_shortened(part, depth - 1) for part in value[:_REPORTED_ENTRIES]]
+    if isinstance(value, bool | int) or value is None:
+        return value
+    if isinstance(value, float) and value - value == 0:  # neither NaN nor infinite
+        return value
+    return clip(value if isinstance(value, str) else shown(value), _REPORTED_CHARS)
+
+
+def clip(text: str, limit: int = _CLIPPED_CHARS) -> str:
+    """Return the text, cut with an ellipsis if it is longer than `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(value: Any) -> str:
+    """Return a short picture of a value for a message, quoted if it is a string."""
+    return _pictures.repr(value)
+
+
+_pictures = reprlib.Repr()
+_pictures.maxstring = _pictures.maxother = 60
+_pictures.maxdict = _pictures.maxlist = 4
+_pictures.maxlevel = 2
+
+
+def parse_mapping(text: str) -> dict[str, str]:
+    """Return `--fields title=name,tags=genres` as `{"title": "name", "tags": "genres"}`.
+
+    Raises:
+        CatalogError: If a part is not `ours=theirs`, or a field is given twice.
+    """
+    mapping: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        ours, equals, theirs = (word.strip() for word in part.partition("="))
+        if not (ours and equals and theirs):
+            raise CatalogError(
+                f"--fields has {part!r}, which is not our_field=your_column; write title=name"
+            )
+        if ours in mapping:
+            raise CatalogError(
+                f"--fields takes {ours!r} from {mapping[ours]!r} and from {theirs!r}; keep one"
+            )
+        mapping[ours] = theirs
+    return mapping
+
+
+def rename(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+    """Return the row under our names.
+
+    A mapped column replaces a column that already has our name. A row without the mapped column
+    stays as it is, so sources that use our names and sources that do not can be read together.
+    """
+    present = {ours: theirs for ours, theirs in mapping.items() if theirs in values}
+    taken = {*present.values(), *present}
+    kept = {name: value for name, value in values.items() if name not in taken}
+    return {**{ours: values[theirs] for ours, theirs in present.items()}, **kept}
+
+
+class ColumnWatch:
+    """Columns that the user named, until a row has them."""
+
+    def __init__(self, wanted: Iterable[str], *, option: str) -> None:
+        """Watch for the columns that a command-line `option` names."""
+        self._missing = set(wanted)
+        self._option = option
+        self._seen: dict[str, None] = {}
+
+    def see(self, names: Iterable[str]) -> None:
+        """Take note of the columns of one row; free once nothing is missing."""
+        if self._missing:
+            self._missing.difference_update(names)
+            if len(self._seen) < _MOST_COLUMNS:
+                self._seen.update(dict.fromkeys(names))
+
+    def check(self) -> None:
+        """Refuse a column that no row had; rows without any column prove nothing.
+
+        Raises:
+            CatalogError: Naming the column and the nearest one that exists.
+        """
+        if not (self._missing and self._seen):
+            return
+        column = min(self._missing)
+        raise CatalogError(
+            f"{self._option} names the column {column!r}, which no row has; "
+            + suggestion(column, self._seen)
+        )
+
+
+def suggestion(wanted: str, known: Iterable[str]) -> str:
+    """Return a remedy for a wrong name: the nearest known one, or the known ones."""
+    by_lower = {name.lower(): name for name in known}
+    nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1)
+    if nearest:
+        return f"did you mean {by_lower[nearest[0]]!r}?"
+    return f"there are {clip(', '.join(by_lower.values()))}"

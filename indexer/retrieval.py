@@ -1,0 +1,147 @@
+"""Request vectors to scored candidates that keep the promise: never fewer than min(k, eligible).
+
+The score of an item is its best inner product with the request vectors plus additive terms. Rows
+with an additive term are few and scored exactly; all others come from the index, so the result is
+the true top of both together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann import Found, Mask, Rows, Vectors, best
+
+ORDER = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
+
+
+class VectorSource(Protocol):
+    """Where item vectors are searched and scored."""
+
+    def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
+        """Return exact inner products `(q, m) float32`."""
+        ...
+
+    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+        """Find the allowed rows with the highest inner product for each vector."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The rows that may be recommended, and how many are out for which reason.
+
+    Attributes:
+        allowed: `(n,) bool`.
+        excluded: Counts in the order of `ORDER`; a row is counted once, at its first reason.
+    """
+
+    allowed: Mask
+    excluded: Mapping[str, int]
+
+    @property
+    def eligible(self) -> int:
+        """How many rows are allowed."""
+        return int(np.count_nonzero(self.allowed))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Rows with their scores, best first, ties by row.
+
+    Attributes:
+        rows: `(m,) int64`, distinct.
+        scores: `(m,) float32`, inner product plus additive terms.
+        winners: `(m,) int64`, which request vector gave the inner product.
+    """
+
+    rows: Rows
+    scores: Vectors
+    winners: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Additive:
+    """Additive score terms of a few rows.
+
+    Attributes:
+        totals: Row to the sum of its terms.
+    """
+
+    totals: Mapping[int, float] = field(default_factory=dict)
+
+    def rows(self, allowed: Mask) -> Rows:
+        """The allowed rows that have a term."""
+        rows = np.fromiter(self.totals, np.int64, len(self.totals))
+        return np.sort(rows[allowed[rows]])
+
+    def of(self, rows: Rows) -> Vectors:
+        """`(m,) float32`, the sum of terms of each row."""
+        return np.array([self.totals.get(int(row), 0.0) for row in rows], np.float32)
+
+
+def pool_of(stages: Mapping[str, Mask], count: int) -> Pool:
+    """Exclude rows by reason.
+
+    Args:
+        stages: Reason to `(n,) bool`, true where the row is out for it; counted in `ORDER`.
+        count: n.
+    """
+    allowed = np.ones(count, np.bool_)
+    excluded = dict.fromkeys(ORDER, 0)
+    left = count
+    for reason in ORDER:
+        if reason in stages:
+            allowed &= ~stages[reason]
+            now = int(np.count_nonzero(allowed))
+            excluded[reason] = left - now
+            left = now
+    return Pool(allowed, excluded)
+
+
+def retrieve(
+    source: VectorSource, vectors: Vectors, pool: Pool, want: int, additive: Additive
+) -> Candidates:
+    """Return the `min(want, eligible)` best rows of the pool.
+
+    Args:
+        source: The item vectors.
+        vectors: `(q, d) float32` request vectors; the best of them counts.
+        pool: What is allowed.
+        want: How many.
+        additive: Terms added to the inner product.
+    """
+    special = additive.rows(pool.allowed)
+    allowed = pool.allowed
+    if len(special):
+        allowed = allowed.copy()
+        allowed[special] = False
+    found = source.nearest(vectors, want, allowed)
+    rows = np.unique(np.concatenate([special, *(hits.rows for hits in found)]))
+    return score_rows(source, vectors, rows, want, additive)
+
+
+def score_rows(
+    source: VectorSource, vectors: Vectors, rows: Rows, want: int, additive: Additive
+) -> Candidates:
+    """Score given rows exactly and keep the `want` best."""
+    products = source.scores(vectors, rows)
+    winners = products.argmax(axis=0)
+    scores = products.max(axis=0) + additive.of(rows)
+    kept = best(np.arange(len(rows)), scores, want)
+    return Candidates(rows[kept.rows], kept.scores, winners[kept.rows])
+
+
+def at_least(
+    source: VectorSource, vectors: Vectors, pool: Pool, min_score: float, additive: Additive
+) -> Pool:
+    """Narrow the pool to rows scoring at least `min_score`, counting the others."""
+    rows = np.flatnonzero(pool.allowed)
+    scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + additive.of(rows)
+    keep = scores >= min_score
+    allowed = np.zeros_like(pool.allowed)
+    allowed[rows[keep]] = True
+    excluded = {**pool.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}
+    return Pool(allowed, excluded)

@@ -1,0 +1,214 @@
+"""Request to weighted inputs to request vectors, and shares back. Pure.
+
+Every input (a history item, an interest, the query, one context field, the prior) is one source
+vector with a coefficient in each request vector. The request vector is their weighted sum, so an
+inner product splits exactly into one share for each input, and the shares are the reasons.
+
+The profile (history and interests) is brought to unit length: removing one of its inputs changes
+its own share and rescales those of the others. Query, context and prior are added with constant
+weights: removing one of them changes a score by exactly its share.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder import Vectors
+from indexer.request import HistoryEntry, Weights
+from indexer.scenarios import Scenario
+
+# A vector of its own for a recent item is this much whole profile, the rest that item: chosen on
+# validation data, where it beat both the profile alone and the item alone.
+_RECENT_PROFILE_SHARE = 0.5
+_OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
+_MAX_REASONS = 50
+_TINY = 1e-9
+
+
+class Role(StrEnum):
+    """What an input does to a request vector."""
+
+    PROFILE = "profile"
+    QUERY = "query"
+    CONTEXT = "context"
+    PRIOR = "prior"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One input of a request, with its reason as the answer will tell it."""
+
+    role: Role
+    weight: float
+    reason: Mapping[str, Any]
+    item_id: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestVectors:
+    """A few vectors whose best inner product with an item is its score.
+
+    Attributes:
+        signals: The m inputs.
+        sources: `(m, d) float32`, the vector of each input in the item space.
+        coefficients: `(q, m) float32`.
+    """
+
+    signals: tuple[Signal, ...]
+    sources: Vectors
+    coefficients: Vectors
+
+    @property
+    def vectors(self) -> Vectors:
+        """`(q, d) float32`, what is searched."""
+        product: Vectors = self.coefficients @ self.sources
+        return product
+
+    def shares(self, item: Vectors, winner: int) -> NDArray[np.float64]:
+        """Split the inner product of one item `(d,)` with vector `winner` into `(m,)` shares."""
+        parts: NDArray[np.float64] = self.coefficients[winner].astype(np.float64) * (
+            self.sources.astype(np.float64) @ item.astype(np.float64)
+        )
+        return parts
+
+
+def history_signals(
+    history: Sequence[HistoryEntry], *, scenario: Scenario, now: float, scale: tuple[float, float]
+) -> list[Signal]:
+    """Weigh history entries by event, rating, order and age; the newest last.
+
+    Args:
+        history: In any order; entries without time keep theirs, before the timed ones.
+        scenario: Half-lives and event weights.
+        now: The moment asked about, Unix seconds.
+        scale: Lowest and highest possible rating.
+    """
+    ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
+    signals = []
+    for newer, entry in enumerate(reversed(ordered)):
+        weight = _reaction(entry, scenario, scale) * 0.5 ** (newer / scenario.half_life_events)
+        if scenario.half_life_s and entry.at is not None:
+            weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
+        reason: dict[str, Any] = {"kind": "history"}
+        if entry.item_id is not None:
+            reason |= {"item_id": entry.item_id, "event": entry.event}
+        else:
+            reason |= {"text": entry.text}
+        signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text))
+    return signals[::-1]
+
+
+def _reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
+    if entry.item_id is None:
+        return 1.0
+    if entry.event == "rating" and entry.value is not None:
+        low, high = scale
+        middle = (low + high) / 2
+        return max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
+    return scenario.weight_of(entry.event)
+
+
+def interest_signals(interests: Sequence[str], *, scenario: Scenario) -> list[Signal]:
+    """Interests count alike, whatever their order."""
+    return [
+        Signal(
+            Role.PROFILE,
+            scenario.interest_weight,
+            {"kind": "interest", "text": text},
+            text=text,
+        )
+        for text in interests
+    ]
+
+
+def moment_signals(
+    query: str | None, words: Mapping[str, str], context: Mapping[str, Any], *, scenario: Scenario
+) -> list[Signal]:
+    """The query and one signal for each context field that has words."""
+    signals = []
+    if query:
+        reason = {"kind": "query", "text": query}
+        signals.append(Signal(Role.QUERY, scenario.query_weight, reason, text=query))
+    for field, text in words.items():
+        reason = {"kind": "context", "field": field, "value": context.get(field, text)}
+        signals.append(Signal(Role.CONTEXT, scenario.context_weight, reason, text=text))
+    return signals
+
+
+def compose(
+    signals: Sequence[Signal], sources: Vectors, *, scenario: Scenario, weights: Weights
+) -> RequestVectors:
+    """Weigh the signals into request vectors.
+
+    Args:
+        signals: The m inputs, history in time order.
+        sources: `(m, d) float32`, unit meaning vectors in the item space, and for the one signal of
+            role PRIOR the unit vector of the prior column.
+        scenario: How many recent items get a vector of their own.
+        weights: Of the blocks.
+    """
+    raw = np.array([signal.weight for signal in signals], np.float32)
+    roles = np.array([signal.role for signal in signals])
+    profile = np.where(roles == Role.PROFILE, raw, 0)
+    constant = np.where(roles == Role.PROFILE, 0, raw)
+    mixes = [_to_unit(profile, sources)]
+    recent = [
+        row
+        for row, signal in enumerate(signals)
+        if signal.role == Role.PROFILE and signal.weight > 0 and signal.item_id is not None
+    ][-scenario.recent_vectors :]
+    if np.count_nonzero(profile) > 1:
+        for row in recent if scenario.recent_vectors else []:
+            own = np.zeros_like(profile)
+            own[row] = 1.0
+            mix = _RECENT_PROFILE_SHARE * mixes[0] + (1 - _RECENT_PROFILE_SHARE) * own
+            mixes.append(_to_unit(mix.astype(np.float32), sources))
+    block = np.where(roles == Role.PRIOR, weights.prior, weights.meaning).astype(np.float32)
+    coefficients = np.stack([(mix + constant) * block for mix in mixes]).astype(np.float32)
+    return RequestVectors(tuple(signals), sources, coefficients)
+
+
+def _to_unit(mix: NDArray[np.float32], sources: Vectors) -> NDArray[np.float32]:
+    """Scale coefficients so that their vector has length 1.
+
+    Likes and dislikes that cancel leave a short vector that is mostly noise; it is not blown up
+    beyond what half of the strongest input would be.
+    """
+    length = float(np.linalg.norm(mix @ sources))
+    floor = float(np.abs(mix).max(initial=0.0)) / 2
+    scaled: NDArray[np.float32] = mix / np.float32(max(length, floor, _TINY))
+    return scaled
+
+
+def reasons_of(
+    signals: Sequence[Signal],
+    shares: NDArray[np.float64],
+    terms: Sequence[Mapping[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """Tell shares and additive terms as reasons, largest first.
+
+    Past `_MAX_REASONS` the smallest are summed up as one `other`, at most a tenth of the absolute
+    sum.
+    """
+    told: list[dict[str, Any]] = [
+        {**signal.reason, "share": float(share)}
+        for signal, share in zip(signals, shares, strict=True)
+        if share != 0
+    ]
+    told += [dict(term) for term in terms]
+    told.sort(key=lambda reason: -abs(reason["share"]))
+    limit = _OTHER_SHARE * sum(abs(reason["share"]) for reason in told)
+    kept = len(told)
+    rest = 0.0
+    while kept > _MAX_REASONS and rest + abs(told[kept - 1]["share"]) <= limit:
+        kept -= 1
+        rest += abs(told[kept]["share"])
+    if kept < len(told):
+        other = sum(reason["share"] for reason in told[kept:])
+        return [*told[:kept], {"kind": "other", "share": other}]
+    return told

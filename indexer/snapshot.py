@@ -1,0 +1,249 @@
+"""One immutable directory with everything an index needs, published by one rename.
+
+    DIR/CURRENT                    the id of the live snapshot
+    DIR/snapshots/<utc>-<hash>/    manifest.json, catalog.sqlite, columns/, raw.npy, hashes.npy,
+                                   space.safetensors, index.faiss, rejected.jsonl, report.json
+
+Dense rows 0..n-1, in order of item id, are SQLite key, column row, vector row and FAISS id at once,
+so nothing can drift apart. A build works in a hidden sibling and is renamed only when complete.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from indexer.errors import SnapshotError
+from indexer.fingerprint import Fingerprint
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+_REBUILD = "build one with scripts/rebuild_index.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Widths of the blocks of an item vector, in order; the rest up to `dim` is zero.
+
+    `dim` is a multiple of 8, which product quantisation wants.
+    """
+
+    meaning: int
+    taste: int = 0
+    prior: int = 1
+
+    @property
+    def dim(self) -> int:
+        """Width of an item vector."""
+        return -(-(self.meaning + self.taste + self.prior) // 8) * 8
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot says about itself.
+
+    Attributes:
+        encoder: Fingerprint of the language model; None if all vectors were ready-made.
+        encoder_source: What to load it by: a bundled name, a hub name or a directory.
+        probe: The probe text's raw vector, to recognise a wrong encoder of the same dimension.
+        language: "zh" or "en", in which context words are spoken.
+        rating_scale: Lowest and highest possible rating.
+        index: Kind, recall against exact search, and what else the index planner measured.
+        counts: Items, rejected rows, duplicates, encoded and reused texts.
+        files: Relative name to size in bytes and SHA-256.
+        applied_seq: Sequence number of the last live change folded in.
+    """
+
+    id: str
+    created_at: str
+    encoder: Fingerprint | None
+    encoder_source: str | None
+    probe: tuple[float, ...]
+    language: str
+    rating_scale: tuple[float, float]
+    layout: Layout
+    index: dict[str, Any]
+    counts: dict[str, int]
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    parent: str | None = None
+    applied_seq: int = 0
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Return the manifest as JSON text."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Manifest":
+        """Read a manifest.
+
+        Raises:
+            SnapshotError: If it is damaged or of a newer format.
+        """
+        try:
+            raw = json.loads(text)
+            version = raw["format_version"]
+            if version > FORMAT_VERSION:
+                raise SnapshotError(
+                    f"the snapshot has format {version}, this release reads up to "
+                    f"{FORMAT_VERSION}; install a newer release or rebuild"
+                )
+            encoder = raw["encoder"]
+            return cls(
+                **{
+                    **raw,
+                    "encoder": Fingerprint(**encoder) if encoder else None,
+                    "probe": tuple(raw["probe"]),
+                    "rating_scale": tuple(raw["rating_scale"]),
+                    "layout": Layout(**raw["layout"]),
+                    "sources": tuple(raw["sources"]),
+                }
+            )
+        except (ValueError, LookupError, TypeError) as error:
+            raise SnapshotError(f"the manifest is damaged ({error}); {_REBUILD}") from error
+
+
+def snapshots_dir(root: Path) -> Path:
+    """Where the snapshots of an index directory live."""
+    return root / "snapshots"
+
+
+def current_id(root: Path) -> str:
+    """Return the id of the live snapshot.
+
+    Raises:
+        SnapshotError: If the directory has none.
+    """
+    try:
+        current = (root / "CURRENT").read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SnapshotError(f"{root} has no index (no file CURRENT); {_REBUILD}") from error
+    if not current or "/" in current or current.startswith("."):
+        raise SnapshotError(
+            f"{root / 'CURRENT'} holds {current[:60]!r}, no snapshot id; {_REBUILD}"
+        )
+    return current
+
+
+def snapshot_path(root: Path, snapshot_id: str | None = None) -> Path:
+    """Return the folder of a snapshot, the live one by default.
+
+    Raises:
+        SnapshotError: If there is none of that id.
+    """
+    chosen = snapshot_id or current_id(root)
+    path = snapshots_dir(root) / chosen
+    if "/" in chosen or chosen.startswith(".") or not path.is_dir():
+        known = ", ".join(list_ids(root)[-5:]) or "none"
+        raise SnapshotError(f"{root} has no snapshot {chosen!r}; the newest are: {known}")
+    return path
+
+
+def list_ids(root: Path) -> list[str]:
+    """Return the ids of complete snapshots, oldest first."""
+    folder = snapshots_dir(root)
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if (p / MANIFEST).exists() and p.name[0] != ".")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest of one snapshot folder.
+
+    Raises:
+        SnapshotError: If it is missing or damaged.
+    """
+    try:
+        text = (path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise SnapshotError(f"{path} has no {MANIFEST}; {_REBUILD}") from error
+    return Manifest.from_json(text)
+
+
+def check_sizes(path: Path, manifest: Manifest) -> None:
+    """Refuse a snapshot with a missing or truncated file, by name.
+
+    Raises:
+        SnapshotError: On the first file of another size than the manifest says.
+    """
+    for name, facts in manifest.files.items():
+        file = path / name
+        size = file.stat().st_size if file.exists() else None
+        if size != facts["bytes"]:
+            found = "is missing" if size is None else f"has {size} bytes"
+            raise SnapshotError(
+                f"{file} {found}, expected {facts['bytes']} bytes; "
+                f"roll back with scripts/snapshots.py, or rebuild"
+            )
+
+
+def damaged_files(path: Path, manifest: Manifest) -> list[str]:
+    """Return one sentence for each file that differs from its recorded size or checksum."""
+    findings = []
+    for name, facts in manifest.files.items():
+        file = path / name
+        if not file.exists():
+            findings.append(f"{name} is missing")
+        elif file.stat().st_size != facts["bytes"]:
+            findings.append(f"{name} has {file.stat().st_size} bytes, expected {facts['bytes']}")
+        elif sha256_of(file) != facts["sha256"]:
+            findings.append(f"{name} differs from its checksum")
+    return findings
+
+
+def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of every file below a folder but the manifest."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return {
+        file.relative_to(folder).as_posix(): {
+            "bytes": file.stat().st_size,
+            "sha256": sha256_of(file),
+        }
+        for file in files
+    }
+
+
+def publish(work: Path, root: Path, manifest: Manifest) -> Path:
+    """Make a complete working folder the live snapshot: fsync, rename, swap `CURRENT`."""
+    (work / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    for path in _parents_last(work):
+        fsync(path)
+    target = snapshots_dir(root) / manifest.id
+    work.rename(target)
+    fsync(target.parent)
+    make_current(root, manifest.id)
+    return target
+
+
+def make_current(root: Path, snapshot_id: str) -> None:
+    """Point `CURRENT` at a snapshot, atomically and durably."""
+    temporary = root / f".CURRENT-{os.getpid()}"
+    temporary.write_text(snapshot_id + "\n", encoding="utf-8")
+    fsync(temporary)
+    temporary.replace(root / "CURRENT")
+    fsync(root)
+
+
+def fsync(path: Path) -> None:
+    """Flush a file or a directory entry to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _parents_last(folder: Path) -> Iterator[Path]:
+    yield from (p for p in folder.rglob("*") if p.is_file())
+    yield from (p for p in folder.rglob("*") if p.is_dir())
+    yield folder

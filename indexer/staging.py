@@ -1,0 +1,60 @@
+"""Items in any order to items sorted by id, the last of a duplicate winning, in bounded memory."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.reading.catalog import Item
+
+_BATCH = 2_000
+
+
+class Staging:
+    """A scratch SQLite file of items; gone after the build."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+            "CREATE TABLE items (id TEXT PRIMARY KEY, fields TEXT NOT NULL, vector BLOB)"
+            " WITHOUT ROWID; BEGIN"
+        )
+        self._pending: dict[str, tuple[str, str, bytes | None]] = {}
+        self.added = 0
+
+    def add(self, item: Item) -> None:
+        """Keep an item, in place of an earlier one of the same id."""
+        vector = None if item.vector is None else item.vector.astype("<f4").tobytes()
+        fields = json.dumps(item.fields, ensure_ascii=False)
+        self._pending[item.id] = (item.id, fields, vector)
+        self.added += 1
+        if len(self._pending) >= _BATCH:
+            self._flush()
+
+    def finish(self) -> int:
+        """Return how many distinct items there are."""
+        self._flush()
+        self._connection.execute("COMMIT")
+        (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
+        return int(count)
+
+    def items(self) -> Iterator[Item]:
+        """Yield the items in order of id (by code point)."""
+        cursor = self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id")
+        for item_id, fields, vector in cursor:
+            decoded: dict[str, Any] = json.loads(fields)
+            yield Item(item_id, decoded, None if vector is None else np.frombuffer(vector, "<f4"))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _flush(self) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO items VALUES (?, ?, ?)", self._pending.values()
+        )
+        self._pending.clear()

@@ -1,0 +1,158 @@
+"""Interactions to columns: who met which item, in what order, and whether they liked it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.interactions import Event, Interaction, infer_rating_scale
+
+POSITIVE_SHARE = 0.8  # of the top of the rating scale: 4 of 5, 8 of 10, 1 of 0/1
+UNKNOWN_WORD = -1
+
+_DISLIKED = (Event.DISLIKE, Event.SKIP)
+# Beside ratings a view or a wish says nothing about liking, but these still do.
+_LIKED_BESIDE_RATINGS = (Event.LIKE, Event.PURCHASE, Event.FINISH)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Events of a catalogue's items, sorted by user and then by moment.
+
+    Attributes:
+        user: `(m,) int32`, dense.
+        item: `(m,) int32`, row in the catalogue.
+        step: `(m,) int32`, rank of the row's moment inside its user; equal means simultaneous.
+        age: `(m,) float32`, share of all events that are newer, in [0, 1); zeros without times.
+        liking: `(m,) float32`, 1 liked, 0 met, -1 disliked.
+        words: `(m, c) int32`, context words by column; `UNKNOWN_WORD` where there is none.
+        columns: The `c` context columns.
+        vocabulary: For each column its words, in the order of their numbers.
+        n_items: Rows of the catalogue.
+        timed: Whether moments are real times, comparable between users.
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    step: NDArray[np.int32]
+    age: NDArray[np.float32]
+    liking: NDArray[np.float32]
+    words: NDArray[np.int32]
+    columns: tuple[str, ...]
+    vocabulary: tuple[tuple[str, ...], ...]
+    n_items: int
+    timed: bool
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def liked(self) -> NDArray[np.bool_]:
+        """`(m,) bool`."""
+        return self.liking > 0
+
+    def where(self, keep: NDArray[np.bool_]) -> "Events":
+        """Return the events under a mask; ages are counted anew from the newest kept one."""
+        return replace(
+            self,
+            user=self.user[keep],
+            item=self.item[keep],
+            step=self.step[keep],
+            age=_ages(self.age[keep]),
+            liking=self.liking[keep],
+            words=self.words[keep],
+        )
+
+
+def events_of(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> Events:
+    """Sort interactions into columns; those with unknown items are left out.
+
+    Without a time on every row the order of rows is the order of events.
+    """
+    rows = {item_id: row for row, item_id in enumerate(item_ids)}
+    known = [event for event in interactions if event.item_id in rows]
+    timed = bool(known) and all(event.at is not None for event in known)
+    users: dict[str, int] = {}
+    user = np.array([users.setdefault(e.user_id, len(users)) for e in known], np.int32)
+    item = np.array([rows[e.item_id] for e in known], np.int32)
+    moment = (
+        np.array([e.at for e in known], np.float64) if timed else np.arange(len(known), dtype=float)
+    )
+    order = np.lexsort((item, moment, user))
+    columns = tuple(sorted({name for e in known for name in e.context}))
+    words, vocabulary = _words(known, columns)
+    newest_first = -moment if timed else np.zeros(len(known))
+    return Events(
+        user=user[order],
+        item=item[order],
+        step=steps_of(user[order], moment[order]),
+        age=_ages(newest_first[order].astype(np.float64)),
+        liking=likings(
+            [e.event for e in known], np.array([_number(e.value) for e in known], np.float64)
+        )[order],
+        words=words[order],
+        columns=columns,
+        vocabulary=vocabulary,
+        n_items=len(item_ids),
+        timed=timed,
+    )
+
+
+def likings(events: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return `(m,) float32`, 1 liked, 0 met, -1 disliked, from the columns alone.
+
+    Args:
+        events: Names of events.
+        values: `(m,)`, NaN where there is none; only those of ratings are read.
+    """
+    names = np.asarray(events, dtype=object)
+    rated = (names == Event.RATING.value) & ~np.isnan(values)
+    disliked = np.isin(names, [event.value for event in _DISLIKED])
+    if not rated.any():
+        return np.where(disliked, -1, 1).astype(np.float32)
+    _, most = infer_rating_scale(values[rated].tolist())
+    threshold = POSITIVE_SHARE * most
+    liked = np.isin(names, [event.value for event in _LIKED_BESIDE_RATINGS])
+    liked |= rated & (np.nan_to_num(values) >= threshold)
+    return np.where(disliked, -1, liked).astype(np.float32)
+
+
+def steps_of(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the rank of each moment inside its user, for rows sorted by user and moment."""
+    if len(user) == 0:
+        return np.zeros(0, np.int32)
+    new_user = np.r_[True, user[1:] != user[:-1]]
+    advance = np.r_[False, moment[1:] != moment[:-1]] & ~new_user
+    running = np.cumsum(advance)
+    first = np.maximum.accumulate(np.where(new_user, np.arange(len(user)), 0))
+    return (running - running[first]).astype(np.int32)
+
+
+def _ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Share of rows strictly newer, equal values together."""
+    values, inverse, counts = np.unique(newest_first, return_inverse=True, return_counts=True)
+    newer = np.cumsum(counts) - counts
+    share: NDArray[np.float32] = (newer[inverse] / max(len(newest_first), 1)).astype(np.float32)
+    return share if len(values) > 1 else np.zeros(len(newest_first), np.float32)
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _words(
+    events: Sequence[Interaction], columns: Sequence[str]
+) -> tuple[NDArray[np.int32], tuple[tuple[str, ...], ...]]:
+    words = np.full((len(events), len(columns)), UNKNOWN_WORD, np.int32)
+    vocabulary = []
+    for c, column in enumerate(columns):
+        known = sorted({e.context[column] for e in events if column in e.context})
+        numbers = {word: number for number, word in enumerate(known)}
+        words[:, c] = [_word_number(e.context, column, numbers) for e in events]
+        vocabulary.append(tuple(known))
+    return words, tuple(vocabulary)
+
+
+def _word_number(context: Mapping[str, str], column: str, numbers: Mapping[str, int]) -> int:
+    return numbers[context[column]] if column in context else UNKNOWN_WORD

@@ -1,0 +1,40 @@
+"""Events to what an item earns before anything is known about the user.
+
+The logarithm of its recent picks, so that it adds to the other blocks like evidence to evidence.
+What was never picked gets a level of its own: at zero, new items would be buried for being new.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.taste.events import Events
+
+Prior = NDArray[np.float32]
+
+
+def picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:
+    """Return `(n,)` decayed counts; an event that is not liked counts `met_weight`.
+
+    Args:
+        events: Of any size.
+        half_life: In shares of all events; an older event counts half. 0 for no decay.
+        met_weight: In [0, 1].
+    """
+    weight = np.where(events.liking > 0, 1.0, np.where(events.liking == 0, met_weight, 0.0))
+    if half_life > 0:
+        weight = weight * 0.5 ** (events.age / half_life)
+    return np.bincount(events.item, weight, minlength=events.n_items)
+
+
+def prior_of(counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level: float) -> Prior:
+    """Return `(n,) float32` in nats.
+
+    Args:
+        counts: `(n,)` from `picks`.
+        warm: `(n,)`, items with any interaction.
+        cold_level: The prior of the others, as a share of what a picked item has on average.
+    """
+    prior = np.log1p(counts)
+    total = counts.sum()
+    typical = float(prior @ counts / total) if total > 0 else 0.0
+    return np.where(warm, prior, cold_level * typical).astype(np.float32)

@@ -1,0 +1,290 @@
+"""Items come back as they went in, by row, by id and by their words."""
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.errors import CatalogError, SnapshotError
+from indexer.metadata.full_text import MAX_TERMS, match_expression
+from indexer.metadata.store import Metadata, MetadataWriter
+
+FILMS: list[dict[str, Any]] = [
+    {"id": "m0", "title": "红楼梦", "tags": ["古典"], "description": "贾宝玉与林黛玉的故事。"},
+    {"id": "m1", "title": "Film Noir", "tags": ["红楼", "detective"], "description": "雨夜。"},
+    {"id": "m2", "title": "The  Rain ", "tags": ["noir"], "reviews": ["看到红楼二字", "tense"]},
+    {
+        "id": "m3",
+        "title": "ｆｉｌｍ noir",
+        "brand": "Detective House",
+        "url": "https://tense.example",
+    },
+    {"id": "悬", "title": "m1", "tags": ["悬疑"], "attrs": {"mood": {"name": "Straße"}}},
+]
+INJECTIONS = (
+    "' OR 1=1 --",
+    '" OR "x',
+    "'); DROP TABLE items; --",
+    "NEAR(a b)",
+    "title:红",
+    "* ^ - + ( ) { } :",
+    "a AND b OR NOT c",
+    '"""',
+    "\x00",
+    "%_\\",
+    "\ud800",
+    "{col1 col2}: x",
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8) | st.sampled_from(INJECTIONS),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=4) | st.sampled_from(INJECTIONS), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def write(path: Path, items: Sequence[dict[str, Any]]) -> None:
+    with MetadataWriter(path) as writer:
+        for row, item in enumerate(items):
+            writer.add(row, item)
+        writer.finish()
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Iterator[Metadata]:
+    write(tmp_path / "catalog.sqlite", FILMS)
+    with Metadata.open(tmp_path / "catalog.sqlite") as metadata:
+        yield metadata
+
+
+def found(metadata: Metadata, text: str) -> list[int]:
+    return [row for row, _ in metadata.search(text, 10)]
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.lists(st.dictionaries(st.text(max_size=6), json_values, max_size=4), max_size=5))
+def test_items_come_back_equal_in_the_order_asked(drawn: list[dict[str, Any]]) -> None:
+    items = [{**item, "id": f"i{row}"} for row, item in enumerate(drawn)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "catalog.sqlite"
+        write(path, items)
+        with Metadata.open(path) as metadata:
+            order = [*reversed(range(len(items))), *range(len(items))]
+            assert metadata.count == len(metadata) == len(items)
+            assert metadata.items(order) == [items[row] for row in order]
+            assert [list(item) for item in metadata.items(order)] == [list(items[r]) for r in order]
+            assert metadata.ids(order) == [f"i{row}" for row in order]
+
+
+def test_one_file_remains_and_nothing_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "catalog.sqlite", FILMS)
+    write(tmp_path / "catalog.sqlite", FILMS[:2])  # replaces what an earlier try left
+    assert [file.name for file in tmp_path.iterdir()] == ["catalog.sqlite"]
+    with Metadata.open(tmp_path / "catalog.sqlite") as metadata:
+        assert len(metadata) == 2
+        metadata.search("film", 5)
+        assert [file.name for file in tmp_path.iterdir()] == ["catalog.sqlite"]
+
+
+def test_a_read_only_folder_with_an_odd_name_serves(tmp_path: Path) -> None:
+    folder = tmp_path / "a ?mode=rwc&x#%41%00 名字"
+    folder.mkdir()
+    path = folder / "c?#%25 目录.sqlite"
+    write(path, FILMS)
+    path.chmod(0o400)
+    folder.chmod(0o500)
+    try:
+        with Metadata.open(path) as metadata:
+            assert metadata.items([0]) == [FILMS[0]]
+    finally:
+        folder.chmod(0o700)
+
+
+def test_20000_ids_are_found_and_unknown_ones_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "many.sqlite", [{"id": f"i{row}"} for row in range(3_000)])
+    with Metadata.open(tmp_path / "many.sqlite") as metadata:
+        asked = [f"i{row}" for row in range(20_000)]
+        assert metadata.rows(asked) == {f"i{row}": row for row in range(3_000)}
+        rows = np.arange(2_999, -1, -1)
+        assert metadata.ids(list(rows)) == [f"i{row}" for row in rows]
+        assert metadata.rows([]) == {}
+        assert metadata.items([]) == []
+
+
+def test_pages_follow_one_another_without_gap_or_repeat(films: Metadata) -> None:
+    first, second = films.page(-1, 3), films.page(2, 3)
+    assert [*first, *second] == list(enumerate(FILMS))
+    assert films.page(4, 3) == []
+
+
+def test_a_row_that_is_not_there_is_named(films: Metadata) -> None:
+    with pytest.raises(SnapshotError, match="has no row 5; it holds 5 rows"):
+        films.items([0, 5])
+
+
+def test_an_exact_id_comes_before_exact_titles(films: Metadata) -> None:
+    assert films.exact("m1") == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("红楼梦", [0]),
+        ("film noir", [1, 3]),
+        ("  ＦＩＬＭ\tNoir ", [1, 3]),
+        ("the rain", [2]),
+        ("红楼", []),
+        ("M1", [4]),
+        ("", []),
+        (" ", []),
+    ],
+)
+def test_titles_are_equal_whatever_their_width_case_and_space(
+    films: Metadata, text: str, rows: list[int]
+) -> None:
+    assert films.exact(text) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("红", [0, 1, 2]),
+        ("红楼", [0, 1, 2]),
+        ("楼梦", [0]),
+        ("红梦", []),
+        ("黛玉 雨夜", [0, 1]),
+        ("悬疑", [4]),
+        ("detective", [1, 3]),
+        ("DETEC", [1, 3]),
+        ("detec rain", [2]),
+        ("strasse", [4]),
+        ("tense", [2]),
+        ("看红楼", []),
+        ("http", []),
+    ],
+)
+def test_words_are_found_in_chinese_and_english(
+    films: Metadata, text: str, rows: list[int]
+) -> None:
+    assert sorted(found(films, text)) == rows
+
+
+def test_titles_weigh_more_than_tags_and_tags_more_than_the_rest(tmp_path: Path) -> None:
+    texts: list[dict[str, Any]] = [{"description": "月亮"}, {"tags": ["月亮"]}, {"title": "月亮"}]
+    others = [{"title": f"other {number}"} for number in range(9)]
+    items = [{"id": str(row), **item} for row, item in enumerate([*texts, *others])]
+    write(tmp_path / "c.sqlite", items)
+    with Metadata.open(tmp_path / "c.sqlite") as metadata:
+        hits = metadata.search("月亮", 10)
+        assert [row for row, _ in hits] == [2, 1, 0]
+        scores = [score for _, score in hits]
+        assert scores == sorted(scores, reverse=True)
+        assert metadata.search("月亮", 2) == hits[:2]
+
+
+def test_equal_hits_come_in_order_of_rows(tmp_path: Path) -> None:
+    write(tmp_path / "c.sqlite", [{"id": str(row), "title": "same"} for row in range(20)])
+    with Metadata.open(tmp_path / "c.sqlite") as metadata:
+        assert [row for row, _ in metadata.search("same", 20)] == list(range(20))
+
+
+def test_an_expression_is_quoted_and_bounded() -> None:
+    assert match_expression("noir AND 红楼 fi") == '"noir" OR "and" OR "红  楼" OR "fi"*'
+    assert match_expression("看红楼") == '"看  红  楼"'
+    assert match_expression('"*" () ^') == ""
+    assert match_expression(" ".join(f"w{n}" for n in range(99))).count(" OR ") == MAX_TERMS - 1
+    assert match_expression("same Same SAME") == '"same"*'
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_no_text_is_taken_for_sql_or_fts_syntax(tmp_path: Path, text: str) -> None:
+    storable = "x" if text == "\ud800" else text
+    items: list[dict[str, Any]] = [
+        {"id": storable, "title": text, "tags": [text]},
+        {"id": "other", "title": "other"},
+    ]
+    write(tmp_path / "c.sqlite", items)
+    with Metadata.open(tmp_path / "c.sqlite") as metadata:
+        assert metadata.items([0, 1]) == items
+        assert metadata.rows([storable, text, "other' --"]) == {storable: 0}
+        assert metadata.exact(storable)[:1] == [0]
+        assert set(found(metadata, text)) <= {0}
+
+
+def test_every_thread_reads_at_once(films: Metadata) -> None:
+    def ask(number: int) -> tuple[list[dict[str, Any]], list[int], dict[str, int]]:
+        row = number % 5
+        return films.items([row]), found(films, "红楼"), films.rows([FILMS[row]["id"]])
+
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(ask, range(300)))
+    hits = found(films, "红楼")
+    for number, answer in enumerate(answers):
+        row = number % 5
+        assert answer == ([FILMS[row]], hits, {FILMS[row]["id"]: row})
+
+
+def test_two_rows_with_one_id_are_refused_with_both(tmp_path: Path) -> None:
+    with MetadataWriter(tmp_path / "c.sqlite") as writer:
+        for row, item_id in enumerate(["a", "b", "a"]):
+            writer.add(row, {"id": item_id})
+        with pytest.raises(CatalogError, match="id 'a' is on rows 0 and 2"):
+            writer.finish()
+
+
+@pytest.mark.parametrize(
+    ("row", "item", "complaint"),
+    [
+        (1, {"id": "a"}, "row 1 was added where row 0 is due"),
+        (0, {"title": "x"}, "the id of row 0 must be a string"),
+        (0, {"id": 7}, "the id of row 0 must be a string"),
+        (0, {"id": ""}, "the id of row 0 must be a string"),
+        (0, {"id": "\ud800"}, "the id of row 0 must be a string"),
+        (0, {"id": "a", "n": float("nan")}, "item 'a' cannot be stored as JSON"),
+        (0, {"id": "a", "n": {1, 2}}, "item 'a' cannot be stored as JSON"),
+    ],
+)
+def test_an_item_that_cannot_be_kept_is_refused_by_name(
+    tmp_path: Path, row: int, item: dict[str, Any], complaint: str
+) -> None:
+    with MetadataWriter(tmp_path / "c.sqlite") as writer, pytest.raises(CatalogError) as refusal:
+        writer.add(row, item)
+    assert complaint in str(refusal.value)
+
+
+def test_a_missing_unfinished_or_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with pytest.raises(SnapshotError, match=r"c\.sqlite cannot be read"):
+        Metadata.open(path)
+    path.write_text("no database at all, but long enough to be looked at " * 40)
+    with pytest.raises(SnapshotError, match=r"c\.sqlite cannot be read"):
+        Metadata.open(path)
+    with MetadataWriter(path) as writer:
+        writer.add(0, {"id": "a"})
+    with pytest.raises(SnapshotError, match="of version 0, this program reads 1"):
+        Metadata.open(path)
+
+
+def test_the_file_is_sound_and_holds_plain_json(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    write(path, FILMS)
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    bodies = connection.execute("SELECT body FROM items ORDER BY row").fetchall()
+    connection.close()
+    assert [json.loads(body) for (body,) in bodies] == FILMS

@@ -1,0 +1,261 @@
+"""Rows become interactions with string ids, Unix times and the asked circumstances."""
+
+import csv
+import json
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.errors import CatalogError
+from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
+from indexer.reading.rows import Rejection
+
+
+def read(path: Path, rows: Sequence[dict[str, Any]], **options: Any) -> list[Any]:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return list(read_interactions(str(path), **options))
+
+
+def one(path: Path, row: dict[str, Any], **options: Any) -> Interaction:
+    (found,) = read(path, [row], **options)
+    assert isinstance(found, Interaction), found
+    return found
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+ROW: dict[str, Any] = {"user_id": "u1", "item_id": "m1", "event": "like"}
+
+
+def test_a_full_row_becomes_an_interaction(path: Path) -> None:
+    row = {
+        "user_id": "u1", "item_id": "m1", "event": "review", "value": 4, "text": "好看",
+        "timestamp": "2024-05-01T10:00:00Z", "weather": "rain", "colour": "red",
+    }  # fmt: skip
+    assert one(path, row) == Interaction(
+        user_id="u1", item_id="m1", event=Event.REVIEW, value=4.0, at=1714557600.0, text="好看",
+        context={"weather": "rain"},
+    )  # fmt: skip
+
+
+def test_a_csv_of_ratings_with_other_names_needs_a_mapping_only(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("userId,movieId,rating,timestamp\n007,0002844,4.5,1714557600\n8,1,3.0,\n")
+    expected = [
+        Interaction("007", "0002844", Event.RATING, 4.5, 1714557600.0, None, {}),
+        Interaction("8", "1", Event.RATING, 3.0, None, None, {}),
+    ]
+    for item in ("item_id", "item", "id"):  # with `id`, one mapping serves the catalogue too
+        mapping = {"user_id": "userId", item: "movieId"}
+        assert list(read_interactions(str(path), context=None, mapping=mapping)) == expected
+
+
+def test_the_short_names_are_accepted(path: Path) -> None:
+    row = {"user": 1, "item": 2.0, "rating": "3.5", "time": 5}
+    assert one(path, row) == Interaction("1", "2", Event.RATING, 3.5, 5.0, None, {})
+
+
+def test_a_value_without_an_event_column_is_a_rating(path: Path) -> None:
+    assert one(path, {"user": "u", "item": "i", "value": 2}).event is Event.RATING
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [("like", Event.LIKE), ("LIKE", Event.LIKE), ("Add to cart", Event.ADD_TO_CART),
+     ("add-to-cart", Event.ADD_TO_CART), ("Wishlisted", "Wishlisted")],
+)  # fmt: skip
+def test_known_events_are_recognised_and_others_kept(path: Path, name: str, event: str) -> None:
+    assert one(path, {**ROW, "event": name}).event == event
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        (0, 0.0),
+        (1714557600, 1714557600.0),
+        ("1714557600", 1714557600.0),
+        (1714557600.25, 1714557600.25),
+        (1714557600000, 1714557600.0),
+        (1714557600000000, 1714557600.0),
+        (1714557600000000000, 1714557600.0),
+        (-5, -5.0),
+        ("2024-05-01T10:00:00Z", 1714557600.0),
+        ("2024-05-01T10:00:00", 1714557600.0),
+        ("2024-05-01 10:00:00", 1714557600.0),
+        ("2024-05-01T18:00:00+08:00", 1714557600.0),
+        ("2024-05-01", 1714521600.0),
+        (None, None),
+        ("", None),
+        ("nan", None),
+    ],
+)
+def test_times_become_unix_seconds(path: Path, time: Any, seconds: float | None) -> None:
+    for column in ("timestamp", "time", "at"):
+        assert one(path, {**ROW, column: time}).at == seconds
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"user_id": None}, "user_id is missing"),
+        ({"user_id": "\t"}, "user_id '\\t' has control characters"),
+        ({"item_id": " "}, "item_id is missing"),
+        ({"item_id": ["m1"]}, "item_id must be a string or a number, not ['m1']"),
+        ({"event": None}, "event is missing; name its column with --fields event=…"),
+        ({"event": " ", "value": 1}, "event is missing; name its column with --fields event=…"),
+        ({"event": "x" * 65}, f"event '{'x' * 27}...{'x' * 28}' is longer than 64 characters"),
+        ({"event": "rating"}, "value is missing, and a rating needs one"),
+        ({"event": "rating", "value": "NaN"}, "value is missing, and a rating needs one"),
+        ({"event": "rating", "value": "five"}, "value must be a number, not 'five'"),
+        ({"timestamp": "yesterday"},
+         "timestamp must be an ISO date or Unix seconds, not 'yesterday'"),
+        ({"timestamp": "1e999"}, "timestamp must be an ISO date or Unix seconds, not '1e999'"),
+        ({"text": ["a"]}, "text must be text, not ['a']"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_a_reason(
+    path: Path, change: dict[str, Any], reason: str
+) -> None:
+    row = {**ROW, **change}
+    assert read(path, [row]) == [Rejection(str(path), 1, reason, row)]
+
+
+def test_a_row_without_event_and_value_is_rejected(path: Path) -> None:
+    (found,) = read(path, [{"user": "u", "item": "i"}])
+    assert found.reason == "event is missing; name its column with --fields event=…"
+
+
+def test_a_line_that_is_no_row_is_rejected_in_its_place(path: Path) -> None:
+    path.write_text("oops\n" + json.dumps(ROW) + "\n")
+    first, second = read_interactions(str(path))
+    assert isinstance(first, Rejection)
+    assert (first.line, first.row) == (1, "oops")
+    assert isinstance(second, Interaction)
+
+
+def test_a_search_needs_a_text_or_an_item(path: Path) -> None:
+    search = {"user_id": "u1", "event": "search"}
+    assert one(path, {**search, "text": "noir"}).item_id == ""
+    assert one(path, {**search, "item_id": "m1"}).item_id == "m1"
+    (found,) = read(path, [search])
+    assert found.reason == "item_id is missing"
+
+
+def test_context_is_the_default_columns_unless_others_are_asked_for(path: Path) -> None:
+    row = {**ROW, "weather": "rain", "city": "上海", "drink": "tea", "mood": 3.0, "device": True}
+    assert one(path, row).context == {
+        "weather": "rain", "city": "上海", "mood": "3", "device": "true",
+    }  # fmt: skip
+    assert one(path, row, context=["drink"]).context == {"drink": "tea"}
+    assert one(path, row, context=[]).context == {}
+
+
+@pytest.mark.parametrize("word", ["", " ", "unknown", "NaN", "-1", -1, -1.0, None, "N/A", [1], {}])
+def test_a_context_that_says_nothing_is_left_out(path: Path, word: Any) -> None:
+    assert one(path, {**ROW, "weather": word, "scene": "home"}).context == {"scene": "home"}
+
+
+def test_a_context_object_as_in_the_api_counts_too(path: Path) -> None:
+    row = {**ROW, "context": {"weather": "snow", "other": "x"}, "scene": "home"}
+    assert one(path, row).context == {"weather": "snow", "scene": "home"}
+    assert one(path, row, context=["other"]).context == {"other": "x"}
+
+
+def test_a_context_column_can_be_mapped(path: Path) -> None:
+    found = one(path, {**ROW, "wx": "rain"}, context=None, mapping={"weather": "wx"})
+    assert found.context == {"weather": "rain"}
+
+
+def test_columns_that_no_row_has_are_refused_with_the_nearest(path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"--context names the column 'wether'.*'weather'"):
+        read(path, [{**ROW, "weather": "rain"}], context=["wether"])
+    with pytest.raises(CatalogError, match=r"--fields names the column 'usr'.*'user_id'"):
+        read(path, [ROW], mapping={"user_id": "usr_id"} | {"value": "usr"})
+
+
+def test_a_mapping_for_the_catalogue_does_not_concern_interactions(path: Path) -> None:
+    mapping = {
+        "title": "name", "id": "movieId", "rating": "stars", "location": "geo", "text": "plot",
+    }  # fmt: skip
+    assert one(path, ROW, mapping=mapping) == Interaction(
+        "u1", "m1", Event.LIKE, None, None, None, {}
+    )
+
+
+def test_interactions_come_from_a_database_too(tmp_path: Path) -> None:
+    file = tmp_path / "log.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE log (user TEXT, item TEXT, rating REAL)")
+        connection.execute("INSERT INTO log VALUES ('u', '01', 4)")
+    connection.close()
+    assert list(read_interactions(f"sqlite:///{file}", query="log")) == [
+        Interaction("u", "01", Event.RATING, 4.0, None, None, {})
+    ]
+
+
+words = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], include_characters="0123456789|"), min_size=1
+).filter(lambda text: text == text.strip() and text != "\\N")
+
+
+@given(
+    st.lists(
+        st.tuples(words, words, st.sampled_from(Event), st.integers(-(10**6), 10**6)), max_size=5
+    )
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_to_a_csv_is_read(rows: list[tuple[str, str, Event, int]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "log.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["user_id", "item_id", "event", "value", "timestamp"])
+            writer.writerows([*row, row[3]] for row in rows)
+        found = list(read_interactions(str(path)))
+    assert found == [
+        Interaction(user, item, event, float(value), float(value), None, {})
+        for user, item, event, value in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "scale"),
+    [
+        ([0, 1, 1], (0, 1)),
+        ([-1, 1], (-1, 1)),
+        ([1, 5], (1, 5)),
+        ([2, 4], (1, 5)),
+        ([0.5, 5.0], (0.5, 5)),
+        ([0, 3], (0, 5)),
+        ([1, 7], (1, 10)),
+        ([0, 10], (0, 10)),
+        ([-9.9, 9.9], (-10, 10)),
+        ([1, 100], (1, 100)),
+        ([0, 55], (0, 100)),
+        ([2, 250], (0, 250)),
+        ([-300, -20], (-300, 0)),
+        ([], (1, 5)),
+        ([float("nan"), float("inf"), 4.0], (1, 5)),
+    ],
+)
+def test_the_scale_is_the_smallest_usual_one(
+    ratings: list[float], scale: tuple[float, float]
+) -> None:
+    assert infer_rating_scale(ratings) == scale
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+def test_every_rating_is_within_the_scale(ratings: list[float]) -> None:
+    low, high = infer_rating_scale(iter(ratings))
+    assert low < high
+    assert low <= min(ratings)
+    assert max(ratings) <= high
