@@ -5,6 +5,7 @@ Up to `FLAT_LIMIT` rows the index is exact. Larger catalogues use 4-bit product 
 any block weights, where graphs and inverted lists tuned on item-like queries lose it.
 """
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -199,9 +200,9 @@ def _rounded(scores: Any) -> Any:
 
 def _one_thread_for_small_batches(faiss: Any, batch: int) -> None:
     """OpenMP's thread count belongs to the calling thread; many callers times many is a storm."""
-    threads = 1 if batch < 32 else 0
+    threads = 1 if batch < 32 else os.cpu_count() or 1
     if getattr(_local, "threads", None) != threads:
-        faiss.omp_set_num_threads(threads or faiss.omp_get_num_procs())
+        faiss.omp_set_num_threads(threads)
         _local.threads = threads
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +125,15 @@ class _Build:
         self.root, self.work, self.options, self.report = root, work, options, report
         self.started = datetime.now(UTC)
         self.counts = dict.fromkeys(("items", "rejected", "duplicates", "encoded", "reused"), 0)
-        self.encoder = _encoder_for(options)
-        self.dim = self.encoder.fingerprint.dim if self.encoder else 0
+        self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = _parent_of(root)
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """The language model, loaded when the first row turns out to be readable."""
+        encoder = _encoder_for(self.options)
+        self.dim = encoder.fingerprint.dim if encoder else self.dim
+        return encoder
 
     def run(self, sources: list[str]) -> BuildSummary:
         staging = Staging(self.work / "staging.sqlite")
@@ -170,8 +177,9 @@ class _Build:
 
     def fitting(self, item: Item) -> Item | Rejection:
         """An item whose vector fits, or the reason against it."""
+        encoder = self.encoder
         if item.vector is None:
-            if self.encoder is not None:
+            if encoder is not None:
                 return item
             reason = "the row has no vector, and with --model none no text is encoded"
         else:
@@ -232,7 +240,8 @@ class _Build:
         key = self.encoder.fingerprint.key if self.encoder else ""
         for row, item in enumerate(staging.items()):
             if item.vector is not None:
-                raw[row] = item.vector / np.linalg.norm(item.vector)
+                wide = item.vector.astype(np.float64)  # squares of float32 can over- or underflow
+                raw[row] = wide / np.linalg.norm(wide)
                 continue
             text = describe(item.fields, rating_scale=facts.rating_scale)
             name = text_hash(key, text)
@@ -285,7 +294,7 @@ class _Build:
         cache = VectorCache(self.root / "encoded" / f"{key}.bin", self.dim)
         if self.parent and not self.options.force_full:
             folder = snapshot.snapshot_path(self.root, self.parent)
-            if snapshot.read_manifest(folder).encoder == encoder.fingerprint:
+            if snapshot.vectors_of(folder) == encoder.fingerprint:
                 cache.add_snapshot(folder)
         return cache
 

@@ -6,6 +6,7 @@ bfloat16 (found out by a short self-test) the transformer runs in it, pooling an
 stay in float32.
 """
 
+import copy
 import logging
 import os
 import threading
@@ -83,10 +84,11 @@ class LanguageModel:
         self._cache_lock = threading.Lock()
         self._max_tokens = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
         model.max_seq_length = self._max_tokens
+        weights = weights_hash(model)  # of what was loaded, whatever precision it then runs in
         self.precision = _choose_precision(self)
         self._fingerprint = Fingerprint(
             name=name,
-            weights=weights_hash(model),
+            weights=weights,
             dim=int(model.get_embedding_dimension() or 0),
             item_prompt=prompts.item,
             query_prompt=prompts.query,
@@ -191,7 +193,7 @@ def load_encoder(name: str | None = None) -> LanguageModel:
     is_bundled = name in (bundled.MULTILINGUAL, bundled.ENGLISH)
     path = str(bundled.checkpoint_dir(name)) if is_bundled else name
     model = _load(path, name)
-    label = name if is_bundled or not Path(name).exists() else Path(name).name
+    label = name if is_bundled or not Path(name).exists() else Path(name).resolve().name
     return LanguageModel(model, label, _prompts_of(model, label))
 
 
@@ -255,14 +257,15 @@ def _choose_precision(encoder: LanguageModel) -> str:
     if wanted == "float32" or not (wanted == "bfloat16" or _has_bf16_instructions()):
         return "float32"
     exact, slow_s = _timed_forward(encoder)
-    model[0].to(torch.bfloat16)
+    loaded = model[0]
+    model[0] = copy.deepcopy(loaded).to(torch.bfloat16)  # rounding in place could not be undone
     rounded, fast_s = _timed_forward(encoder)
     cosine = float((exact * rounded).sum(axis=1).min())
     if wanted == "bfloat16" or (
         slow_s >= _BF16_MIN_SPEEDUP * fast_s and cosine >= _BF16_MIN_COSINE
     ):
         return "bfloat16"
-    model[0].to(torch.float32)
+    model[0] = loaded
     return "float32"
 
 

@@ -30,9 +30,15 @@ class Fingerprint:
 
 
 def weights_hash(model: Any) -> str:
-    """Hash a sample of every tensor: fast, and no two checkpoints in use agree on all of them."""
+    """Hash a sample of every tensor: fast, and no two checkpoints in use agree on all of them.
+
+    The pooler is left out: we pool ourselves, and where a checkpoint has none, transformers fills
+    it with random numbers at every load.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
+        if "pooler" in name:
+            continue
         flat = tensor.detach().reshape(-1)
         step = max(1, flat.numel() // 64)
         digest.update(f"{name} {tuple(tensor.shape)} ".encode())

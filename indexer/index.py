@@ -64,6 +64,10 @@ class Index:
     def __len__(self) -> int:
         return self.count
 
+    def close(self) -> None:
+        """Close the files; a call still running ends well, later ones may fail."""
+        self._metadata.close()
+
     @property
     def id(self) -> str:
         """The snapshot's id."""
@@ -199,6 +203,17 @@ class Index:
             raw = self.encoder.encode_queries(texts)
             out[:, : self.manifest.layout.meaning] = self._space.queries(raw)
         return out
+
+    def meaning_of(self, raw: Vectors) -> Vectors:
+        """Map raw item vectors of this index's encoder to `(m, d) float32` meaning vectors."""
+        return self._space.items(raw)
+
+    def alike(self, vectors: Vectors) -> Vectors:
+        """Turn `(m, d)` vectors of things into request vectors for things of their kind."""
+        width = self.manifest.layout.meaning
+        turned = vectors.copy()
+        turned[:, :width] = self._space.alike(vectors[:, :width])
+        return turned
 
     def item_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of rows, `(m, d) float32`, all blocks."""

@@ -30,6 +30,7 @@ _WEEKDAYS = (
 _SEASONS = (("winter", "冬天"), ("spring", "春天"), ("summer", "夏天"), ("autumn", "秋天"))
 
 # field -> how its value is said. Unknown fields speak as "field: value".
+_BLANK = "{}"
 _PHRASES: dict[str, tuple[str, str]] = {
     "weather": ("{} weather", "天气：{}"),
     "place": ("in {}", "地点：{}"),
@@ -128,13 +129,21 @@ def _value_words(value: str | float, language: Language) -> str:
 
 
 def _phrase(field: str, words: str, language: Language) -> str:
-    english, chinese = _PHRASES.get(field, (f"{field.replace('_', ' ')}: {{}}", f"{field}：{{}}"))
+    english, chinese = _PHRASES.get(
+        field, (f"{field.replace('_', ' ')}: {_BLANK}", f"{field}：{_BLANK}")
+    )
     if language == "zh":
-        return chinese.format(words)
+        return _filled(chinese, words)
     if field == "weather":
         words = _ADJECTIVES_EN.get(words.lower(), words)
     if field == "social" and words.lower() in ("alone", "nobody"):
         return "alone"
     if words.lower().startswith(("my ", "with ", "in ", "at ", "on ", "the ")):
         return words
-    return english.format(words)
+    return _filled(english, words)
+
+
+def _filled(phrase: str, words: str) -> str:
+    """Not `str.format`: a field's name comes from outside and may hold braces of its own."""
+    before, _, after = phrase.rpartition(_BLANK)
+    return before + words + after

@@ -17,6 +17,7 @@ from indexer.metadata.filters import parse_filter
 from indexer.metadata.predicates import Filter
 from indexer.metadata.schema import Schema
 from indexer.moment import Language, words_of
+from indexer.paging import FIRST_PAGE, Page, after_skipped, narrowed, wanted
 from indexer.request import Request, Weights, parse_id, parse_text
 from indexer.retrieval import Additive, Candidates, Pool, at_least, pool_of, retrieve
 from indexer.scenarios import Scenario, scenario_named
@@ -25,6 +26,7 @@ from indexer.signals import (
     Role,
     Signal,
     compose,
+    compose_examples,
     history_signals,
     interest_signals,
     moment_signals,
@@ -56,20 +58,21 @@ class Catalogue(Protocol):
     def exact(self, text: str) -> list[int]: ...  # noqa: D102
     def full_text(self, text: str, limit: int) -> list[tuple[int, float]]: ...  # noqa: D102
     def query_vectors(self, texts: Sequence[str]) -> Vectors: ...  # noqa: D102
+    def alike(self, vectors: Vectors) -> Vectors: ...  # noqa: D102
     def item_vectors(self, rows: Rows) -> Vectors: ...  # noqa: D102
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors: ...  # noqa: D102
     def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]: ...  # noqa: D102
 
 
 def recommend(
-    catalogue: Catalogue, request: Request, *, ahead: int = 0, now: float | None = None
+    catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE, now: float | None = None
 ) -> Answer:
     """Answer a request for recommendations.
 
     Args:
         catalogue: What is recommended from.
         request: What is asked.
-        ahead: How many further ids to rank for later pages.
+        page: Which part of the ranking.
         now: The present, Unix seconds; default: the clock. A request with a time overrides it.
 
     Raises:
@@ -87,12 +90,12 @@ def recommend(
     clock.lap("encode")
     weighed = compose(signals, sources, scenario=scenario, weights=request.weights)
     pool, unknown_excluded = _pool(catalogue, request, scenario)
-    question = _Question(request, weighed, {}, ahead)
+    question = _Question(request, weighed, {}, page)
     answer = _ranked(catalogue, question, pool, clock)
     return replace(answer, unknown_items=tuple(dict.fromkeys([*unknown, *unknown_excluded])))
 
 
-def search(catalogue: Catalogue, request: Request, *, ahead: int = 0) -> Answer:
+def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -> Answer:
     """Answer a text query: meaning, full text, and exact titles and ids first.
 
     Raises:
@@ -109,13 +112,13 @@ def search(catalogue: Catalogue, request: Request, *, ahead: int = 0) -> Answer:
     clock.lap("encode")
     weighed = compose(signals, sources, scenario=scenario_named(None), weights=request.weights)
     pool, unknown = _pool(catalogue, request, scenario_named(None))
-    question = _Question(request, weighed, _lexical_terms(catalogue, request.query), ahead)
+    question = _Question(request, weighed, _lexical_terms(catalogue, request.query), page)
     answer = _ranked(catalogue, question, pool, clock)
     return replace(answer, unknown_items=tuple(unknown))
 
 
 def similar(
-    catalogue: Catalogue, items: Any, texts: Any, request: Request, *, ahead: int = 0
+    catalogue: Catalogue, items: Any, texts: Any, request: Request, *, page: Page = FIRST_PAGE
 ) -> Answer:
     """Find items like and unlike weighted examples; the examples themselves stay out.
 
@@ -131,13 +134,12 @@ def similar(
     for signal in signals:
         if signal.item_id is not None and signal.item_id not in known:
             raise RequestError(f"no item {signal.item_id!r} in the catalogue")
-    sources = _sources(catalogue, signals, known)
+    sources = catalogue.alike(_sources(catalogue, signals, known))
     clock.lap("encode")
-    single = replace(scenario_named(None), recent_vectors=0)
-    weighed = compose(signals, sources, scenario=single, weights=request.weights)
+    weighed = compose_examples(signals, sources, weights=request.weights)
     asked = replace(request, exclude=(*request.exclude, *known))
-    pool, unknown = _pool(catalogue, asked, single)
-    answer = _ranked(catalogue, _Question(asked, weighed, {}, ahead), pool, clock)
+    pool, unknown = _pool(catalogue, asked, scenario_named(None))
+    answer = _ranked(catalogue, _Question(asked, weighed, {}, page), pool, clock)
     return replace(answer, unknown_items=tuple(unknown))
 
 
@@ -200,23 +202,26 @@ class _Question:
 
     Attributes:
         terms: Row to its additive terms, each with its share.
-        ahead: How many further ids to rank for later pages.
+        page: Which part of the ranking.
     """
 
     request: Request
     weighed: RequestVectors
     terms: Mapping[int, Sequence[dict[str, Any]]]
-    ahead: int = 0
+    page: Page = FIRST_PAGE
 
 
 def _ranked(catalogue: Catalogue, question: _Question, pool: Pool, clock: "_Clock") -> Answer:
     """Retrieve, cut, and tell why."""
-    request, vectors = question.request, question.weighed.vectors
+    request, page, vectors = question.request, question.page, question.weighed.vectors
     totals = {row: sum(term["share"] for term in told) for row, told in question.terms.items()}
     additive = Additive(totals)
     if request.min_score is not None:
         pool = at_least(catalogue, vectors, pool, request.min_score, additive)
-    found = retrieve(catalogue, vectors, pool, request.k + question.ahead, additive)
+    pool = narrowed(catalogue, pool, page)
+    eligible = pool.eligible
+    found = retrieve(catalogue, vectors, pool, wanted(eligible, request.k, page), additive)
+    found = after_skipped(found, page)
     clock.lap("search")
     ids = catalogue.ids(found.rows.tolist())
     hits = _hits(catalogue, question, found, ids[: request.k])
@@ -225,7 +230,7 @@ def _ranked(catalogue: Catalogue, question: _Question, pool: Pool, clock: "_Cloc
         hits=hits,
         complete={
             "returned": len(hits),
-            "eligible": pool.eligible,
+            "eligible": max(0, eligible - page.skip),
             "excluded": dict(pool.excluded),
             "search": catalogue.manifest.index.get("search", "exact"),
         },
@@ -243,13 +248,14 @@ def _hits(
     items = catalogue.items(rows.tolist())
     stored = catalogue.item_vectors(rows) if request.explain and len(rows) else None
     hits = []
+    first = question.page.offset + 1
     for place, (row, item_id, item) in enumerate(zip(rows.tolist(), ids, items, strict=True)):
         reasons: list[dict[str, Any]] = []
         if stored is not None:
             shares = weighed.shares(stored[place], int(found.winners[place]))
             reasons = reasons_of(weighed.signals, shares, question.terms.get(row, ()))
         score = float(found.scores[place])
-        hits.append(Hit(item_id, place + 1, score, _chosen(item, request.fields), reasons))
+        hits.append(Hit(item_id, first + place, score, _chosen(item, request.fields), reasons))
     return tuple(hits)
 
 

@@ -22,7 +22,7 @@ MAX_HISTORY_BATCH = 20_000
 MAX_LIST = 1_000
 MAX_CONTEXT = 64
 MAX_CONTEXT_NAME = 100
-MAX_WEIGHT = 1_000
+MAX_WEIGHT = 100  # a float32 score past some hundreds could not equal its shares within 1e-4
 DEFAULT_EVENT = "click"
 
 
@@ -55,7 +55,9 @@ class Weights:
         """
         number = _number(value, name)
         if abs(number) > MAX_WEIGHT:
-            raise RequestError(f"{name} is {number:g}; use a number from -1000 to 1000")
+            raise RequestError(
+                f"{name} is {number:g}; use a number from -{MAX_WEIGHT} to {MAX_WEIGHT}"
+            )
         return number
 
 

@@ -173,6 +173,19 @@ def compose(
     return RequestVectors(tuple(signals), sources, coefficients)
 
 
+def compose_examples(
+    signals: Sequence[Signal], sources: Vectors, *, weights: Weights
+) -> RequestVectors:
+    """Average weighted examples into one request vector.
+
+    Weights are divided by the sum of their absolute values, so an item that is a near copy of
+    every wanted example and unrelated to the unwanted ones scores about 1.
+    """
+    raw = np.array([signal.weight for signal in signals], np.float32)
+    share = raw * np.float32(weights.meaning / max(float(np.abs(raw).sum()), _TINY))
+    return RequestVectors(tuple(signals), sources, share[np.newaxis, :])
+
+
 def _to_unit(mix: NDArray[np.float32], sources: Vectors) -> NDArray[np.float32]:
     """Scale coefficients so that their vector has length 1.
 

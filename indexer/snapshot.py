@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from indexer.fingerprint import Fingerprint
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+_SAMPLE_BLOCKS, _SAMPLE_BYTES = 32, 4_096
 _REBUILD = "build one with scripts/rebuild_index.py"
 
 
@@ -122,6 +123,8 @@ def current_id(root: Path) -> str:
         current = (root / "CURRENT").read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SnapshotError(f"{root} has no index (no file CURRENT); {_REBUILD}") from error
+    except UnicodeDecodeError as error:
+        raise SnapshotError(f"{root / 'CURRENT'} is damaged ({error}); {_REBUILD}") from error
     if not current or "/" in current or current.startswith("."):
         raise SnapshotError(
             f"{root / 'CURRENT'} holds {current[:60]!r}, no snapshot id; {_REBUILD}"
@@ -161,14 +164,20 @@ def read_manifest(path: Path) -> Manifest:
         text = (path / MANIFEST).read_bytes()
     except OSError as error:
         raise SnapshotError(f"{path} has no {MANIFEST}; {_REBUILD}") from error
-    return Manifest.from_json(text)
+    try:
+        return Manifest.from_json(text)
+    except SnapshotError as error:
+        raise SnapshotError(f"{path / MANIFEST}: {error}") from error
 
 
 def check_sizes(path: Path, manifest: Manifest) -> None:
-    """Refuse a snapshot with a missing or truncated file, by name.
+    """Refuse a snapshot with a missing, truncated or foreign file, by name.
+
+    Files of two builds are often of one size, so a sample of each is compared too. What only a
+    complete checksum can find is for `damaged_files`.
 
     Raises:
-        SnapshotError: On the first file of another size than the manifest says.
+        SnapshotError: On the first file of another size or sample than the manifest says.
     """
     for name, facts in manifest.files.items():
         file = path / name
@@ -177,6 +186,11 @@ def check_sizes(path: Path, manifest: Manifest) -> None:
             found = "is missing" if size is None else f"has {size} bytes"
             raise SnapshotError(
                 f"{file} {found}, expected {facts['bytes']} bytes; "
+                f"roll back with scripts/snapshots.py, or rebuild"
+            )
+        if "sample" in facts and sample_of(file) != facts["sample"]:
+            raise SnapshotError(
+                f"{file} is damaged or of another build; "
                 f"roll back with scripts/snapshots.py, or rebuild"
             )
 
@@ -195,13 +209,27 @@ def damaged_files(path: Path, manifest: Manifest) -> list[str]:
     return findings
 
 
+def vectors_of(path: Path) -> Fingerprint | None:
+    """Return whose raw vectors a later build may take from a snapshot; None: nobody's.
+
+    A damaged snapshot is no reason to stop a build, which is its remedy.
+    """
+    try:
+        manifest = read_manifest(path)
+    except SnapshotError:
+        return None
+    kept = {name: manifest.files[name] for name in ("raw.npy", "hashes.npy")}
+    return None if damaged_files(path, replace(manifest, files=kept)) else manifest.encoder
+
+
 def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size and SHA-256 of every file below a folder but the manifest."""
+    """Return size, SHA-256 and sample of every file below a folder but the manifest."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     return {
         file.relative_to(folder).as_posix(): {
             "bytes": file.stat().st_size,
             "sha256": sha256_of(file),
+            "sample": sample_of(file),
         }
         for file in files
     }
@@ -241,6 +269,17 @@ def sha256_of(file: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sample_of(file: Path) -> str:
+    """Return a hash of a few blocks from first to last: quick however large the file is."""
+    last = max(0, file.stat().st_size - _SAMPLE_BYTES)
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        for block in range(_SAMPLE_BLOCKS):
+            stream.seek(last * block // (_SAMPLE_BLOCKS - 1))
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _parents_last(folder: Path) -> Iterator[Path]:

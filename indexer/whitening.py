@@ -20,6 +20,7 @@ from indexer.encoder import Encoder, Vectors
 from indexer.errors import SnapshotError
 
 WHITENING_POWER = 0.3  # 0 only centres, 1 makes all directions equal; chosen on validation data
+LIKENESS_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
 _EIGENVALUE_FLOOR = 1e-2  # of the mean eigenvalue: below it is noise, not meaning
 _MEAN_PRIOR_ITEMS = 50.0  # the background's mean weighs as much as this many catalogue items
 _COVARIANCE_PRIOR_ITEMS = 1_000.0
@@ -86,11 +87,14 @@ class MeaningSpace:
         item_mean: `(d,) float32`, subtracted from item vectors.
         query_mean: `(d,) float32`, subtracted from query vectors.
         projection: `(d, d) float32`, symmetric whitening matrix.
+        likeness: `(d, d) float32`, symmetric; gives the dominant directions, which say what kind
+            of thing an item is, more than their raw weight again.
     """
 
     item_mean: NDArray[np.float32]
     query_mean: NDArray[np.float32]
     projection: NDArray[np.float32]
+    likeness: NDArray[np.float32]
 
     @property
     def dim(self) -> int:
@@ -104,6 +108,17 @@ class MeaningSpace:
     def queries(self, raw: Vectors) -> Vectors:
         """Map `(n, d)` raw query vectors to `(n, d) float32` of unit length."""
         return self._map(raw, self.query_mean)
+
+    def alike(self, meaning: Vectors) -> Vectors:
+        """Map `(n, d)` meaning vectors to request vectors for items of the same kind.
+
+        For "like this one" the kind of thing counts, for "what next" whitening's finer directions
+        do. The inner product of an item with its own image is 1.
+        """
+        turned: Vectors = np.matmul(meaning, self.likeness, dtype=np.float32)
+        own = (turned * meaning).sum(axis=1, keepdims=True)
+        turned /= np.maximum(own, _TINY)
+        return turned
 
     def _map(self, raw: Vectors, mean: NDArray[np.float32]) -> Vectors:
         centred: Vectors = raw.astype(np.float32) - mean
@@ -121,6 +136,7 @@ class MeaningSpace:
                 "item_mean": self.item_mean,
                 "query_mean": self.query_mean,
                 "projection": self.projection,
+                "likeness": self.likeness,
             },
             path,
         )
@@ -133,7 +149,9 @@ class MeaningSpace:
             SnapshotError: If the file is missing or damaged.
         """
         tensors = _load_tensors(path)
-        return cls(tensors["item_mean"], tensors["query_mean"], tensors["projection"])
+        return cls(
+            tensors["item_mean"], tensors["query_mean"], tensors["projection"], tensors["likeness"]
+        )
 
 
 def fit_meaning_space(
@@ -154,31 +172,35 @@ def fit_meaning_space(
     return MeaningSpace(
         item_mean=mean.astype(np.float32),
         query_mean=query_mean.astype(np.float32),
-        projection=_whitening_matrix(covariance, power).astype(np.float32),
+        projection=_spectral_power(covariance, -power / 2).astype(np.float32),
+        likeness=_spectral_power(covariance, LIKENESS_POWER / 2).astype(np.float32),
     )
 
 
 def identity_space(dim: int) -> MeaningSpace:
     """The space of ready-made vectors, which are only brought to unit length."""
     zeros = np.zeros(dim, np.float32)
-    return MeaningSpace(zeros, zeros, np.eye(dim, dtype=np.float32))
+    eye = np.eye(dim, dtype=np.float32)
+    return MeaningSpace(zeros, zeros, eye, eye)
 
 
 def background_of(encoder: Encoder) -> Background:
     """Return the background of an encoder: shipped for bundled ones, else measured on the spot.
 
     The measured one has the mean of a few hundred shipped texts and no preferred directions,
-    since so few texts cannot say which directions dominate.
+    since so few texts cannot say which directions dominate. A folder may bear a bundled name and
+    hold another model, so a background of another width is not taken.
     """
     shipped = resources.files("indexer") / "background" / f"{encoder.fingerprint.name}.safetensors"
     if shipped.is_file():
         with resources.as_file(shipped) as path:
             tensors = _load_tensors(path)
-        return Background(
-            tensors["item_mean"].astype(np.float32),
-            tensors["query_mean"].astype(np.float32),
-            tensors["covariance"].astype(np.float32),
-        )
+        if len(tensors["item_mean"]) == encoder.fingerprint.dim:
+            return Background(
+                tensors["item_mean"].astype(np.float32),
+                tensors["query_mean"].astype(np.float32),
+                tensors["covariance"].astype(np.float32),
+            )
     return measure_background(encoder, **background_texts())
 
 
@@ -201,10 +223,11 @@ def measure_background(encoder: Encoder, items: list[str], queries: list[str]) -
     )
 
 
-def _whitening_matrix(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+def _spectral_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    """Return the symmetric matrix whose directions are scaled by their variance to a power."""
     values, directions = np.linalg.eigh(covariance)
     values = np.maximum(values, 0) + _EIGENVALUE_FLOOR * max(float(values.mean()), _TINY)
-    scale = (values / values.mean()) ** (-power / 2)
+    scale = (values / values.mean()) ** power
     matrix: NDArray[np.float64] = (directions * scale) @ directions.T
     return matrix
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class WordEncoder:
         return unit
 
 
+@cache
 def _word_vector(word: str, dim: int) -> Vectors:
     seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
     vector: Vectors = np.random.default_rng(seed).normal(size=dim).astype(np.float32)

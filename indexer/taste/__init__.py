@@ -1,0 +1,21 @@
+"""Interactions to learned blocks, and a user's past to coefficients of request vectors."""
+
+from indexer.taste.events import Events, events_of
+from indexer.taste.fit import fit_taste
+from indexer.taste.history import Coefficients, Past, PastItem, past_of, request_coefficients
+from indexer.taste.model import Addends, TasteModel
+from indexer.taste.settings import TasteSettings
+
+__all__ = [
+    "Addends",
+    "Coefficients",
+    "Events",
+    "Past",
+    "PastItem",
+    "TasteModel",
+    "TasteSettings",
+    "events_of",
+    "fit_taste",
+    "past_of",
+    "request_coefficients",
+]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.interactions import Event, Interaction, infer_rating_scale
+from indexer.reading.interactions import Event, Interaction, infer_rating_scale
 
 POSITIVE_SHARE = 0.8  # of the top of the rating scale: 4 of 5, 8 of 10, 1 of 0/1
 UNKNOWN_WORD = -1
@@ -29,6 +29,7 @@ class Events:
         words: `(m, c) int32`, context words by column; `UNKNOWN_WORD` where there is none.
         columns: The `c` context columns.
         vocabulary: For each column its words, in the order of their numbers.
+        like_from: The least rating that is liking; None where there are no ratings.
         n_items: Rows of the catalogue.
         timed: Whether moments are real times, comparable between users.
     """
@@ -41,6 +42,7 @@ class Events:
     words: NDArray[np.int32]
     columns: tuple[str, ...]
     vocabulary: tuple[tuple[str, ...], ...]
+    like_from: float | None
     n_items: int
     timed: bool
 
@@ -83,39 +85,54 @@ def events_of(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> E
     columns = tuple(sorted({name for e in known for name in e.context}))
     words, vocabulary = _words(known, columns)
     newest_first = -moment if timed else np.zeros(len(known))
+    names = [event.event for event in known]
+    values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
+    like_from = like_threshold(names, values)
     return Events(
         user=user[order],
         item=item[order],
         step=steps_of(user[order], moment[order]),
         age=_ages(newest_first[order].astype(np.float64)),
-        liking=likings(
-            [e.event for e in known], np.array([_number(e.value) for e in known], np.float64)
-        )[order],
+        liking=likings(names, values, like_from=like_from)[order],
         words=words[order],
         columns=columns,
         vocabulary=vocabulary,
+        like_from=like_from,
         n_items=len(item_ids),
         timed=timed,
     )
 
 
-def likings(events: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return `(m,) float32`, 1 liked, 0 met, -1 disliked, from the columns alone.
+def like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> float | None:
+    """Return the least rating that is liking, or None where there are no ratings."""
+    rated = _is_rating(events) & ~np.isnan(values)
+    if not rated.any():
+        return None
+    return POSITIVE_SHARE * infer_rating_scale(values[rated].tolist())[1]
+
+
+def likings(
+    events: Sequence[str], values: NDArray[np.float64], *, like_from: float | None
+) -> NDArray[np.float32]:
+    """Return `(m,) float32`, 1 liked, 0 met, -1 disliked.
 
     Args:
         events: Names of events.
         values: `(m,)`, NaN where there is none; only those of ratings are read.
+        like_from: From `like_threshold`; None: every event but dislike and skip is liking.
     """
     names = np.asarray(events, dtype=object)
-    rated = (names == Event.RATING.value) & ~np.isnan(values)
     disliked = np.isin(names, [event.value for event in _DISLIKED])
-    if not rated.any():
+    if like_from is None:
         return np.where(disliked, -1, 1).astype(np.float32)
-    _, most = infer_rating_scale(values[rated].tolist())
-    threshold = POSITIVE_SHARE * most
     liked = np.isin(names, [event.value for event in _LIKED_BESIDE_RATINGS])
-    liked |= rated & (np.nan_to_num(values) >= threshold)
+    liked |= _is_rating(events) & (np.nan_to_num(values, nan=-np.inf) >= like_from)
     return np.where(disliked, -1, liked).astype(np.float32)
+
+
+def _is_rating(events: Sequence[str]) -> NDArray[np.bool_]:
+    rating: NDArray[np.bool_] = np.asarray(events, dtype=object) == Event.RATING.value
+    return rating
 
 
 def steps_of(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -135,10 +152,6 @@ def _ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
     newer = np.cumsum(counts) - counts
     share: NDArray[np.float32] = (newer[inverse] / max(len(newest_first), 1)).astype(np.float32)
     return share if len(values) > 1 else np.zeros(len(newest_first), np.float32)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
 
 
 def _words(

@@ -10,20 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from indexer.taste.events import Events
+from indexer.taste.matrices import Matrix, from_coordinates, from_rows, scaled
 
 GAP_EVENTS = 15.0  # e-folding of a pair's weight, in events between the two
 BACKWARD = 0.5  # what a pair counts against the direction it happened in
-HALF_LIFE_SHARE = 0.3  # of all events: an older pair counts half
 SHRINKAGE = 5.0  # events added to both popularities: rare pairs are no evidence
 NEIGHBOURS = 100  # kept for each source item
 _MAX_LAG = 50
 _MAX_PAIRS = 40_000_000
 _FLUSH_PAIRS = 6_000_000
-
-Matrix = sparse.csr_matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,67 +44,59 @@ class Neighbours:
 
     def matrix(self) -> Matrix:
         """`(n, n)` source by target."""
-        shape = (self.n_items, self.n_items)
-        return sparse.csr_matrix((self.values, self.rows, self.starts), shape)
+        return from_rows(self.values, self.rows, self.starts, self.n_items)
 
 
-def fit_neighbours(
-    events: Events, *, half_life: float = HALF_LIFE_SHARE, keep: int = NEIGHBOURS
-) -> Neighbours:
+def fit_neighbours(events: Events, *, half_life: float = 0.0, keep: int = NEIGHBOURS) -> Neighbours:
     """Fit from the liked events.
 
     Args:
         events: Of any size; memory is bounded by shortening the reach on large ones.
-        half_life: In shares of all events.
+        half_life: In shares of all events; an older pair counts half. 0 for no decay.
         keep: Neighbours kept for each item.
     """
     liked = events.where(events.liked)
-    weight = (0.5 ** (liked.age / half_life)).astype(np.float32)
+    weight = np.ones(len(liked), np.float32)
+    if half_life > 0:
+        weight = (0.5 ** (liked.age / half_life)).astype(np.float32)
     counts = _pair_counts(liked, weight)
     appeal = np.bincount(liked.item, weight, minlength=events.n_items) + SHRINKAGE
-    scale = sparse.diags((1 / np.sqrt(appeal)).astype(np.float32))
-    return _strongest((scale @ counts @ scale).tocsr(), keep)
+    return _strongest(scaled(counts, (1 / np.sqrt(appeal)).astype(np.float32)), keep)
+
+
+Pairs = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]
 
 
 def _pair_counts(liked: Events, weight: NDArray[np.float32]) -> Matrix:
-    n = liked.n_items
-    total = sparse.csr_matrix((n, n), dtype=np.float32)
-    pending: list[Matrix] = []
+    total = _sum_up([], liked.n_items)
+    pending: list[Pairs] = []
     waiting = 0
     for lag in range(1, min(_MAX_LAG, _MAX_PAIRS // max(len(liked), 1)) + 1):
         pairs = _pairs_at(lag, liked, weight)
-        if pairs is None:
-            break
         pending.append(pairs)
-        waiting += pairs.nnz
+        waiting += len(pairs[0])
         if waiting > _FLUSH_PAIRS:
-            total = total + _sum_up(pending, n)
+            total = total + _sum_up(pending, liked.n_items)
             pending, waiting = [], 0
-    return total + _sum_up(pending, n)
+    return total + _sum_up(pending, liked.n_items)
 
 
-def _pairs_at(lag: int, liked: Events, weight: NDArray[np.float32]) -> sparse.coo_matrix | None:
-    """Pairs of one user's rows that are `lag` apart; None when no user has so many."""
+def _pairs_at(lag: int, liked: Events, weight: NDArray[np.float32]) -> Pairs:
+    """Values, sources and targets of pairs of one user's rows that are `lag` apart."""
     older = np.flatnonzero(liked.user[lag:] == liked.user[:-lag])
-    if len(older) == 0:
-        return None
     newer = older + lag
     near = np.float32(np.exp(-(lag - 1) / GAP_EVENTS))
     together = liked.step[older] == liked.step[newer]
     forward = near * weight[newer]
     backward = near * weight[older] * np.where(together, 1, BACKWARD).astype(np.float32)
     a, b = liked.item[older], liked.item[newer]
-    n = liked.n_items
-    return sparse.coo_matrix((np.r_[forward, backward], (np.r_[a, b], np.r_[b, a])), (n, n))
+    return np.r_[forward, backward], np.r_[a, b], np.r_[b, a]
 
 
-def _sum_up(parts: list[sparse.coo_matrix], n: int) -> Matrix:
-    if not parts:
-        return sparse.csr_matrix((n, n), dtype=np.float32)
-    data = np.concatenate([part.data for part in parts])
-    row = np.concatenate([part.row for part in parts])
-    col = np.concatenate([part.col for part in parts])
-    return sparse.coo_matrix((data, (row, col)), (n, n)).tocsr()
+def _sum_up(parts: list[Pairs], n: int) -> Matrix:
+    nothing = (np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
+    values, sources, targets = (np.concatenate(part) for part in zip(nothing, *parts, strict=True))
+    return from_coordinates(values, sources, targets, (n, n))
 
 
 def _strongest(matrix: Matrix, keep: int) -> Neighbours:

@@ -1,0 +1,84 @@
+"""A snapshot to findings: what is wrong with it, and what to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from indexer import snapshot
+from indexer.encoder import Encoder, load_encoder
+from indexer.errors import IndexerError
+from indexer.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT
+from indexer.index import Index
+from indexer.snapshot import Manifest
+from indexer.text import describe
+
+_SAMPLED_ROWS = 32
+_MIN_ROW_COSINE = 0.99  # float16 storage and bfloat16 encoding stay above .999
+
+
+def verify(
+    root: Path, snapshot_id: str | None = None, *, encoder: Encoder | None = None
+) -> list[str]:
+    """Return one sentence for each thing wrong with a snapshot; none if it is sound.
+
+    Checks sizes and checksums of every file, that SQLite is intact, that all files hold the same
+    rows, that the language model still makes the recorded probe vector, and, for a sample of rows,
+    that re-encoding the item gives the stored vectors.
+
+    Args:
+        root: Index directory.
+        snapshot_id: Default: the live one.
+        encoder: The model, if already loaded.
+
+    Raises:
+        SnapshotError: If there is no such snapshot, or its manifest cannot be read.
+    """
+    path = snapshot.snapshot_path(root, snapshot_id)
+    manifest = snapshot.read_manifest(path)
+    findings = snapshot.damaged_files(path, manifest)
+    if findings:  # what is damaged on disk would only be found again, in other words
+        return [f"{finding}; roll back or rebuild" for finding in findings]
+    return list(_deeper(path, manifest, encoder))
+
+
+def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator[str]:
+    uri = f"file:{path / 'catalog.sqlite'}?mode=ro&immutable=1"
+    connection = sqlite3.connect(uri, uri=True)
+    with connection:
+        (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+    connection.close()
+    if said != "ok":
+        yield f"catalog.sqlite is damaged ({said}); roll back or rebuild"
+    try:
+        index = Index(path, None)
+    except IndexerError as error:
+        yield str(error)
+        return
+    if manifest.encoder is None:
+        return
+    try:
+        model = encoder or load_encoder(manifest.encoder_source)
+        yield from _vectors_differ(index, manifest, model)
+    except IndexerError as error:
+        yield f"the vectors were not checked: {error}"
+
+
+def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
+    probe = encoder.encode_items([PROBE_TEXT])[0]
+    cosine = float(probe @ np.array(manifest.probe, np.float32))
+    if not cosine >= MIN_PROBE_COSINE:
+        yield f"the model gives the probe text another vector (cosine {cosine:.3f}); rebuild"
+        return
+    rows = np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
+    items = index.items(rows.tolist())
+    texts = [describe(item, rating_scale=manifest.rating_scale) for item in items]
+    hashes = np.load(index.path / "hashes.npy", allow_pickle=False)
+    given = np.array([hashes[row].tobytes() == bytes(16) for row in rows])
+    expected = index.meaning_of(encoder.encode_items(texts))
+    width = manifest.layout.meaning
+    cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
+    for row, item, close in zip(rows, items, cosines, strict=True):
+        if not (close >= _MIN_ROW_COSINE or given[list(rows).index(row)]):
+            yield f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f}); rebuild"

@@ -1,0 +1,164 @@
+"""Events to held-out questions: what was known before a liked event, and which item it was."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.taste.events import UNKNOWN_WORD, Events
+from indexer.taste.history import Past
+
+NEW_USER_EVENTS = 3  # of history at most
+WINDOW_SHARE = 0.1
+_MAX_HISTORY = 500
+_MAX_CELLS = 8_000_000  # cases x items held at once, for each block
+_MIN_CASES, _MAX_CASES = 200, 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Questions with known answers.
+
+    Attributes:
+        target: `(c,) int64`, the item picked.
+        user: `(c,) int64`.
+        cold: `(c,) bool`, whether the target has no event in the fitted part.
+        new_user: `(c,) bool`, whether the history has at most `NEW_USER_EVENTS`.
+        case: `(h,) int64`, the case of each history entry; entries in time order.
+        past: The `h` history entries of all cases.
+    """
+
+    target: NDArray[np.int64]
+    user: NDArray[np.int64]
+    cold: NDArray[np.bool_]
+    new_user: NDArray[np.bool_]
+    case: NDArray[np.int64]
+    past: Past
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the events to fit on and the questions that followed it."""
+
+    fitted: Events
+    cases: Cases
+
+
+def windows_of(events: Events, *, repeats: bool, count: int, seed: int) -> list[Window]:
+    """Cut the newest tenth of the events off, then the tenth before it, and so on.
+
+    With times the cut is one moment for all; without, each user's last events are held out.
+
+    Args:
+        events: All that may be known.
+        repeats: Whether an item of the history may be the answer.
+        count: How many windows.
+        seed: Draws the cases where there are more than fit.
+    """
+    newness = events.age if events.timed else _place_from_end(events)
+    rng = np.random.default_rng(seed)
+    windows = []
+    for number in range(count):
+        newer, older = number * WINDOW_SHARE, (number + 1) * WINDOW_SHARE
+        fitted = newness >= older
+        asked = (newness < older) & (newness >= newer) & events.liked
+        cases = _cases(events, asked, fitted, rng, repeats=repeats)
+        if len(cases) and fitted.any():
+            windows.append(Window(events.where(fitted), cases))
+    return windows
+
+
+def repeat_share(events: Events) -> float:
+    """Return the share of liked events whose item the user had met before."""
+    liked = np.flatnonzero(events.liked)
+    if len(liked) == 0:
+        return 0.0
+    return float((~_first_meetings(events))[liked].mean())
+
+
+def _first_meetings(events: Events) -> NDArray[np.bool_]:
+    """Whether no earlier moment of the user has the item."""
+    pair = events.user.astype(np.int64) * events.n_items + events.item
+    _, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
+    met: NDArray[np.bool_] = events.step <= events.step[first][inverse]
+    return met
+
+
+def _place_from_end(events: Events) -> NDArray[np.float32]:
+    """Share of the user's events that come later; the last one is always in the first window."""
+    m = len(events)
+    last = np.searchsorted(events.user, events.user, side="right")
+    total = last - np.searchsorted(events.user, events.user)
+    later = last - 1 - np.arange(m)
+    share: NDArray[np.float32] = (later / np.maximum(total, 1 / WINDOW_SHARE)).astype(np.float32)
+    return share
+
+
+def _cases(
+    events: Events,
+    asked: NDArray[np.bool_],
+    fitted: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    repeats: bool,
+) -> Cases:
+    chosen = np.flatnonzero(asked if repeats else asked & _first_meetings(events))
+    limit = int(np.clip(_MAX_CELLS // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
+    if len(chosen) > limit:
+        chosen = np.sort(rng.choice(chosen, limit, replace=False))
+    first = np.searchsorted(events.user, events.user[chosen])
+    moment = chosen - _place_in_step(events)[chosen]
+    start = np.maximum(first, moment - _MAX_HISTORY)
+    length = moment - start
+    case = np.repeat(np.arange(len(chosen)), length)
+    place = np.arange(len(case)) - np.repeat(np.cumsum(length) - length, length)
+    entry = start[case] + place
+    warm = np.zeros(events.n_items, bool)
+    warm[events.item[fitted]] = True
+    return Cases(
+        target=events.item[chosen].astype(np.int64),
+        user=events.user[chosen].astype(np.int64),
+        cold=~warm[events.item[chosen]],
+        new_user=moment - first <= NEW_USER_EVENTS,
+        case=case,
+        past=Past(
+            row=events.item[entry].astype(np.int64),
+            age=(moment[case] - 1 - _step_end(events)[entry]).astype(np.float32),
+            liking=events.liking[entry],
+            match=_match(events.words[entry], events.words[chosen][case]),
+        ),
+    )
+
+
+def _place_in_step(events: Events) -> NDArray[np.int64]:
+    """Rows of the same moment that come before each row."""
+    return np.arange(len(events)) - _step_start(events)
+
+
+def _step_start(events: Events) -> NDArray[np.int64]:
+    places = np.arange(len(events))
+    return np.maximum.accumulate(np.where(_new_step(events), places, 0))
+
+
+def _step_end(events: Events) -> NDArray[np.int64]:
+    """Last row of each row's moment."""
+    starts = np.flatnonzero(_new_step(events))
+    ends = np.r_[starts[1:], len(events)] - 1
+    end: NDArray[np.int64] = ends[np.cumsum(_new_step(events)) - 1]
+    return end
+
+
+def _new_step(events: Events) -> NDArray[np.bool_]:
+    changes = (events.user[1:] != events.user[:-1]) | (events.step[1:] != events.step[:-1])
+    new: NDArray[np.bool_] = np.r_[np.ones(min(len(events), 1), bool), changes]
+    return new
+
+
+def _match(then: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.float32]:
+    known = now != UNKNOWN_WORD
+    equal = ((then == now) & known).sum(axis=1)
+    share: NDArray[np.float32] = (equal / np.maximum(known.sum(axis=1), 1)).astype(np.float32)
+    return share

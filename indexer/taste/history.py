@@ -1,0 +1,165 @@
+"""A user's past and the learned settings to coefficients in the request vectors. Pure.
+
+Everything is linear in the past items: a request vector is the sum of coefficients times item
+vectors, so an inner product splits exactly into one share for each entry of the history. The one
+exception is the unit length of the meaning profile.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.taste.events import likings
+from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
+
+MAX_NAMED_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
+_TINY = 1e-9
+
+Coefficient = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PastItem:
+    """One entry of a history: an item of the catalogue and how it was met."""
+
+    row: int
+    event: str
+    value: float | None = None
+    at: float | None = None
+    context: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A history in time order, as columns.
+
+    Attributes:
+        row: `(m,) int64`, row in the catalogue.
+        age: `(m,) float32`, events in strictly later moments.
+        liking: `(m,) float32`, 1 liked, 0 met, -1 disliked.
+        match: `(m,) float32`, share of the circumstances of now that were those of then.
+    """
+
+    row: NDArray[np.int64]
+    age: NDArray[np.float32]
+    liking: NDArray[np.float32]
+    match: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """What each of `m` past items counts in each of `q` request vectors.
+
+    Attributes:
+        meaning: `(q, m) float32`.
+        taste: `(q, m) float32`, equal rows.
+        prior: `(q,) float32`.
+        neighbours: `(m,) float32`, for named neighbours.
+        repeat: `(m,) float32`, before the square root over entries of one item.
+    """
+
+    meaning: Coefficient
+    taste: Coefficient
+    prior: Coefficient
+    neighbours: Coefficient
+    repeat: Coefficient
+
+
+def past_of(
+    entries: Sequence[PastItem], settings: TasteSettings, context: Mapping[str, str] | None = None
+) -> Past:
+    """Read a history given in time order.
+
+    Args:
+        entries: Equal times are one moment; an entry without a time is a moment of its own.
+        settings: Learned.
+        context: The circumstances of now.
+    """
+    now = {name: word for name, word in (context or {}).items() if name in settings.context}
+    return Past(
+        row=np.array([entry.row for entry in entries], np.int64),
+        age=_ages([entry.at for entry in entries]),
+        liking=_likings(entries, settings),
+        match=np.array([_match(entry.context or {}, now) for entry in entries], np.float32),
+    )
+
+
+def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficient) -> Coefficients:
+    """Return the coefficients of a history.
+
+    The request vectors are `[meaning.T @ rows' meaning | taste.T @ rows' sources | prior]`.
+
+    Args:
+        settings: Learned.
+        past: `m` entries.
+        meaning: `(m, d) float32`, their meaning vectors, of unit length.
+    """
+    taste = entry_weights(past, settings.taste_reach, settings)
+    vectors = _meaning_vectors(entry_weights(past, settings.meaning_reach, settings), meaning)
+    q, m = vectors.shape
+    neighbours = taste.copy()
+    if m > MAX_NAMED_ENTRIES:
+        neighbours[np.argsort(-taste, kind="stable")[MAX_NAMED_ENTRIES:]] = 0
+    return Coefficients(
+        meaning=vectors * np.float32(settings.meaning_weight),
+        taste=np.broadcast_to(taste, (q, m)),
+        prior=np.ones(q, np.float32),
+        neighbours=neighbours,
+        repeat=repeat_weights(past, settings),
+    )
+
+
+def entry_weights(past: Past, reach: float, settings: TasteSettings) -> Coefficient:
+    """Return what each entry counts: liking times recency times likeness of circumstances."""
+    liking = np.where(
+        past.liking > 0, 1.0, np.where(past.liking == 0, settings.met_weight, 0.0)
+    ).astype(np.float32)
+    recency = (1 + past.age / np.float32(reach)) ** -2
+    gain = 1 + np.float32(settings.context_gain) * past.match
+    weights: Coefficient = (liking * recency * gain).astype(np.float32)
+    return weights
+
+
+def repeat_weights(past: Past, settings: TasteSettings) -> Coefficient:
+    """Return what each entry says for its own item coming again."""
+    met = (past.liking >= 0).astype(np.float32)
+    decay: Coefficient = met * np.exp(-past.age / np.float32(settings.repeat_reach))
+    return decay
+
+
+def _meaning_vectors(weights: Coefficient, meaning: Coefficient) -> Coefficient:
+    """`(q, m)`: the whole profile, then the latest entries beside it; each of unit length."""
+    m = len(weights)
+    whole = _unit(weights[None, :], meaning)
+    latest = np.flatnonzero(weights > 0)[::-1][:RECENT_VECTORS]
+    if len(latest) == 0:
+        return whole
+    near = np.repeat(PROFILE_SHARE * whole, len(latest), axis=0)
+    near[np.arange(len(latest)), latest] += 1 - PROFILE_SHARE
+    return np.concatenate([whole, _unit(near, meaning)]).reshape(-1, m).astype(np.float32)
+
+
+def _unit(coefficients: Coefficient, meaning: Coefficient) -> Coefficient:
+    length = np.linalg.norm(coefficients @ meaning, axis=1, keepdims=True)
+    scaled: Coefficient = (coefficients / np.maximum(length, _TINY)).astype(np.float32)
+    return np.where(length > _TINY, scaled, np.float32(0))
+
+
+def _ages(moments: Sequence[float | None]) -> NDArray[np.float32]:
+    m = len(moments)
+    ages = np.zeros(m, np.float32)
+    for place in range(m - 2, -1, -1):
+        same = moments[place] is not None and moments[place] == moments[place + 1]
+        ages[place] = ages[place + 1] if same else m - 1 - place
+    return ages
+
+
+def _likings(entries: Sequence[PastItem], settings: TasteSettings) -> NDArray[np.float32]:
+    values = np.array([np.nan if e.value is None else e.value for e in entries], np.float64)
+    return likings([entry.event for entry in entries], values, like_from=settings.like_from)
+
+
+def _match(then: Mapping[str, str], now: Mapping[str, str]) -> float:
+    return sum(then.get(name) == word for name, word in now.items()) / len(now) if now else 0.0

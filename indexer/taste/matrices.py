@@ -1,0 +1,39 @@
+"""Coordinates to sparse matrices: the only door to scipy, which is loaded when first needed."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix: TypeAlias = Any  # scipy.sparse.csr_matrix of float32; scipy ships no types
+
+
+def from_coordinates(
+    values: NDArray[np.float32],
+    rows: NDArray[np.integer],
+    columns: NDArray[np.integer],
+    shape: tuple[int, int],
+) -> Matrix:
+    """Return the matrix; values at equal coordinates are summed."""
+    from scipy import sparse  # type: ignore[import-untyped]  # scipy ships no stubs
+
+    return sparse.coo_matrix((values, (rows, columns)), shape, dtype=np.float32).tocsr()
+
+
+def from_rows(
+    values: NDArray[np.float32],
+    columns: NDArray[np.integer],
+    starts: NDArray[np.integer],
+    width: int,
+) -> Matrix:
+    """Return the matrix whose row `j` is at `starts[j]:starts[j + 1]`."""
+    from scipy import sparse
+
+    return sparse.csr_matrix((values, columns, starts), (len(starts) - 1, width))
+
+
+def scaled(matrix: Matrix, scale: NDArray[np.float32]) -> Matrix:
+    """Multiply row and column `i` of a square matrix by `scale[i]`."""
+    pairs = matrix.tocoo()
+    values = pairs.data * scale[pairs.row] * scale[pairs.col]
+    return from_coordinates(values, pairs.row, pairs.col, pairs.shape)

@@ -1,0 +1,153 @@
+"""The learned part of a snapshot: what fitting gives, saving keeps and serving reads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import SnapshotError
+from indexer.taste.history import Coefficients
+from indexer.taste.neighbours import Neighbours
+from indexer.taste.settings import TasteSettings
+
+_TENSORS, _SETTINGS = "taste.safetensors", "taste.json"
+
+Block = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Addends:
+    """Additive terms of named items, one for each pair of a past item and a named item.
+
+    Attributes:
+        row: `(z,) int64`, the item that gains; sum over equal rows.
+        entry: `(z,) int64`, the entry of the history it gains from.
+        value: `(z,) float32`.
+        repeat: `(z,) bool`, whether it is the entry's own item coming again.
+    """
+
+    row: NDArray[np.int64]
+    entry: NDArray[np.int64]
+    value: Block
+    repeat: NDArray[np.bool_]
+
+    def totals(self) -> dict[int, float]:
+        """Row to the sum of its terms."""
+        rows, inverse = np.unique(self.row, return_inverse=True)
+        sums = np.bincount(inverse, self.value, minlength=len(rows))
+        return dict(zip(rows.tolist(), sums.tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class TasteModel:
+    """Everything is already weighted: a request's block weights are 1 by default.
+
+    Attributes:
+        targets: `(n, d) float32`, item side of the taste block; 95th percentile of norms is 1.
+        sources: `(n, d) float32`, history side.
+        prior: `(n,) float32`.
+        neighbours: Named items by source item.
+        settings: The learned numbers.
+        report: Validation figures and how they came about, for `report.json`.
+    """
+
+    targets: Block
+    sources: Block
+    prior: Block
+    neighbours: Neighbours
+    settings: TasteSettings
+    report: Mapping[str, Any]
+
+    def addends(
+        self, rows: NDArray[np.int64], coefficients: Coefficients, *, include_seen: bool
+    ) -> Addends:
+        """Return the named terms of a request.
+
+        Args:
+            rows: `(m,)`, the history's rows in the catalogue.
+            coefficients: Of the same history.
+            include_seen: Whether items of the history may come again.
+        """
+        near = _neighbour_addends(self.neighbours, rows, coefficients.neighbours)
+        if not include_seen or not self.settings.repeat_weight or len(rows) == 0:
+            return near
+        own = _repeat_addends(rows, coefficients.repeat, self.settings.repeat_weight)
+        return Addends(
+            np.r_[near.row, own.row],
+            np.r_[near.entry, own.entry],
+            np.r_[near.value, own.value],
+            np.r_[near.repeat, own.repeat],
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write into an existing folder."""
+        from safetensors.numpy import save_file
+
+        tensors = {
+            "targets": self.targets,
+            "sources": self.sources,
+            "prior": self.prior,
+            "starts": self.neighbours.starts,
+            "rows": self.neighbours.rows,
+            "values": self.neighbours.values,
+        }
+        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / _TENSORS)
+        facts = {"settings": asdict(self.settings), "report": dict(self.report)}
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        (folder / _SETTINGS).write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TasteModel":
+        """Read what `save` wrote.
+
+        Raises:
+            SnapshotError: If a file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            tensors = load_file(folder / _TENSORS)
+            facts = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+            settings = facts["settings"] | {"context": tuple(facts["settings"]["context"])}
+            return cls(
+                tensors["targets"],
+                tensors["sources"],
+                tensors["prior"],
+                Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
+                TasteSettings(**settings),
+                facts["report"],
+            )
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise SnapshotError(
+                f"{folder} holds no readable taste model ({error}); "
+                f"roll back with scripts/snapshots.py or rebuild"
+            ) from error
+
+
+def _neighbour_addends(neighbours: Neighbours, rows: NDArray[np.int64], weights: Block) -> Addends:
+    used = np.flatnonzero(weights)
+    first = neighbours.starts[rows[used]]
+    length = neighbours.starts[rows[used] + 1] - first
+    entry = np.repeat(used, length)
+    offset = np.arange(len(entry)) - np.repeat(np.cumsum(length) - length, length)
+    at = np.repeat(first, length) + offset
+    return Addends(
+        neighbours.rows[at].astype(np.int64),
+        entry,
+        (neighbours.values[at] * weights[entry]).astype(np.float32),
+        np.zeros(len(entry), bool),
+    )
+
+
+def _repeat_addends(rows: NDArray[np.int64], decay: Block, weight: float) -> Addends:
+    """The square root of an item's summed decay, split over its entries in proportion."""
+    _, item = np.unique(rows, return_inverse=True)
+    total = np.bincount(item, decay)[item]
+    met = np.flatnonzero(decay > 0)
+    value = weight * decay[met] / np.sqrt(total[met])
+    return Addends(rows[met], met, value.astype(np.float32), np.ones(len(met), bool))

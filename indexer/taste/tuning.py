@@ -1,0 +1,234 @@
+"""Held-out cases to settings: few numbers, each moved only by evidence.
+
+Starting from one default that is good everywhere, a number is moved only where the paired gain
+over whole users exceeds two standard errors: one (Breiman et al. 1984) is too little for the best
+of many moves, and left to it the numbers fitted the windows. A block is shut when it does not
+help. Too few cases leave everything shut, which is zero-shot.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.taste.scoring import Scorer
+from indexer.taste.settings import TasteSettings
+
+MIN_CASES = 30
+STANDARD_ERRORS = 2.0
+COLD_TOLERANCE = 0.025  # of NDCG@10 that a fair place for new items may cost
+COLD_MARGIN = 1.1  # over the recall of new items by meaning alone
+MIN_COLD_CASES = 20
+PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
+TASTE_HALF_LIVES = (0.3, 1.0)
+_COLD_LEVELS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
+_ROUNDS = 2
+_GATES = ("neighbour_weight", "text_weight", "prior_weight", "repeat_weight", "context_gain")
+
+Gains = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The windows a decision is made on.
+
+    Attributes:
+        scorers: One for each window.
+        report: Called with a sentence about each decision.
+    """
+
+    scorers: Sequence[Scorer]
+    report: Callable[[str], None] = lambda _: None
+    _known: dict[TasteSettings, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return sum(len(scorer.cases) for scorer in self.scorers)
+
+    def ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
+        """`(c,)` over all windows."""
+        if settings not in self._known:
+            parts = [scorer.ranks(settings) for scorer in self.scorers]
+            self._known[settings] = np.concatenate([np.zeros(0, np.int64), *parts])
+        return self._known[settings]
+
+    def gains(self, settings: TasteSettings) -> Gains:
+        """`(c,)`, see `gain_of`."""
+        return gain_of(self.ranks(settings))
+
+    def lead(self, gains: Gains) -> float:
+        """Return a mean paired gain less its standard errors over users."""
+        _, user = np.unique(self._users(), return_inverse=True)
+        return float(gains.mean()) - STANDARD_ERRORS * standard_error(gains, user)
+
+    def cold(self) -> NDArray[np.bool_]:
+        """`(c,) bool`."""
+        return np.concatenate([scorer.cases.cold for scorer in self.scorers])
+
+    def new_user(self) -> NDArray[np.bool_]:
+        """`(c,) bool`."""
+        return np.concatenate([scorer.cases.new_user for scorer in self.scorers])
+
+    def _users(self) -> NDArray[np.int64]:
+        return np.concatenate([scorer.cases.user for scorer in self.scorers])
+
+
+def presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[TasteSettings]:
+    """Return open settings to start from; the first is good on average.
+
+    The others are what catalogues are like where taste, fashion, meaning or habit leads.
+    """
+    half_life, short, shortest = (0.1, 0.03, 0.01) if timed else (0.0, 0.0, 0.0)
+    default = replace(
+        shut,
+        neighbour_weight=2.5,
+        prior_weight=0.08,
+        prior_half_life=half_life,
+        taste_half_life=TASTE_HALF_LIVES[0] if timed else 0.0,
+        cold_level=1.0,
+    )
+    starts = [
+        default,
+        replace(default, prior_weight=0.16, prior_half_life=short),
+        replace(default, neighbour_weight=1.2, meaning_reach=2.0),
+    ]
+    if not repeats:
+        return starts
+    habit = replace(default, prior_weight=0.4, prior_half_life=shortest, repeat_weight=2.8)
+    return [
+        replace(habit, neighbour_weight=1.2),
+        replace(habit, neighbour_weight=0.3),
+        *(replace(start, repeat_weight=0.7) for start in starts),
+    ]
+
+
+def tune(evidence: Evidence, shut: TasteSettings, starts: Sequence[TasteSettings]) -> TasteSettings:
+    """Return the settings the evidence supports.
+
+    Args:
+        evidence: Held-out cases.
+        shut: Zero-shot.
+        starts: Open settings; the first is the default.
+    """
+    if len(evidence) < MIN_CASES:
+        return shut
+    chosen = _furthest(evidence, starts[0], starts[1:])
+    for _ in range(_ROUNDS):
+        before = chosen
+        for name, values in _moves(chosen):
+            chosen = _move(evidence, chosen, name, values)
+        if chosen == before:
+            break
+    chosen = _shut_idle_blocks(evidence, chosen)
+    if evidence.lead(evidence.gains(chosen) - evidence.gains(shut)) <= 0:
+        return shut
+    return _place_for_new_items(evidence, chosen, shut)
+
+
+def gain_of(ranks: NDArray[np.int64]) -> Gains:
+    """Mean of NDCG@10 and NDCG@50 of one relevant item: the latter steadies the former."""
+    wide: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
+    return (ndcg10(ranks) + wide) / 2
+
+
+def standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
+    """Of the mean, a user's cases being no independent evidence."""
+    deviation = np.bincount(user, gains - gains.mean())
+    return float(np.sqrt((deviation**2).sum())) / len(gains)
+
+
+def _moves(now: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
+    moves: list[tuple[str, tuple[float, ...]]] = [
+        ("prior_weight", _around(now.prior_weight)),
+        ("neighbour_weight", _around(now.neighbour_weight)),
+        ("meaning_reach", (1.0, 2.0, 5.0, 15.0)),
+        ("taste_reach", (2.0, 5.0, 15.0, 50.0)),
+        ("text_weight", (0.0, 1.0, 2.0, 4.0)),
+        ("met_weight", (0.0, 0.2, 0.5)),
+    ]
+    if now.prior_half_life:
+        moves.insert(0, ("prior_half_life", PRIOR_HALF_LIVES))
+    if now.taste_half_life:
+        moves.append(("taste_half_life", TASTE_HALF_LIVES))
+    if now.repeat_weight:
+        moves.insert(0, ("repeat_weight", _around(now.repeat_weight)))
+        moves.append(("repeat_reach", (30.0, 100.0, 300.0)))
+    if now.context:
+        moves.append(("context_gain", (0.0, 1.0, 3.0)))
+    return moves
+
+
+def _around(value: float) -> tuple[float, ...]:
+    return tuple(value * factor for factor in (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0))
+
+
+def _move(
+    evidence: Evidence, now: TasteSettings, name: str, values: Sequence[float]
+) -> TasteSettings:
+    """Move one number where the lead over staying is largest, if there is a lead."""
+    best = _furthest(evidence, now, [with_value(now, name, value) for value in values])
+    if best != now:
+        evidence.report(f"{name} {getattr(now, name):g} → {getattr(best, name):g}")
+    return best
+
+
+def _furthest(
+    evidence: Evidence, now: TasteSettings, others: Sequence[TasteSettings]
+) -> TasteSettings:
+    stay = evidence.gains(now)
+    best, lead = now, 0.0
+    for other in others:
+        if other == now:
+            continue
+        ahead = evidence.lead(evidence.gains(other) - stay)
+        if ahead > lead:
+            best, lead = other, ahead
+    return best
+
+
+def with_value(settings: TasteSettings, name: str, value: float) -> TasteSettings:
+    """Return the settings with one number changed."""
+    change: dict[str, Any] = {name: value}
+    return replace(settings, **change)
+
+
+def _shut_idle_blocks(evidence: Evidence, now: TasteSettings) -> TasteSettings:
+    for name in _GATES:
+        if getattr(now, name):
+            without = with_value(now, name, 0.0)
+            if evidence.gains(without).mean() >= evidence.gains(now).mean():
+                evidence.report(f"{name} is shut")
+                now = without
+    return now
+
+
+def _place_for_new_items(
+    evidence: Evidence, now: TasteSettings, shut: TasteSettings
+) -> TasteSettings:
+    """Raise the prior of what nobody met until it is found as often as by meaning alone.
+
+    No further than NDCG@10 allows; with too few such cases it stays at the default.
+    """
+    cold = evidence.cold()
+    if cold.sum() < MIN_COLD_CASES or not now.prior_weight:
+        return now
+    wanted = COLD_MARGIN * _recall(evidence.ranks(shut)[cold])
+    tried = {level: evidence.ranks(replace(now, cold_level=level)) for level in _COLD_LEVELS}
+    floor = (1 - COLD_TOLERANCE) * max(ndcg10(ranks).mean() for ranks in tried.values())
+    fair = {level: ranks for level, ranks in tried.items() if ndcg10(ranks).mean() >= floor}
+    recalls = {level: _recall(ranks[cold]) for level, ranks in fair.items()}
+    goal = min(wanted, max(recalls.values()))
+    level = min(level for level, recall in recalls.items() if recall >= goal)
+    evidence.report(f"cold_level {now.cold_level:g} → {level:g}")
+    return replace(now, cold_level=level)
+
+
+def ndcg10(ranks: NDArray[np.int64]) -> Gains:
+    """Of one relevant item for each case."""
+    gain: Gains = np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0.0)
+    return gain
+
+
+def _recall(ranks: NDArray[np.int64]) -> float:
+    return float((ranks <= 10).mean())

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Rebuild an index from a catalogue and publish it as one new snapshot.
+
+A running service picks the new snapshot up by itself. Texts that an earlier build has encoded are
+not encoded again. A build that fails, or is killed, leaves the live snapshot as it was.
+
+Examples:
+  rebuild_index.py --catalog films.csv --fields title=name,tags=genres,id=movieId --out data/index
+  rebuild_index.py --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
+"""
+
+from _cli import Bars, Parser, option, parser, run, share
+
+from indexer import BuildOptions, BuildSummary, build_index
+from indexer.bundled import DEFAULT_MODEL
+from indexer.reading.rows import parse_mapping
+
+
+def main() -> int:
+    """Parse the command line, build, say what was done."""
+    arguments = _arguments().parse_args()
+    options = BuildOptions(
+        query=arguments.query,
+        model=arguments.model,
+        fields=arguments.fields,
+        index=arguments.index,
+        max_rejected=arguments.max_rejected,
+        force_full=arguments.force_full,
+    )
+    with Bars() as bars:
+        summary = build_index(arguments.catalog, arguments.out, report=bars, options=options)
+    print(summary.to_json() if arguments.json else _told(summary))
+    return 0
+
+
+def _arguments() -> Parser:
+    made = parser(__doc__ or "")
+    add = made.add_argument
+    add(
+        "--catalog",
+        action="append",
+        required=True,
+        metavar="FILE|URL",
+        help="JSONL, CSV, TSV or Parquet, plain or .gz, or a SQLAlchemy URL; may be repeated",
+    )
+    add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
+    add("--out", required=True, metavar="DIR", help="index directory")
+    add(
+        "--model",
+        metavar="NAME|DIR",
+        help=f"sentence-transformers or plain Hugging Face encoder (default {DEFAULT_MODEL}); "
+        "'none' if every row has a vector",
+    )
+    add("--index", default="auto", choices=("auto", "flat"), help="kind of index (default auto)")
+    add(
+        "--fields",
+        type=option(parse_mapping),
+        default={},
+        metavar="OURS=THEIRS,…",
+        help="names of columns, such as title=name,tags=genres,id=movieId",
+    )
+    add(
+        "--max-rejected",
+        type=share,
+        default=0.01,
+        metavar="1%",
+        help="fail, publishing nothing, if more rows than this are bad (default 1%%)",
+    )
+    add("--force-full", action="store_true", help="encode every text again")
+    add("--json", action="store_true", help="print the summary as one line of JSON")
+    return made  # fmt: skip
+
+
+def _told(summary: BuildSummary) -> str:
+    lines = [
+        f"Published snapshot {summary.snapshot} in {summary.out}",
+        f"  {summary.items} items ({summary.encoded} texts encoded, {summary.reused} reused)",
+        f"  index {summary.index}, recall {summary.recall:.3f}, {summary.seconds:.1f} s",
+    ]
+    if summary.duplicates:
+        lines.append(f"  {summary.duplicates} rows were replaced by a later row of the same id")
+    if summary.rejected:
+        where = f"{summary.out}/snapshots/{summary.snapshot}/rejected.jsonl"
+        lines.append(f"  {summary.rejected} bad rows left out; reasons in {where}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Serve recommendations over HTTP from an index directory.
+
+A new snapshot published in the directory is noticed within 5 seconds. The address of the API's
+documentation is /docs. Stops on Ctrl-C or SIGTERM after the requests under way are answered.
+
+Examples:
+  serve.py --index data/index
+  serve.py --index data/index --host 0.0.0.0 --api-key-file keys.txt --workers 2
+"""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from _cli import Parser, parser, run
+from uvicorn.supervisors import Multiprocess
+
+from indexer import snapshot
+from service import Settings, create_app
+from service.app import SETTINGS_VARIABLE
+from service.keys import Keys
+from service.settings import SettingsError
+
+_GRACE_S = 15
+_BACKLOG = 2_048
+
+
+def main() -> int:
+    """Check everything that can be checked, then serve until stopped."""
+    settings = _settings(_arguments().parse_args())
+    _check(settings)
+    with _listening(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        print(f"serving {settings.index} on http://{shown}:{port} (docs at /docs)", flush=True)
+        signal.signal(signal.SIGTERM, _stopped)
+        try:
+            return _serve(settings, listener)
+        except KeyboardInterrupt:
+            return 0
+
+
+def _arguments() -> Parser:
+    made = parser(__doc__ or "")
+    add = made.add_argument
+    add("--index", required=True, type=Path, metavar="DIR", help="index directory")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default 127.0.0.1); others need --api-key-file",
+    )
+    add("--port", default=8000, type=int, help="TCP port (default 8000; 0: any free one)")
+    add(
+        "--workers",
+        default=1,
+        type=int,
+        metavar="N",
+        help="processes (default 1); each loads the model",
+    )
+    add(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="lines role:sha256 of a key; roles are read, write, admin",
+    )
+    return made  # fmt: skip
+
+
+def _settings(arguments) -> Settings:  # type: ignore[no-untyped-def]  # noqa: ANN001  # argparse
+    if arguments.workers < 1:
+        _arguments().error(f"--workers is {arguments.workers}; use 1 or more")
+    if not 0 <= arguments.port < 1 << 16:
+        _arguments().error(f"--port is {arguments.port}; use a number from 0 to 65535")
+    return Settings(
+        index=arguments.index,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        api_key_file=arguments.api_key_file,
+    )
+
+
+def _check(settings: Settings) -> None:
+    """Fail here, with one sentence, rather than in every worker."""
+    settings.check_exposure()
+    if settings.api_key_file:
+        Keys.load(settings.api_key_file)
+    path = snapshot.snapshot_path(settings.index)
+    snapshot.check_sizes(path, snapshot.read_manifest(path))
+
+
+def _listening(settings: Settings) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = found[0]
+        listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        why = str(error.strerror).partition(" (while ")[0]  # the rest repeats the address
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port} ({why}); "
+            f"choose another --port or --host"
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _serve(settings: Settings, listener: socket.socket) -> int:
+    if settings.workers > 1:
+        os.environ[SETTINGS_VARIABLE] = settings.to_json()
+        config = _config("service.app:app_from_environment", settings)
+        Multiprocess(config, sockets=[listener]).run()
+        return 0
+    server = uvicorn.Server(_config(create_app(settings), settings))
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _config(app, settings: Settings) -> uvicorn.Config:  # type: ignore[no-untyped-def]  # noqa: ANN001  # an ASGI application or its name
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        workers=settings.workers,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        backlog=_BACKLOG,
+    )
+
+
+def _stopped(number: int, frame: FrameType | None) -> NoReturn:
+    """Being told to stop is a success."""
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""List, verify, roll back or prune the snapshots of an index directory.
+
+list             every snapshot, the live one marked
+verify [ID]      check files, checksums, rows and vectors; exit 1 and say what is wrong
+rollback [ID]    make an older snapshot live: the one before, or the one named
+prune [--keep N] delete all but the newest N (default 3); never the live one
+"""
+
+import shutil
+from pathlib import Path
+
+from _cli import parser, run
+
+from indexer import snapshot
+from indexer.doctor import verify
+from indexer.errors import SnapshotError
+
+
+def main() -> int:
+    """Dispatch the action."""
+    made = parser(__doc__ or "")
+    made.add_argument("--index", required=True, type=Path, metavar="DIR", help="index directory")
+    actions = made.add_subparsers(dest="action", required=True)
+    actions.add_parser("list")
+    for name in ("verify", "rollback"):
+        actions.add_parser(name).add_argument("id", nargs="?", help="snapshot id")
+    actions.add_parser("prune").add_argument("--keep", type=int, default=3, metavar="N")
+    arguments = made.parse_args()
+    root: Path = arguments.index
+    match arguments.action:
+        case "list":
+            return _list(root)
+        case "verify":
+            return _verify(root, arguments.id)
+        case "rollback":
+            return _rollback(root, arguments.id)
+    if arguments.keep < 1:
+        made.error(f"--keep {arguments.keep} would delete the live snapshot; keep at least 1")
+    return _prune(root, arguments.keep)
+
+
+def _list(root: Path) -> int:
+    live = snapshot.current_id(root)
+    print(f"{'':2}{'snapshot':26} {'created':20} {'items':>9} {'MB':>8} {'index':>8} {'recall':>7}")
+    for name in snapshot.list_ids(root):
+        manifest = snapshot.read_manifest(snapshot.snapshots_dir(root) / name)
+        size = sum(facts["bytes"] for facts in manifest.files.values()) / 1e6
+        mark = "* " if name == live else "  "
+        print(
+            f"{mark}{name:26} {manifest.created_at[:19]:20} {manifest.counts['items']:>9} "
+            f"{size:>8.1f} {manifest.index['kind']:>8} {manifest.index['recall']:>7.3f}"
+            + (f"  from {manifest.parent}" if manifest.parent else "")
+        )
+    return 0
+
+
+def _verify(root: Path, snapshot_id: str | None) -> int:
+    chosen = snapshot_id or snapshot.current_id(root)
+    findings = verify(root, chosen)
+    for finding in findings:
+        print(f"{chosen}: {finding}")
+    if not findings:
+        print(f"{chosen}: sound")
+    return 1 if findings else 0
+
+
+def _rollback(root: Path, snapshot_id: str | None) -> int:
+    live = snapshot.current_id(root)
+    if snapshot_id is None:
+        older = [name for name in snapshot.list_ids(root) if name < live]
+        if not older:
+            raise SnapshotError(f"{root} has no snapshot older than {live}; nothing was changed")
+        snapshot_id = older[-1]
+    path = snapshot.snapshot_path(root, snapshot_id)
+    snapshot.check_sizes(path, snapshot.read_manifest(path))
+    snapshot.make_current(root, snapshot_id)
+    print(f"{snapshot_id} is live; it was {live}")
+    return 0
+
+
+def _prune(root: Path, keep: int) -> int:
+    live = snapshot.current_id(root)
+    doomed = [name for name in snapshot.list_ids(root)[:-keep] if name != live]
+    for name in doomed:
+        # Renamed first: a reader that lists or opens in between sees a whole snapshot or none.
+        # Files a running service has mapped stay readable to it until it lets go of them.
+        hidden = snapshot.snapshots_dir(root) / f".pruning-{name}"
+        (snapshot.snapshots_dir(root) / name).rename(hidden)
+        shutil.rmtree(hidden)
+    print(f"{len(doomed)} deleted, {len(snapshot.list_ids(root))} kept")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,147 @@
+"""The JSON of every answer, as OpenAPI documents it. Not checked on the way out."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What is wrong and what to do, in one sentence.")]
+
+
+class Reason(BaseModel, extra="allow"):
+    """One input of the request; the rest of its fields depends on the kind."""
+
+    kind: Annotated[
+        str,
+        Field(
+            description="history, interest, query, context, popularity, item, text, words, exact "
+            "or other."
+        ),
+    ]
+    share: Annotated[float, Field(description="Its part of the score; shares sum to it.")]
+
+
+class HitOut(BaseModel):
+    """One item of a list."""
+
+    id: str
+    rank: Annotated[int, Field(description="From 1; later pages continue.")]
+    score: Annotated[float, Field(description="0 is unrelated, about 1 as close as a copy.")]
+    item: dict[str, Any]
+    propensity: float | None
+    reasons: list[Reason]
+
+
+class Complete(BaseModel):
+    """How complete a list is."""
+
+    returned: int
+    eligible: Annotated[int, Field(description="What remains for this and later pages.")]
+    excluded: Annotated[
+        dict[str, int], Field(description="Items left out, each counted at its first reason.")
+    ]
+    search: Annotated[str, Field(description="exact or ann.")]
+
+
+class AnswerOut(BaseModel):
+    """A ranked list with its reasons."""
+
+    recommendation_id: str
+    snapshot: str
+    live_seq: int
+    user_id: str | None
+    unknown_items: list[str]
+    items: list[HitOut]
+    complete: Complete
+    next_cursor: Annotated[
+        str | None,
+        Field(
+            description="Send it as `cursor` for the next page (of a GET /similar to POST "
+            "/v1/similar). Null if nothing is left, or if the request alone is too large to travel "
+            "in a cursor of 100,000 characters."
+        ),
+    ]
+    timing_ms: dict[str, float]
+
+
+class BatchOut(BaseModel):
+    """Answers in the order of the requests."""
+
+    answers: list[AnswerOut]
+
+
+class Listed(BaseModel):
+    """How much of a listing is left."""
+
+    returned: int
+    eligible: Annotated[int, Field(description="What remains for this and later pages.")]
+
+
+class ItemsOut(BaseModel):
+    """Items in order of id."""
+
+    snapshot: str
+    items: list[dict[str, Any]]
+    complete: Listed
+    next_cursor: str | None
+
+
+class FieldOut(BaseModel):
+    """A field of the catalogue."""
+
+    name: str
+    type: str
+    is_list: bool
+    present: Annotated[int, Field(description="Number of items that have it.")]
+    distinct: int
+    top_values: Annotated[list[list[Any]], Field(description="[value, number of items].")]
+    minimum: float | None
+    maximum: float | None
+
+
+class SchemaOut(BaseModel):
+    """What can be filtered on."""
+
+    snapshot: str
+    items: Annotated[int, Field(description="Number of items.")]
+    fields: list[FieldOut]
+
+
+class SnapshotOut(BaseModel):
+    """One snapshot of the index directory; `error` says why it cannot be used."""
+
+    id: str
+    live: bool
+    created_at: str | None = None
+    items: int | None = None
+    index: str | None = None
+    model: str | None = None
+    parent: str | None = None
+    error: str | None = None
+
+
+class SnapshotsOut(BaseModel):
+    """The newest first."""
+
+    snapshots: list[SnapshotOut]
+
+
+class Switched(BaseModel):
+    """Which snapshot serves now."""
+
+    snapshot: str
+    changed: bool
+
+
+class Health(BaseModel):
+    """`detail` says why a newer snapshot is not served."""
+
+    status: str
+    snapshot: str | None = None
+    detail: str | None = None

@@ -1,0 +1,117 @@
+"""Settings to the ASGI application.
+
+/docs and /openapi.json are open even where keys are needed: they hold the public contract and
+nothing of the catalogue.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
+
+from indexer.encoder import Encoder
+from service import routes_health, routes_items, routes_recommend, routes_snapshots
+from service.cursors import CursorSigner, load_secret
+from service.keys import Keys
+from service.pages import Pages
+from service.problems import answer_problems_as_json
+from service.recommender import Recommender
+from service.routing import RawItemPaths
+from service.services import Services
+from service.settings import Settings, SettingsError
+from service.work_queue import WorkQueue
+
+SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
+_ADMIN_WAITING = 8
+
+
+def create_app(
+    settings: Settings, encoder: Encoder | None = None, *, clock: Callable[[], float] = time.time
+) -> FastAPI:
+    """Return the service.
+
+    Args:
+        settings: How it runs.
+        encoder: An already loaded model; default: the one the snapshot was built with.
+        clock: The present, Unix seconds.
+
+    Raises:
+        SettingsError: If it would be reachable without keys, or a file it needs cannot be used.
+    """
+    settings.check_exposure()
+    keys = Keys.load(settings.api_key_file) if settings.api_key_file else None
+    secret = load_secret(settings.secret_file, os.environ)
+    signer = CursorSigner(secret, lifetime_s=settings.cursor_lifetime_s, clock=clock)
+    pages = Pages(signer, clock)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = _services(settings, keys, pages, encoder)
+        app.state.services = services
+        services.recommender.start()
+        try:
+            yield
+        finally:
+            services.close()
+
+    app = FastAPI(
+        title="Zhiyin 知音",
+        description="A self-hosted recommender. Errors are application/problem+json (RFC 9457).",
+        version=_version(),
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    # Keys are checked by the routes' class, before a body is read; this documents them.
+    documented = [Depends(HTTPBearer(auto_error=False, description="An API key."))]
+    app.include_router(routes_health.router)
+    for router in (
+        routes_recommend.router,
+        routes_items.router,
+        routes_snapshots.router,
+        routes_snapshots.admin_router,
+    ):
+        app.include_router(router, dependencies=documented)
+    answer_problems_as_json(app)
+    app.add_middleware(RawItemPaths)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """Return the service of a worker process, as its parent wrote it to the environment.
+
+    Raises:
+        SettingsError: If it was not started by scripts/serve.py.
+    """
+    try:
+        text = os.environ[SETTINGS_VARIABLE]
+    except KeyError as error:
+        raise SettingsError(
+            f"{SETTINGS_VARIABLE} is not set; start the service with scripts/serve.py"
+        ) from error
+    return create_app(Settings.from_json(text))
+
+
+def _services(
+    settings: Settings, keys: Keys | None, pages: Pages, encoder: Encoder | None
+) -> Services:
+    return Services(
+        settings=settings,
+        keys=keys,
+        recommender=Recommender(
+            settings.index, encoder=encoder, poll_s=settings.poll_s, retry_s=settings.retry_s
+        ),
+        pages=pages,
+        work=WorkQueue("answers", threads=settings.threads, waiting=settings.queue),
+        admin_work=WorkQueue("snapshots", threads=1, waiting=_ADMIN_WAITING),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("zhiyin")
+    except PackageNotFoundError:  # run from a checkout
+        return "0"

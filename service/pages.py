@@ -1,0 +1,233 @@
+"""A body, and perhaps a cursor, to one page of a list and the cursor of the next. Blocking.
+
+How a list continues: while more than `WINDOW` hits are left, a cursor names what was served, and
+the next page ranks what remains without it; once no more than `WINDOW` are left, it names all of
+them, best first, and later pages only score and explain those. Either way nothing is repeated and
+nothing left out, whatever snapshot answers. When even the served ids do not fit into a token
+(beyond some thousands), it counts ranks instead, which is right within one snapshot; after a swap
+such a cursor answers 410.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from indexer import Answer, FilterError, Index, RequestError
+from indexer.paging import Page, list_items
+from indexer.recommend import recommend, search, similar
+from indexer.request import parse_request
+from service.cursors import SEVERAL, Cursor, CursorSigner, Kind
+from service.problems import Problem, unavailable
+from service.wire import MAX_BATCH_K
+
+WINDOW = 1_000  # ids a cursor names ahead
+_MAY_CHANGE = ("k", "fields", "explain")  # from one page to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Answers pages.
+
+    Attributes:
+        signer: Of cursors.
+        clock: The present, Unix seconds.
+    """
+
+    signer: CursorSigner
+    clock: Callable[[], float]
+
+    def page(
+        self, index: Index, kind: Kind, body: Mapping[str, Any], *, window: int = WINDOW
+    ) -> dict[str, Any]:
+        """Return one page as JSON holds it.
+
+        Args:
+            index: What is answered from.
+            kind: The call.
+            body: Its fields that are not null.
+            window: How many ids the next cursor may name ahead.
+
+        Raises:
+            RequestError: If a value does not fit.
+            FilterError: If the filter does not fit the catalogue.
+            Problem: If the cursor is not good.
+        """
+        cursor = self._cursor(kind, body)
+        _check_snapshot(cursor, index)
+        page = Page(
+            offset=cursor.offset,
+            only=cursor.rest,
+            served=cursor.served or (),
+            skip=cursor.offset if cursor.rest is None and cursor.served is None else 0,
+            ahead=max(window, len(cursor.rest or ())),
+        )
+        answer = _ANSWERERS[kind](index, cursor, page)
+        token = next(filter(None, map(self.signer.sign, _continuations(cursor, answer))), None)
+        return _told(answer, cursor.body.get("user_id"), token)
+
+    def batch(
+        self, index: Index, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
+    ) -> list[dict[str, Any]]:
+        """Return the first page of each body, in order; cursors name nothing ahead, to be short.
+
+        Raises:
+            RequestError: If the k sum up to too many, or a body is bad; its place is named.
+            FilterError: If a filter does not fit the catalogue; its place is named.
+            Problem: 503 if it takes too long.
+        """
+        started = time.monotonic()
+        total = 0
+        for place, body in enumerate(bodies):
+            with _named(place):
+                total += parse_request(self._cursor(Kind.RECOMMEND, body).body).k
+        if total > MAX_BATCH_K:
+            raise RequestError(
+                f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
+                f"answered at once; split the batch"
+            )
+        answers = []
+        for place, body in enumerate(bodies):
+            if time.monotonic() - started > deadline_s:
+                raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
+            with _named(place):
+                answers.append(self.page(index, Kind.RECOMMEND, body, window=0))
+        return answers
+
+    def listing(
+        self, index: Index, condition: Any, limit: int, token: str | None
+    ) -> dict[str, Any]:
+        """Return the next items in order of id.
+
+        Raises:
+            FilterError: If the filter does not fit the catalogue.
+            Problem: If the cursor is not good.
+        """
+        asked = {} if condition is None else {"filter": condition}
+        cursor = Cursor(Kind.ITEMS, asked)
+        if token is not None:
+            cursor = _continued(self.signer.read(token, Kind.ITEMS), asked)
+        items, eligible = list_items(
+            index, after=cursor.after, limit=limit, condition=cursor.body.get("filter")
+        )
+        following = None
+        if len(items) < eligible:
+            following = self.signer.sign(replace(cursor, after=items[-1]["id"]))
+        return {
+            "snapshot": index.id,
+            "items": items,
+            "complete": {"returned": len(items), "eligible": eligible},
+            "next_cursor": following,
+        }
+
+    def _cursor(self, kind: Kind, body: Mapping[str, Any]) -> Cursor:
+        """Where a body wants to go on: after its cursor, or from the start."""
+        asked = {name: value for name, value in body.items() if name != "cursor"}
+        if "cursor" in body:
+            return _continued(self.signer.read(body["cursor"], kind), asked)
+        return Cursor(kind, asked, moment=self.clock(), served=())
+
+
+def _continued(cursor: Cursor, asked: Mapping[str, Any]) -> Cursor:
+    """The cursor with what a later page may ask anew."""
+    for name, value in asked.items():
+        if name not in _MAY_CHANGE and cursor.body.get(name) != value:
+            raise RequestError(
+                f"{name} differs from what the cursor was made for; leave it out, or ask again "
+                f"without cursor"
+            )
+    return replace(cursor, body={**cursor.body, **asked})
+
+
+def _check_snapshot(cursor: Cursor, index: Index) -> None:
+    counts_ranks = cursor.offset and cursor.rest is None and cursor.served is None
+    if counts_ranks and cursor.snapshot != index.id:
+        raise Problem(
+            HTTPStatus.GONE,
+            f"the catalogue was rebuilt after {cursor.offset} results, too many to go on without "
+            f"repeats; ask again without cursor",
+        )
+
+
+def _recommend(index: Index, cursor: Cursor, page: Page) -> Answer:
+    return recommend(index, parse_request(cursor.body), page=page, now=cursor.moment)
+
+
+def _search(index: Index, cursor: Cursor, page: Page) -> Answer:
+    return search(index, parse_request(cursor.body), page=page)
+
+
+def _similar(index: Index, cursor: Cursor, page: Page) -> Answer:
+    body = dict(cursor.body)
+    items, texts = body.pop("items", {}), body.pop("texts", {})
+    for name, examples in (("items", items), ("texts", texts)):
+        if not isinstance(examples, Mapping):
+            raise RequestError(f'{name} must map each example to a weight, such as {{"m1": 1.0}}')
+    return similar(index, items, texts, parse_request(body), page=page)
+
+
+_ANSWERERS: Mapping[Kind, Callable[[Index, Cursor, Page], Answer]] = {
+    Kind.RECOMMEND: _recommend,
+    Kind.SEARCH: _search,
+    Kind.SIMILAR: _similar,
+}
+
+
+def _continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
+    """What the next page may need to know, the best first; the first that fits a token is used."""
+    left = answer.complete["eligible"] - len(answer)
+    if left <= 0:
+        return
+    ids = [hit.id for hit in answer]
+    following = replace(
+        cursor,
+        offset=cursor.offset + len(ids),
+        snapshot=answer.snapshot if cursor.snapshot in (None, answer.snapshot) else SEVERAL,
+        rest=None,
+        served=None,
+    )
+    if len(answer.following) == left:
+        yield replace(following, rest=answer.following)
+    if cursor.served is not None:
+        yield replace(following, served=(*cursor.served, *ids))
+    if cursor.rest is None and following.snapshot == answer.snapshot:
+        yield following
+
+
+def _told(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
+    return {
+        "recommendation_id": str(uuid.uuid4()),
+        "snapshot": answer.snapshot,
+        "live_seq": 0,
+        "user_id": None if user_id is None else str(user_id).strip(),
+        "unknown_items": answer.unknown_items,
+        "items": [
+            {
+                "id": hit.id,
+                "rank": hit.rank,
+                "score": hit.score,
+                "item": hit.item,
+                "propensity": hit.propensity,
+                "reasons": hit.reasons,
+            }
+            for hit in answer
+        ],
+        "complete": answer.complete,
+        "next_cursor": token,
+        "timing_ms": answer.timing_ms,
+    }
+
+
+@contextmanager
+def _named(place: int) -> Iterator[None]:
+    """Say which request of a batch is meant."""
+    try:
+        yield
+    except (RequestError, FilterError) as error:
+        raise type(error)(f"requests[{place}]: {error}") from error
+    except Problem as error:
+        status = HTTPStatus(error.status_code)
+        raise Problem(status, f"requests[{place}]: {error.detail}", error.headers) from error

@@ -1,0 +1,63 @@
+"""/v1/recommend, /v1/search, /v1/similar: requests to ranked lists."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from indexer import Index
+from service.answers import AnswerOut, BatchOut
+from service.cursors import Kind
+from service.problems import PROBLEMS
+from service.routes_items import item_of
+from service.routing import ReadRoute, decoded
+from service.services import ServicesNow
+from service.wire import BatchIn, RecommendIn, SearchIn, SimilarIn, SimilarQuery
+
+router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEMS)
+
+
+@router.post("/recommend", response_model=AnswerOut)
+async def recommend(body: RecommendIn, services: ServicesNow) -> Response:
+    """Recommend items. `{}` is a valid request: what is good for anybody, now."""
+    asked = body.given()
+    return await services.answer(lambda index: services.pages.page(index, Kind.RECOMMEND, asked))
+
+
+@router.post("/recommend/batch", response_model=BatchOut)
+async def recommend_batch(body: BatchIn, services: ServicesNow) -> Response:
+    """Answer many requests in order, all from one snapshot. One bad request fails the batch."""
+    asked = [request.given() for request in body.requests]
+    deadline_s = services.settings.batch_deadline_s
+    return await services.answer(
+        lambda index: {"answers": services.pages.batch(index, asked, deadline_s=deadline_s)},
+        deadline_s=deadline_s,
+    )
+
+
+@router.post("/search", response_model=AnswerOut)
+async def search(body: SearchIn, services: ServicesNow) -> Response:
+    """Find items for a text: exact ids and titles first, then by meaning and words."""
+    asked = body.given()
+    return await services.answer(lambda index: services.pages.page(index, Kind.SEARCH, asked))
+
+
+@router.post("/similar", response_model=AnswerOut)
+async def similar(body: SimilarIn, services: ServicesNow) -> Response:
+    """Find items like some examples and unlike others."""
+    asked = body.given()
+    return await services.answer(lambda index: services.pages.page(index, Kind.SIMILAR, asked))
+
+
+@router.get("/items/{item_id:path}/similar", response_model=AnswerOut)
+async def similar_to_item(
+    item_id: str, asked: Annotated[SimilarQuery, Query()], services: ServicesNow
+) -> Response:
+    """Find items like this one. Percent-encode the id; a further page is a POST /v1/similar."""
+    known = decoded(item_id)
+    body = {"items": {known: 1.0}, "k": asked.k}
+
+    def answer(index: Index) -> Any:
+        item_of(index, known)
+        return services.pages.page(index, Kind.SIMILAR, body)
+
+    return await services.answer(answer)

@@ -1,0 +1,84 @@
+"""How one service runs: frozen, and passed in."""
+
+import ipaddress
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from indexer.errors import IndexerError
+
+
+class SettingsError(IndexerError, ValueError):
+    """The service cannot run as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one service runs.
+
+    Attributes:
+        index: Index directory.
+        host: Address to listen on; anything but loopback needs an `api_key_file`.
+        port: TCP port; 0 picks a free one.
+        workers: Processes; each holds a model of its own.
+        api_key_file: See `service.keys`; None: whoever can connect may do everything.
+        db: Of live items and events; not in this release.
+        secret_file: Signs cursors; made if absent. None: `service.cursors.default_secret_file`.
+        cursor_lifetime_s: Later, a cursor has expired.
+        threads: Requests answered at the same time, in each process.
+        queue: Requests that may wait for a thread; one more is refused with 503.
+        deadline_s: A request that takes longer is answered 503.
+        batch_deadline_s: The same for a batch.
+        poll_s: How often the index directory is looked at for a new snapshot.
+        retry_s: After how long a snapshot that could not be opened is tried again.
+    """
+
+    index: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    api_key_file: Path | None = None
+    db: str | None = None
+    secret_file: Path | None = None
+    cursor_lifetime_s: float = 3_600
+    threads: int = 4
+    queue: int = 64
+    deadline_s: float = 10
+    batch_deadline_s: float = 120
+    poll_s: float = 1
+    retry_s: float = 10
+
+    def to_json(self) -> str:
+        """Return JSON text that `from_json` turns back into equal settings."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        raw = json.loads(text)
+        for name in ("index", "api_key_file", "secret_file"):
+            raw[name] = None if raw[name] is None else Path(raw[name])
+        return cls(**raw)
+
+    def check_exposure(self) -> None:
+        """Refuse to be reachable from other machines without API keys.
+
+        Raises:
+            SettingsError: If the host is not loopback and there is no key file.
+        """
+        if self.api_key_file is None and not is_loopback(self.host):
+            raise SettingsError(
+                f"host {self.host} can be reached from other machines; give --api-key-file, "
+                f"or listen on 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can connect to an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

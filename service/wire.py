@@ -1,0 +1,245 @@
+"""The JSON of every call, as OpenAPI documents it.
+
+These models know which fields there are. What a value may be is decided in one place for every
+door, `indexer.request.parse_request`, so values pass through here untouched.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from indexer.request import MAX_HISTORY, MAX_K, MAX_TEXT
+
+MAX_BATCH = 1_000
+MAX_BATCH_K = 10_000
+_MAX_SHOWN = 60
+
+_TEXT = {"type": "string", "maxLength": MAX_TEXT}
+_ID = {"type": "string", "minLength": 1, "maxLength": 512}
+_IDS = {"type": "array", "items": _ID, "maxItems": 1_000}
+_TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
+_OBJECT = {"type": "object", "additionalProperties": True}
+_CONTEXT = {
+    "type": "object",
+    "properties": {"time": _TIME},
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
+_HISTORY = {
+    "type": "array",
+    "maxItems": MAX_HISTORY,
+    "items": {
+        "anyOf": [
+            _ID,
+            {
+                "type": "object",
+                "properties": {
+                    "item_id": _ID,
+                    "text": _TEXT,
+                    "event": {"type": "string", "default": "click"},
+                    "value": {"type": "number"},
+                    "at": _TIME,
+                    "context": _CONTEXT,
+                },
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
+_WEIGHTS = {
+    "type": "object",
+    "properties": {name: {"type": "number"} for name in ("meaning", "taste", "prior")},
+    "additionalProperties": False,
+}
+_EXAMPLES = {"type": "object", "additionalProperties": {"type": "number"}}
+
+
+def _shown_as(schema: Mapping[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema(dict(schema))
+
+
+Id: TypeAlias = Annotated[Any, _shown_as(_ID)]
+Text: TypeAlias = Annotated[Any, _shown_as(_TEXT)]
+K: TypeAlias = Annotated[
+    Any,
+    _shown_as({"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}),
+    Field(description="How many."),
+]
+FilterJson: TypeAlias = Annotated[
+    Any,
+    _shown_as(_OBJECT),
+    Field(
+        description="`{field: value}`, `{field: {any|all|none: […]}}`, "
+        "`{field: {gte|gt|lte|lt: …}}`, `{field: {exists: bool}}`, "
+        "`{field: {near: {lat, lon, km}}}`, joined by `and`, `or`, `not`.",
+        examples=[{"rating": {"gte": 4}, "available": True}],
+    ),
+]
+Exclude: TypeAlias = Annotated[Any, _shown_as(_IDS), Field(description="Ids not to return.")]
+MinScore: TypeAlias = Annotated[
+    Any,
+    _shown_as({"type": "number"}),
+    Field(description="Lowest score to return; comparable within one snapshot and scenario."),
+]
+Fields: TypeAlias = Annotated[
+    Any,
+    _shown_as({"type": "array", "items": {"type": "string"}}),
+    Field(description="Item fields to return beside `id`; null: all."),
+]
+Explain: TypeAlias = Annotated[
+    Any,
+    _shown_as({"type": "boolean", "default": True}),
+    Field(description="Whether to give reasons."),
+]
+CursorToken: TypeAlias = Annotated[
+    str | None,
+    Field(
+        strict=True,
+        description="`next_cursor` of the page before. What was asked travels in it; `k`, `fields` "
+        "and `explain` may be given anew, other fields only as they were. Pages have no repeats "
+        "and no gaps, except items meanwhile gone, also across new snapshots and restarts; it "
+        "expires after an hour.",
+    ),
+]
+
+
+class Wire(BaseModel):
+    """A body whose unknown fields are refused with a hint, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, body: Any) -> Any:
+        for name in body if isinstance(body, Mapping) else ():
+            if name in cls.later:
+                raise PydanticCustomError(
+                    "unavailable_field",
+                    "the field {name} is not available in this release; leave it out",
+                    {"name": repr(name)},
+                )
+            if name not in cls.model_fields:
+                raise PydanticCustomError(
+                    "unknown_field", "{what}", {"what": _unknown(name, cls.model_fields)}
+                )
+        return body
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were sent and are not null, as they came."""
+        return {
+            name: value
+            for name in type(self).model_fields
+            if (value := getattr(self, name)) is not None
+        }
+
+
+class RecommendIn(Wire):
+    """What to recommend, for whom, when and where. Every field is optional."""
+
+    later = ("diversity", "max_per", "boost", "pin", "explore", "validate_only", "llm")
+
+    user_id: Id = None
+    session_id: Id = None
+    k: K = None
+    scenario: Annotated[
+        Any,
+        _shown_as({"type": "string"}),
+        Field(description="default, video, news, shop or music."),
+    ] = None
+    history: Annotated[
+        Any,
+        _shown_as(_HISTORY),
+        Field(description="What the user did or said: ids, or entries with item_id or text."),
+    ] = None
+    interests: Annotated[
+        Any,
+        _shown_as({"type": "array", "items": _TEXT}),
+        Field(description="What the user likes, in words."),
+    ] = None
+    query: Annotated[Text, Field(description="What is wanted now, in words.")] = None
+    context: Annotated[
+        Any,
+        _shown_as(_CONTEXT),
+        Field(description="time, place, weather, scene, device, or any other word or number."),
+    ] = None
+    at: Annotated[Any, _shown_as(_TIME), Field(description="Alias of context.time.")] = None
+    filter: FilterJson = None
+    exclude: Exclude = None
+    include_seen: Annotated[
+        Any,
+        _shown_as({"type": "boolean"}),
+        Field(description="Whether what is in the history may come again; null: the scenario."),
+    ] = None
+    min_score: MinScore = None
+    seed: Annotated[Any, _shown_as({"type": "integer", "minimum": 0})] = None
+    weights: Annotated[
+        Any, _shown_as(_WEIGHTS), Field(description="How much each block counts; 1 is usual.")
+    ] = None
+    fields: Fields = None
+    explain: Explain = None
+    cursor: CursorToken = None
+
+
+class BatchIn(Wire):
+    """Many recommendations at once."""
+
+    requests: Annotated[
+        list[RecommendIn],
+        Field(max_length=MAX_BATCH, description=f"At most {MAX_BATCH}; the sum of k at most "
+              f"{MAX_BATCH_K}."),
+    ]  # fmt: skip
+
+
+class SearchIn(Wire):
+    """A text, and which items to look among."""
+
+    query: Annotated[Text, Field(description="Words, a title or an id.")] = None
+    k: K = None
+    filter: FilterJson = None
+    exclude: Exclude = None
+    min_score: MinScore = None
+    fields: Fields = None
+    explain: Explain = None
+    cursor: CursorToken = None
+
+
+class SimilarIn(Wire):
+    """Weighted examples: more like the positive ones, less like the negative ones."""
+
+    items: Annotated[
+        Any, _shown_as(_EXAMPLES), Field(examples=[{"m1": 1.0, "m7": -0.5}])
+    ] = None  # fmt: skip
+    texts: Annotated[Any, _shown_as(_EXAMPLES), Field(examples=[{"gore": -1}])] = None
+    k: K = None
+    filter: FilterJson = None
+    exclude: Exclude = None
+    min_score: MinScore = None
+    fields: Fields = None
+    explain: Explain = None
+    cursor: CursorToken = None
+
+
+class SimilarQuery(Wire):
+    """Query parameters of GET /v1/items/{id}/similar."""
+
+    k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
+
+
+class ItemsQuery(Wire):
+    """Query parameters of GET /v1/items."""
+
+    filter: Annotated[str | None, Field(description="A filter as JSON.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_K)] = 100
+    cursor: str | None = None
+
+
+def _unknown(name: Any, known: Mapping[str, Any]) -> str:
+    told = repr(name)
+    shown = told if len(told) <= _MAX_SHOWN else told[: _MAX_SHOWN - 3] + "..."
+    close = get_close_matches(str(name)[:_MAX_SHOWN], known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    return f"unknown field {shown}; {hint}"

@@ -1,0 +1,278 @@
+"""Raw rows and a request body to the right answer, by brute force and as plainly as possible.
+
+A second opinion for the product: it is written from API.md and the docstrings and shares no code
+with `indexer`. Only settings that are chosen by measurement (weights, half-lives) are read there.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import whitening
+from indexer.scenarios import SCENARIOS
+
+filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
+
+Numbers = NDArray[np.float64]
+Encode = Callable[[Sequence[str]], Any]
+REASONS = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
+PRIOR_GAIN = 0.1  # the best rated item gains this much over the worst, at most
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return path
+
+
+def unit(vectors: Any) -> Numbers:
+    """Rows of length 1."""
+    wide = np.asarray(vectors, np.float64)
+    lengths: Numbers = np.linalg.norm(wide, axis=-1, keepdims=True)
+    scaled: Numbers = wide / np.where(lengths > 0, lengths, 1)
+    return scaled
+
+
+def stored(vectors: Any) -> Numbers:
+    """Unit vectors as a snapshot keeps them: rounded to half precision."""
+    rounded: Numbers = unit(np.asarray(vectors, np.float32)).astype(np.float16).astype(np.float64)
+    return rounded
+
+
+@dataclass(frozen=True)
+class Space:
+    """Means of items and queries, the whitening matrix, and the one that undoes it for likeness."""
+
+    item_mean: Numbers
+    query_mean: Numbers
+    matrix: Numbers
+    likeness: Numbers
+
+    def items(self, raw: Any) -> Numbers:
+        return unit((np.asarray(raw, np.float64) - self.item_mean) @ self.matrix)
+
+    def queries(self, raw: Any) -> Numbers:
+        return unit((np.asarray(raw, np.float64) - self.query_mean) @ self.matrix)
+
+    def alike(self, meaning: Numbers) -> Numbers:
+        """Scaled so that a vector's product with its own image is 1."""
+        turned = meaning @ self.likeness
+        image: Numbers = turned / (turned * meaning).sum(axis=-1, keepdims=True)
+        return image
+
+
+def shrunk_space(raw: Numbers, item_texts: Any, query_texts: Any, power: float) -> Space:
+    """Mean and covariance of a catalogue, mixed with those of the shipped texts by its size."""
+    count, dim = raw.shape
+    background = np.asarray(item_texts, np.float64)
+    spread = ((background - background.mean(axis=0)) ** 2).sum(axis=1).mean() / dim
+    trust = count / (count + 50)
+    mean = trust * raw.mean(axis=0) + (1 - trust) * background.mean(axis=0)
+    trust = count / (count + 1_000)
+    covariance = trust * np.cov(raw.T, bias=True) + (1 - trust) * spread * np.eye(dim)
+    values, directions = np.linalg.eigh(covariance)
+    values = values + 0.01 * values.mean()
+    scales = values / values.mean()
+    matrix = directions @ np.diag(scales ** (-power / 2)) @ directions.T
+    likeness = directions @ np.diag(scales ** (whitening.LIKENESS_POWER / 2)) @ directions.T
+    queries = np.asarray(query_texts, np.float64).mean(axis=0)
+    return Space(mean, queries + mean - background.mean(axis=0), matrix, likeness)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The right answer, best first; `shares` splits an item's score by input."""
+
+    ids: list[str]
+    scores: dict[str, float]
+    excluded: dict[str, int]
+    eligible: int
+    shares: Callable[[str], dict[str, float]]
+
+
+class World:
+    """A catalogue as its raw rows and vectors, answered by looking at every item."""
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        vectors: Mapping[str, Any],
+        *,
+        space: Space | None = None,
+        encode: Encode | None = None,
+        scale: tuple[float, float] = (1, 5),
+    ) -> None:
+        self.items = {str(row["id"]): row for row in rows}  # the last duplicate wins
+        self.ids = sorted(self.items)
+        raw = stored(np.stack([vectors[item_id] for item_id in self.ids]))
+        self.meaning = space.items(raw) if space else unit(raw)
+        self.row = {item_id: row for row, item_id in enumerate(self.ids)}
+        self.space, self.encode, self.scale = space, encode, scale
+        self.prior = self._priors()
+        self._passed: dict[str, NDArray[np.bool_]] = {}
+        self._unavailable = self._where(lambda item: item.get("available") is False)
+
+    def _priors(self) -> Numbers:
+        low, high = self.scale
+        rated = {i: (item["rating"] - low) / (high - low)
+                 for i, item in self.items.items() if item.get("rating") is not None}  # fmt: skip
+        middle = sum(rated.values()) / len(rated) if rated else 0.0
+        gains = [PRIOR_GAIN * (rated[i] - middle) if i in rated else 0.0 for i in self.ids]
+        return np.array(gains)
+
+    def answer(self, body: Mapping[str, Any]) -> Expected:
+        """What `recommend(**body)` must say (all eligible items, whatever `k`)."""
+        names, vectors, coefficients = self._request(body)
+        parts = self.meaning @ vectors.T if names else np.zeros((len(self.ids), 0))
+        products = parts @ coefficients.T  # (n, q)
+        prior = self.prior * float(dict(body.get("weights") or {}).get("prior", 1.0))
+        scores = products.max(axis=1) + prior
+        best = products.argmax(axis=1)
+        reasons = self._out(body)
+        if body.get("min_score") is not None:
+            reasons["min_score"] = scores < body["min_score"]
+        left = np.ones(len(self.ids), np.bool_)
+        excluded = dict.fromkeys(REASONS, 0)
+        for reason, out in reasons.items():
+            excluded[reason] = int((left & out).sum())
+            left &= ~out
+        eligible = np.flatnonzero(left)
+        eligible = eligible[np.argsort(-scores[eligible].round(6), kind="stable")]
+
+        def shares(item_id: str) -> dict[str, float]:
+            row = self.row[item_id]
+            told = dict(zip(names, parts[row] * coefficients[best[row]], strict=True))
+            return {**told, "popularity": float(prior[row])}
+
+        return Expected(
+            [self.ids[row] for row in eligible],
+            dict(zip(self.ids, scores.tolist(), strict=True)),
+            excluded,
+            len(eligible),
+            shares,
+        )
+
+    def _out(self, body: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
+        """Reason to the rows that are out for it, in the order of counting."""
+        scenario = SCENARIOS[body.get("scenario") or "default"]
+        again = body.get("include_seen")
+        again = scenario.include_seen if again is None else again
+        met = {
+            str(entry["item_id"])
+            for entry in map(_entry, body.get("history") or [])
+            if "item_id" in entry and entry.get("event") not in ("search", "impression")
+        }
+        out = {
+            "unavailable": self._unavailable,
+            "requested": np.isin(self.ids, body.get("exclude") or [""]),
+            "seen": np.isin(self.ids, [] if again else [*met]),
+        }
+        if body.get("filter") is not None:
+            out["filter"] = ~self._passing(body["filter"])
+        return out
+
+    def _where(self, condition: Callable[[Mapping[str, Any]], bool]) -> NDArray[np.bool_]:
+        return np.array([condition(self.items[item_id]) for item_id in self.ids], np.bool_)
+
+    def _passing(self, wanted: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Rows that pass a filter; parts of large worlds are asked for again and again."""
+        if len(self.ids) > 1_000 and [*wanted] in (["and"], ["or"]):
+            (name, parts), *_ = wanted.items()
+            together = np.logical_and if name == "and" else np.logical_or
+            rows: NDArray[np.bool_] = together.reduce([self._passing(part) for part in parts])
+            return rows
+        key = json.dumps(wanted)
+        if key not in self._passed:
+            self._passed[key] = self._where(
+                lambda item: filter_oracle.passes(wanted, item, dates=())
+            )
+        return self._passed[key]
+
+    def _request(self, body: Mapping[str, Any]) -> tuple[list[str], Numbers, Numbers]:
+        """Names and vectors of the inputs, and their weight in each request vector."""
+        scenario = SCENARIOS[body.get("scenario") or "default"]
+        profile: list[tuple[str, float, Any, bool]] = []
+        entries = [_entry(entry) for entry in body.get("history") or []]
+        timed = sorted(entries, key=lambda entry: entry.get("at", float("-inf")))
+        for place, entry in enumerate(timed):
+            newer = len(timed) - 1 - place
+            said = 1.0 if "item_id" not in entry else self._reaction(entry, scenario)
+            weight = said * 0.5 ** (newer / scenario.half_life_events)
+            if scenario.half_life_s and "at" in entry:
+                weight *= 0.5 ** (max(0, body["at"] - entry["at"]) / scenario.half_life_s)
+            if "item_id" not in entry:
+                profile.append((f"text:{entry['text']}", weight, self._said(entry["text"]), False))
+            elif str(entry["item_id"]) in self.row:
+                vector = self.meaning[self.row[str(entry["item_id"])]]
+                profile.append((f"item:{entry['item_id']}", weight, vector, True))
+        for text in body.get("interests") or []:
+            weight = scenario.interest_weight
+            profile.append((f"interest:{text}", weight, self._said(text), False))
+        constant: list[tuple[str, float, Any]] = []
+        if body.get("query"):
+            constant.append(("query", scenario.query_weight, self._said(body["query"])))
+        for name, words in (body.get("spoken") or {}).items():
+            constant.append((f"context:{name}", scenario.context_weight, self._said(words)))
+        names = [part[0] for part in profile] + [part[0] for part in constant]
+        vectors = np.array([part[2] for part in [*profile, *constant]], np.float64)
+        vectors = vectors.reshape(len(names), self.meaning.shape[1])
+        mixes = _mixes(profile, vectors[: len(profile)], scenario.recent_vectors)
+        fixed = np.array([part[1] for part in constant], np.float64)
+        factor = float(dict(body.get("weights") or {}).get("meaning", 1.0))
+        return names, vectors, factor * np.array([[*mix, *fixed] for mix in mixes])
+
+    def _said(self, text: str) -> Numbers:
+        assert self.encode is not None
+        assert self.space is not None
+        said: Numbers = self.space.queries(self.encode([text]))[0]
+        return said
+
+    def _reaction(self, entry: Mapping[str, Any], scenario: Any) -> float:
+        event = entry.get("event", "click")
+        if event == "rating":
+            middle, half = sum(self.scale) / 2, (self.scale[1] - self.scale[0]) / 2
+            return float(np.clip((entry["value"] - middle) / half, -1, 1))
+        return float(scenario.event_weights.get(event, 0.5))
+
+
+def _mixes(profile: list[tuple[str, float, Any, bool]], vectors: Numbers, most: int) -> list[Any]:
+    """The whole profile at unit length, then half of it with each of the last liked items."""
+    weights = np.array([part[1] for part in profile], np.float64)
+    whole = _to_length_one(weights, vectors)
+    mixes = [whole]
+    if np.count_nonzero(weights) > 1 and most:
+        liked = [row for row, part in enumerate(profile) if part[3] and part[1] > 0]
+        for row in liked[-most:]:
+            mixes.append(_to_length_one(0.5 * whole + 0.5 * np.eye(len(profile))[row], vectors))
+    return mixes
+
+
+def _to_length_one(weights: Numbers, vectors: Numbers) -> Numbers:
+    """Weights whose vector is 1 long, but never more than twice over the strongest input."""
+    if not len(weights) or not weights.any():
+        return weights
+    scaled: Numbers = weights / max(np.linalg.norm(weights @ vectors), np.abs(weights).max() / 2)
+    return scaled
+
+
+def _entry(entry: Any) -> Mapping[str, Any]:
+    return entry if isinstance(entry, Mapping) else {"item_id": entry}
+
+
+def space_of(encoder: Any, raw: Numbers) -> Space:
+    """The space that a build fits for an encoder without a shipped background."""
+    texts = json.loads(
+        (Path(whitening.__file__).parent / "background" / "texts.json").read_text("utf-8")
+    )
+    return shrunk_space(
+        raw,
+        encoder.encode_items(texts["items"]),
+        encoder.encode_queries(texts["queries"]),
+        whitening.WHITENING_POWER,
+    )

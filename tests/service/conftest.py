@@ -1,0 +1,124 @@
+"""A small catalogue, its index, its brute-force truth, and services over copies of it."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from indexer import build_index
+from indexer.text import describe
+from service import Settings, create_app
+from tests.fakes import WordEncoder
+from tests.oracle import World, space_of, stored, write_rows
+from tests.worlds import described_rows
+
+STRANGE_IDS = ("a/b", "a/similar", "中文 电影/第2部", "100%", "a%2Fb", "q?x#y&z=1", "+plus+")
+SERVICE_READY_S = 20
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A catalogue on disk, indexed, and the truth about it."""
+
+    rows: list[dict[str, Any]]
+    root: Path
+    world: World
+    encoder: WordEncoder
+
+
+Serve = Callable[..., AbstractContextManager[TestClient]]
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = SERVICE_READY_S) -> None:
+    """Fail unless a condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def shop_rows() -> list[dict[str, Any]]:
+    strange = [
+        {"id": item_id, "title": f"strange sea {place}", "tags": ["ghost"], "rating": 3.0}
+        for place, item_id in enumerate(STRANGE_IDS)
+    ]
+    return [*described_rows(420, seed=5), *strange]
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    folder = tmp_path_factory.mktemp("shop")
+    rows = shop_rows()
+    encoder = WordEncoder(dim=32)
+    build_index(write_rows(folder / "items.jsonl", rows), folder / "index", encoder=encoder)
+    texts = {row["id"]: describe(row, rating_scale=(1, 5)) for row in rows}
+    vectors = {item_id: encoder.encode_items([text])[0] for item_id, text in texts.items()}
+    raw = stored(np.stack([vectors[item_id] for item_id in sorted(vectors)]))
+    world = World(rows, vectors, space=space_of(encoder, raw), encode=encoder.encode_queries)
+    return Shop(rows, folder / "index", world, encoder)
+
+
+@pytest.fixture
+def own_shop(shop: Shop, tmp_path: Path) -> Shop:
+    """A copy whose snapshots a test may change."""
+    shutil.copytree(shop.root, tmp_path / "index")
+    return replace(shop, root=tmp_path / "index")
+
+
+@pytest.fixture(scope="session")
+def secret_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state") / "secret"
+
+
+@pytest.fixture
+def serve(secret_file: Path) -> Serve:
+    """Start a service; entering waits until it is ready."""
+
+    @contextmanager
+    def started(shop: Shop, *, clock: Callable[[], float] = time.time, **chosen: Any) -> Iterator[
+        TestClient
+    ]:  # fmt: skip
+        settings = Settings(shop.root, **{"secret_file": secret_file, "poll_s": 0.05, **chosen})
+        app = create_app(settings, shop.encoder, clock=clock)
+        with TestClient(app, raise_server_exceptions=False) as client:
+            wait_until(lambda: client.get("/health/ready").status_code == 200)
+            yield client
+
+    return started
+
+
+@pytest.fixture(scope="module")
+def client(shop: Shop, secret_file: Path) -> Iterator[TestClient]:
+    """One service for all tests of a module that change nothing."""
+    app = create_app(Settings(shop.root, secret_file=secret_file), shop.encoder)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
+        yield client
+
+
+def rebuild(shop: Shop, rows: list[dict[str, Any]], folder: Path) -> str:
+    """Publish another snapshot; return its id."""
+    catalog = write_rows(folder / "again.jsonl", rows)
+    return build_index(catalog, shop.root, encoder=shop.encoder).snapshot
+
+
+def problem(response: Any, status: int) -> str:
+    """Check that a response is this problem; return its sentence."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = json.loads(response.text)
+    assert body["status"] == status
+    assert body["title"]
+    assert body["type"] == "about:blank"
+    assert "Traceback" not in response.text
+    detail: str = body["detail"]
+    assert "\n" not in detail
+    return detail
