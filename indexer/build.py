@@ -26,9 +26,10 @@ from indexer.fingerprint import PROBE_TEXT
 from indexer.metadata.columns import ColumnsWriter
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
-from indexer.reading.interactions import infer_rating_scale
+from indexer.reading.interactions import Interaction, infer_rating_scale, read_interactions
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import Staging
+from indexer.taste.model import TasteModel
 from indexer.text import describe, is_chinese, title_of
 from indexer.vector_cache import VectorCache, text_hash
 from indexer.whitening import (
@@ -44,6 +45,15 @@ Report = Callable[[str, int, int], None]
 
 NO_MODEL = "none"  # --model none: every row brings its vector, and no text can be asked
 PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
+_COUNTED = (
+    "items",
+    "rejected",
+    "duplicates",
+    "encoded",
+    "reused",
+    "interactions",
+    "rejected_interactions",
+)
 _ENCODE_CHUNK = 2_048
 _MAP_CHUNK = 16_384
 _LOCK = ".lock"
@@ -57,6 +67,9 @@ class BuildOptions:
     model: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     index: str = "auto"
+    interactions: str | None = None
+    context: tuple[str, ...] | None = None
+    rating_scale: tuple[float, float] | None = None
     max_rejected: float = 0.01
     force_full: bool = False
     encoder: Encoder | None = None
@@ -72,6 +85,8 @@ class BuildSummary:
     duplicates: int
     encoded: int
     reused: int
+    interactions: int
+    rejected_interactions: int
     index: str
     recall: float
     bytes_per_vector: float
@@ -100,7 +115,9 @@ def build_index(
         options: All options at once; `chosen` keywords override single ones.
         chosen: `query` (SQL for URLs), `model` (name or directory; default the bundled
             multilingual one; "none" if every row has a vector), `fields` (our field -> theirs),
-            `index` ("auto" or "flat"), `max_rejected` (share), `force_full` (encode all anew),
+            `interactions` (file or URL to learn taste from), `context` (its columns that are known
+            when asking), `rating_scale` (default: inferred from the data), `index` ("auto" or
+            "flat"), `max_rejected` (share), `force_full` (encode all anew),
             `encoder` (an object in place of a model name).
 
     Raises:
@@ -124,7 +141,8 @@ class _Build:
     def __init__(self, root: Path, work: Path, options: BuildOptions, report: Report) -> None:
         self.root, self.work, self.options, self.report = root, work, options, report
         self.started = datetime.now(UTC)
-        self.counts = dict.fromkeys(("items", "rejected", "duplicates", "encoded", "reused"), 0)
+        self.counts = dict.fromkeys(_COUNTED, 0)
+        self.learned: dict[str, Any] | None = None
         self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = _parent_of(root)
 
@@ -145,11 +163,13 @@ class _Build:
             staging.close()
             (self.work / "staging.sqlite").unlink()
         space = self.fit_space(raw)
-        layout = Layout(meaning=space.dim)
-        index = VectorIndex.build(_item_vectors(raw, space, layout, facts))
+        taste = self.learn(raw, space, facts)
+        layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
+        index = VectorIndex.build(_item_vectors(raw, space, layout, facts, taste))
         index.save(self.work / "index.faiss")
         manifest = self.manifest(sources, facts, layout)
-        (self.work / "report.json").write_text(json.dumps({"counts": self.counts}))
+        report = {"counts": self.counts, "learned": self.learned}
+        (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
         manifest = replace(manifest, files=snapshot.file_facts(self.work))
         snapshot.publish(self.work, self.root, manifest)
         if self.encoder:
@@ -210,6 +230,7 @@ class _Build:
         """Items to SQLite and columns; in passing, learn the catalogue's language and ratings."""
         ratings = np.full(self.counts["items"], np.nan, np.float32)
         chinese = 0
+        ids: list[str] = []
         (self.work / "columns").mkdir()
         with (
             MetadataWriter(self.work / "catalog.sqlite") as metadata,
@@ -219,14 +240,16 @@ class _Build:
                 metadata.add(row, item.fields)
                 columns.add(item.fields)
                 ratings[row] = item.fields.get("rating", np.nan)
+                ids.append(item.id)
                 chinese += is_chinese(title_of(item.fields))
                 if row % 1_000 == 0:
                     self.report("store", row, self.counts["items"])
             metadata.finish()
             columns.finish()
         self.report("store", self.counts["items"], self.counts["items"])
-        scale = infer_rating_scale(ratings[~np.isnan(ratings)].tolist())
-        return _Facts(scale, "zh" if 2 * chinese > self.counts["items"] else "en", ratings)
+        given = ratings[~np.isnan(ratings)].tolist()
+        scale = self.options.rating_scale or infer_rating_scale(given)
+        return _Facts(scale, "zh" if 2 * chinese > self.counts["items"] else "en", ratings, ids)
 
     def write_raw_vectors(self, staging: Staging, facts: "_Facts") -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
@@ -308,6 +331,46 @@ class _Build:
         space.save(self.work / "space.safetensors")
         return space
 
+    def learn(
+        self, raw: NDArray[np.float16], space: MeaningSpace, facts: "_Facts"
+    ) -> TasteModel | None:
+        """Interactions to a taste model; without interactions, none."""
+        source = self.options.interactions
+        if source is None:
+            return None
+        from indexer.taste.fit import fit_taste
+
+        self.report("learn", 0, 0)
+        interactions = self.interactions(source)
+        meaning = np.concatenate([space.items(chunk) for chunk in _chunks(raw)])
+        model = fit_taste(interactions, facts.ids, meaning)
+        (self.work / "taste").mkdir()
+        model.save(self.work / "taste")
+        self.learned = dict(model.report)
+        self.report("learn", 1, 1)
+        return model
+
+    def interactions(self, source: str) -> list[Interaction]:
+        """The good rows; bad ones are counted and kept in rejected.jsonl."""
+        found = []
+        options = self.options
+        rows = read_interactions(source, context=options.context, mapping=options.fields)
+        with (self.work / "rejected.jsonl").open("a", encoding="utf-8") as rejected:
+            for row in rows:
+                if isinstance(row, Rejection):
+                    self.counts["rejected_interactions"] += 1
+                    rejected.write(rejection_line(row) + "\n")
+                else:
+                    found.append(row)
+        self.counts["interactions"] = len(found)
+        bad = self.counts["rejected_interactions"]
+        if bad > options.max_rejected * (bad + len(found)):
+            raise CatalogError(
+                f"{bad} of {bad + len(found)} rows of {source} are bad, more than the "
+                f"{options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+            )
+        return found
+
     def manifest(self, sources: list[str], facts: "_Facts", layout: Layout) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
         encoder = self.encoder
@@ -325,6 +388,7 @@ class _Build:
             counts=self.counts,
             sources=tuple(Path(s).name if "://" not in s else s.split("://")[0] for s in sources),
             parent=self.parent,
+            learned=self.learned is not None,
         )
 
     def summary(self, manifest: Manifest) -> BuildSummary:
@@ -345,6 +409,7 @@ class _Facts:
     rating_scale: tuple[float, float]
     language: str
     ratings: NDArray[np.float32]
+    ids: list[str]
 
     @property
     def prior(self) -> NDArray[np.float32]:
@@ -357,14 +422,22 @@ class _Facts:
 
 
 def _item_vectors(
-    raw: NDArray[np.float16], space: MeaningSpace, layout: Layout, facts: _Facts
+    raw: NDArray[np.float16],
+    space: MeaningSpace,
+    layout: Layout,
+    facts: _Facts,
+    taste: TasteModel | None,
 ) -> Vectors:
     """Lay out `(n, layout.dim) float32`: meaning, taste, prior, padding."""
     vectors = np.zeros((len(raw), layout.dim), np.float32)
     for start in range(0, len(raw), _MAP_CHUNK):
         rows = slice(start, start + _MAP_CHUNK)
         vectors[rows, : layout.meaning] = space.items(raw[rows].astype(np.float32))
-    vectors[:, layout.meaning + layout.taste] = facts.prior
+    prior = facts.prior
+    if taste is not None:
+        vectors[:, layout.meaning : layout.meaning + layout.taste] = taste.targets
+        prior = taste.prior if taste.prior.any() else prior
+    vectors[:, layout.meaning + layout.taste] = prior
     return vectors
 
 

@@ -81,4 +81,6 @@ def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Itera
     cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
     for row, item, close in zip(rows, items, cosines, strict=True):
         if not (close >= _MIN_ROW_COSINE or given[list(rows).index(row)]):
-            yield f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f}); rebuild"
+            yield (
+                f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f}); rebuild"
+            )

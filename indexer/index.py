@@ -24,6 +24,7 @@ from indexer.metadata.store import Metadata
 from indexer.recommend import recommend, search, similar
 from indexer.request import MAX_HISTORY_BATCH, parse_request
 from indexer.snapshot import Manifest
+from indexer.taste.model import TasteModel
 from indexer.whitening import MeaningSpace
 
 
@@ -38,6 +39,7 @@ class Index:
         self._columns = Columns.open(path / "columns")
         self._space = MeaningSpace.load(path / "space.safetensors")
         self._vectors = VectorIndex.open(path / "index.faiss")
+        self._taste = TasteModel.load(path / "taste") if self.manifest.learned else None
         self._encoder: Encoder | None = None
         self._encoder_lock = threading.Lock()
         self._check_agreement()
@@ -165,6 +167,11 @@ class Index:
         rows = np.flatnonzero(mask[after + 1 :])[:limit] + after + 1
         return list(zip(rows.tolist(), self.items(rows.tolist()), strict=True))
 
+    @property
+    def taste(self) -> TasteModel | None:
+        """What was learned from interactions, if anything."""
+        return self._taste
+
     # The catalogue as requests see it: dense rows 0..count-1.
 
     @property
@@ -188,6 +195,15 @@ class Index:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
         return self._columns.mask(condition)
 
+    @property
+    def deleted(self) -> Mask | None:
+        """Which rows are gone, `(count,) bool`; None: none is."""
+        return None
+
+    def in_id_order(self, rows: Rows) -> Rows:
+        """Return ascending rows in order of id, which is what they are."""
+        return rows
+
     def exact(self, text: str) -> list[int]:
         """Return rows whose id or title is this text."""
         return self._metadata.exact(text)
@@ -195,6 +211,10 @@ class Index:
     def full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
         """Return rows that hold words of a text, with BM25 scores; higher is better."""
         return self._metadata.search(text, limit)
+
+    def frequency(self, phrase: str) -> int:
+        """Return how many items hold a phrase, the text of one of `query_terms`."""
+        return self._metadata.frequency(phrase)
 
     def query_vectors(self, texts: Sequence[str]) -> Vectors:
         """Return texts as `(m, d) float32` in the item space, meaning block only."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from indexer.ann import Mask
+from indexer.ann import Rows as RowNumbers
 from indexer.metadata.filters import parse_filter
 from indexer.metadata.predicates import Filter
 from indexer.metadata.schema import Schema
@@ -38,7 +39,7 @@ FIRST_PAGE = Page()
 
 
 class Rows(Protocol):
-    """Ids to dense rows 0..count-1, in order of id."""
+    """Ids to dense rows 0..count-1."""
 
     @property
     def count(self) -> int: ...  # noqa: D102
@@ -52,6 +53,9 @@ class Listing(Rows, Protocol):
     def schema(self) -> Schema: ...  # noqa: D102
     def ids(self, rows: Sequence[int]) -> list[str]: ...  # noqa: D102
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]: ...  # noqa: D102
+    def in_id_order(self, rows: RowNumbers) -> RowNumbers: ...  # noqa: D102
+    @property
+    def deleted(self) -> Mask | None: ...  # noqa: D102
     def mask(self, condition: Filter) -> Mask: ...  # noqa: D102
 
 
@@ -94,21 +98,21 @@ def list_items(
     Raises:
         FilterError: If the filter does not fit the catalogue.
     """
-    first = 0 if after is None else _first_row_after(catalogue, after)
-    if condition is None:
-        rows = np.arange(first, catalogue.count)
-    else:
-        mask = catalogue.mask(parse_filter(condition, catalogue.schema))
-        rows = np.flatnonzero(mask[first:]) + first
+    rows = catalogue.in_id_order(np.arange(catalogue.count))
+    rows = rows[0 if after is None else _first_after(catalogue, rows, after) :]
+    if catalogue.deleted is not None:
+        rows = rows[~catalogue.deleted[rows]]
+    if condition is not None:
+        rows = rows[catalogue.mask(parse_filter(condition, catalogue.schema))[rows]]
     return catalogue.items(rows[:limit].tolist()), len(rows)
 
 
-def _first_row_after(catalogue: Listing, item_id: str) -> int:
-    """Rows are in order of id, so an id that is gone still has its place."""
-    low, high = 0, catalogue.count
+def _first_after(catalogue: Listing, rows: RowNumbers, item_id: str) -> int:
+    """The rows are in order of id, so an id that is gone still has its place."""
+    low, high = 0, len(rows)
     while low < high:
         middle = (low + high) // 2
-        if catalogue.ids([middle])[0] <= item_id:
+        if catalogue.ids([int(rows[middle])])[0] <= item_id:
             low = middle + 1
         else:
             high = middle

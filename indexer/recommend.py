@@ -6,13 +6,15 @@ request -> signals -> request vectors -> pool -> candidates -> hits with reasons
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from indexer.ann import Found, Mask, Rows, Vectors
 from indexer.answer import Answer, Hit
 from indexer.errors import RequestError
+from indexer.learned import NO_TERMS, Learned, Moment, NamedTerms, apply_taste, context_words
 from indexer.metadata.filters import parse_filter
 from indexer.metadata.predicates import Filter
 from indexer.metadata.schema import Schema
@@ -33,6 +35,7 @@ from indexer.signals import (
     reasons_of,
 )
 from indexer.snapshot import Manifest
+from indexer.taste.model import TasteModel
 
 _LEXICAL_WEIGHT = 0.3  # what the best full-text match gains over none
 _EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # before anything that is merely similar
@@ -42,19 +45,29 @@ _PRIOR = Signal(Role.PRIOR, 1.0, {"kind": "popularity"})
 _MAX_EXAMPLES = 1_000
 
 
+# Kind of reason to item id to what the item gains.
+Addends: TypeAlias = Mapping[str, Mapping[str, float]]
+NO_ADDENDS: Addends = MappingProxyType({})
+
+
 class Catalogue(Protocol):
     """Dense rows 0..count-1 with ids, fields and vectors; `Index` is one."""
 
     manifest: Manifest
 
     @property
+    def taste(self) -> TasteModel | None: ...  # noqa: D102
+    @property
     def count(self) -> int: ...  # noqa: D102
+    @property
+    def deleted(self) -> Mask | None: ...  # noqa: D102
     @property
     def schema(self) -> Schema: ...  # noqa: D102
     def rows(self, ids: Sequence[str]) -> dict[str, int]: ...  # noqa: D102
     def ids(self, rows: Sequence[int]) -> list[str]: ...  # noqa: D102
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]: ...  # noqa: D102
     def mask(self, condition: Filter) -> Mask: ...  # noqa: D102
+    def in_id_order(self, rows: Rows) -> Rows: ...  # noqa: D102
     def exact(self, text: str) -> list[int]: ...  # noqa: D102
     def full_text(self, text: str, limit: int) -> list[tuple[int, float]]: ...  # noqa: D102
     def query_vectors(self, texts: Sequence[str]) -> Vectors: ...  # noqa: D102
@@ -65,7 +78,12 @@ class Catalogue(Protocol):
 
 
 def recommend(
-    catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE, now: float | None = None
+    catalogue: Catalogue,
+    request: Request,
+    *,
+    page: Page = FIRST_PAGE,
+    now: float | None = None,
+    addends: Addends = NO_ADDENDS,
 ) -> Answer:
     """Answer a request for recommendations.
 
@@ -74,6 +92,7 @@ def recommend(
         request: What is asked.
         page: Which part of the ranking.
         now: The present, Unix seconds; default: the clock. A request with a time overrides it.
+        addends: Named additive terms of single items, which come from outside the snapshot.
 
     Raises:
         RequestError: If the request cannot be answered by this catalogue.
@@ -87,10 +106,12 @@ def recommend(
     unknown = [s.item_id for s in signals if s.item_id is not None and s.item_id not in known]
     signals = [s for s in signals if s.item_id is None or s.item_id in known]
     sources = _sources(catalogue, signals, known)
+    learned = _learned(catalogue, request, scenario, signals, known)
     clock.lap("encode")
-    weighed = compose(signals, sources, scenario=scenario, weights=request.weights)
+    weighed = compose(learned.signals, sources, scenario=scenario, weights=request.weights)
+    weighed = replace(weighed, learned=learned.sources)
     pool, unknown_excluded = _pool(catalogue, request, scenario)
-    question = _Question(request, weighed, {}, page)
+    question = _Question(request, weighed, _named_terms(catalogue, addends), page, learned.terms)
     answer = _ranked(catalogue, question, pool, clock)
     return replace(answer, unknown_items=tuple(dict.fromkeys([*unknown, *unknown_excluded])))
 
@@ -157,6 +178,30 @@ def signals_of(
     ]
 
 
+def _learned(
+    catalogue: Catalogue,
+    request: Request,
+    scenario: Scenario,
+    signals: list[Signal],
+    known: Mapping[str, int],
+) -> Learned:
+    """What the snapshot's taste model makes of the history; without one, nothing."""
+    layout = catalogue.manifest.layout
+    if catalogue.taste is None:
+        return Learned(signals, None, NO_TERMS)
+    moment = Moment(
+        scenario=scenario,
+        weights=request.weights,
+        context=context_words(request.context),
+        include_seen=_includes_seen(request, scenario),
+    )
+    return apply_taste(catalogue.taste, signals, known, layout=layout, moment=moment)
+
+
+def _includes_seen(request: Request, scenario: Scenario) -> bool:
+    return scenario.include_seen if request.include_seen is None else request.include_seen
+
+
 def _sources(catalogue: Catalogue, signals: Sequence[Signal], known: Mapping[str, int]) -> Vectors:
     """`(m, d) float32`: each signal's vector in the item space."""
     layout = catalogue.manifest.layout
@@ -177,19 +222,20 @@ def _sources(catalogue: Catalogue, signals: Sequence[Signal], known: Mapping[str
 def _pool(catalogue: Catalogue, request: Request, scenario: Scenario) -> tuple[Pool, list[str]]:
     """The rows that may be recommended, and the ids to exclude that are not there."""
     stages: dict[str, Mask] = {}
+    if catalogue.deleted is not None:
+        stages["deleted"] = catalogue.deleted
     if "available" in catalogue.schema.fields:
         out_of_stock = parse_filter({"available": False}, catalogue.schema)
         stages["unavailable"] = catalogue.mask(out_of_stock)
     requested = catalogue.rows(request.exclude)
     stages["requested"] = _mask_of(catalogue, requested.values())
-    include_seen = scenario.include_seen if request.include_seen is None else request.include_seen
-    if not include_seen:
+    if not _includes_seen(request, scenario):
         seen = [
             entry.item_id
             for entry in request.history
             if entry.item_id is not None and entry.event not in _NEVER_SEEN_BY
         ]
-        stages["seen"] = _mask_of(catalogue, catalogue.rows(seen).values())
+        stages["seen"] = _mask_of(catalogue, catalogue.rows([*seen, *request.seen]).values())
     if request.filter is not None:
         stages["filter"] = ~catalogue.mask(parse_filter(request.filter, catalogue.schema))
     unknown = [item_id for item_id in request.exclude if item_id not in requested]
@@ -203,19 +249,29 @@ class _Question:
     Attributes:
         terms: Row to its additive terms, each with its share.
         page: Which part of the ranking.
+        learned: Additive terms that an input of the request earned.
     """
 
     request: Request
     weighed: RequestVectors
     terms: Mapping[int, Sequence[dict[str, Any]]]
     page: Page = FIRST_PAGE
+    learned: NamedTerms = NO_TERMS
+
+    def additive(self) -> Additive:
+        """The sum of all terms by row."""
+        told = [(row, term["share"]) for row, terms in self.terms.items() for term in terms]
+        rows = np.array([row for row, _ in told], np.int64)
+        values = np.array([value for _, value in told], np.float32)
+        return Additive.summed(
+            np.concatenate([self.learned.rows, rows]), np.concatenate([self.learned.values, values])
+        )
 
 
 def _ranked(catalogue: Catalogue, question: _Question, pool: Pool, clock: "_Clock") -> Answer:
     """Retrieve, cut, and tell why."""
     request, page, vectors = question.request, question.page, question.weighed.vectors
-    totals = {row: sum(term["share"] for term in told) for row, told in question.terms.items()}
-    additive = Additive(totals)
+    additive = question.additive()
     if request.min_score is not None:
         pool = at_least(catalogue, vectors, pool, request.min_score, additive)
     pool = narrowed(catalogue, pool, page)
@@ -253,6 +309,7 @@ def _hits(
         reasons: list[dict[str, Any]] = []
         if stored is not None:
             shares = weighed.shares(stored[place], int(found.winners[place]))
+            shares += question.learned.shares(row, len(shares))
             reasons = reasons_of(weighed.signals, shares, question.terms.get(row, ()))
         score = float(found.scores[place])
         hits.append(Hit(item_id, first + place, score, _chosen(item, request.fields), reasons))
@@ -269,6 +326,15 @@ def _mask_of(catalogue: Catalogue, rows: Any) -> Mask:
     mask = np.zeros(catalogue.count, np.bool_)
     mask[np.fromiter(rows, np.int64)] = True
     return mask
+
+
+def _named_terms(catalogue: Catalogue, addends: Addends) -> dict[int, list[dict[str, Any]]]:
+    """Addends by row; items that are not in the catalogue gain nothing."""
+    terms: dict[int, list[dict[str, Any]]] = {}
+    for kind, shares in addends.items():
+        for item_id, row in catalogue.rows(list(shares)).items():
+            terms.setdefault(row, []).append({"kind": kind, "share": shares[item_id]})
+    return terms
 
 
 def _lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dict[str, Any]]]:

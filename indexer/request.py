@@ -69,6 +69,7 @@ class Request:
         at: The moment asked about, Unix seconds; None: now.
         fields: Item fields to return; None: all.
         include_seen: None follows the scenario.
+        seen: Ids of items the user has met besides those of `history`; no field of a body.
     """
 
     user_id: str | None = None
@@ -88,6 +89,7 @@ class Request:
     fields: tuple[str, ...] | None = None
     explain: bool = True
     seed: int | None = None
+    seen: tuple[str, ...] = ()
 
 
 def parse_request(body: Mapping[str, Any], *, max_history: int = MAX_HISTORY) -> Request:

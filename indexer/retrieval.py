@@ -6,7 +6,7 @@ the true top of both together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from indexer.ann import Found, Mask, Rows, Vectors, best
 
+DENSE_SHARE = 0.05
 ORDER = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
 
 
 class VectorSource(Protocol):
     """Where item vectors are searched and scored."""
+
+    def in_id_order(self, rows: Rows) -> Rows:
+        """Return distinct ascending rows in order of their items' ids: how ties are broken."""
+        ...
 
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products `(q, m) float32`."""
@@ -49,7 +54,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Rows with their scores, best first, ties by row.
+    """Rows with their scores, best first, ties by id.
 
     Attributes:
         rows: `(m,) int64`, distinct.
@@ -62,24 +67,42 @@ class Candidates:
     winners: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
 class Additive:
-    """Additive score terms of a few rows.
+    """Additive score terms of some rows, summed up by row.
 
-    Attributes:
+    Args:
         totals: Row to the sum of its terms.
     """
 
-    totals: Mapping[int, float] = field(default_factory=dict)
+    def __init__(self, totals: Mapping[int, float] | None = None) -> None:
+        given = totals or {}
+        rows = np.fromiter(given, np.int64, len(given))
+        order = np.argsort(rows)
+        self._rows = rows[order]
+        self._sums = np.fromiter(given.values(), np.float32, len(given))[order]
+
+    @classmethod
+    def summed(cls, rows: Rows, values: Vectors) -> "Additive":
+        """Sum up `(z,)` terms given by row; a row may have several."""
+        made = cls()
+        made._rows, place = np.unique(rows, return_inverse=True)
+        made._sums = np.bincount(place, values, len(made._rows)).astype(np.float32)
+        return made
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def rows(self, allowed: Mask) -> Rows:
-        """The allowed rows that have a term."""
-        rows = np.fromiter(self.totals, np.int64, len(self.totals))
-        return np.sort(rows[allowed[rows]])
+        """The allowed rows that have a term, ascending."""
+        return self._rows[allowed[self._rows]]
 
     def of(self, rows: Rows) -> Vectors:
-        """`(m,) float32`, the sum of terms of each row."""
-        return np.array([self.totals.get(int(row), 0.0) for row in rows], np.float32)
+        """`(m,) float32`, the sum of terms of each row; 0 where it has none."""
+        if len(self._rows) == 0:
+            return np.zeros(len(rows), np.float32)
+        place = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
+        found: Vectors = np.where(self._rows[place] == rows, self._sums[place], np.float32(0))
+        return found
 
 
 def pool_of(stages: Mapping[str, Mask], count: int) -> Pool:
@@ -115,6 +138,9 @@ def retrieve(
     """
     special = additive.rows(pool.allowed)
     allowed = pool.allowed
+    if len(special) > DENSE_SHARE * len(allowed):
+        # So many named rows that one product with all is cheaper than a search beside them.
+        return score_rows(source, vectors, np.flatnonzero(allowed), want, additive)
     if len(special):
         allowed = allowed.copy()
         allowed[special] = False
@@ -127,6 +153,7 @@ def score_rows(
     source: VectorSource, vectors: Vectors, rows: Rows, want: int, additive: Additive
 ) -> Candidates:
     """Score given rows exactly and keep the `want` best."""
+    rows = source.in_id_order(rows)
     products = source.scores(vectors, rows)
     winners = products.argmax(axis=0)
     scores = products.max(axis=0) + additive.of(rows)

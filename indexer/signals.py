@@ -23,7 +23,7 @@ from indexer.scenarios import Scenario
 
 # A vector of its own for a recent item is this much whole profile, the rest that item: chosen on
 # validation data, where it beat both the profile alone and the item alone.
-_RECENT_PROFILE_SHARE = 0.5
+_RECENT_PROFILE_SHARE = 0.7
 _OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
 _MAX_REASONS = 50
 _TINY = 1e-9
@@ -47,6 +47,7 @@ class Signal:
     reason: Mapping[str, Any]
     item_id: str | None = None
     text: str | None = None
+    entry: HistoryEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,21 @@ class RequestVectors:
         signals: The m inputs.
         sources: `(m, d) float32`, the vector of each input in the item space.
         coefficients: `(q, m) float32`.
+        learned: `(m, d) float32`, what each input adds to every request vector through the learned
+            taste block, weighted already; None if nothing was learned.
     """
 
     signals: tuple[Signal, ...]
     sources: Vectors
     coefficients: Vectors
+    learned: Vectors | None = None
 
     @property
     def vectors(self) -> Vectors:
         """`(q, d) float32`, what is searched."""
         product: Vectors = self.coefficients @ self.sources
+        if self.learned is not None:
+            product += self.learned.sum(axis=0)
         return product
 
     def shares(self, item: Vectors, winner: int) -> NDArray[np.float64]:
@@ -74,6 +80,8 @@ class RequestVectors:
         parts: NDArray[np.float64] = self.coefficients[winner].astype(np.float64) * (
             self.sources.astype(np.float64) @ item.astype(np.float64)
         )
+        if self.learned is not None:
+            parts += self.learned.astype(np.float64) @ item.astype(np.float64)
         return parts
 
 
@@ -99,7 +107,7 @@ def history_signals(
             reason |= {"item_id": entry.item_id, "event": entry.event}
         else:
             reason |= {"text": entry.text}
-        signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text))
+        signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
     return signals[::-1]
 
 

@@ -9,6 +9,9 @@ Examples:
   rebuild_index.py --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
 """
 
+import argparse
+import re
+
 from _cli import Bars, Parser, option, parser, run, share
 
 from indexer import BuildOptions, BuildSummary, build_index
@@ -26,6 +29,9 @@ def main() -> int:
         index=arguments.index,
         max_rejected=arguments.max_rejected,
         force_full=arguments.force_full,
+        interactions=arguments.interactions,
+        context=arguments.context,
+        rating_scale=arguments.rating_scale,
     )
     with Bars() as bars:
         summary = build_index(arguments.catalog, arguments.out, report=bars, options=options)
@@ -45,6 +51,19 @@ def _arguments() -> Parser:
     )
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
     add("--out", required=True, metavar="DIR", help="index directory")
+    add("--interactions", metavar="FILE", help="learn taste from interactions")
+    add(
+        "--context",
+        type=_columns,
+        metavar="COL,…",
+        help="interaction columns that are known when asking (default: time, place, weather …)",
+    )
+    add(
+        "--rating-scale",
+        type=_rating_scale,
+        metavar="LOW-HIGH",
+        help="lowest and highest possible rating (default: inferred from the data)",
+    )
     add(
         "--model",
         metavar="NAME|DIR",
@@ -71,12 +90,29 @@ def _arguments() -> Parser:
     return made  # fmt: skip
 
 
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _rating_scale(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"(-?[\d.]+)-(-?[\d.]+)", text.strip())
+    try:
+        low, high = (float(part) for part in match.groups()) if match else (0.0, 0.0)
+    except ValueError:
+        low = high = 0.0
+    if not low < high:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rating scale; use LOW-HIGH such as 1-5")
+    return low, high
+
+
 def _told(summary: BuildSummary) -> str:
     lines = [
         f"Published snapshot {summary.snapshot} in {summary.out}",
         f"  {summary.items} items ({summary.encoded} texts encoded, {summary.reused} reused)",
         f"  index {summary.index}, recall {summary.recall:.3f}, {summary.seconds:.1f} s",
     ]
+    if summary.interactions:
+        lines.append(f"  taste learned from {summary.interactions} interactions")
     if summary.duplicates:
         lines.append(f"  {summary.duplicates} rows were replaced by a later row of the same id")
     if summary.rejected:

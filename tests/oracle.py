@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import whitening
+from indexer import build, signals, whitening
 from indexer.scenarios import SCENARIOS
 
 filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
@@ -22,7 +22,8 @@ filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
 Numbers = NDArray[np.float64]
 Encode = Callable[[Sequence[str]], Any]
 REASONS = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
-PRIOR_GAIN = 0.1  # the best rated item gains this much over the worst, at most
+PRIOR_GAIN = build.PRIOR_SCALE
+SHARED = signals._RECENT_PROFILE_SHARE
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -242,14 +243,15 @@ class World:
 
 
 def _mixes(profile: list[tuple[str, float, Any, bool]], vectors: Numbers, most: int) -> list[Any]:
-    """The whole profile at unit length, then half of it with each of the last liked items."""
+    """The whole profile at unit length, then it mixed with each of the last liked items."""
     weights = np.array([part[1] for part in profile], np.float64)
     whole = _to_length_one(weights, vectors)
     mixes = [whole]
     if np.count_nonzero(weights) > 1 and most:
         liked = [row for row, part in enumerate(profile) if part[3] and part[1] > 0]
         for row in liked[-most:]:
-            mixes.append(_to_length_one(0.5 * whole + 0.5 * np.eye(len(profile))[row], vectors))
+            own = np.eye(len(profile))[row]
+            mixes.append(_to_length_one(SHARED * whole + (1 - SHARED) * own, vectors))
     return mixes
 
 

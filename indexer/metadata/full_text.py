@@ -33,6 +33,17 @@ class IndexedText(NamedTuple):
     rest: str
 
 
+class Term(NamedTuple):
+    """What a query looks for: a word, or several in a row.
+
+    Attributes:
+        is_prefix: Whether the word may be the beginning of a longer one.
+    """
+
+    text: str
+    is_prefix: bool
+
+
 def indexed_text(fields: Mapping[str, Any]) -> IndexedText:
     """Return the item's words; addresses and the id itself are no words."""
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
@@ -48,11 +59,18 @@ def match_expression(query: str) -> str:
     Each term is quoted and holds letters and digits only, so no query can use the FTS syntax. The
     last word may be the beginning of a longer one, as when somebody is still typing.
     """
+    terms = query_terms(query)
+    return " OR ".join(f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms)
+
+
+def query_terms(query: str) -> list[Term]:
+    """Return the different words and phrases that a query looks for."""
     terms = list(dict.fromkeys(_TERM.findall(_normal(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
-    quoted = [f'"{_split(term)}"' for term in terms]
-    if terms and not _CJK_CHAR.match(terms[-1]):
-        quoted[-1] += "*"
-    return " OR ".join(quoted)
+    last = len(terms) - 1
+    return [
+        Term(_split(term), place == last and not _CJK_CHAR.match(term))
+        for place, term in enumerate(terms)
+    ]
 
 
 def title_key(fields: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from indexer.metadata.values import Mark, Place, instant, is_within, leaves, uni
 
 
 @dataclass(slots=True)
-class _Held:
+class Held:
     """What one item holds under one path."""
 
     strings: set[str] = field(default_factory=set)
@@ -26,15 +26,16 @@ def matches(condition: Filter, fields: Mapping[str, Any]) -> bool:
     The item may have fields and types that the filter's schema does not know. In a date field of
     such an item numbers count as Unix seconds, strings that are no dates as nothing.
     """
-    return _holds(condition, _by_path(fields))
+    return holds(condition, held_by_path(fields))
 
 
-def _by_path(fields: Mapping[str, Any]) -> dict[str, _Held]:
-    paths: dict[str, _Held] = {}
+def held_by_path(fields: Mapping[str, Any]) -> dict[str, Held]:
+    """Return what an item holds under each path, for `holds` to be asked many times."""
+    paths: dict[str, Held] = {}
     for path, value, _ in leaves(fields):
         if value is Mark.NOTHING:
             continue
-        held = paths.setdefault(path, _Held())
+        held = paths.setdefault(path, Held())
         match value:
             case str():
                 held.strings.add(value)
@@ -47,19 +48,20 @@ def _by_path(fields: Mapping[str, Any]) -> dict[str, _Held]:
     return paths
 
 
-def _holds(condition: Filter, paths: Mapping[str, _Held]) -> bool:
+def holds(condition: Filter, paths: Mapping[str, Held]) -> bool:
+    """Whether an item passes the filter, as `matches` says it."""
     match condition:
         case And(parts):
-            return all(_holds(part, paths) for part in parts)
+            return all(holds(part, paths) for part in parts)
         case Or(parts):
-            return any(_holds(part, paths) for part in parts)
+            return any(holds(part, paths) for part in parts)
         case Not(part):
-            return not _holds(part, paths)
+            return not holds(part, paths)
     held = paths.get(condition.field)
     return held is not None and _compares(condition, held)
 
 
-def _compares(leaf: AnyOf | AllOf | Between | Exists | Near, held: _Held) -> bool:
+def _compares(leaf: AnyOf | AllOf | Between | Exists | Near, held: Held) -> bool:
     match leaf:
         case Exists():
             return True
@@ -78,7 +80,7 @@ def _compares(leaf: AnyOf | AllOf | Between | Exists | Near, held: _Held) -> boo
     return found == (wanted.strings, wanted.booleans, wanted.numbers)
 
 
-def _numbers(held: _Held, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
+def _numbers(held: Held, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
     if not as_dates:
         return held.numbers
     moments = {moment for text in held.strings if (moment := instant(text)) is not None}

@@ -34,6 +34,8 @@ _SEARCH = sa.text(
     "ORDER BY rank, rowid LIMIT :at_most"
 )
 
+_COUNT = sa.text("SELECT count(*) FROM words WHERE words MATCH :expression")
+
 
 class Metadata:
     """What `MetadataWriter` wrote; safe to use from many threads.
@@ -161,6 +163,12 @@ class Metadata:
         asked = {"expression": expression, "at_most": int(limit)}
         with self._engine.connect() as connection:
             return [(row, score) for row, score in connection.execute(_SEARCH, asked)]
+
+    def frequency(self, phrase: str) -> int:
+        """Return how many items hold a phrase, the text of one of `query_terms`."""
+        quoted = {"expression": f'"{phrase}"'}
+        with self._engine.connect() as connection:
+            return int(connection.execute(_COUNT, quoted).scalar_one())
 
     def close(self) -> None:
         """Close the idle connections; one in use closes when its call returns."""

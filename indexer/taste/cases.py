@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.taste.circumstances import word_rows
 from indexer.taste.events import UNKNOWN_WORD, Events
 from indexer.taste.history import Past
 
@@ -12,7 +13,7 @@ NEW_USER_EVENTS = 3  # of history at most
 WINDOW_SHARE = 0.1
 _MAX_HISTORY = 500
 _MAX_CELLS = 8_000_000  # cases x items held at once, for each block
-_MIN_CASES, _MAX_CASES = 200, 1500
+_MIN_CASES, _MAX_CASES = 100, 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Cases:
         new_user: `(c,) bool`, whether the history has at most `NEW_USER_EVENTS`.
         case: `(h,) int64`, the case of each history entry; entries in time order.
         past: The `h` history entries of all cases.
+        now: `(c, columns) int64`, rows of the context words of now; see `word_rows`.
     """
 
     target: NDArray[np.int64]
@@ -34,6 +36,7 @@ class Cases:
     new_user: NDArray[np.bool_]
     case: NDArray[np.int64]
     past: Past
+    now: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -130,6 +133,7 @@ def _cases(
             liking=events.liking[entry],
             match=_match(events.words[entry], events.words[chosen][case]),
         ),
+        now=word_rows(events, events.words[chosen]),
     )
 
 

@@ -143,7 +143,8 @@ def steps_of(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np
     advance = np.r_[False, moment[1:] != moment[:-1]] & ~new_user
     running = np.cumsum(advance)
     first = np.maximum.accumulate(np.where(new_user, np.arange(len(user)), 0))
-    return (running - running[first]).astype(np.int32)
+    steps: NDArray[np.int32] = (running - running[first]).astype(np.int32)
+    return steps
 
 
 def _ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.reading.interactions import Interaction
 from indexer.taste.cases import repeat_share, windows_of
+from indexer.taste.circumstances import Circumstances, fit_circumstances
 from indexer.taste.events import Events, events_of
 from indexer.taste.model import TasteModel
 from indexer.taste.neighbours import Neighbours, fit_neighbours
@@ -78,6 +79,7 @@ def fit_blocks(events: Events, meaning: Meaning) -> Blocks:
         meaning=meaning,
         neighbours=neighbours,
         text={h: fit_text_taste(near, meaning) for h, near in neighbours.items()},
+        circumstances=fit_circumstances(events, meaning),
         picks={h: picks(events, half_life=h, met_weight=MET_PICK) for h in half_lives},
         warm=warm,
     )
@@ -96,6 +98,10 @@ def weighted(blocks: Blocks, settings: TasteSettings, report: dict[str, Any]) ->
         sources=text.sources * np.float32(settings.text_weight),
         prior=blocks.prior(settings) * np.float32(settings.prior_weight),
         neighbours=replace(near, values=near.values * np.float32(settings.neighbour_weight)),
+        circumstances=Circumstances(
+            blocks.circumstances.names,
+            blocks.circumstances.vectors * np.float32(settings.context_weight),
+        ),
         settings=settings,
         report=report,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import SnapshotError
+from indexer.taste.circumstances import Circumstances
 from indexer.taste.history import Coefficients
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.settings import TasteSettings
@@ -51,6 +52,7 @@ class TasteModel:
         sources: `(n, d) float32`, history side.
         prior: `(n,) float32`.
         neighbours: Named items by source item.
+        circumstances: Directions to add to the meaning part of every request vector.
         settings: The learned numbers.
         report: Validation figures and how they came about, for `report.json`.
     """
@@ -59,6 +61,7 @@ class TasteModel:
     sources: Block
     prior: Block
     neighbours: Neighbours
+    circumstances: Circumstances
     settings: TasteSettings
     report: Mapping[str, Any]
 
@@ -94,9 +97,14 @@ class TasteModel:
             "starts": self.neighbours.starts,
             "rows": self.neighbours.rows,
             "values": self.neighbours.values,
+            "circumstances": self.circumstances.vectors,
         }
         save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / _TENSORS)
-        facts = {"settings": asdict(self.settings), "report": dict(self.report)}
+        facts = {
+            "settings": asdict(self.settings),
+            "circumstances": self.circumstances.names,
+            "report": dict(self.report),
+        }
         text = json.dumps(facts, ensure_ascii=False, indent=1)
         (folder / _SETTINGS).write_text(text, encoding="utf-8")
 
@@ -119,6 +127,10 @@ class TasteModel:
                 tensors["sources"],
                 tensors["prior"],
                 Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
+                Circumstances(
+                    tuple((column, word) for column, word in facts["circumstances"]),
+                    tensors["circumstances"],
+                ),
                 TasteSettings(**settings),
                 facts["report"],
             )

@@ -23,7 +23,8 @@ def picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.
     weight = np.where(events.liking > 0, 1.0, np.where(events.liking == 0, met_weight, 0.0))
     if half_life > 0:
         weight = weight * 0.5 ** (events.age / half_life)
-    return np.bincount(events.item, weight, minlength=events.n_items)
+    counts = np.bincount(events.item, weight, minlength=events.n_items)
+    return counts.astype(np.float64)
 
 
 def prior_of(counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level: float) -> Prior:

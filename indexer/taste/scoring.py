@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.taste.cases import Cases
+from indexer.taste.circumstances import Circumstances
 from indexer.taste.history import entry_weights, repeat_weights
 from indexer.taste.matrices import Matrix, from_coordinates
 from indexer.taste.neighbours import Neighbours
@@ -30,6 +31,7 @@ class Blocks:
         meaning: `(n, d) float32`, unit length.
         neighbours: Unweighted, by half-life.
         text: Unweighted, by half-life.
+        circumstances: Unweighted.
         picks: Decayed counts by half-life.
         warm: `(n,) bool`, items with any event.
     """
@@ -37,6 +39,7 @@ class Blocks:
     meaning: Scores
     neighbours: dict[float, Neighbours]
     text: dict[float, TextTaste]
+    circumstances: Circumstances
     picks: dict[float, NDArray[np.float64]]
     warm: NDArray[np.bool_]
 
@@ -81,6 +84,8 @@ class Scorer:
             total += np.float32(settings.text_weight) * self._part(("text", *near), settings)
         if settings.prior_weight:
             total += np.float32(settings.prior_weight) * self.blocks.prior(settings)
+        if settings.context_weight:
+            total += np.float32(settings.context_weight) * self._part(("context",), settings)
         if settings.repeat_weight and self.repeats:
             part = self._part(("repeat", settings.repeat_reach), settings)
             total += np.float32(settings.repeat_weight) * part
@@ -90,7 +95,7 @@ class Scorer:
 
     def _part(self, key: tuple[object, ...], settings: TasteSettings) -> Scores:
         if key not in self._parts:
-            for other in [old for old in self._parts if old[0] == key[0]][:-2]:
+            for other in [old for old in self._parts if old[0] == key[0]][:-1]:
                 del self._parts[other]
             self._parts[key] = _PARTS[str(key[0])](self, settings)
         return self._parts[key]
@@ -141,11 +146,19 @@ def _repeat_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
     return own
 
 
+def _context_scores(scorer: Scorer, _: TasteSettings) -> Scores:
+    known = scorer.blocks.circumstances.vectors
+    padded = np.concatenate([known, np.zeros((1, known.shape[1]), np.float32)])
+    scores: Scores = padded[scorer.cases.now].sum(axis=1) @ scorer.blocks.meaning.T
+    return scores
+
+
 _PARTS = {
     "meaning": _meaning_scores,
     "neighbours": _neighbour_scores,
     "text": _text_scores,
     "repeat": _repeat_scores,
+    "context": _context_scores,
 }
 
 

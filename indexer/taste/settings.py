@@ -26,6 +26,7 @@ class TasteSettings:
         repeat_weight: Of an item's own past, where items may come again; 0 when shut.
         repeat_reach: Of the history, for an item's own past.
         context_gain: How much more an entry counts when all its circumstances are those of now.
+        context_weight: Of the directions of the circumstances of now; 0 when shut.
         like_from: The least rating that is liking; None where there are no ratings.
         context: The columns that are circumstances.
     """
@@ -43,5 +44,6 @@ class TasteSettings:
     repeat_weight: float = 0.0
     repeat_reach: float = 100.0
     context_gain: float = 0.0
+    context_weight: float = 0.0
     like_from: float | None = None
     context: tuple[str, ...] = ()

@@ -18,14 +18,21 @@ from indexer.taste.settings import TasteSettings
 
 MIN_CASES = 30
 STANDARD_ERRORS = 2.0
-COLD_TOLERANCE = 0.025  # of NDCG@10 that a fair place for new items may cost
-COLD_MARGIN = 1.1  # over the recall of new items by meaning alone
+COLD_TOLERANCE = 0.02  # of NDCG@10 that a fair place for new items may cost
+COLD_MARGIN = 1.0  # over the recall of new items by meaning alone
 MIN_COLD_CASES = 20
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
 TASTE_HALF_LIVES = (0.3, 1.0)
 _COLD_LEVELS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
 _ROUNDS = 2
-_GATES = ("neighbour_weight", "text_weight", "prior_weight", "repeat_weight", "context_gain")
+_GATES = (
+    "neighbour_weight",
+    "text_weight",
+    "prior_weight",
+    "repeat_weight",
+    "context_gain",
+    "context_weight",
+)
 
 Gains = NDArray[np.float64]
 
@@ -82,11 +89,14 @@ def presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[TasteSet
     half_life, short, shortest = (0.1, 0.03, 0.01) if timed else (0.0, 0.0, 0.0)
     default = replace(
         shut,
+        taste_reach=8.0,
+        met_weight=0.3,
         neighbour_weight=2.5,
         prior_weight=0.08,
         prior_half_life=half_life,
         taste_half_life=TASTE_HALF_LIVES[0] if timed else 0.0,
         cold_level=1.0,
+        context_weight=0.5 if shut.context else 0.0,
     )
     starts = [
         default,
@@ -143,9 +153,9 @@ def _moves(now: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
         ("prior_weight", _around(now.prior_weight)),
         ("neighbour_weight", _around(now.neighbour_weight)),
         ("meaning_reach", (1.0, 2.0, 5.0, 15.0)),
-        ("taste_reach", (2.0, 5.0, 15.0, 50.0)),
+        ("taste_reach", (3.0, 8.0, 20.0, 50.0)),
         ("text_weight", (0.0, 1.0, 2.0, 4.0)),
-        ("met_weight", (0.0, 0.2, 0.5)),
+        ("met_weight", (0.0, 0.3, 0.6)),
     ]
     if now.prior_half_life:
         moves.insert(0, ("prior_half_life", PRIOR_HALF_LIVES))
@@ -156,6 +166,7 @@ def _moves(now: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
         moves.append(("repeat_reach", (30.0, 100.0, 300.0)))
     if now.context:
         moves.append(("context_gain", (0.0, 1.0, 3.0)))
+        moves.append(("context_weight", (0.0, 0.25, 0.5, 1.0)))
     return moves
 
 

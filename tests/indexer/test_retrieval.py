@@ -18,6 +18,9 @@ class Source:
         self.all = vectors
         self.index = VectorIndex.build(vectors)
 
+    def in_id_order(self, rows: Rows) -> Rows:
+        return rows
+
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         return self.index.scores(vectors, rows)
 
@@ -26,7 +29,7 @@ class Source:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Pool, int, Additive]:
+def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Pool, int, dict[int, float]]:
     """Grid vectors, so that ties are frequent and products are exact."""
     count = draw(st.integers(1, 60))
     rng = np.random.default_rng(draw(st.integers(0, 9_999)))
@@ -37,19 +40,17 @@ def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Pool, int, Additive]:
     totals = {int(row): float(rng.integers(-4, 5)) for row in special}
     want = draw(st.integers(1, 70))
     pool = Pool(allowed, dict.fromkeys(ORDER, 0))
-    return Source(vectors), queries, pool, want, Additive(totals)
+    return Source(vectors), queries, pool, want, totals
 
 
 @given(cases())
 def test_candidates_are_the_true_top_with_their_terms(case: Any) -> None:
-    source, queries, pool, want, additive = case
+    source, queries, pool, want, totals = case
     products = source.all @ queries.T
-    score = {
-        row: products[row].max() + additive.totals.get(row, 0) for row in range(len(source.all))
-    }
+    score = {row: products[row].max() + totals.get(row, 0) for row in range(len(source.all))}
     rows = np.flatnonzero(pool.allowed).tolist()
     expected = sorted(rows, key=lambda row: (-score[row], row))[:want]
-    found = retrieve(source, queries, pool, want, additive)
+    found = retrieve(source, queries, pool, want, Additive(totals))
     assert found.rows.tolist() == expected
     assert found.scores.tolist() == [score[row] for row in expected]
     assert len(found.rows) == min(want, pool.eligible)
@@ -59,10 +60,10 @@ def test_candidates_are_the_true_top_with_their_terms(case: Any) -> None:
 
 @given(cases(), st.integers(-10, 10))
 def test_at_least_keeps_what_scores_enough_and_counts_the_others(case: Any, least: int) -> None:
-    source, queries, pool, _, additive = case
+    source, queries, pool, _, totals = case
     products = (source.all @ queries.T).max(axis=1)
-    score = [product + additive.totals.get(row, 0) for row, product in enumerate(products)]
-    narrowed = at_least(source, queries, pool, least, additive)
+    score = [product + totals.get(row, 0) for row, product in enumerate(products)]
+    narrowed = at_least(source, queries, pool, least, Additive(totals))
     enough = pool.allowed & (np.array(score) >= least)
     assert narrowed.allowed.tolist() == enough.tolist()
     assert narrowed.excluded["min_score"] == pool.eligible - narrowed.eligible

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer import signals as signals_module
 from indexer.request import HistoryEntry, Weights
 from indexer.scenarios import SCENARIOS, Scenario, scenario_named
 from indexer.signals import (
@@ -21,6 +22,9 @@ from indexer.signals import (
 )
 
 PLAIN = Scenario("plain", half_life_events=1.0, recent_vectors=2)
+SHARED = (
+    signals_module._RECENT_PROFILE_SHARE
+)  # how much of the profile a recent item's vector keeps
 PRIOR = Signal(Role.PRIOR, 1.0, {"kind": "popularity"})
 X, Y, P = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]  # meaning, meaning, prior
 
@@ -106,14 +110,18 @@ def test_the_moment_is_a_query_and_one_signal_for_each_field() -> None:
     ]
 
 
-def test_the_profile_has_length_one_and_recent_items_half_of_their_own() -> None:
+def test_the_profile_has_length_one_and_recent_items_a_vector_of_their_own() -> None:
     signals = [liked("x", 3.0), liked("y", 4.0), PRIOR]
     composed = compose(
         signals, np.array([X, Y, P], np.float32), scenario=PLAIN, weights=Weights(prior=2.0)
     )
-    half = np.array([0.3 + 0.5, 0.4]) / np.hypot(0.8, 0.4)
-    other = np.array([0.3, 0.4 + 0.5]) / np.hypot(0.3, 0.9)
-    expected = [[0.6, 0.8, 2.0], [*half, 2.0], [*other, 2.0]]
+    one = np.array([SHARED * 0.6 + 1 - SHARED, SHARED * 0.8])
+    other = np.array([SHARED * 0.6, SHARED * 0.8 + 1 - SHARED])
+    expected = [
+        [0.6, 0.8, 2.0],
+        [*(one / np.linalg.norm(one)), 2.0],
+        [*(other / np.linalg.norm(other)), 2.0],
+    ]
     np.testing.assert_allclose(composed.vectors, expected, atol=1e-6)
 
 
@@ -142,9 +150,9 @@ def test_only_the_last_liked_items_get_a_vector_of_their_own() -> None:
     signals = [liked("a"), liked("b"), liked("c"), liked("bad", -1.0), text, PRIOR]
     composed = compose(signals, np.eye(6, dtype=np.float32), scenario=PLAIN, weights=Weights())
     whole = np.array([1, 1, 1, -1, 1, 0]) / np.sqrt(5)
-    expected = [whole, whole / 2, whole / 2]
-    expected[1][1] += 0.5
-    expected[2][2] += 0.5
+    expected = [whole, SHARED * whole, SHARED * whole]
+    expected[1][1] += 1 - SHARED
+    expected[2][2] += 1 - SHARED
     unit = [mix / np.linalg.norm(mix) + [0, 0, 0, 0, 0, 1] for mix in expected]
     np.testing.assert_allclose(composed.coefficients, unit, atol=1e-6)
 

@@ -98,7 +98,7 @@ def test_the_manifest_is_golden(published: Path) -> None:
         assert manifest.pop(volatile)
     text_version = manifest["encoder"].pop("text_version")
     assert isinstance(text_version, int)
-    assert manifest == {
+    golden = {
         "format_version": 1,
         "encoder": {
             "name": "words", "weights": "fake", "dim": 64, "item_prompt": "", "query_prompt": "",
@@ -109,11 +109,14 @@ def test_the_manifest_is_golden(published: Path) -> None:
         "rating_scale": [1.0, 5.0],
         "layout": {"meaning": 64, "taste": 0, "prior": 1},
         "index": {"kind": "flat", "recall": 1.0, "bytes_per_vector": 288},
-        "counts": {"items": 40, "rejected": 1, "duplicates": 0, "encoded": 40, "reused": 0},
         "sources": ["items.jsonl"],
         "parent": None,
         "applied_seq": 0,
     }  # fmt: skip
+    counts = {"items": 40, "rejected": 1, "duplicates": 0, "encoded": 40, "reused": 0}
+    assert counts.items() <= manifest.pop("counts").items()
+    # Later releases may say more; what is here keeps its name and meaning.
+    assert {name: manifest.get(name) for name in golden} == golden
 
 
 def test_the_raw_vectors_are_float16_rows_in_order_of_id(published: Path) -> None:

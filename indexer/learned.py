@@ -1,0 +1,165 @@
+"""A learned taste model and one request's history to weights, taste vectors and named terms.
+
+What was learned says how far a history reaches back and what a rating or event means; explicit
+dislikes keep pushing away as the scenario says, which no interaction log can teach.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann import Rows, Vectors
+from indexer.request import Weights
+from indexer.scenarios import Scenario
+from indexer.signals import Signal
+from indexer.snapshot import Layout
+from indexer.taste.history import (
+    Coefficients,
+    Past,
+    PastItem,
+    entry_weights,
+    past_of,
+    repeat_weights,
+)
+from indexer.taste.model import TasteModel
+
+_MAX_NAMED_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTerms:
+    """Additive terms of single items, each earned from one input.
+
+    Attributes:
+        rows: `(z,) int64`, the item that gains; ascending.
+        signals: `(z,) int64`, place of the input.
+        values: `(z,) float32`.
+    """
+
+    rows: Rows
+    signals: NDArray[np.int64]
+    values: Vectors
+
+    def shares(self, row: int, count: int) -> NDArray[np.float64]:
+        """Return `(count,) float64`: what each input adds to a row."""
+        first, last = np.searchsorted(self.rows, [row, row + 1])
+        return np.bincount(
+            self.signals[first:last], self.values[first:last], minlength=count
+        ).astype(np.float64)
+
+
+NO_TERMS = NamedTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a taste model makes of one history.
+
+    Attributes:
+        signals: The request's inputs, those of the history weighed as learned.
+        sources: `(m, d) float32`, what each input adds through the taste block; None if
+            nothing was learned.
+        terms: Named terms: neighbours of past items, and past items coming again.
+    """
+
+    signals: list[Signal]
+    sources: Vectors | None
+    terms: NamedTerms
+
+
+def apply_taste(
+    model: TasteModel,
+    signals: Sequence[Signal],
+    rows: Mapping[str, int],
+    *,
+    layout: Layout,
+    moment: "Moment",
+) -> Learned:
+    """Weigh a history as learned.
+
+    Args:
+        model: Of the snapshot.
+        signals: The inputs; history items in time order.
+        rows: Row of each known item; rows past the model's are items it has not met.
+        layout: Of the item vectors.
+        moment: Circumstances and wishes that matter here.
+    """
+    met = len(model.prior)
+    places = [
+        place
+        for place, signal in enumerate(signals)
+        if signal.entry is not None and signal.item_id is not None and rows[signal.item_id] < met
+    ]
+    past = past_of(
+        [_past_item(signals[place], rows) for place in places], model.settings, moment.context
+    )
+    weighed = _weighed(signals, places, past, model, moment.scenario)
+    taste = entry_weights(past, model.settings.taste_reach, model.settings)
+    taste *= np.float32(moment.weights.taste)
+    sources = np.zeros((len(signals), layout.dim), np.float32)
+    if places and layout.taste:
+        block = slice(layout.meaning, layout.meaning + layout.taste)
+        sources[places, block] = taste[:, None] * model.sources[past.row]
+    terms = _terms(model, past, taste, moment)
+    named = NamedTerms(terms.rows, np.array(places, np.int64)[terms.signals], terms.values)
+    return Learned(weighed, sources, named)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The parts of a request that change what its history means."""
+
+    scenario: Scenario
+    weights: Weights
+    context: Mapping[str, str]
+    include_seen: bool
+
+
+def _past_item(signal: Signal, rows: Mapping[str, int]) -> PastItem:
+    entry = signal.entry
+    if entry is None or signal.item_id is None:
+        raise TypeError(signal)
+    context = {name: str(word) for name, word in entry.context.items()}
+    return PastItem(rows[signal.item_id], entry.event, entry.value, entry.at, context)
+
+
+def _weighed(
+    signals: Sequence[Signal],
+    places: Sequence[int],
+    past: Past,
+    model: TasteModel,
+    scenario: Scenario,
+) -> list[Signal]:
+    """The signals with learned weights; what is disliked keeps the scenario's."""
+    weights = entry_weights(past, model.settings.meaning_reach, model.settings)
+    weighed = list(signals)
+    for place, weight, liking in zip(places, weights.tolist(), past.liking.tolist(), strict=True):
+        if liking >= 0:
+            weighed[place] = replace(signals[place], weight=weight)
+    return weighed
+
+
+def _terms(model: TasteModel, past: Past, taste: Vectors, moment: Moment) -> NamedTerms:
+    """Neighbours and repeats; `signals` are still places in the past."""
+    named = taste.copy()
+    if len(named) > _MAX_NAMED_ENTRIES:
+        named[np.argsort(-named, kind="stable")[_MAX_NAMED_ENTRIES:]] = 0
+    nothing = np.empty((0, len(named)), np.float32)
+    coefficients = Coefficients(
+        meaning=nothing,
+        taste=nothing,
+        prior=np.empty(0, np.float32),
+        neighbours=named,
+        repeat=repeat_weights(past, model.settings) * np.float32(moment.weights.taste),
+    )
+    found = model.addends(past.row, coefficients, include_seen=moment.include_seen)
+    order = np.argsort(found.row, kind="stable")
+    return NamedTerms(found.row[order], found.entry[order], found.value[order])
+
+
+def context_words(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return the circumstances of now as the words that interactions record."""
+    return {name: str(word) for name, word in context.items() if not isinstance(word, bool)}

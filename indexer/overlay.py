@@ -1,0 +1,330 @@
+"""A snapshot and live changes to one catalogue: an exact delta beside the base, and tombstones.
+
+Rows 0..n-1 are those of the snapshot, so that all it has learned stays in place; a live item of a
+known id is shown in the row of the one it replaces, others in rows n..n+m-1 in order of id. Ties
+are broken by id over both. An overlay never changes: a change gives the next one.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann import Found, Mask, Rows, Vectors, best
+from indexer.delta import Delta
+from indexer.grown_schema import grown
+from indexer.index import Index
+from indexer.live_vectors import LiveVectors
+from indexer.metadata.predicates import Filter
+from indexer.metadata.schema import Schema
+from indexer.snapshot import Manifest
+from indexer.taste.model import TasteModel
+
+_BASE = -1  # in place of a slot: the row shows the snapshot's own item
+
+
+@dataclass(frozen=True, slots=True)
+class LiveItem:
+    """A change that brings an item, new or in place of an old one.
+
+    Attributes:
+        raw: `(r,) float32`, its vector as the snapshot's encoder gives it.
+    """
+
+    id: str
+    fields: dict[str, Any]
+    raw: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedItem:
+    """A change that takes an item away."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What one overlay shows.
+
+    Attributes:
+        slots: Live id to its slot.
+        places: Live id that the snapshot lacks to the number of snapshot ids before it.
+        deleted: Rows of the snapshot whose item is gone, `(n,) bool`.
+    """
+
+    slots: Mapping[str, int]
+    places: Mapping[str, int]
+    base_slots: NDArray[np.int32]
+    deleted: Mask
+
+
+class Overlay:
+    """A catalogue as requests see it, over a snapshot; immutable and thread-safe."""
+
+    def __init__(self, base: Index) -> None:
+        """Show the snapshot as it is."""
+        n = base.count
+        nothing: Mapping[str, int] = MappingProxyType({})
+        state = _State(nothing, nothing, np.full(n, _BASE, np.int32), np.zeros(n, np.bool_))
+        self._show(base, Delta(base), LiveVectors(base), state)
+
+    def _show(self, base: Index, delta: Delta, vectors: LiveVectors, state: _State) -> None:
+        self.base, self._delta, self._live_vectors, self._state = base, delta, vectors, state
+        self.manifest: Manifest = base.manifest
+        self._new_ids = sorted(state.places)
+        new_slots = np.array([state.slots[item_id] for item_id in self._new_ids], np.int32)
+        self._slot_of_row = np.concatenate([state.base_slots, new_slots])
+        self._live_rows: Rows = np.flatnonzero(self._slot_of_row != _BASE)
+        self._live_slots = self._slot_of_row[self._live_rows]
+        self._new_places = np.array([state.places[i] for i in self._new_ids], np.int64)
+        self._any_deleted = bool(state.deleted.any())
+
+    def changed(self, changes: Sequence[LiveItem | DeletedItem]) -> "Overlay":
+        """Return the catalogue after some changes; the last one of an id counts."""
+        last = {change.id: change for change in changes}
+        brought = [change for change in last.values() if isinstance(change, LiveItem)]
+        rows = self.base.rows(list(last))
+        delta, state = self._delta, self._state
+        if len(delta) > 64 + 2 * (len(state.slots) + len(brought)):
+            delta, state = self._compacted()
+        slots, places = dict(state.slots), dict(state.places)
+        base_slots, deleted = state.base_slots.copy(), state.deleted.copy()
+        fresh = dict(zip((c.id for c in brought), self._kept(delta, brought, rows), strict=True))
+        strangers = [i for i in fresh if i not in rows and i not in places]
+        places.update(zip(strangers, _insertion_places(self.base, strangers), strict=True))
+        for item_id in last:
+            slot = fresh.get(item_id)
+            if item_id in rows:
+                base_slots[rows[item_id]] = _BASE if slot is None else slot
+                deleted[rows[item_id]] = slot is None
+            if slot is None:
+                slots.pop(item_id, None)
+                places.pop(item_id, None)
+            else:
+                slots[item_id] = slot
+        made = Overlay.__new__(Overlay)
+        made._show(self.base, delta, self._live_vectors, _State(slots, places, base_slots, deleted))
+        return made
+
+    def _kept(
+        self, delta: Delta, brought: Sequence[LiveItem], rows: Mapping[str, int]
+    ) -> list[int]:
+        if not brought:
+            return []
+        items = [change.fields for change in brought]
+        raw = np.stack([change.raw for change in brought]).astype(np.float32)
+        return delta.add(
+            items, self._live_vectors.lay_out(raw, items, [rows.get(c.id) for c in brought])
+        )
+
+    def _compacted(self) -> tuple[Delta, _State]:
+        """The same in a delta of its own, without the slots nobody sees any more."""
+        delta, state = Delta(self.base), self._state
+        ids = list(state.slots)
+        old = np.array([state.slots[item_id] for item_id in ids], np.int64)
+        fresh = delta.add(
+            [self._delta.item(slot) for slot in old.tolist()], self._delta.vectors(old)
+        )
+        slots = dict(zip(ids, fresh, strict=True))
+        renumbered = np.full(len(self._delta) + 1, _BASE, np.int32)  # the last is for _BASE itself
+        renumbered[old] = fresh
+        return delta, _State(slots, state.places, renumbered[state.base_slots], state.deleted)
+
+    # What `Index` also offers beside the catalogue.
+
+    def __len__(self) -> int:
+        """Number of items, without those that are gone."""
+        return self.count - int(np.count_nonzero(self._state.deleted))
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self.base.id
+
+    @property
+    def live_ids(self) -> Mapping[str, int]:
+        """The ids that live changes have brought."""
+        return self._state.slots
+
+    def get(self, item_id: str) -> dict[str, Any] | None:
+        """Return an item, or None if there is none of that id."""
+        rows = self.rows([item_id])
+        return self.items(list(rows.values()))[0] if rows else None
+
+    # The catalogue.
+
+    @property
+    def taste(self) -> TasteModel | None:
+        """What was learned from interactions, if anything."""
+        return self.base.taste
+
+    @property
+    def count(self) -> int:
+        """Number of rows, those of deleted items among them."""
+        return len(self._slot_of_row)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The snapshot's fields and those that only live items have."""
+        return grown(self.base.schema, self._delta.unknown(self._live_slots))
+
+    @cached_property
+    def deleted(self) -> Mask | None:
+        """Which rows are gone, `(count,) bool`; None: none is."""
+        if not self._any_deleted:
+            return None
+        return np.concatenate([self._state.deleted, np.zeros(len(self._new_ids), np.bool_)])
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the row of each known id."""
+        found = self.base.rows(ids)
+        if self._any_deleted:
+            found = {i: row for i, row in found.items() if not self._state.deleted[row]}
+        for item_id in ids if self._state.places else ():
+            if item_id in self._state.places:
+                found[item_id] = self.base.count + bisect_left(self._new_ids, item_id)
+        return found
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of rows."""
+        n = self.base.count
+        old = iter(self.base.ids([row for row in rows if row < n]))
+        return [next(old) if row < n else self._new_ids[row - n] for row in rows]
+
+    def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the items of rows."""
+        slots = self._slot_of_row[list(rows)].tolist()
+        stored = [row for row, slot in zip(rows, slots, strict=True) if slot == _BASE]
+        old = iter(self.base.items(stored))
+        return [next(old) if slot == _BASE else self._delta.item(slot) for slot in slots]
+
+    def mask(self, condition: Filter) -> Mask:
+        """Return which rows pass a filter, `(count,) bool`, read-only."""
+        known = self.base.mask(condition)
+        if not len(self._live_rows):
+            return known
+        mask = np.concatenate([known, np.zeros(len(self._new_ids), np.bool_)])
+        mask[self._live_rows] = self._delta.mask(condition, self._live_slots)
+        return mask
+
+    def in_id_order(self, rows: Rows) -> Rows:
+        """Return distinct ascending rows in order of id."""
+        if not self._new_ids:
+            return rows
+        return rows[np.argsort(self._places(rows), kind="stable")]
+
+    def exact(self, text: str) -> list[int]:
+        """Return rows whose id or title is this text."""
+        titled = self.base.exact(text)
+        old = [row for row in titled if self._slot_of_row[row] == _BASE and not self._gone(row)]
+        new = [self._row_of(slot) for slot in self._delta.titled(text)]
+        shown = [*self.rows([text]).values(), *old, *(row for row in new if row is not None)]
+        return list(dict.fromkeys(shown))
+
+    def full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
+        """Return rows that hold words of a text, with BM25 scores; higher is better."""
+        stored = self.base.full_text(text, limit)
+        if not len(self._live_rows) and not self._any_deleted:
+            return stored
+        found = [
+            (row, score)
+            for row, score in stored
+            if self._slot_of_row[row] == _BASE and not self._gone(row)
+        ]
+        for slot, score in self._delta.full_text(text).items():
+            row = self._row_of(slot)
+            if row is not None:
+                found.append((row, score))
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    def query_vectors(self, texts: Sequence[str]) -> Vectors:
+        """Return texts as `(m, d) float32` in the item space, meaning block only."""
+        return self.base.query_vectors(texts)
+
+    def alike(self, vectors: Vectors) -> Vectors:
+        """Turn `(m, d)` vectors of things into request vectors for things of their kind."""
+        return self.base.alike(vectors)
+
+    def item_vectors(self, rows: Rows) -> Vectors:
+        """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
+        slots = self._slot_of_row[rows]
+        live = slots != _BASE
+        if not live.any():
+            return self.base.item_vectors(rows)
+        out = np.empty((len(rows), self.manifest.layout.dim), np.float32)
+        out[~live] = self.base.item_vectors(np.asarray(rows)[~live])
+        out[live] = self._delta.vectors(slots[live])
+        return out
+
+    def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
+        """Return exact inner products `(q, m) float32`."""
+        slots = self._slot_of_row[rows]
+        live = slots != _BASE
+        if not live.any():
+            return self.base.scores(vectors, rows)
+        out = np.empty((len(vectors), len(rows)), np.float32)
+        out[:, ~live] = self.base.scores(vectors, np.asarray(rows)[~live])
+        out[:, live] = vectors @ self._delta.vectors(slots[live]).T
+        return out
+
+    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+        """Find the allowed rows with the highest inner product for each vector."""
+        if not len(self._live_rows):
+            return self.base.nearest(vectors, k, allowed)
+        mine = allowed[self._live_rows]
+        rows = self._live_rows[mine]
+        products = vectors @ self._delta.vectors(self._live_slots[mine]).T
+        stored = allowed[: self.base.count].copy()
+        stored[self._live_rows[self._live_rows < self.base.count]] = False
+        found = self.base.nearest(vectors, k, stored)
+        return [
+            self._merged(old, rows, scores, k) for old, scores in zip(found, products, strict=True)
+        ]
+
+    def _merged(self, old: Found, rows: Rows, scores: Vectors, k: int) -> Found:
+        together = np.concatenate([old.rows, rows])
+        kept = best(self._places(together), np.concatenate([old.scores, scores]), k)
+        by_place = dict(zip(self._places(together).tolist(), together.tolist(), strict=True))
+        return Found(np.array([by_place[p] for p in kept.rows.tolist()], np.int64), kept.scores)
+
+    def _places(self, rows: Rows) -> Rows:
+        """Where rows stand when all of both are in order of id."""
+        n = self.base.count
+        places = np.asarray(rows, np.int64).copy()
+        old = places < n
+        places[old] += np.searchsorted(self._new_places, places[old], side="right")
+        new = places[~old] - n if len(self._new_places) else places[:0]
+        places[~old] = self._new_places[new] + new
+        return places
+
+    def _row_of(self, slot: int) -> int | None:
+        """The row that shows a slot; None if its item has changed since, or is gone."""
+        item_id = self._delta.id_of(slot)
+        if self._state.slots.get(item_id) != slot:
+            return None
+        return self.rows([item_id])[item_id]
+
+    def _gone(self, row: int) -> bool:
+        return bool(self._state.deleted[row])
+
+
+def _insertion_places(base: Index, ids: Sequence[str]) -> list[int]:
+    """How many of the snapshot's ids come before each id: all are bisected at the same time."""
+    low = np.zeros(len(ids), np.int64)
+    high = np.full(len(ids), base.count, np.int64)
+    while np.any(open_ := low < high):
+        middle = (low + high) // 2
+        wanted = np.unique(middle[open_]).tolist()
+        known = dict(zip(wanted, base.ids(wanted), strict=True))
+        for place in np.flatnonzero(open_).tolist():
+            if known[int(middle[place])] < ids[place]:
+                low[place] = middle[place] + 1
+            else:
+                high[place] = middle[place]
+    return [int(place) for place in low]

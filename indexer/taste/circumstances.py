@@ -1,0 +1,66 @@
+"""Context words of events to what is liked under them, as directions in meaning space.
+
+Too few events share a word to count items under it, so a word is described by the mean meaning of
+what was liked under it, less the mean of what is liked at all, shrunk towards nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.taste.events import UNKNOWN_WORD, Events
+
+SHRINKAGE = 20.0  # liked events that a word's direction is mixed with
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Directions of context words.
+
+    Attributes:
+        names: Column and word of each row of `vectors`.
+        vectors: `(w, d) float32`.
+    """
+
+    names: tuple[tuple[str, str], ...]
+    vectors: Vectors
+
+    def of(self, context: Mapping[str, str]) -> dict[str, Vectors]:
+        """Return the direction `(d,)` of each column whose word is known."""
+        return {
+            column: self.vectors[row]
+            for row, (column, word) in enumerate(self.names)
+            if context.get(column) == word
+        }
+
+
+def fit_circumstances(events: Events, meaning: Vectors) -> Circumstances:
+    """Fit from the liked events; without context columns there are no rows."""
+    liked = events.where(events.liked)
+    usual = _mean(meaning, liked.item)
+    names: list[tuple[str, str]] = []
+    rows = [np.zeros((0, meaning.shape[1]), np.float32)]
+    for c, column in enumerate(events.columns):
+        for number, word in enumerate(events.vocabulary[c]):
+            under = liked.item[liked.words[:, c] == number]
+            trust = len(under) / (len(under) + SHRINKAGE)
+            names.append((column, word))
+            rows.append(np.float32(trust) * (_mean(meaning, under) - usual)[None, :])
+    return Circumstances(tuple(names), np.concatenate(rows).astype(np.float32))
+
+
+def word_rows(events: Events, words: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the rows of `Circumstances.vectors` for words by column; -1 where there is none."""
+    starts = np.cumsum([0, *(len(words) for words in events.vocabulary)])[:-1].astype(np.int64)
+    return np.where(words == UNKNOWN_WORD, -1, words + starts[None, :])
+
+
+def _mean(meaning: Vectors, rows: NDArray[np.int32]) -> Vectors:
+    if len(rows) == 0:
+        return np.zeros(meaning.shape[1], np.float32)
+    mean: Vectors = meaning[rows].mean(axis=0)
+    return mean

@@ -1,0 +1,96 @@
+"""Fitting: learns what there is, adds nothing where there is nothing, and never sees the future."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.errors import SnapshotError
+from indexer.taste import PastItem, TasteModel, fit_taste, past_of, request_coefficients
+from tests.indexer.taste.worlds import chains, habits, ids, interaction, noise, random_meaning
+
+
+@pytest.fixture(scope="module")
+def chain_model() -> TasteModel:
+    return fit_taste(chains(), ids(60), random_meaning(60))
+
+
+def adds_nothing(model: TasteModel) -> bool:
+    return not (model.prior.any() or len(model.neighbours.values) or model.targets.shape[1])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 50])
+def test_without_evidence_the_model_is_zero_shot(rows: int) -> None:
+    model = fit_taste(noise(rows) if rows else [], ids(60), random_meaning(60))
+    assert adds_nothing(model)
+    assert model.settings.meaning_weight == 1.0
+
+
+def test_what_follows_what_is_learned(chain_model: TasteModel) -> None:
+    meaning = random_meaning(60)
+    past = past_of([PastItem(7, "purchase")], chain_model.settings)
+    found = request_coefficients(chain_model.settings, past, meaning[past.row])
+    added = chain_model.addends(past.row, found, include_seen=False).totals()
+    assert max(added, key=lambda row: added[row]) == 8
+    report = chain_model.report
+    assert report["learned"]["all"]["ndcg10"] > 0.5 > report["zero_shot"]["all"]["ndcg10"]
+
+
+def test_habits_are_served_from_the_users_own_items() -> None:
+    model = fit_taste(habits(), ids(80), random_meaning(80))
+    settings = model.settings
+    assert settings.repeat_weight > 0
+    past = past_of([PastItem(3, "purchase"), PastItem(3, "purchase")], settings)
+    found = request_coefficients(settings, past, random_meaning(80)[past.row])
+    added = model.addends(past.row, found, include_seen=True)
+    own = added.value[added.repeat].sum()
+    assert own == pytest.approx(settings.repeat_weight * np.sqrt(found.repeat.sum()), rel=1e-5)
+    assert not model.addends(past.row, found, include_seen=False).repeat.any()
+
+
+def test_the_same_seed_gives_the_same_model(chain_model: TasteModel) -> None:
+    again = fit_taste(chains(), ids(60), random_meaning(60))
+    assert again.settings == chain_model.settings
+    np.testing.assert_array_equal(again.neighbours.values, chain_model.neighbours.values)
+    np.testing.assert_array_equal(again.prior, chain_model.prior)
+
+
+def test_a_planted_leak_cannot_be_exploited() -> None:
+    # Pairs of random items, each met by one user in one moment: whoever looks at rows of the same
+    # or a later moment answers perfectly; whoever does not can only guess.
+    rng = np.random.default_rng(0)
+    rows = []
+    for moment in range(600):
+        for item in rng.choice(60, 2, replace=False):
+            rows.append(interaction(f"u{moment % 50}", f"i{item}", float(moment)))
+    model = fit_taste(rows, ids(60), random_meaning(60))
+    by_chance = sum(1 / np.log2(1 + rank) for rank in range(1, 11)) / 60
+    assert model.report["neighbours_only"]["all"]["ndcg10"] < 2 * by_chance
+
+
+def test_what_nobody_met_is_not_buried() -> None:
+    rows = [row for row in chains() if row.item_id != "i59"]
+    model = fit_taste(rows, ids(60), random_meaning(60))
+    if model.settings.prior_weight:
+        assert model.prior[59] > model.prior.min()
+
+
+def test_a_saved_model_reads_back_as_it_was(chain_model: TasteModel, tmp_path: Path) -> None:
+    chain_model.save(tmp_path)
+    loaded = TasteModel.load(tmp_path)
+    assert loaded.settings == chain_model.settings
+    assert loaded.report == chain_model.report
+    for name in ("targets", "sources", "prior"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(chain_model, name))
+    np.testing.assert_array_equal(
+        loaded.neighbours.matrix().toarray(), chain_model.neighbours.matrix().toarray()
+    )
+
+
+@pytest.mark.parametrize("name", ["taste.safetensors", "taste.json"])
+def test_a_truncated_file_is_refused(chain_model: TasteModel, tmp_path: Path, name: str) -> None:
+    chain_model.save(tmp_path)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(SnapshotError, match="taste model"):
+        TasteModel.load(tmp_path)

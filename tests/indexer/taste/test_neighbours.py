@@ -1,0 +1,69 @@
+"""Neighbours against numbers worked by hand and a plain loop."""
+
+import math
+
+import numpy as np
+import pytest
+
+from indexer.taste.events import Events, events_of
+from indexer.taste.neighbours import Neighbours, fit_neighbours
+from tests.indexer.taste.worlds import ids, interaction, noise
+
+
+def dense(neighbours: Neighbours) -> list[list[float]]:
+    rows: list[list[float]] = neighbours.matrix().toarray().tolist()
+    return rows
+
+
+def by_plain_loops(events: Events, half_life: float) -> np.ndarray:
+    n = events.n_items
+    weight = 0.5 ** (events.age.astype(float) / half_life)
+    counts, appeal = np.zeros((n, n)), np.full(n, 5.0)
+    for b in range(len(events)):
+        appeal[events.item[b]] += weight[b]
+        for a in range(max(0, b - 50), b):
+            if events.user[a] != events.user[b]:
+                continue
+            near = math.exp(-(b - a - 1) / 15)
+            back = 1.0 if events.step[a] == events.step[b] else 0.5
+            counts[events.item[a], events.item[b]] += near * weight[b]
+            counts[events.item[b], events.item[a]] += near * weight[a] * back
+    np.fill_diagonal(counts, 0)
+    return counts / np.sqrt(np.outer(appeal, appeal))
+
+
+def test_what_follows_counts_once_and_what_went_before_half() -> None:
+    events = events_of([interaction("u", item) for item in "xyz"], ["x", "y", "z"])
+    far = math.exp(-1 / 15)
+    expected = np.array([[0, 1, far], [0.5, 0, 1], [0.5 * far, 0.5, 0]]) / 6
+    np.testing.assert_allclose(dense(fit_neighbours(events)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_all_pairs_agree_with_plain_loops(seed: int) -> None:
+    events = events_of(noise(300, n=12, seed=seed), ids(12))
+    fitted = fit_neighbours(events, half_life=0.3)
+    np.testing.assert_allclose(dense(fitted), by_plain_loops(events, 0.3), rtol=1e-4, atol=1e-7)
+
+
+def test_disliked_items_have_no_neighbours() -> None:
+    rows = [interaction("u", "x"), interaction("u", "y", event="dislike"), interaction("u", "z")]
+    matrix = np.array(dense(fit_neighbours(events_of(rows, ["x", "y", "z"]))))
+    assert matrix[1].sum() == matrix[:, 1].sum() == 0
+    assert matrix[0, 2] > 0
+
+
+def test_only_the_strongest_are_kept_and_ties_go_to_the_first_row() -> None:
+    rows = [interaction(user, item, 1.0) for user in "uv" for item in "wxyz"]
+    fitted = fit_neighbours(events_of(rows, list("wxyz")), keep=2)
+    full = fit_neighbours(events_of(rows, list("wxyz")))
+    for row in range(4):
+        kept = fitted.values[fitted.starts[row] : fitted.starts[row + 1]]
+        all_values = full.values[full.starts[row] : full.starts[row + 1]]
+        assert kept.tolist() == sorted(all_values.tolist(), reverse=True)[:2]
+
+
+def test_no_events_are_no_neighbours() -> None:
+    fitted = fit_neighbours(events_of([], ids(3)))
+    assert fitted.starts.tolist() == [0, 0, 0, 0]
+    assert len(fitted.values) == 0
