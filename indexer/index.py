@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer import snapshot
 from indexer.ann import Found, Mask, Rows, VectorIndex, Vectors
@@ -227,6 +228,16 @@ class Index:
     def meaning_of(self, raw: Vectors) -> Vectors:
         """Map raw item vectors of this index's encoder to `(m, d) float32` meaning vectors."""
         return self._space.items(raw)
+
+    def raw_vector(self, row: int) -> tuple[NDArray[np.float16], bytes | None]:
+        """Return a row's vector as the encoder gave it, and the hash of the text it stands for.
+
+        The hash is None if the catalogue brought the vector.
+        """
+        raw = np.load(self.path / "raw.npy", mmap_mode="r", allow_pickle=False)
+        hashes = np.load(self.path / "hashes.npy", mmap_mode="r", allow_pickle=False)
+        name = hashes[row].tobytes()
+        return np.array(raw[row]), name if any(name) else None
 
     def alike(self, vectors: Vectors) -> Vectors:
         """Turn `(m, d)` vectors of things into request vectors for things of their kind."""

@@ -53,7 +53,7 @@ class Weights:
         Raises:
             RequestError: If it is none, or its size is over `MAX_WEIGHT`.
         """
-        number = _number(value, name)
+        number = parse_finite(value, name)
         if abs(number) > MAX_WEIGHT:
             raise RequestError(
                 f"{name} is {number:g}; use a number from -{MAX_WEIGHT} to {MAX_WEIGHT}"
@@ -196,7 +196,12 @@ def _history_entry(value: Any, name: str) -> HistoryEntry:
     return entry
 
 
-def _context(value: Any, name: str = "context") -> dict[str, ContextValue]:
+def parse_context(value: Any, name: str = "context") -> dict[str, ContextValue]:
+    """Return the circumstances of an object, without those that are null.
+
+    Raises:
+        RequestError: If it is no object, or a value is neither a word nor a number.
+    """
     if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an object, got {_shown(value)}")
     if len(value) > MAX_CONTEXT:
@@ -212,7 +217,7 @@ def _context_value(key: Any, value: Any, name: str) -> ContextValue | None:
         return value
     if isinstance(value, str):
         return parse_text(value, f"{name}.{key}")
-    return _number(value, f"{name}.{key}", "a word or a finite number")
+    return parse_finite(value, f"{name}.{key}", "a word or a finite number")
 
 
 def _weights(value: Any) -> Weights:
@@ -225,7 +230,12 @@ def _weights(value: Any) -> Weights:
     return Weights(**{key: Weights.checked(part, f"weights.{key}") for key, part in value.items()})
 
 
-def _number(value: Any, name: str, expected: str = "a finite number") -> float:
+def parse_finite(value: Any, name: str, expected: str = "a finite number") -> float:
+    """Return a number.
+
+    Raises:
+        RequestError: If it is none, or not finite.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RequestError(f"{name} must be {expected}, got {_shown(value)}")
     try:
@@ -237,7 +247,12 @@ def _number(value: Any, name: str, expected: str = "a finite number") -> float:
     return number
 
 
-def _moment(value: Any, name: str) -> float:
+def parse_moment(value: Any, name: str) -> float:
+    """Return RFC 3339 text or Unix seconds as Unix seconds.
+
+    Raises:
+        RequestError: If it is neither.
+    """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise RequestError(f"{name} must be a time, got {_shown(value)}")
     return parse_time(value).timestamp()
@@ -290,12 +305,12 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "history": _history,
     "interests": lambda value: parse_texts(value, "interests"),
     "query": lambda value: parse_text(value, "query"),
-    "context": _context,
-    "at": lambda value: value if _moment(value, "at") is not None else None,
+    "context": parse_context,
+    "at": lambda value: value if parse_moment(value, "at") is not None else None,
     "filter": lambda value: value,
     "exclude": lambda value: tuple(parse_id(part, "exclude") for part in _list(value, "exclude")),
     "include_seen": lambda value: _boolean(value, "include_seen"),
-    "min_score": lambda value: _number(value, "min_score"),
+    "min_score": lambda value: parse_finite(value, "min_score"),
     "weights": _weights,
     "fields": lambda value: parse_texts(value, "fields"),
     "explain": lambda value: _boolean(value, "explain"),
@@ -305,7 +320,7 @@ _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
     "item_id": parse_id,
     "text": parse_text,
     "event": lambda value, name: parse_id(value, name),
-    "value": _number,
-    "at": _moment,
-    "context": _context,
+    "value": parse_finite,
+    "at": parse_moment,
+    "context": parse_context,
 }

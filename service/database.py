@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from service.live_schema import MIGRATIONS, counter, version
 from service.problems import Problem, unavailable
@@ -241,7 +246,7 @@ def _told_as_busy() -> Iterator[None]:
     """Turn what the database refuses for now into a 503, with the reason in the log."""
     try:
         yield
-    except DBAPIError as error:
+    except OperationalError as error:
         _log.warning("the live store refused: %s", _first_line(error))
         raise unavailable(
             f"the live store does not answer ({_first_line(error.orig or error)}); try again in "

@@ -13,7 +13,7 @@ NEW_USER_EVENTS = 3  # of history at most
 WINDOW_SHARE = 0.1
 _MAX_HISTORY = 500
 _MAX_CELLS = 8_000_000  # cases x items held at once, for each block
-_MIN_CASES, _MAX_CASES = 100, 1500
+_MIN_CASES, _MAX_CASES = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)

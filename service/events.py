@@ -1,0 +1,171 @@
+"""The body of an event to an `Event`. Pure; the log is kept by `service.event_log`.
+
+What a person did with an item, searched for or wrote. A `search` has a text, a `review` both a text
+and an item, a `rating` a value; other names than the known ones are accepted.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from indexer.errors import RequestError
+from indexer.moment import ContextValue
+from indexer.request import parse_context, parse_finite, parse_id, parse_moment, parse_text
+
+MAX_EVENTS = 1_000
+MAX_EVENT_NAME = 64
+SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_CONTEXT: Mapping[str, ContextValue] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        user_id: None for an anonymous visitor, who has a session.
+        at: Unix seconds.
+    """
+
+    event_id: str
+    user_id: str | None
+    session_id: str | None
+    item_id: str | None
+    event: str
+    value: float | None
+    text: str | None
+    at: float
+    context: Mapping[str, ContextValue] = field(default_factory=lambda: _NO_CONTEXT)
+    recommendation_id: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The user, or the session of an anonymous visitor."""
+        return self.user_id or self.session_id or ""
+
+
+def parse_events(body: Mapping[str, Any], *, now: float) -> list[Event]:
+    """Return the events of `{"events": […]}`, or the one that the body itself is.
+
+    Raises:
+        RequestError: Naming the field, what it holds and what it may hold.
+    """
+    if "events" not in body:
+        return [parse_event(body, now=now)]
+    if len(body) > 1:
+        other = next(name for name in body if name != "events")
+        raise RequestError(f"send either one event or a list in events, not events and {other}")
+    events = body["events"]
+    if not isinstance(events, Sequence) or isinstance(events, str):
+        raise RequestError(f"events must be a list, got {_shown(events)}")
+    if len(events) > MAX_EVENTS:
+        raise RequestError(
+            f"events has {len(events)} entries, at most {MAX_EVENTS} are read; send fewer at once"
+        )
+    return [parse_event(event, f"events[{n}]", now=now) for n, event in enumerate(events)]
+
+
+def parse_event(body: Any, name: str = "", *, now: float) -> Event:
+    """Return one event; without `event_id` it gets one, without `at` it happened now.
+
+    Raises:
+        RequestError: Naming the field, what it holds and what it may hold.
+    """
+    if not isinstance(body, Mapping):
+        raise RequestError(f"{name or 'the event'} must be an object, got {_shown(body)}")
+    prefix = f"{name}." if name else ""
+    given: dict[str, Any] = {}
+    for key, value in body.items():
+        if key not in _PARSERS:
+            raise RequestError(_unknown(key, name))
+        if value is not None:
+            given[key] = _PARSERS[key](value, f"{prefix}{key}")
+    given.setdefault("event_id", uuid.uuid4().hex)
+    given.setdefault("at", now)
+    event = Event(**{**_ABSENT, **given})
+    _check(event, name or "the event")
+    return event
+
+
+def _check(event: Event, name: str) -> None:
+    """Refuse an event that lacks what its kind needs."""
+    if not event.event:
+        raise RequestError(f"{name} has no event; say what happened, such as click")
+    if not event.owner:
+        raise RequestError(f"{name} has no user_id; an anonymous visitor needs a session_id")
+    if event.event == SEARCH and event.text is None:
+        raise RequestError(f"{name} is a search without text; give the words in text")
+    if event.event != SEARCH and event.item_id is None:
+        raise RequestError(f"{name} has no item_id; only a search can do without")
+    if event.event == REVIEW and event.text is None:
+        raise RequestError(f"{name} is a review without text; give the words in text")
+    if event.event == RATING and event.value is None:
+        raise RequestError(f"{name} is a rating without value; give the number in value")
+
+
+def checked_id(value: Any, name: str) -> str:
+    """Return an id that any database can keep.
+
+    Raises:
+        RequestError: If it is none, or holds control characters.
+    """
+    found = parse_id(value, name)
+    if _CONTROL.search(found):
+        raise RequestError(f"{name} {_shown(found)} has control characters; leave them out")
+    return found
+
+
+def checked_text(value: Any, name: str) -> str | None:
+    """Return text that any database can keep, or None if it is empty.
+
+    Raises:
+        RequestError: If it is no text, too long, or holds the character NUL.
+    """
+    found = parse_text(value, name)
+    if found and "\x00" in found:
+        raise RequestError(f"{name} holds the character NUL; leave it out")
+    return found
+
+
+def _event_name(value: Any, name: str) -> str:
+    found = checked_id(value, name)
+    if not isinstance(value, str) or len(found) > MAX_EVENT_NAME:
+        raise RequestError(
+            f"{name} must be a word of at most {MAX_EVENT_NAME} characters such as click, got "
+            f"{_shown(value)}"
+        )
+    return found
+
+
+def _unknown(key: Any, name: str) -> str:
+    close = get_close_matches(str(key)[:100], _PARSERS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_PARSERS)}"
+    return f"{name or 'the event'} has an unknown field {_shown(key)}; {hint}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "event_id": checked_id,
+    "user_id": checked_id,
+    "session_id": checked_id,
+    "item_id": checked_id,
+    "event": _event_name,
+    "value": parse_finite,
+    "text": checked_text,
+    "at": parse_moment,
+    "context": parse_context,
+    "recommendation_id": checked_id,
+}
+_ABSENT: Mapping[str, Any] = {
+    "user_id": None, "session_id": None, "item_id": None, "event": "", "value": None, "text": None,
+}  # fmt: skip

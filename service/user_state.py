@@ -1,0 +1,83 @@
+"""A user's events to what a request is made of: a fold over them in order of (at, event_id). Pure.
+
+So retracting, merging, erasing and replaying are exact, and the order of arrival does not matter.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from indexer.request import HistoryEntry, Request
+from service.events import IMPRESSION, SEARCH, Event
+
+# The newest ones count: a weight halves every few entries, so older ones are below rounding.
+MAX_RECENT = 200
+_NEVER_SEEN_BY = (SEARCH, IMPRESSION)
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What is known of a user, or of an anonymous session.
+
+    Attributes:
+        history: The latest entries, oldest first.
+        seen: Every item the user has met, in order of id.
+        interests: Stored ones.
+    """
+
+    history: tuple[HistoryEntry, ...] = ()
+    seen: tuple[str, ...] = ()
+    interests: tuple[str, ...] = ()
+
+
+NOBODY = UserState()
+
+
+def fold(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
+    """Return what a user's events say."""
+    ordered = sorted(events, key=lambda event: (event.at, event.event_id))
+    entries = [_entry(event) for event in ordered if event.event != IMPRESSION]
+    return UserState(
+        history=tuple(entries[-MAX_RECENT:]),
+        seen=tuple(sorted(seen_by(ordered))),
+        interests=tuple(interests),
+    )
+
+
+def seen_by(events: Iterable[Event]) -> set[str]:
+    """Return the items that were met: by any event but a search or an impression."""
+    return {
+        event.item_id
+        for event in events
+        if event.item_id is not None and event.event not in _NEVER_SEEN_BY
+    }
+
+
+def personal(request: Request, state: UserState, *, now: float) -> Request:
+    """Add what is stored to what a request brings.
+
+    What the request tells without a time is the latest there is, so it comes after what is stored.
+    """
+    if state == NOBODY:
+        return request
+    told = request.history
+    if state.history:
+        told = tuple(entry if entry.at is not None else replace(entry, at=now) for entry in told)
+    return replace(
+        request,
+        history=(*state.history, *told),
+        interests=tuple(dict.fromkeys([*state.interests, *request.interests])),
+        seen=state.seen,
+    )
+
+
+def _entry(event: Event) -> HistoryEntry:
+    """A search is words of the user's own, even if it says where they led."""
+    is_search = event.event == SEARCH
+    return HistoryEntry(
+        item_id=None if is_search else event.item_id,
+        text=event.text if is_search else None,
+        event=event.event,
+        value=event.value,
+        at=event.at,
+        context=event.context,
+    )
