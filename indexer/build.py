@@ -207,7 +207,7 @@ class _Build:
             if len(item.vector) == self.dim:
                 return item
             reason = f"vector has {len(item.vector)} numbers, expected {self.dim}"
-        return Rejection("catalogue", 0, reason, {"id": item.id})
+        return Rejection(item.source or "catalogue", item.line, reason, {"id": item.id})
 
     def refuse_bad_catalogue(self, sources: list[str], accepted: int) -> None:
         """Stop before anything is published if too many rows are bad."""

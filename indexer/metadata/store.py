@@ -28,6 +28,7 @@ _MAX_PARAMETERS = 500
 _MAX_EXACT = 1_000
 _IDLE_CONNECTIONS = 16
 
+_MOST_KNOWN_ROWS = 500_000
 _T = TypeVar("_T")
 _SEARCH = sa.text(
     "SELECT rowid, -rank FROM words WHERE words MATCH :expression "
@@ -47,6 +48,7 @@ class Metadata:
     def __init__(self, engine: sa.Engine, path: Path) -> None:
         self._engine = engine
         self._path = path
+        self._known_rows: dict[str, int] = {}  # the file never changes, so they stay right
         with self._engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version != METADATA_VERSION:
@@ -121,7 +123,18 @@ class Metadata:
         return self._by_row(items.c.id, rows)
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the row of each id that is known."""
+        """Return the row of each id that is known, in the order asked."""
+        known = self._known_rows
+        rows = {item_id: known.get(item_id) for item_id in ids}
+        missing = [item_id for item_id, row in rows.items() if row is None]
+        if missing:
+            looked_up = self._look_up(missing)
+            rows |= looked_up
+            fits = len(known) + len(looked_up) <= _MOST_KNOWN_ROWS
+            self._known_rows = {**known, **looked_up} if fits else looked_up
+        return {item_id: row for item_id, row in rows.items() if row is not None}
+
+    def _look_up(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         with self._engine.connect() as connection:
             for chunk in _chunks(_storable(ids)):

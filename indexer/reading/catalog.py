@@ -7,7 +7,7 @@ Fields that are null or NaN are left out, and so are blank strings in fields tha
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,11 +72,15 @@ class Item:
         id: The same as `fields["id"]`.
         fields: Every field but the vector, as JSON holds it.
         vector: `(d,) float32`, finite, of any length but zero; None if the text is to be encoded.
+        source: Where it was read; no part of what it is.
+        line: Of the source; 0 if it came from nowhere in particular.
     """
 
     id: str
     fields: dict[str, Any]
     vector: NDArray[np.float32] | None
+    source: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
 
 
 def read_catalog(
@@ -124,9 +128,10 @@ def _items(
 def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Rejection:
     """Return the item of a row, or why it has none."""
     try:
-        return _parse(rename(row.values, mapping) if mapping else row.values)
+        item = _parse(rename(row.values, mapping) if mapping else row.values)
     except BadValueError as error:
         return reject(row, str(error))
+    return replace(item, source=row.source, line=row.line)
 
 
 def _parse(values: Mapping[str, Any]) -> Item:
