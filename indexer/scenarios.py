@@ -44,6 +44,7 @@ class Scenario:
         interest_weight: Weight of a declared interest, against 1 for a fresh liked item.
         context_weight: Weight of one context word: it tilts the list, it does not make it.
         event_weights: What each event says; see `EVENT_WEIGHTS`.
+        trending_weight: What the item most in fashion gains; 0: fashion is no matter.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Scenario:
     interest_weight: float = 1.0
     context_weight: float = 0.12
     event_weights: Mapping[str, float] = field(default_factory=lambda: EVENT_WEIGHTS)
+    trending_weight: float = 0.0
 
     def weight_of(self, event: str) -> float:
         """Return what an event says about its item, from -1 to 1."""

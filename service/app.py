@@ -14,13 +14,23 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from indexer.encoder import Encoder
-from service import routes_health, routes_items, routes_recommend, routes_snapshots
+from service import (
+    routes_events,
+    routes_health,
+    routes_items,
+    routes_live_items,
+    routes_recommend,
+    routes_snapshots,
+    routes_trending,
+    routes_users,
+)
 from service.cursors import CursorSigner, load_secret
 from service.keys import Keys
+from service.live import Live, Views, open_live
 from service.pages import Pages
 from service.problems import answer_problems_as_json
 from service.recommender import Recommender
-from service.routing import RawItemPaths
+from service.routing import RawIdPaths
 from service.services import Services
 from service.settings import Settings, SettingsError
 from service.work_queue import WorkQueue
@@ -50,7 +60,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = _services(settings, keys, pages, encoder)
+        live = open_live(settings, secret, clock)
+        services = _services(settings, keys, pages, encoder, live)
         app.state.services = services
         services.recommender.start()
         try:
@@ -70,13 +81,18 @@ def create_app(
     app.include_router(routes_health.router)
     for router in (
         routes_recommend.router,
+        routes_trending.router,
+        routes_events.router,
+        routes_users.read_router,
+        routes_users.router,
         routes_items.router,
+        routes_live_items.router,
         routes_snapshots.router,
         routes_snapshots.admin_router,
     ):
         app.include_router(router, dependencies=documented)
     answer_problems_as_json(app)
-    app.add_middleware(RawItemPaths)
+    app.add_middleware(RawIdPaths)
     return app
 
 
@@ -96,7 +112,11 @@ def app_from_environment() -> FastAPI:
 
 
 def _services(
-    settings: Settings, keys: Keys | None, pages: Pages, encoder: Encoder | None
+    settings: Settings,
+    keys: Keys | None,
+    pages: Pages,
+    encoder: Encoder | None,
+    live: Live | None,
 ) -> Services:
     return Services(
         settings=settings,
@@ -107,6 +127,11 @@ def _services(
         pages=pages,
         work=WorkQueue("answers", threads=settings.threads, waiting=settings.queue),
         admin_work=WorkQueue("snapshots", threads=1, waiting=_ADMIN_WAITING),
+        event_work=WorkQueue("events", threads=1, waiting=settings.write_queue),
+        item_work=WorkQueue("items", threads=1, waiting=settings.write_queue),
+        live=live,
+        views=Views(live),
+        clock=pages.clock,
     )
 
 

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     SEARCH = "search"
     SIMILAR = "similar"
     ITEMS = "items"
+    TRENDING = "trending"
 
 
 @dataclass(frozen=True, slots=True)

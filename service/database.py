@@ -162,6 +162,11 @@ class LiveDatabase:
         found = connection.execute(sa.select(counter)).one()
         return Sequence(found.seq, found.items_seq, found.removals_seq)
 
+    def advance(self, seq: int) -> None:
+        """Go on counting after a number that a snapshot knows from another store."""
+        with self.writing() as write:
+            write.take(max(0, seq - write.seq))
+
     @contextmanager
     def alone(self) -> Iterator[Any]:
         """Lend a bare connection without a transaction, while no thread of this process writes."""

@@ -23,13 +23,15 @@ from indexer.reading.catalog import Item, to_item
 from indexer.reading.rows import Rejection, Row
 from indexer.text import describe
 from indexer.vector_cache import text_hash
-from service.database import LiveDatabase, Sequence as Seq
+from service.database import LiveDatabase
+from service.database import Sequence as Seq
 from service.item_store import ItemChange, changes_after, changes_of, keep
 from service.problems import Problem, unavailable
 
 MAX_ITEMS = 1_000
 _MOST_SNAPSHOTS = 2  # one that serves, and one that requests under way still use
 _MOST_TRIES = 5
+_OF_SNAPSHOT = ItemChange("", None)
 
 
 class StaleViewError(Exception):
@@ -57,6 +59,9 @@ class LiveItems:
         Raises:
             StaleViewError: If a later one is loaded already.
         """
+        if now.seq < index.manifest.applied_seq:  # another store than the one the build has read
+            self._database.advance(index.manifest.applied_seq)
+            raise StaleViewError
         with self._lock:
             known = self._loaded.get(index.id)
             if known is None:
@@ -104,7 +109,7 @@ class LiveItems:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             merged = {k: v for k, v in {**current, **patch}.items() if v is not None}
             item = _item(merged, "")
-            (change,) = self._vectored(index, [item], [""], before=before)
+            (change,) = self._vectored(index, [item], [""], patched=before or _OF_SNAPSHOT)
             with self._database.writing() as write:
                 last = changes_of(write.connection, [item_id]).get(item_id)
                 if (last.seq if last else 0) == (before.seq if before else 0):
@@ -122,9 +127,16 @@ class LiveItems:
         items: Sequence[Item],
         places: Sequence[str],
         *,
-        before: ItemChange | None = None,
+        patched: ItemChange | None = None,
     ) -> list[ItemChange]:
-        """Changes with their raw vectors: given, known, or encoded, all at once."""
+        """Changes with their raw vectors: given, known, or encoded, all at once.
+
+        Args:
+            index: The snapshot that serves.
+            items: What to keep.
+            places: How a message names each.
+            patched: The change that a patch builds upon, or `_OF_SNAPSHOT`.
+        """
         key = index.manifest.encoder.key if index.manifest.encoder else ""
         found: dict[int, tuple[NDArray[np.float16], str]] = {}
         texts: dict[int, str] = {}
@@ -133,7 +145,7 @@ class LiveItems:
                 found[place] = _unit(index, item, places[place]), ""
                 continue
             text = describe(item.fields, rating_scale=index.manifest.rating_scale)
-            known = _known(index, item.id, text, before)
+            known = _known(index, item.id, text, patched)
             if known is not None:
                 found[place] = known
             elif index.manifest.encoder is None:
@@ -177,21 +189,25 @@ def raw_width(index: Index) -> int:
 
 
 def _known(
-    index: Index, item_id: str, text: str, before: ItemChange | None
+    index: Index, item_id: str, text: str, patched: ItemChange | None
 ) -> tuple[NDArray[np.float16], str] | None:
-    """The vector that an item has, if its text says the same still, or was never what counted."""
+    """The vector that an item has, if its text says the same still.
+
+    A patch also leaves a vector in place that the caller once gave, whatever the text says.
+    """
     key = index.manifest.encoder.key if index.manifest.encoder else ""
-    if before is not None and before.raw is not None and before.fields is not None:
-        given = not before.encoder
-        same = text == describe(before.fields, rating_scale=index.manifest.rating_scale)
-        if len(before.raw) == raw_width(index) and (given or (before.encoder == key and same)):
-            return before.raw, before.encoder
+    if patched is not None and patched.raw is not None and patched.fields is not None:
+        same = text == describe(patched.fields, rating_scale=index.manifest.rating_scale)
+        fits = len(patched.raw) == raw_width(index)
+        if fits and (not patched.encoder or (patched.encoder == key and same)):
+            return patched.raw, patched.encoder
+        return None
     row = index.rows([item_id]).get(item_id)
     if row is None:
         return None
     raw, name = index.raw_vector(row)
     if name is None:  # it came with a vector of its own
-        return raw, ""
+        return (raw, "") if patched else None
     return (raw, key) if name == text_hash(key, text) else None
 
 

@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from indexer import Answer, FilterError, Index, RequestError
+from indexer import Answer, FilterError, RequestError
 from indexer.paging import Page, list_items
 from indexer.recommend import recommend, search, similar
-from indexer.request import parse_request
+from indexer.request import Request, Weights, parse_request
+from indexer.scenarios import scenario_named
 from service.cursors import SEVERAL, Cursor, CursorSigner, Kind
+from service.live import View
 from service.problems import Problem, unavailable
 from service.wire import MAX_BATCH_K
 
@@ -41,12 +43,12 @@ class Pages:
     clock: Callable[[], float]
 
     def page(
-        self, index: Index, kind: Kind, body: Mapping[str, Any], *, window: int = WINDOW
+        self, view: View, kind: Kind, body: Mapping[str, Any], *, window: int = WINDOW
     ) -> dict[str, Any]:
         """Return one page as JSON holds it.
 
         Args:
-            index: What is answered from.
+            view: What is answered from.
             kind: The call.
             body: Its fields that are not null.
             window: How many ids the next cursor may name ahead.
@@ -57,7 +59,7 @@ class Pages:
             Problem: If the cursor is not good.
         """
         cursor = self._cursor(kind, body)
-        _check_snapshot(cursor, index)
+        _check_snapshot(cursor, view)
         page = Page(
             offset=cursor.offset,
             only=cursor.rest,
@@ -65,12 +67,13 @@ class Pages:
             skip=cursor.offset if cursor.rest is None and cursor.served is None else 0,
             ahead=max(window, len(cursor.rest or ())),
         )
-        answer = _ANSWERERS[kind](index, cursor, page)
+        answer = _ANSWERERS[kind](view, cursor, page)
         token = next(filter(None, map(self.signer.sign, _continuations(cursor, answer))), None)
-        return _told(answer, cursor.body.get("user_id"), token)
+        told = _told(answer, cursor.body.get("user_id"), token)
+        return {**told, "live_seq": view.now.seq}
 
     def batch(
-        self, index: Index, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
+        self, view: View, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
     ) -> list[dict[str, Any]]:
         """Return the first page of each body, in order; cursors name nothing ahead, to be short.
 
@@ -94,11 +97,11 @@ class Pages:
             if time.monotonic() - started > deadline_s:
                 raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
             with _named(place):
-                answers.append(self.page(index, Kind.RECOMMEND, body, window=0))
+                answers.append(self.page(view, Kind.RECOMMEND, body, window=0))
         return answers
 
     def listing(
-        self, index: Index, condition: Any, limit: int, token: str | None
+        self, view: View, condition: Any, limit: int, token: str | None
     ) -> dict[str, Any]:
         """Return the next items in order of id.
 
@@ -111,13 +114,13 @@ class Pages:
         if token is not None:
             cursor = _continued(self.signer.read(token, Kind.ITEMS), asked)
         items, eligible = list_items(
-            index, after=cursor.after, limit=limit, condition=cursor.body.get("filter")
+            view.catalogue, after=cursor.after, limit=limit, condition=cursor.body.get("filter")
         )
         following = None
         if len(items) < eligible:
             following = self.signer.sign(replace(cursor, after=items[-1]["id"]))
         return {
-            "snapshot": index.id,
+            "snapshot": view.catalogue.id,
             "items": items,
             "complete": {"returned": len(items), "eligible": eligible},
             "next_cursor": following,
@@ -142,9 +145,9 @@ def _continued(cursor: Cursor, asked: Mapping[str, Any]) -> Cursor:
     return replace(cursor, body={**cursor.body, **asked})
 
 
-def _check_snapshot(cursor: Cursor, index: Index) -> None:
+def _check_snapshot(cursor: Cursor, view: View) -> None:
     counts_ranks = cursor.offset and cursor.rest is None and cursor.served is None
-    if counts_ranks and cursor.snapshot != index.id:
+    if counts_ranks and cursor.snapshot != view.catalogue.id:
         raise Problem(
             HTTPStatus.GONE,
             f"the catalogue was rebuilt after {cursor.offset} results, too many to go on without "
@@ -152,25 +155,43 @@ def _check_snapshot(cursor: Cursor, index: Index) -> None:
         )
 
 
-def _recommend(index: Index, cursor: Cursor, page: Page) -> Answer:
-    return recommend(index, parse_request(cursor.body), page=page, now=cursor.moment)
+def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
+    request = parse_request(cursor.body)
+    addends: dict[str, Mapping[str, float]] = {}
+    weight = scenario_named(request.scenario).trending_weight
+    if weight:
+        shares = view.trending(request.scenario, now=cursor.moment)
+        addends["trending"] = {item_id: weight * share for item_id, share in shares.items()}
+    asked = view.personal(request, now=cursor.moment)
+    return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)
 
 
-def _search(index: Index, cursor: Cursor, page: Page) -> Answer:
-    return search(index, parse_request(cursor.body), page=page)
+def _trending(view: View, cursor: Cursor, page: Page) -> Answer:
+    """What is in fashion, then what is good for anybody."""
+    request: Request = parse_request(cursor.body)
+    asked = replace(request, weights=Weights(meaning=0.0, taste=0.0))
+    shares = view.trending(request.scenario, now=cursor.moment)
+    return recommend(
+        view.catalogue, asked, page=page, now=cursor.moment, addends={"trending": shares}
+    )
 
 
-def _similar(index: Index, cursor: Cursor, page: Page) -> Answer:
+def _search(view: View, cursor: Cursor, page: Page) -> Answer:
+    return search(view.catalogue, parse_request(cursor.body), page=page)
+
+
+def _similar(view: View, cursor: Cursor, page: Page) -> Answer:
     body = dict(cursor.body)
     items, texts = body.pop("items", {}), body.pop("texts", {})
     for name, examples in (("items", items), ("texts", texts)):
         if not isinstance(examples, Mapping):
             raise RequestError(f'{name} must map each example to a weight, such as {{"m1": 1.0}}')
-    return similar(index, items, texts, parse_request(body), page=page)
+    return similar(view.catalogue, items, texts, parse_request(body), page=page)
 
 
-_ANSWERERS: Mapping[Kind, Callable[[Index, Cursor, Page], Answer]] = {
+_ANSWERERS: Mapping[Kind, Callable[[View, Cursor, Page], Answer]] = {
     Kind.RECOMMEND: _recommend,
+    Kind.TRENDING: _trending,
     Kind.SEARCH: _search,
     Kind.SIMILAR: _similar,
 }

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Response
 
-from indexer import Index, RequestError
+from indexer import RequestError
 from service.answers import ItemsOut, SchemaOut
+from service.live import View
 from service.problems import PROBLEMS, Problem
 from service.routing import ReadRoute, decoded
 from service.services import ServicesNow
@@ -21,7 +22,7 @@ async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesNo
     """List items in order of id, available or not."""
     condition = _filter(asked.filter)
     return await services.answer(
-        lambda index: services.pages.listing(index, condition, asked.limit, asked.cursor)
+        lambda view: services.pages.listing(view, condition, asked.limit, asked.cursor)
     )
 
 
@@ -29,24 +30,28 @@ async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesNo
 async def get_item(item_id: str, services: ServicesNow) -> Response:
     """Return an item with all its fields. Percent-encode the id."""
     known = decoded(item_id)
-    return await services.answer(lambda index: item_of(index, known))
+    return await services.answer(lambda view: item_of(view, known))
 
 
 @router.get("/catalog/schema", response_model=SchemaOut)
 async def schema(services: ServicesNow) -> Response:
     """Return the fields, their types and most frequent values, for filter panels."""
     return await services.answer(
-        lambda index: {"snapshot": index.id, "items": len(index), **index.schema.to_json()}
+        lambda view: {
+            "snapshot": view.catalogue.id,
+            "items": len(view.catalogue),
+            **view.catalogue.schema.to_json(),
+        }
     )
 
 
-def item_of(index: Index, item_id: str) -> dict[str, Any]:
+def item_of(view: View, item_id: str) -> dict[str, Any]:
     """Return an item.
 
     Raises:
         Problem: 404 if there is none of that id.
     """
-    item = index.get(item_id)
+    item = view.catalogue.get(item_id)
     if item is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
     return item

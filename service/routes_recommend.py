@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from indexer import Index
 from service.answers import AnswerOut, BatchOut
 from service.cursors import Kind
+from service.live import View
 from service.problems import PROBLEMS
 from service.routes_items import item_of
 from service.routing import ReadRoute, decoded
@@ -20,7 +20,7 @@ router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], response
 async def recommend(body: RecommendIn, services: ServicesNow) -> Response:
     """Recommend items. `{}` is a valid request: what is good for anybody, now."""
     asked = body.given()
-    return await services.answer(lambda index: services.pages.page(index, Kind.RECOMMEND, asked))
+    return await services.answer(lambda view: services.pages.page(view, Kind.RECOMMEND, asked))
 
 
 @router.post("/recommend/batch", response_model=BatchOut)
@@ -29,7 +29,7 @@ async def recommend_batch(body: BatchIn, services: ServicesNow) -> Response:
     asked = [request.given() for request in body.requests]
     deadline_s = services.settings.batch_deadline_s
     return await services.answer(
-        lambda index: {"answers": services.pages.batch(index, asked, deadline_s=deadline_s)},
+        lambda view: {"answers": services.pages.batch(view, asked, deadline_s=deadline_s)},
         deadline_s=deadline_s,
     )
 
@@ -38,14 +38,14 @@ async def recommend_batch(body: BatchIn, services: ServicesNow) -> Response:
 async def search(body: SearchIn, services: ServicesNow) -> Response:
     """Find items for a text: exact ids and titles first, then by meaning and words."""
     asked = body.given()
-    return await services.answer(lambda index: services.pages.page(index, Kind.SEARCH, asked))
+    return await services.answer(lambda view: services.pages.page(view, Kind.SEARCH, asked))
 
 
 @router.post("/similar", response_model=AnswerOut)
 async def similar(body: SimilarIn, services: ServicesNow) -> Response:
     """Find items like some examples and unlike others."""
     asked = body.given()
-    return await services.answer(lambda index: services.pages.page(index, Kind.SIMILAR, asked))
+    return await services.answer(lambda view: services.pages.page(view, Kind.SIMILAR, asked))
 
 
 @router.get("/items/{item_id:path}/similar", response_model=AnswerOut)
@@ -56,8 +56,8 @@ async def similar_to_item(
     known = decoded(item_id)
     body = {"items": {known: 1.0}, "k": asked.k}
 
-    def answer(index: Index) -> Any:
-        item_of(index, known)
-        return services.pages.page(index, Kind.SIMILAR, body)
+    def answer(view: View) -> Any:
+        item_of(view, known)
+        return services.pages.page(view, Kind.SIMILAR, body)
 
     return await services.answer(answer)

@@ -16,7 +16,7 @@ from service.keys import Role
 from service.problems import Problem
 
 MAX_BODY = 1 << 20  # bytes
-_ITEM_PATHS = "/v1/items/"
+_ID_PATHS = ("/v1/items/", "/v1/users/", "/v1/events/")
 
 
 class JsonRequest(Request):
@@ -80,14 +80,20 @@ class ReadRoute(APIRoute):
         return guarded
 
 
+class WriteRoute(ReadRoute):
+    """A route for keys of role write."""
+
+    role = Role.WRITE
+
+
 class AdminRoute(ReadRoute):
     """A route for keys of role admin."""
 
     role = Role.ADMIN
 
 
-class RawItemPaths:
-    """Lets ids hold slashes: routes match item paths as they were sent, still percent-encoded.
+class RawIdPaths:
+    """Lets ids hold slashes: routes match paths with ids as they were sent, still percent-encoded.
 
     A server decodes a path before routing, and then `/v1/items/a%2Fsimilar` (the item "a/similar")
     looks like the items similar to "a". Handlers decode ids with `decoded`.
@@ -98,7 +104,7 @@ class RawItemPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the path as it was sent."""
-        if scope["type"] == "http" and scope["path"].startswith(_ITEM_PATHS):
+        if scope["type"] == "http" and scope["path"].startswith(_ID_PATHS):
             raw = scope.get("raw_path") or quote(scope["path"]).encode()
             scope = {**scope, "path": quote(raw, safe=printable)}
         await self._app(scope, receive, send)

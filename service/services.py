@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Response
 
 from indexer import Index
 from service.keys import Keys
+from service.live import Live, View, Views, required
 from service.pages import Pages
 from service.recommender import Recommender
 from service.settings import Settings
@@ -25,6 +26,9 @@ class Services:
         keys: None: whoever can connect may do everything.
         work: Where requests are answered.
         admin_work: Where snapshots are opened, one at a time, so that they hold up no request.
+        event_work: Where events and users are written, one transaction after the other.
+        item_work: Where items are encoded and written, which takes longer.
+        live: None: nothing can be kept.
     """
 
     settings: Settings
@@ -33,18 +37,50 @@ class Services:
     pages: Pages
     work: WorkQueue
     admin_work: WorkQueue
+    event_work: WorkQueue
+    item_work: WorkQueue
+    live: Live | None
+    views: Views
+    clock: Callable[[], float]
 
     async def answer(
-        self, call: Callable[[Index], Any], *, deadline_s: float | None = None
+        self, call: Callable[[View], Any], *, deadline_s: float | None = None
     ) -> Response:
-        """Return as JSON what `call` makes of the live index, off the event loop."""
+        """Return as JSON what `call` makes of the catalogue as it is now, off the event loop."""
 
         def blocking() -> bytes:
-            with self.recommender.borrowed() as index:
-                return orjson.dumps(call(index))
+            with self.recommender.borrowed() as index, self.views.of(index) as view:
+                return orjson.dumps(call(view))
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         content = await self.work.run(blocking, deadline_s=deadline_s)
+        return Response(content, media_type="application/json")
+
+    async def write(self, call: Callable[[Live], Any]) -> Response:
+        """Return as JSON what `call` returns once it is durable.
+
+        Raises:
+            Problem: 409 if there is no live store.
+        """
+        live = required(self.live, self.settings)
+        content = await self.event_work.run(
+            lambda: orjson.dumps(call(live)), deadline_s=self.settings.deadline_s
+        )
+        return Response(content, media_type="application/json")
+
+    async def change_items(self, call: Callable[[Live, Index], Any]) -> Response:
+        """Return as JSON what `call` returns once the items are encoded and durable.
+
+        Raises:
+            Problem: 409 if there is no live store.
+        """
+        live = required(self.live, self.settings)
+
+        def blocking() -> bytes:
+            with self.recommender.borrowed() as index:
+                return orjson.dumps(call(live, index))
+
+        content = await self.item_work.run(blocking, deadline_s=self.settings.batch_deadline_s)
         return Response(content, media_type="application/json")
 
     async def administer(self, call: Callable[[], _T]) -> _T:
@@ -55,6 +91,10 @@ class Services:
         """Finish what runs, then close the index."""
         self.work.close()
         self.admin_work.close()
+        self.event_work.close()
+        self.item_work.close()
+        if self.live is not None:
+            self.live.database.close()
         self.recommender.close()
 
 

@@ -23,11 +23,12 @@ class Settings:
         port: TCP port; 0 picks a free one.
         workers: Processes; each holds a model of its own.
         api_key_file: See `service.keys`; None: whoever can connect may do everything.
-        db: Of live items and events; not in this release.
+        db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory.
         secret_file: Signs cursors; made if absent. None: `service.cursors.default_secret_file`.
         cursor_lifetime_s: Later, a cursor has expired.
         threads: Requests answered at the same time, in each process.
         queue: Requests that may wait for a thread; one more is refused with 503.
+        write_queue: The same for writes, which one thread does in turn.
         deadline_s: A request that takes longer is answered 503.
         batch_deadline_s: The same for a batch.
         poll_s: How often the index directory is looked at for a new snapshot.
@@ -44,6 +45,7 @@ class Settings:
     cursor_lifetime_s: float = 3_600
     threads: int = 4
     queue: int = 64
+    write_queue: int = 256
     deadline_s: float = 10
     batch_deadline_s: float = 120
     poll_s: float = 1

@@ -130,8 +130,10 @@ class Metadata:
         if missing:
             looked_up = self._look_up(missing)
             rows |= looked_up
-            fits = len(known) + len(looked_up) <= _MOST_KNOWN_ROWS
-            self._known_rows = {**known, **looked_up} if fits else looked_up
+            if len(known) + len(looked_up) > _MOST_KNOWN_ROWS:
+                self._known_rows = looked_up
+            else:
+                known.update(looked_up)
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
     def _look_up(self, ids: Sequence[str]) -> dict[str, int]:

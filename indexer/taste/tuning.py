@@ -23,7 +23,7 @@ COLD_MARGIN = 1.0  # over the recall of new items by meaning alone
 MIN_COLD_CASES = 20
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
 TASTE_HALF_LIVES = (0.3, 1.0)
-_COLD_LEVELS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
+_COLD_LEVELS = (0.75, 1.0, 1.25, 1.5)
 _ROUNDS = 2
 _GATES = (
     "neighbour_weight",
@@ -219,15 +219,23 @@ def _place_for_new_items(
 ) -> TasteSettings:
     """Raise the prior of what nobody met until it is found as often as by meaning alone.
 
-    No further than NDCG@10 allows; with too few such cases it stays at the default.
+    No further than NDCG@10 allows, of all and of new users; with too few such cases it stays at
+    the default.
     """
     cold = evidence.cold()
     if cold.sum() < MIN_COLD_CASES or not now.prior_weight:
         return now
     wanted = COLD_MARGIN * _recall(evidence.ranks(shut)[cold])
     tried = {level: evidence.ranks(replace(now, cold_level=level)) for level in _COLD_LEVELS}
-    floor = (1 - COLD_TOLERANCE) * max(ndcg10(ranks).mean() for ranks in tried.values())
-    fair = {level: ranks for level, ranks in tried.items() if ndcg10(ranks).mean() >= floor}
+    # New users have little but the prior, and would see nothing but new items first.
+    fair = dict(tried)
+    for part in (cold | ~cold, evidence.new_user()):
+        if part.sum() >= MIN_COLD_CASES:
+            ndcg = {level: float(ndcg10(ranks[part]).mean()) for level, ranks in tried.items()}
+            floor = (1 - COLD_TOLERANCE) * max(ndcg.values())
+            fair = {level: ranks for level, ranks in fair.items() if ndcg[level] >= floor}
+    if not fair:
+        return now
     recalls = {level: _recall(ranks[cold]) for level, ranks in fair.items()}
     goal = min(wanted, max(recalls.values()))
     level = min(level for level, recall in recalls.items() if recall >= goal)
