@@ -4,7 +4,7 @@ What was learned says how far a history reaches back and what a rating or event 
 dislikes keep pushing away as the scenario says, which no interaction log can teach.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,6 +103,9 @@ def apply_taste(
     if places and layout.taste:
         block = slice(layout.meaning, layout.meaning + layout.taste)
         sources[places, block] = taste[:, None] * model.sources[past.row]
+    for place, direction in _circumstances(model, signals, moment.context):
+        weighed[place] = replace(signals[place], weight=0.0)  # what was learned replaces the words
+        sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
     terms = _terms(model, past, taste, moment)
     named = NamedTerms(terms.rows, np.array(places, np.int64)[terms.signals], terms.values)
     return Learned(weighed, sources, named)
@@ -153,11 +156,25 @@ def _terms(model: TasteModel, past: Past, taste: Vectors, moment: Moment) -> Nam
         taste=nothing,
         prior=np.empty(0, np.float32),
         neighbours=named,
-        repeat=repeat_weights(past, model.settings) * np.float32(moment.weights.taste),
+        repeat=repeat_weights(past, model.settings),
     )
     found = model.addends(past.row, coefficients, include_seen=moment.include_seen)
     order = np.argsort(found.row, kind="stable")
-    return NamedTerms(found.row[order], found.entry[order], found.value[order])
+    # Neighbours carry the request's weight through `taste` already, repeats do not.
+    scale = np.where(found.repeat, np.float32(moment.weights.taste), np.float32(1))
+    values = (found.value * scale).astype(np.float32)
+    return NamedTerms(found.row[order], found.entry[order], values[order])
+
+
+def _circumstances(
+    model: TasteModel, signals: Sequence[Signal], context: Mapping[str, str]
+) -> Iterator[tuple[int, Vectors]]:
+    """Place and learned direction `(d,)` of each context signal that has one."""
+    directions = model.circumstances.of(context)
+    for place, signal in enumerate(signals):
+        direction = directions.get(signal.reason.get("field", ""))
+        if direction is not None and direction.any():
+            yield place, direction
 
 
 def context_words(context: Mapping[str, Any]) -> dict[str, str]:
