@@ -34,6 +34,7 @@ class Answer(Sequence[Hit]):
         complete: `returned`, `eligible`, `excluded` by reason, and `search` ("exact" or "ann").
         unknown_items: Ids of the request that are not in the catalogue.
         following: Ids ranked after the last hit, for paging.
+        reading: How the request is read, where only that was asked.
         timing_ms: `encode`, `search`, `rank`, `total`, in milliseconds.
     """
 
@@ -43,6 +44,7 @@ class Answer(Sequence[Hit]):
     unknown_items: tuple[str, ...] = ()
     following: tuple[str, ...] = ()
     timing_ms: dict[str, float] = field(default_factory=dict)
+    reading: dict[str, Any] | None = None
 
     @override
     def __len__(self) -> int:

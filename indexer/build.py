@@ -3,23 +3,28 @@
 row -> Item -> text -> raw vector -> meaning vector -> index -> snapshot
 """
 
+import errno
 import fcntl
+import hashlib
 import json
+import os
 import shutil
+import sqlite3
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import snapshot
-from indexer.ann import VectorIndex
+from indexer.ann.builder import IndexWish, build_index_file
+from indexer.ann.plan import check_index_name
 from indexer.encoder import Encoder, Vectors, load_encoder
 from indexer.errors import CatalogError, SnapshotError
 from indexer.fingerprint import PROBE_TEXT
@@ -27,10 +32,11 @@ from indexer.metadata.columns import ColumnsWriter
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
 from indexer.reading.interactions import Interaction, infer_rating_scale, read_interactions
+from indexer.retention import sweep
 from indexer.snapshot import Layout, Manifest
-from indexer.staging import Staging
+from indexer.staging import DeletedId, Staging
 from indexer.taste.model import TasteModel
-from indexer.text import describe, is_chinese, title_of
+from indexer.text import TEXT_VERSION, describe, is_chinese, title_of
 from indexer.vector_cache import VectorCache, text_hash
 from indexer.whitening import (
     MeaningSpace,
@@ -56,6 +62,8 @@ _COUNTED = (
 )
 _ENCODE_CHUNK = 2_048
 _MAP_CHUNK = 16_384
+_LEAST_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
+_NO_SPACE_BYTES = 65_536
 _LOCK = ".lock"
 
 
@@ -67,12 +75,19 @@ class BuildOptions:
     model: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     index: str = "auto"
+    min_recall: float = 0.99
     interactions: str | None = None
     context: tuple[str, ...] | None = None
     rating_scale: tuple[float, float] | None = None
     max_rejected: float = 0.01
     force_full: bool = False
+    since: str | None = None
+    notice: Callable[[str], None] | None = None
     encoder: Encoder | None = None
+    changes: Iterable[Item | DeletedId] = ()
+    live_events: Sequence[Interaction] = ()
+    is_erased: Callable[[Interaction], bool] | None = None
+    applied_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,8 @@ class BuildSummary:
     index: str
     recall: float
     bytes_per_vector: float
+    index_note: str
+    unchanged: bool
     seconds: float
     out: str
 
@@ -116,9 +133,14 @@ def build_index(
         chosen: `query` (SQL for URLs), `model` (name or directory; default the bundled
             multilingual one; "none" if every row has a vector), `fields` (our field -> theirs),
             `interactions` (file or URL to learn taste from), `context` (its columns that are known
-            when asking), `rating_scale` (default: inferred from the data), `index` ("auto" or
-            "flat"), `max_rejected` (share), `force_full` (encode all anew),
-            `encoder` (an object in place of a model name).
+            when asking), `rating_scale` (default: inferred from the data), `index` ("auto",
+            "flat", "hnsw", "ivf" or a FAISS factory string), `min_recall` (that the index must
+            reach for every kind of request), `max_rejected` (share), `force_full` (encode all
+            anew), `since` ("last": publish nothing if nothing has changed), `notice` (is told in a
+            sentence when all must be encoded anew), `encoder` (an object in place of a model name), `changes` (what has changed since the
+            catalogue was written; it beats the catalogue), `live_events` (to learn from after the
+            interactions), `is_erased` (which interactions to leave out), `applied_seq` (number of
+            the last change).
 
     Raises:
         CatalogError: If a source cannot be read, or too many rows are bad; nothing is published.
@@ -127,10 +149,11 @@ def build_index(
     """
     sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
     picked = replace(options or BuildOptions(), **chosen)
-    if picked.index not in ("auto", "flat"):
-        raise CatalogError(f"unknown index {picked.index!r}; use auto or flat")
+    check_index_name(picked.index)
     root = Path(out)
-    with _locked(root), _working_folder(root) as work:
+    if picked.since not in (None, "last"):
+        raise CatalogError(f"unknown since {picked.since!r}; only 'last' is known")
+    with _locked(root), _working_folder(root) as work, _full_disk_told(root):
         build = _Build(root, work, picked, report or (lambda *_: None))
         return build.run([str(source) for source in sources])
 
@@ -145,6 +168,7 @@ class _Build:
         self.learned: dict[str, Any] | None = None
         self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = _parent_of(root)
+        self.content = ""
 
     @cached_property
     def encoder(self) -> Encoder | None:
@@ -157,6 +181,9 @@ class _Build:
         staging = Staging(self.work / "staging.sqlite")
         try:
             self.read(sources, staging)
+            self.content = self.content_of(staging)
+            if self.has_changed_nothing():
+                return self.summary(self.parent_manifest, unchanged=True)
             facts = self.write_metadata(staging)
             raw = self.write_raw_vectors(staging, facts)
         finally:
@@ -165,9 +192,14 @@ class _Build:
         space = self.fit_space(raw)
         taste = self.learn(raw, space, facts)
         layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
-        index = VectorIndex.build(_item_vectors(raw, space, layout, facts, taste))
-        index.save(self.work / "index.faiss")
-        manifest = self.manifest(sources, facts, layout)
+        index = build_index_file(
+            self.work / "index.faiss",
+            _BlockVectors(raw, space, layout, facts, taste),
+            layout,
+            wish=IndexWish(self.options.index, self.options.min_recall),
+            report=self.report,
+        )
+        manifest = self.manifest(sources, facts, layout, index)
         report = {"counts": self.counts, "learned": self.learned}
         (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
         manifest = replace(manifest, files=snapshot.file_facts(self.work))
@@ -190,10 +222,29 @@ class _Build:
                     rejected.write(rejection_line(checked) + "\n")
                 if done % 1_000 == 0:
                     self.report("read", done, 0)
+            added = staging.added
+            changed = self.apply_changes(staging, rejected)
         self.counts["items"] = staging.finish()
-        self.counts["duplicates"] = staging.added - self.counts["items"]
+        self.counts["duplicates"] = added + changed - self.counts["items"]
         self.report("read", staging.added, staging.added)
         self.refuse_bad_catalogue(sources, staging.added)
+
+    def apply_changes(self, staging: Staging, rejected: TextIO) -> int:
+        """Lay live changes over the catalogue; return how many items they add in all."""
+        more = 0
+        for change in self.options.changes:
+            there = change.id in staging
+            checked = change if isinstance(change, DeletedId) else self.fitting(change)
+            if isinstance(checked, Item):
+                staging.add(checked)
+                more += not there
+            elif isinstance(checked, DeletedId):
+                staging.remove(change.id)
+                more -= there
+            else:
+                self.counts["rejected"] += 1
+                rejected.write(rejection_line(checked) + "\n")
+        return more
 
     def fitting(self, item: Item) -> Item | Rejection:
         """An item whose vector fits, or the reason against it."""
@@ -226,6 +277,64 @@ class _Build:
             f"{self.options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
         )
 
+    def content_of(self, staging: Staging) -> str:
+        """A hash of everything that decides what the snapshot holds; "" if that is not known."""
+        options = self.options
+        if options.live_events or options.is_erased or "://" in (options.interactions or ""):
+            return ""
+        learned_from = (
+            snapshot.sha256_of(Path(options.interactions)) if options.interactions else ""
+        )
+        parts = (
+            staging.digest().hex(),
+            self.encoder.fingerprint.key if self.encoder else TEXT_VERSION,
+            (options.index, options.min_recall, options.rating_scale, options.applied_seq),
+            (learned_from, options.context, sorted(options.fields.items())),
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @cached_property
+    def parent_manifest(self) -> Manifest:
+        """What the live snapshot says of itself."""
+        return snapshot.read_manifest(snapshot.snapshot_path(self.root, self.parent))
+
+    def has_changed_nothing(self) -> bool:
+        """Whether the live snapshot is sound and already what this build would make."""
+        if not (self.options.since and self.content and self.parent) or self.options.force_full:
+            return False
+        try:
+            snapshot.check_sizes(
+                snapshot.snapshot_path(self.root, self.parent), self.parent_manifest
+            )
+        except SnapshotError:
+            return False
+        return self.parent_manifest.content == self.content
+
+    def tell_if_all_is_encoded_anew(self) -> None:
+        """Say so before hours of encoding begin."""
+        reason = self.why_all_is_encoded_anew()
+        if reason and self.options.notice:
+            self.options.notice(f"every text is encoded again: {reason}")
+
+    def why_all_is_encoded_anew(self) -> str:
+        """In words; empty if vectors of the live snapshot can be kept."""
+        if not (self.parent and self.encoder):
+            return ""
+        if self.options.force_full:
+            return "--force-full was given"
+        try:
+            before = self.parent_manifest.encoder
+        except SnapshotError:
+            return "the live snapshot is damaged"
+        now = self.encoder.fingerprint
+        if before is None or before == now:
+            return ""
+        if replace(before, text_version=now.text_version) == now:
+            return (
+                f"the text template changed (version {before.text_version} to {now.text_version})"
+            )
+        return f"the model changed ({before.name} to {now.name})"
+
     def write_metadata(self, staging: Staging) -> "_Facts":
         """Items to SQLite and columns; in passing, learn the catalogue's language and ratings."""
         ratings = np.full(self.counts["items"], np.nan, np.float32)
@@ -254,9 +363,13 @@ class _Build:
     def write_raw_vectors(self, staging: Staging, facts: "_Facts") -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
         count = self.counts["items"]
+        self.tell_if_all_is_encoded_anew()
         raw = np.lib.format.open_memmap(
             self.work / "raw.npy", mode="w+", dtype="<f2", shape=(count, self.dim)
         )
+        with (self.work / "raw.npy").open("r+b") as file:
+            # A mapped page that finds no room on the disk later kills the process.
+            os.posix_fallocate(file.fileno(), 0, (self.work / "raw.npy").stat().st_size)
         hashes = np.zeros(count, "V16")
         todo: list[tuple[int, str]] = []
         cache = self.cache_of(self.encoder) if self.encoder else None
@@ -336,7 +449,7 @@ class _Build:
     ) -> TasteModel | None:
         """Interactions to a taste model; without interactions, none."""
         source = self.options.interactions
-        if source is None:
+        if source is None and len(self.options.live_events) < _LEAST_LIVE_EVENTS:
             return None
         from indexer.taste.fit import fit_taste
 
@@ -350,8 +463,16 @@ class _Build:
         self.report("learn", 1, 1)
         return model
 
-    def interactions(self, source: str) -> list[Interaction]:
-        """The good rows; bad ones are counted and kept in rejected.jsonl."""
+    def interactions(self, source: str | None) -> list[Interaction]:
+        """The good rows and the live events, without those of users who were erased."""
+        rows = [] if source is None else self.good_interactions(source)
+        is_erased = self.options.is_erased or (lambda _: False)
+        found = [row for row in (*rows, *self.options.live_events) if not is_erased(row)]
+        self.counts["interactions"] = len(found)
+        return found
+
+    def good_interactions(self, source: str) -> list[Interaction]:
+        """Bad ones are counted and kept in rejected.jsonl."""
         found = []
         options = self.options
         rows = read_interactions(source, context=options.context, mapping=options.fields)
@@ -362,7 +483,6 @@ class _Build:
                     rejected.write(rejection_line(row) + "\n")
                 else:
                     found.append(row)
-        self.counts["interactions"] = len(found)
         bad = self.counts["rejected_interactions"]
         if bad > options.max_rejected * (bad + len(found)):
             raise CatalogError(
@@ -371,7 +491,9 @@ class _Build:
             )
         return found
 
-    def manifest(self, sources: list[str], facts: "_Facts", layout: Layout) -> Manifest:
+    def manifest(
+        self, sources: list[str], facts: "_Facts", layout: Layout, index: dict[str, Any]
+    ) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
         encoder = self.encoder
         probe = encoder.encode_items([PROBE_TEXT])[0] if encoder else ()
@@ -384,20 +506,24 @@ class _Build:
             language=facts.language,
             rating_scale=facts.rating_scale,
             layout=layout,
-            index={"kind": "flat", "recall": 1.0, "bytes_per_vector": 4 * layout.dim},
+            index=index,
             counts=self.counts,
             sources=tuple(Path(s).name if "://" not in s else s.split("://")[0] for s in sources),
             parent=self.parent,
+            applied_seq=self.options.applied_seq,
             learned=self.learned is not None,
+            content=self.content,
         )
 
-    def summary(self, manifest: Manifest) -> BuildSummary:
+    def summary(self, manifest: Manifest, *, unchanged: bool = False) -> BuildSummary:
         """What the caller is told."""
         return BuildSummary(
             snapshot=manifest.id,
             index=manifest.index["kind"],
             recall=manifest.index["recall"],
             bytes_per_vector=manifest.index["bytes_per_vector"],
+            index_note=manifest.index.get("note", ""),
+            unchanged=unchanged,
             seconds=round((datetime.now(UTC) - self.started).total_seconds(), 2),
             out=str(self.root),
             **self.counts,
@@ -421,24 +547,34 @@ class _Facts:
         return (PRIOR_SCALE * centred).astype(np.float32)
 
 
-def _item_vectors(
-    raw: NDArray[np.float16],
-    space: MeaningSpace,
-    layout: Layout,
-    facts: _Facts,
-    taste: TasteModel | None,
-) -> Vectors:
-    """Lay out `(n, layout.dim) float32`: meaning, taste, prior, padding."""
-    vectors = np.zeros((len(raw), layout.dim), np.float32)
-    for start in range(0, len(raw), _MAP_CHUNK):
-        rows = slice(start, start + _MAP_CHUNK)
-        vectors[rows, : layout.meaning] = space.items(raw[rows].astype(np.float32))
-    prior = facts.prior
-    if taste is not None:
-        vectors[:, layout.meaning : layout.meaning + layout.taste] = taste.targets
-        prior = taste.prior if taste.prior.any() else prior
-    vectors[:, layout.meaning + layout.taste] = prior
-    return vectors
+class _BlockVectors:
+    """Item vectors laid out when asked for, `(n, layout.dim) float32`: meaning, taste, prior, 0."""
+
+    def __init__(
+        self,
+        raw: NDArray[np.float16],
+        space: MeaningSpace,
+        layout: Layout,
+        facts: _Facts,
+        taste: TasteModel | None,
+    ) -> None:
+        self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
+        learned = taste is not None and taste.prior.any()
+        self._prior = taste.prior if taste is not None and learned else facts.prior
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self._raw), self._layout.dim
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        chunk = self._raw[rows].astype(np.float32)
+        meaning, taste = self._layout.meaning, self._layout.meaning + self._layout.taste
+        out = np.zeros((len(chunk), self._layout.dim), np.float32)
+        out[:, :meaning] = self._space.items(chunk)
+        if self._taste is not None:
+            out[:, meaning:taste] = self._taste.targets[rows]
+        out[:, taste] = self._prior[rows]
+        return out
 
 
 def _chunks(raw: NDArray[np.float16]) -> Iterator[Vectors]:
@@ -488,10 +624,27 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _full_disk_told(root: Path) -> Iterator[None]:
+    """SQLite, FAISS and the file system each say it in their own way."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, RuntimeError) as error:
+        number = getattr(error, "errno", None)
+        told = number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
+        if told or shutil.disk_usage(root).free < _NO_SPACE_BYTES:
+            raise SnapshotError(
+                f"no space is left in {root}; free some, for example with scripts/snapshots.py "
+                f"prune, or choose another --out; the live snapshot is as it was"
+            ) from error
+        raise
+
+
+@contextmanager
 def _working_folder(root: Path) -> Iterator[Path]:
     """A hidden sibling of the snapshots; what a killed build left there is swept first."""
     folder = snapshot.snapshots_dir(root)
     folder.mkdir(exist_ok=True)
+    sweep(root)
     for leftover in folder.glob(".building-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     work = folder / f".building-{uuid.uuid4().hex[:8]}"

@@ -80,6 +80,10 @@ class Delta:
         picked: Mask = mask[slots]
         return picked
 
+    def held(self, slots: Rows) -> list[Mapping[str, Held]]:
+        """Return what some slots hold, by path."""
+        return [self._held[slot] for slot in slots.tolist()]
+
     def titled(self, text: str) -> list[int]:
         """Return the slots whose title reads as the text does."""
         key = exact_key(text)

@@ -57,12 +57,15 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
         yield str(error)
         return
     if manifest.encoder is None:
+        index.close()
         return
     try:
         model = encoder or load_encoder(manifest.encoder_source)
         yield from _vectors_differ(index, manifest, model)
     except IndexerError as error:
         yield f"the vectors were not checked: {error}"
+    finally:
+        index.close()
 
 
 def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:

@@ -4,6 +4,7 @@ IndexerError
 ├── CatalogError            a source, a mapping or too many rows cannot be read
 ├── FilterError             a filter names an unknown field or compares the wrong type
 ├── RequestError            a request asks for something that cannot be
+├── ScenarioError           a file of scenarios cannot be used
 ├── EncoderUnavailableError the model or its weights are not there
 ├── VectorShapeError        vectors do not fit the index
 └── SnapshotError           a snapshot is missing, damaged or of another encoder
@@ -24,6 +25,10 @@ class FilterError(IndexerError, ValueError):
 
 class RequestError(IndexerError, ValueError):
     """A request for recommendations is out of its limits."""
+
+
+class ScenarioError(IndexerError, ValueError):
+    """A file of scenarios cannot be used."""
 
 
 class EncoderUnavailableError(IndexerError, RuntimeError):

@@ -4,7 +4,7 @@ Read-only and thread-safe. Everything is memory-mapped; the model loads with the
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from indexer.answer import Answer
 from indexer.encoder import Encoder, load_encoder
 from indexer.errors import RequestError, SnapshotError
 from indexer.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT
+from indexer.metadata.cells import CellKind, Cells
 from indexer.metadata.columns import Columns
 from indexer.metadata.filters import parse_filter
 from indexer.metadata.predicates import Filter
@@ -24,6 +25,9 @@ from indexer.metadata.schema import Schema
 from indexer.metadata.store import Metadata
 from indexer.recommend import recommend, search, similar
 from indexer.request import MAX_HISTORY_BATCH, parse_request
+from indexer.retention import hold
+from indexer.scenario_file import scenarios_beside
+from indexer.scenarios import SCENARIOS, Scenario
 from indexer.snapshot import Manifest
 from indexer.taste.model import TasteModel
 from indexer.whitening import MeaningSpace
@@ -32,14 +36,21 @@ from indexer.whitening import MeaningSpace
 class Index:
     """One snapshot, opened; the rows of all its files are the same."""
 
-    def __init__(self, path: Path, encoder: Encoder | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        encoder: Encoder | None,
+        scenarios: Mapping[str, Scenario] = SCENARIOS,
+    ) -> None:
         self.path = path
+        self.scenarios = scenarios
+        self._held = hold(path)  # until closed, no pruning takes the files away
         self.manifest: Manifest = snapshot.read_manifest(path)
         snapshot.check_sizes(path, self.manifest)
         self._metadata = Metadata.open(path / "catalog.sqlite")
         self._columns = Columns.open(path / "columns")
         self._space = MeaningSpace.load(path / "space.safetensors")
-        self._vectors = VectorIndex.open(path / "index.faiss")
+        self._vectors = VectorIndex.open(path / "index.faiss", self.manifest.index)
         self._taste = TasteModel.load(path / "taste") if self.manifest.learned else None
         self._encoder: Encoder | None = None
         self._encoder_lock = threading.Lock()
@@ -49,7 +60,12 @@ class Index:
 
     @classmethod
     def open(
-        cls, root: str | Path, *, snapshot_id: str | None = None, encoder: Encoder | None = None
+        cls,
+        root: str | Path,
+        *,
+        snapshot_id: str | None = None,
+        encoder: Encoder | None = None,
+        scenarios: Mapping[str, Scenario] | None = None,
     ) -> "Index":
         """Open the live snapshot of an index directory, or a named one.
 
@@ -57,12 +73,16 @@ class Index:
             root: What `build_index` wrote.
             snapshot_id: Of an older snapshot.
             encoder: An already loaded model to share; default: loaded when first needed.
+            scenarios: By name; default: the presets and `scenarios.toml` in the directory.
 
         Raises:
+            ScenarioError: If `scenarios.toml` cannot be used.
             SnapshotError: If there is no snapshot, it is damaged, or `encoder` is not the one that
                 made its vectors.
         """
-        return cls(snapshot.snapshot_path(Path(root), snapshot_id), encoder)
+        if scenarios is None:
+            scenarios = scenarios_beside(Path(root))
+        return cls(snapshot.snapshot_path(Path(root), snapshot_id), encoder, scenarios)
 
     def __len__(self) -> int:
         return self.count
@@ -70,6 +90,7 @@ class Index:
     def close(self) -> None:
         """Close the files; a call still running ends well, later ones may fail."""
         self._metadata.close()
+        self._held.close()
 
     @property
     def id(self) -> str:
@@ -195,6 +216,10 @@ class Index:
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
         return self._columns.mask(condition)
+
+    def cells(self, field: str, kind: CellKind) -> Cells:
+        """Return what rows hold in a field."""
+        return self._columns.cells(field, kind)
 
     @property
     def deleted(self) -> Mask | None:

@@ -179,4 +179,6 @@ def _circumstances(
 
 def context_words(context: Mapping[str, Any]) -> dict[str, str]:
     """Return the circumstances of now as the words that interactions record."""
-    return {name: str(word) for name, word in context.items() if not isinstance(word, bool)}
+    return {
+        name: str(word) for name, word in context.items() if not isinstance(word, bool | Mapping)
+    }

@@ -1,18 +1,27 @@
 """Context to words: time, place, weather, scene as a person would say them. Pure.
 
 A language model reads "a rainy evening" better than `{"weather": "rain"}` or an hour, so each
-context field becomes a few words in the catalogue's language, encoded apart from the others.
+context field becomes a few words, encoded apart from the others: in Chinese where they are Chinese
+already, else in the catalogue's language.
+
+A time with an offset, or without one as people write it ("2026-11-24 20:30"), is the user's own
+clock: it says part of day, weekday and season, and with a country also which public holiday it is.
+Unix seconds say nothing about the user's clock, so they only say the season. Coordinates say
+nothing in words; what is near gains by a term of its own.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from indexer.errors import RequestError
+from indexer.public_holidays import country_code, country_name, is_southern, public_holiday
 
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Language = Literal["en", "zh"]
-ContextValue = str | float | bool
+ContextValue: TypeAlias = str | float | bool | Mapping[str, float]  # the last: lat and lon
 
 _DAY_PARTS = (
     (5, "late at night", "深夜"),
@@ -65,38 +74,66 @@ _ADJECTIVES_EN = {
 
 
 def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[str, str]:
-    """Return what each context field says, in order of field name; `time` becomes three fields.
+    """Return what each context field says, in order of field name.
 
     Raises:
         RequestError: If `time` is not a time.
     """
     spoken: dict[str, str] = {}
     for field in sorted(context):
-        if field == "time":
-            continue
         value = context[field]
-        if isinstance(value, bool):
+        if field == "time":
+            where = context.get("country")
+            country = country_code(where) if isinstance(where, str) else None
+            spoken[field] = _time_words(value, country, _language_of(context, language))
+        elif isinstance(value, bool):
             if value:
                 spoken[field] = field.replace("_", " ")
-            continue
-        words = _value_words(value, language)
-        if words:
-            spoken[field] = _phrase(field, words, language)
-    if "time" in context:
-        spoken["time"] = time_words(parse_time(context["time"]), language)
+        elif not isinstance(value, Mapping):
+            own = "zh" if isinstance(value, str) and _CHINESE.search(value) else language
+            words = _value_words(field, value, own)
+            if words:
+                spoken[field] = _phrase(field, words, own)
     return spoken
 
 
-def time_words(moment: datetime, language: Language) -> str:
-    """Say a moment as part of day, weekday and (northern) season: "Friday evening, autumn"."""
+def time_words(moment: datetime, language: Language, country: str | None = None) -> str:
+    """Say a moment: part of day, weekday, what kind of day, season.
+
+    Args:
+        moment: In the user's zone.
+        language: To say it in.
+        country: ISO 3166 code, for public holidays and for the season of the south.
+    """
     chinese = language == "zh"
     _, english_part, chinese_part = next(part for part in _DAY_PARTS if moment.hour < part[0])
     weekday = _WEEKDAYS[moment.weekday()][chinese]
-    season = _SEASONS[moment.month % 12 // 3][chinese]
+    season = _season(moment, language, country)
     weekend = moment.weekday() >= 5
+    day = ("工作日", "周末")[weekend] if chinese else ("working day", "weekend")[weekend]
+    if country and (holiday := public_holiday(country, moment.date(), language)):
+        day = f"节假日{holiday}，" if chinese else f"public holiday: {holiday}"
     if chinese:
-        return f"{season}，{'周末' if weekend else '工作日'}{weekday}{chinese_part}"
-    return f"{weekday} {english_part}, {'weekend' if weekend else 'working day'}, {season}"
+        return f"{season}，{day}{weekday}{chinese_part}"
+    return f"{weekday} {english_part}, {day}, {season}"
+
+
+def _time_words(value: ContextValue, country: str | None, language: Language) -> str:
+    moment = parse_time(value)
+    if isinstance(value, int | float):
+        return _season(moment, language, country)
+    return time_words(moment, language, country)
+
+
+def _season(moment: datetime, language: Language, country: str | None) -> str:
+    half_year = 2 if country and is_southern(country) else 0
+    return _SEASONS[(moment.month % 12 // 3 + half_year) % 4][language == "zh"]
+
+
+def _language_of(context: Mapping[str, ContextValue], language: Language) -> Language:
+    """That of the other words, so that one moment is said in one language."""
+    words = [word for field, word in context.items() if isinstance(word, str) and field != "time"]
+    return "zh" if any(map(_CHINESE.search, words)) else language
 
 
 def parse_time(value: ContextValue) -> datetime:
@@ -108,7 +145,7 @@ def parse_time(value: ContextValue) -> datetime:
     no_time = (
         f"{value!r} is not a time; use RFC 3339 such as 2026-11-24T20:30:00+08:00, or Unix seconds"
     )
-    if isinstance(value, bool):
+    if isinstance(value, bool | Mapping):
         raise RequestError(no_time)
     try:
         if isinstance(value, int | float):
@@ -119,10 +156,12 @@ def parse_time(value: ContextValue) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _value_words(value: str | float, language: Language) -> str:
+def _value_words(field: str, value: str | float, language: Language) -> str:
     if isinstance(value, int | float):
         return f"{value:g}"
     words = value.strip()
+    if field == "country" and len(words) <= 3 and (code := country_code(words)):
+        words = country_name(code)
     if language == "zh":
         return _VALUES_ZH.get(words.lower(), words)
     return words

@@ -7,61 +7,26 @@ are broken by id over both. An overlay never changes: a change gives the next on
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.ann import Found, Mask, Rows, Vectors, best
 from indexer.delta import Delta
 from indexer.grown_schema import grown
 from indexer.index import Index
+from indexer.live_changes import BASE, DeletedItem, LiveItem, Shown, changed, compacted
 from indexer.live_vectors import LiveVectors
+from indexer.metadata.cells import CellKind, Cells, cells_of_items
 from indexer.metadata.predicates import Filter
 from indexer.metadata.schema import Schema
 from indexer.snapshot import Manifest
 from indexer.taste.model import TasteModel
 
-_BASE = -1  # in place of a slot: the row shows the snapshot's own item
+__all__ = ["DeletedItem", "LiveItem", "Overlay"]
 
-
-@dataclass(frozen=True, slots=True)
-class LiveItem:
-    """A change that brings an item, new or in place of an old one.
-
-    Attributes:
-        raw: `(r,) float32`, its vector as the snapshot's encoder gives it.
-    """
-
-    id: str
-    fields: dict[str, Any]
-    raw: Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class DeletedItem:
-    """A change that takes an item away."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What one overlay shows.
-
-    Attributes:
-        slots: Live id to its slot.
-        places: Live id that the snapshot lacks to the number of snapshot ids before it.
-        deleted: Rows of the snapshot whose item is gone, `(n,) bool`.
-    """
-
-    slots: Mapping[str, int]
-    places: Mapping[str, int]
-    base_slots: NDArray[np.int32]
-    deleted: Mask
+_MOST_LEFT_BEHIND = 64  # slots that nobody sees any more, before a delta is written anew
 
 
 class Overlay:
@@ -70,71 +35,30 @@ class Overlay:
     def __init__(self, base: Index) -> None:
         """Show the snapshot as it is."""
         n = base.count
-        nothing: Mapping[str, int] = MappingProxyType({})
-        state = _State(nothing, nothing, np.full(n, _BASE, np.int32), np.zeros(n, np.bool_))
+        state = Shown({}, {}, np.full(n, BASE, np.int32), np.zeros(n, np.bool_))
         self._show(base, Delta(base), LiveVectors(base), state)
 
-    def _show(self, base: Index, delta: Delta, vectors: LiveVectors, state: _State) -> None:
+    def _show(self, base: Index, delta: Delta, vectors: LiveVectors, state: Shown) -> None:
         self.base, self._delta, self._live_vectors, self._state = base, delta, vectors, state
         self.manifest: Manifest = base.manifest
+        self.scenarios = base.scenarios
         self._new_ids = sorted(state.places)
         new_slots = np.array([state.slots[item_id] for item_id in self._new_ids], np.int32)
         self._slot_of_row = np.concatenate([state.base_slots, new_slots])
-        self._live_rows: Rows = np.flatnonzero(self._slot_of_row != _BASE)
+        self._live_rows: Rows = np.flatnonzero(self._slot_of_row != BASE)
         self._live_slots = self._slot_of_row[self._live_rows]
         self._new_places = np.array([state.places[i] for i in self._new_ids], np.int64)
         self._any_deleted = bool(state.deleted.any())
 
     def changed(self, changes: Sequence[LiveItem | DeletedItem]) -> "Overlay":
         """Return the catalogue after some changes; the last one of an id counts."""
-        last = {change.id: change for change in changes}
-        brought = [change for change in last.values() if isinstance(change, LiveItem)]
-        rows = self.base.rows(list(last))
         delta, state = self._delta, self._state
-        if len(delta) > 64 + 2 * (len(state.slots) + len(brought)):
-            delta, state = self._compacted()
-        slots, places = dict(state.slots), dict(state.places)
-        base_slots, deleted = state.base_slots.copy(), state.deleted.copy()
-        fresh = dict(zip((c.id for c in brought), self._kept(delta, brought, rows), strict=True))
-        strangers = [i for i in fresh if i not in rows and i not in places]
-        places.update(zip(strangers, _insertion_places(self.base, strangers), strict=True))
-        for item_id in last:
-            slot = fresh.get(item_id)
-            if item_id in rows:
-                base_slots[rows[item_id]] = _BASE if slot is None else slot
-                deleted[rows[item_id]] = slot is None
-            if slot is None:
-                slots.pop(item_id, None)
-                places.pop(item_id, None)
-            else:
-                slots[item_id] = slot
+        if len(delta) > _MOST_LEFT_BEHIND + 2 * (len(state.slots) + len(changes)):
+            delta, state = compacted(self.base, delta, state)
         made = Overlay.__new__(Overlay)
-        made._show(self.base, delta, self._live_vectors, _State(slots, places, base_slots, deleted))
+        after = changed(self.base, self._live_vectors, delta, state, changes)
+        made._show(self.base, delta, self._live_vectors, after)
         return made
-
-    def _kept(
-        self, delta: Delta, brought: Sequence[LiveItem], rows: Mapping[str, int]
-    ) -> list[int]:
-        if not brought:
-            return []
-        items = [change.fields for change in brought]
-        raw = np.stack([change.raw for change in brought]).astype(np.float32)
-        return delta.add(
-            items, self._live_vectors.lay_out(raw, items, [rows.get(c.id) for c in brought])
-        )
-
-    def _compacted(self) -> tuple[Delta, _State]:
-        """The same in a delta of its own, without the slots nobody sees any more."""
-        delta, state = Delta(self.base), self._state
-        ids = list(state.slots)
-        old = np.array([state.slots[item_id] for item_id in ids], np.int64)
-        fresh = delta.add(
-            [self._delta.item(slot) for slot in old.tolist()], self._delta.vectors(old)
-        )
-        slots = dict(zip(ids, fresh, strict=True))
-        renumbered = np.full(len(self._delta) + 1, _BASE, np.int32)  # the last is for _BASE itself
-        renumbered[old] = fresh
-        return delta, _State(slots, state.places, renumbered[state.base_slots], state.deleted)
 
     # What `Index` also offers beside the catalogue.
 
@@ -200,9 +124,9 @@ class Overlay:
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return the items of rows."""
         slots = self._slot_of_row[list(rows)].tolist()
-        stored = [row for row, slot in zip(rows, slots, strict=True) if slot == _BASE]
+        stored = [row for row, slot in zip(rows, slots, strict=True) if slot == BASE]
         old = iter(self.base.items(stored))
-        return [next(old) if slot == _BASE else self._delta.item(slot) for slot in slots]
+        return [next(old) if slot == BASE else self._delta.item(slot) for slot in slots]
 
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
@@ -213,6 +137,15 @@ class Overlay:
         mask[self._live_rows] = self._delta.mask(condition, self._live_slots)
         return mask
 
+    def cells(self, field: str, kind: CellKind) -> Cells:
+        """Return what rows hold in a field."""
+        stored = self.base.cells(field, kind)
+        if not len(self._live_rows) or field not in self.schema.fields:
+            return stored
+        live = zip(self._live_rows.tolist(), self._delta.held(self._live_slots), strict=True)
+        own = cells_of_items(list(live), self.schema.fields[field], kind)
+        return Cells.joined([stored.where(self._slot_of_row[stored.rows] == BASE), own], kind)
+
     def in_id_order(self, rows: Rows) -> Rows:
         """Return distinct ascending rows in order of id."""
         if not self._new_ids:
@@ -222,7 +155,7 @@ class Overlay:
     def exact(self, text: str) -> list[int]:
         """Return rows whose id or title is this text."""
         titled = self.base.exact(text)
-        old = [row for row in titled if self._slot_of_row[row] == _BASE and not self._gone(row)]
+        old = [row for row in titled if self._slot_of_row[row] == BASE and not self._gone(row)]
         new = [self._row_of(slot) for slot in self._delta.titled(text)]
         shown = [*self.rows([text]).values(), *old, *(row for row in new if row is not None)]
         return list(dict.fromkeys(shown))
@@ -235,7 +168,7 @@ class Overlay:
         found = [
             (row, score)
             for row, score in stored
-            if self._slot_of_row[row] == _BASE and not self._gone(row)
+            if self._slot_of_row[row] == BASE and not self._gone(row)
         ]
         for slot, score in self._delta.full_text(text).items():
             row = self._row_of(slot)
@@ -254,7 +187,7 @@ class Overlay:
     def item_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
         slots = self._slot_of_row[rows]
-        live = slots != _BASE
+        live = slots != BASE
         if not live.any():
             return self.base.item_vectors(rows)
         out = np.empty((len(rows), self.manifest.layout.dim), np.float32)
@@ -265,7 +198,7 @@ class Overlay:
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products `(q, m) float32`."""
         slots = self._slot_of_row[rows]
-        live = slots != _BASE
+        live = slots != BASE
         if not live.any():
             return self.base.scores(vectors, rows)
         out = np.empty((len(vectors), len(rows)), np.float32)
@@ -312,19 +245,3 @@ class Overlay:
 
     def _gone(self, row: int) -> bool:
         return bool(self._state.deleted[row])
-
-
-def _insertion_places(base: Index, ids: Sequence[str]) -> list[int]:
-    """How many of the snapshot's ids come before each id: all are bisected at the same time."""
-    low = np.zeros(len(ids), np.int64)
-    high = np.full(len(ids), base.count, np.int64)
-    while np.any(open_ := low < high):
-        middle = (low + high) // 2
-        wanted = np.unique(middle[open_]).tolist()
-        known = dict(zip(wanted, base.ids(wanted), strict=True))
-        for place in np.flatnonzero(open_).tolist():
-            if known[int(middle[place])] < ids[place]:
-                low[place] = middle[place] + 1
-            else:
-                high[place] = middle[place]
-    return [int(place) for place in low]

@@ -5,7 +5,7 @@ with an additive term are few and scored exactly; all others come from the index
 the true top of both together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.ann import Found, Mask, Rows, Vectors, best
+from indexer.bands import Band, bands_of
 
 DENSE_SHARE = 0.05
 ORDER = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
@@ -68,23 +69,29 @@ class Candidates:
 
 
 class Additive:
-    """Additive score terms of some rows, summed up by row.
+    """Additive score terms: of some rows, summed up by row, and of the whole catalogue.
 
     Args:
         totals: Row to the sum of its terms.
+        everywhere: `(n,) float32`, added to each row; None: nothing is.
     """
 
-    def __init__(self, totals: Mapping[int, float] | None = None) -> None:
+    def __init__(
+        self, totals: Mapping[int, float] | None = None, *, everywhere: Vectors | None = None
+    ) -> None:
         given = totals or {}
         rows = np.fromiter(given, np.int64, len(given))
         order = np.argsort(rows)
         self._rows = rows[order]
         self._sums = np.fromiter(given.values(), np.float32, len(given))[order]
+        self.everywhere = everywhere
 
     @classmethod
-    def summed(cls, rows: Rows, values: Vectors) -> "Additive":
+    def summed(
+        cls, rows: Rows, values: Vectors, *, everywhere: Vectors | None = None
+    ) -> "Additive":
         """Sum up `(z,)` terms given by row; a row may have several."""
-        made = cls()
+        made = cls(everywhere=everywhere)
         made._rows, place = np.unique(rows, return_inverse=True)
         made._sums = np.bincount(place, values, len(made._rows)).astype(np.float32)
         return made
@@ -93,16 +100,17 @@ class Additive:
         return len(self._rows)
 
     def rows(self, allowed: Mask) -> Rows:
-        """The allowed rows that have a term, ascending."""
+        """The allowed rows that have a term of their own, ascending."""
         return self._rows[allowed[self._rows]]
 
     def of(self, rows: Rows) -> Vectors:
         """`(m,) float32`, the sum of terms of each row; 0 where it has none."""
         if len(self._rows) == 0:
-            return np.zeros(len(rows), np.float32)
-        place = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
-        found: Vectors = np.where(self._rows[place] == rows, self._sums[place], np.float32(0))
-        return found
+            found: Vectors = np.zeros(len(rows), np.float32)
+        else:
+            place = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
+            found = np.where(self._rows[place] == rows, self._sums[place], np.float32(0))
+        return found if self.everywhere is None else found + self.everywhere[rows]
 
 
 def pool_of(stages: Mapping[str, Mask], count: int) -> Pool:
@@ -144,9 +152,32 @@ def retrieve(
     if len(special):
         allowed = allowed.copy()
         allowed[special] = False
+    if additive.everywhere is not None:
+        bands = bands_of(additive.everywhere, allowed, want)
+        return _widened(source, vectors, (bands, special), want, additive)
     found = source.nearest(vectors, want, allowed)
     rows = np.unique(np.concatenate([special, *(hits.rows for hits in found)]))
     return score_rows(source, vectors, rows, want, additive)
+
+
+def _widened(
+    source: VectorSource,
+    vectors: Vectors,
+    among: tuple[Sequence[Band], Rows],
+    want: int,
+    additive: Additive,
+) -> Candidates:
+    """Search bands and some special rows until no row that was not found can be among the best."""
+    bands, special = among
+    while True:
+        parts = [special, *(band.search(source, vectors) for band in bands)]
+        found = score_rows(source, vectors, np.unique(np.concatenate(parts)), want, additive)
+        least = float(found.scores[-1]) if 0 < want <= len(found.rows) else -np.inf
+        wider = [band for band in bands if band.may_hide(least)]
+        if not wider:
+            return found
+        for band in wider:
+            band.widen()
 
 
 def score_rows(

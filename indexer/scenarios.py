@@ -1,12 +1,14 @@
 """Scenario presets as data: how a shop, a newsroom, a music player differ.
 
-Each number is a default a caller may override for one request; none is stored in a snapshot.
+Each number is a default a caller may override for one request; none is stored in a snapshot. A
+TOML file changes or adds scenarios for one service, see `indexer.scenario_file`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import Any
 
 from indexer.errors import RequestError
 
@@ -28,6 +30,7 @@ EVENT_WEIGHTS: Mapping[str, float] = MappingProxyType(
     }
 )
 OTHER_EVENT_WEIGHT = 0.5  # an event of a name we do not know is still an interaction
+NEVER_SEEN_BY = ("search", "impression")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,19 @@ class Scenario:
         half_life_s: A history entry counts half after this many seconds; None: age is no matter.
         recent_vectors: How many of the latest liked items get a request vector of their own.
         include_seen: Whether items the user already met may come again.
+        hidden_by: The events after which an item does not come again; None: all but searches and
+            impressions.
         query_weight: Weight of what is typed, against 1 for the whole profile.
         interest_weight: Weight of a declared interest, against 1 for a fresh liked item.
         context_weight: Weight of one context word: it tilts the list, it does not make it.
         event_weights: What each event says; see `EVENT_WEIGHTS`.
         trending_weight: What the item most in fashion gains; 0: fashion is no matter.
+        fresh_weight: What an item of this moment gains; 0: age is no matter.
+        fresh_half_life_s: It gains half as much after this many seconds.
+        near_weight: What an item where the user is gains, if items have a location.
+        near_half_km: It gains half as much at this distance.
+        max_per: Field to how many items of a list may share a value, where the catalogue has it.
+        filter: What every request is limited to; None: nothing.
     """
 
     name: str
@@ -52,43 +63,66 @@ class Scenario:
     half_life_s: float | None = None
     recent_vectors: int = 3
     include_seen: bool = False
+    hidden_by: tuple[str, ...] | None = None
     query_weight: float = 1.0
     interest_weight: float = 1.0
-    context_weight: float = 0.12
+    context_weight: float = 0.3
     event_weights: Mapping[str, float] = field(default_factory=lambda: EVENT_WEIGHTS)
     trending_weight: float = 0.0
+    fresh_weight: float = 0.0
+    fresh_half_life_s: float = 86_400.0
+    near_weight: float = 0.2
+    near_half_km: float = 5.0
+    max_per: Mapping[str, int] = field(default_factory=dict)
+    filter: Any = None
 
     def weight_of(self, event: str) -> float:
         """Return what an event says about its item, from -1 to 1."""
         return self.event_weights.get(event, OTHER_EVENT_WEIGHT)
 
+    def hides(self, event: str) -> bool:
+        """Return whether an item does not come again after an event."""
+        if event in NEVER_SEEN_BY:
+            return False
+        return self.hidden_by is None or event in self.hidden_by
 
-_DAY_S = 86_400.0
+
+_HOUR_S, _DAY_S = 3_600.0, 86_400.0
 _DEFAULT = Scenario("default")
+_VIDEO = Scenario("video")
+_NEWS = Scenario(
+    "news",
+    half_life_s=12 * _HOUR_S,
+    trending_weight=0.1,
+    fresh_weight=0.3,
+    fresh_half_life_s=12 * _HOUR_S,
+)
+_SHOP = Scenario(  # who looked at a kettle may see it again; who bought it sees what goes with it
+    "shop",
+    half_life_s=30 * _DAY_S,
+    hidden_by=("purchase", "dislike"),
+    trending_weight=0.05,
+)
+_MUSIC = Scenario("music", half_life_events=4.0, include_seen=True, max_per={"artist": 3})
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
-    {
-        scenario.name: scenario
-        for scenario in (
-            _DEFAULT,
-            replace(_DEFAULT, name="video"),
-            replace(_DEFAULT, name="news", half_life_events=1.5, half_life_s=2 * _DAY_S),
-            replace(_DEFAULT, name="shop", half_life_events=1.5, half_life_s=30 * _DAY_S),
-            replace(_DEFAULT, name="music", half_life_events=4.0, include_seen=True),
-        )
-    }
+    {scenario.name: scenario for scenario in (_DEFAULT, _VIDEO, _NEWS, _SHOP, _MUSIC)}
 )
 
 
-def scenario_named(name: str | None) -> Scenario:
+def scenario_named(name: str | None, scenarios: Mapping[str, Scenario] = SCENARIOS) -> Scenario:
     """Return a preset.
+
+    Args:
+        name: None is the default.
+        scenarios: The known ones.
 
     Raises:
         RequestError: If there is none of that name; the message lists the known ones.
     """
-    if name is None:
-        return _DEFAULT
-    if name in SCENARIOS:
-        return SCENARIOS[name]
-    close = get_close_matches(name, SCENARIOS, n=1)
+    name = _DEFAULT.name if name is None else name
+    if name in scenarios:
+        return scenarios[name]
+    close = get_close_matches(name[:100], scenarios, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise RequestError(f"unknown scenario {name!r}; {hint}known are {', '.join(SCENARIOS)}")
+    shown = name if len(name) <= 60 else name[:57] + "..."
+    raise RequestError(f"unknown scenario {shown!r}; {hint}known are {', '.join(scenarios)}")

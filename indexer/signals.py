@@ -25,6 +25,7 @@ from indexer.scenarios import Scenario
 # validation data, where it beat both the profile alone and the item alone.
 _RECENT_PROFILE_SHARE = 0.7
 _OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
+_FULL_CONTEXT = 3  # so many context fields count whole; more share what these would have
 _MAX_REASONS = 50
 _TINY = 1e-9
 
@@ -137,14 +138,19 @@ def interest_signals(interests: Sequence[str], *, scenario: Scenario) -> list[Si
 def moment_signals(
     query: str | None, words: Mapping[str, str], context: Mapping[str, Any], *, scenario: Scenario
 ) -> list[Signal]:
-    """The query and one signal for each context field that has words."""
+    """Return the query and one signal for each context field that has words.
+
+    Up to `_FULL_CONTEXT` fields each count alike whatever the others are; the weights of more are
+    scaled down together, so that a form with a dozen fields does not drown taste.
+    """
     signals = []
+    weight = scenario.context_weight * min(1.0, _FULL_CONTEXT / max(len(words), 1))
     if query:
         reason = {"kind": "query", "text": query}
         signals.append(Signal(Role.QUERY, scenario.query_weight, reason, text=query))
     for field, text in words.items():
         reason = {"kind": "context", "field": field, "value": context.get(field, text)}
-        signals.append(Signal(Role.CONTEXT, scenario.context_weight, reason, text=text))
+        signals.append(Signal(Role.CONTEXT, weight, reason, text=text))
     return signals
 
 

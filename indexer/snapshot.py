@@ -55,6 +55,7 @@ class Manifest:
         index: Kind, recall against exact search, and what else the index planner measured.
         counts: Items, rejected rows, duplicates, encoded and reused texts.
         files: Relative name to size in bytes and SHA-256.
+        content: Hash of all that the build read and was asked for; equal for equal snapshots.
         learned: Whether `taste/` holds a model learned from interactions.
         applied_seq: Sequence number of the last live change folded in.
     """
@@ -73,6 +74,7 @@ class Manifest:
     sources: tuple[str, ...] = ()
     parent: str | None = None
     learned: bool = False
+    content: str = ""
     applied_seq: int = 0
     format_version: int = FORMAT_VERSION
 

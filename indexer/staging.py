@@ -1,8 +1,10 @@
 """Items in any order to items sorted by id, the last of a duplicate winning, in bounded memory."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,13 @@ import numpy as np
 from indexer.reading.catalog import Item
 
 _BATCH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedId:
+    """Takes an item of the catalogue away."""
+
+    id: str
 
 
 class Staging:
@@ -35,12 +44,31 @@ class Staging:
         if len(self._pending) >= _BATCH:
             self._flush()
 
+    def remove(self, item_id: str) -> None:
+        """Forget an item, if it is there."""
+        self._flush()
+        self._connection.execute("DELETE FROM items WHERE id = ?", (item_id,))
+
+    def __contains__(self, item_id: str) -> bool:
+        self._flush()
+        found = self._connection.execute("SELECT 1 FROM items WHERE id = ?", (item_id,))
+        return found.fetchone() is not None
+
     def finish(self) -> int:
         """Return how many distinct items there are."""
         self._flush()
         self._connection.execute("COMMIT")
         (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
         return int(count)
+
+    def digest(self) -> bytes:
+        """Hash all items: equal for equal items, in whatever order they came."""
+        digest = hashlib.sha256()
+        for parts in self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id"):
+            for part in parts:
+                content = part.encode() if isinstance(part, str) else part or b""
+                digest.update(len(content).to_bytes(8, "little") + content)
+        return digest.digest()
 
     def items(self) -> Iterator[Item]:
         """Yield the items in order of id (by code point)."""

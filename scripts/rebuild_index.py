@@ -6,37 +6,77 @@ not encoded again. A build that fails, or is killed, leaves the live snapshot as
 
 Examples:
   rebuild_index.py --catalog films.csv --fields title=name,tags=genres,id=movieId --out data/index
+  rebuild_index.py --catalog films.csv --out data/index --db sqlite:///data/index/live.sqlite
   rebuild_index.py --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
 """
 
 import argparse
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from _cli import Bars, Parser, option, parser, run, share
 
 from indexer import BuildOptions, BuildSummary, build_index
 from indexer.bundled import DEFAULT_MODEL
 from indexer.reading.rows import parse_mapping
+from service.cursors import load_secret
+from service.database import LiveDatabase
+from service.live_rebuild import forget_applied, read_changes, spare_encoding
 
 
 def main() -> int:
     """Parse the command line, build, say what was done."""
     arguments = _arguments().parse_args()
+    if arguments.drop_live and arguments.db is None:
+        _arguments().error("--drop-live needs --db")
     options = BuildOptions(
         query=arguments.query,
         model=arguments.model,
         fields=arguments.fields,
         index=arguments.index,
+        min_recall=arguments.min_recall,
         max_rejected=arguments.max_rejected,
         force_full=arguments.force_full,
+        since=arguments.since,
+        notice=partial(print, file=sys.stderr),
         interactions=arguments.interactions,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
     )
-    with Bars() as bars:
-        summary = build_index(arguments.catalog, arguments.out, report=bars, options=options)
+    with Bars() as bars, _with_live(arguments, options) as folded:
+        summary = build_index(arguments.catalog, arguments.out, report=bars, options=folded)
     print(summary.to_json() if arguments.json else _told(summary))
     return 0
+
+
+@contextmanager
+def _with_live(arguments: argparse.Namespace, options: BuildOptions) -> Iterator[BuildOptions]:
+    """The options with what the live store holds; once the build is published, it forgets."""
+    if arguments.db is None:
+        yield options
+        return
+    out, drops = Path(arguments.out), arguments.drop_live
+    database = LiveDatabase.open(arguments.db)
+    try:
+        secret = load_secret(None, os.environ)
+        found, changes = read_changes(database, secret, with_items=not drops)
+        spare_encoding(out, changes)
+        yield replace(
+            options,
+            changes=found.items,
+            live_events=found.events,
+            is_erased=found.is_erased,
+            applied_seq=found.applied_seq,
+        )
+        forget_applied(database, out, drop_up_to=found.applied_seq if drops else None)
+    finally:
+        database.close()
 
 
 def _arguments() -> Parser:
@@ -52,6 +92,12 @@ def _arguments() -> Parser:
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
     add("--out", required=True, metavar="DIR", help="index directory")
     add("--interactions", metavar="FILE", help="learn taste from interactions")
+    add("--db", metavar="URL", help="fold in live items and events; a live change beats its row")
+    add(
+        "--drop-live",
+        action="store_true",
+        help="with --db: the catalogue is right again, live item changes so far are dropped",
+    )
     add(
         "--context",
         type=_columns,
@@ -70,7 +116,19 @@ def _arguments() -> Parser:
         help=f"sentence-transformers or plain Hugging Face encoder (default {DEFAULT_MODEL}); "
         "'none' if every row has a vector",
     )
-    add("--index", default="auto", choices=("auto", "flat"), help="kind of index (default auto)")
+    add(
+        "--index",
+        default="auto",
+        metavar="auto|flat|hnsw|ivf|FACTORY",
+        help="kind of index, or a FAISS factory string (default auto: by size)",
+    )
+    add(
+        "--min-recall",
+        type=share,
+        default=0.99,
+        metavar="0.99",
+        help="recall@10 that the index must reach for every kind of request (default 0.99)",
+    )
     add(
         "--fields",
         type=option(parse_mapping),
@@ -84,6 +142,11 @@ def _arguments() -> Parser:
         default=0.01,
         metavar="1%",
         help="fail, publishing nothing, if more rows than this are bad (default 1%%)",
+    )
+    add(
+        "--since",
+        choices=("last",),
+        help="publish nothing if nothing has changed since the last build",
     )
     add("--force-full", action="store_true", help="encode every text again")
     add("--json", action="store_true", help="print the summary as one line of JSON")
@@ -106,11 +169,15 @@ def _rating_scale(text: str) -> tuple[float, float]:
 
 
 def _told(summary: BuildSummary) -> str:
+    if summary.unchanged:
+        return f"Nothing has changed: snapshot {summary.snapshot} in {summary.out} stays live"
     lines = [
         f"Published snapshot {summary.snapshot} in {summary.out}",
         f"  {summary.items} items ({summary.encoded} texts encoded, {summary.reused} reused)",
         f"  index {summary.index}, recall {summary.recall:.3f}, {summary.seconds:.1f} s",
     ]
+    if summary.index_note:
+        lines.append(f"  {summary.index_note}")
     if summary.interactions:
         lines.append(f"  taste learned from {summary.interactions} interactions")
     if summary.duplicates:

@@ -22,9 +22,12 @@ from _cli import Parser, parser, run
 from uvicorn.supervisors import Multiprocess
 
 from indexer import snapshot
+from indexer.scenario_file import load_scenarios
 from service import Settings, create_app
 from service.app import SETTINGS_VARIABLE
+from service.database import LiveDatabase
 from service.keys import Keys
+from service.live import live_url
 from service.settings import SettingsError
 
 _GRACE_S = 15
@@ -51,6 +54,12 @@ def _arguments() -> Parser:
     add = made.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
     add(
+        "--db",
+        metavar="URL",
+        help="SQLAlchemy URL of events and live items (default: live.sqlite in the index "
+        "directory if it can be written)",
+    )
+    add(
         "--host",
         default="127.0.0.1",
         help="address to listen on (default 127.0.0.1); others need --api-key-file",
@@ -69,6 +78,12 @@ def _arguments() -> Parser:
         metavar="FILE",
         help="lines role:sha256 of a key; roles are read, write, admin",
     )
+    add(
+        "--scenarios",
+        type=Path,
+        metavar="FILE",
+        help="TOML file that changes or adds scenarios (default: scenarios.toml in DIR)",
+    )
     return made  # fmt: skip
 
 
@@ -79,10 +94,12 @@ def _settings(arguments) -> Settings:  # type: ignore[no-untyped-def]  # noqa: A
         _arguments().error(f"--port is {arguments.port}; use a number from 0 to 65535")
     return Settings(
         index=arguments.index,
+        db=arguments.db,
         host=arguments.host,
         port=arguments.port,
         workers=arguments.workers,
         api_key_file=arguments.api_key_file,
+        scenarios=arguments.scenarios,
     )
 
 
@@ -91,8 +108,13 @@ def _check(settings: Settings) -> None:
     settings.check_exposure()
     if settings.api_key_file:
         Keys.load(settings.api_key_file)
+    if settings.scenarios:
+        load_scenarios(settings.scenarios)
     path = snapshot.snapshot_path(settings.index)
     snapshot.check_sizes(path, snapshot.read_manifest(path))
+    url = live_url(settings)
+    if url is not None:
+        LiveDatabase.open(url).close()  # made or brought up to date once, before workers start
 
 
 def _listening(settings: Settings) -> socket.socket:

@@ -4,10 +4,9 @@
 list             every snapshot, the live one marked
 verify [ID]      check files, checksums, rows and vectors; exit 1 and say what is wrong
 rollback [ID]    make an older snapshot live: the one before, or the one named
-prune [--keep N] delete all but the newest N (default 3); never the live one
+prune [--keep N] delete all but the newest N (default 3); never the live one, nor one in use
 """
 
-import shutil
 from pathlib import Path
 
 from _cli import parser, run
@@ -15,6 +14,7 @@ from _cli import parser, run
 from indexer import snapshot
 from indexer.doctor import verify
 from indexer.errors import SnapshotError
+from indexer.retention import prune
 
 
 def main() -> int:
@@ -80,15 +80,10 @@ def _rollback(root: Path, snapshot_id: str | None) -> int:
 
 
 def _prune(root: Path, keep: int) -> int:
-    live = snapshot.current_id(root)
-    doomed = [name for name in snapshot.list_ids(root)[:-keep] if name != live]
-    for name in doomed:
-        # Renamed first: a reader that lists or opens in between sees a whole snapshot or none.
-        # Files a running service has mapped stay readable to it until it lets go of them.
-        hidden = snapshot.snapshots_dir(root) / f".pruning-{name}"
-        (snapshot.snapshots_dir(root) / name).rename(hidden)
-        shutil.rmtree(hidden)
-    print(f"{len(doomed)} deleted, {len(snapshot.list_ids(root))} kept")
+    done = prune(root, keep)
+    print(f"{len(done.deleted)} deleted, {len(done.kept)} kept")
+    for name in done.held:
+        print(f"{name} is kept: a running process has it open")
     return 0
 
 

@@ -145,3 +145,80 @@ class Health(BaseModel):
     status: str
     snapshot: str | None = None
     detail: str | None = None
+
+
+class EventsOut(BaseModel):
+    """Durable."""
+
+    accepted: int
+    duplicates: Annotated[int, Field(description="Sent before; they count once.")]
+    refused: Annotated[
+        int, Field(description="Retracted before, or older than the erasure of their user.")
+    ]
+    event_ids: list[str]
+    live_seq: int
+
+
+class Retracted(BaseModel):
+    """As if it had never come."""
+
+    event_id: str
+    live_seq: int
+
+
+class ItemKept(BaseModel):
+    """The next answer of any worker knows it."""
+
+    id: str
+    live_seq: int
+
+
+class ItemsKept(BaseModel):
+    """All of them, or none."""
+
+    accepted: int
+    ids: list[str]
+    live_seq: int
+
+
+class TagOut(BaseModel):
+    """A tag of the catalogue and how close the user is to it."""
+
+    tag: str
+    score: float
+
+
+class UserOut(BaseModel):
+    """What is known of a user, in words and events."""
+
+    user_id: str
+    summary: Annotated[str, Field(description="In one or two sentences.")]
+    interests: list[str]
+    attributes: dict[str, Any]
+    tags: Annotated[list[TagOut], Field(description="The nearest first.")]
+    events: Annotated[int, Field(description="How many are in the log.")]
+    seen: Annotated[int, Field(description="How many different items they have met.")]
+    recent: Annotated[list[dict[str, Any]], Field(description="The latest events first.")]
+    live_seq: int
+
+
+class UserKept(BaseModel):
+    """Stored."""
+
+    user_id: str
+    live_seq: int
+
+
+class Merged(BaseModel):
+    """Whose events are whose now."""
+
+    user_id: str
+    moved: Annotated[int, Field(description="Events.")]
+    live_seq: int
+
+
+class Erased(BaseModel):
+    """Nothing of the user is left."""
+
+    erased_events: int
+    live_seq: int

@@ -5,6 +5,8 @@ nothing of the catalogue.
 """
 
 import os
+import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from indexer.encoder import Encoder
+from indexer.scenario_file import load_scenarios
 from service import (
     routes_events,
     routes_health,
@@ -26,7 +29,7 @@ from service import (
 )
 from service.cursors import CursorSigner, load_secret
 from service.keys import Keys
-from service.live import Live, Views, open_live
+from service.live import Live, Refresher, Views, open_live
 from service.pages import Pages
 from service.problems import answer_problems_as_json
 from service.recommender import Recommender
@@ -37,6 +40,7 @@ from service.work_queue import WorkQueue
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
 _ADMIN_WAITING = 8
+_PARENT_CHECK_S = 1.0
 
 
 def create_app(
@@ -64,6 +68,7 @@ def create_app(
         services = _services(settings, keys, pages, encoder, live)
         app.state.services = services
         services.recommender.start()
+        services.refresher.start()
         try:
             yield
         finally:
@@ -108,7 +113,15 @@ def app_from_environment() -> FastAPI:
         raise SettingsError(
             f"{SETTINGS_VARIABLE} is not set; start the service with scripts/serve.py"
         ) from error
+    threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
     return create_app(Settings.from_json(text))
+
+
+def _stop_with(parent: int) -> None:
+    """End this worker when its parent was killed: nobody else could stop or replace it."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _services(
@@ -118,19 +131,26 @@ def _services(
     encoder: Encoder | None,
     live: Live | None,
 ) -> Services:
+    recommender = Recommender(
+        settings.index,
+        encoder=encoder,
+        scenarios=load_scenarios(settings.scenarios) if settings.scenarios else None,
+        poll_s=settings.poll_s,
+        retry_s=settings.retry_s,
+    )
+    views = Views(live)
     return Services(
         settings=settings,
         keys=keys,
-        recommender=Recommender(
-            settings.index, encoder=encoder, poll_s=settings.poll_s, retry_s=settings.retry_s
-        ),
+        recommender=recommender,
         pages=pages,
         work=WorkQueue("answers", threads=settings.threads, waiting=settings.queue),
         admin_work=WorkQueue("snapshots", threads=1, waiting=_ADMIN_WAITING),
         event_work=WorkQueue("events", threads=1, waiting=settings.write_queue),
         item_work=WorkQueue("items", threads=1, waiting=settings.write_queue),
         live=live,
-        views=Views(live),
+        views=views,
+        refresher=Refresher(recommender, views, every_s=settings.poll_s),
         clock=pages.clock,
     )
 

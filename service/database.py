@@ -1,4 +1,4 @@
-"""A database URL to short transactions over the live store: one writer at a time, readers beside it.
+"""A database URL to short transactions over the live store: one writer, and readers beside it.
 
 SQLite runs in WAL mode with `synchronous=FULL`: what was answered survives a crash of the machine.
 Every write takes its numbers from one sequence, under the database's write lock, so the order of
@@ -149,9 +149,7 @@ class LiveDatabase:
         try:
             with _told_as_busy(), self._writer.begin() as connection:
                 found = connection.execute(sa.select(counter).with_for_update()).one()
-                write = Write(
-                    connection, Sequence(found.seq, found.items_seq, found.removals_seq)
-                )
+                write = Write(connection, Sequence(found.seq, found.items_seq, found.removals_seq))
                 yield write
                 write.finish()
         finally:

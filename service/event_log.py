@@ -1,8 +1,8 @@
-"""Events to durable rows, once each, and back to one user's events: the truth behind every state."""
+"""Events to durable rows, once each, and back to one user's: the truth behind every state."""
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import islice
@@ -12,10 +12,10 @@ import orjson
 import sqlalchemy as sa
 
 from service.database import LiveDatabase, Write
-from service.events import IMPRESSION, SEARCH, Event
+from service.events import IMPRESSION, Event
 from service.live_schema import erased, events, merges, retracted, users
 from service.problems import Problem
-from service.user_state import MAX_RECENT, UserState, fold
+from service.user_state import MAX_RECENT, UserState, fold, met_by
 
 _MAX_PARAMETERS = 500
 _CONTEXT = b"zhiyin erased user 1\0"
@@ -115,16 +115,17 @@ class EventLog:
         self, connection: sa.Connection, user_id: str | None, session_id: str | None
     ) -> UserState:
         """Return what is known of a user and of the anonymous session before they signed in."""
-        owners = [owner for owner in _owned(user_id, session_id)]
         newest: list[Event] = []
-        seen: set[str] = set()
-        for owner in owners:
+        pairs: list[tuple[str, str | None]] = []
+        for owner in _owned(user_id, session_id):
             part = recent(connection, owner, MAX_RECENT)
             newest += part
             if len(part) >= MAX_RECENT:  # then there is more than what was read
-                seen.update(_met(connection, owner))
+                pairs += _met(connection, owner)
         state = fold(newest, self._interests(connection, user_id))
-        return replace(state, seen=tuple(sorted(seen.union(state.seen)))) if seen else state
+        if not pairs:
+            return state
+        return replace(state, met=met_by([*pairs, *((e.event, e.item_id) for e in newest)]))
 
     def _interests(self, connection: sa.Connection, user_id: str | None) -> list[str]:
         if user_id is None:
@@ -209,27 +210,22 @@ def _row(event: Event) -> dict[str, Any]:
     return {**row, "context": context}
 
 
-def _owned(
-    user_id: str | None, session_id: str | None
-) -> Iterator[tuple[str | None, str | None]]:
+def _owned(user_id: str | None, session_id: str | None) -> Iterator[tuple[str | None, str | None]]:
     if user_id is not None:
         yield user_id, None
     if session_id is not None:
         yield None, session_id
 
 
-def _met(connection: sa.Connection, owner: tuple[str | None, str | None]) -> list[str]:
-    query = sa.select(events.c.item_id).where(
-        of_owner(*owner),
-        events.c.item_id.is_not(None),
-        events.c.event.not_in((SEARCH, IMPRESSION)),
-    )
-    return list(connection.execute(query.distinct()).scalars())
+def _met(
+    connection: sa.Connection, owner: tuple[str | None, str | None]
+) -> list[tuple[str, str | None]]:
+    """What happened to which item, in the complete log."""
+    query = sa.select(events.c.event, events.c.item_id).where(of_owner(*owner)).distinct()
+    return [(event, item_id) for event, item_id in connection.execute(query)]
 
 
-def _found(
-    connection: sa.Connection, column: sa.Column[_T], values: Iterable[_T]
-) -> list[_T]:
+def _found(connection: sa.Connection, column: sa.Column[_T], values: Iterable[_T]) -> list[_T]:
     """Those of some values that a column holds."""
     found: list[_T] = []
     for chunk in _chunks(values):

@@ -20,6 +20,7 @@ MAX_EVENTS = 1_000
 MAX_EVENT_NAME = 64
 SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
 
+_APART_S = 1e-6
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_CONTEXT: Mapping[str, ContextValue] = MappingProxyType({})
 
@@ -68,7 +69,10 @@ def parse_events(body: Mapping[str, Any], *, now: float) -> list[Event]:
         raise RequestError(
             f"events has {len(events)} entries, at most {MAX_EVENTS} are read; send fewer at once"
         )
-    return [parse_event(event, f"events[{n}]", now=now) for n, event in enumerate(events)]
+    # Events without a time happened in the order in which they are listed.
+    return [
+        parse_event(event, f"events[{n}]", now=now + n * _APART_S) for n, event in enumerate(events)
+    ]
 
 
 def parse_event(body: Any, name: str = "", *, now: float) -> Event:

@@ -82,9 +82,7 @@ def to_fold_in(connection: sa.Connection) -> Iterator[ItemChange]:
 def drop(database: LiveDatabase, *, up_to: int) -> None:
     """Make later builds leave out the changes up to a sequence number."""
     with database.writing() as write:
-        write.connection.execute(
-            items.update().where(items.c.seq <= up_to).values(dropped=True)
-        )
+        write.connection.execute(items.update().where(items.c.seq <= up_to).values(dropped=True))
 
 
 def prune(database: LiveDatabase, *, applied_by_all: int) -> None:

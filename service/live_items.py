@@ -92,22 +92,27 @@ class LiveItems:
         return [item.id for item in items], seq
 
     def patch(
-        self, view: "Callable[[], tuple[Index, Overlay]]", item_id: str, patch: Mapping[str, Any]
+        self, index: Index, current: Callable[[], Overlay], patch: Mapping[str, Any]
     ) -> tuple[dict[str, Any], int]:
         """Change some fields of an item; null removes one. Return the item and the sequence.
+
+        Args:
+            index: The snapshot that serves.
+            current: Returns the catalogue as it is at the time.
+            patch: The id, and the fields that change.
 
         Raises:
             Problem: 404 if there is no such item; 503 if others keep changing it.
             RequestError: If the result is no item.
         """
+        item_id: str = patch["id"]
         for _ in range(_MOST_TRIES):
             with self._database.reading() as connection:
                 before = changes_of(connection, [item_id]).get(item_id)
-            index, overlay = view()
-            current = before.fields if before else overlay.get(item_id)
-            if current is None:
+            known = current().get(item_id)
+            if known is None:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
-            merged = {k: v for k, v in {**current, **patch}.items() if v is not None}
+            merged = {k: v for k, v in {**known, **patch}.items() if v is not None}
             item = _item(merged, "")
             (change,) = self._vectored(index, [item], [""], patched=before or _OF_SNAPSHOT)
             with self._database.writing() as write:
@@ -158,9 +163,7 @@ class LiveItems:
         if texts:
             encoded = index.encoder.encode_items(list(texts.values())).astype(np.float16)
             found |= {place: (raw, key) for place, raw in zip(texts, encoded, strict=True)}
-        return [
-            ItemChange(item.id, item.fields, *found[place]) for place, item in enumerate(items)
-        ]
+        return [ItemChange(item.id, item.fields, *found[place]) for place, item in enumerate(items)]
 
 
 def _item(body: Mapping[str, Any], where: str) -> Item:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 tables = sa.MetaData()
 _SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only so is it SQLite's row number
 
-# One row. `seq` counts every change that was ever answered; the others say when that kind came last.
+# One row. `seq` counts every change ever answered; the others say when that kind came last.
 counter = sa.Table(
     "live_counter",
     tables,

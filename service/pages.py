@@ -100,9 +100,7 @@ class Pages:
                 answers.append(self.page(view, Kind.RECOMMEND, body, window=0))
         return answers
 
-    def listing(
-        self, view: View, condition: Any, limit: int, token: str | None
-    ) -> dict[str, Any]:
+    def listing(self, view: View, condition: Any, limit: int, token: str | None) -> dict[str, Any]:
         """Return the next items in order of id.
 
         Raises:
@@ -158,7 +156,7 @@ def _check_snapshot(cursor: Cursor, view: View) -> None:
 def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
     request = parse_request(cursor.body)
     addends: dict[str, Mapping[str, float]] = {}
-    weight = scenario_named(request.scenario).trending_weight
+    weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
     if weight:
         shares = view.trending(request.scenario, now=cursor.moment)
         addends["trending"] = {item_id: weight * share for item_id, share in shares.items()}
@@ -200,7 +198,7 @@ _ANSWERERS: Mapping[Kind, Callable[[View, Cursor, Page], Answer]] = {
 def _continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
     """What the next page may need to know, the best first; the first that fits a token is used."""
     left = answer.complete["eligible"] - len(answer)
-    if left <= 0:
+    if left <= 0 or answer.reading is not None:
         return
     ids = [hit.id for hit in answer]
     following = replace(
@@ -214,12 +212,14 @@ def _continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
         yield replace(following, rest=answer.following)
     if cursor.served is not None:
         yield replace(following, served=(*cursor.served, *ids))
-    if cursor.rest is None and following.snapshot == answer.snapshot:
+    # Exploration shows what ranks further down: counting ranks would repeat it.
+    explores = bool(cursor.body.get("explore"))
+    if cursor.rest is None and following.snapshot == answer.snapshot and not explores:
         yield following
 
 
 def _told(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
-    return {
+    told = {
         "recommendation_id": str(uuid.uuid4()),
         "snapshot": answer.snapshot,
         "live_seq": 0,
@@ -240,6 +240,7 @@ def _told(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
         "next_cursor": token,
         "timing_ms": answer.timing_ms,
     }
+    return told if answer.reading is None else {**told, "reading": answer.reading}
 
 
 @contextmanager

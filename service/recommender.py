@@ -8,7 +8,7 @@ never replaces one that serves.
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from typing import Any
 from indexer import Index, SnapshotError, snapshot
 from indexer.encoder import Encoder
 from indexer.fingerprint import PROBE_TEXT
+from indexer.scenarios import Scenario
 from service.problems import Problem, unavailable
 
 _LAST_LOOK_S = 5  # a model may be loading; it need not be waited for
@@ -51,9 +52,16 @@ class Recommender:
     """The shell around the live snapshot of one index directory; thread-safe."""
 
     def __init__(
-        self, root: Path, *, encoder: Encoder | None = None, poll_s: float, retry_s: float
+        self,
+        root: Path,
+        *,
+        encoder: Encoder | None = None,
+        scenarios: Mapping[str, Scenario] | None = None,
+        poll_s: float,
+        retry_s: float,
     ) -> None:
         self._root = root
+        self._scenarios = scenarios
         self._encoder = encoder
         self._poll_s = poll_s
         self._retry_s = retry_s
@@ -180,7 +188,7 @@ class Recommender:
         shared = self._encoder
         if shared is not None and shared.fingerprint != manifest.encoder:
             shared = None  # built with another model: the index loads its own
-        index = Index.open(self._root, snapshot_id=name, encoder=shared)
+        index = Index.open(self._root, snapshot_id=name, encoder=shared, scenarios=self._scenarios)
         try:
             index.recommend(query=None if manifest.encoder is None else PROBE_TEXT, k=1)
             if manifest.encoder is not None:

@@ -9,7 +9,7 @@ from fastapi import Depends, Request, Response
 
 from indexer import Index
 from service.keys import Keys
-from service.live import Live, View, Views, required
+from service.live import Live, Refresher, View, Views, required
 from service.pages import Pages
 from service.recommender import Recommender
 from service.settings import Settings
@@ -29,6 +29,8 @@ class Services:
         event_work: Where events and users are written, one transaction after the other.
         item_work: Where items are encoded and written, which takes longer.
         live: None: nothing can be kept.
+        views: Of the catalogue and the store as they are at a moment.
+        refresher: Keeps the live items at hand.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Services:
     item_work: WorkQueue
     live: Live | None
     views: Views
+    refresher: Refresher
     clock: Callable[[], float]
 
     async def answer(
@@ -89,6 +92,7 @@ class Services:
 
     def close(self) -> None:
         """Finish what runs, then close the index."""
+        self.refresher.close()
         self.work.close()
         self.admin_work.close()
         self.event_work.close()

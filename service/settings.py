@@ -24,6 +24,7 @@ class Settings:
         workers: Processes; each holds a model of its own.
         api_key_file: See `service.keys`; None: whoever can connect may do everything.
         db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory.
+        scenarios: TOML file of scenarios; None: `scenarios.toml` in the index directory, if any.
         secret_file: Signs cursors; made if absent. None: `service.cursors.default_secret_file`.
         cursor_lifetime_s: Later, a cursor has expired.
         threads: Requests answered at the same time, in each process.
@@ -41,6 +42,7 @@ class Settings:
     workers: int = 1
     api_key_file: Path | None = None
     db: str | None = None
+    scenarios: Path | None = None
     secret_file: Path | None = None
     cursor_lifetime_s: float = 3_600
     threads: int = 4
@@ -59,7 +61,7 @@ class Settings:
     def from_json(cls, text: str) -> Self:
         """Read what `to_json` wrote."""
         raw = json.loads(text)
-        for name in ("index", "api_key_file", "secret_file"):
+        for name in ("index", "api_key_file", "scenarios", "secret_file"):
             raw[name] = None if raw[name] is None else Path(raw[name])
         return cls(**raw)
 

@@ -3,15 +3,15 @@
 So retracting, merging, erasing and replaying are exact, and the order of arrival does not matter.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from indexer.request import HistoryEntry, Request
+from indexer.scenarios import NEVER_SEEN_BY
 from service.events import IMPRESSION, SEARCH, Event
 
 # The newest ones count: a weight halves every few entries, so older ones are below rounding.
 MAX_RECENT = 200
-_NEVER_SEEN_BY = (SEARCH, IMPRESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,18 @@ class UserState:
 
     Attributes:
         history: The latest entries, oldest first.
-        seen: Every item the user has met, in order of id.
+        met: Event to the items it happened to, in order of id; no searches and impressions.
         interests: Stored ones.
     """
 
     history: tuple[HistoryEntry, ...] = ()
-    seen: tuple[str, ...] = ()
+    met: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interests: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Every item the user has met, in order of id."""
+        return tuple(sorted(set().union(*self.met.values())))
 
 
 NOBODY = UserState()
@@ -38,18 +43,18 @@ def fold(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
     entries = [_entry(event) for event in ordered if event.event != IMPRESSION]
     return UserState(
         history=tuple(entries[-MAX_RECENT:]),
-        seen=tuple(sorted(seen_by(ordered))),
+        met=met_by((event.event, event.item_id) for event in ordered),
         interests=tuple(interests),
     )
 
 
-def seen_by(events: Iterable[Event]) -> set[str]:
-    """Return the items that were met: by any event but a search or an impression."""
-    return {
-        event.item_id
-        for event in events
-        if event.item_id is not None and event.event not in _NEVER_SEEN_BY
-    }
+def met_by(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
+    """Return the items of (event, item) pairs by event, without searches and impressions."""
+    met: dict[str, set[str]] = {}
+    for event, item_id in pairs:
+        if item_id is not None and event not in NEVER_SEEN_BY:
+            met.setdefault(event, set()).add(item_id)
+    return {event: tuple(sorted(met[event])) for event in sorted(met)}
 
 
 def personal(request: Request, state: UserState, *, now: float) -> Request:
@@ -67,6 +72,7 @@ def personal(request: Request, state: UserState, *, now: float) -> Request:
         history=(*state.history, *told),
         interests=tuple(dict.fromkeys([*state.interests, *request.interests])),
         seen=state.seen,
+        seen_by_event=state.met,
     )
 
 

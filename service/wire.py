@@ -12,19 +12,29 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 from pydantic_core import PydanticCustomError
 
 from indexer.request import MAX_HISTORY, MAX_K, MAX_TEXT
+from indexer.wishes import MAX_BOOST, MAX_BOOSTS, MAX_PINS
 
 MAX_BATCH = 1_000
 MAX_BATCH_K = 10_000
 _MAX_SHOWN = 60
 
-_TEXT = {"type": "string", "maxLength": MAX_TEXT}
-_ID = {"type": "string", "minLength": 1, "maxLength": 512}
-_IDS = {"type": "array", "items": _ID, "maxItems": 1_000}
-_TIME = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
-_OBJECT = {"type": "object", "additionalProperties": True}
-_CONTEXT = {
+TEXT_JSON = {"type": "string", "maxLength": MAX_TEXT}
+ID_JSON = {"type": "string", "minLength": 1, "maxLength": 512}
+IDS_JSON = {"type": "array", "items": ID_JSON, "maxItems": 1_000}
+TIME_JSON = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
+OBJECT_JSON = {"type": "object", "additionalProperties": True}
+PLACE_JSON = {
     "type": "object",
-    "properties": {"time": _TIME},
+    "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}},
+    "required": ["lat", "lon"],
+    "additionalProperties": False,
+}
+CONTEXT_JSON = {
+    "type": "object",
+    "properties": {
+        "time": TIME_JSON,
+        **{name: {"anyOf": [{"type": "string"}, PLACE_JSON]} for name in ("place", "location")},
+    },
     "additionalProperties": {"type": ["string", "number", "boolean"]},
 }
 _HISTORY = {
@@ -32,16 +42,16 @@ _HISTORY = {
     "maxItems": MAX_HISTORY,
     "items": {
         "anyOf": [
-            _ID,
+            ID_JSON,
             {
                 "type": "object",
                 "properties": {
-                    "item_id": _ID,
-                    "text": _TEXT,
+                    "item_id": ID_JSON,
+                    "text": TEXT_JSON,
                     "event": {"type": "string", "default": "click"},
                     "value": {"type": "number"},
-                    "at": _TIME,
-                    "context": _CONTEXT,
+                    "at": TIME_JSON,
+                    "context": CONTEXT_JSON,
                 },
                 "additionalProperties": False,
             },
@@ -53,23 +63,52 @@ _WEIGHTS = {
     "properties": {name: {"type": "number"} for name in ("meaning", "taste", "prior")},
     "additionalProperties": False,
 }
+_BOOSTS = {
+    "type": "array",
+    "maxItems": MAX_BOOSTS,
+    "items": {
+        "type": "object",
+        "properties": {
+            "filter": OBJECT_JSON,
+            "weight": {"type": "number", "minimum": -MAX_BOOST, "maximum": MAX_BOOST},
+        },
+        "required": ["filter", "weight"],
+        "additionalProperties": False,
+    },
+}
+_PINS = {
+    "type": "array",
+    "maxItems": MAX_PINS,
+    "items": {
+        "type": "object",
+        "properties": {
+            "item_id": ID_JSON,
+            "rank": {"type": "integer", "minimum": 1, "maximum": MAX_K},
+        },
+        "required": ["item_id", "rank"],
+        "additionalProperties": False,
+    },
+}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
+_CAPS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
 _EXAMPLES = {"type": "object", "additionalProperties": {"type": "number"}}
 
 
-def _shown_as(schema: Mapping[str, Any]) -> WithJsonSchema:
+def shown_as(schema: Mapping[str, Any]) -> WithJsonSchema:
+    """Document a field whose values are checked elsewhere."""
     return WithJsonSchema(dict(schema))
 
 
-Id: TypeAlias = Annotated[Any, _shown_as(_ID)]
-Text: TypeAlias = Annotated[Any, _shown_as(_TEXT)]
+Id: TypeAlias = Annotated[Any, shown_as(ID_JSON)]
+Text: TypeAlias = Annotated[Any, shown_as(TEXT_JSON)]
 K: TypeAlias = Annotated[
     Any,
-    _shown_as({"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}),
+    shown_as({"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}),
     Field(description="How many."),
 ]
 FilterJson: TypeAlias = Annotated[
     Any,
-    _shown_as(_OBJECT),
+    shown_as(OBJECT_JSON),
     Field(
         description="`{field: value}`, `{field: {any|all|none: […]}}`, "
         "`{field: {gte|gt|lte|lt: …}}`, `{field: {exists: bool}}`, "
@@ -77,20 +116,20 @@ FilterJson: TypeAlias = Annotated[
         examples=[{"rating": {"gte": 4}, "available": True}],
     ),
 ]
-Exclude: TypeAlias = Annotated[Any, _shown_as(_IDS), Field(description="Ids not to return.")]
+Exclude: TypeAlias = Annotated[Any, shown_as(IDS_JSON), Field(description="Ids not to return.")]
 MinScore: TypeAlias = Annotated[
     Any,
-    _shown_as({"type": "number"}),
+    shown_as({"type": "number"}),
     Field(description="Lowest score to return; comparable within one snapshot and scenario."),
 ]
 Fields: TypeAlias = Annotated[
     Any,
-    _shown_as({"type": "array", "items": {"type": "string"}}),
+    shown_as({"type": "array", "items": {"type": "string"}}),
     Field(description="Item fields to return beside `id`; null: all."),
 ]
 Explain: TypeAlias = Annotated[
     Any,
-    _shown_as({"type": "boolean", "default": True}),
+    shown_as({"type": "boolean", "default": True}),
     Field(description="Whether to give reasons."),
 ]
 CursorToken: TypeAlias = Annotated[
@@ -115,6 +154,7 @@ class Wire(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown(cls, body: Any) -> Any:
+        known = {info.alias or name: info for name, info in cls.model_fields.items()}
         for name in body if isinstance(body, Mapping) else ():
             if name in cls.later:
                 raise PydanticCustomError(
@@ -122,9 +162,9 @@ class Wire(BaseModel):
                     "the field {name} is not available in this release; leave it out",
                     {"name": repr(name)},
                 )
-            if name not in cls.model_fields:
+            if name not in known:
                 raise PydanticCustomError(
-                    "unknown_field", "{what}", {"what": _unknown(name, cls.model_fields)}
+                    "unknown_field", "{what}", {"what": _unknown(name, known)}
                 )
         return body
 
@@ -140,44 +180,84 @@ class Wire(BaseModel):
 class RecommendIn(Wire):
     """What to recommend, for whom, when and where. Every field is optional."""
 
-    later = ("diversity", "max_per", "boost", "pin", "explore", "validate_only", "llm")
+    later = ("llm",)
 
     user_id: Id = None
     session_id: Id = None
     k: K = None
     scenario: Annotated[
         Any,
-        _shown_as({"type": "string"}),
-        Field(description="default, video, news, shop or music."),
+        shown_as({"type": "string"}),
+        Field(
+            description="default, video, news, shop, music, or one of the service's own "
+            "`scenarios.toml`."
+        ),
     ] = None
     history: Annotated[
         Any,
-        _shown_as(_HISTORY),
+        shown_as(_HISTORY),
         Field(description="What the user did or said: ids, or entries with item_id or text."),
     ] = None
     interests: Annotated[
         Any,
-        _shown_as({"type": "array", "items": _TEXT}),
+        shown_as({"type": "array", "items": TEXT_JSON}),
         Field(description="What the user likes, in words."),
     ] = None
     query: Annotated[Text, Field(description="What is wanted now, in words.")] = None
     context: Annotated[
         Any,
-        _shown_as(_CONTEXT),
+        shown_as(CONTEXT_JSON),
         Field(description="time, place, weather, scene, device, or any other word or number."),
     ] = None
-    at: Annotated[Any, _shown_as(_TIME), Field(description="Alias of context.time.")] = None
+    at: Annotated[Any, shown_as(TIME_JSON), Field(description="Alias of context.time.")] = None
     filter: FilterJson = None
     exclude: Exclude = None
     include_seen: Annotated[
         Any,
-        _shown_as({"type": "boolean"}),
+        shown_as({"type": "boolean"}),
         Field(description="Whether what is in the history may come again; null: the scenario."),
     ] = None
     min_score: MinScore = None
-    seed: Annotated[Any, _shown_as({"type": "integer", "minimum": 0})] = None
+    seed: Annotated[Any, shown_as({"type": "integer", "minimum": 0})] = None
     weights: Annotated[
-        Any, _shown_as(_WEIGHTS), Field(description="How much each block counts; 1 is usual.")
+        Any, shown_as(_WEIGHTS), Field(description="How much each block counts; 1 is usual.")
+    ] = None
+    diversity: Annotated[
+        Any,
+        shown_as(_SHARE),
+        Field(description="0: by score alone; 1: as unlike each other as good items can be."),
+    ] = None
+    max_per: Annotated[
+        Any,
+        shown_as(_CAPS),
+        Field(
+            description="Field to how many items of the whole list, over all pages, may share a "
+            "value; null: the scenario.",
+            examples=[{"brand": 2}],
+        ),
+    ] = None
+    boost: Annotated[
+        Any,
+        shown_as(_BOOSTS),
+        Field(description="What items that pass a filter gain; a negative weight buries them."),
+    ] = None
+    pin: Annotated[
+        Any,
+        shown_as(_PINS),
+        Field(description="Items shown at a rank, if the request allows them at all."),
+    ] = None
+    explore: Annotated[
+        Any,
+        shown_as(_SHARE),
+        Field(
+            description="Chance that a rank shows one of the next or newest items instead; "
+            "`propensity` says how likely it was to show what it does."
+        ),
+    ] = None
+    validate_only: Annotated[
+        Any,
+        shown_as({"type": "boolean", "default": False}),
+        Field(description="Answer with `reading`: how the request would be read."),
     ] = None
     fields: Fields = None
     explain: Explain = None
@@ -211,9 +291,9 @@ class SimilarIn(Wire):
     """Weighted examples: more like the positive ones, less like the negative ones."""
 
     items: Annotated[
-        Any, _shown_as(_EXAMPLES), Field(examples=[{"m1": 1.0, "m7": -0.5}])
+        Any, shown_as(_EXAMPLES), Field(examples=[{"m1": 1.0, "m7": -0.5}])
     ] = None  # fmt: skip
-    texts: Annotated[Any, _shown_as(_EXAMPLES), Field(examples=[{"gore": -1}])] = None
+    texts: Annotated[Any, shown_as(_EXAMPLES), Field(examples=[{"gore": -1}])] = None
     k: K = None
     filter: FilterJson = None
     exclude: Exclude = None

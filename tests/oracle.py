@@ -133,7 +133,9 @@ class World:
         parts = self.meaning @ vectors.T if names else np.zeros((len(self.ids), 0))
         products = parts @ coefficients.T  # (n, q)
         prior = self.prior * float(dict(body.get("weights") or {}).get("prior", 1.0))
-        scores = products.max(axis=1) + prior
+        boosts = [b["weight"] * self._passing(b["filter"]) for b in body.get("boost") or []]
+        gained = np.sum(boosts, axis=0) if boosts else np.zeros(len(self.ids))
+        scores = products.max(axis=1) + prior + gained
         best = products.argmax(axis=1)
         reasons = self._out(body)
         if body.get("min_score") is not None:
@@ -145,11 +147,15 @@ class World:
             left &= ~out
         eligible = np.flatnonzero(left)
         eligible = eligible[np.argsort(-scores[eligible].round(6), kind="stable")]
+        kept = self._within_caps(eligible.tolist(), body)
+        excluded["cap"] = len(eligible) - len(kept)
+        eligible = np.array(kept, np.int64)
 
         def shares(item_id: str) -> dict[str, float]:
             row = self.row[item_id]
             told = dict(zip(names, parts[row] * coefficients[best[row]], strict=True))
-            return {**told, "popularity": float(prior[row])}
+            boosted = {f"boost:{n}": float(boost[row]) for n, boost in enumerate(boosts)}
+            return {**told, **boosted, "popularity": float(prior[row])}
 
         return Expected(
             [self.ids[row] for row in eligible],
@@ -167,7 +173,7 @@ class World:
         met = {
             str(entry["item_id"])
             for entry in map(_entry, body.get("history") or [])
-            if "item_id" in entry and entry.get("event") not in ("search", "impression")
+            if "item_id" in entry and _hides(scenario, entry.get("event", "click"))
         }
         out = {
             "unavailable": self._unavailable,
@@ -177,6 +183,28 @@ class World:
         if body.get("filter") is not None:
             out["filter"] = ~self._passing(body["filter"])
         return out
+
+    def _within_caps(self, rows: list[int], body: Mapping[str, Any]) -> list[int]:
+        """Walk down the ranking, pinned items first, and pass over what is used up."""
+        caps = body.get("max_per")
+        if caps is None:
+            caps = SCENARIOS[body.get("scenario") or "default"].max_per
+        pins = sorted(body.get("pin") or [], key=lambda pin: pin["rank"])
+        first = [self.row[pin["item_id"]] for pin in pins if pin["item_id"] in self.row]
+        first = [row for row in first if row in rows]
+        used: dict[Any, int] = {}
+        kept = set()
+        for row in [*first, *(row for row in rows if row not in first)]:
+            held = [self.items[self.ids[row]].get(field) for field in caps]
+            values = [
+                (field, value)
+                for field, value in zip(caps, held, strict=True)
+                for value in (set(value) if isinstance(value, list) else {value} - {None})
+            ]
+            if all(used.get(value, 0) < caps[value[0]] for value in values):
+                kept.add(row)
+                used.update({value: used.get(value, 0) + 1 for value in values})
+        return [row for row in rows if row in kept]
 
     def _where(self, condition: Callable[[Mapping[str, Any]], bool]) -> NDArray[np.bool_]:
         return np.array([condition(self.items[item_id]) for item_id in self.ids], np.bool_)
@@ -219,7 +247,8 @@ class World:
         if body.get("query"):
             constant.append(("query", scenario.query_weight, self._said(body["query"])))
         for name, words in (body.get("spoken") or {}).items():
-            constant.append((f"context:{name}", scenario.context_weight, self._said(words)))
+            weight = scenario.context_weight * min(1, 3 / len(body["spoken"]))
+            constant.append((f"context:{name}", weight, self._said(words)))
         names = [part[0] for part in profile] + [part[0] for part in constant]
         vectors = np.array([part[2] for part in [*profile, *constant]], np.float64)
         vectors = vectors.reshape(len(names), self.meaning.shape[1])
@@ -261,6 +290,13 @@ def _to_length_one(weights: Numbers, vectors: Numbers) -> Numbers:
         return weights
     scaled: Numbers = weights / max(np.linalg.norm(weights @ vectors), np.abs(weights).max() / 2)
     return scaled
+
+
+def _hides(scenario: Any, event: str) -> bool:
+    """Whether an item does not come again after an event."""
+    if scenario.hidden_by is not None:
+        return event in scenario.hidden_by
+    return event not in ("search", "impression")
 
 
 def _entry(entry: Any) -> Mapping[str, Any]:

@@ -133,6 +133,13 @@ class Places:
         joined = Span(spans["x"].offset, 3 * spans["x"].length)
         return cls(n, files.read("floats", joined).reshape(3, -1), _read_rows(files, spans))
 
+    def pairs(self) -> tuple[Rows, Floats]:
+        """Rows and their points, `(p,)` and `(p, 3)`."""
+        if self.rows is not None:
+            return self.rows, self.points.T
+        rows = np.flatnonzero(~np.isnan(self.points[0]))
+        return rows.astype(np.int32), self.points[:, rows].T
+
     def near(self, centre: Place, km: float) -> Mask:
         """Rows that hold a place at most `km` away."""
         hits = is_within(self.points, centre, km)

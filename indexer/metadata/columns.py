@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from indexer.errors import SnapshotError
+from indexer.metadata.cells import CellKind, Cells, keys_of_numbers
 from indexer.metadata.column_parts import Numbers, Places, Presence
 from indexer.metadata.columns_writer import COLUMNS_VERSION, ColumnsWriter
 from indexer.metadata.flat_arrays import FlatArrays, Span
@@ -89,6 +90,22 @@ class Columns:
         mask.flags.writeable = False
         self._cache.put(condition, mask)
         return mask
+
+    def cells(self, field: str, kind: CellKind) -> Cells:
+        """Return what rows hold in a field; nothing if there is no such field."""
+        if field not in self._parts:
+            return Cells.joined([], kind)
+        known = self._field(field)
+        parts = []
+        if kind is CellKind.KEYS and known.words:
+            parts.append(Cells.of(known.words.rows, known.words.keys()))
+        if kind is CellKind.KEYS and known.numbers:
+            parts.append(Cells.of(known.numbers.rows, keys_of_numbers(known.numbers.ordered)))
+        if kind is CellKind.NUMBERS and known.numbers:
+            parts.append(Cells.of(known.numbers.rows, known.numbers.ordered))
+        if kind is CellKind.POINTS and known.places:
+            parts.append(Cells.of(*known.places.pairs()))
+        return Cells.joined(parts, kind)
 
     def _evaluate(self, condition: Filter) -> Mask:
         """A fresh mask, which the caller may overwrite."""

@@ -9,6 +9,7 @@
 A thousand fields are still five files, so opening costs the same for any catalogue.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Self, TypeAlias
 
@@ -60,9 +61,10 @@ class FlatArraysWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the files, finished or not."""
-        for file in self._files.values():
-            file.close()
+        """Close the files, finished or not; on a full disk each may fail, and all are closed."""
+        with ExitStack() as closing:
+            for file in self._files.values():
+                closing.callback(file.close)
 
 
 class FlatArrays:

@@ -74,6 +74,10 @@ class Words:
         """Rows that hold each of the words."""
         return mask_of(common(map(self._rows_of, words)), self.n)
 
+    def keys(self) -> Keys:
+        """The first half of the key of each row in `rows`."""
+        return np.repeat(self.high, np.diff(self.starts))
+
     def _rows_of(self, word: str | bool) -> Rows:  # noqa: FBT001  # a value, not a switch
         key = key_of(word)
         first = int(np.searchsorted(self.high, np.uint64(key.high), side="left"))

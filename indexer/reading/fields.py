@@ -29,6 +29,7 @@ _ANSWERS = {
 }  # fmt: skip
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "longitude")
 _EXACT = 2**53  # above it a float no longer tells two neighbouring ids apart
+_MOST_DIGITS = 400  # past the largest float
 _LARGEST = 1e300  # whole numbers far beyond it do not fit a float
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
 
@@ -72,7 +73,9 @@ def parse_number(name: str, value: Any) -> float:
     """Return a finite number; a string that spells one is accepted."""
     number = value
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        number = float(value) if re.search(r"[.eE]", value) else int(value)
+        # Python refuses to read integers of thousands of digits; a float says "too large" instead.
+        is_whole = len(value) <= _MOST_DIGITS and not re.search(r"[.eE]", value)
+        number = int(value) if is_whole else float(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise BadValueError(f"{name} must be a number, not {shown(value)}")
     if not math.isfinite(number) or abs(number) > _LARGEST:

@@ -69,3 +69,18 @@ def multilingual() -> LanguageModel:
 def english() -> LanguageModel:
     """The bundled English model."""
     return load_encoder("all-MiniLM-L6-v2")
+
+
+@pytest.fixture(scope="module")
+def large_boosted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, World]:
+    """4,000 items with ready-made vectors."""
+    rng = np.random.default_rng(8)
+    root = tmp_path_factory.mktemp("boosted")
+    vectors = rng.normal(size=(4_000, 16)).round(3)
+    rows = [
+        {"id": f"x{n}", "title": f"t {n}", "pages": int(rng.integers(500)), "vector": v.tolist()}
+        for n, v in enumerate(vectors)
+    ]
+    build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none")
+    world = World(rows, {f"x{n}": v for n, v in enumerate(vectors)})
+    return Index.open(root / "index"), world

@@ -102,6 +102,65 @@ def test_a_moment_is_part_of_day_weekday_and_season(
     assert words_of({"time": moment}, "zh") == {"time": chinese}
 
 
+@pytest.mark.parametrize("moment", [1795523400, 1795523400.5])
+def test_unix_seconds_say_the_season_only(moment: float) -> None:
+    assert words_of({"time": moment}, "en") == {"time": "autumn"}
+    assert words_of({"time": moment}, "zh") == {"time": "秋天"}
+    assert words_of({"time": moment, "country": "AU"}, "en")["time"] == "spring"
+
+
+@pytest.mark.parametrize("country", ["CN", "chn", "China", "中国", " china "])
+def test_a_public_holiday_of_a_known_country_is_named(country: str) -> None:
+    context: dict[str, ContextValue] = {"time": "2026-10-01T20:30:00+08:00", "country": country}
+    words = words_of(context, "zh")["time"]
+    assert words == "秋天，节假日国庆节，周四晚上"
+
+
+@pytest.mark.parametrize(
+    ("moment", "country", "said"),
+    [
+        ("2026-07-04T12:00:00-05:00", "US", "public holiday: Independence Day"),
+        ("2026-07-03T12:00:00-05:00", "United States", "public holiday: Independence Day"),
+        ("2026-01-02T12:00:00+08:00", "CN", "public holiday: day off"),
+        ("2026-07-04T12:00:00-05:00", "Narnia", "weekend"),
+        ("2026-07-06T12:00:00-05:00", "US", "working day"),
+        ("2026-07-04T02:00:00+09:00", "US", "public holiday: Independence Day"),
+    ],
+)
+def test_a_holiday_is_that_of_the_day_where_the_user_is(
+    moment: str, country: str, said: str
+) -> None:
+    assert said in words_of({"time": moment, "country": country}, "en")["time"]
+
+
+def test_seasons_are_those_of_the_hemisphere() -> None:
+    july = datetime(2026, 7, 10, 12, tzinfo=UTC)
+    assert time_words(july, "en", "CL").endswith("winter")
+    assert time_words(july, "en", "SE").endswith("summer")
+
+
+def test_a_country_code_is_said_by_its_name() -> None:
+    assert words_of({"country": "GB"}, "en") == {"country": "in United Kingdom"}
+    assert words_of({"country": "Narnia"}, "en") == {"country": "in Narnia"}
+
+
+def test_chinese_words_are_said_in_chinese_in_an_english_catalogue() -> None:
+    context: dict[str, ContextValue] = {
+        "weather": "下雨", "device": "tv", "time": "2026-11-24T20:30:00+08:00",
+    }  # fmt: skip
+    assert words_of(context, "en") == {
+        "device": "on a tv",
+        "time": "秋天，工作日周二晚上",
+        "weather": "天气：下雨",
+    }
+
+
+def test_coordinates_say_nothing_in_words() -> None:
+    assert words_of({"place": {"lat": 31.2, "lon": 121.5}}, "en") == {}
+    with pytest.raises(RequestError, match="is not a time"):
+        parse_time({"lat": 1.0, "lon": 2.0})
+
+
 def test_a_time_is_said_in_its_own_zone() -> None:
     same = datetime(2026, 11, 24, 20, 30, tzinfo=timezone(timedelta(hours=8)))
     assert "evening" in time_words(same, "en")

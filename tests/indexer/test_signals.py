@@ -197,3 +197,9 @@ def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"'vide'.*'video'.*music"):
         scenario_named("vide")
     assert scenario_named(None).name == "default"
+
+
+def test_a_form_with_many_context_fields_counts_as_much_as_three() -> None:
+    words = {f"field {n}": f"word {n}" for n in range(12)}
+    signals = moment_signals(None, words, {}, scenario=PLAIN)
+    assert sum(signal.weight for signal in signals) == pytest.approx(3 * PLAIN.context_weight)

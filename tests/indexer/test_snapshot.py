@@ -96,6 +96,8 @@ def test_the_manifest_is_golden(published: Path) -> None:
     }
     for volatile in ("id", "created_at"):
         assert manifest.pop(volatile)
+    assert len(manifest.pop("content")) == 64
+    assert 0 <= manifest["index"].pop("build_s") < 60
     text_version = manifest["encoder"].pop("text_version")
     assert isinstance(text_version, int)
     golden = {
@@ -108,7 +110,10 @@ def test_the_manifest_is_golden(published: Path) -> None:
         "language": "en",
         "rating_scale": [1.0, 5.0],
         "layout": {"meaning": 64, "taste": 0, "prior": 1},
-        "index": {"kind": "flat", "recall": 1.0, "bytes_per_vector": 288},
+        "index": {
+            "kind": "flat", "factory": "Flat", "recall": 1.0, "min_recall": 0.99,
+            "bytes_per_vector": 288, "search": "exact", "gather_share": 0.05,
+        },
         "sources": ["items.jsonl"],
         "parent": None,
         "applied_seq": 0,

@@ -1,14 +1,19 @@
 """A small catalogue, its index, its brute-force truth, and services over copies of it."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -16,12 +21,14 @@ from fastapi.testclient import TestClient
 from indexer import build_index
 from indexer.text import describe
 from service import Settings, create_app
+from service.database import LiveDatabase
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
 from tests.worlds import described_rows
 
 STRANGE_IDS = ("a/b", "a/similar", "中文 电影/第2部", "100%", "a%2Fb", "q?x#y&z=1", "+plus+")
 SERVICE_READY_S = 20
+REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.fixture
 def own_shop(shop: Shop, tmp_path: Path) -> Shop:
     """A copy whose snapshots a test may change."""
-    shutil.copytree(shop.root, tmp_path / "index")
+    no_store = shutil.ignore_patterns("live.sqlite*")
+    shutil.copytree(shop.root, tmp_path / "index", ignore=no_store)
     return replace(shop, root=tmp_path / "index")
 
 
@@ -122,3 +130,74 @@ def problem(response: Any, status: int) -> str:
     detail: str = body["detail"]
     assert "\n" not in detail
     return detail
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[LiveDatabase]:
+    """An empty live store."""
+    opened = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def liked(client: TestClient, user_id: str, *ids: str, **more: Any) -> None:
+    """Post likes."""
+    events = [{"user_id": user_id, "item_id": i, "event": "like", **more} for i in ids]
+    answer = client.post("/v1/events", json={"events": events})
+    assert answer.status_code == 200, answer.text
+
+
+def ids_for(client: TestClient, **body: Any) -> list[str]:
+    """The ids of a recommendation."""
+    answer = client.post("/v1/recommend", json=body)
+    assert answer.status_code == 200, answer.text
+    return [hit["id"] for hit in answer.json()["items"]]
+
+
+@pytest.fixture
+def vectors_only(tmp_path: Path) -> Path:
+    """An index that needs no model; its catalogue lies beside it as `items.jsonl`."""
+    rows = [
+        {"id": f"v{number}", "title": f"item {number}", "vector": [1.0, number, 0.5]}
+        for number in range(20)
+    ]
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    build_index(catalog, tmp_path / "vectors", model="none")
+    return tmp_path / "vectors"
+
+
+def command(*arguments: Any) -> list[str]:
+    return [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), *map(str, arguments)]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_STATE_HOME": str(tmp_path)}
+
+
+@contextmanager
+def running(
+    tmp_path: Path, *arguments: Any
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """A service on a free port, ready."""
+    process = subprocess.Popen(
+        command("--port", 0, *arguments),
+        env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split(" on ")[1].split()[0]
+        with httpx.Client(base_url=address, timeout=30) as client:
+            wait_until(lambda: _is_ready(client), seconds=60)
+            yield client, process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # workers of a killed parent would live on
+        process.communicate()
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False

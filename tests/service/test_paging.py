@@ -259,3 +259,30 @@ def test_a_weak_or_unusable_secret_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="ZHIYIN_SECRET"):
         load_secret(tmp_path / "file" / "secret", {})
+
+
+@pytest.mark.usefixtures("window")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"diversity": 0.5},
+        {"max_per": {"brand": 40, "tags": 60}},
+        {"pin": [{"item_id": "i0042", "rank": 2}, {"item_id": "i0077", "rank": 25}]},
+        {"boost": [{"filter": {"brand": "north"}, "weight": 0.4}]},
+        {"explore": 0.5, "seed": 3},
+        {"explore": 0.3, "diversity": 0.3, "max_per": {"brand": 50},
+         "pin": [{"item_id": "i0042", "rank": 20}]},
+    ],
+)  # fmt: skip
+def test_arranged_lists_page_without_repeats_and_gaps(
+    client: TestClient, options: dict[str, Any]
+) -> None:
+    whole = client.post("/v1/recommend", json={**WIDE, **options, "k": 1000}).json()
+    answers = all_pages(client, "/v1/recommend", {**WIDE, **options, "k": 17})
+    found = ids_of(answers)
+    assert len(found) == len(set(found))
+    assert set(found) == set(ids_of([whole]))
+    for pin in options.get("pin", []):
+        assert found.index(pin["item_id"]) == pin["rank"] - 1
+    ranks = [hit["rank"] for answer in answers for hit in answer["items"]]
+    assert ranks == list(range(1, len(found) + 1))

@@ -56,9 +56,7 @@ def test_a_value_that_does_not_fit_is_named(
     assert len(detail) < 600
 
 
-@pytest.mark.parametrize(
-    "name", ["diversity", "max_per", "boost", "pin", "explore", "validate_only", "llm"]
-)
+@pytest.mark.parametrize("name", ["llm"])
 def test_what_is_not_built_yet_is_refused_not_ignored(client: TestClient, name: str) -> None:
     detail = refused(client, {name: 0.2})
     assert name in detail
@@ -142,11 +140,6 @@ def test_a_chunked_body_is_counted_while_it_is_read(client: TestClient) -> None:
     [
         ("GET", "/"),
         ("GET", "/v1"),
-        ("GET", "/v1/trending"),
-        ("POST", "/v1/events"),
-        ("DELETE", "/v1/events/e1"),
-        ("GET", "/v1/users/u1"),
-        ("POST", "/v1/users/merge"),
         ("GET", "/metrics"),
         ("POST", "/v1/recommend/"),
         ("GET", "/v1/不存在"),
@@ -160,7 +153,7 @@ def test_a_wrong_method_is_told_the_right_one(client: TestClient) -> None:
     response = client.get("/v1/recommend")
     assert "use POST" in problem(response, 405)
     assert response.headers["allow"] == "POST"
-    assert problem(client.delete("/v1/items/i0001"), 405)
+    assert problem(client.delete("/v1/recommend"), 405)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +185,12 @@ def test_the_documentation_names_every_call_and_field(client: TestClient) -> Non
         "/health/live", "/health/ready", "/v1/recommend", "/v1/recommend/batch", "/v1/search",
         "/v1/similar", "/v1/items", "/v1/items/{item_id}", "/v1/items/{item_id}/similar",
         "/v1/catalog/schema", "/v1/snapshots", "/v1/snapshots/reload",
-        "/v1/snapshots/{snapshot_id}/activate",
+        "/v1/snapshots/{snapshot_id}/activate", "/v1/events", "/v1/events/{event_id}",
+        "/v1/users/{user_id}", "/v1/users/merge", "/v1/trending",
     }  # fmt: skip
     fields = described["components"]["schemas"]["RecommendIn"]["properties"]
     assert set(fields) == {
         "user_id", "session_id", "k", "scenario", "history", "interests", "query", "context", "at",
         "filter", "exclude", "include_seen", "min_score", "seed", "weights", "fields", "explain",
-        "cursor",
+        "cursor", "diversity", "max_per", "boost", "pin", "explore", "validate_only",
     }  # fmt: skip

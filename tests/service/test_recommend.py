@@ -165,3 +165,37 @@ def test_eight_callers_at_once_get_what_one_alone_gets(client: TestClient) -> No
         )
     for place, items in zip(asked, together, strict=True):
         assert_same(items, alone[place])
+
+
+def test_validate_only_answers_with_the_reading(client: TestClient) -> None:
+    body = {"query": "sea", "filter": {"pages": {"lt": 50}}, "validate_only": True}
+    answer = client.post("/v1/recommend", json=body).json()
+    assert answer["items"] == []
+    assert answer["next_cursor"] is None
+    assert answer["reading"]["signals"][0]["words"] == "sea"
+    assert "reading" not in client.post("/v1/recommend", json={}).json()
+
+
+def test_an_unknown_scenario_is_refused_with_the_known(client: TestClient) -> None:
+    response = client.post("/v1/recommend", json={"scenario": "moovies"})
+    assert "known are default, video, news, shop, music" in problem(response, 422)
+
+
+@pytest.mark.parametrize("body", [{"filter": {"brand": "no such brand"}}, {"min_score": 9}])
+def test_an_empty_list_says_what_left_the_items_out(
+    client: TestClient, shop: Shop, body: dict[str, Any]
+) -> None:
+    answer = client.post("/v1/recommend", json=body).json()
+    assert answer["items"] == []
+    assert answer["next_cursor"] is None
+    excluded = answer["complete"]["excluded"]
+    assert answer["complete"]["eligible"] == 0
+    assert sum(excluded.values()) == len(shop.world.ids)
+    assert excluded["filter" if "filter" in body else "min_score"] > 0
+
+
+def test_whoever_is_not_known_gets_what_is_good_for_anybody(client: TestClient) -> None:
+    stranger = client.post("/v1/recommend", json={"user_id": "never seen"}).json()
+    anybody = client.post("/v1/recommend", json={}).json()
+    assert stranger["items"] == anybody["items"]
+    assert len(stranger["items"]) == 10

@@ -1,14 +1,11 @@
 """scripts/serve.py as a process of its own."""
 
 import json
-import os
 import runpy
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +15,9 @@ import pytest
 from indexer import build_index
 from service import Settings
 from tests.oracle import write_rows
-from tests.service.conftest import Shop, wait_until
+from tests.service.conftest import REPOSITORY, Shop, command, running
 
-REPOSITORY = Path(__file__).parents[2]
 Failed = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture(scope="module")
-def vectors_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index that needs no model."""
-    root = tmp_path_factory.mktemp("vectors")
-    rows = [
-        {"id": f"v{number}", "title": f"item {number}", "vector": [1.0, number, 0.5]}
-        for number in range(20)
-    ]
-    build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none")
-    return root / "index"
-
-
-def command(*arguments: Any) -> list[str]:
-    return [sys.executable, str(REPOSITORY / "scripts" / "serve.py"), *map(str, arguments)]
-
-
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_STATE_HOME": str(tmp_path)}
 
 
 @pytest.fixture
@@ -57,33 +33,6 @@ def failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return caught.value.code, capsys.readouterr().err
 
     return run
-
-
-@contextmanager
-def running(
-    tmp_path: Path, *arguments: Any
-) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """A service on a free port, ready."""
-    process = subprocess.Popen(
-        command("--port", 0, *arguments),
-        env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().split(" on ")[1].split()[0]
-        with httpx.Client(base_url=address, timeout=30) as client:
-            wait_until(lambda: _is_ready(client), seconds=60)
-            yield client, process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _is_ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_a_real_server_answers_and_stops_with_success(vectors_only: Path, tmp_path: Path) -> None:

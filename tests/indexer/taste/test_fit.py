@@ -1,5 +1,6 @@
 """Fitting: learns what there is, adds nothing where there is nothing, and never sees the future."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from indexer.errors import SnapshotError
 from indexer.taste import PastItem, TasteModel, fit_taste, past_of, request_coefficients
+from indexer.taste.events import events_of
+from indexer.taste.fit import fit_blocks, weighted
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, noise, random_meaning
 
 
@@ -71,8 +74,10 @@ def test_a_planted_leak_cannot_be_exploited() -> None:
 def test_what_nobody_met_is_not_buried() -> None:
     rows = [row for row in chains() if row.item_id != "i59"]
     model = fit_taste(rows, ids(60), random_meaning(60))
-    if model.settings.prior_weight:
-        assert model.prior[59] > model.prior.min()
+    blocks = fit_blocks(events_of(rows, ids(60)), random_meaning(60))
+    opened = replace(model.settings, prior_weight=1.0, cold_level=1.0)
+    prior = weighted(blocks, opened, {}).prior
+    assert prior[:59].min() < prior[59] < prior[:59].max()
 
 
 def test_a_saved_model_reads_back_as_it_was(chain_model: TasteModel, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Coefficients of a history: by hand, linear where promised, and equal to the batch arithmetic."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -99,20 +98,3 @@ def test_one_request_scores_as_the_batch_does(repeats: bool) -> None:  # noqa: F
             scores[row] += value
         open_rows = np.ones(n, bool) if repeats else ~np.isin(np.arange(n), past.row)
         np.testing.assert_allclose(scores[open_rows], expected[case][open_rows], atol=2e-5)
-
-
-def test_two_hundred_entries_take_less_than_three_milliseconds() -> None:
-    n = 5_000
-    events = events_of(chains(2_000, n), ids(n))
-    meaning = random_meaning(n, dim=384)
-    model = weighted(fit_blocks(events, meaning), OPEN, {})
-    entries = [PastItem(row, "purchase", at=float(row)) for row in range(200)]
-
-    def once() -> float:
-        start = time.perf_counter()
-        past = past_of(entries, OPEN)
-        found = request_coefficients(OPEN, past, meaning[past.row])
-        model.addends(past.row, found, include_seen=True).totals()
-        return time.perf_counter() - start
-
-    assert min(once() for _ in range(20)) < 0.003

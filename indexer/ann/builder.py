@@ -1,0 +1,203 @@
+"""Item vectors to an index file and what was measured of it: recall, effort, size, time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.ann.engine import Effort, keeps_vectors, library, use_all_threads
+from indexer.ann.found import ItemVectors
+from indexer.ann.plan import Plan, efforts, flat, plan_index, refined
+from indexer.ann.recall import (
+    DEPTH,
+    Requests,
+    Truth,
+    filtered_recall,
+    recall_of,
+    request_vectors,
+    truth_of,
+)
+from indexer.ann.vector_index import GATHER_SHARE, VectorIndex, finite
+from indexer.errors import CatalogError
+from indexer.snapshot import Layout
+
+Progress = Callable[[str, int, int], None]
+
+_CHUNK_ROWS = 16_384
+_SAMPLE_ROWS = 65_536
+_GRAPH_EFFORT = 160  # FAISS's 40 leaves rows that prior-heavy requests never reach
+_SEED = 20_240_501
+_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_FILTERED_REQUESTS, _TIMED_REQUESTS = 64, 8
+
+
+@dataclass(frozen=True, slots=True)
+class IndexWish:
+    """What a caller wants of an index.
+
+    Attributes:
+        kind: auto, flat, hnsw, ivf or a FAISS factory string.
+        min_recall: recall@10 that must hold for every kind of request.
+    """
+
+    kind: str = "auto"
+    min_recall: float = 0.99
+
+
+def build_index_file(
+    path: Path, items: ItemVectors, layout: Layout, *, wish: IndexWish, report: Progress
+) -> dict[str, Any]:
+    """Write the index of some vectors; return the facts for the manifest.
+
+    If the wanted index cannot reach the recall, a flat one takes its place and `note` says so.
+
+    Raises:
+        CatalogError: If FAISS cannot build what the factory string says.
+        VectorShapeError: If a vector holds NaN or infinity.
+    """
+    started = time.perf_counter()
+    count, dim = items.shape
+    use_all_threads()
+    plan = plan_index(wish.kind, count, dim)
+    facts: dict[str, Any] = {}
+    if plan.kind != "flat":
+        plan = _write(path, items, plan, report)
+        facts = _measured(path, items, layout, wish, report)
+        worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
+        if worst < wish.min_recall:
+            plan = flat(
+                f"{plan.factory} reached recall {worst:.3f} at most (requests of {weights}), "
+                f"less than {wish.min_recall:g}; the index is flat instead"
+            )
+    if plan.kind == "flat":
+        _write(path, items, plan, report)
+        facts = {"recall": 1.0, "search": "exact", "gather_share": GATHER_SHARE}
+    size = 4 * dim if plan.kind == "flat" else round(path.stat().st_size / max(count, 1), 1)
+    return {
+        "kind": plan.kind,
+        "factory": plan.factory,
+        "min_recall": wish.min_recall,
+        "bytes_per_vector": size,
+        "build_s": round(time.perf_counter() - started, 2),
+        **facts,
+        **({"note": plan.note} if plan.note else {}),
+    }
+
+
+def _write(path: Path, items: ItemVectors, plan: Plan, report: Progress) -> Plan:
+    """Train on a sample, add in chunks, write; return the plan as built."""
+    faiss = library()
+    try:
+        index, plan = _made(items, plan)
+        _reserve(index, items.shape[0])
+        for start in range(0, items.shape[0], _CHUNK_ROWS):
+            index.add(finite(items[start : start + _CHUNK_ROWS], start))
+            report("index", min(start + _CHUNK_ROWS, items.shape[0]), items.shape[0])
+    except RuntimeError as error:
+        said = str(error).rpartition("Error: ")[2]
+        raise CatalogError(
+            f"FAISS cannot build {plan.factory!r} over {items.shape[0]} vectors of "
+            f"{items.shape[1]} numbers ({said}); use --index auto"
+        ) from error
+    path.unlink(missing_ok=True)  # an index that still maps the old file keeps it
+    faiss.write_index(index, str(path))
+    return plan
+
+
+def _made(items: ItemVectors, plan: Plan) -> tuple[Any, Plan]:
+    """An empty trained index, refined by readable vectors if it has none itself."""
+    faiss = library()
+    count, dim = items.shape
+    index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
+    if not keeps_vectors(index):
+        if "refine" in plan.factory.lower():
+            raise CatalogError(
+                f"{plan.factory!r} refines with vectors that cannot be read in place; "
+                f"end it with Refine(SQfp16)"
+            )
+        plan = refined(plan)
+        index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
+    if isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
+        faiss.downcast_index(index).hnsw.efConstruction = _GRAPH_EFFORT
+    if not index.is_trained:
+        rng = np.random.default_rng(_SEED)
+        rows = np.sort(rng.choice(count, min(count, _SAMPLE_ROWS), replace=False))
+        index.train(finite(items[rows], 0))
+    return index, plan
+
+
+def _reserve(index: Any, count: int) -> None:
+    """Make room for all vectors at once: a growing array is copied, at twice the memory."""
+    faiss = library()
+    top = faiss.downcast_index(index)
+    store = faiss.downcast_index(top.refine_index) if isinstance(top, faiss.IndexRefine) else top
+    if hasattr(store, "codes") and hasattr(store, "code_size"):
+        store.codes.resize(count * store.code_size)
+        store.codes.resize(0)
+
+
+def _measured(
+    path: Path, items: ItemVectors, layout: Layout, wish: IndexWish, report: Progress
+) -> dict[str, Any]:
+    """Raise the effort until the recall holds for every kind of request."""
+    rng = np.random.default_rng(_SEED)
+    truths = truth_of(items, request_vectors(items, layout, rng=rng))
+    recalls: dict[str, float] = {}
+    effort = Effort()
+    ladder = efforts(VectorIndex.open(path).lists)
+    for step, effort in enumerate(ladder):
+        report("measure", step, len(ladder))
+        index = VectorIndex.open(path, {"effort": asdict(effort)})
+        recalls = {t.requests.name: recall_of(index, items, t) for t in truths}
+        if index.is_exact or min(recalls.values()) >= wish.min_recall:
+            break
+    index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
+    report("measure", len(ladder), len(ladder))
+    return {
+        "recall": round(float(np.mean([*recalls.values()])), 5),
+        "recall_by_weights": {name: round(value, 5) for name, value in recalls.items()},
+        "effort": asdict(effort),
+        "search": "exact" if index.is_exact else "ann",
+        **_crossover(index, truths, wish.min_recall),
+    }
+
+
+def _crossover(index: VectorIndex, truths: list[Truth], min_recall: float) -> dict[str, Any]:
+    """The share of allowed rows below which gathering them is faster, or is needed."""
+    rng = np.random.default_rng(_SEED)
+    requests = _mixed([truth.requests for truth in truths])
+    recalls: dict[str, float] = {}
+    for share in _SHARES:
+        allowed = rng.random(len(index)) < share
+        if np.count_nonzero(allowed) < DEPTH:
+            return {"gather_share": share, "filtered_recall": recalls}
+        recall = filtered_recall(
+            index, requests, allowed, index.search(requests.vectors, DEPTH, allowed)
+        )
+        queries = requests.vectors[:_TIMED_REQUESTS]
+        rows = np.flatnonzero(allowed)
+        approximate_s = _seconds(partial(index.search, k=DEPTH, allowed=allowed), queries)
+        gather_s = _seconds(partial(index.scores, rows=rows), queries)
+        if recall < min_recall or gather_s < approximate_s:
+            return {"gather_share": share, "filtered_recall": recalls}
+        recalls[f"{share:g}"] = round(recall, 5)
+    return {"gather_share": _SHARES[-1], "filtered_recall": recalls}
+
+
+def _mixed(kinds: list[Requests]) -> Requests:
+    each = -(-_FILTERED_REQUESTS // len(kinds))
+    return Requests("mixed", np.concatenate([kind.vectors[:each] for kind in kinds]))
+
+
+def _seconds(call: Callable[[Any], object], queries: Any) -> float:
+    """The median over single queries."""
+    took = []
+    for query in queries:
+        started = time.perf_counter()
+        call(query[None])
+        took.append(time.perf_counter() - started)
+    return float(np.median(took))

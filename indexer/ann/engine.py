@@ -1,0 +1,273 @@
+"""Queries to candidate rows: a FAISS index taken apart, its parameters travelling with each call.
+
+An index file holds one copy of the vectors that scores are computed from: a flat index itself, the
+storage of a graph, or what an `IndexRefine` refines with. It is read in place, memory-mapped.
+"""
+
+import math
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann.found import Mask, Rows, Vectors
+from indexer.errors import SnapshotError
+
+_SPARE = 4  # asked beyond k, so that a tie at the cut is seen
+_MARGIN = 1.2  # a mask may pass a little less among the near rows than among all
+_local = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a search tries; each part matters only to indexes that have it.
+
+    Attributes:
+        k_factor: Candidates scored exactly for each row asked for.
+        nprobe: Inverted lists visited.
+        ef: Length of a graph search's queue.
+    """
+
+    k_factor: float = 1.0
+    nprobe: int = 1
+    ef: int = 16
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Effort":
+        """Read what a manifest holds."""
+        return replace(cls(), **raw)
+
+    def times(self, breadth: float) -> "Effort":
+        """The same, so many times broader."""
+        return Effort(
+            self.k_factor * breadth, math.ceil(self.nprobe * breadth), math.ceil(self.ef * breadth)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for.
+
+    Attributes:
+        k: How many rows.
+        allowed: `(n,) bool`; None: all rows.
+        share: Of all rows, how many are allowed.
+        breadth: How many times harder than usual to try.
+    """
+
+    k: int
+    allowed: Mask | None = None
+    share: float = 1.0
+    breadth: float = 1.0
+
+
+class Engine:
+    """One FAISS index, never mutated; thread-safe.
+
+    Attributes:
+        index: As FAISS gave it.
+        lists: Inverted lists; 0: it has none.
+        vectors: `(n, d)` float32 or float16, the stored vectors, read-only.
+        is_exact: Whether the index scans all of `vectors`.
+    """
+
+    def __init__(self, index: Any) -> None:
+        faiss = library()
+        self.index = index  # the views below die with it
+        self._top = top = faiss.downcast_index(index)
+        self._refines = isinstance(top, faiss.IndexRefine)
+        self._base = faiss.downcast_index(top.base_index) if self._refines else top
+        inner = _untransformed(faiss, self._base)
+        self.lists = int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
+        self._is_graph = isinstance(inner, faiss.IndexHNSW)
+        self._selects = not isinstance(inner, faiss.IndexFastScan)
+        self.count, self.dim = int(index.ntotal), int(index.d)
+        store = _store(faiss, top)
+        _refuse_distances(faiss, [top, self._base, inner, store])
+        self.vectors = _stored_vectors(faiss, store)
+        self.is_exact = store is top
+
+    def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
+        """Return `(q, k)` scores and rows of an exact index."""
+        faiss = library()
+        _one_thread_for_small_batches(faiss, len(queries))
+        bitmap = _bitmap(allowed)  # must outlive the call
+        params = (
+            faiss.SearchParameters(sel=_selector(faiss, bitmap)) if bitmap is not None else None
+        )
+        scores, rows = self._top.search(queries, k, params=params)
+        if (rows < 0).any():
+            raise SnapshotError("the index returned fewer rows than it holds; verify the snapshot")
+        return scores, rows
+
+    def candidates(
+        self, queries: Vectors, asked: Asked, effort: Effort
+    ) -> Iterator[tuple[Rows, Vectors]] | None:
+        """Yield for each query allowed rows and their exact scores; None if a scan is cheaper.
+
+        Rows may be fewer than asked for: then try harder, or scan.
+        """
+        wanted = math.ceil((asked.k + _SPARE) * asked.breadth)
+        effort = effort.times(asked.breadth)
+        if asked.allowed is None:
+            return self._unmasked(queries, wanted, effort)
+        enough = math.ceil(wanted * self._factor(effort) / asked.breadth)
+        count, ef = enough, max(effort.ef, enough)
+        if self._selects:
+            effort = replace(effort.times(asked.share**-0.5), ef=math.ceil(ef / asked.share))
+        else:
+            count = math.ceil(_MARGIN * asked.breadth * enough / asked.share)
+        if max(count, effort.ef if self._is_graph else 0) > self.count // 2:
+            return None
+        params = self._params(effort, asked.allowed)
+        rows = self._search(self._base, queries, count, params)[1]
+        return self._scored(queries, rows, asked.allowed, enough)
+
+    def _unmasked(
+        self, queries: Vectors, wanted: int, effort: Effort
+    ) -> Iterator[tuple[Rows, Vectors]] | None:
+        """Without a mask FAISS itself scores the candidates."""
+        factor = self._factor(effort)
+        if wanted * factor > self.count // 2:
+            return None
+        params = self._params(replace(effort, ef=max(effort.ef, wanted)), None)
+        if self._refines:
+            params = library().IndexRefineSearchParameters(
+                k_factor=factor, base_index_params=params
+            )
+        scores, rows = self._search(self._top, queries, wanted, params)
+        return ((r[r >= 0], s[r >= 0]) for r, s in zip(rows, scores, strict=True))
+
+    def _factor(self, effort: Effort) -> float:
+        """Candidates of the base index for each of the best rows."""
+        return effort.k_factor if self._refines else 1.0
+
+    def _scored(
+        self, queries: Vectors, rows: Rows, allowed: Mask, enough: int
+    ) -> Iterator[tuple[Rows, Vectors]]:
+        """Score exactly as many allowed candidates as without a mask; no row if there are fewer."""
+        for query, near in zip(queries, rows, strict=True):
+            mine = near[near >= 0]
+            mine = mine[allowed[mine]]  # whatever the index did with the mask, it is kept
+            mine = mine[: 2 * enough] if len(mine) >= enough else mine[:0]
+            yield mine, query @ self.vectors[mine].astype(np.float32).T
+
+    def _search(
+        self, index: Any, queries: Vectors, count: int, params: Any
+    ) -> tuple[Vectors, Rows]:
+        _one_thread_for_small_batches(library(), len(queries))
+        scores, rows = index.search(queries, count, params=params)
+        return scores, rows
+
+    def _params(self, effort: Effort, allowed: Mask | None) -> Any:
+        """FAISS search parameters of the base index; they keep alive what they point to."""
+        faiss = library()
+        chosen: dict[str, Any] = {}
+        bitmap = _bitmap(allowed) if self._selects else None
+        if bitmap is not None:
+            chosen["sel"] = _selector(faiss, bitmap)
+        if self.lists:
+            params = faiss.SearchParametersIVF(nprobe=min(effort.nprobe, self.lists), **chosen)
+        elif self._is_graph:
+            # Without its bounded queue the graph search ignores the selector.
+            params = faiss.SearchParametersHNSW(
+                efSearch=min(effort.ef, self.count), bounded_queue=True, **chosen
+            )
+        elif chosen:
+            params = faiss.SearchParameters(**chosen)
+        else:
+            return None
+        params.bitmap = bitmap
+        return params
+
+
+def library() -> Any:
+    """FAISS, untyped: its stubs lack what SWIG adds at run time."""
+    import faiss
+
+    return faiss
+
+
+def use_all_threads() -> None:
+    """Let a build use what the machine, or OMP_NUM_THREADS, allows."""
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    library().omp_set_num_threads(threads)
+    _local.threads = threads
+
+
+def _one_thread_for_small_batches(faiss: Any, batch: int) -> None:
+    """OpenMP's thread count belongs to the calling thread; many callers times many is a storm."""
+    threads = 1 if batch < 32 else int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    if getattr(_local, "threads", None) != threads:
+        faiss.omp_set_num_threads(threads)
+        _local.threads = threads
+
+
+def _bitmap(allowed: Mask | None) -> NDArray[np.uint8] | None:
+    return None if allowed is None else np.packbits(allowed, bitorder="little")
+
+
+def _selector(faiss: Any, bitmap: NDArray[np.uint8]) -> Any:
+    return faiss.IDSelectorBitmap(bitmap.size, faiss.swig_ptr(bitmap))
+
+
+def _untransformed(faiss: Any, index: Any) -> Any:
+    while isinstance(index, faiss.IndexPreTransform):
+        index = faiss.downcast_index(index.index)
+    return index
+
+
+def _store(faiss: Any, top: Any) -> Any:
+    """The part of an index that scores are computed from."""
+    if isinstance(top, faiss.IndexRefine):
+        return faiss.downcast_index(top.refine_index)
+    if isinstance(top, faiss.IndexHNSW):
+        return faiss.downcast_index(top.storage)
+    return top
+
+
+def _refuse_distances(faiss: Any, parts: list[Any]) -> None:
+    """Some FAISS constructors fall back to L2 whatever they are asked for."""
+    for part in parts:
+        if part.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise SnapshotError(
+                f"index.faiss does not use the inner product ({type(part).__name__}); "
+                f"rebuild the index"
+            )
+
+
+def keeps_vectors(index: Any) -> bool:
+    """Whether the stored vectors of an index can be read in place."""
+    faiss = library()
+    store = _store(faiss, faiss.downcast_index(index))
+    return _stored_type(faiss, store) is not None
+
+
+def _stored_type(faiss: Any, store: Any) -> str | None:
+    if isinstance(store, faiss.IndexFlat):
+        return "<f4"
+    if isinstance(store, faiss.IndexScalarQuantizer):
+        return "<f2" if store.sq.qtype == faiss.ScalarQuantizer.QT_fp16 else None
+    return None
+
+
+def _stored_vectors(faiss: Any, store: Any) -> NDArray[Any]:
+    """A read-only view of the vectors inside the index: no second copy in memory or on disk."""
+    kind = _stored_type(faiss, store)
+    if kind is None:
+        raise SnapshotError(
+            f"index.faiss keeps its vectors as {type(store).__name__}, which cannot be read in "
+            f"place; end the factory string with Refine(SQfp16)"
+        )
+    count, dim = int(store.ntotal), int(store.d)
+    if count == 0:
+        return np.empty((0, dim), np.float32)
+    size = count * dim * np.dtype(kind).itemsize
+    view: NDArray[Any] = faiss.rev_swig_ptr(store.codes.data(), size).view(kind)
+    view = view.reshape(count, dim)
+    view.flags.writeable = False
+    return view

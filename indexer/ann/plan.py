@@ -1,0 +1,96 @@
+"""What was asked for, how many rows, how wide: the index to build. Pure."""
+
+from dataclasses import dataclass
+
+from indexer.ann.engine import Effort, library
+from indexer.errors import CatalogError
+
+KINDS = ("auto", "flat", "hnsw", "ivf")
+# A flat scan reads all of it for every request: 50,000 rows of 392 numbers, 5 to 15 ms.
+FLAT_BYTES = 80_000_000
+_MIN_TRAINED_ROWS = 1_000
+_ROWS_PER_LIST = 39  # fewer and FAISS warns that its lists are poorly trained
+_MAX_LISTS = 4_096
+_REFINE = ",Refine(SQfp16)"
+
+_K_FACTORS = (10, 20, 40, 60, 90, 130, 200, 300)
+_LIST_SHARES = (1 / 16, 1 / 8, 1 / 5, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
+_QUEUES = (32, 64, 96, 128, 192, 256, 512, 1_024)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An index to build.
+
+    Attributes:
+        kind: flat, pq, ivf, hnsw or custom.
+        factory: FAISS factory string.
+        note: Why it is not what was asked for; empty if it is.
+    """
+
+    kind: str
+    factory: str
+    note: str = ""
+
+
+def check_index_name(wanted: str) -> None:
+    """Refuse what is neither a kind nor a FAISS factory string.
+
+    Raises:
+        CatalogError: If it is neither, or would not use the inner product.
+    """
+    if wanted in KINDS:
+        return
+    faiss = library()
+    try:  # the width is not known yet, so only what is wrong at any width is refused
+        faiss.index_factory(1_920, wanted, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        if "could not parse" in str(error) or "not parse" in str(error):
+            raise CatalogError(
+                f"unknown index {wanted!r}; use {', '.join(KINDS)} or a FAISS factory string "
+                f"such as IVF512,PQ96x4fs,Refine(SQfp16)"
+            ) from error
+
+
+def plan_index(wanted: str, count: int, dim: int) -> Plan:
+    """Choose an index for `count` vectors of `dim` numbers, a multiple of 8."""
+    if wanted == "auto":
+        wanted = "flat" if 4 * count * dim <= FLAT_BYTES else "pq"
+    if wanted not in ("flat", "hnsw") and count < _MIN_TRAINED_ROWS:
+        return flat(f"{count} rows are too few to train {wanted}; they are scanned exactly")
+    match wanted:
+        case "flat" | "Flat":
+            return flat()
+        case "pq":
+            return Plan("pq", f"PQ{dim // 4}x4fs{_REFINE}")
+        case "hnsw":
+            return Plan("hnsw", "HNSW32_SQfp16")
+        case "ivf":
+            return Plan("ivf", f"IVF{_lists(count)},PQ{dim // 2}x4fs{_REFINE}")
+    return Plan("custom", wanted)
+
+
+def flat(note: str = "") -> Plan:
+    """The plan that is always exact."""
+    return Plan("flat", "Flat", note)
+
+
+def refined(plan: Plan) -> Plan:
+    """The same with stored vectors that can be read in place."""
+    return Plan(plan.kind, plan.factory + _REFINE, plan.note)
+
+
+def efforts(lists: int) -> list[Effort]:
+    """Efforts from least to most, for an index of so many inverted lists (0: none)."""
+    return [
+        Effort(float(factor), max(1, round(lists * share)), queue)
+        for factor, share, queue in zip(_K_FACTORS, _LIST_SHARES, _QUEUES, strict=True)
+    ]
+
+
+def _lists(count: int) -> int:
+    """A power of two near the square root, with enough rows to train each."""
+    lists = 1
+    while 2 * lists <= min(1.3 * count**0.5, count / _ROWS_PER_LIST, _MAX_LISTS):
+        lists *= 2
+    return lists

@@ -1,0 +1,160 @@
+"""An index to its recall@10 on vectors like those of requests, under all kinds of weights.
+
+What a request looks like decides what an index misses: weights stretch the blocks, a mean of items
+is shorter than an item, and a request of several vectors is answered by the best of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.ann.engine import library
+from indexer.ann.found import Found, ItemVectors, Mask, Rows, Vectors
+from indexer.ann.vector_index import VectorIndex
+from indexer.snapshot import Layout
+
+DEPTH = 10  # recall@10
+REQUESTS = 1_000
+_CHUNK_ROWS = 16_384
+_SAME_SCORE = 1e-6
+# (meaning, taste, prior), and how many vectors a request has.
+_WEIGHTS = ((1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (1.0, 1.0, 10.0), (0.0, 1.0, 0.0), (0.2, 1.0, 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Request vectors of one kind.
+
+    Attributes:
+        name: Of the kind, such as "1,0,10" for the weights.
+        vectors: `(requests * several, d) float32`.
+        several: Vectors of one request.
+    """
+
+    name: str
+    vectors: Vectors
+    several: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The exact answer.
+
+    Attributes:
+        requests: Which.
+        least: `(requests,) float32`, score of the last of the ten best rows.
+    """
+
+    requests: Requests
+    least: Vectors
+
+
+def request_vectors(
+    items: ItemVectors, layout: Layout, *, rng: np.random.Generator, count: int = REQUESTS
+) -> list[Requests]:
+    """Draw requests: half like one item, half like the mean of up to five."""
+    weights = [w for w in _WEIGHTS if w[0] == 1 or layout.taste]
+    each = -(-count // (len(weights) + 1))
+    drawn = [
+        Requests(",".join(f"{part:g}" for part in w), _weighed(items, layout, w, each, rng))
+        for w in weights
+    ]
+    several = _weighed(items, layout, weights[0], 3 * each, rng)
+    return [*drawn, Requests("3 vectors", several, 3)]
+
+
+def truth_of(items: ItemVectors, requests: list[Requests]) -> list[Truth]:
+    """Compare every request with every item, in chunks, in float32."""
+    faiss = library()
+    queries = np.concatenate([kind.vectors for kind in requests])
+    depth = min(DEPTH, items.shape[0])
+    scores = np.empty((len(queries), 0), np.float32)
+    rows = np.empty((len(queries), 0), np.int64)
+    for start in range(0, items.shape[0], _CHUNK_ROWS):
+        chunk = items[start : start + _CHUNK_ROWS]
+        near, at = faiss.knn(
+            queries, chunk, min(depth, len(chunk)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        scores, rows = np.hstack([scores, near]), np.hstack([rows, at + start])
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+        scores = np.take_along_axis(scores, order, 1)
+        rows = np.take_along_axis(rows, order, 1)
+    return list(_least(requests, scores, rows, depth))
+
+
+def recall_of(index: VectorIndex, items: ItemVectors, truth: Truth) -> float:
+    """Return the share of the ten best rows that the index finds; equal scores are as good."""
+    return _share_found(items, truth, index.search(truth.requests.vectors, DEPTH))
+
+
+def filtered_recall(
+    index: VectorIndex, requests: Requests, allowed: Mask, found: list[Found]
+) -> float:
+    """Return the share of the ten best allowed rows that are in `found`."""
+    rows = np.flatnonzero(allowed)
+    exact = index.scores(requests.vectors, rows)
+    least = -np.partition(-exact, min(DEPTH, len(rows)) - 1, axis=1)[:, min(DEPTH, len(rows)) - 1]
+    hits = [
+        np.count_nonzero(one.scores[:DEPTH] >= at_least - _SAME_SCORE)
+        for one, at_least in zip(found, least, strict=True)
+    ]
+    return float(np.sum(hits) / (len(found) * min(DEPTH, len(rows))))
+
+
+def _weighed(
+    items: ItemVectors,
+    layout: Layout,
+    weights: tuple[float, float, float],
+    count: int,
+    rng: np.random.Generator,
+) -> Vectors:
+    """`(count, d)` means of one or of two to five items, meaning of unit length, weighed."""
+    sizes = np.where(np.arange(count) % 2 == 0, 1, rng.integers(2, 6, count))
+    picked = rng.integers(0, items.shape[0], int(sizes.sum()))
+    ends = np.cumsum(sizes)
+    blocks = items[np.sort(picked)][np.argsort(np.argsort(picked, kind="stable"))]
+    means = np.add.reduceat(blocks, ends - sizes, axis=0) / sizes[:, None]
+    out = np.zeros_like(means, dtype=np.float32)
+    meaning, taste = layout.meaning, layout.meaning + layout.taste
+    norms = np.linalg.norm(means[:, :meaning], axis=1, keepdims=True)
+    out[:, :meaning] = weights[0] * means[:, :meaning] / np.maximum(norms, 1e-6)
+    out[:, meaning:taste] = weights[1] * means[:, meaning:taste]
+    out[:, taste : taste + layout.prior] = weights[2]
+    return out
+
+
+def _least(requests: list[Requests], scores: Vectors, rows: Rows, depth: int) -> list[Truth]:
+    truths, start = [], 0
+    for kind in requests:
+        stop = start + len(kind.vectors)
+        least = [
+            _kth(scores[place : place + kind.several], rows[place : place + kind.several], depth)
+            for place in range(start, stop, kind.several)
+        ]
+        truths.append(Truth(kind, np.array(least, np.float32)))
+        start = stop
+    return truths
+
+
+def _kth(scores: Vectors, rows: Rows, depth: int) -> float:
+    """The k-th best of distinct rows, each with the best of its scores."""
+    order = np.argsort(-scores, axis=None)
+    _, first = np.unique(rows.ravel()[order], return_index=True)
+    return float(np.sort(-scores.ravel()[order][first])[depth - 1] * -1)
+
+
+def _share_found(items: ItemVectors, truth: Truth, found: list[Found]) -> float:
+    several = truth.requests.several
+    depth = min(DEPTH, items.shape[0])
+    rows = [
+        np.unique(np.concatenate([hits.rows for hits in found[place : place + several]]))
+        for place in range(0, len(found), several)
+    ]
+    distinct = np.unique(np.concatenate(rows))
+    vectors = items[distinct]
+    hits = 0
+    for place, mine in enumerate(rows):
+        queries = truth.requests.vectors[place * several : (place + 1) * several]
+        scores = (queries @ vectors[np.searchsorted(distinct, mine)].T).max(axis=0)
+        hits += min(depth, int(np.count_nonzero(scores >= truth.least[place] - _SAME_SCORE)))
+    return hits / (depth * len(rows))

@@ -1,0 +1,221 @@
+"""Queries to the nearest rows, under any mask: never short, ties by row, ending exact."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from indexer.ann.engine import Asked, Effort, Engine, library
+from indexer.ann.found import NOTHING, Found, Mask, Rows, Vectors, best, cuts_a_tie, rounded
+from indexer.errors import SnapshotError, VectorShapeError
+
+# Below this share of allowed rows, gathering them and one exact product beats a masked scan.
+GATHER_SHARE = 0.05
+_CHUNK_ROWS = 16_384
+_FEW_COLUMNS = 2  # a query of so few numbers reads only their columns
+_MOST_COLUMNS = 8
+
+
+class VectorIndex:
+    """An immutable FAISS inner-product index over dense rows 0..n-1; thread-safe.
+
+    Args:
+        index: The FAISS index.
+        facts: What the build measured: `effort` and `gather_share`, as in the manifest.
+    """
+
+    def __init__(self, index: Any, facts: Mapping[str, Any] | None = None) -> None:
+        known = facts or {}
+        self._engine = Engine(index)
+        self._effort = Effort.from_json(known.get("effort", {}))
+        self._gather_share = float(known.get("gather_share", GATHER_SHARE))
+        self._vectors = self._engine.vectors
+        self._columns: dict[int, Vectors] = {}
+        self._columns_lock = Lock()
+
+    @classmethod
+    def build(cls, vectors: Vectors) -> "VectorIndex":
+        """Index `(n, d) float32` vectors exactly, in memory.
+
+        Raises:
+            VectorShapeError: If `vectors` is not two-dimensional or holds a NaN or infinity.
+        """
+        if vectors.ndim != 2:
+            raise VectorShapeError(f"vectors have shape {vectors.shape}, expected (n, d)")
+        index = library().IndexFlatIP(vectors.shape[1])
+        for start in range(0, len(vectors), _CHUNK_ROWS):
+            index.add(finite(vectors[start : start + _CHUNK_ROWS], start))
+        return cls(index)
+
+    @classmethod
+    def open(cls, path: Path, facts: Mapping[str, Any] | None = None) -> "VectorIndex":
+        """Map an index file into memory.
+
+        Args:
+            path: The file.
+            facts: What the manifest says about the index.
+
+        Raises:
+            SnapshotError: If the file is missing, truncated or no FAISS index.
+        """
+        faiss = library()
+        try:
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            raise SnapshotError(
+                f"{path} is missing or damaged; roll back with scripts/snapshots.py, or rebuild"
+            ) from error
+        return cls(index, facts)
+
+    def save(self, path: Path) -> None:
+        """Write the index to one file."""
+        library().write_index(self._engine.index, str(path))
+
+    def __len__(self) -> int:
+        return self._engine.count
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._engine.dim
+
+    @property
+    def lists(self) -> int:
+        """Inverted lists of the index; 0 if it is of another kind."""
+        return self._engine.lists
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every answer is the true one."""
+        return self._engine.is_exact
+
+    def vectors(self, rows: Sequence[int] | Rows) -> Vectors:
+        """Return the stored vectors of some rows, `(m, d) float32`."""
+        return self._vectors[np.asarray(rows, dtype=np.int64)].astype(np.float32)
+
+    def scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
+        """Return exact inner products `(q, m) float32` with the given rows, or with all of them."""
+        self._check(queries)
+        count = len(self) if rows is None else len(rows)
+        out = np.empty((len(queries), count), np.float32)
+        for start in range(0, count, _CHUNK_ROWS):
+            stop = min(start + _CHUNK_ROWS, count)
+            chunk = self._vectors[start:stop] if rows is None else self._vectors[rows[start:stop]]
+            wide = chunk.astype(np.float32, copy=False)
+            np.matmul(queries, wide.T, out=out[:, start:stop])
+        return out
+
+    def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> list[Found]:
+        """Find the rows with the highest inner product for each query.
+
+        Args:
+            queries: `(q, d) float32`.
+            k: How many; fewer come back only when fewer rows are allowed.
+            allowed: `(n,) bool`; None allows all rows.
+
+        Raises:
+            VectorShapeError: If `queries` is not `(q, d) float32`, or holds a NaN.
+        """
+        self._check(queries)
+        count = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        k = min(k, count)
+        if k < 1:
+            return [NOTHING for _ in queries]
+        if allowed is not None and count <= self._gather_share * len(self):
+            return self._gather(queries, k, np.flatnonzero(allowed))
+        mask = allowed if count < len(self) else None
+        found: dict[int, Found] = {}
+        for place, query in enumerate(queries):
+            columns = np.flatnonzero(query)
+            if len(columns) <= _FEW_COLUMNS:
+                found[place] = self._few_columns(query, columns, k, mask)
+        others = [place for place in range(len(queries)) if place not in found]
+        asked = Asked(k, mask, count / len(self))
+        look = self._scan if self._engine.is_exact else self._approach
+        answers = look(queries[others], asked) if others else []
+        found |= dict(zip(others, answers, strict=True))
+        return [found[place] for place in range(len(queries))]
+
+    def _gather(self, queries: Vectors, k: int, rows: Rows) -> list[Found]:
+        return [best(rows, scores, k) for scores in self.scores(queries, rows)]
+
+    def _exactly(self, queries: Vectors, asked: Asked) -> list[Found]:
+        if asked.allowed is not None:
+            return self._gather(queries, asked.k, np.flatnonzero(asked.allowed))
+        rows = np.arange(len(self))
+        return [best(rows, scores, asked.k) for scores in self.scores(queries)]
+
+    def _scan(self, queries: Vectors, asked: Asked) -> list[Found]:
+        """Scan a flat index, for more until every row tied with the k-th is inside."""
+        k, wanted = asked.k, asked.k
+        total = round(asked.share * len(self))
+        while True:
+            count = min(wanted + 16, total)
+            scores, rows = self._engine.scan(queries, count, asked.allowed)
+            open_tie = (count < total) & (rounded(scores[:, -1]) >= rounded(scores[:, k - 1]))
+            if not np.any(open_tie):
+                return [best(r, s, k) for r, s in zip(rows, scores, strict=True)]
+            wanted = 4 * count
+            if wanted >= total // 4:
+                return self._exactly(queries, asked)
+
+    def _approach(self, queries: Vectors, asked: Asked) -> list[Found]:
+        """Try harder with the queries that are left, until all rows have been looked at."""
+        found: dict[int, Found] = {}
+        left = np.arange(len(queries))
+        while len(left):
+            tried = self._engine.candidates(queries[left], asked, self._effort)
+            if tried is None:
+                found |= zip(left.tolist(), self._exactly(queries[left], asked), strict=True)
+                break
+            for place, (rows, scores) in zip(left.tolist(), tried, strict=True):
+                if not cuts_a_tie(scores, asked.k):
+                    found[place] = best(rows, scores, asked.k)
+            left = np.array([place for place in left.tolist() if place not in found], np.int64)
+            asked = replace(asked, breadth=4 * asked.breadth)
+        return [found[place] for place in range(len(queries))]
+
+    def _few_columns(self, query: Vectors, columns: Rows, k: int, mask: Mask | None) -> Found:
+        """Score all rows by the few numbers a query has, such as the prior alone.
+
+        Such scores tie in thousands, which no approximate search can break by row.
+        """
+        scores = np.zeros(len(self), np.float32)
+        for column in columns.tolist():
+            scores += query[column] * self._column(column)
+        rows = np.arange(len(self)) if mask is None else np.flatnonzero(mask)
+        return best(rows, scores[rows], k)
+
+    def _column(self, column: int) -> Vectors:
+        with self._columns_lock:
+            if column not in self._columns:
+                if len(self._columns) >= _MOST_COLUMNS:
+                    self._columns.pop(next(iter(self._columns)))
+                self._columns[column] = self._vectors[:, column].astype(np.float32)
+            return self._columns[column]
+
+    def _check(self, queries: Vectors) -> None:
+        if queries.ndim != 2 or queries.shape[1] != self.dim or queries.dtype != np.float32:
+            raise VectorShapeError(
+                f"queries have shape {queries.shape} and type {queries.dtype}, but this index "
+                f"holds (n, {self.dim}) float32; use the encoder the snapshot was built with"
+            )
+        if not np.isfinite(queries).all():
+            raise VectorShapeError("a query vector holds NaN or infinity")
+
+
+def finite(chunk: Vectors, first_row: int) -> Vectors:
+    """Return a chunk as FAISS wants it.
+
+    Raises:
+        VectorShapeError: If it holds a NaN or infinity, by row.
+    """
+    rows = np.ascontiguousarray(chunk, dtype=np.float32)
+    # Written as "not all finite": FAISS accepts a NaN and then never finds its row.
+    if not np.isfinite(rows).all():
+        bad = first_row + int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise VectorShapeError(f"the vector of row {bad} holds NaN or infinity")
+    return rows

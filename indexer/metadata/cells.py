@@ -1,0 +1,98 @@
+"""What the rows of a catalogue hold in one field, as flat pairs: for caps, ages and distances."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.metadata.matching import Held
+from indexer.metadata.postings import key_of
+from indexer.metadata.schema import FieldInfo, FieldType
+from indexer.metadata.values import instant, unit_vectors
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+class CellKind(StrEnum):
+    """Which of a field's values are wanted, and as what."""
+
+    KEYS = "keys"  # every value, as uint64: equal values have equal keys
+    NUMBERS = "numbers"  # numbers, and dates as Unix seconds, as float64
+    POINTS = "points"  # places, as (x, y, z) on the unit sphere
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Pairs of a row and a value; a row with a list has several, a row without the field none.
+
+    Attributes:
+        rows: `(z,) int64`.
+        values: `(z,)`, or `(z, 3)` for points.
+    """
+
+    rows: Rows
+    values: NDArray[Any]
+
+    @classmethod
+    def of(cls, rows: NDArray[Any], values: NDArray[Any]) -> Self:
+        """Take pairs with row numbers of any width."""
+        return cls(rows.astype(np.int64), values)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self], kind: CellKind) -> Self:
+        """Put pairs together."""
+        values = [part.values for part in parts] or [_empty(kind)]
+        rows = [part.rows for part in parts] or [np.empty(0, np.int64)]
+        return cls(np.concatenate(rows).astype(np.int64), np.concatenate(values))
+
+    def where(self, kept: NDArray[np.bool_]) -> "Cells":
+        """Return the pairs that are kept, `(z,) bool`."""
+        return Cells(self.rows[kept], self.values[kept])
+
+
+def keys_of_numbers(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return the keys by which equal numbers are known."""
+    positive = numbers + 0.0  # -0.0 is 0.0
+    return positive.astype(np.float64).view(np.uint64)
+
+
+def cells_of_items(
+    held: Sequence[tuple[int, Mapping[str, Held]]], info: FieldInfo, kind: CellKind
+) -> Cells:
+    """Return the pairs of single items, given with their rows, in a field."""
+    rows: list[int] = []
+    values: list[Any] = []
+    for row, paths in held:
+        if info.name in paths:
+            found = _values(paths[info.name], info, kind)
+            rows += [row] * len(found)
+            values += found
+    made = np.array(values, _empty(kind).dtype) if values else _empty(kind)
+    return Cells(np.array(rows, np.int64), made)
+
+
+def _values(held: Held, info: FieldInfo, kind: CellKind) -> list[Any]:
+    """A date counts as its instant only, as in a column."""
+    if kind is CellKind.POINTS:
+        return [unit_vectors(np.array(p.lat), np.array(p.lon)) for p in held.places]
+    dated = info.type is FieldType.DATE
+    moments = {instant(text) for text in held.strings} if dated else set()
+    numbers = [*held.numbers, *(moment for moment in moments if moment is not None)]
+    if kind is CellKind.NUMBERS:
+        return numbers
+    words = [*held.booleans, *(() if dated else held.strings)]
+    keys = keys_of_numbers(np.array(numbers, np.float64)).tolist()
+    return [*keys, *(key_of(word).high for word in words)]
+
+
+def _empty(kind: CellKind) -> NDArray[Any]:
+    match kind:
+        case CellKind.KEYS:
+            return np.empty(0, np.uint64)
+        case CellKind.NUMBERS:
+            return np.empty(0, np.float64)
+        case CellKind.POINTS:
+            return np.empty((0, 3), np.float64)

@@ -1,0 +1,157 @@
+"""Sizes and wishes to the index that is built, and what is said when it is another one."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typing_extensions import override
+
+from indexer.ann.found import Found
+from indexer.ann.plan import check_index_name, efforts, plan_index
+from indexer.ann.recall import Requests, Truth, recall_of, request_vectors, truth_of
+from indexer.errors import CatalogError, VectorShapeError
+from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count", "factory"),
+    [
+        ("auto", 50_000, "Flat"),
+        ("auto", 200_000, "PQ98x4fs,Refine(SQfp16)"),
+        ("flat", 5_000_000, "Flat"),
+        ("hnsw", 10, "HNSW32_SQfp16"),
+        ("ivf", 200_000, "IVF512,PQ196x4fs,Refine(SQfp16)"),
+        ("ivf", 1_000_000, "IVF1024,PQ196x4fs,Refine(SQfp16)"),
+        ("ivf", 2_000, "IVF32,PQ196x4fs,Refine(SQfp16)"),
+        ("ivf", 999, "Flat"),
+        ("IVF7,Flat", 5_000, "IVF7,Flat"),
+    ],
+)
+def test_size_and_wish_decide_the_factory(wanted: str, count: int, factory: str) -> None:
+    assert plan_index(wanted, count, 392).factory == factory
+
+
+def test_wide_vectors_are_flat_for_fewer_rows() -> None:
+    assert plan_index("auto", 30_000, 392).kind == "flat"
+    assert plan_index("auto", 30_000, 1_032).kind == "pq"
+
+
+def test_too_few_rows_to_train_are_scanned_and_that_is_said(tmp_path: Path) -> None:
+    index, facts = built(tmp_path, clustered(500), "ivf")
+    assert facts["kind"] == "flat"
+    assert facts["search"] == "exact"
+    assert facts["note"] == "500 rows are too few to train ivf; they are scanned exactly"
+    assert index.is_exact
+
+
+def test_a_recall_out_of_reach_ends_in_a_flat_index_and_that_is_said(tmp_path: Path) -> None:
+    index, facts = built(tmp_path, clustered(4_000), "PCA2,PQ2x4fs", min_recall=0.9999)
+    assert (facts["kind"], facts["recall"], index.is_exact) == ("flat", 1.0, True)
+    assert "PCA2,PQ2x4fs,Refine(SQfp16) reached recall 0." in facts["note"]
+    assert "flat instead" in facts["note"]
+
+
+def test_a_higher_recall_takes_more_effort(tmp_path: Path) -> None:
+    vectors = clustered(12_000)
+    low, high = (built(tmp_path, vectors, KINDS["pq"], min_recall=r)[1] for r in (0.5, 0.999))
+    assert low["effort"]["k_factor"] < high["effort"]["k_factor"]
+    assert low["min_recall"] == 0.5
+
+
+def test_each_effort_is_more_than_the_one_before() -> None:
+    for lists in (0, 4, 1_024):
+        steps = efforts(lists)
+        for less, more in pairwise(steps):
+            assert less.k_factor < more.k_factor
+            assert less.ef < more.ef
+            assert less.nprobe <= more.nprobe <= max(1, lists)
+
+
+@pytest.mark.parametrize("name", ["hsnw", "", "IVF", "Flatt", "best"])
+def test_a_name_that_is_no_index_is_refused_with_what_there_is(name: str) -> None:
+    with pytest.raises(CatalogError, match=r"unknown index .*auto, flat, hnsw, ivf or a FAISS"):
+        check_index_name(name)
+
+
+@pytest.mark.parametrize("name", ["auto", "flat", "hnsw", "ivf", *KINDS.values(), "OPQ8_64,PQ8"])
+def test_kinds_and_factory_strings_are_taken(name: str) -> None:
+    check_index_name(name)
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        ("PQ7x4fs", r"cannot build 'PQ7x4fs.*2000 vectors of 32 numbers.*--index auto"),
+        ("IDMap,Flat", r"cannot build 'IDMap,Flat"),
+        ("PQ16x4fs,Refine(SQ8)", r"cannot be read in place; end it with Refine\(SQfp16\)"),
+    ],
+)
+def test_a_factory_that_cannot_serve_is_refused_in_a_sentence(
+    tmp_path: Path, factory: str, said: str
+) -> None:
+    with pytest.raises(CatalogError, match=said):
+        built(tmp_path, clustered(2_000), factory)
+
+
+def test_a_vector_that_is_no_number_is_refused_with_its_row(tmp_path: Path) -> None:
+    vectors = clustered(20_000)
+    vectors[17_001, 3] = np.nan
+    with pytest.raises(VectorShapeError, match=r"row 17001 "):
+        built(tmp_path, vectors, "flat")
+
+
+def test_requests_weigh_the_blocks_as_their_name_says() -> None:
+    items = clustered(3_000)
+    kinds = request_vectors(items, LAYOUT, rng=np.random.default_rng(0))
+    assert sum(len(kind.vectors) // kind.several for kind in kinds) >= 1_000
+    for kind in kinds[:-1]:
+        meaning, _, prior = (float(part) for part in kind.name.split(","))
+        norms = np.linalg.norm(kind.vectors[:, : LAYOUT.meaning], axis=1)
+        np.testing.assert_allclose(norms, meaning, atol=1e-5)
+        np.testing.assert_array_equal(kind.vectors[:, LAYOUT.meaning], prior)
+    assert (kinds[-1].name, kinds[-1].several) == ("3 vectors", 3)
+
+
+def test_the_truth_is_that_of_a_plain_scan_also_for_several_vectors() -> None:
+    items = clustered(20_000)
+    for truth in truth_of(items, request_vectors(items, LAYOUT, rng=np.random.default_rng(0))):
+        vectors, several = truth.requests.vectors, truth.requests.several
+        for place in range(20):
+            scores = (vectors[several * place : several * (place + 1)] @ items.T).max(axis=0)
+            assert truth.least[place] == pytest.approx(np.sort(scores)[-10], abs=1e-5)
+
+
+class _Misses:
+    """Finds five of the ten best rows and five of the worst."""
+
+    def __init__(self, items: np.ndarray) -> None:
+        self.items = items
+
+    def search(self, queries: np.ndarray, k: int) -> list[Found]:
+        found = []
+        for query in queries:
+            scores = self.items @ query
+            order = np.argsort(-scores)
+            rows = np.concatenate([order[: k // 2], order[-k // 2 :]])
+            found.append(Found(rows, scores[rows]))
+        return found
+
+
+def test_half_of_the_best_rows_is_a_recall_of_a_half() -> None:
+    items = clustered(5_000)
+    (truth, *_) = truth_of(items, request_vectors(items, LAYOUT, rng=np.random.default_rng(0)))
+    assert recall_of(_Misses(items), items, truth) == 0.5  # type: ignore[arg-type]  # a stand-in
+
+
+def test_a_row_of_equal_score_is_as_good_as_the_one_found_by_the_scan() -> None:
+    items = np.repeat(clustered(100), 50, axis=0)
+    query = items[:1]
+    truth = Truth(Requests("1", query), np.array([float((items @ query[0]).max())], np.float32))
+
+    class Last(_Misses):
+        @override
+        def search(self, queries: np.ndarray, k: int) -> list[Found]:
+            return [Found(np.arange(40, 50), (items[40:50] @ queries[0]).astype(np.float32))]
+
+    assert recall_of(Last(items), items, truth) == 1.0  # type: ignore[arg-type]  # a stand-in
