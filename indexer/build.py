@@ -137,10 +137,10 @@ def build_index(
             "flat", "hnsw", "ivf" or a FAISS factory string), `min_recall` (that the index must
             reach for every kind of request), `max_rejected` (share), `force_full` (encode all
             anew), `since` ("last": publish nothing if nothing has changed), `notice` (is told in a
-            sentence when all must be encoded anew), `encoder` (an object in place of a model name), `changes` (what has changed since the
-            catalogue was written; it beats the catalogue), `live_events` (to learn from after the
-            interactions), `is_erased` (which interactions to leave out), `applied_seq` (number of
-            the last change).
+            sentence when all must be encoded anew), `encoder` (an object in place of a model
+            name), `changes` (what has changed since the catalogue was written; it beats the
+            catalogue), `live_events` (to learn from after the interactions), `is_erased` (which
+            interactions to leave out), `applied_seq` (number of the last change).
 
     Raises:
         CatalogError: If a source cannot be read, or too many rows are bad; nothing is published.

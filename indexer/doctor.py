@@ -56,6 +56,7 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
     except IndexerError as error:
         yield str(error)
         return
+    yield from _rows_differ(index)
     if manifest.encoder is None:
         index.close()
         return
@@ -66,6 +67,20 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
         yield f"the vectors were not checked: {error}"
     finally:
         index.close()
+
+
+def _rows_differ(index: Index) -> Iterator[str]:
+    """The index holds the mapped raw vectors, row by row, wherever they come from."""
+    raw = np.load(index.path / "raw.npy", mmap_mode="r", allow_pickle=False)
+    if len(raw) != index.count:
+        yield f"raw.npy holds {len(raw)} rows, index.faiss {index.count}; rebuild"
+        return
+    rows = np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
+    expected = index.meaning_of(raw[rows].astype(np.float32))
+    stored = index.item_vectors(rows)[:, : expected.shape[1]]
+    for row, close in zip(rows, (expected * stored).sum(axis=1), strict=True):
+        if not close >= _MIN_ROW_COSINE:
+            yield f"row {row} of index.faiss is not that of raw.npy (cosine {close:.3f}); rebuild"
 
 
 def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
@@ -82,8 +97,7 @@ def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Itera
     expected = index.meaning_of(encoder.encode_items(texts))
     width = manifest.layout.meaning
     cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
-    for row, item, close in zip(rows, items, cosines, strict=True):
-        if not (close >= _MIN_ROW_COSINE or given[list(rows).index(row)]):
-            yield (
-                f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f}); rebuild"
-            )
+    for row, item, close, is_given in zip(rows, items, cosines, given, strict=True):
+        if not (close >= _MIN_ROW_COSINE or is_given):
+            told = f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f})"
+            yield f"{told}; rebuild"

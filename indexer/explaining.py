@@ -62,8 +62,8 @@ def _term(term: Term) -> dict[str, Any]:
     return {
         **term.reason,
         "items": len(gaining),
-        "lowest": float(held.min(initial=0.0)),
-        "highest": float(held.max(initial=0.0)),
+        "lowest": round(float(held.min()), 6) if len(held) else 0.0,
+        "highest": round(float(held.max()), 6) if len(held) else 0.0,
     }
 
 

@@ -4,7 +4,7 @@ request -> signals -> request vectors -> pool -> candidates -> arranged -> hits 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ import numpy as np
 from indexer.ann import Vectors
 from indexer.answer import Answer
 from indexer.answering import Clock, answered, sources_of, unknown_items, with_unknown
+from indexer.batching import Shared, Wanted
 from indexer.catalogue import Catalogue
 from indexer.explaining import explained
 from indexer.finding import search, similar
@@ -23,26 +24,33 @@ from indexer.paging import FIRST_PAGE, Page
 from indexer.pools import includes_seen, pool_for
 from indexer.question import Question
 from indexer.request import Request
+from indexer.retrieval import Additive, Pool, retrieve
 from indexer.scenarios import Scenario, scenario_named
 from indexer.signals import (
+    RequestVectors,
     Role,
     Signal,
+    coefficients_of,
     compose,
     history_signals,
     interest_signals,
     moment_signals,
+    profile_mixes,
 )
 from indexer.snapshot import Manifest
 from indexer.terms import Term, boost_terms, freshness_term, nearness_term
+from indexer.worlds import WORLD_RANKS, balance, worlds_of
 
 __all__ = [
     "Addends",
     "Catalogue",
     "profile_vector",
     "recommend",
+    "recommend_many",
     "search",
     "signals_of",
     "similar",
+    "warmed",
 ]
 
 _PRIOR = Signal(Role.PRIOR, 1.0, {"kind": "popularity"})
@@ -85,22 +93,95 @@ def recommend(
     if request.validate_only:
         answer = explained(catalogue, request, scenario, signals, everywhere)
         return with_unknown(answer, unknown_items(catalogue, told))
+    pool = pool_for(catalogue, request, scenario)
     sources = sources_of(catalogue, signals, known)
     learned = _learned(catalogue, request, scenario, signals, known)
     clock.lap("encode")
-    weighed = compose(learned.signals, sources, scenario=scenario, weights=request.weights)
     question = Question(
         catalogue=catalogue,
         request=request,
         scenario=scenario,
-        weighed=replace(weighed, learned=learned.sources),
+        weighed=_weighed(catalogue, request, learned, sources, pool),
         terms=_named_terms(catalogue, addends),
         everywhere=everywhere,
         learned=learned.terms,
         page=page,
     )
-    answer = answered(question, pool_for(catalogue, request, scenario), clock)
-    return with_unknown(answer, unknown_items(catalogue, told))
+    return with_unknown(answered(question, pool, clock), unknown_items(catalogue, told))
+
+
+def recommend_many(
+    catalogue: Catalogue, requests: Sequence[Request], *, now: float | None = None
+) -> list[Answer]:
+    """Answer many requests as each alone would be, sharing what they have in common.
+
+    Raises:
+        RequestError: If one cannot be answered by this catalogue.
+        FilterError: If a filter does not fit the catalogue.
+    """
+    moment = time.time() if now is None else now
+    warm = warmed(catalogue, requests, now=moment)
+    return [recommend(warm, request, now=moment) for request in requests]
+
+
+def warmed(catalogue: Catalogue, requests: Sequence[Request], *, now: float) -> Catalogue:
+    """Return the catalogue with the texts of requests encoded and their searches made, together.
+
+    Raises:
+        RequestError: If one cannot be answered by this catalogue.
+        FilterError: If a filter does not fit the catalogue.
+    """
+    shared = Shared(catalogue)
+    read = []
+    for request in requests:
+        scenario = scenario_named(request.scenario, catalogue.scenarios)
+        moment = now if request.at is None else request.at
+        signals = signals_of(request, scenario, catalogue.manifest, moment)
+        read.append((request, scenario, signals))
+    shared.encode([s.text for *_, held in read for s in held if s.text and s.item_id is None])
+    found: list[Wanted] = []
+    for request, scenario, signals in read:
+        known = catalogue.rows([s.item_id for s in signals if s.item_id is not None])
+        signals = [s for s in signals if s.item_id is None or s.item_id in known]
+        pool = pool_for(catalogue, request, scenario)
+        sources = sources_of(shared.catalogue_face, signals, known)
+        learned = _learned(catalogue, request, scenario, signals, known)
+        weighed = _weighed(shared.catalogue_face, request, learned, sources, pool)
+        key = f"{scenario.name}|{request.filter!r}"
+        found.append(Wanted(key, weighed.vectors, pool.allowed, request.k))
+    shared.search(found)
+    return shared.catalogue_face
+
+
+def _weighed(
+    catalogue: Catalogue,
+    request: Request,
+    learned: Learned,
+    sources: Vectors,
+    pool: Pool,
+) -> RequestVectors:
+    """Request vectors; of a history of several worlds each has its own, in proportion.
+
+    Learned weights know by themselves how far a history reaches, so there it is one.
+    """
+    scenario = scenario_named(request.scenario, catalogue.scenarios)
+    signals = learned.signals
+    worlds = worlds_of(signals, sources) if catalogue.taste is None else None
+    if worlds is None:
+        weighed = compose(signals, sources, scenario=scenario, weights=request.weights)
+        return replace(weighed, learned=learned.sources)
+    mixes = [profile_mixes(signals, sources, scenario, own) for own in worlds.members]
+    best = []
+    for own in mixes:
+        vectors = np.stack(own) @ sources
+        found = retrieve(catalogue, vectors, pool, WORLD_RANKS, Additive())
+        best.append(found.scores)
+    factors = balance(best, worlds.shares).astype(np.float32)
+    scaled = [mix * factor for own, factor in zip(mixes, factors, strict=True) for mix in own]
+    roles = np.array([signal.role for signal in signals])
+    raw = np.array([signal.weight for signal in signals], np.float32)
+    coefficients = coefficients_of(roles, raw, scaled, request.weights)
+    return RequestVectors(tuple(signals), sources, coefficients)
 
 
 def _everywhere(

@@ -166,15 +166,37 @@ def compose(
         scenario: How many recent items get a vector of their own.
         weights: Of the blocks.
     """
-    raw = np.array([signal.weight for signal in signals], np.float32)
     roles = np.array([signal.role for signal in signals])
-    profile = np.where(roles == Role.PROFILE, raw, 0)
-    constant = np.where(roles == Role.PROFILE, 0, raw)
+    raw = np.array([signal.weight for signal in signals], np.float32)
+    mixes = profile_mixes(signals, sources, scenario)
+    return RequestVectors(tuple(signals), sources, coefficients_of(roles, raw, mixes, weights))
+
+
+def profile_mixes(
+    signals: Sequence[Signal],
+    sources: Vectors,
+    scenario: Scenario,
+    members: NDArray[np.bool_] | None = None,
+) -> list[NDArray[np.float32]]:
+    """Return coefficients `(m,)` of the profile: as a whole, then with each recent item apart.
+
+    Args:
+        signals: The m inputs, history in time order.
+        sources: Their vectors.
+        scenario: How many recent items get a vector of their own.
+        members: `(m,) bool`, the part of the profile that counts; None: all of it.
+    """
+    counted = [signal.role == Role.PROFILE for signal in signals]
+    if members is not None:
+        counted = [both and bool(own) for both, own in zip(counted, members, strict=True)]
+    profile = np.array(
+        [s.weight if own else 0.0 for s, own in zip(signals, counted, strict=True)], np.float32
+    )
     mixes = [_to_unit(profile, sources)]
     recent = [
         row
         for row, signal in enumerate(signals)
-        if signal.role == Role.PROFILE and signal.weight > 0 and signal.item_id is not None
+        if counted[row] and signal.weight > 0 and signal.item_id is not None
     ][-scenario.recent_vectors :]
     if np.count_nonzero(profile) > 1:
         for row in recent if scenario.recent_vectors else []:
@@ -182,9 +204,19 @@ def compose(
             own[row] = 1.0
             mix = _RECENT_PROFILE_SHARE * mixes[0] + (1 - _RECENT_PROFILE_SHARE) * own
             mixes.append(_to_unit(mix.astype(np.float32), sources))
+    return mixes
+
+
+def coefficients_of(
+    roles: NDArray[np.str_],
+    raw: NDArray[np.float32],
+    mixes: Sequence[NDArray[np.float32]],
+    weights: Weights,
+) -> Vectors:
+    """Add what is constant to each mix of the profile, and weigh the blocks, `(q, m) float32`."""
+    constant = np.where(roles == Role.PROFILE, 0, raw)
     block = np.where(roles == Role.PRIOR, weights.prior, weights.meaning).astype(np.float32)
-    coefficients = np.stack([(mix + constant) * block for mix in mixes]).astype(np.float32)
-    return RequestVectors(tuple(signals), sources, coefficients)
+    return np.stack([(mix + constant) * block for mix in mixes]).astype(np.float32)
 
 
 def compose_examples(

@@ -24,7 +24,8 @@ _TOP = 50
 _TASTES = (
     ["film-rear-window", "book-and-then-there-were-none", "film-blade-runner"],
     ["music-goldberg-variations", "outing-british-museum", "news-hubble-launch"],
-    ["film-farewell-my-concubine", "book-dream-of-the-red-chamber", "music-the-moon-represents-my-heart"],
+    ["film-farewell-my-concubine", "book-dream-of-the-red-chamber",
+        "music-the-moon-represents-my-heart"],
     ["game-tetris", "film-clue", "podcast-this-american-life"],
 )  # fmt: skip
 
@@ -50,31 +51,50 @@ def _kinds(*names: str) -> dict[str, Any]:
 _EVENING, _MORNING = "2026-11-22T20:30:00+08:00", "2026-11-23T08:10:00+08:00"  # a Sunday, a Monday
 _NIGHT, _NOON = "2026-11-27T23:40:00+08:00", "2026-11-28T12:30:00+08:00"  # Friday, Saturday
 _SUMMER, _WINTER = "2026-07-18T15:00:00+08:00", "2026-12-26T16:00:00+08:00"
-_COSY, _OUTDOOR = _tags("cosy", "rainy day", "indoor", "雨天", "室内"), _tags("outdoor", "hiking", "户外", "徒步")
+_COSY, _OUTDOOR = (
+    _tags("cosy", "rainy day", "indoor", "雨天", "室内"),
+    _tags("outdoor", "hiking", "户外", "徒步"),
+)
 _FAMILY = _tags("with children", "family", "family movie night", "亲子", "适合全家")
 _HORROR = {"or": [_kinds("horror"), _tags("horror", "unsettling", "恐怖", "惊悚")]}
 _SHORT = {"or": [_kinds("podcast", "news"), _tags("commute", "quick session", "通勤")]}
 _LONG = _tags("long read", "epic", "长篇", "史诗", "big screen", "适合大银幕")
-_PARTY = {"or": [_kinds("party"), _tags("party", "with friends", "聚会", "和朋友一起看", "movie night with friends")]}
+_PARTY = {
+    "or": [
+        _kinds("party"),
+        _tags("party", "with friends", "聚会", "和朋友一起看", "movie night with friends"),
+    ]
+}
 _SAD = _tags("melancholy", "grief", "bleak", "孤独", "催泪", "沉重")
 _CALM = _tags("calm", "bedtime", "静心", "睡前", "安静")
 _LOUD = _tags("adrenaline", "action", "intense", "动作", "热血")
-_ROMANCE = {"or": [_kinds("romance"), _tags("romance", "date night", "romantic", "爱情", "浪漫", "约会")]}
+_ROMANCE = {
+    "or": [_kinds("romance"), _tags("romance", "date night", "romantic", "爱情", "浪漫", "约会")]
+}
 _WAR = _tags("war", "战争", "First World War", "courtroom", "犯罪")
-_KITCHEN = {"or": [_kinds("kitchen", "cookery", "tea", "coffee"), _tags("cooking", "baking", "美食", "厨房")]}
+_KITCHEN = {
+    "or": [
+        _kinds("kitchen", "cookery", "tea", "coffee"),
+        _tags("cooking", "baking", "美食", "厨房"),
+    ]
+}
 _SPACE = {"or": [_kinds("space", "technology"), _tags("space", "nasa", "太空")]}
 _SPORT = {"or": [_kinds("sport", "sports"), _tags("workout", "running", "运动", "健身")]}
 _POETRY = {"or": [_kinds("poetry", "philosophy", "literary fiction"), _tags("poetry", "古典名著")]}
-_MUSEUM = {"or": [_kinds("museum", "historic site"), _tags("museum", "city break", "博物馆", "古建筑")]}
+_MUSEUM = {
+    "or": [_kinds("museum", "historic site"), _tags("museum", "city break", "博物馆", "古建筑")]
+}
 _WINTERY, _SUMMERY = _tags("winter", "冬天", "下雪天", "holiday"), _tags("summer", "夏天")
 _FUNNY = {"or": [_kinds("comedy"), _tags("comedy", "funny", "silly", "喜剧", "搞笑", "幽默")]}
 _STUDY = _tags("study", "desk", "concentration", "stationery", "文具", "书法")
 _RAINWEAR = {"or": [_kinds("rainwear"), _tags("rainy day", "雨天")]}
 
 _PAIRS = (
-    _Pair("rainy evening at home", {"time": _EVENING, "weather": "rain", "place": "home"}, _COSY, _OUTDOOR),
+    _Pair("rainy evening at home", {"time": _EVENING, "weather": "rain", "place": "home"},
+          _COSY, _OUTDOOR),
     _Pair("with children", {"scene": "with children"}, _FAMILY, _HORROR),
-    _Pair("Monday commute", {"time": _MORNING, "scene": "commute", "device": "phone"}, _SHORT, _LONG),
+    _Pair("Monday commute", {"time": _MORNING, "scene": "commute", "device": "phone"},
+          _SHORT, _LONG),
     _Pair("with friends", {"scene": "with friends", "time": _NIGHT}, _PARTY, _SAD),
     _Pair("sunny noon", {"weather": "sunny", "time": _NOON}, _OUTDOOR, _COSY),
     _Pair("before sleep", {"scene": "before sleep", "time": _NIGHT}, _CALM, _LOUD),
@@ -86,9 +106,11 @@ _PAIRS = (
     _Pair("July heat", {"weather": "hot", "time": _SUMMER}, _SUMMERY, _WINTERY),
     _Pair("wants cheering up", {"mood": "tired, in need of a laugh"}, _FUNNY, _WAR),
     _Pair("studying", {"scene": "studying", "place": "the library"}, _STUDY, _PARTY),
-    _Pair("family on the sofa", {"social": "family", "device": "tv", "time": _EVENING}, _FAMILY, _HORROR),
+    _Pair("family on the sofa", {"social": "family", "device": "tv", "time": _EVENING},
+          _FAMILY, _HORROR),
     _Pair("hiking day", {"scene": "hiking", "weather": "sunny"}, _OUTDOOR, _COSY),
-    _Pair("caught in the rain", {"weather": "heavy rain", "scene": "walking outside"}, _RAINWEAR, _SUMMERY),
+    _Pair("caught in the rain", {"weather": "heavy rain", "scene": "walking outside"},
+          _RAINWEAR, _SUMMERY),
     _Pair("Halloween", {"scene": "Halloween night"}, _HORROR, _FAMILY),
     _Pair("party", {"scene": "party at home", "social": "friends"}, _PARTY, _POETRY),
     _Pair("romantic mood", {"mood": "romantic", "time": _EVENING}, _ROMANCE, _SPORT),

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Answer a file of requests: one line in, one line out, in the same order.
 
-A line is the body of POST /v1/recommend plus "request_id"; histories may have 20,000 entries.
+A line is the body of POST /v1/recommend plus "request_id"; histories may have 20,000 entries. With
+--db, live items and what the store knows of the users count too, as they were at the start.
 """
 
 import gzip
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +21,9 @@ from indexer import Index
 from indexer.errors import IndexerError, RequestError
 from indexer.recommend import recommend
 from indexer.request import MAX_HISTORY_BATCH, parse_request
+from service.cursors import load_secret
+from service.database import LiveDatabase
+from service.live import Live, View, Views
 
 
 def main() -> int:
@@ -25,6 +31,7 @@ def main() -> int:
     made = parser(__doc__ or "")
     made.add_argument("--index", required=True, metavar="DIR", help="index directory")
     made.add_argument("--requests", required=True, metavar="FILE.jsonl", help="plain or .gz")
+    made.add_argument("--db", metavar="URL", help="live store of the service")
     made.add_argument("--out", required=True, metavar="FILE.jsonl", help="plain or .gz")
     arguments = made.parse_args()
     index = Index.open(arguments.index)
@@ -33,9 +40,13 @@ def main() -> int:
     descriptor, temporary = tempfile.mkstemp(prefix=".answers-", dir=out.parent, suffix=out.suffix)
     os.close(descriptor)
     try:
-        with _opened(Path(temporary), "wt") as file, Bars() as bars:
+        with (
+            _opened(Path(temporary), "wt") as file,
+            Bars() as bars,
+            _viewed(index, arguments.db) as view,
+        ):
             for done, (line, body) in enumerate(_bodies(Path(arguments.requests)), start=1):
-                file.write(_answered(index, arguments.requests, line, body) + "\n")
+                file.write(_answered(view, arguments.requests, line, body) + "\n")
                 bars("recommend", done, 0)
         Path(temporary).replace(out)
     finally:
@@ -63,12 +74,29 @@ def _body(path: Path, line: int, text: str) -> dict[str, Any]:
     return body
 
 
-def _answered(index: Index, path: str, line: int, body: dict[str, Any]) -> str:
+@contextmanager
+def _viewed(index: Index, url: str | None) -> Iterator[View]:
+    """The catalogue and the store at one moment."""
+    if url is None:
+        with Views(None).of(index) as view:
+            yield view
+        return
+    database = LiveDatabase.open(url)
+    try:
+        live = Live.over(database, load_secret(None, os.environ), time.time)
+        with Views(live).of(index) as view:
+            yield view
+    finally:
+        database.close()
+
+
+def _answered(view: View, path: str, line: int, body: dict[str, Any]) -> str:
     request_id = body.pop("request_id")
     body.setdefault("explain", False)
     try:
         request = parse_request(body, max_history=MAX_HISTORY_BATCH)
-        answer = recommend(index, request)
+        now = time.time()
+        answer = recommend(view.catalogue, view.personal(request, now=now), now=now)
     except IndexerError as error:
         raise RequestError(f"{path}:{line}: {error}") from error
     items = [
@@ -79,6 +107,7 @@ def _answered(index: Index, path: str, line: int, body: dict[str, Any]) -> str:
     told = {
         "request_id": request_id,
         "snapshot": answer.snapshot,
+        "live_seq": view.now.seq,
         "user_id": request.user_id,
         "unknown_items": answer.unknown_items,
         "items": items,

@@ -157,7 +157,7 @@ class Refresher:
                     pass
             except Problem as error:  # not ready, or the store is busy: a request will tell
                 _log.debug("live items were not looked at: %s", error.detail)
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
                 _log.exception("live items cannot be read")
 
 

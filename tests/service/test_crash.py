@@ -93,7 +93,7 @@ def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
     with database.reading() as connection:
         kept = Counter(connection.execute(sa.select(events.c.event_id)).scalars())
     database.close()
-    assert len(answered) > 100
+    assert len(answered) >= 20
     assert set(answered) <= set(kept)
     assert set(kept.values()) == {1}
 

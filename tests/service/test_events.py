@@ -307,3 +307,40 @@ def test_a_scenario_says_which_events_hide_an_item(own_shop: Shop, serve: Serve)
         assert "i0001" in shown  # only looked at: it may be wanted still
         assert "i0006" not in shown
         assert not {"i0001", "i0006"} & set(ids_for(client, user_id="u1", k=500))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False)
+    | st.text(max_size=8) | st.sampled_from(["u1", "i0001", "like", "rating", "2026-11-01"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*GOOD, "events", "items", "interests", "from", "into", "at",
+                                       "title", "tags", "vector", "value", "context", "id", "x"]),
+                      inner, max_size=5),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def test_no_body_breaks_the_service(own_shop: Shop, serve: Serve) -> None:
+    with serve(own_shop) as client:
+
+        @settings(max_examples=60)
+        @given(json_values)
+        def send(body: Any) -> None:
+            send_everywhere(client, body)
+
+        send()
+        assert client.post("/v1/recommend", json={"user_id": "u1"}).status_code == 200
+
+
+def send_everywhere(client: TestClient, body: Any) -> None:
+    for method, path in (
+            ("POST", "/v1/events"), ("POST", "/v1/items"), ("PUT", "/v1/items/n1"),
+            ("PATCH", "/v1/items/i0001"), ("PUT", "/v1/users/u1"), ("POST", "/v1/users/merge"),
+        ):  # fmt: skip
+        try:
+            response = client.request(method, path, json=body)
+        except (ValueError, OverflowError):  # this client cannot even send it
+            continue
+        if response.status_code != 200:
+            assert 400 <= response.status_code < 500, (method, path, body, response.text)
+            problem(response, response.status_code)

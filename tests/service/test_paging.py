@@ -267,7 +267,7 @@ def test_a_weak_or_unusable_secret_is_refused(tmp_path: Path) -> None:
     [
         {"diversity": 0.5},
         {"max_per": {"brand": 40, "tags": 60}},
-        {"pin": [{"item_id": "i0042", "rank": 2}, {"item_id": "i0077", "rank": 25}]},
+        {"pin": [{"item_id": "i0042", "rank": 2}, {"item_id": "i0078", "rank": 25}]},
         {"boost": [{"filter": {"brand": "north"}, "weight": 0.4}]},
         {"explore": 0.5, "seed": 3},
         {"explore": 0.3, "diversity": 0.3, "max_per": {"brand": 50},

@@ -1,0 +1,103 @@
+"""A longer history to the worlds it comes from: someone who loves jazz and gardening has two.
+
+Pure. Liked items are joined, the most alike first, while groups are alike on average; what is left
+are worlds if each holds enough of the history and they have little in common. Most histories are
+of one world.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann import Vectors
+from indexer.signals import Role, Signal
+
+MIN_LIKED = 8  # a shorter history is of one world
+_LATEST = 64  # liked items that are looked at
+_MIN_SHARE, _MIN_ITEMS = 0.15, 3
+_ALIKE = 0.1  # mean cosine above which two groups are one world
+WORLD_RANKS = 10  # ranks over which worlds are shown in proportion
+_LEAST, _MOST = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worlds:
+    """Which inputs belong to which world.
+
+    Attributes:
+        members: `(w, m) bool`: inputs of each world; dislikes belong to every one.
+        shares: `(w,)`, of the liked items; they sum to 1.
+    """
+
+    members: NDArray[np.bool_]
+    shares: NDArray[np.float64]
+
+
+def worlds_of(signals: Sequence[Signal], sources: Vectors) -> Worlds | None:
+    """Return the worlds of a history; None if there is but one.
+
+    Args:
+        signals: The m inputs, history in time order.
+        sources: `(m, d) float32`, unit meaning vectors.
+    """
+    liked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and s.weight > 0]
+    items = [place for place in liked if signals[place].item_id is not None][-_LATEST:]
+    if len(items) < MIN_LIKED:
+        return None
+    meaning = sources[items]
+    group = _joined(meaning @ meaning.T)
+    numbers, counts = np.unique(group, return_counts=True)
+    large = (counts >= _MIN_ITEMS) & (counts >= _MIN_SHARE * len(items))
+    if np.count_nonzero(large) < 2:
+        return None
+    centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
+    members = np.zeros((len(centres), len(signals)), np.bool_)
+    for place, signal in enumerate(signals):
+        if signal.role is Role.PROFILE and signal.weight > 0:
+            members[int(np.argmax(centres @ sources[place])), place] = True
+        elif signal.role is Role.PROFILE:
+            members[:, place] = True
+    held = members[:, items].sum(axis=1)
+    return Worlds(members, held / held.sum())
+
+
+def balance(scores: Sequence[Vectors], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by what each world's vectors are scaled to be shown in proportion, `(w,)`.
+
+    If a world is to have n of the first ten ranks, its n-th best item must score what the n'-th
+    best of every other does. The largest world keeps its scale.
+
+    Args:
+        scores: The best scores of each world, descending.
+        shares: Of the worlds.
+    """
+    wanted = np.maximum(1, np.round(WORLD_RANKS * shares).astype(int))
+    held = [s[min(n, len(s)) - 1] if len(s) else 0 for s, n in zip(scores, wanted, strict=True)]
+    edge = np.array(held, np.float64)
+    largest = edge[int(np.argmax(shares))]
+    if (edge <= 0).any():
+        return np.ones(len(shares))
+    factors: NDArray[np.float64] = np.clip(largest / edge, _LEAST, _MOST)
+    return factors
+
+
+def _joined(alike: Vectors) -> NDArray[np.int64]:
+    """Join the two groups most alike on average until none are alike enough, `(n,)` numbers."""
+    group = np.arange(len(alike))
+    sums, sizes = alike.astype(np.float64), np.ones(len(alike))
+    live = np.ones(len(alike), np.bool_)
+    while np.count_nonzero(live) > 1:
+        means = sums / np.outer(sizes, sizes)
+        means[~live] = means[:, ~live] = -np.inf
+        np.fill_diagonal(means, -np.inf)
+        first, second = divmod(int(means.argmax()), len(means))
+        if means[first, second] < _ALIKE:
+            break
+        group[group == second] = first
+        sums[first] += sums[second]
+        sums[:, first] += sums[:, second]
+        sizes[first] += sizes[second]
+        live[second] = False
+    return group

@@ -1,0 +1,39 @@
+"""Many requests at once are answered as each alone."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.recommend import recommend, recommend_many
+from indexer.request import parse_request
+from tests.indexer.test_arranging import asked
+from tests.worlds import Built
+
+
+@settings(max_examples=25)
+@given(many=st.lists(asked, max_size=8))
+def test_a_batch_is_each_request_alone(worded: Built, many: list[dict[str, Any]]) -> None:
+    requests = [parse_request(body) for body in many]
+    together = recommend_many(worded.index, requests, now=0.0)
+    for answer, request in zip(together, requests, strict=True):
+        alone = recommend(worded.index, request, now=0.0)
+        assert [hit.id for hit in answer] == [hit.id for hit in alone]
+        scores = [hit.score for hit in alone]
+        assert [hit.score for hit in answer] == pytest.approx(scores, abs=1e-5)
+        assert answer.complete == alone.complete
+        assert answer.following == alone.following
+
+
+def test_texts_are_encoded_once_and_together(
+    worded: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    encode = worded.index.query_vectors
+    monkeypatch.setattr(
+        worded.index, "query_vectors", lambda texts: (calls.append(list(texts)), encode(texts))[1]
+    )
+    bodies = [{"query": "rain"}, {"interests": ["sea", "rain"]}, {"history": ["i0001"]}]
+    recommend_many(worded.index, [parse_request(body) for body in bodies], now=0.0)
+    assert calls == [["rain", "sea"]]
