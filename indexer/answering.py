@@ -29,7 +29,9 @@ def answered(question: Question, pool: Pool, clock: "Clock") -> Answer:
     pool = narrowed(catalogue, pool, page)
     found = arranged(question, pool)
     clock.lap("search")
-    hits = _hits(question, found)
+    rows = [*found.page.rows.tolist(), *found.following.tolist()]
+    ids = catalogue.ids(rows)
+    hits = _hits(question, found, ids[: len(found.page.rows)])
     clock.lap("rank")
     return Answer(
         hits=hits,
@@ -43,7 +45,7 @@ def answered(question: Question, pool: Pool, clock: "Clock") -> Answer:
         unknown_items=unknown_items(
             catalogue, [*request.exclude, *(p.item_id for p in request.pin)]
         ),
-        following=tuple(catalogue.ids(found.following.tolist())),
+        following=tuple(ids[len(hits) :]),
         timing_ms=clock.told(),
     )
 
@@ -92,13 +94,15 @@ def with_unknown(answer: Answer, first: Sequence[str]) -> Answer:
     return replace(answer, unknown_items=tuple(dict.fromkeys([*first, *answer.unknown_items])))
 
 
-def _hits(question: Question, found: Arranged) -> tuple[Hit, ...]:
+def _hits(question: Question, found: Arranged, ids: Sequence[str]) -> tuple[Hit, ...]:
     catalogue, request, page = question.catalogue, question.request, found.page
     rows = page.rows
     stored = catalogue.item_vectors(rows) if request.explain and len(rows) else None
     first = question.page.offset + 1
     hits = []
-    ids, items = catalogue.ids(rows.tolist()), catalogue.items(rows.tolist())
+    items = [{"id": item_id} for item_id in ids]
+    if request.fields != ():
+        items = catalogue.items(rows.tolist())
     for place, (item_id, item) in enumerate(zip(ids, items, strict=True)):
         reasons: list[dict[str, Any]] = []
         if stored is not None:
@@ -106,7 +110,9 @@ def _hits(question: Question, found: Arranged) -> tuple[Hit, ...]:
             reasons = question.reasons(int(rows[place]), stored[place], winner)
         chance = None if found.propensities is None else float(found.propensities[place])
         shown = _chosen(item, request.fields)
-        hits.append(Hit(item_id, first + place, float(page.scores[place]), shown, reasons, chance))
+        # Six decimals are what the order goes by: the last bits depend on the path of the sum.
+        score = round(float(page.scores[place]), 6)
+        hits.append(Hit(item_id, first + place, score, shown, reasons, chance))
     return tuple(hits)
 
 

@@ -15,6 +15,7 @@ from indexer.catalogue import Catalogue
 
 _MOST_ROWS = 2_048  # found for one vector; who wants more is searched alone
 _MOST_SCORES = 1 << 24  # held at once
+_FIRST = 16  # of what a vector found, that are likely to be shown
 _SPARE = 64  # rows that may be missing, having been seen or excluded by one request
 
 
@@ -56,6 +57,7 @@ class Shared:
     catalogue: Catalogue
     texts: dict[str, Vectors] = field(default_factory=dict)
     searches: dict[bytes, _Search] = field(default_factory=dict)
+    known_ids: dict[int, str] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         """Answer everything else as the catalogue does."""
@@ -78,6 +80,13 @@ class Shared:
         dim = self.catalogue.manifest.layout.dim
         return np.array([self.texts[text] for text in texts], np.float32).reshape(-1, dim)
 
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the ids of rows."""
+        new = [row for row in rows if row not in self.known_ids]
+        if new:
+            self.known_ids |= dict(zip(new, self.catalogue.ids(new), strict=True))
+        return [self.known_ids[row] for row in rows]
+
     def search(self, wanted: Sequence[Wanted]) -> None:
         """Search all vectors that are wanted among the same items in one call."""
         groups: dict[str, list[Wanted]] = {}
@@ -89,6 +98,8 @@ class Shared:
             if depth <= _MOST_ROWS:
                 vectors = np.concatenate([want.vectors for want in group])
                 self._search(np.unique(vectors, axis=0), depth, allowed)
+        firsts = [search.found.rows[:_FIRST] for search in self.searches.values()]
+        self.ids(np.unique(np.concatenate(firsts)).tolist() if firsts else [])
 
     def _search(self, vectors: Vectors, depth: int, allowed: Mask) -> None:
         count = int(np.count_nonzero(allowed))

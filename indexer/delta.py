@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from indexer.ann import Mask, Rows, Vectors
+from indexer.delta_masks import DeltaMasks
 from indexer.delta_words import DeltaWords
 from indexer.index import Index
 from indexer.metadata.full_text import exact_key, title_key
-from indexer.metadata.matching import Held, held_by_path, holds
+from indexer.metadata.matching import Held, held_by_path
 from indexer.metadata.predicates import Filter
 from indexer.metadata.schema import FieldType
 from indexer.metadata.values import Leaf, leaves
-
-_MOST_MASKS = 256
 
 
 class Delta:
@@ -29,12 +28,11 @@ class Delta:
         self._schema = base.schema
         self._lock = threading.Lock()
         self._items: list[dict[str, Any]] = []
-        self._held: list[Mapping[str, Held]] = []
         self._unknown: list[list[Leaf]] = []
         self._vectors = np.empty((0, base.manifest.layout.dim), np.float32)
         self._words = DeltaWords(base.count, base.frequency)
         self._titles: dict[str, list[int]] = {}
-        self._masks: dict[Filter, Mask] = {}
+        self._masks = DeltaMasks()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -46,7 +44,7 @@ class Delta:
             self._vectors = _grown(self._vectors, first, vectors)
             for slot, fields in enumerate(items, first):
                 self._words.add(slot, fields)
-                self._held.append(held_by_path(fields))
+                self._masks.add(held_by_path(fields))
                 self._unknown.append(self._unknown_leaves(fields))
                 self._titles.setdefault(title_key(fields), []).append(slot)
                 self._items.append(fields)
@@ -69,20 +67,12 @@ class Delta:
     def mask(self, condition: Filter, slots: Rows) -> Mask:
         """Return which of some slots pass a filter, `(m,) bool`."""
         with self._lock:
-            known = self._masks.get(condition)
-            start = 0 if known is None else len(known)
-            fresh = [holds(condition, held) for held in self._held[start:]]
-            mask = np.array(fresh, np.bool_) if known is None else np.append(known, fresh)
-            mask = mask.astype(np.bool_)
-            if known is None and len(self._masks) >= _MOST_MASKS:
-                self._masks.pop(next(iter(self._masks)))
-            self._masks[condition] = mask
-        picked: Mask = mask[slots]
+            picked: Mask = self._masks.mask(condition)[slots]
         return picked
 
     def held(self, slots: Rows) -> list[Mapping[str, Held]]:
         """Return what some slots hold, by path."""
-        return [self._held[slot] for slot in slots.tolist()]
+        return [self._masks.held[slot] for slot in slots.tolist()]
 
     def titled(self, text: str) -> list[int]:
         """Return the slots whose title reads as the text does."""

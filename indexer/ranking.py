@@ -18,7 +18,8 @@ Places: TypeAlias = NDArray[np.int64]
 
 DIVERSE_RANKS = 200  # ranks that variety arranges; nobody compares what lies further down
 DIVERSITY_WINDOW = 100  # a rank is given to one of the best so many candidates that are left
-_SAME = 1e-6
+_LEAST_LIKENESS = 0.05  # below it candidates have nothing in common that could be avoided
+_SAME = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,10 @@ def diversified(
 
     Each rank goes to the candidate with the highest `(1 - diversity) * relevance - diversity *
     likeness`: relevance is the score on a scale from 0 (the last of the first window) to 1 (the
-    best), likeness the highest cosine with what ranks before it, 0 if that is negative. So 0 keeps
-    the order, and 1 looks at likeness alone, within the window.
+    best), likeness the highest cosine with what ranks before it, 0 if that is negative, on a scale
+    where 1 is how like its nearest neighbour a candidate of the first window is on average. So 0
+    keeps the order, 1 looks at likeness alone, within the window, and the steps between are felt
+    in any catalogue, however close together its vectors lie.
 
     Args:
         meaning: `(m, d) float32`, unit meaning vectors of candidates, the best first.
@@ -60,10 +63,11 @@ def diversified(
     if len(shown):
         likeness = np.maximum(likeness, (near @ shown.T).max(axis=1))
     relevance = (1 - diversity) * _relevance(scores)[: len(near)]
+    weight = np.float32(diversity) / _usual_likeness(near[:DIVERSITY_WINDOW])
     window = np.arange(min(DIVERSITY_WINDOW, count))
     chosen: list[int] = []
     while len(chosen) < ranks:
-        worth = relevance[window] - diversity * likeness[window]
+        worth = relevance[window] - weight * likeness[window]
         # Not argmax: the last bits must not decide between equals, the order does.
         place = int(np.flatnonzero(worth >= worth.max() - _SAME)[0])
         best = int(window[place])
@@ -84,6 +88,15 @@ def _relevance(scores: Vectors) -> Vectors:
     spread = float(scores[0] - low)
     relevance: Vectors = (scores - low) / np.float32(spread if spread > _SAME else 1.0)
     return relevance
+
+
+def _usual_likeness(meaning: Vectors) -> np.float32:
+    """The mean cosine of candidates with their nearest neighbour."""
+    if len(meaning) < 2:
+        return np.float32(1)
+    near = meaning @ meaning.T
+    np.fill_diagonal(near, -1)
+    return np.float32(max(float(near.max(axis=1).mean()), _LEAST_LIKENESS))
 
 
 def pinned(order: Places, pins: Sequence[tuple[int, int]], *, total: int) -> tuple[Places, Places]:

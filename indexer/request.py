@@ -6,6 +6,7 @@ same on every door.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,7 @@ from indexer.request_values import (
     refuse_unknown,
     shown,
 )
+from indexer.scenarios import EVENT_WEIGHTS, NEUTRAL_EVENTS
 from indexer.wishes import Boost, Pin, parse_boosts, parse_max_per, parse_pins
 
 __all__ = [
@@ -153,6 +155,22 @@ def parse_request(body: Mapping[str, Any], *, max_history: int = MAX_HISTORY) ->
     return Request(**parsed)
 
 
+def parse_event_name(value: Any, name: str) -> str:
+    """Return the name of an event; names of one's own are allowed, misspelt known ones are not.
+
+    A "disliek" taken for an event of its own would count as a like.
+
+    Raises:
+        RequestError: If it is no name, or nearly a known one.
+    """
+    event = parse_id(value, name)
+    if event not in EVENT_WEIGHTS and event not in NEUTRAL_EVENTS:
+        close = get_close_matches(event.lower(), [*EVENT_WEIGHTS, *NEUTRAL_EVENTS], n=1, cutoff=0.8)
+        if close:
+            raise RequestError(f"{name} is {shown(event)}; did you mean {close[0]!r}?")
+    return event
+
+
 def _history(value: Any) -> tuple[HistoryEntry, ...]:
     entries = value if isinstance(value, list | tuple) else parse_list(value, "history")
     return tuple(_history_entry(entry, f"history[{place}]") for place, entry in enumerate(entries))
@@ -223,7 +241,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
 _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
     "item_id": parse_id,
     "text": parse_text,
-    "event": lambda value, name: parse_id(value, name),
+    "event": parse_event_name,
     "value": parse_finite,
     "at": parse_moment,
     "context": parse_context,

@@ -198,7 +198,7 @@ def at_least(
     """Narrow the pool to rows scoring at least `min_score`, counting the others."""
     rows = np.flatnonzero(pool.allowed)
     scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + additive.of(rows)
-    keep = scores >= min_score
+    keep = np.round(scores.astype(np.float64), 6) >= min_score  # the number the answer tells
     allowed = np.zeros_like(pool.allowed)
     allowed[rows[keep]] = True
     excluded = {**pool.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}

@@ -29,6 +29,7 @@ EVENT_WEIGHTS: Mapping[str, float] = MappingProxyType(
         "dislike": -0.6,
     }
 )
+NEUTRAL_EVENTS = ("rating", "impression")  # a rating speaks by its value, an impression not at all
 OTHER_EVENT_WEIGHT = 0.5  # an event of a name we do not know is still an interaction
 NEVER_SEEN_BY = ("search", "impression")
 

@@ -243,12 +243,21 @@ def publish(work: Path, root: Path, manifest: Manifest) -> Path:
     """Make a complete working folder the live snapshot: fsync, rename, swap `CURRENT`."""
     (work / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     for path in _parents_last(work):
+        _make_readable(path)
         fsync(path)
     target = snapshots_dir(root) / manifest.id
     work.rename(target)
     fsync(target.parent)
     make_current(root, manifest.id)
     return target
+
+
+def _make_readable(path: Path) -> None:
+    """Give a file the mode of any new file: some writers leave theirs to the owner alone."""
+    if path.is_file():
+        mask = os.umask(0)
+        os.umask(mask)
+        path.chmod(0o666 & ~mask)
 
 
 def make_current(root: Path, snapshot_id: str) -> None:

@@ -180,6 +180,8 @@ def _told(summary: BuildSummary) -> str:
         lines.append(f"  {summary.index_note}")
     if summary.interactions:
         lines.append(f"  taste learned from {summary.interactions} interactions")
+    if summary.rejected_interactions:
+        lines.append(f"  {summary.rejected_interactions} bad interactions left out")
     if summary.duplicates:
         lines.append(f"  {summary.duplicates} rows were replaced by a later row of the same id")
     if summary.rejected:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from indexer import Answer, FilterError, RequestError
+from indexer.overlay import Overlay
 from indexer.paging import Page, list_items
-from indexer.recommend import recommend, search, similar
+from indexer.recommend import recommend, search, similar, warmed
 from indexer.request import Request, Weights, parse_request
 from indexer.scenarios import scenario_named
 from service.cursors import SEVERAL, Cursor, CursorSigner, Kind
@@ -27,6 +28,7 @@ from service.problems import Problem, unavailable
 from service.wire import MAX_BATCH_K
 
 WINDOW = 1_000  # ids a cursor names ahead
+SHARED = 64  # requests of a batch that are encoded and searched together
 _MAY_CHANGE = ("k", "fields", "explain")  # from one page to the next
 
 
@@ -93,12 +95,31 @@ class Pages:
                 f"answered at once; split the batch"
             )
         answers = []
+        warm = view
         for place, body in enumerate(bodies):
             if time.monotonic() - started > deadline_s:
                 raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
+            if place % SHARED == 0:
+                warm = self._warmed(view, bodies[place : place + SHARED])
             with _named(place):
-                answers.append(self.page(view, Kind.RECOMMEND, body, window=0))
+                answers.append(self.page(warm, Kind.RECOMMEND, body, window=0))
         return answers
+
+    def _warmed(self, view: View, bodies: Sequence[Mapping[str, Any]]) -> View:
+        """The view with what some requests have in common done once.
+
+        If one of them will be refused nothing is: it is named when its turn comes.
+        """
+        now = self.clock()
+        try:
+            requests = [
+                view.personal(parse_request(self._cursor(Kind.RECOMMEND, body).body), now=now)
+                for body in bodies
+            ]
+            warm = warmed(view.catalogue, requests, now=now)
+        except (RequestError, FilterError):
+            return view
+        return replace(view, catalogue=cast(Overlay, warm))
 
     def listing(self, view: View, condition: Any, limit: int, token: str | None) -> dict[str, Any]:
         """Return the next items in order of id.

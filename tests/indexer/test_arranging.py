@@ -1,6 +1,7 @@
 """Every combination of ranking options on random requests: invariants and the brute-force set."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ options = st.fixed_dictionaries(
 asked = st.builds(lambda body, more: {**body, **more}, bodies, options)
 
 
-def values_of(item: dict[str, Any], field: str) -> set[Any]:
+def values_of(item: Mapping[str, Any], field: str) -> set[Any]:
     held = item.get(field)
     return set(held) if isinstance(held, list) else {held} - {None}
 
@@ -208,7 +209,7 @@ def test_a_boost_is_its_own_reason_and_may_bury(worded: Built) -> None:
     for hit in worded.index.recommend(**body, k=ALL):
         item = worded.world.items[hit.id]
         told = {r["index"]: r["share"] for r in hit.reasons if r["kind"] == "boost"}
-        right = {}
+        right: dict[int, Any] = {}
         if item.get("brand") == "north":
             right[0] = 0.5
         if item["pages"] >= 250:

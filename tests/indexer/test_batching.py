@@ -1,11 +1,13 @@
 """Many requests at once are answered as each alone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.ann import Vectors
 from indexer.recommend import recommend, recommend_many
 from indexer.request import parse_request
 from tests.indexer.test_arranging import asked
@@ -31,9 +33,16 @@ def test_texts_are_encoded_once_and_together(
 ) -> None:
     calls: list[list[str]] = []
     encode = worded.index.query_vectors
-    monkeypatch.setattr(
-        worded.index, "query_vectors", lambda texts: (calls.append(list(texts)), encode(texts))[1]
-    )
-    bodies = [{"query": "rain"}, {"interests": ["sea", "rain"]}, {"history": ["i0001"]}]
+
+    def counted(texts: Sequence[str]) -> Vectors:
+        calls.append(list(texts))
+        return encode(texts)
+
+    monkeypatch.setattr(worded.index, "query_vectors", counted)
+    bodies: list[dict[str, Any]] = [
+        {"query": "rain"},
+        {"interests": ["sea", "rain"]},
+        {"history": ["i0001"]},
+    ]
     recommend_many(worded.index, [parse_request(body) for body in bodies], now=0.0)
     assert calls == [["rain", "sea"]]

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import FilterError, Index, build_index
+from indexer.delta_masks import DeltaMasks
 from indexer.metadata.filters import parse_filter
+from indexer.metadata.matching import held_by_path, matches
+from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.overlay import DeletedItem, LiveItem, Overlay
 from indexer.paging import list_items
 from indexer.recommend import recommend, search
@@ -193,3 +196,55 @@ def test_a_known_field_keeps_its_type_whatever_a_live_item_puts_there(base: Inde
     assert str(fields["born"].type) == "date"
     mask = overlay.mask(parse_filter({"born": {"gte": "2024-01-01"}}, overlay.schema))
     assert overlay.ids(np.flatnonzero(mask).tolist()) == ["odd"]
+
+
+fields = st.fixed_dictionaries(
+    {"id": st.just("x"), "title": st.just("x")},
+    optional={
+        "tags": st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
+        "rating": st.sampled_from([1.0, 3.0, 5.0]),
+        "available": st.booleans(),
+        "born": st.sampled_from(["2024-05-01", "2025-01-01T10:00:00Z"]),
+        "extra": st.fixed_dictionaries({}, optional={"deep": st.sampled_from([True, "a", 3.0])}),
+    },
+)
+SCHEMA = Schema(
+    {
+        name: FieldInfo(name, kind)
+        for name, kind in (
+            ("tags", FieldType.STRING), ("rating", FieldType.NUMBER), ("born", FieldType.DATE),
+            ("available", FieldType.BOOLEAN), ("extra.deep", FieldType.MIXED),
+        )
+    }
+)  # fmt: skip
+comparisons = st.sampled_from(
+    [
+        {"tags": "a"}, {"tags": {"any": ["a", "c"]}}, {"tags": {"all": ["a", "b"]}},
+        {"tags": {"none": ["b"]}}, {"rating": {"gte": 3}}, {"rating": {"any": [1, 5]}},
+        {"available": False}, {"born": {"lt": "2025-01-01"}}, {"born": "2024-05-01"},
+        {"extra.deep": True}, {"extra.deep": {"any": ["a", 3]}}, {"tags": {"exists": False}},
+    ]
+)  # fmt: skip
+conditions = st.recursive(
+    comparisons,
+    lambda inner: (
+        st.builds(lambda parts: {"and": parts}, st.lists(inner, min_size=1, max_size=3))
+        | st.builds(lambda parts: {"or": parts}, st.lists(inner, min_size=1, max_size=3))
+        | st.builds(lambda part: {"not": part}, inner)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.lists(fields, max_size=6), min_size=1, max_size=3), st.lists(conditions))
+def test_masks_of_a_growing_delta_are_what_each_item_says(
+    parts: list[list[dict[str, Any]]], asked: list[dict[str, Any]]
+) -> None:
+    masks, items = DeltaMasks(), list[dict[str, Any]]()
+    for part in parts:
+        for item in part:
+            masks.add(held_by_path(item))
+            items.append(item)
+        for raw in asked:
+            condition = parse_filter(raw, SCHEMA)
+            assert masks.mask(condition).tolist() == [matches(condition, item) for item in items]

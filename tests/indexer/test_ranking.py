@@ -30,16 +30,21 @@ def by_the_book(meaning: Vectors, scores: Vectors, diversity: float, window: int
     """Maximal marginal relevance, word for word."""
     low = float(scores[min(window, len(scores)) - 1])
     spread = float(scores[0]) - low or 1.0
+    first = range(min(window, len(scores)))
+    nearest = [
+        max(float(meaning[a] @ meaning[b]) for b in first if a != b) for a in first[1:] and first
+    ]
+    usual = max(0.05, sum(nearest) / len(nearest)) if nearest else 1.0
     left, chosen = list(range(len(scores))), list[int]()
     while left:
 
         def worth(place: int) -> float:
             near = [float(meaning[place] @ meaning[other]) for other in chosen]
             relevance = (float(scores[place]) - low) / spread
-            return (1 - diversity) * relevance - diversity * max([0.0, *near])
+            return (1 - diversity) * relevance - diversity * max([0.0, *near]) / usual
 
         best = max(worth(place) for place in left[:window])
-        chosen.append(next(p for p in left[:window] if worth(p) >= best - 1e-6))
+        chosen.append(next(p for p in left[:window] if worth(p) >= best - 1e-5))
         left.remove(chosen[-1])
     return chosen
 

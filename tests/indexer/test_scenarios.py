@@ -1,5 +1,6 @@
 """What a shop, a newsroom, a music player do differently, and files that change it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_what_is_near_gains_by_distance(index: Index) -> None:
         (reason,) = told["undated"]
         assert reason["km"] == pytest.approx(5.0, abs=0.01)
         assert reason["share"] == pytest.approx(weight / 2, rel=1e-2)
-    assert [hit.id for hit in answer][:2] == ["old", "undated"]
+        assert [hit.id for hit in answer][:2] == ["old", "undated"]
 
 
 def test_a_shop_hides_what_was_bought_but_not_what_was_looked_at(index: Index) -> None:
@@ -84,8 +85,6 @@ def test_a_shop_hides_what_was_bought_but_not_what_was_looked_at(index: Index) -
 
 
 def test_stored_events_count_in_a_shop_by_what_they_were(index: Index) -> None:
-    from dataclasses import replace
-
     request = replace(
         parse_request({"scenario": "shop"}),
         seen=("fresh", "half"),
