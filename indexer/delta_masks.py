@@ -5,6 +5,7 @@ only items that came since are looked at.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 
 import numpy as np
 
@@ -35,10 +36,9 @@ class DeltaMasks:
         """Return which slots pass, `(m,) bool`; the caller must not write to it."""
         match condition:
             case And(parts):
-                masks = [self.mask(part) for part in parts]
-                return np.logical_and.reduce(masks) if masks else self._all()
+                return reduce(np.logical_and, map(self.mask, parts), self._all())
             case Or(parts):
-                return np.logical_or.reduce([~self._all(), *map(self.mask, parts)])
+                return reduce(np.logical_or, map(self.mask, parts), ~self._all())
             case Not(part):
                 return ~self.mask(part)
             case AnyOf(field, values, as_dates) if not as_dates and not values.numbers:

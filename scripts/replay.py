@@ -222,8 +222,10 @@ def _figures(cases: Sequence[_Case]) -> dict[str, Any]:
     for number, arm in enumerate(ARMS):
         told[f"ndcg@{K}_{arm}"] = _told(whole[number], means[:, number])
     for number, arm in enumerate(ARMS[1:], 1):
-        ratio = means[:, 0] / np.maximum(means[:, number], 1e-12)
-        told[f"live_over_{arm}"] = _told(whole[0] / max(whole[number], 1e-12), ratio)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            told[f"live_over_{arm}"] = _told(
+                whole[0] / whole[number], means[:, 0] / means[:, number]
+            )
     return told
 
 
@@ -232,10 +234,12 @@ def _means(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def _told(value: float, resampled: NDArray[np.float64]) -> list[float]:
-    """The value, and the 2.5% and 97.5% quantiles."""
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return [round(float(number), 4) for number in (value, low, high)]
+def _told(value: float, resampled: NDArray[np.float64]) -> list[float | None]:
+    """The value, and the 2.5% and 97.5% quantiles; null where the other arm found nothing."""
+    low, high = np.quantile(resampled, [0.025, 0.975], method="lower")
+    return [
+        round(float(number), 4) if math.isfinite(number) else None for number in (value, low, high)
+    ]
 
 
 if __name__ == "__main__":
