@@ -3,16 +3,11 @@
 row -> Item -> text -> raw vector -> meaning vector -> index -> snapshot
 """
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
-import shutil
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +20,8 @@ from numpy.typing import NDArray
 from indexer import snapshot
 from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.plan import check_index_name
+from indexer.block_vectors import BlockVectors, Facts
+from indexer.build_folder import full_disk_told, locked, working_folder
 from indexer.encoder import Encoder, Vectors, load_encoder
 from indexer.errors import CatalogError, SnapshotError
 from indexer.fingerprint import PROBE_TEXT
@@ -32,7 +29,6 @@ from indexer.metadata.columns import ColumnsWriter
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
 from indexer.reading.interactions import Interaction, infer_rating_scale, read_interactions
-from indexer.retention import sweep
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import DeletedId, Staging
 from indexer.taste.model import TasteModel
@@ -50,7 +46,6 @@ from indexer.whitening import (
 Report = Callable[[str, int, int], None]
 
 NO_MODEL = "none"  # --model none: every row brings its vector, and no text can be asked
-PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
 _COUNTED = (
     "items",
     "rejected",
@@ -63,8 +58,6 @@ _COUNTED = (
 _ENCODE_CHUNK = 2_048
 _MAP_CHUNK = 16_384
 _LEAST_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
-_NO_SPACE_BYTES = 65_536
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +146,7 @@ def build_index(
     root = Path(out)
     if picked.since not in (None, "last"):
         raise CatalogError(f"unknown since {picked.since!r}; only 'last' is known")
-    with _locked(root), _working_folder(root) as work, _full_disk_told(root):
+    with locked(root), working_folder(root) as work, full_disk_told(root):
         build = _Build(root, work, picked, report or (lambda *_: None))
         return build.run([str(source) for source in sources])
 
@@ -194,7 +187,7 @@ class _Build:
         layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
         index = build_index_file(
             self.work / "index.faiss",
-            _BlockVectors(raw, space, layout, facts, taste),
+            BlockVectors(raw, space, layout, facts, taste),
             layout,
             wish=IndexWish(self.options.index, self.options.min_recall),
             report=self.report,
@@ -205,7 +198,7 @@ class _Build:
         manifest = replace(manifest, files=snapshot.file_facts(self.work))
         snapshot.publish(self.work, self.root, manifest)
         if self.encoder:
-            self.cache_of(self.encoder).forget_journal()
+            self.journal_of(self.encoder).unlink(missing_ok=True)  # the snapshot holds it all
         return self.summary(manifest)
 
     def read(self, sources: list[str], staging: Staging) -> None:
@@ -335,7 +328,7 @@ class _Build:
             )
         return f"the model changed ({before.name} to {now.name})"
 
-    def write_metadata(self, staging: Staging) -> "_Facts":
+    def write_metadata(self, staging: Staging) -> Facts:
         """Items to SQLite and columns; in passing, learn the catalogue's language and ratings."""
         ratings = np.full(self.counts["items"], np.nan, np.float32)
         chinese = 0
@@ -358,9 +351,9 @@ class _Build:
         self.report("store", self.counts["items"], self.counts["items"])
         given = ratings[~np.isnan(ratings)].tolist()
         scale = self.options.rating_scale or infer_rating_scale(given)
-        return _Facts(scale, "zh" if 2 * chinese > self.counts["items"] else "en", ratings, ids)
+        return Facts(scale, "zh" if 2 * chinese > self.counts["items"] else "en", ratings, ids)
 
-    def write_raw_vectors(self, staging: Staging, facts: "_Facts") -> NDArray[np.float16]:
+    def write_raw_vectors(self, staging: Staging, facts: Facts) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
         count = self.counts["items"]
         self.tell_if_all_is_encoded_anew()
@@ -424,10 +417,13 @@ class _Build:
         self.counts["encoded"] = len(texts)
         self.counts["reused"] += len(todo) - len(texts)
 
+    def journal_of(self, encoder: Encoder) -> Path:
+        """Where vectors wait for a snapshot to hold them."""
+        return self.root / "encoded" / f"{encoder.fingerprint.key}.bin"
+
     def cache_of(self, encoder: Encoder) -> VectorCache:
         """What earlier builds have encoded."""
-        key = encoder.fingerprint.key
-        cache = VectorCache(self.root / "encoded" / f"{key}.bin", self.dim)
+        cache = VectorCache(self.journal_of(encoder), self.dim)
         if self.parent and not self.options.force_full:
             folder = snapshot.snapshot_path(self.root, self.parent)
             if snapshot.vectors_of(folder) == encoder.fingerprint:
@@ -445,7 +441,7 @@ class _Build:
         return space
 
     def learn(
-        self, raw: NDArray[np.float16], space: MeaningSpace, facts: "_Facts"
+        self, raw: NDArray[np.float16], space: MeaningSpace, facts: Facts
     ) -> TasteModel | None:
         """Interactions to a taste model; without interactions, none."""
         source = self.options.interactions
@@ -492,7 +488,7 @@ class _Build:
         return found
 
     def manifest(
-        self, sources: list[str], facts: "_Facts", layout: Layout, index: dict[str, Any]
+        self, sources: list[str], facts: Facts, layout: Layout, index: dict[str, Any]
     ) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
         encoder = self.encoder
@@ -530,53 +526,6 @@ class _Build:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    rating_scale: tuple[float, float]
-    language: str
-    ratings: NDArray[np.float32]
-    ids: list[str]
-
-    @property
-    def prior(self) -> NDArray[np.float32]:
-        """`(n,) float32`: how much better rated than the average item; 0 without a rating."""
-        low, high = self.rating_scale
-        share = (self.ratings - low) / (high - low)
-        known = ~np.isnan(share)
-        centred = np.where(known, share - (share[known].mean() if known.any() else 0), 0)
-        return (PRIOR_SCALE * centred).astype(np.float32)
-
-
-class _BlockVectors:
-    """Item vectors laid out when asked for, `(n, layout.dim) float32`: meaning, taste, prior, 0."""
-
-    def __init__(
-        self,
-        raw: NDArray[np.float16],
-        space: MeaningSpace,
-        layout: Layout,
-        facts: _Facts,
-        taste: TasteModel | None,
-    ) -> None:
-        self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
-        learned = taste is not None and taste.prior.any()
-        self._prior = taste.prior if taste is not None and learned else facts.prior
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return len(self._raw), self._layout.dim
-
-    def __getitem__(self, rows: Any) -> Vectors:
-        chunk = self._raw[rows].astype(np.float32)
-        meaning, taste = self._layout.meaning, self._layout.meaning + self._layout.taste
-        out = np.zeros((len(chunk), self._layout.dim), np.float32)
-        out[:, :meaning] = self._space.items(chunk)
-        if self._taste is not None:
-            out[:, meaning:taste] = self._taste.targets[rows]
-        out[:, taste] = self._prior[rows]
-        return out
-
-
 def _chunks(raw: NDArray[np.float16]) -> Iterator[Vectors]:
     for start in range(0, len(raw), _MAP_CHUNK):
         yield raw[start : start + _MAP_CHUNK].astype(np.float32)
@@ -601,55 +550,3 @@ def _parent_of(root: Path) -> str | None:
         return snapshot.snapshot_path(root).name
     except SnapshotError:
         return None
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Let one build at a time into a directory; the lock dies with its process."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (root / _LOCK).open("w")
-    except OSError as error:
-        raise SnapshotError(
-            f"{root} cannot be written ({error.strerror}); choose another --out"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SnapshotError(
-                f"another build is running in {root}; wait for it or choose another --out"
-            ) from error
-        yield
-
-
-@contextmanager
-def _full_disk_told(root: Path) -> Iterator[None]:
-    """SQLite, FAISS and the file system each say it in their own way."""
-    try:
-        yield
-    except (OSError, sqlite3.Error, RuntimeError) as error:
-        number = getattr(error, "errno", None)
-        told = number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
-        if told or shutil.disk_usage(root).free < _NO_SPACE_BYTES:
-            raise SnapshotError(
-                f"no space is left in {root}; free some, for example with scripts/snapshots.py "
-                f"prune, or choose another --out; the live snapshot is as it was"
-            ) from error
-        raise
-
-
-@contextmanager
-def _working_folder(root: Path) -> Iterator[Path]:
-    """A hidden sibling of the snapshots; what a killed build left there is swept first."""
-    folder = snapshot.snapshots_dir(root)
-    folder.mkdir(exist_ok=True)
-    sweep(root)
-    for leftover in folder.glob(".building-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    work = folder / f".building-{uuid.uuid4().hex[:8]}"
-    work.mkdir()
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer import snapshot
+from indexer.ann import Rows
 from indexer.encoder import Encoder, load_encoder
 from indexer.errors import IndexerError
 from indexer.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT
@@ -75,12 +76,17 @@ def _rows_differ(index: Index) -> Iterator[str]:
     if len(raw) != index.count:
         yield f"raw.npy holds {len(raw)} rows, index.faiss {index.count}; rebuild"
         return
-    rows = np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
+    rows = _sampled(index)
     expected = index.meaning_of(raw[rows].astype(np.float32))
     stored = index.item_vectors(rows)[:, : expected.shape[1]]
     for row, close in zip(rows, (expected * stored).sum(axis=1), strict=True):
         if not close >= _MIN_ROW_COSINE:
             yield f"row {row} of index.faiss is not that of raw.npy (cosine {close:.3f}); rebuild"
+
+
+def _sampled(index: Index) -> Rows:
+    """Rows spread evenly over the index."""
+    return np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
 
 
 def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
@@ -89,7 +95,7 @@ def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Itera
     if not cosine >= MIN_PROBE_COSINE:
         yield f"the model gives the probe text another vector (cosine {cosine:.3f}); rebuild"
         return
-    rows = np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
+    rows = _sampled(index)
     items = index.items(rows.tolist())
     texts = [describe(item, rating_scale=manifest.rating_scale) for item in items]
     hashes = np.load(index.path / "hashes.npy", allow_pickle=False)

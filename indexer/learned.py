@@ -23,10 +23,9 @@ from indexer.taste.history import (
     entry_weights,
     past_of,
     repeat_weights,
+    weightiest,
 )
 from indexer.taste.model import TasteModel
-
-_MAX_NAMED_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +146,12 @@ def _weighed(
 
 def _terms(model: TasteModel, past: Past, taste: Vectors, moment: Moment) -> NamedTerms:
     """Neighbours and repeats; `signals` are still places in the past."""
-    named = taste.copy()
-    if len(named) > _MAX_NAMED_ENTRIES:
-        named[np.argsort(-named, kind="stable")[_MAX_NAMED_ENTRIES:]] = 0
-    nothing = np.empty((0, len(named)), np.float32)
+    nothing = np.empty((0, len(taste)), np.float32)
     coefficients = Coefficients(
         meaning=nothing,
         taste=nothing,
         prior=np.empty(0, np.float32),
-        neighbours=named,
+        neighbours=weightiest(taste),
         repeat=repeat_weights(past, model.settings),
     )
     found = model.addends(past.row, coefficients, include_seen=moment.include_seen)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.ann import Vectors
-from indexer.build import PRIOR_SCALE
+from indexer.block_vectors import PRIOR_SCALE
 from indexer.index import Index
 from indexer.metadata.predicates import Exists
 

@@ -1,13 +1,14 @@
 """One value of a request body to what it means, or to a sentence that says what is wrong. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from indexer.errors import RequestError
 from indexer.moment import ContextValue, parse_time
 
+_MAX_COMPARED = 100  # of a wrong name: comparing costs the square of its length
 MAX_K = 1_000
 MAX_TEXT = 10_000
 MAX_LIST = 1_000
@@ -170,9 +171,15 @@ def refuse_unknown(body: Mapping[str, Any], known: Any, where: str) -> None:
     """Raise for the first name that is not known, with the nearest that is."""
     for key in body:
         if key not in known:
-            close = get_close_matches(str(key), list(known), n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            hint = nearest_known(key, known)
             raise RequestError(f"{where} has an unknown field {shown(key)}; {hint}")
+
+
+def nearest_known(name: Any, known: Iterable[str]) -> str:
+    """Return the end of a message about a wrong name: the nearest known one, or all of them."""
+    names = list(known)
+    close = get_close_matches(str(name)[:_MAX_COMPARED], names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
 
 
 def shown(value: Any) -> str:

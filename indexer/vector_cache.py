@@ -71,10 +71,6 @@ class VectorCache:
             fsync(self._journal.parent)
         self._found |= dict(zip(names, records["vector"], strict=True))
 
-    def forget_journal(self) -> None:
-        """Drop the journal once a snapshot holds its vectors."""
-        self._journal.unlink(missing_ok=True)
-
     def _read_journal(self) -> None:
         if not self._journal.exists():
             return

@@ -8,13 +8,13 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
 from indexer.moment import ContextValue
 from indexer.request import parse_context, parse_finite, parse_id, parse_moment, parse_text
+from indexer.request_values import refuse_unknown, shown
 
 MAX_EVENTS = 1_000
 MAX_EVENT_NAME = 64
@@ -64,7 +64,7 @@ def parse_events(body: Mapping[str, Any], *, now: float) -> list[Event]:
         raise RequestError(f"send either one event or a list in events, not events and {other}")
     events = body["events"]
     if not isinstance(events, Sequence) or isinstance(events, str):
-        raise RequestError(f"events must be a list, got {_shown(events)}")
+        raise RequestError(f"events must be a list, got {shown(events)}")
     if len(events) > MAX_EVENTS:
         raise RequestError(
             f"events has {len(events)} entries, at most {MAX_EVENTS} are read; send fewer at once"
@@ -82,12 +82,11 @@ def parse_event(body: Any, name: str = "", *, now: float) -> Event:
         RequestError: Naming the field, what it holds and what it may hold.
     """
     if not isinstance(body, Mapping):
-        raise RequestError(f"{name or 'the event'} must be an object, got {_shown(body)}")
+        raise RequestError(f"{name or 'the event'} must be an object, got {shown(body)}")
     prefix = f"{name}." if name else ""
     given: dict[str, Any] = {}
+    refuse_unknown(body, _PARSERS, name or "the event")
     for key, value in body.items():
-        if key not in _PARSERS:
-            raise RequestError(_unknown(key, name))
         if value is not None:
             given[key] = _PARSERS[key](value, f"{prefix}{key}")
     given.setdefault("event_id", uuid.uuid4().hex)
@@ -121,7 +120,7 @@ def checked_id(value: Any, name: str) -> str:
     """
     found = parse_id(value, name)
     if _CONTROL.search(found):
-        raise RequestError(f"{name} {_shown(found)} has control characters; leave them out")
+        raise RequestError(f"{name} {shown(found)} has control characters; leave them out")
     return found
 
 
@@ -142,20 +141,9 @@ def _event_name(value: Any, name: str) -> str:
     if not isinstance(value, str) or len(found) > MAX_EVENT_NAME:
         raise RequestError(
             f"{name} must be a word of at most {MAX_EVENT_NAME} characters such as click, got "
-            f"{_shown(value)}"
+            f"{shown(value)}"
         )
     return found
-
-
-def _unknown(key: Any, name: str) -> str:
-    close = get_close_matches(str(key)[:100], _PARSERS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_PARSERS)}"
-    return f"{name or 'the event'} has an unknown field {_shown(key)}; {hint}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _PARSERS: Mapping[str, Callable[[Any, str], Any]] = {

@@ -22,11 +22,12 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ExceptionHandler
 
 from indexer.errors import EncoderUnavailableError, FilterError, IndexerError, RequestError
+from indexer.request_values import shown
 from service.answers import ProblemOut
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_S = 2
-_MAX_SHOWN, _MAX_PATH = 60, 200
+_MAX_PATH = 200
 
 
 # For OpenAPI: what any call may answer beside its success.
@@ -87,14 +88,14 @@ def sentence(errors: list[Any]) -> str:
     if first["type"] in ("unknown_field", "unavailable_field"):
         return f"{where}: {first['msg']}" if where else str(first["msg"])
     if first["type"] in ("model_attributes_type", "model_type", "dict_type"):
-        return f"{where or 'the body'} must be a JSON object, got {_shown(first['input'])}"
+        return f"{where or 'the body'} must be a JSON object, got {shown(first['input'])}"
     if first["type"] == "missing":
         return f"{where} is missing; send it" if where else "the body must be a JSON object"
     if first["type"] == "too_long":
         given, most = first["ctx"]["actual_length"], first["ctx"]["max_length"]
         return f"{where} has {given} entries, at most {most} are read; send fewer at once"
     told = str(first["msg"]).removeprefix("Input ")
-    return f"{where} {told}, got {_shown(first['input'])}"
+    return f"{where} {told}, got {shown(first['input'])}"
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -139,8 +140,3 @@ def _place(loc: tuple[int | str, ...]) -> str:
     for part in loc[1:]:
         told += f"[{part}]" if isinstance(part, int) else f".{part}" if told else str(part)
     return told
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

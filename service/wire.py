@@ -5,18 +5,17 @@ door, `indexer.request.parse_request`, so values pass through here untouched.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from indexer.request import MAX_HISTORY, MAX_K, MAX_TEXT
+from indexer.request_values import nearest_known, shown
 from indexer.wishes import MAX_BOOST, MAX_BOOSTS, MAX_PINS
 
 MAX_BATCH = 1_000
 MAX_BATCH_K = 10_000
-_MAX_SHOWN = 60
 
 TEXT_JSON = {"type": "string", "maxLength": MAX_TEXT}
 ID_JSON = {"type": "string", "minLength": 1, "maxLength": 512}
@@ -318,8 +317,4 @@ class ItemsQuery(Wire):
 
 
 def _unknown(name: Any, known: Mapping[str, Any]) -> str:
-    told = repr(name)
-    shown = told if len(told) <= _MAX_SHOWN else told[: _MAX_SHOWN - 3] + "..."
-    close = get_close_matches(str(name)[:_MAX_SHOWN], known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-    return f"unknown field {shown}; {hint}"
+    return f"unknown field {shown(name)}; {nearest_known(name, known)}"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import build, signals, whitening
+from indexer import block_vectors, signals, whitening
 from indexer.scenarios import SCENARIOS
 
 filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
@@ -22,7 +22,7 @@ filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
 Numbers = NDArray[np.float64]
 Encode = Callable[[Sequence[str]], Any]
 REASONS = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
-PRIOR_GAIN = build.PRIOR_SCALE
+PRIOR_GAIN = block_vectors.PRIOR_SCALE
 SHARED = signals._RECENT_PROFILE_SHARE
 
 

@@ -99,14 +99,11 @@ def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficie
     taste = entry_weights(past, settings.taste_reach, settings)
     vectors = _meaning_vectors(entry_weights(past, settings.meaning_reach, settings), meaning)
     q, m = vectors.shape
-    neighbours = taste.copy()
-    if m > MAX_NAMED_ENTRIES:
-        neighbours[np.argsort(-taste, kind="stable")[MAX_NAMED_ENTRIES:]] = 0
     return Coefficients(
         meaning=vectors * np.float32(settings.meaning_weight),
         taste=np.broadcast_to(taste, (q, m)),
         prior=np.ones(q, np.float32),
-        neighbours=neighbours,
+        neighbours=weightiest(taste),
         repeat=repeat_weights(past, settings),
     )
 
@@ -120,6 +117,13 @@ def entry_weights(past: Past, reach: float, settings: TasteSettings) -> Coeffici
     gain = 1 + np.float32(settings.context_gain) * past.match
     weights: Coefficient = (liking * recency * gain).astype(np.float32)
     return weights
+
+
+def weightiest(weights: Coefficient) -> Coefficient:
+    """Return the weights with all but the `MAX_NAMED_ENTRIES` largest at zero."""
+    named = weights.copy()
+    named[np.argsort(-weights, kind="stable")[MAX_NAMED_ENTRIES:]] = 0
+    return named
 
 
 def repeat_weights(past: Past, settings: TasteSettings) -> Coefficient:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import CatalogError, Index, SnapshotError, build, build_index, snapshot
+from indexer import CatalogError, Index, SnapshotError, build, build_folder, build_index, snapshot
 from indexer.encoder import Progress, Vectors
 from indexer.vector_cache import VectorCache, text_hash
 from tests.fakes import WordEncoder
@@ -274,7 +274,7 @@ def test_a_second_builder_at_once_is_refused_in_a_sentence(tmp_path: Path) -> No
 
 
 def _hold_the_lock(out: Path, ready: Any, over: Any) -> None:
-    with build._locked(out):
+    with build_folder.locked(out):
         ready.set()
         over.wait(30)
 

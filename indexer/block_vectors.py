@@ -1,0 +1,71 @@
+"""Raw vectors, ratings and what was learned to item vectors, laid out when asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder import Vectors
+from indexer.snapshot import Layout
+from indexer.taste.model import TasteModel
+from indexer.whitening import MeaningSpace
+
+PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one pass over the items tells of the catalogue.
+
+    Attributes:
+        rating_scale: Lowest and highest possible rating.
+        language: "zh" or "en".
+        ratings: `(n,) float32`, NaN where there is none.
+        ids: By row.
+    """
+
+    rating_scale: tuple[float, float]
+    language: str
+    ratings: NDArray[np.float32]
+    ids: list[str]
+
+    @property
+    def prior(self) -> NDArray[np.float32]:
+        """`(n,) float32`: how much better rated than the average item; 0 without a rating."""
+        low, high = self.rating_scale
+        share = (self.ratings - low) / (high - low)
+        known = ~np.isnan(share)
+        centred = np.where(known, share - (share[known].mean() if known.any() else 0), 0)
+        return (PRIOR_SCALE * centred).astype(np.float32)
+
+
+class BlockVectors:
+    """Item vectors laid out when asked for, `(n, layout.dim) float32`: meaning, taste, prior, 0."""
+
+    def __init__(
+        self,
+        raw: NDArray[np.float16],
+        space: MeaningSpace,
+        layout: Layout,
+        facts: Facts,
+        taste: TasteModel | None,
+    ) -> None:
+        self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
+        learned = taste is not None and taste.prior.any()
+        self._prior = taste.prior if taste is not None and learned else facts.prior
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, layout.dim)`."""
+        return len(self._raw), self._layout.dim
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        chunk = self._raw[rows].astype(np.float32)
+        meaning, taste = self._layout.meaning, self._layout.meaning + self._layout.taste
+        out = np.zeros((len(chunk), self._layout.dim), np.float32)
+        out[:, :meaning] = self._space.items(chunk)
+        if self._taste is not None:
+            out[:, meaning:taste] = self._taste.targets[rows]
+        out[:, taste] = self._prior[rows]
+        return out
