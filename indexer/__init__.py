@@ -1,7 +1,8 @@
 """Everything about an index, offline and in Python; torch and faiss load when first needed."""
 
 from indexer.answer import Answer, Hit
-from indexer.build import BuildOptions, BuildSummary, build_index
+from indexer.build import build_index
+from indexer.build_options import BuildOptions, BuildSummary
 from indexer.errors import (
     CatalogError,
     EncoderUnavailableError,

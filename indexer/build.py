@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,18 +17,19 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import snapshot
+from indexer import learning, snapshot
 from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.plan import check_index_name
 from indexer.block_vectors import BlockVectors, Facts
 from indexer.build_folder import full_disk_told, locked, working_folder
+from indexer.build_options import BuildOptions, BuildSummary, Report
 from indexer.encoder import Encoder, Vectors, load_encoder
 from indexer.errors import CatalogError, SnapshotError
 from indexer.fingerprint import PROBE_TEXT
 from indexer.metadata.columns import ColumnsWriter
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
-from indexer.reading.interactions import Interaction, infer_rating_scale, read_interactions
+from indexer.reading.interactions import infer_rating_scale
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import DeletedId, Staging
 from indexer.taste.model import TasteModel
@@ -42,9 +43,6 @@ from indexer.whitening import (
     identity_space,
 )
 
-# What a stage reports: its name, units done, units in all (0: unknown).
-Report = Callable[[str, int, int], None]
-
 NO_MODEL = "none"  # --model none: every row brings its vector, and no text can be asked
 _COUNTED = (
     "items",
@@ -57,55 +55,6 @@ _COUNTED = (
 )
 _ENCODE_CHUNK = 2_048
 _MAP_CHUNK = 16_384
-_LEAST_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """What a caller of `build_index` may choose; see the function for the meaning."""
-
-    query: str | None = None
-    model: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-    index: str = "auto"
-    min_recall: float = 0.99
-    interactions: str | None = None
-    context: tuple[str, ...] | None = None
-    rating_scale: tuple[float, float] | None = None
-    max_rejected: float = 0.01
-    force_full: bool = False
-    since: str | None = None
-    notice: Callable[[str], None] | None = None
-    encoder: Encoder | None = None
-    changes: Iterable[Item | DeletedId] = ()
-    live_events: Sequence[Interaction] = ()
-    is_erased: Callable[[Interaction], bool] | None = None
-    applied_seq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BuildSummary:
-    """What a build did; what `--json` prints."""
-
-    snapshot: str
-    items: int
-    rejected: int
-    duplicates: int
-    encoded: int
-    reused: int
-    interactions: int
-    rejected_interactions: int
-    index: str
-    recall: float
-    bytes_per_vector: float
-    index_note: str
-    unchanged: bool
-    seconds: float
-    out: str
-
-    def to_json(self) -> str:
-        """Return one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
 
 
 def build_index(
@@ -444,48 +393,15 @@ class _Build:
         self, raw: NDArray[np.float16], space: MeaningSpace, facts: Facts
     ) -> TasteModel | None:
         """Interactions to a taste model; without interactions, none."""
-        source = self.options.interactions
-        if source is None and len(self.options.live_events) < _LEAST_LIVE_EVENTS:
+        if not learning.has_lessons(self.options):
             return None
-        from indexer.taste.fit import fit_taste
-
         self.report("learn", 0, 0)
-        interactions = self.interactions(source)
+        interactions = learning.read_lessons(self.options, self.work, self.counts)
         meaning = np.concatenate([space.items(chunk) for chunk in _chunks(raw)])
-        model = fit_taste(interactions, facts.ids, meaning)
-        (self.work / "taste").mkdir()
-        model.save(self.work / "taste")
+        model = learning.learn(interactions, facts.ids, meaning, folder=self.work / "taste")
         self.learned = dict(model.report)
         self.report("learn", 1, 1)
         return model
-
-    def interactions(self, source: str | None) -> list[Interaction]:
-        """The good rows and the live events, without those of users who were erased."""
-        rows = [] if source is None else self.good_interactions(source)
-        is_erased = self.options.is_erased or (lambda _: False)
-        found = [row for row in (*rows, *self.options.live_events) if not is_erased(row)]
-        self.counts["interactions"] = len(found)
-        return found
-
-    def good_interactions(self, source: str) -> list[Interaction]:
-        """Bad ones are counted and kept in rejected.jsonl."""
-        found = []
-        options = self.options
-        rows = read_interactions(source, context=options.context, mapping=options.fields)
-        with (self.work / "rejected.jsonl").open("a", encoding="utf-8") as rejected:
-            for row in rows:
-                if isinstance(row, Rejection):
-                    self.counts["rejected_interactions"] += 1
-                    rejected.write(rejection_line(row) + "\n")
-                else:
-                    found.append(row)
-        bad = self.counts["rejected_interactions"]
-        if bad > options.max_rejected * (bad + len(found)):
-            raise CatalogError(
-                f"{bad} of {bad + len(found)} rows of {source} are bad, more than the "
-                f"{options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
-            )
-        return found
 
     def manifest(
         self, sources: list[str], facts: Facts, layout: Layout, index: dict[str, Any]
