@@ -128,7 +128,8 @@ class Index:
             RequestError: If a keyword is unknown or its value does not fit.
             FilterError: If the filter does not fit the catalogue.
         """
-        return recommend(self, parse_request(fields, max_history=MAX_HISTORY_BATCH))
+        request = parse_request(fields, max_history=MAX_HISTORY_BATCH, scenarios=self.scenarios)
+        return recommend(self, request)
 
     def search(self, query: str, k: int = 10, **fields: Any) -> Answer:
         """Find items for a text: exact ids and titles first, then by meaning and words.

@@ -6,11 +6,11 @@ same on every door.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
+from indexer.event_names import known_events, parse_event_name, refuse_misspelt
 from indexer.moment import ContextValue, parse_time
 from indexer.request_values import (
     MAX_K,
@@ -29,7 +29,7 @@ from indexer.request_values import (
     refuse_unknown,
     shown,
 )
-from indexer.scenarios import EVENT_WEIGHTS, NEUTRAL_EVENTS
+from indexer.scenarios import SCENARIOS, Scenario
 from indexer.wishes import Boost, Pin, parse_boosts, parse_max_per, parse_pins
 
 __all__ = [
@@ -131,8 +131,18 @@ class Request:
     seen_by_event: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def parse_request(body: Mapping[str, Any], *, max_history: int = MAX_HISTORY) -> Request:
+def parse_request(
+    body: Mapping[str, Any],
+    *,
+    max_history: int = MAX_HISTORY,
+    scenarios: Mapping[str, Scenario] = SCENARIOS,
+) -> Request:
     """Check a request body.
+
+    Args:
+        body: The fields of POST /v1/recommend.
+        max_history: How many entries are read.
+        scenarios: Events that one of them names are known.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
@@ -145,6 +155,9 @@ def parse_request(body: Mapping[str, Any], *, max_history: int = MAX_HISTORY) ->
             f"history has {len(history)} entries, at most {max_history} are read; "
             f"send the latest ones"
         )
+    known = known_events(scenarios)
+    for place, entry in enumerate(history):
+        refuse_misspelt(entry.event, f"history[{place}].event", known)
     at = parsed.pop("at", None)
     context = dict(parsed.get("context", {}))
     if at is not None:
@@ -153,22 +166,6 @@ def parse_request(body: Mapping[str, Any], *, max_history: int = MAX_HISTORY) ->
         parsed["at"] = parse_time(context["time"]).timestamp()
     parsed["context"] = MappingProxyType(context)
     return Request(**parsed)
-
-
-def parse_event_name(value: Any, name: str) -> str:
-    """Return the name of an event; names of one's own are allowed, misspelt known ones are not.
-
-    A "disliek" taken for an event of its own would count as a like.
-
-    Raises:
-        RequestError: If it is no name, or nearly a known one.
-    """
-    event = parse_id(value, name)
-    if event not in EVENT_WEIGHTS and event not in NEUTRAL_EVENTS:
-        close = get_close_matches(event.lower(), [*EVENT_WEIGHTS, *NEUTRAL_EVENTS], n=1, cutoff=0.8)
-        if close:
-            raise RequestError(f"{name} is {shown(event)}; did you mean {close[0]!r}?")
-    return event
 
 
 def _history(value: Any) -> tuple[HistoryEntry, ...]:

@@ -94,7 +94,8 @@ def _answered(view: View, path: str, line: int, body: dict[str, Any]) -> str:
     request_id = body.pop("request_id")
     body.setdefault("explain", False)
     try:
-        request = parse_request(body, max_history=MAX_HISTORY_BATCH)
+        scenarios = view.catalogue.scenarios
+        request = parse_request(body, max_history=MAX_HISTORY_BATCH, scenarios=scenarios)
         now = time.time()
         answer = recommend(view.catalogue, view.personal(request, now=now), now=now)
     except IndexerError as error:

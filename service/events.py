@@ -1,23 +1,23 @@
 """The body of an event to an `Event`. Pure; the log is kept by `service.event_log`.
 
 What a person did with an item, searched for or wrote. A `search` has a text, a `review` both a text
-and an item, a `rating` a value; other names than the known ones are accepted.
+and an item, a `rating` a value; names of your own are accepted, misspelt known ones are not.
 """
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
+from indexer.event_names import BUILT_IN_EVENTS, parse_event_name, refuse_misspelt
 from indexer.moment import ContextValue
 from indexer.request import parse_context, parse_finite, parse_id, parse_moment, parse_text
 from indexer.request_values import refuse_unknown, shown
 
 MAX_EVENTS = 1_000
-MAX_EVENT_NAME = 64
 SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
 
 _APART_S = 1e-6
@@ -51,14 +51,21 @@ class Event:
         return self.user_id or self.session_id or ""
 
 
-def parse_events(body: Mapping[str, Any], *, now: float) -> list[Event]:
+def parse_events(
+    body: Mapping[str, Any], *, now: float, known: Collection[str] = BUILT_IN_EVENTS
+) -> list[Event]:
     """Return the events of `{"events": […]}`, or the one that the body itself is.
+
+    Args:
+        body: As it was sent.
+        now: When events without a time happened, Unix seconds.
+        known: Names of events.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
     """
     if "events" not in body:
-        return [parse_event(body, now=now)]
+        return [parse_event(body, now=now, known=known)]
     if len(body) > 1:
         other = next(name for name in body if name != "events")
         raise RequestError(f"send either one event or a list in events, not events and {other}")
@@ -71,11 +78,14 @@ def parse_events(body: Mapping[str, Any], *, now: float) -> list[Event]:
         )
     # Events without a time happened in the order in which they are listed.
     return [
-        parse_event(event, f"events[{n}]", now=now + n * _APART_S) for n, event in enumerate(events)
+        parse_event(event, f"events[{n}]", now=now + n * _APART_S, known=known)
+        for n, event in enumerate(events)
     ]
 
 
-def parse_event(body: Any, name: str = "", *, now: float) -> Event:
+def parse_event(
+    body: Any, name: str = "", *, now: float, known: Collection[str] = BUILT_IN_EVENTS
+) -> Event:
     """Return one event; without `event_id` it gets one, without `at` it happened now.
 
     Raises:
@@ -92,6 +102,7 @@ def parse_event(body: Any, name: str = "", *, now: float) -> Event:
     given.setdefault("event_id", uuid.uuid4().hex)
     given.setdefault("at", now)
     event = Event(**{**_ABSENT, **given})
+    refuse_misspelt(event.event, f"{prefix}event", known)
     _check(event, name or "the event")
     return event
 
@@ -136,22 +147,12 @@ def checked_text(value: Any, name: str) -> str | None:
     return found
 
 
-def _event_name(value: Any, name: str) -> str:
-    found = checked_id(value, name)
-    if not isinstance(value, str) or len(found) > MAX_EVENT_NAME:
-        raise RequestError(
-            f"{name} must be a word of at most {MAX_EVENT_NAME} characters such as click, got "
-            f"{shown(value)}"
-        )
-    return found
-
-
 _PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
     "event_id": checked_id,
     "user_id": checked_id,
     "session_id": checked_id,
     "item_id": checked_id,
-    "event": _event_name,
+    "event": parse_event_name,
     "value": parse_finite,
     "text": checked_text,
     "at": parse_moment,

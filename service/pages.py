@@ -88,7 +88,7 @@ class Pages:
         total = 0
         for place, body in enumerate(bodies):
             with _named(place):
-                total += parse_request(self._cursor(Kind.RECOMMEND, body).body).k
+                total += _parsed(view, self._cursor(Kind.RECOMMEND, body)).k
         if total > MAX_BATCH_K:
             raise RequestError(
                 f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
@@ -113,7 +113,7 @@ class Pages:
         now = self.clock()
         try:
             requests = [
-                view.personal(parse_request(self._cursor(Kind.RECOMMEND, body).body), now=now)
+                view.personal(_parsed(view, self._cursor(Kind.RECOMMEND, body)), now=now)
                 for body in bodies
             ]
             warm = warmed(view.catalogue, requests, now=now)
@@ -174,8 +174,12 @@ def _check_snapshot(cursor: Cursor, view: View) -> None:
         )
 
 
+def _parsed(view: View, cursor: Cursor) -> Request:
+    return parse_request(cursor.body, scenarios=view.catalogue.scenarios)
+
+
 def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
-    request = parse_request(cursor.body)
+    request = _parsed(view, cursor)
     addends: dict[str, Mapping[str, float]] = {}
     weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
     if weight:

@@ -17,7 +17,9 @@ from typing import Any
 
 from indexer import Index, SnapshotError, snapshot
 from indexer.encoder import Encoder
+from indexer.errors import ScenarioError
 from indexer.fingerprint import PROBE_TEXT
+from indexer.scenario_file import scenarios_beside
 from indexer.scenarios import Scenario
 from service.problems import Problem, unavailable
 
@@ -90,6 +92,21 @@ class Recommender:
         """What /health/ready tells."""
         with self._lock:
             return Status(self._live.index.id if self._live else None, self._trouble)
+
+    @property
+    def scenarios(self) -> Mapping[str, Scenario]:
+        """Those of the live index; of the directory until there is one.
+
+        Raises:
+            Problem: 503 if they cannot be read.
+        """
+        with self._lock:
+            if self._live is not None:
+                return self._live.index.scenarios
+        try:
+            return self._scenarios or scenarios_beside(self._root)
+        except ScenarioError as error:
+            raise unavailable("the scenarios cannot be read; see the service's log") from error
 
     @contextmanager
     def borrowed(self) -> Iterator[Index]:

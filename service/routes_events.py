@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Response
 
+from indexer.event_names import known_events
 from service.answers import EventsOut, Retracted
 from service.events import checked_id, parse_events
 from service.problems import PROBLEMS
@@ -18,7 +19,10 @@ router = APIRouter(route_class=WriteRoute, prefix="/v1", tags=["events"], respon
 async def post_events(body: EventsIn, services: ServicesNow) -> Response:
     """Keep an event, or many. An `event_id` counts once, so a call may be repeated."""
     given, now = body.given(), services.clock()
-    return await services.write(lambda live: asdict(live.log.append(parse_events(given, now=now))))
+    known = known_events(services.recommender.scenarios)
+    return await services.write(
+        lambda live: asdict(live.log.append(parse_events(given, now=now, known=known)))
+    )
 
 
 @router.delete("/events/{event_id:path}", response_model=Retracted)

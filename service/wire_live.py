@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, RootModel
 
+from indexer.event_names import MAX_EVENT_NAME
 from indexer.request import MAX_K
 from service.events import MAX_EVENTS
 from service.live_items import MAX_ITEMS
@@ -19,7 +20,7 @@ from service.wire import (
     shown_as,
 )
 
-_EVENT_NAME = {"type": "string", "minLength": 1, "maxLength": 64}
+_EVENT_NAME = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_NAME}
 _EVENT = {
     "type": "object",
     "properties": {
@@ -51,7 +52,8 @@ class EventsIn(Wire):
         shown_as(_EVENT_NAME),
         Field(
             description="view, click, search, like, dislike, skip, add_to_cart, purchase, rating, "
-            "review, share, play, finish, impression, or a word of your own."
+            "review, share, play, finish, impression, or a word of your own; one that is "
+            "nearly one of these is refused as misspelt."
         ),
     ] = None
     value: Annotated[

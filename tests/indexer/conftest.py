@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 
 from indexer import Index, build_index
 from indexer.encoder import LanguageModel, load_encoder
@@ -12,16 +11,6 @@ from indexer.text import describe
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
 from tests.worlds import Built, described_rows
-
-settings.register_profile(
-    "zhiyin",
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-settings.load_profile("zhiyin")
 
 
 @pytest.fixture(scope="session")
