@@ -129,6 +129,12 @@ class Clock:
         self._started = self._last = time.perf_counter()
         self._laps: dict[str, float] = {}
 
+    def resume(self) -> None:
+        """Leave out the time since the last lap, in which others were served."""
+        now = time.perf_counter()
+        self._started += now - self._last
+        self._last = now
+
     def lap(self, name: str) -> None:
         """End a lap."""
         now = time.perf_counter()

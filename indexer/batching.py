@@ -4,7 +4,7 @@ All texts are encoded together, and requests over the same items are searched by
 their vectors. The answers are those of each request alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -58,6 +58,7 @@ class Shared:
     texts: dict[str, Vectors] = field(default_factory=dict)
     searches: dict[bytes, _Search] = field(default_factory=dict)
     known_ids: dict[int, str] = field(default_factory=dict)
+    known_rows: dict[str, int | None] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         """Answer everything else as the catalogue does."""
@@ -86,6 +87,19 @@ class Shared:
         if new:
             self.known_ids |= dict(zip(new, self.catalogue.ids(new), strict=True))
         return [self.known_ids[row] for row in rows]
+
+    def know(self, ids: Iterable[str]) -> None:
+        """Look up rows in one go; None stands for what is not there."""
+        new = list(dict.fromkeys(item_id for item_id in ids if item_id not in self.known_rows))
+        if new:
+            found = self.catalogue.rows(new)
+            self.known_rows |= {item_id: found.get(item_id) for item_id in new}
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the row of each known id, in the order asked."""
+        self.know(ids)
+        rows = {item_id: self.known_rows[item_id] for item_id in ids}
+        return {item_id: row for item_id, row in rows.items() if row is not None}
 
     def search(self, wanted: Sequence[Wanted]) -> None:
         """Search all vectors that are wanted among the same items in one call."""

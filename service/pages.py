@@ -19,7 +19,8 @@ from typing import Any, cast
 from indexer import Answer, FilterError, RequestError
 from indexer.overlay import Overlay
 from indexer.paging import Page, list_items
-from indexer.recommend import recommend, search, similar, warmed
+from indexer.preparing import Prepared
+from indexer.recommend import recommend, recommend_prepared, search, similar, warmed
 from indexer.request import Request, Weights, parse_request
 from indexer.scenarios import scenario_named
 from service.cursors import SEVERAL, Cursor, CursorSigner, Kind
@@ -60,7 +61,11 @@ class Pages:
             FilterError: If the filter does not fit the catalogue.
             Problem: If the cursor is not good.
         """
-        cursor = self._cursor(kind, body)
+        return self._page(view, kind, self._cursor(kind, body), window=window)
+
+    def _page(
+        self, view: View, kind: Kind, cursor: Cursor, *, window: int, ready: Prepared | None = None
+    ) -> dict[str, Any]:
         _check_snapshot(cursor, view)
         page = Page(
             offset=cursor.offset,
@@ -69,7 +74,11 @@ class Pages:
             skip=cursor.offset if cursor.rest is None and cursor.served is None else 0,
             ahead=max(window, len(cursor.rest or ())),
         )
-        answer = _ANSWERERS[kind](view, cursor, page)
+        if ready is None:
+            answer = _ANSWERERS[kind](view, cursor, page)
+        else:
+            addends = _addends(view, cursor, ready.read.request)
+            answer = recommend_prepared(view.catalogue, ready, page=page, addends=addends)
         token = next(filter(None, map(self.signer.sign, _continuations(cursor, answer))), None)
         told = _told(answer, cursor.body.get("user_id"), token)
         return {**told, "live_seq": view.now.seq}
@@ -94,32 +103,34 @@ class Pages:
                 f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
                 f"answered at once; split the batch"
             )
-        answers = []
-        warm = view
-        for place, body in enumerate(bodies):
-            if time.monotonic() - started > deadline_s:
-                raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
-            if place % SHARED == 0:
-                warm = self._warmed(view, bodies[place : place + SHARED])
-            with _named(place):
-                answers.append(self.page(warm, Kind.RECOMMEND, body, window=0))
+        answers: list[dict[str, Any]] = []
+        for start in range(0, len(bodies), SHARED):
+            some = bodies[start : start + SHARED]
+            cursors = [self._cursor(Kind.RECOMMEND, body) for body in some]
+            warm, ready = self._warmed(view, cursors)
+            for place, (cursor, own) in enumerate(zip(cursors, ready, strict=True), start):
+                if time.monotonic() - started > deadline_s:
+                    raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
+                with _named(place):
+                    answers.append(self._page(warm, Kind.RECOMMEND, cursor, window=0, ready=own))
         return answers
 
-    def _warmed(self, view: View, bodies: Sequence[Mapping[str, Any]]) -> View:
-        """The view with what some requests have in common done once.
+    def _warmed(
+        self, view: View, cursors: Sequence[Cursor]
+    ) -> tuple[View, Sequence[Prepared | None]]:
+        """The view with what some requests have in common done once, and each of them prepared.
 
         If one of them will be refused nothing is: it is named when its turn comes.
         """
-        now = self.clock()
         try:
-            requests = [
-                view.personal(_parsed(view, self._cursor(Kind.RECOMMEND, body)), now=now)
-                for body in bodies
+            asked = [
+                (view.personal(_parsed(view, cursor), now=cursor.moment), cursor.moment)
+                for cursor in cursors
             ]
-            warm = warmed(view.catalogue, requests, now=now)
+            warm, ready = warmed(view.catalogue, asked)
         except (RequestError, FilterError):
-            return view
-        return replace(view, catalogue=cast(Overlay, warm))
+            return view, [None] * len(cursors)
+        return replace(view, catalogue=cast(Overlay, warm)), ready
 
     def listing(self, view: View, condition: Any, limit: int, token: str | None) -> dict[str, Any]:
         """Return the next items in order of id.
@@ -180,13 +191,18 @@ def _parsed(view: View, cursor: Cursor) -> Request:
 
 def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
     request = _parsed(view, cursor)
-    addends: dict[str, Mapping[str, float]] = {}
-    weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
-    if weight:
-        shares = view.trending(request.scenario, now=cursor.moment)
-        addends["trending"] = {item_id: weight * share for item_id, share in shares.items()}
+    addends = _addends(view, cursor, request)
     asked = view.personal(request, now=cursor.moment)
     return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)
+
+
+def _addends(view: View, cursor: Cursor, request: Request) -> dict[str, Mapping[str, float]]:
+    """What is in fashion, where the scenario counts it."""
+    weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
+    if not weight:
+        return {}
+    shares = view.trending(request.scenario, now=cursor.moment)
+    return {"trending": {item_id: weight * share for item_id, share in shares.items()}}
 
 
 def _trending(view: View, cursor: Cursor, page: Page) -> Answer:
