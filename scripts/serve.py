@@ -10,6 +10,7 @@ Examples:
 """
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -32,12 +33,15 @@ from service.settings import SettingsError
 
 _GRACE_S = 15
 _BACKLOG = 2_048
+_LONGEST_S = 86_400
+_FILES = 8_192  # a connection is one; systems often begin at 1,024 or less
 
 
 def main() -> int:
     """Check everything that can be checked, then serve until stopped."""
     settings = _settings(_arguments().parse_args())
     _check(settings)
+    _allow_many_connections()
     with _listening(settings) as listener:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
@@ -84,6 +88,14 @@ def _arguments() -> Parser:
         metavar="FILE",
         help="TOML file that changes or adds scenarios (default: scenarios.toml in DIR)",
     )
+    add(
+        "--patience",
+        default=15,
+        type=float,
+        metavar="S",
+        help="cut a client off that takes more seconds to send a request or to read its answer "
+        "(default 15)",
+    )
     return made  # fmt: skip
 
 
@@ -92,6 +104,8 @@ def _settings(arguments) -> Settings:  # type: ignore[no-untyped-def]  # noqa: A
         _arguments().error(f"--workers is {arguments.workers}; use 1 or more")
     if not 0 <= arguments.port < 1 << 16:
         _arguments().error(f"--port is {arguments.port}; use a number from 0 to 65535")
+    if not 0 < arguments.patience <= _LONGEST_S:
+        _arguments().error(f"--patience is {arguments.patience:g}; use seconds from 0 to 86400")
     return Settings(
         index=arguments.index,
         db=arguments.db,
@@ -100,6 +114,7 @@ def _settings(arguments) -> Settings:  # type: ignore[no-untyped-def]  # noqa: A
         workers=arguments.workers,
         api_key_file=arguments.api_key_file,
         scenarios=arguments.scenarios,
+        patience_s=arguments.patience,
     )
 
 
@@ -115,6 +130,13 @@ def _check(settings: Settings) -> None:
     url = live_url(settings)
     if url is not None:
         LiveDatabase.open(url).close()  # made or brought up to date once, before workers start
+
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listening(settings: Settings) -> socket.socket:
@@ -149,6 +171,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
 def _config(app, settings: Settings) -> uvicorn.Config:  # type: ignore[no-untyped-def]  # noqa: ANN001  # an ASGI application or its name
     return uvicorn.Config(
         app,
+        http="service.slow_clients:Connection",
         factory=isinstance(app, str),
         workers=settings.workers,
         log_level="warning",

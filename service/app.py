@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
@@ -36,6 +37,7 @@ from service.recommender import Recommender
 from service.routing import RawIdPaths
 from service.services import Services
 from service.settings import Settings, SettingsError
+from service.slow_clients import SLOW_CLIENTS, SlowClients
 from service.work_queue import WorkQueue
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
@@ -63,14 +65,15 @@ def create_app(
     pages = Pages(signer, clock)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         live = open_live(settings, secret, clock)
         services = _services(settings, keys, pages, encoder, live)
         app.state.services = services
         services.recommender.start()
         services.refresher.start()
         try:
-            yield
+            slow = SlowClients(patience_s=settings.patience_s, most=settings.slow_clients)
+            yield {SLOW_CLIENTS: slow}
         finally:
             services.close()
 

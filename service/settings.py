@@ -23,7 +23,8 @@ class Settings:
         port: TCP port; 0 picks a free one.
         workers: Processes; each holds a model of its own.
         api_key_file: See `service.keys`; None: whoever can connect may do everything.
-        db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory.
+        db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory, or none if
+            that cannot be written.
         scenarios: TOML file of scenarios; None: `scenarios.toml` in the index directory, if any.
         secret_file: Signs cursors; made if absent. None: `service.cursors.default_secret_file`.
         cursor_lifetime_s: Later, a cursor has expired.
@@ -32,6 +33,8 @@ class Settings:
         write_queue: The same for writes, which one thread does in turn.
         deadline_s: A request that takes longer is answered 503.
         batch_deadline_s: The same for a batch.
+        patience_s: A client that takes longer to send a request, or read its answer, is cut off.
+        slow_clients: Connections that may keep a process waiting; of more, the slowest are cut off.
         poll_s: How often the index directory is looked at for a new snapshot.
         retry_s: After how long a snapshot that could not be opened is tried again.
     """
@@ -50,6 +53,8 @@ class Settings:
     write_queue: int = 256
     deadline_s: float = 10
     batch_deadline_s: float = 120
+    patience_s: float = 15
+    slow_clients: int = 512
     poll_s: float = 1
     retry_s: float = 10
 
