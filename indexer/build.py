@@ -74,10 +74,11 @@ def build_index(
         options: All options at once; `chosen` keywords override single ones.
         chosen: `query` (SQL for URLs), `model` (name or directory; default the bundled
             multilingual one; "none" if every row has a vector), `fields` (our field -> theirs),
-            `interactions` (file or URL to learn taste from), `context` (its columns that are known
-            when asking), `rating_scale` (default: inferred from the data), `index` ("auto",
-            "flat", "hnsw", "ivf" or a FAISS factory string), `min_recall` (that the index must
-            reach for every kind of request), `max_rejected` (share), `force_full` (encode all
+            `interactions` (file or URL to learn taste from), `interactions_query` (SQL for that
+            URL), `context` (its columns that are known when asking), `rating_scale` (default:
+            inferred from the data), `index` ("auto", "flat", "hnsw", "ivf" or a FAISS factory
+            string), `min_recall` (that the index must reach for every kind of request),
+            `max_rejected` (share), `force_full` (encode all
             anew), `since` ("last": publish nothing if nothing has changed), `notice` (is told in a
             sentence when all must be encoded anew), `encoder` (an object in place of a model
             name), `changes` (what has changed since the catalogue was written; it beats the

@@ -23,6 +23,7 @@ class BuildOptions:
     index: str = "auto"
     min_recall: float = 0.99
     interactions: str | None = None
+    interactions_query: str | None = None
     context: tuple[str, ...] | None = None
     rating_scale: tuple[float, float] | None = None
     max_rejected: float = 0.01

@@ -60,7 +60,9 @@ def _good_rows(
     source: str, options: BuildOptions, work: Path, counts: dict[str, int]
 ) -> list[Interaction]:
     found = []
-    rows = read_interactions(source, context=options.context, mapping=options.fields)
+    rows = read_interactions(
+        source, context=options.context, mapping=options.fields, query=options.interactions_query
+    )
     with (work / "rejected.jsonl").open("a", encoding="utf-8") as rejected:
         for row in rows:
             if isinstance(row, Rejection):

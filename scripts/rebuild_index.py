@@ -46,6 +46,7 @@ def main() -> int:
         since=arguments.since,
         notice=partial(print, file=sys.stderr),
         interactions=arguments.interactions,
+        interactions_query=arguments.interactions_query,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
     )
@@ -91,7 +92,8 @@ def _arguments() -> Parser:
     )
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
     add("--out", required=True, metavar="DIR", help="index directory")
-    add("--interactions", metavar="FILE", help="learn taste from interactions")
+    add("--interactions", metavar="FILE|URL", help="learn taste from interactions")
+    add("--interactions-query", metavar="SQL", help="SELECT or table name for a URL of those")
     add("--db", metavar="URL", help="fold in live items and events; a live change beats its row")
     add(
         "--drop-live",

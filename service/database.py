@@ -11,17 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import (
-    ArgumentError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from indexer.database_url import missing_driver, parse_url
+from service.database_faults import first_line, problem_of
 from service.live_schema import MIGRATIONS, counter, version
 from service.problems import Problem, unavailable
 from service.settings import SettingsError
@@ -29,6 +27,7 @@ from service.settings import SettingsError
 BUSY_S = 10.0
 _POOL, _OVERFLOW = 4, 28
 _WRITING = "zhiyin_writing"
+_MIGRATING = 0x5A486979  # PostgreSQL's name for the lock of who brings the store up to date
 
 _log = logging.getLogger(__name__)
 
@@ -97,19 +96,27 @@ class LiveDatabase:
         """
         shown = shown_url(url)
         try:
-            database = cls(_engine(url, busy_s), busy_s=busy_s)
-            database._migrate(shown)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            engine = _engine(url, busy_s)
+        except ImportError as error:
+            raise SettingsError(f"--db {shown} {missing_driver(error)}") from error
+        except (ArgumentError, NoSuchModuleError) as error:
             raise SettingsError(
-                f"--db {shown} cannot be used ({_first_line(error)}); give a SQLAlchemy URL such "
-                f"as sqlite:////srv/live.sqlite, and install its driver"
+                f"--db {shown} cannot be used ({first_line(error)}); give a SQLAlchemy URL such "
+                f"as sqlite:////srv/live.sqlite"
             ) from error
+        database = cls(engine, busy_s=busy_s)
+        try:
+            database._migrate(shown)
         except (SQLAlchemyError, Problem) as error:
-            cause = error.detail if isinstance(error, Problem) else _first_line(error)
+            cause = error.detail if isinstance(error, Problem) else first_line(error)
+            database.close()
             raise SettingsError(
                 f"the live store {shown} cannot be opened ({cause}); check that it is there and "
                 f"can be written, or give another --db"
             ) from error
+        except SettingsError:
+            database.close()
+            raise
         return database
 
     @property
@@ -181,6 +188,8 @@ class LiveDatabase:
 
     def _migrate(self, shown: str) -> None:
         with _told_as_busy(), self._writer.begin() as connection:
+            if self.dialect == "postgresql":  # which lets two make the same table, and one fail
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
             version.create(connection, checkfirst=True)
             found = connection.execute(sa.select(version.c.version)).scalar()
             before = found or 0
@@ -205,9 +214,14 @@ def shown_url(url: str) -> str:
 
 
 def _engine(url: str, busy_s: float) -> sa.Engine:
-    parsed = sa.make_url(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_size=_POOL, max_overflow=_OVERFLOW, pool_pre_ping=True)
+        engine = sa.create_engine(
+            parsed, pool_size=_POOL, max_overflow=_OVERFLOW, pool_pre_ping=True
+        )
+        if parsed.get_backend_name() == "postgresql":
+            sa.event.listen(engine, "begin", partial(_begin_patiently, int(1_000 * busy_s)))
+        return engine
     engine = sa.create_engine(
         parsed,
         poolclass=sa.pool.QueuePool,
@@ -244,21 +258,22 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _begin_patiently(busy_ms: int, connection: sa.Connection) -> None:
+    # Without a limit a writer would wait for ever for one that hangs.
+    if connection.get_execution_options().get(_WRITING):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {busy_ms}")
+
+
 @contextmanager
 def _told_as_busy() -> Iterator[None]:
-    """Turn what the database refuses for now into a 503, with the reason in the log."""
+    """Turn what the database refuses into an answer, with the reason in the log."""
     try:
         yield
-    except OperationalError as error:
-        _log.warning("the live store refused: %s", _first_line(error))
-        raise unavailable(
-            f"the live store does not answer ({_first_line(error.orig or error)}); try again in "
-            f"a moment"
-        ) from error
+    except DBAPIError as error:
+        problem = problem_of(error)
+        if problem is None:
+            raise
+        _log.warning("the live store refused: %s", first_line(error.orig or error))
+        raise problem from error
     except sa.exc.TimeoutError as error:
         raise unavailable("the live store is busy; try again in a moment") from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

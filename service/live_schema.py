@@ -10,6 +10,9 @@ import sqlalchemy as sa
 tables = sa.MetaData()
 _SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only so is it SQLite's row number
 
+# In order of code points, as Python sorts: PostgreSQL's default depends on the country.
+_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 # One row. `seq` counts every change ever answered; the others say when that kind came last.
 counter = sa.Table(
     "live_counter",
@@ -25,10 +28,10 @@ events = sa.Table(
     "live_events",
     tables,
     sa.Column("seq", _SEQ, primary_key=True, autoincrement=False),
-    sa.Column("event_id", sa.Text, nullable=False, unique=True),
-    sa.Column("user_id", sa.Text),
-    sa.Column("session_id", sa.Text),
-    sa.Column("item_id", sa.Text),
+    sa.Column("event_id", _ID, nullable=False, unique=True),
+    sa.Column("user_id", _ID),
+    sa.Column("session_id", _ID),
+    sa.Column("item_id", _ID),
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("value", sa.Double),
     sa.Column("text", sa.Text),
@@ -57,7 +60,7 @@ retracted = sa.Table(
 users = sa.Table(
     "live_users",
     tables,
-    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("user_id", _ID, primary_key=True),
     sa.Column("interests", sa.Text, nullable=False),
     sa.Column("attributes", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
@@ -67,9 +70,9 @@ users = sa.Table(
 merges = sa.Table(
     "live_merges",
     tables,
-    sa.Column("from_id", sa.Text, primary_key=True),
+    sa.Column("from_id", _ID, primary_key=True),
     sa.Column("merged_at", sa.Double, primary_key=True),
-    sa.Column("into_id", sa.Text, nullable=False, index=True),
+    sa.Column("into_id", _ID, nullable=False, index=True),
 )
 
 # Who was erased: a keyed hash, so that rebuilds and late events honour it.
@@ -86,7 +89,7 @@ erased = sa.Table(
 items = sa.Table(
     "live_items",
     tables,
-    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("item_id", _ID, primary_key=True),
     sa.Column("seq", sa.BigInteger, nullable=False, unique=True),
     sa.Column("fields", sa.Text),
     sa.Column("vector", sa.LargeBinary),

@@ -1,6 +1,12 @@
-"""How all tests run: properties are seeded, and a busy machine is no failure."""
+"""How all tests run: properties are seeded, a busy machine is no failure, PostgreSQL is real."""
 
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import empty_database, postgres_server
 
 settings.register_profile(
     "zhiyin",
@@ -11,3 +17,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("zhiyin")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[sa.URL]:
+    """A running server; it starts with the first test that asks."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_url: sa.URL) -> Iterator[str]:
+    """The URL of an empty database."""
+    with empty_database(postgres_url) as url:
+        yield url

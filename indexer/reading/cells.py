@@ -171,3 +171,14 @@ def parse_json_text(column: str, value: Any) -> Any:
         return orjson.loads(value)
     except orjson.JSONDecodeError:
         return value
+
+
+def parse_json_cell(column: str, value: Any) -> Any:
+    """Return what a cell of a column of JSON spells, whatever the column is called.
+
+    SQLite checks nothing: a text that is no JSON after all stays what it is.
+    """
+    try:
+        return orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        return value

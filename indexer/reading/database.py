@@ -4,14 +4,14 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from indexer.database_url import missing_driver, parse_url
 from indexer.errors import CatalogError
-from indexer.reading.cells import parse_json_text, plain
+from indexer.reading.cells import parse_json_cell, parse_json_text, plain
 from indexer.reading.rows import BadRow, Row, clip, suggestion
 
 _BATCH_ROWS = 1000
@@ -42,7 +42,7 @@ def read_database(address: str, query: str | None) -> Iterator[Row | BadRow]:
 
 def _parse(address: str) -> URL:
     try:
-        return make_url(address)
+        return parse_url(address)
     except (ArgumentError, ValueError) as error:
         scheme = address.partition("://")[0]
         raise CatalogError(
@@ -62,9 +62,7 @@ def _engine(url: URL, name: str) -> Engine:
             "postgresql://user@host/shop, or the path of a file"
         ) from error
     except ImportError as error:
-        raise CatalogError(
-            f"{name} needs the driver {error.name!r}; install it with `pip install {error.name}`"
-        ) from error
+        raise CatalogError(f"{name} {missing_driver(error)}") from error
     except SQLAlchemyError as error:
         raise CatalogError(f"{name} cannot be used ({_first_line(error)}); check it") from error
 
@@ -87,9 +85,12 @@ def _sqlite_engine(url: URL, name: str) -> Engine:
 def _stream(name: str, engine: Engine, query: str) -> Iterator[Row | BadRow]:
     try:
         with engine.connect() as connection:
+            select = _select(name, connection, query)
+            documents = _declared_json(connection, select)
             if engine.dialect.name in _READ_ONLY:
+                connection.rollback()  # what was looked up so far opened a transaction
                 connection.exec_driver_sql(_READ_ONLY[engine.dialect.name])
-            yield from _rows(name, connection, _select(name, connection, query))
+            yield from _rows(name, connection, select, documents)
     except SQLAlchemyError as error:
         raise CatalogError(
             f"{name} failed ({_first_line(error)}); check the URL and --query {clip(query)!r}"
@@ -104,26 +105,44 @@ def _select(name: str, connection: Connection, query: str) -> str:
         return query
     schema, _, table = query.rpartition(".")
     inspector = inspect(connection)
-    known = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
-    if table not in known:
+    if not inspector.has_table(table, schema or None):
+        known = inspector.get_table_names(schema or None) + inspector.get_view_names(schema or None)
         raise CatalogError(f"{name} has no table {query!r}; {suggestion(table, known)}")
     quoted = connection.dialect.identifier_preparer.quote
     return f"SELECT * FROM {'.'.join(quoted(part) for part in query.split('.'))}"
 
 
-def _rows(name: str, connection: Connection, select: str) -> Iterator[Row]:
+def _declared_json(connection: Connection, select: str) -> frozenset[str]:
+    """The columns of a SELECT that SQLite's tables declare JSON; other databases decode theirs.
+
+    SQLite itself does not tell a document from a text that happens to be one.
+    """
+    if connection.dialect.name != "sqlite":
+        return frozenset()
+    view = f"CREATE TEMP VIEW zhiyin_columns AS {select}"
+    try:
+        # A view has the declared types of what it selects, and costs nothing until it is read.
+        connection.execution_options(no_parameters=True).exec_driver_sql(view)
+    except SQLAlchemyError:
+        return frozenset()  # no SELECT after all: reading it will say so
+    columns = connection.exec_driver_sql("PRAGMA temp.table_info(zhiyin_columns)").all()
+    return frozenset(column.name for column in columns if "JSON" in column.type.upper())
+
+
+def _rows(
+    name: str, connection: Connection, select: str, documents: frozenset[str]
+) -> Iterator[Row]:
     # Without parameters the driver leaves % and : in the query alone.
     streamed = connection.execution_options(
         stream_results=True, yield_per=_BATCH_ROWS, no_parameters=True
     )
     result = streamed.exec_driver_sql(select)
     columns = list(result.keys())
+    readers = [parse_json_cell if column in documents else parse_json_text for column in columns]
     for line, cells in enumerate(result, start=1):
-        yield Row(name, line, dict(zip(columns, map(_value, columns, cells), strict=True)))
-
-
-def _value(column: str, cell: Any) -> Any:
-    return parse_json_text(column, plain(cell))
+        plains = map(plain, cells)
+        values = [read(*pair) for read, *pair in zip(readers, columns, plains, strict=True)]
+        yield Row(name, line, dict(zip(columns, values, strict=True)))
 
 
 def _first_line(error: SQLAlchemyError) -> str:

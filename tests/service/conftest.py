@@ -22,6 +22,7 @@ from indexer import build_index
 from indexer.text import describe
 from service import Settings, create_app
 from service.database import LiveDatabase
+from service.live_schema import counter, tables
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
 from tests.worlds import described_rows
@@ -132,12 +133,31 @@ def problem(response: Any, status: int) -> str:
     return detail
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[LiveDatabase]:
-    """An empty live store."""
-    opened = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def live_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a live store, in each kind of database that may hold one."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'live.sqlite'}"
+    url: str = request.getfixturevalue("postgres")
+    return url
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[LiveDatabase]:
+    """An open live store that holds nothing, whatever it held before."""
+    opened = LiveDatabase.open(url)
+    with opened.writing() as write:
+        for table in set(tables.sorted_tables) - {counter}:
+            write.connection.execute(table.delete())
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def database(live_url: str) -> Iterator[LiveDatabase]:
+    """An empty live store."""
+    with emptied(live_url) as opened:
+        yield opened
 
 
 def liked(client: TestClient, user_id: str, *ids: str, **more: Any) -> None:

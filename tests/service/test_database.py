@@ -26,12 +26,14 @@ def pragmas(database: LiveDatabase) -> Iterator[dict[str, object]]:
         yield {name: read(f"PRAGMA {name}").scalar() for name in names}
 
 
-def test_every_connection_is_durable_and_leaves_nothing_deleted(database: LiveDatabase) -> None:
+def test_every_connection_is_durable_and_leaves_nothing_deleted(tmp_path: Path) -> None:
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
     full = 2
     for found in pragmas(database):
         assert found == {
             "journal_mode": "wal", "synchronous": full, "secure_delete": 1, "busy_timeout": 10_000,
         }  # fmt: skip
+    database.close()
 
 
 def test_a_write_that_fails_leaves_nothing(database: LiveDatabase) -> None:
@@ -84,29 +86,29 @@ def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Pa
     database.close()
 
 
-def test_opening_again_changes_nothing(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'live.sqlite'}"
+def test_opening_again_changes_nothing(live_url: str) -> None:
     for seq in (0, 3):
-        database = LiveDatabase.open(url)
+        database = LiveDatabase.open(live_url)
         with database.writing() as write:
             assert write.seq == seq
             write.take(3)
         database.close()
 
 
-def test_a_store_of_a_newer_release_is_refused_by_name(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'live.sqlite'}"
-    database = LiveDatabase.open(url)
+def test_a_store_of_a_newer_release_is_refused_by_name(live_url: str) -> None:
+    database = LiveDatabase.open(live_url)
     with database.writing() as write:
         write.connection.execute(version.update().values(version=len(MIGRATIONS) + 1))
     database.close()
     with pytest.raises(SettingsError, match="newer release"):
-        LiveDatabase.open(url)
+        LiveDatabase.open(live_url)
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
+        ("postgresql://me@127.0.0.1:1/live", "cannot be opened"),
+        ("postgresql+pg8000://me@db/live", "needs the driver 'pg8000'; install it with"),
         ("no url", "SQLAlchemy URL"),
         ("nosuch://host/db", "SQLAlchemy URL"),
         ("sqlite:////nowhere/at/all/live.sqlite", "cannot be opened"),
@@ -134,3 +136,25 @@ def test_the_tables_are_good_sql_for_postgresql_too() -> None:
     assert any("BYTEA" in text for text in made)
     assert any("WHERE user_id IS NULL" in text for text in made)
     assert "FOR UPDATE" in str(sa.select(items).with_for_update().compile(dialect=dialect))
+
+
+def test_what_may_pass_is_a_503_and_what_is_our_fault_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+
+    def read(statement: str) -> None:
+        with database.reading() as connection:
+            connection.exec_driver_sql(statement)
+
+    with pytest.raises(sa.exc.OperationalError, match="no such table"):
+        read("SELECT * FROM no_such_table")
+    with sqlite3.connect(file) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    database.close()
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(Problem, match="restore the store from a backup") as caught:
+        read("SELECT * FROM live_events ORDER BY event_id")
+    assert caught.value.status_code == 500
+    database.close()

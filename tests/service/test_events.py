@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,18 +17,16 @@ from service.event_log import EventLog, UserHash
 from service.events import Event, parse_event
 from service.live import Live
 from service.user_state import MAX_RECENT, NOBODY, UserState, fold, personal
-from tests.service.conftest import Serve, Shop, ids_for, liked, problem
+from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem
 
 SECRET = "a secret of the tests"
 Json = dict[str, Any]
 
 
 @contextmanager
-def empty_log() -> Iterator[tuple[LiveDatabase, EventLog]]:
-    with TemporaryDirectory() as folder:
-        database = LiveDatabase.open(f"sqlite:///{folder}/live.sqlite")
+def empty_log(url: str) -> Iterator[tuple[LiveDatabase, EventLog]]:
+    with emptied(url) as database:
         yield database, EventLog(database, UserHash(SECRET))
-        database.close()
 
 
 def state_of(database: LiveDatabase, log: EventLog, user_id: str | None = "u") -> UserState:
@@ -59,11 +56,13 @@ few = settings(max_examples=25)
 
 @few
 @given(st.data(), bodies)
-def test_the_order_of_arrival_does_not_matter(data: st.DataObject, sent: list[Json]) -> None:
+def test_the_order_of_arrival_does_not_matter(
+    live_url: str, data: st.DataObject, sent: list[Json]
+) -> None:
     events = [made_of(body) for body in sent]
     shuffled = data.draw(st.permutations(events))
     cut = data.draw(st.integers(0, len(events)))
-    with empty_log() as (database, log):
+    with empty_log(live_url) as (database, log):
         log.append(shuffled[:cut])
         log.append(shuffled[cut:])
         assert state_of(database, log) == fold(events)
@@ -72,11 +71,11 @@ def test_the_order_of_arrival_does_not_matter(data: st.DataObject, sent: list[Js
 @few
 @given(st.data(), bodies)
 def test_a_retracted_event_is_as_if_it_had_never_come(
-    data: st.DataObject, sent: list[Json]
+    live_url: str, data: st.DataObject, sent: list[Json]
 ) -> None:
     events = [made_of(body) for body in sent]
     gone = {e.event_id for e in events if data.draw(st.booleans())}
-    with empty_log() as (database, log):
+    with empty_log(live_url) as (database, log):
         log.append(events)
         for event_id in gone:
             log.retract(event_id)
@@ -87,9 +86,9 @@ def test_a_retracted_event_is_as_if_it_had_never_come(
 
 @few
 @given(bodies, st.integers(1, 3))
-def test_sending_again_changes_nothing(sent: list[Json], times: int) -> None:
+def test_sending_again_changes_nothing(live_url: str, sent: list[Json], times: int) -> None:
     events = [made_of(body) for body in sent]
-    with empty_log() as (database, log):
+    with empty_log(live_url) as (database, log):
         first = log.append(events)
         before = state_of(database, log)
         for _ in range(times):
@@ -99,9 +98,9 @@ def test_sending_again_changes_nothing(sent: list[Json], times: int) -> None:
         assert state_of(database, log) == before == fold(events)
 
 
-def test_of_a_long_log_the_latest_entries_count_and_everything_is_seen() -> None:
+def test_of_a_long_log_the_latest_entries_count_and_everything_is_seen(live_url: str) -> None:
     events = [made_of({"item_id": f"m{n}", "event": "view", "at": n}) for n in range(450)]
-    with empty_log() as (database, log):
+    with empty_log(live_url) as (database, log):
         log.append(events[::-1])
         found = state_of(database, log)
     assert [entry.item_id for entry in found.history] == [

@@ -218,10 +218,10 @@ def rebuilt(shop: Shop, folder: Path, url: str, *, drops: bool = False) -> str:
 
 
 def test_dropped_changes_are_gone_but_not_from_older_snapshots(
-    own_shop: Shop, serve: Serve, tmp_path: Path
+    own_shop: Shop, serve: Serve, tmp_path: Path, live_url: str
 ) -> None:
-    url = f"sqlite:///{own_shop.root / 'live.sqlite'}"
-    with serve(own_shop) as client:
+    url = live_url
+    with serve(own_shop, db=url) as client:
         first = client.get("/health/ready").json()["snapshot"]
         client.put("/v1/items/n1", json=NEW)
         client.delete("/v1/items/i0001")

@@ -19,19 +19,17 @@ from service.live_rebuild import read_changes
 from service.problems import Problem
 from service.user_state import fold
 from service.users import Profile, Users
-from tests.service.conftest import Serve, Shop, ids_for, liked, problem
+from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem
 
 SECRET = "a secret of the tests"
 ALICE = "alice-爱丽丝-2f61"
 
 
 @contextmanager
-def empty_store() -> Iterator[tuple[LiveDatabase, EventLog, Users]]:
-    with TemporaryDirectory() as folder:
-        database = LiveDatabase.open(f"sqlite:///{folder}/live.sqlite")
+def empty_store(url: str) -> Iterator[tuple[LiveDatabase, EventLog, Users]]:
+    with emptied(url) as database:
         hashes = UserHash(SECRET)
         yield database, EventLog(database, hashes), Users(database, hashes, lambda: 100.0)
-        database.close()
 
 
 def event(user_id: str | None, number: int, at: float = 0) -> Event:
@@ -45,8 +43,10 @@ events_of = st.lists(
 
 @settings(max_examples=25)
 @given(events_of, st.integers(0, 25))
-def test_merged_users_are_the_union_even_of_what_arrives_late(sent: list[Event], late: int) -> None:
-    with empty_store() as (database, log, users):
+def test_merged_users_are_the_union_even_of_what_arrives_late(
+    live_url: str, sent: list[Event], late: int
+) -> None:
+    with empty_store(live_url) as (database, log, users):
         log.append(sent[late:])
         users.merge("old", "new")
         log.append(sent[:late])
@@ -55,8 +55,8 @@ def test_merged_users_are_the_union_even_of_what_arrives_late(sent: list[Event],
             assert log.state(connection, "old", None) == fold([])
 
 
-def test_who_comes_back_after_a_merge_is_somebody_new() -> None:
-    with empty_store() as (database, log, users):
+def test_who_comes_back_after_a_merge_is_somebody_new(live_url: str) -> None:
+    with empty_store(live_url) as (database, log, users):
         log.append([event("device", 1, at=50)])
         users.merge("device", "alice")
         log.append([event("device", 2, at=150)])
@@ -67,8 +67,8 @@ def test_who_comes_back_after_a_merge_is_somebody_new() -> None:
             assert len(log.state(connection, "family", None).history) == 3
 
 
-def test_an_anonymous_session_can_sign_in() -> None:
-    with empty_store() as (database, log, users):
+def test_an_anonymous_session_can_sign_in(live_url: str) -> None:
+    with empty_store(live_url) as (database, log, users):
         log.append([event(None, 1)])
         assert users.merge("s", "alice")[0] == 1
         with database.reading() as connection:
@@ -76,8 +76,8 @@ def test_an_anonymous_session_can_sign_in() -> None:
             assert log.state(connection, None, "s").seen == ()
 
 
-def test_merging_there_and_back_loses_nothing() -> None:
-    with empty_store() as (database, log, users):
+def test_merging_there_and_back_loses_nothing(live_url: str) -> None:
+    with empty_store(live_url) as (database, log, users):
         log.append([event("a", 1), event("b", 2)])
         users.merge("a", "b")
         users.merge("b", "a")
@@ -87,8 +87,8 @@ def test_merging_there_and_back_loses_nothing() -> None:
             assert len(log.state(connection, "b", None).history) == 0
 
 
-def test_profiles_are_joined() -> None:
-    with empty_store() as (database, _, users):
+def test_profiles_are_joined(live_url: str) -> None:
+    with empty_store(live_url) as (database, _, users):
         users.put("a", Profile(("jazz", "sea"), {"age": 3, "town": "x"}))
         users.put("b", Profile(("sea", "war"), {"age": 4}))
         users.merge("a", "b")
@@ -186,8 +186,8 @@ def test_nothing_of_an_erased_user_is_in_any_file(own_shop: Shop, serve: Serve) 
         assert client.get("/v1/users/other-3").json()["events"] == 10
 
 
-def test_what_an_erased_user_did_before_does_not_come_back_and_rebuilds_know() -> None:
-    with empty_store() as (database, log, users):
+def test_what_an_erased_user_did_before_does_not_come_back_and_rebuilds_know(live_url: str) -> None:
+    with empty_store(live_url) as (database, log, users):
         log.append([event("alice", 1, at=50), event("bob", 2, at=50)])
         users.erase("alice")  # at 100
         late = log.append([event("alice", 3, at=60), event("alice", 4, at=160)])

