@@ -26,6 +26,7 @@ class Page:
             only within one snapshot.
         ahead: If at most this many ids are left after the page, `Answer.following` names them all;
             else it names none, since the next page can be ranked as cheaply as this one.
+        settled: `only` is in the order of its ranks, which no score gave it.
     """
 
     offset: int = 0
@@ -33,6 +34,7 @@ class Page:
     served: Sequence[str] = ()
     skip: int = 0
     ahead: int = 0
+    settled: bool = False
 
 
 FIRST_PAGE = Page()

@@ -24,6 +24,7 @@ from indexer.signals import (
     coefficients_of,
     compose,
     history_signals,
+    ideal_signal,
     interest_signals,
     moment_signals,
     profile_mixes,
@@ -125,14 +126,16 @@ def signals_of(
 ) -> list[Signal]:
     """Return every input of a request with its weight and reason, history first.
 
-    Context is not said in words to an index that was built without a language model.
+    Context and ideal are not said in words to an index that was built without a language model.
     """
     language: Language = "zh" if manifest.language == "zh" else "en"
     words = words_of(request.context, language) if manifest.encoder else {}
+    ideal = request.ideal if manifest.encoder else None
     return [
         *history_signals(request.history, scenario=scenario, now=now, scale=manifest.rating_scale),
         *interest_signals(request.interests, scenario=scenario),
         *moment_signals(request.query, words, request.context, scenario=scenario),
+        *([ideal_signal(ideal, scenario=scenario)] if ideal else []),
         _PRIOR,
     ]
 

@@ -60,7 +60,8 @@ class Question:
     def is_arranged(self) -> bool:
         """Whether ranks follow anything but the score, so that later pages keep the order."""
         request = self.request
-        return bool(request.diversity or request.pin or request.explore)
+        given = request.diversity or request.pin or request.explore
+        return bool(given) or self.page.settled
 
     def known_rows(self, ids: Sequence[str]) -> Rows:
         """The rows of those ids that the catalogue has, in order of the ids."""

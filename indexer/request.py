@@ -99,6 +99,8 @@ class Request:
         include_seen: None follows the scenario.
         max_per: None follows the scenario.
         validate_only: Explain how the request is read instead of answering it.
+        ideal: The item that would be right, in words; one more input with a reason of its own. No
+            field of a body: a language model writes it.
         seen: Ids of items the user has met besides those of `history`; no field of a body.
         seen_by_event: Event to ids, the same apart; where it is given, `seen` is not looked at by
             scenarios that count only some events. No field of a body.
@@ -127,6 +129,7 @@ class Request:
     pin: tuple[Pin, ...] = ()
     explore: float = 0.0
     validate_only: bool = False
+    ideal: str | None = None
     seen: tuple[str, ...] = ()
     seen_by_event: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -48,6 +48,7 @@ class Scenario:
             impressions.
         query_weight: Weight of what is typed, against 1 for the whole profile.
         interest_weight: Weight of a declared interest, against 1 for a fresh liked item.
+        ideal_weight: Weight of a description of the ideal item, against 1 for the whole profile.
         context_weight: Weight of one context word: it tilts the list, it does not make it.
         event_weights: What each event says; see `EVENT_WEIGHTS`.
         trending_weight: What the item most in fashion gains; 0: fashion is no matter.
@@ -67,6 +68,7 @@ class Scenario:
     hidden_by: tuple[str, ...] | None = None
     query_weight: float = 1.0
     interest_weight: float = 1.0
+    ideal_weight: float = 0.5
     context_weight: float = 0.3
     event_weights: Mapping[str, float] = field(default_factory=lambda: EVENT_WEIGHTS)
     trending_weight: float = 0.0

@@ -154,6 +154,12 @@ def moment_signals(
     return signals
 
 
+def ideal_signal(ideal: str, *, scenario: Scenario) -> Signal:
+    """A description of the ideal item is added with a constant weight, as a query is."""
+    reason = {"kind": "ideal", "text": ideal}
+    return Signal(Role.QUERY, scenario.ideal_weight, reason, text=ideal)
+
+
 def compose(
     signals: Sequence[Signal], sources: Vectors, *, scenario: Scenario, weights: Weights
 ) -> RequestVectors:

@@ -20,11 +20,18 @@ class Reason(BaseModel, extra="allow"):
     kind: Annotated[
         str,
         Field(
-            description="history, interest, query, context, popularity, item, text, words, exact "
-            "or other."
+            description="history, interest, query, context, ideal, popularity, item, text, words, "
+            "exact or other."
         ),
     ]
     share: Annotated[float, Field(description="Its part of the score; shares sum to it.")]
+
+
+class Explanation(BaseModel):
+    """One sentence that restates exact reasons."""
+
+    text: str
+    by: Annotated[str, Field(description="model or template.")]
 
 
 class HitOut(BaseModel):
@@ -36,6 +43,9 @@ class HitOut(BaseModel):
     item: dict[str, Any]
     propensity: float | None
     reasons: list[Reason]
+    explanation: Annotated[
+        Explanation | None, Field(description="Where `llm.explain` was asked.")
+    ] = None
 
 
 class Complete(BaseModel):
@@ -49,6 +59,28 @@ class Complete(BaseModel):
     search: Annotated[str, Field(description="exact or ann.")]
 
 
+class LlmOut(BaseModel):
+    """What a language model did for an answer.
+
+    Without it: `used` is false, and `why` says why.
+    """
+
+    used: bool
+    why: str | None = None
+    understood: Annotated[
+        dict[str, Any] | None,
+        Field(description="query, filter, context, scenario, and what was left out."),
+    ] = None
+    ideal: Annotated[str | None, Field(description="The item that was imagined.")] = None
+    order_changed: Annotated[int | None, Field(description="Ranks with another item.")] = None
+    sentences: Annotated[dict[str, int] | None, Field(description="By model, by template.")] = None
+    tokens: Annotated[dict[str, int] | None, Field(description="in and out.")] = None
+    calls: int | None = None
+    cached: int | None = None
+    ms: int | None = None
+    failed: Annotated[dict[str, str] | None, Field(description="Part to why.")] = None
+
+
 class AnswerOut(BaseModel):
     """A ranked list with its reasons."""
 
@@ -59,6 +91,7 @@ class AnswerOut(BaseModel):
     unknown_items: list[str]
     items: list[HitOut]
     complete: Complete
+    llm: Annotated[LlmOut | None, Field(description="Where `llm` was asked.")] = None
     next_cursor: Annotated[
         str | None,
         Field(

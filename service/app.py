@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -23,6 +24,7 @@ from service import (
     routes_health,
     routes_items,
     routes_live_items,
+    routes_llm,
     routes_recommend,
     routes_snapshots,
     routes_trending,
@@ -31,6 +33,9 @@ from service import (
 from service.cursors import CursorSigner, load_secret
 from service.keys import Keys
 from service.live import Live, Refresher, Views, open_live
+from service.llm.config import LlmConfig
+from service.llm.endpoint import Endpoint
+from service.llm.model import LanguageModel
 from service.pages import Pages
 from service.problems import answer_problems_as_json
 from service.recommender import Recommender
@@ -46,7 +51,11 @@ _PARENT_CHECK_S = 1.0
 
 
 def create_app(
-    settings: Settings, encoder: Encoder | None = None, *, clock: Callable[[], float] = time.time
+    settings: Settings,
+    encoder: Encoder | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    llm: LlmConfig | None = None,
 ) -> FastAPI:
     """Return the service.
 
@@ -54,6 +63,7 @@ def create_app(
         settings: How it runs.
         encoder: An already loaded model; default: the one the snapshot was built with.
         clock: The present, Unix seconds.
+        llm: The language model's endpoint; default: that of the environment, if any.
 
     Raises:
         SettingsError: If it would be reachable without keys, or a file it needs cannot be used.
@@ -61,21 +71,26 @@ def create_app(
     settings.check_exposure()
     keys = Keys.load(settings.api_key_file) if settings.api_key_file else None
     secret = load_secret(settings.secret_file, os.environ)
+    llm = llm or LlmConfig.from_environment(os.environ)
     signer = CursorSigner(secret, lifetime_s=settings.cursor_lifetime_s, clock=clock)
     pages = Pages(signer, clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        live = open_live(settings, secret, clock)
-        services = _services(settings, keys, pages, encoder, live)
-        app.state.services = services
-        services.recommender.start()
-        services.refresher.start()
-        try:
-            slow = SlowClients(patience_s=settings.patience_s, most=settings.slow_clients)
-            yield {SLOW_CLIENTS: slow}
-        finally:
-            services.close()
+        async with AsyncExitStack() as stack:
+            endpoint = await stack.enter_async_context(Endpoint(llm)) if llm else None
+            live = open_live(settings, secret, clock)
+            services = _services(settings, keys, pages, encoder, live)
+            if endpoint:
+                services = replace(services, language_model=LanguageModel(endpoint))
+            app.state.services = services
+            services.recommender.start()
+            services.refresher.start()
+            try:
+                slow = SlowClients(patience_s=settings.patience_s, most=settings.slow_clients)
+                yield {SLOW_CLIENTS: slow}
+            finally:
+                services.close()
 
     app = FastAPI(
         title="Zhiyin 知音",
@@ -88,6 +103,7 @@ def create_app(
     documented = [Depends(HTTPBearer(auto_error=False, description="An API key."))]
     app.include_router(routes_health.router)
     for router in (
+        routes_llm.router,
         routes_recommend.router,
         routes_trending.router,
         routes_events.router,
@@ -154,6 +170,7 @@ def _services(
         live=live,
         views=views,
         refresher=Refresher(recommender, views, every_s=settings.poll_s),
+        language_model=None,
         clock=pages.clock,
     )
 

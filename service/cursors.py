@@ -54,6 +54,8 @@ class Cursor:
         rest: All that is left, best first; None if it is more than a window.
         served: All that was shown, if `rest` is None and it fits into a token.
         after: The last id shown by a listing.
+        settled: Whether `rest` is in an order that no score gave it.
+        read: What a language model read out of the first request: fields of a body, and `ideal`.
     """
 
     kind: Kind
@@ -64,6 +66,8 @@ class Cursor:
     rest: tuple[str, ...] | None = None
     served: tuple[str, ...] | None = None
     after: str | None = None
+    settled: bool | None = None
+    read: Mapping[str, Any] | None = None
 
 
 class CursorSigner:

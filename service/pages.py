@@ -33,6 +33,22 @@ SHARED = 64  # requests of a batch that are encoded and searched together
 _MAY_CHANGE = ("k", "fields", "explain")  # from one page to the next
 
 
+_NOT_ASKED = ("cursor", "llm")  # they say how to answer, not what
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A page before it is told.
+
+    Attributes:
+        cursor: What was asked, and where this page begins.
+    """
+
+    cursor: Cursor
+    answer: Answer
+    live_seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     """Answers pages.
@@ -61,11 +77,30 @@ class Pages:
             FilterError: If the filter does not fit the catalogue.
             Problem: If the cursor is not good.
         """
-        return self._page(view, kind, self._cursor(kind, body), window=window)
+        return self.told(self._draft(view, kind, self._cursor(kind, body), window=window))
 
-    def _page(
+    def draft(
+        self, view: View, body: Mapping[str, Any], *, read: Mapping[str, Any] | None = None
+    ) -> Draft:
+        """Find one page of recommendations; errors are those of `page`.
+
+        `read` is what a language model made of a first request; later pages keep it.
+        """
+        cursor = self._cursor(Kind.RECOMMEND, body)
+        if read and "cursor" not in body:
+            cursor = replace(cursor, read=read)
+        return self._draft(view, Kind.RECOMMEND, cursor, window=WINDOW)
+
+    def told(self, draft: Draft) -> dict[str, Any]:
+        """Return a page as JSON holds it, with the cursor of the next."""
+        cursor, answer = draft.cursor, draft.answer
+        token = next(filter(None, map(self.signer.sign, _continuations(cursor, answer))), None)
+        told = _told(answer, cursor.body.get("user_id"), token)
+        return {**told, "live_seq": draft.live_seq}
+
+    def _draft(
         self, view: View, kind: Kind, cursor: Cursor, *, window: int, ready: Prepared | None = None
-    ) -> dict[str, Any]:
+    ) -> Draft:
         _check_snapshot(cursor, view)
         page = Page(
             offset=cursor.offset,
@@ -73,15 +108,14 @@ class Pages:
             served=cursor.served or (),
             skip=cursor.offset if cursor.rest is None and cursor.served is None else 0,
             ahead=max(window, len(cursor.rest or ())),
+            settled=bool(cursor.settled),
         )
         if ready is None:
             answer = _ANSWERERS[kind](view, cursor, page)
         else:
             addends = _addends(view, cursor, ready.read.request)
             answer = recommend_prepared(view.catalogue, ready, page=page, addends=addends)
-        token = next(filter(None, map(self.signer.sign, _continuations(cursor, answer))), None)
-        told = _told(answer, cursor.body.get("user_id"), token)
-        return {**told, "live_seq": view.now.seq}
+        return Draft(cursor, answer, view.now.seq)
 
     def batch(
         self, view: View, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
@@ -97,7 +131,7 @@ class Pages:
         total = 0
         for place, body in enumerate(bodies):
             with _named(place):
-                total += _parsed(view, self._cursor(Kind.RECOMMEND, body)).k
+                total += asked_by(view, self._cursor(Kind.RECOMMEND, body)).k
         if total > MAX_BATCH_K:
             raise RequestError(
                 f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
@@ -112,7 +146,8 @@ class Pages:
                 if time.monotonic() - started > deadline_s:
                     raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
                 with _named(place):
-                    answers.append(self._page(warm, Kind.RECOMMEND, cursor, window=0, ready=own))
+                    made = self._draft(warm, Kind.RECOMMEND, cursor, window=0, ready=own)
+                    answers.append(self.told(made))
         return answers
 
     def _warmed(
@@ -124,7 +159,7 @@ class Pages:
         """
         try:
             asked = [
-                (view.personal(_parsed(view, cursor), now=cursor.moment), cursor.moment)
+                (view.personal(asked_by(view, cursor), now=cursor.moment), cursor.moment)
                 for cursor in cursors
             ]
             warm, ready = warmed(view.catalogue, asked)
@@ -158,7 +193,7 @@ class Pages:
 
     def _cursor(self, kind: Kind, body: Mapping[str, Any]) -> Cursor:
         """Where a body wants to go on: after its cursor, or from the start."""
-        asked = {name: value for name, value in body.items() if name != "cursor"}
+        asked = {name: value for name, value in body.items() if name not in _NOT_ASKED}
         if "cursor" in body:
             return _continued(self.signer.read(body["cursor"], kind), asked)
         return Cursor(kind, asked, moment=self.clock(), served=())
@@ -185,12 +220,16 @@ def _check_snapshot(cursor: Cursor, view: View) -> None:
         )
 
 
-def _parsed(view: View, cursor: Cursor) -> Request:
-    return parse_request(cursor.body, scenarios=view.catalogue.scenarios)
+def asked_by(view: View, cursor: Cursor) -> Request:
+    """Return what a cursor asks, with what a language model read into it."""
+    read = dict(cursor.read or {})
+    ideal = read.pop("ideal", None)
+    request = parse_request({**cursor.body, **read}, scenarios=view.catalogue.scenarios)
+    return replace(request, ideal=ideal)
 
 
 def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
-    request = _parsed(view, cursor)
+    request = asked_by(view, cursor)
     addends = _addends(view, cursor, request)
     asked = view.personal(request, now=cursor.moment)
     return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)

@@ -85,7 +85,7 @@ def sentence(errors: list[Any]) -> str:
     """Return the first of pydantic's findings as a sentence that names the field."""
     first = errors[0]
     where = _place(first["loc"])
-    if first["type"] in ("unknown_field", "unavailable_field"):
+    if first["type"] == "unknown_field":
         return f"{where}: {first['msg']}" if where else str(first["msg"])
     if first["type"] in ("model_attributes_type", "model_type", "dict_type"):
         return f"{where or 'the body'} must be a JSON object, got {shown(first['input'])}"

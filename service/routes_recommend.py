@@ -1,25 +1,34 @@
 """/v1/recommend, /v1/search, /v1/similar: requests to ranked lists."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from service.answers import AnswerOut, BatchOut
 from service.cursors import Kind
 from service.live import View
 from service.problems import PROBLEMS
 from service.routes_items import item_of
+from service.routes_llm import assisted
 from service.routing import ReadRoute, decoded
 from service.services import ServicesNow
 from service.wire import BatchIn, RecommendIn, SearchIn, SimilarIn, SimilarQuery
 
 router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEMS)
 
+_NOT_IN_BATCHES = {
+    "used": False,
+    "why": "a batch is answered without a language model; ask POST /v1/recommend",
+}
+
 
 @router.post("/recommend", response_model=AnswerOut)
-async def recommend(body: RecommendIn, services: ServicesNow) -> Response:
+async def recommend(body: RecommendIn, services: ServicesNow, request: Request) -> Response:
     """Recommend items. `{}` is a valid request: what is good for anybody, now."""
     asked = body.given()
+    if "llm" in asked:
+        return await assisted(services, asked, request)
     return await services.answer(lambda view: services.pages.page(view, Kind.RECOMMEND, asked))
 
 
@@ -28,10 +37,12 @@ async def recommend_batch(body: BatchIn, services: ServicesNow) -> Response:
     """Answer many requests in order, all from one snapshot. One bad request fails the batch."""
     asked = [request.given() for request in body.requests]
     deadline_s = services.settings.batch_deadline_s
-    return await services.answer(
-        lambda view: {"answers": services.pages.batch(view, asked, deadline_s=deadline_s)},
-        deadline_s=deadline_s,
-    )
+
+    def answer(view: View) -> Any:
+        answers = services.pages.batch(view, asked, deadline_s=deadline_s)
+        return {"answers": [_said(*pair) for pair in zip(asked, answers, strict=True)]}
+
+    return await services.answer(answer, deadline_s=deadline_s)
 
 
 @router.post("/search", response_model=AnswerOut)
@@ -61,3 +72,8 @@ async def similar_to_item(
         return services.pages.page(view, Kind.SIMILAR, body)
 
     return await services.answer(answer)
+
+
+def _said(asked: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """A batch has no time for a language model; who asked for one is told."""
+    return {**answer, "llm": _NOT_IN_BATCHES} if "llm" in asked else answer

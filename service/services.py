@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from indexer import Index
 from service.keys import Keys
 from service.live import Live, Refresher, View, Views, required
+from service.llm.model import LanguageModel
 from service.pages import Pages
 from service.recommender import Recommender
 from service.settings import Settings
@@ -31,6 +32,7 @@ class Services:
         live: None: nothing can be kept.
         views: Of the catalogue and the store as they are at a moment.
         refresher: Keeps the live items at hand.
+        language_model: None: no endpoint is configured.
     """
 
     settings: Settings
@@ -44,20 +46,25 @@ class Services:
     live: Live | None
     views: Views
     refresher: Refresher
+    language_model: LanguageModel | None
     clock: Callable[[], float]
 
     async def answer(
         self, call: Callable[[View], Any], *, deadline_s: float | None = None
     ) -> Response:
         """Return as JSON what `call` makes of the catalogue as it is now, off the event loop."""
+        content = await self.look(lambda view: orjson.dumps(call(view)), deadline_s=deadline_s)
+        return Response(content, media_type="application/json")
 
-        def blocking() -> bytes:
+    async def look(self, call: Callable[[View], _T], *, deadline_s: float | None = None) -> _T:
+        """Return what `call` makes of the catalogue as it is now, off the event loop."""
+
+        def blocking() -> _T:
             with self.recommender.borrowed() as index, self.views.of(index) as view:
-                return orjson.dumps(call(view))
+                return call(view)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
-        content = await self.work.run(blocking, deadline_s=deadline_s)
-        return Response(content, media_type="application/json")
+        return await self.work.run(blocking, deadline_s=deadline_s)
 
     async def write(self, call: Callable[[Live], Any]) -> Response:
         """Return as JSON what `call` returns once it is durable.

@@ -5,7 +5,7 @@ door, `indexer.request.parse_request`, so values pass through here untouched.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +13,14 @@ from pydantic_core import PydanticCustomError
 from indexer.request import MAX_HISTORY, MAX_K, MAX_TEXT
 from indexer.request_values import nearest_known, shown
 from indexer.wishes import MAX_BOOST, MAX_BOOSTS, MAX_PINS
+from service.llm.asked import (
+    DEFAULT_BUDGET_MS,
+    DEFAULT_CANDIDATES,
+    MAX_BUDGET_MS,
+    MAX_CANDIDATES,
+    PARTS,
+    Mode,
+)
 
 MAX_BATCH = 1_000
 MAX_BATCH_K = 10_000
@@ -88,6 +96,18 @@ _PINS = {
         "additionalProperties": False,
     },
 }
+_LLM = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "boolean", "default": False} for name in PARTS},
+        "mode": {"type": "string", "enum": list(map(str, Mode)), "default": str(Mode.LISTWISE)},
+        "candidates": {"type": "integer", "minimum": 1, "maximum": MAX_CANDIDATES,
+                       "default": DEFAULT_CANDIDATES},
+        "budget_ms": {"type": "integer", "minimum": 1, "maximum": MAX_BUDGET_MS,
+                      "default": DEFAULT_BUDGET_MS},
+    },
+    "additionalProperties": False,
+}  # fmt: skip
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
 _CAPS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
 _EXAMPLES = {"type": "object", "additionalProperties": {"type": "number"}}
@@ -148,19 +168,11 @@ class Wire(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    later: ClassVar[tuple[str, ...]] = ()
-
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown(cls, body: Any) -> Any:
         known = {info.alias or name: info for name, info in cls.model_fields.items()}
         for name in body if isinstance(body, Mapping) else ():
-            if name in cls.later:
-                raise PydanticCustomError(
-                    "unavailable_field",
-                    "the field {name} is not available in this release; leave it out",
-                    {"name": repr(name)},
-                )
             if name not in known:
                 raise PydanticCustomError(
                     "unknown_field", "{what}", {"what": _unknown(name, known)}
@@ -178,8 +190,6 @@ class Wire(BaseModel):
 
 class RecommendIn(Wire):
     """What to recommend, for whom, when and where. Every field is optional."""
-
-    later = ("llm",)
 
     user_id: Id = None
     session_id: Id = None
@@ -261,6 +271,14 @@ class RecommendIn(Wire):
     fields: Fields = None
     explain: Explain = None
     cursor: CursorToken = None
+    llm: Annotated[
+        Any,
+        shown_as(_LLM),
+        Field(
+            description="What a language model may add within `budget_ms`; the answer's `llm` says "
+            "what it did, or why it did nothing."
+        ),
+    ] = None
 
 
 class BatchIn(Wire):

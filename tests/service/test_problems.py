@@ -56,13 +56,6 @@ def test_a_value_that_does_not_fit_is_named(
     assert len(detail) < 600
 
 
-@pytest.mark.parametrize("name", ["llm"])
-def test_what_is_not_built_yet_is_refused_not_ignored(client: TestClient, name: str) -> None:
-    detail = refused(client, {name: 0.2})
-    assert name in detail
-    assert "not available in this release" in detail
-
-
 def test_limits_are_inclusive(client: TestClient) -> None:
     for body in (
         {"k": 1000},
@@ -186,11 +179,11 @@ def test_the_documentation_names_every_call_and_field(client: TestClient) -> Non
         "/v1/similar", "/v1/items", "/v1/items/{item_id}", "/v1/items/{item_id}/similar",
         "/v1/catalog/schema", "/v1/snapshots", "/v1/snapshots/reload",
         "/v1/snapshots/{snapshot_id}/activate", "/v1/events", "/v1/events/{event_id}",
-        "/v1/users/{user_id}", "/v1/users/merge", "/v1/trending",
+        "/v1/users/{user_id}", "/v1/users/merge", "/v1/trending", "/v1/recommend/stream",
     }  # fmt: skip
     fields = described["components"]["schemas"]["RecommendIn"]["properties"]
     assert set(fields) == {
         "user_id", "session_id", "k", "scenario", "history", "interests", "query", "context", "at",
         "filter", "exclude", "include_seen", "min_score", "seed", "weights", "fields", "explain",
-        "cursor", "diversity", "max_per", "boost", "pin", "explore", "validate_only",
+        "cursor", "diversity", "max_per", "boost", "pin", "explore", "validate_only", "llm",
     }  # fmt: skip

@@ -1,0 +1,77 @@
+"""The `llm` object of a request to what is wanted from the language model. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from indexer.errors import RequestError
+from indexer.request_values import parse_boolean, refuse_unknown, shown
+
+DEFAULT_BUDGET_MS = 1_500
+MAX_BUDGET_MS = 600_000
+DEFAULT_CANDIDATES = 20
+MAX_CANDIDATES = 100
+PARTS = ("understand", "generate", "rerank", "explain")
+
+
+class Mode(StrEnum):
+    """How finalists are ordered."""
+
+    LISTWISE = "listwise"
+    LIKELIHOOD = "likelihood"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is wanted. Nothing is done that was not asked for: see the figures of the README.
+
+    Attributes:
+        mode: Of re-ranking.
+        candidates: How many of the best are re-ranked, if `k` is not more.
+        budget_ms: Time for all parts together, beside that of the list itself.
+    """
+
+    understand: bool = False
+    generate: bool = False
+    rerank: bool = False
+    explain: bool = False
+    mode: Mode = Mode.LISTWISE
+    candidates: int = DEFAULT_CANDIDATES
+    budget_ms: int = DEFAULT_BUDGET_MS
+
+    @property
+    def anything(self) -> bool:
+        """Whether any part is wanted."""
+        return self.understand or self.generate or self.rerank or self.explain
+
+
+def parse_asked(value: Any) -> Asked:
+    """Check an `llm` object.
+
+    Raises:
+        RequestError: Naming the field, what it holds and what it may hold.
+    """
+    if not isinstance(value, Mapping):
+        raise RequestError(f'llm must be an object such as {{"explain": true}}, got {shown(value)}')
+    refuse_unknown(value, (*PARTS, "mode", "candidates", "budget_ms"), "llm")
+    given = {name: part for name, part in value.items() if part is not None}
+    chosen: dict[str, Any] = {
+        name: parse_boolean(given[name], f"llm.{name}") for name in PARTS if name in given
+    }
+    if "mode" in given:
+        if given["mode"] not in list(Mode):
+            raise RequestError(
+                f"llm.mode is {shown(given['mode'])}; use {' or '.join(map(repr, map(str, Mode)))}"
+            )
+        chosen["mode"] = Mode(given["mode"])
+    for name, most in (("candidates", MAX_CANDIDATES), ("budget_ms", MAX_BUDGET_MS)):
+        if name in given:
+            chosen[name] = _count(given[name], f"llm.{name}", most)
+    return Asked(**chosen)
+
+
+def _count(value: Any, name: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise RequestError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
+    return value

@@ -1,0 +1,62 @@
+"""Environment to which language model is asked: ZHIYIN_LLM_URL, _MODEL, _KEY."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+from service.settings import SettingsError, is_loopback
+
+URL_VARIABLE = "ZHIYIN_LLM_URL"
+MODEL_VARIABLE = "ZHIYIN_LLM_MODEL"
+KEY_VARIABLE = "ZHIYIN_LLM_KEY"
+NO_ENDPOINT = f"no language model is configured; set {URL_VARIABLE}"
+_PATH = "/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class LlmConfig:
+    """An OpenAI-compatible endpoint. The key is kept out of every log and message.
+
+    Attributes:
+        url: Up to and with `/v1`.
+        model: As the endpoint calls it.
+        key: Sent as a bearer token; None: no header.
+    """
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
+        """Return what the variables say; None without a URL.
+
+        Raises:
+            SettingsError: If the URL is none, or names a user or password.
+        """
+        given = environment.get(URL_VARIABLE, "").strip()
+        if not given:
+            return None
+        url = given.rstrip("/").removesuffix(_PATH)
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(
+                f"{URL_VARIABLE} is {given[:60]!r}; give an address such as "
+                f"https://api.openai.com/v1"
+            )
+        if parts.username or parts.password or parts.query:
+            raise SettingsError(f"{URL_VARIABLE} holds more than an address; put the key into "
+                                f"{KEY_VARIABLE}")  # fmt: skip
+        key = environment.get(KEY_VARIABLE, "").strip() or None
+        return cls(url, environment.get(MODEL_VARIABLE, "").strip() or "default", key)
+
+    @property
+    def completions(self) -> str:
+        """Where completions are asked for."""
+        return self.url + _PATH
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the endpoint is on this machine, which no proxy can reach for us."""
+        return is_loopback(urlsplit(self.url).hostname or "")

@@ -1,0 +1,77 @@
+"""What the language model cost and how often it failed, to Prometheus text and a request's own sum.
+
+Counters are of one process; with several workers each is scraped in its turn.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from service.llm.errors import BudgetError
+
+
+@dataclass(slots=True)
+class Counters:
+    """Of all calls since the process started."""
+
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # part, outcome
+    tokens: Counter[str] = field(default_factory=Counter)  # in, out
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # part
+    sentences: Counter[str] = field(default_factory=Counter)  # model, template
+
+    def lines(self) -> Iterator[str]:
+        """Yield Prometheus text."""
+        yield "# HELP zhiyin_llm_calls_total Calls of the language model by part and outcome."
+        yield "# TYPE zhiyin_llm_calls_total counter"
+        for (part, outcome), count in sorted(self.calls.items()):
+            yield f'zhiyin_llm_calls_total{{part="{part}",outcome="{outcome}"}} {count}'
+        yield "# HELP zhiyin_llm_tokens_total Tokens as the endpoint counts them."
+        yield "# TYPE zhiyin_llm_tokens_total counter"
+        for way in ("in", "out"):
+            yield f'zhiyin_llm_tokens_total{{direction="{way}"}} {self.tokens[way]}'
+        yield "# HELP zhiyin_llm_seconds_total Time spent waiting for the language model."
+        yield "# TYPE zhiyin_llm_seconds_total counter"
+        for part, seconds in sorted(self.seconds.items()):
+            yield f'zhiyin_llm_seconds_total{{part="{part}"}} {seconds:.6f}'
+        yield "# HELP zhiyin_llm_sentences_total Sentences by who wrote them."
+        yield "# TYPE zhiyin_llm_sentences_total counter"
+        for author in ("model", "template"):
+            yield f'zhiyin_llm_sentences_total{{by="{author}"}} {self.sentences[author]}'
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One request's budget and what it has cost so far.
+
+    Attributes:
+        ends_at: Of `time.monotonic`.
+        cached: Calls that were answered from memory.
+        failed: Part to why it gave nothing.
+    """
+
+    ends_at: float
+    tokens_in: int = 0
+    tokens_out: int = 0
+    calls: int = 0
+    cached: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, budget_ms: int) -> "Ledger":
+        """Start the clock."""
+        return cls(time.monotonic() + budget_ms / 1_000)
+
+    @property
+    def left_s(self) -> float:
+        """Time left; may be negative."""
+        return self.ends_at - time.monotonic()
+
+    def check(self) -> None:
+        """Stop before a call that cannot end in time.
+
+        Raises:
+            BudgetError: If there is no time left.
+        """
+        if self.left_s <= 0:
+            raise BudgetError("the budget was spent before it was asked; raise budget_ms")

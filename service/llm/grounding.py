@@ -1,0 +1,121 @@
+"""A model's sentence to whether it says only what it was told. Pure.
+
+Every word must come from the facts (the item's own fields and the exact causes) or be one of a few
+words that join facts and claim nothing. So praise, promises, opinions and other items' names
+cannot pass, nor links, markup or the words of a prompt.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from service.llm.facts import Language, Told
+from service.llm.vocabulary import JOINING, JOINING_ZH
+
+MAX_CHARS = 300
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,]\d+)*")
+_CJK_RUN = re.compile(r"[\u3400-\u9fff]+")
+_CJK = re.compile(r"[\u3400-\u9fff]")
+_ALLOWED_MARKS = set(" ,.;:!'\"“”‘’《》「」（）()，。；：、！-–—&/%·…")
+_END = re.compile(r"[.!。！]+(?=\s|$)|[。！](?=.)")
+
+# Who did what to what must not be turned round: the item itself was not liked, bought or seen.
+_DID = (
+    r"(?:liked|likes?|enjoyed|watched|read|bought|purchased|viewed|clicked|rated|played|finished)"
+)
+_DID_ZH = r"(?:喜欢|看过|看完|买过|读过|听过|点击过|评分过|播放过|分享过|评论过)"
+_STOP_TITLES = 3  # a title this short proves nothing
+
+
+def is_grounded(sentence: str, item: Told, causes: Sequence[str], language: Language) -> bool:
+    """Whether a sentence may be shown."""
+    text = unicodedata.normalize("NFKC", sentence).strip()
+    facts = _facts(item, causes)
+    return (
+        0 < len(text) <= MAX_CHARS
+        and _is_one(text, facts)
+        and _has_only_known_marks(text, facts)
+        and (language == "en" or _CJK.search(text) is not None)
+        and _words_are_known(text, facts)
+        and _chinese_is_known(text, facts, language)
+        and not _turns_round(text, item, causes)
+        and _says_something(text, item, causes)
+    )
+
+
+def _facts(item: Told, causes: Sequence[str]) -> str:
+    parts = [item.title, *item.tags, item.about, *item.facts, *item.facts.values(), *causes]
+    return unicodedata.normalize("NFKC", " | ".join(parts)).casefold()
+
+
+def _is_one(text: str, facts: str) -> bool:
+    """One sentence; a stop inside a title counts as none."""
+    stops = [found for found in _END.finditer(text) if found.end() < len(text)]
+    return all(text[: found.end()].casefold()[-6:] in facts for found in stops)
+
+
+def _has_only_known_marks(text: str, facts: str) -> bool:
+    marks = {char for char in text if not char.isalnum() and not _CJK.match(char)}
+    return all(mark in _ALLOWED_MARKS or mark in facts for mark in marks) and not (
+        marks & set("<>{}[]`|\\\n\r")
+    )
+
+
+def _words_are_known(text: str, facts: str) -> bool:
+    known = {_stem(word) for word in _WORD.findall(_CJK.sub(" ", facts))}
+    known |= {_stem(word) for word in JOINING}
+    words = _WORD.findall(_CJK.sub(" ", text).casefold())
+    return all(_stem(word) in known for word in words)
+
+
+def _chinese_is_known(text: str, facts: str, language: Language) -> bool:
+    """Each run of Chinese is covered by pieces of the facts (two characters or more) and joints.
+
+    In another language Chinese is only quoted, whole.
+    """
+    runs = [run.group() for run in _CJK_RUN.finditer(text.casefold())]
+    if language != "zh":
+        return all(run in facts for run in runs)
+    return all(_covered(run, facts) for run in runs)
+
+
+def _covered(run: str, facts: str) -> bool:
+    reached = [True] + [False] * len(run)
+    for start in range(len(run)):
+        if not reached[start]:
+            continue
+        for end in range(start + 1, len(run) + 1):
+            piece = run[start:end]
+            if piece in JOINING_ZH or (end - start >= 2 and piece in facts):
+                reached[end] = True
+    return reached[-1]
+
+
+def _turns_round(text: str, item: Told, causes: Sequence[str]) -> bool:
+    title = item.title.casefold()
+    if len(title) < _STOP_TITLES or any(title in cause.casefold() for cause in causes):
+        return False
+    quoted = r"[\s“\"'《「‘]*" + re.escape(title)
+    lowered = text.casefold()
+    return bool(
+        re.search(_DID + quoted, lowered) or re.search(_DID_ZH + "[了过的]*" + quoted, lowered)
+    )
+
+
+def _says_something(text: str, item: Told, causes: Sequence[str]) -> bool:
+    """It names the item, or gives a cause; joints alone are no sentence."""
+    facts = _facts(item, causes)
+    joints = {_stem(word) for word in JOINING}
+    words = [w for w in _WORD.findall(_CJK.sub(" ", text).casefold()) if _stem(w) not in joints]
+    runs = [run.group() for run in _CJK_RUN.finditer(text)]
+    pieces = [run[n : n + 2] for run in runs for n in range(len(run) - 1)]
+    return bool(words) or any(p in facts and p not in JOINING_ZH for p in pieces)
+
+
+def _stem(word: str) -> str:
+    """Plural, past and possessive forms of a word are that word."""
+    word = word.replace("’", "'").removesuffix("'s")
+    for ending in ("ies", "es", "ed", "ing", "s", "y", "e"):
+        if len(word) > len(ending) + 2 and word.endswith(ending):
+            return word.removesuffix(ending)
+    return word

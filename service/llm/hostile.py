@@ -1,0 +1,78 @@
+"""Whether a text speaks to whoever ranks or answers, rather than about its item. Pure.
+
+It sees through accents, lookalike letters, digits for letters and letters set apart. It is wrong
+now and then in both directions: what it takes out of a description is one sentence.
+"""
+
+import re
+import unicodedata
+
+_FORGET = r"\b(?:ignor\w*|disregard\w*|forget|overrid\w*|bypass|oublie\w*|olvid\w*|verg[ei]ss\w*)\b"
+_WHAT_WAS_SAID = (
+    r"\b(?:instruc\w*|previous|prior|above|before|user\w*|rules?|everything|all|others?|histor\w*"
+    r"|profile|request\w*|preferences?|guideline\w*|safety|anweisung\w*|prompts?|nutzer\w*"
+    r"|usuario|utilisateur|wishes|taste|toda\w*|tout\w*|alle\w*)\b"
+)
+_ORDER = (
+    r"\b(?:rank\w*|re-?rank\w*|place\w*|put|order\w*|sort\w*|list\w*|choos\w*|select\w*|pick\w*"
+    r"|recommend\w*|scor\w*|return\w*|output\w*|answer\w*|respond\w*|reply|print\w*|repeat\w*"
+    r"|reveal\w*|boost\w*|promot\w*|prefer\w*|classe[zr]\w*|coloca\w*|setze\w*"
+    r"|must (?:be|come|appear))\b"
+)
+_FIRST = (
+    r"\b(?:first|top|highest|above|best|number one|no 1|n 1|position 1|rank 1|only|always|maximum"
+    r"|me|this (?:item|one|product|film|book)|it|primero|premi[eè]re?|zuerst|everything|verbatim"
+    r"|last|lowest|bottom|json)\b"
+)
+_PATTERNS = (
+    _FORGET + ".{0,40}" + _WHAT_WAS_SAID,
+    _ORDER + ".{0,60}" + _FIRST,
+    r"\b(?:previous|prior|above|new|these|following|system|hidden|secret|your|initial)\b.{0,12}"
+    r"\b(?:instruc\w*|prompts?)\b",
+    r"\b(?:jailbreak|llm|gpt\w*|chatbot|ai (?:model|assistant)|language model|sprachmodell"
+    r"|modele de langage|modelo de lenguaje)\b",
+    r"\b(?:system|assistant|developer|user|human|tool)\s*"
+    r"(?:message|prompt|note|role|override)?\s*:",
+    r"\b(?:as an|you are an?|act as|pretend|from now on|new rules?|important)\b.{0,40}"
+    r"\b(?:ai|assistant|rank\w*|model|rules?|system|recommender|list)\b",
+    r"\b(?:best|correct|only|right) (?:answer|choice|candidate|match) (?:is|for)\b",
+    r"\b(?:other|all|every) (?:items?|candidates?|results?|options?)\b.{0,40}"
+    r"\b(?:bad|worse|unsafe|broken|illegal|unavailable|irrelevant|spam|last|remove\w*|recalled)\b",
+    r"(?:忽略|无视|忘记|忘掉|不要理会|不用管|覆盖).{0,20}"
+    r"(?:指令|指示|要求|以上|之前|前面|用户|规则|提示)",
+    r"(?:系统|助手|用户|开发者)(?:提示|消息|指令)?\s*[:：]",
+    r"提示词|系统提示|语言模型|大模型|人工智能助手|你现在是|你是一个|从现在起",
+    r"(?:排|放|列|推荐|选|评|打|置).{0,14}(?:第一|首位|最前|最高|满分|顶|榜首|首选)",
+    r"(?:其他|其它|所有).{0,8}(?:商品|电影|项目|候选|结果).{0,12}(?:差|坏|下架|排除|最后|无关)",
+)
+_TO_THE_MACHINE = re.compile("|".join(_PATTERNS), re.IGNORECASE)
+_COMPACT = re.compile(  # the same with nothing between the letters
+    r"rank(?:me|this|it)(?:first|top|no)|ignore(?:all|any|the|previous|prior|above|user|every)"
+    r"|systemprompt|previousinstruction|disregard(?:all|the|previous)",
+    re.IGNORECASE,
+)
+_LOOKALIKES = str.maketrans(
+    "аеорсухіјѕԁԛһАВЕКМНОРСТХαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcyxijsdqhABEKMHOPCTXaopvikABEZHIKMNOPTYX",
+)
+_DIGITS_AS_LETTERS = str.maketrans("013457@$", "oieastas")
+_MARKS = re.compile(r"['\"“”‘’«»()!?,;-]+")
+_SPACED_OUT = re.compile(r"\b(?:\w[ .\-_*]){3,}\w\b")
+_SPACE = re.compile(r"\s+")
+
+
+def speaks_to_machine(text: str) -> bool:
+    """Whether a text reads like an instruction to whoever ranks, also in disguise."""
+    seen = _seen_through(text)
+    letters = seen.translate(_DIGITS_AS_LETTERS)
+    closed = _SPACED_OUT.sub(lambda found: re.sub(r"[ .\-_*]", "", found[0]), seen)
+    if any(_TO_THE_MACHINE.search(form) for form in (text, seen, letters, closed)):
+        return True
+    return any(_COMPACT.search(re.sub(r"[\W_]+", "", form)) for form in (seen, letters))
+
+
+def _seen_through(text: str) -> str:
+    """Accents, lookalikes and marks gone."""
+    parts = unicodedata.normalize("NFD", text.translate(_LOOKALIKES))
+    bare = "".join(char for char in parts if unicodedata.category(char) != "Mn")
+    return _SPACE.sub(" ", _MARKS.sub(" ", bare))

@@ -1,0 +1,140 @@
+"""Prompt to something that can be used, or why not: cache, breaker, deadline, counters, retries.
+
+A call is repeated only where nothing was produced yet: the endpoint could not be connected, or it
+asked to come back later and there is time. A call that timed out or broke off is never repeated.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+
+from service.llm.breaker import Breaker
+from service.llm.cache import CompletionCache
+from service.llm.counters import Counters, Ledger
+from service.llm.endpoint import Completion, Endpoint, Prompt
+from service.llm.errors import AnswerError, BudgetError, BusyError, EndpointError, LlmError
+
+_T = TypeVar("_T")
+_AT_ONCE = 8  # calls under way; more wait, within their budget
+# A caller with a tiny budget must not make the endpoint look broken to everybody else.
+_FAIR_S = 1.0
+
+
+class LanguageModel:
+    """An endpoint with what makes it bearable; used from one event loop."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        breaker: Breaker | None = None,
+        cache: CompletionCache | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        self.counters = counters or Counters()
+        self.breaker = breaker or Breaker()
+        self._endpoint = endpoint
+        self._cache = cache or CompletionCache()
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(self, prompt: Prompt, read: Callable[[Completion], _T], ledger: Ledger) -> _T:
+        """Return what `read` makes of the answer.
+
+        Raises:
+            LlmError: Saying why there is nothing.
+        """
+        known = self._cache.get(self._endpoint.config.model, prompt)
+        if known is not None:
+            ledger.cached += 1
+            self.counters.calls[prompt.part, "cached"] += 1
+            return read(known)
+        started = time.monotonic()
+        outcome = "cancelled"
+        try:
+            completion = await self._within_budget(prompt, ledger)
+            result = read(completion)
+            self._cache.keep(self._endpoint.config.model, prompt, completion)
+            outcome = "ok"
+        except LlmError as error:
+            outcome = type(error).__name__.removesuffix("Error").lower()
+            raise
+        finally:
+            self.counters.calls[prompt.part, outcome] += 1
+            self.counters.seconds[prompt.part] += time.monotonic() - started
+        return result
+
+    def forget(self) -> None:
+        """Forget every completion, since one may hold words of somebody who was erased."""
+        self._cache.forget()
+
+    async def _within_budget(self, prompt: Prompt, ledger: Ledger) -> Completion:
+        ledger.check()
+        given_s = ledger.left_s
+        self.breaker.admit()
+        try:
+            async with asyncio.timeout(given_s), self._room:
+                completion = await self._retried(prompt, ledger)
+        except TimeoutError as error:
+            self._tell_breaker(failed=given_s >= _FAIR_S)
+            raise BudgetError(
+                f"the language model did not answer within the {given_s:.1f} s that were left; "
+                f"raise budget_ms"
+            ) from error
+        except EndpointError:
+            self.breaker.failed()
+            raise
+        except AnswerError:
+            self.breaker.succeeded()  # it lives; it only does not say what was asked
+            raise
+        except BaseException:
+            self.breaker.left()
+            raise
+        self.breaker.succeeded()
+        ledger.calls += 1
+        ledger.tokens_in += completion.tokens_in
+        ledger.tokens_out += completion.tokens_out
+        self.counters.tokens["in"] += completion.tokens_in
+        self.counters.tokens["out"] += completion.tokens_out
+        return completion
+
+    def _tell_breaker(self, *, failed: bool) -> None:
+        if failed:
+            self.breaker.failed()
+        else:
+            self.breaker.left()
+
+    async def _retried(self, prompt: Prompt, ledger: Ledger) -> Completion:
+        try:
+            return await self._endpoint.complete(prompt)
+        except BusyError as error:
+            if error.retry_after_s >= ledger.left_s:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+        except EndpointError as error:
+            if not isinstance(error.__cause__, httpx.ConnectError):
+                raise
+        return await self._endpoint.complete(prompt)
+
+
+def read_object(completion: Completion) -> Mapping[str, Any]:
+    """Return the one JSON object that an answer must be, bare or in one fenced block.
+
+    Raises:
+        AnswerError: If it is anything else: an object found somewhere in prose may be an item's.
+    """
+    text = completion.text.strip()
+    if text.startswith("```") and text.endswith("```") and text.count("```") == 2:
+        text = text.removeprefix("```").removesuffix("```").strip().removeprefix("json").strip()
+    try:
+        told = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise AnswerError(
+            "the language model's answer is not the JSON that was asked for"
+        ) from error
+    if not isinstance(told, dict):
+        raise AnswerError("the language model's answer is no JSON object")
+    return told

@@ -1,0 +1,102 @@
+"""Exact reasons to words: the causes of one recommendation, and a sentence that needs no model.
+
+A cause is told only if its share is positive; what pushed an item down is no reason to show it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.llm.facts import Language, Told
+from service.llm.untrusted import tidy
+
+MOST_CAUSES = 3
+_WORDS_CHARS = 80
+_DID: Mapping[str, tuple[str, str]] = {
+    "like": ("you liked {}", "你喜欢过{}"),
+    "purchase": ("you bought {}", "你买过{}"),
+    "finish": ("you finished {}", "你看完过{}"),
+    "add_to_cart": ("you put {} into the cart", "你把{}放进过购物车"),
+    "share": ("you shared {}", "你分享过{}"),
+    "review": ("you reviewed {}", "你评论过{}"),
+    "play": ("you played {}", "你播放过{}"),
+    "click": ("you clicked {}", "你点击过{}"),
+    "view": ("you viewed {}", "你看过{}"),
+    "rating": ("you rated {}", "你评分过{}"),
+    "dislike": ("you disliked {}", "你不喜欢{}"),
+    "skip": ("you skipped {}", "你跳过了{}"),
+}
+_MET = ("you met {}", "你接触过{}")
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "popularity": ("it is popular with everybody", "它很受欢迎"),
+    "trending": ("it is popular now", "它近来很受欢迎"),
+    "freshness": ("it is new", "它很新"),
+    "ideal": ("it is close to what was imagined for you", "它接近为你设想的内容"),
+}
+
+
+def causes_of(
+    reasons: Sequence[Mapping[str, Any]], titles: Mapping[str, str], language: Language
+) -> list[str]:
+    """Return the largest positive reasons in words, the largest first.
+
+    Args:
+        reasons: Of one hit, with exact shares.
+        titles: Of the items that reasons name, clean.
+        language: To say them in.
+    """
+    told = [
+        words
+        for reason in sorted(reasons, key=lambda reason: -reason["share"])
+        if reason["share"] > 0 and (words := _cause(reason, titles, language))
+    ]
+    return list(dict.fromkeys(told))[:MOST_CAUSES]
+
+
+def sentence_of(item: Told, causes: Sequence[str], language: Language) -> str:
+    """Return one true sentence."""
+    title = _quoted(item.title, language)
+    if language == "zh":
+        because = "，".join(causes) if causes else "它是现有内容中最合适的"
+        return f"推荐{title}，因为{because}。"
+    because = joined(causes) if causes else "it is the best of what there is"
+    return f"{title}, because {because}."
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return English words in a row."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _cause(reason: Mapping[str, Any], titles: Mapping[str, str], language: Language) -> str:
+    chinese = language == "zh"
+    kind = reason["kind"]
+    if kind == "history" and "item_id" in reason:
+        title = titles.get(reason["item_id"])
+        phrase = _DID.get(str(reason.get("event")), _MET)[chinese]
+        return phrase.replace("{}", _quoted(title, language)) if title else ""
+    text = tidy(str(reason.get("text") or ""), _WORDS_CHARS)
+    if kind in ("history", "interest", "query"):
+        said = {
+            "history": ("you said {}", "你说过{}"),
+            "interest": ("you are interested in {}", "你对{}感兴趣"),
+            "query": ("you asked for {}", "你想要{}"),
+        }[kind][chinese]
+        return said.replace("{}", _quoted(text, language)) if text else ""
+    if kind == "context":
+        return _circumstance(reason, language)
+    return _KINDS.get(kind, ("", ""))[chinese]
+
+
+def _circumstance(reason: Mapping[str, Any], language: Language) -> str:
+    value = reason.get("value")
+    if isinstance(value, Mapping):
+        return "它离你很近" if language == "zh" else "it is near you"
+    field = tidy(str(reason.get("field")), _WORDS_CHARS).replace("_", " ")
+    words = tidy(str(value), _WORDS_CHARS)
+    if field == "time":
+        return "考虑到现在的时间" if language == "zh" else "of the time"
+    return f"当前{field}是{words}" if language == "zh" else f"the {field} is {words}"
+
+
+def _quoted(words: str, language: Language) -> str:
+    return f"“{words}”"
