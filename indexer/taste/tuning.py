@@ -19,11 +19,11 @@ from indexer.taste.settings import TasteSettings
 MIN_CASES = 30
 STANDARD_ERRORS = 2.0
 COLD_TOLERANCE = 0.02  # of NDCG@10 that a fair place for new items may cost
-COLD_MARGIN = 1.0  # over the recall of new items by meaning alone
 MIN_COLD_CASES = 20
+MIN_NEW_USER_CASES = 200  # fewer differ by more than the tolerance for no reason
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
 TASTE_HALF_LIVES = (0.3, 1.0)
-_COLD_LEVELS = (0.75, 1.0, 1.25, 1.5)
+_COLD_LEVELS = (1.0, 1.25, 1.5, 1.75)
 _ROUNDS = 2
 _GATES = (
     "neighbour_weight",
@@ -219,25 +219,23 @@ def _place_for_new_items(
 ) -> TasteSettings:
     """Raise the prior of what nobody met until it is found as often as by meaning alone.
 
-    No further than NDCG@10 allows, of all and of new users; with too few such cases it stays at
-    the default.
+    No further than NDCG@10 allows, of all and of new users: those have little but the prior, and
+    would see nothing but new items first. With too few such cases it stays at the default.
     """
-    cold = evidence.cold()
+    cold, new_user = evidence.cold(), evidence.new_user()
     if cold.sum() < MIN_COLD_CASES or not now.prior_weight:
         return now
-    wanted = COLD_MARGIN * _recall(evidence.ranks(shut)[cold])
     tried = {level: evidence.ranks(replace(now, cold_level=level)) for level in _COLD_LEVELS}
-    # New users have little but the prior, and would see nothing but new items first.
-    fair = dict(tried)
-    for part in (cold | ~cold, evidence.new_user()):
-        if part.sum() >= MIN_COLD_CASES:
-            ndcg = {level: float(ndcg10(ranks[part]).mean()) for level, ranks in tried.items()}
-            floor = (1 - COLD_TOLERANCE) * max(ndcg.values())
-            fair = {level: ranks for level, ranks in fair.items() if ndcg[level] >= floor}
+    parts = [cold | ~cold, *([new_user] if new_user.sum() >= MIN_NEW_USER_CASES else [])]
+    fair = set(_COLD_LEVELS)
+    for part in parts:
+        ndcg = {level: float(ndcg10(ranks[part]).mean()) for level, ranks in tried.items()}
+        floor = (1 - COLD_TOLERANCE) * max(ndcg.values())
+        fair -= {level for level in fair if ndcg[level] < floor}
     if not fair:
         return now
-    recalls = {level: _recall(ranks[cold]) for level, ranks in fair.items()}
-    goal = min(wanted, max(recalls.values()))
+    recalls = {level: _recall(tried[level][cold]) for level in fair}
+    goal = min(_recall(evidence.ranks(shut)[cold]), max(recalls.values()))
     level = min(level for level, recall in recalls.items() if recall >= goal)
     evidence.report(f"cold_level {now.cold_level:g} → {level:g}")
     return replace(now, cold_level=level)
