@@ -104,6 +104,7 @@ def read_interactions(
     context: Sequence[str] | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
     query: str | None = None,
+    also: Sequence[str] = (),
 ) -> Iterator[Interaction | Rejection]:
     """Return the interactions of a file or a database in row order.
 
@@ -113,12 +114,13 @@ def read_interactions(
         mapping: Our names to the source's columns. Only `INTERACTION_FIELDS` must be found, so one
             mapping can serve the catalogue too; its `id` also finds the item.
         query: A SELECT or the name of a table, for a database.
+        also: Further columns to keep where they are, beside `context`.
 
     Raises:
         CatalogError: At once if the source is not there; on the way if it is damaged; at the end
             if no row had a column that must be found or that `context` names.
     """
-    columns = DEFAULT_CONTEXT if context is None else tuple(context)
+    columns = (*(DEFAULT_CONTEXT if context is None else context), *also)
     rows = read_rows(source, query=query, infer_types=False)
     used = {ours: theirs for ours, theirs in mapping.items() if ours in _OURS or ours in columns}
     required = [theirs for ours, theirs in used.items() if ours in INTERACTION_FIELDS]

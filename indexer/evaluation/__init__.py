@@ -1,0 +1,1 @@
+"""A catalogue and its interactions to figures: how well a method ranks what was picked next."""

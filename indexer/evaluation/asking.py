@@ -1,0 +1,71 @@
+"""Questions to ranks, asked of an index as any caller would ask it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.catalogue import Catalogue
+from indexer.evaluation.metrics import rank_in_answer
+from indexer.recommend import recommend_many
+from indexer.request import MAX_HISTORY_BATCH, parse_request
+
+_TOGETHER = 64  # requests of one call
+_PLAIN = {"explain": False, "fields": ["id"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an index answered.
+
+    Attributes:
+        ranks: `(c,)` of the items that were picked; infinite if not listed.
+        top10: Ids of the first ten of each list.
+        scores: `(c, 10)`, theirs; NaN where a list is shorter.
+        hit: `(c, 10) bool`, whether it was the one picked.
+    """
+
+    ranks: NDArray[np.float64]
+    top10: list[list[str]]
+    scores: NDArray[np.float64]
+    hit: NDArray[np.bool_]
+
+
+def ask(
+    index: Catalogue,
+    requests: Sequence[Mapping[str, Any]],
+    targets: Sequence[str],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Asked:
+    """Ask for each request and find its target in the answer.
+
+    Args:
+        index: Open.
+        requests: Bodies of POST /v1/recommend.
+        targets: Ids of the items picked.
+        progress: Called with the number of answers so far.
+    """
+    count = len(requests)
+    ranks = np.full(count, np.inf)
+    scores, hit = np.full((count, 10), np.nan), np.zeros((count, 10), bool)
+    top10: list[list[str]] = []
+    for start in range(0, count, _TOGETHER):
+        bodies = requests[start : start + _TOGETHER]
+        parsed = [
+            parse_request(
+                {**body, "explain": False, "fields": ["id"]}, max_history=MAX_HISTORY_BATCH
+            )
+            for body in bodies
+        ]
+        for case, answer in enumerate(recommend_many(index, parsed), start=start):
+            found = [(item.id, item.score) for item in answer]
+            ranks[case] = rank_in_answer(found, targets[case])
+            first = found[:10]
+            top10.append([item_id for item_id, _ in first])
+            scores[case, : len(first)] = [score for _, score in first]
+            hit[case, : len(first)] = [item_id == targets[case] for item_id, _ in first]
+        progress(min(start + _TOGETHER, count))
+    return Asked(ranks, top10, scores, hit)

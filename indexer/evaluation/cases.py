@@ -1,0 +1,140 @@
+"""A log to questions with known answers: what a user had done before, and what they picked then."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.evaluation.log import Log, Part
+from indexer.evaluation.metrics import ANSWER_LENGTH
+
+MOST_CASES = 3_000
+NEW_USER_ROWS = 3  # of history at most
+_SEED = "2026"
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Questions over a log.
+
+    Attributes:
+        log: All rows.
+        part: That is asked.
+        repeats: Whether items of the history may be the answer.
+        row: `(c,)`, the row that was picked, ascending.
+        histories: Earlier rows of the same user, in order.
+        cold: `(c,) bool`, whether the item has no row in the fitted parts.
+        new_user: `(c,) bool`, whether the history has at most `NEW_USER_ROWS`.
+    """
+
+    log: Log
+    part: Part
+    repeats: bool
+    row: Rows
+    histories: tuple[Rows, ...]
+    cold: NDArray[np.bool_]
+    new_user: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def target(self) -> Rows:
+        """`(c,)`, the item picked."""
+        return self.log.item[self.row]
+
+    @property
+    def user(self) -> Rows:
+        """`(c,)`."""
+        return self.log.user[self.row]
+
+    def some(self, keep: slice) -> "Cases":
+        """Return a slice of the questions."""
+        return Cases(
+            self.log, self.part, self.repeats, self.row[keep], self.histories[keep],
+            self.cold[keep], self.new_user[keep],
+        )  # fmt: skip
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        """Yield the bodies of requests, which tell nothing of the answer."""
+        for row, history in zip(self.row.tolist(), self.histories, strict=True):
+            yield self._request(row, history.tolist())
+
+    def _request(self, row: int, history: list[int]) -> dict[str, Any]:
+        at = self.log.at[row]
+        return {
+            "history": [self._entry(past) for past in history],
+            "context": dict(self.log.contexts[row]),
+            **({} if np.isnan(at) else {"at": float(at)}),
+            "k": ANSWER_LENGTH,
+            "include_seen": self.repeats,
+        }
+
+    def _entry(self, row: int) -> dict[str, Any]:
+        log = self.log
+        entry = {
+            "item_id": log.item_ids[log.item[row]],
+            "event": log.event[row],
+            "value": None if np.isnan(log.value[row]) else float(log.value[row]),
+            "at": None if np.isnan(log.at[row]) else float(log.at[row]),
+            "context": dict(log.contexts[row]),
+        }
+        return {name: value for name, value in entry.items() if value not in (None, {})}
+
+
+def cases_of(log: Log, part: Part, *, repeats: bool, most: int = MOST_CASES) -> Cases:
+    """Ask about each positive row of a part, or about a sample that is always the same.
+
+    A row whose item is in its own history is no question, unless items are consumed again.
+    """
+    by_user = _rows_by_user(log)
+    fitted = log.fitted(part)
+    asked = np.flatnonzero((log.part == part) & log.positive)
+    found: list[tuple[int, Rows]] = []
+    for row in sorted(asked.tolist(), key=lambda row: (_key(log, part, row), row)):
+        history = _history(log, by_user[log.user[row]], row, fitted)
+        if repeats or log.item[row] not in log.item[history]:
+            found.append((row, history))
+        if len(found) == most:
+            break
+    found.sort(key=lambda case: case[0])
+    warm = np.zeros(len(log.item_ids), bool)
+    warm[log.item[fitted]] = True
+    rows = np.array([row for row, _ in found], np.int64)
+    return Cases(
+        log=log,
+        part=part,
+        repeats=repeats,
+        row=rows,
+        histories=tuple(history for _, history in found),
+        cold=~warm[log.item[rows]],
+        new_user=np.array([len(h) <= NEW_USER_ROWS for _, h in found], bool),
+    )
+
+
+def _rows_by_user(log: Log) -> list[Rows]:
+    order = np.argsort(log.user, kind="stable")
+    counts = np.bincount(log.user, minlength=len(log.user_ids))
+    return list(np.split(order, np.cumsum(counts)[:-1]))
+
+
+def _history(log: Log, mine: Rows, row: int, fitted: NDArray[np.bool_]) -> Rows:
+    if not log.ordered:
+        return mine[fitted[mine]]
+    earlier = mine[log.step[mine] < log.step[row]]
+    in_order: Rows = earlier[np.argsort(log.step[earlier], kind="stable")]
+    return in_order
+
+
+def _key(log: Log, part: Part, row: int) -> str:
+    user, item = log.user_ids[log.user[row]], log.item_ids[log.item[row]]
+    text = f"{_SEED}|{_NAMES[part]}|{user}|{item}|{row}"
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_NAMES = {Part.FIT: "fit0", Part.VALID: "valid", Part.TEST: "test"}

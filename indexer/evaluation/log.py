@@ -1,0 +1,190 @@
+"""Interactions to one ordered log, cut by time into a part to fit, one to tune, one to test.
+
+With times on every row the newest tenth is the test and the tenth before it the tuning part; equal
+times are never parted. Columns `split` and `order_in_user` without times are the source's own
+parts. Without any order a row's part is drawn by a hash of its user, item and number.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import CatalogError
+from indexer.reading.interactions import Event, Interaction
+
+SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
+REPEAT_SHARE = 0.2  # of liked rows; above it items are consumed again and again
+_LIKED_SHARE = 0.8  # of the top of the rating scale
+_NEGATIVE = (Event.DISLIKE, Event.SKIP)
+
+
+class Part(IntEnum):
+    """Of the log; what is tested is asked once."""
+
+    FIT, VALID, TEST = 0, 1, 2
+
+
+_NAMED_PARTS = {"train": Part.FIT, "valid": Part.VALID, "test": Part.TEST}
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Rows in their fixed order.
+
+    Attributes:
+        item_ids: Of the catalogue, sorted.
+        user_ids: Sorted.
+        user: `(m,) int64`, place in `user_ids`.
+        item: `(m,) int64`, place in `item_ids`.
+        event: `(m,)` names.
+        value: `(m,) float64`, of ratings; NaN elsewhere.
+        at: `(m,) float64`, Unix seconds; NaN where there are no times.
+        step: `(m,) int64`, order of a row inside its user, equal for simultaneous rows; -1 where
+            no order exists.
+        part: `(m,) int64`, a `Part`.
+        positive: `(m,) bool`, whether it was liked.
+        contexts: Of each row, by column.
+        ordered: Whether rows have an order.
+    """
+
+    item_ids: tuple[str, ...]
+    user_ids: tuple[str, ...]
+    user: NDArray[np.int64]
+    item: NDArray[np.int64]
+    event: tuple[str, ...]
+    value: NDArray[np.float64]
+    at: NDArray[np.float64]
+    step: NDArray[np.int64]
+    part: NDArray[np.int64]
+    positive: NDArray[np.bool_]
+    contexts: tuple[Mapping[str, str], ...]
+    ordered: bool
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def fitted(self, part: Part) -> NDArray[np.bool_]:
+        """`(m,) bool`, what a method may be fitted on when it is judged on a part."""
+        return self.part < part
+
+    @property
+    def repeats(self) -> bool:
+        """Whether items are consumed again, by what the part to fit shows."""
+        rows = np.flatnonzero((self.part == Part.FIT) & self.positive)
+        pair = self.user[rows] * len(self.item_ids) + self.item[rows]
+        return len(rows) > 0 and 1 - len(np.unique(pair)) / len(rows) >= REPEAT_SHARE
+
+
+def log_of(
+    interactions: Sequence[Interaction],
+    item_ids: Sequence[str],
+    *,
+    rating_scale: tuple[float, float] | None = None,
+) -> Log:
+    """Order and cut interactions; those with items that are not in the catalogue are left out.
+
+    Raises:
+        CatalogError: If nothing is left.
+    """
+    items = {item_id: place for place, item_id in enumerate(sorted(item_ids))}
+    known = [row for row in interactions if row.item_id in items]
+    if not known:
+        raise CatalogError("no interaction is with an item of the catalogue; check the ids")
+    users = {user: place for place, user in enumerate(sorted({row.user_id for row in known}))}
+    user = np.array([users[row.user_id] for row in known], np.int64)
+    item = np.array([items[row.item_id] for row in known], np.int64)
+    order, step, part = _order_of(known)(known, user, item)
+    rows = [known[place] for place in order]
+    names = tuple(str(row.event) for row in rows)
+    value = np.array([_rating(row) for row in rows], np.float64)
+    timed = all(row.at is not None for row in known)
+    at = [row.at if timed and row.at is not None else np.nan for row in rows]
+    return Log(
+        item_ids=tuple(items),
+        user_ids=tuple(users),
+        user=user[order],
+        item=item[order],
+        event=names,
+        value=value,
+        at=np.array(at, np.float64),
+        step=step,
+        part=part,
+        positive=positives(names, value, top=rating_scale[1] if rating_scale else None),
+        contexts=tuple(_context(row) for row in rows),
+        ordered=bool((step >= 0).all()),
+    )
+
+
+def positives(
+    names: Sequence[str], value: NDArray[np.float64], *, top: float | None = None
+) -> NDArray[np.bool_]:
+    """Return which rows were liked, `(m,) bool`.
+
+    Args:
+        names: Of events.
+        value: `(m,)`, NaN where there is no rating.
+        top: Of the rating scale; None: 1, 5, 10 or 100, by the highest rating.
+    """
+    if np.isnan(value).all():
+        return np.array([name not in _NEGATIVE for name in names], bool)
+    scale = top if top is not None else _top_of(float(np.nanmax(value)))
+    return np.nan_to_num(value, nan=-np.inf) >= _LIKED_SHARE * scale
+
+
+def _top_of(most: float) -> float:
+    return next((top for top in (1.0, 5.0, 10.0) if most <= top), 100.0)
+
+
+def _rating(row: Interaction) -> float:
+    return np.nan if row.value is None or row.event != Event.RATING else row.value
+
+
+def _context(row: Interaction) -> Mapping[str, str]:
+    return {name: word for name, word in row.context.items() if name not in (SPLIT, ORDER)}
+
+
+Ordered = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+Ordering = Callable[[Sequence[Interaction], NDArray[np.int64], NDArray[np.int64]], Ordered]
+
+
+def _order_of(rows: Sequence[Interaction]) -> Ordering:
+    if all(row.at is not None for row in rows):
+        return _by_time
+    if all(row.context.get(SPLIT) in _NAMED_PARTS and ORDER in row.context for row in rows):
+        return _by_source
+    return _by_hash
+
+
+def _by_time(
+    rows: Sequence[Interaction], user: NDArray[np.int64], item: NDArray[np.int64]
+) -> Ordered:
+    at = np.array([row.at for row in rows], np.float64)
+    order = np.lexsort((item, user, at))
+    moment = at[order]
+    valid_from, test_from = moment[int(0.8 * len(rows))], moment[int(0.9 * len(rows))]
+    part = (moment >= valid_from).astype(np.int64) + (moment >= test_from)
+    return order, np.unique(moment, return_inverse=True)[1].astype(np.int64), part
+
+
+def _by_source(
+    rows: Sequence[Interaction], user: NDArray[np.int64], _: NDArray[np.int64]
+) -> Ordered:
+    step = np.array([int(row.context[ORDER]) for row in rows], np.int64)
+    part = np.array([_NAMED_PARTS[row.context[SPLIT]] for row in rows], np.int64)
+    order = np.lexsort((step, user))
+    return order, step[order], part[order]
+
+
+def _by_hash(rows: Sequence[Interaction], user: NDArray[np.int64], _: NDArray[np.int64]) -> Ordered:
+    drawn = np.array([_drawn(row, number) for number, row in enumerate(rows)], np.int64)
+    part = (drawn >= 80).astype(np.int64) + (drawn >= 90)
+    return np.arange(len(rows)), np.full(len(rows), -1, np.int64), part
+
+
+def _drawn(row: Interaction, number: int) -> int:
+    text = f"{row.user_id}|{row.item_id}|{number}"
+    return int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), 16) % 100

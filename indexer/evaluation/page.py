@@ -1,0 +1,109 @@
+"""Titles, tables and pictures to one HTML page that needs nothing else."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from indexer.evaluation.svg import Bar, bars
+from indexer.evaluation.table import ratio_text
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;
+color:#1c2430}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;display:block;overflow-x:auto}
+th,td{padding:.25rem .6rem;border-bottom:1px solid #d8dee8;text-align:right;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+tr.own{font-weight:600;background:#eef3fb}
+svg{width:100%;max-width:680px;height:auto;font:12px system-ui,sans-serif}
+svg .t{font-weight:600;font-size:13px}
+.note{color:#5a6472}
+"""
+
+_FIGURES = ("ndcg10", "recall10", "recall50", "mrr50", "coverage10")
+
+
+def page(title: str, sections: Sequence[str]) -> str:
+    """Return a whole page."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{escape(title)}</h1>{''.join(sections)}</body></html>\n"
+    )
+
+
+def section(title: str, *parts: str) -> str:
+    """Return a titled part of a page."""
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def note(text: str) -> str:
+    """Return a sentence."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, own: str = "") -> str:
+    """Return a table; the row that begins with `own` stands out."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(
+        f"<tr{' class=own' if str(row[0]) == own else ''}>"
+        + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def evaluation_page(told: Mapping[str, Any]) -> str:
+    """Return an evaluation as a page."""
+    methods = dict(sorted(told["methods"].items(), key=lambda pair: -pair[1]["all"]["ndcg10"]))
+    own = next(iter(told["methods"]))
+    rows = [
+        [name, *(m["all"][key] for key in _FIGURES),
+         m["cold"]["recall10"], m["new_user"]["ndcg10"], ratio_text(m["versus_best_peer"]),
+         f"{m['fit_cpu_s']:.1f}", f"{m['ms_per_request']:.1f}"]
+        for name, m in methods.items()
+    ]  # fmt: skip
+    heads = ["method", "NDCG@10", "R@10", "R@50", "MRR", "cov@10", "cold R@10", "new NDCG@10",
+             "ratio to best peer", "fit CPU s", "ms/request"]  # fmt: skip
+    pictures = [
+        bars(
+            [Bar(name, m[part][figure], accent=name == own) for name, m in methods.items()],
+            title=f"{words} ({m_cases} cases)",
+        )
+        for part, figure, words in (
+            ("all", "ndcg10", "NDCG@10, all"),
+            ("cold", "recall10", "Recall@10, items nobody had met"),
+            ("new_user", "ndcg10", "NDCG@10, users with at most three events"),
+        )
+        for m_cases in (told["cases"][part],)
+    ]
+    ratios = [
+        Bar(name, v["all"]["ratio"], tuple(v["all"]["ratio95"]))
+        for name, v in told["versus"].items()
+        if v["all"]
+    ]
+    facts = [[key, str(told[key])] for key in told if key not in ("methods", "versus")]
+    return page(
+        "Zhiyin: evaluation",
+        [
+            section("Figures", table(heads, rows, own=own)),
+            section("By slice", *pictures),
+            section(
+                f"NDCG@10 of {own} over each peer",
+                note("Whiskers: 95% intervals, whole users resampled."),
+                bars(ratios, title="1 means equal", mark=1.0),
+            ),
+            section("What each was tuned to", table(
+                ["method", "knobs"], [[name, str(m["knobs"])] for name, m in methods.items()]
+            )),
+            section("Conditions", table(["what", "value"], facts)),
+        ],
+    )  # fmt: skip

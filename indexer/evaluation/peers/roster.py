@@ -1,0 +1,54 @@
+"""Names to peers: those that are quick, all of them, those that are not installed."""
+
+from collections.abc import Collection
+from importlib.util import find_spec
+
+from indexer.errors import RequestError
+from indexer.evaluation.peers.face import Peer
+from indexer.evaluation.peers.ials import Ials
+from indexer.evaluation.peers.items import Ease, ItemKnn
+from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT, OwnItems
+from indexer.evaluation.peers.sasrec import SasRec
+from indexer.evaluation.peers.text import TEXT_MEAN, TEXT_TUNED
+
+TEXT_EASE = "text_ease"  # made of what the peers before it were tuned to
+FAST = (
+    "popular", "popular_recent", "own_items", "itemknn_decay", "ease_decay", "text_mean",
+    "text_tuned", TEXT_EASE, "ials",
+)  # fmt: skip
+NAMES = (*FAST, "sasrec")
+_NEEDS = {"ials": "implicit", "sasrec": "torch"}
+
+
+def names_of(wanted: str) -> tuple[str, ...]:
+    """Read "fast", "all" or names with commas between.
+
+    Raises:
+        RequestError: If a name is not known.
+    """
+    if wanted in ("fast", "all"):
+        return FAST if wanted == "fast" else NAMES
+    names = tuple(part.strip() for part in wanted.split(",") if part.strip())
+    for name in names:
+        if name not in NAMES:
+            raise RequestError(f"no peer {name!r}; known are {', '.join(NAMES)}, fast and all")
+    return names
+
+
+def unavailable(name: str, *, repeats: bool) -> str:
+    """Say why a peer is not measured; empty if it is."""
+    needs = _NEEDS.get(name)
+    if needs and find_spec(needs) is None:
+        return f'{needs} is not installed; pip install "zhiyin[evaluate]"'
+    if name == "own_items" and not repeats:
+        return "items are not consumed again in this data"
+    return ""
+
+
+def peers_of(names: Collection[str], *, repeats: bool) -> list[Peer]:
+    """Return the peers that learn alone, in the order of `NAMES`; text + EASE is made later."""
+    every: list[Peer] = [
+        POPULAR, POPULAR_RECENT, OwnItems(), ItemKnn(repeats), Ease(repeats), TEXT_MEAN,
+        TEXT_TUNED, Ials(), SasRec(),
+    ]  # fmt: skip
+    return [peer for peer in every if peer.name in names]

@@ -1,0 +1,189 @@
+"""SASRec in torch, trained until it gets no better: a causal transformer over a user's items.
+
+Kang & McAuley 2018, "Self-attentive sequential recommendation", with the loss over the whole
+catalogue, or over a sample with logQ correction where the catalogue is large.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from indexer.evaluation.cases import Cases
+from indexer.evaluation.peers.face import (
+    EVERY,
+    FOREVER,
+    POSITIVE,
+    Knobs,
+    Lesson,
+    Scores,
+    entries_of,
+)
+
+LENGTH = 50
+WIDTH, LAYERS, HEADS = 64, 2, 2
+BATCH = 128
+RATE = 1e-3
+MOST_EPOCHS, PATIENCE = 200, 5
+FULL_LOSS_ITEMS, SAMPLED_ITEMS = 20_000, 4_096
+
+Judge = Callable[["Sequences", Knobs], float]
+
+
+@dataclass(frozen=True, slots=True)
+class SasRec:
+    """The sequence model."""
+
+    name: str = "sasrec"
+
+    @property
+    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+        """Dropout; epochs are found by training until there is no gain."""
+        return {"use": (POSITIVE, EVERY), "dropout": (0.3, 0.5), "epochs": (MOST_EPOCHS,)}
+
+    @property
+    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+        """None."""
+        return {}
+
+    def fit(self, lesson: Lesson, knobs: Knobs) -> "Sequences":
+        """Train for the number of epochs that was found."""
+        trained = list(_epochs(lesson, knobs, knobs["epochs"]))
+        return trained[-1]
+
+    def converge(self, lesson: Lesson, knobs: Knobs, judge: Judge) -> tuple[Knobs, float]:
+        """Train until `PATIENCE` epochs bring no gain; return the best number and its figure."""
+        best, best_epoch = -1.0, 1
+        for epoch, model in enumerate(_epochs(lesson, knobs, MOST_EPOCHS), start=1):
+            figure = judge(model, knobs)
+            if figure > best:
+                best, best_epoch = figure, epoch
+            if epoch - best_epoch >= PATIENCE:
+                break
+        return {**knobs, "epochs": best_epoch}, best
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """A network that has been trained."""
+
+    network: Any
+    n_items: int
+
+    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+        """Return `(c, n)`; without a history, zeros."""
+        import torch
+
+        entries = entries_of(cases, use=knobs["use"], decay=FOREVER)
+        rows = np.full((len(cases), LENGTH), self.n_items, np.int64)
+        for case in range(len(cases)):
+            first, last = np.searchsorted(entries.case, [case, case + 1])
+            latest = entries.item[max(first, last - LENGTH) : last]
+            rows[case, : len(latest)] = latest
+        filled = (rows < self.n_items).sum(axis=1)
+        self.network.eval()
+        with torch.no_grad():
+            states = self.network(torch.from_numpy(rows))
+            state = states[torch.arange(len(cases)), torch.from_numpy(np.maximum(filled - 1, 0))]
+            scores: Scores = (state @ self.network.items.weight[: self.n_items].T).numpy()
+        scores[filled == 0] = 0
+        return scores
+
+
+def _epochs(lesson: Lesson, knobs: Knobs, count: int) -> Iterator[Sequences]:
+    """Yield the same network after each epoch."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lesson.seed)
+        network = _network(lesson.n_items, knobs["dropout"])
+        state = torch.random.get_rng_state()
+    rows = windows_of(lesson, knobs["use"])
+    popularity = np.bincount(rows[rows < lesson.n_items], minlength=lesson.n_items) + 1.0
+    share = torch.from_numpy(popularity / popularity.sum()).float()
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.98))
+    rng = np.random.default_rng(lesson.seed)
+    for _ in range(count):
+        with torch.random.fork_rng(devices=[]):  # judging in between draws nothing from it
+            torch.random.set_rng_state(state)
+            network.train()
+            for batch in np.array_split(rng.permutation(len(rows)), -(-len(rows) // BATCH)):
+                loss = _loss(network, torch.from_numpy(rows[batch]), share)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            state = torch.random.get_rng_state()
+        yield Sequences(network, lesson.n_items)
+
+
+def windows_of(lesson: Lesson, use: str) -> NDArray[np.int64]:
+    """Cut every user's items into pieces `(w, LENGTH + 1)`, padded with `n_items` at the end.
+
+    Neighbouring pieces share one item, so that each item but the first is predicted once.
+    """
+    rows = lesson.used(use)
+    rows = rows[np.lexsort((lesson.log.step[rows], lesson.log.user[rows]))]
+    user, item = lesson.log.user[rows], lesson.log.item[rows]
+    new = np.r_[np.ones(min(len(rows), 1), bool), user[1:] != user[:-1]]
+    starts = np.flatnonzero(new).tolist()
+    pieces = []
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        for first in range(end - 1, start, -LENGTH):
+            piece = item[max(start, first - LENGTH) : first + 1]
+            pieces.append(
+                np.pad(piece, (0, LENGTH + 1 - len(piece)), constant_values=lesson.n_items)
+            )
+    return np.stack(pieces) if pieces else np.full((1, LENGTH + 1), lesson.n_items, np.int64)
+
+
+def _loss(network: Any, rows: Any, share: Any) -> Any:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    n_items = len(share)
+    states, wanted = network(rows[:, :-1]), rows[:, 1:]
+    known = wanted < n_items
+    state, target = states[known], wanted[known]
+    if len(target) == 0:
+        return states.sum() * 0
+    table = network.items.weight
+    if n_items <= FULL_LOSS_ITEMS:
+        return cross_entropy(state @ table[:n_items].T, target)
+    sampled = torch.multinomial(share, SAMPLED_ITEMS, replacement=True)
+    own = (state * table[target]).sum(dim=1, keepdim=True) - share[target].log()[:, None]
+    others = state @ table[sampled].T - share[sampled].log()[None, :]
+    others = others.masked_fill(target[:, None] == sampled[None, :], -torch.inf)
+    return cross_entropy(torch.cat([own, others], dim=1), torch.zeros_like(target))
+
+
+def _network(n_items: int, dropout: float) -> Any:
+    import torch
+    from torch import nn
+
+    class Network(nn.Module):
+        """Items `(b, l)` to states `(b, l, d)`."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.items = nn.Embedding(n_items + 1, WIDTH, padding_idx=n_items)
+            self.places = nn.Embedding(LENGTH, WIDTH)
+            nn.init.normal_(self.items.weight, std=0.02)
+            layer = nn.TransformerEncoderLayer(
+                WIDTH, HEADS, WIDTH, dropout, batch_first=True, norm_first=True
+            )
+            self.layers = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
+            self.norm, self.dropout = nn.LayerNorm(WIDTH), nn.Dropout(dropout)
+            self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(LENGTH))
+
+        @override
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            length = rows.shape[1]
+            placed = self.items(rows) * WIDTH**0.5 + self.places.weight[:length]
+            mask = self.get_buffer("mask")[:length, :length]
+            seen: torch.Tensor = self.norm(self.layers(self.dropout(placed), mask=mask))
+            return seen
+
+    return Network()

@@ -1,0 +1,234 @@
+"""A user's own catalogue and interactions to an evaluation: our method and its peers, one question.
+
+Every peer is tuned on the tuning part, fitted again on all that may be seen, and asked once. Our
+method tunes itself: it is built from files by the same pipeline as any snapshot, and asked as any
+caller would ask it.
+"""
+
+import resource
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.build import build_index
+from indexer.build_options import Report
+from indexer.encoder import Encoder
+from indexer.evaluation.asking import Asked, ask
+from indexer.evaluation.cases import MOST_CASES, Cases, cases_of
+from indexer.evaluation.log import Log, Part, log_of
+from indexer.evaluation.peers.face import EVERY, Knobs, Lesson, Peer, Scores
+from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
+from indexer.evaluation.peers.roster import TEXT_EASE, peers_of, unavailable
+from indexer.evaluation.peers.text import TextEase
+from indexer.evaluation.table import Measured, evaluation
+from indexer.evaluation.tuning import judged, tuned
+from indexer.evaluation.workplace import (
+    LATER_KNOWLEDGE,
+    borrow_vectors,
+    read_log_rows,
+    write_catalogue,
+    write_fitted,
+)
+from indexer.index import Index
+
+OURS = "zhiyin"
+MOST_TUNING_CASES = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to evaluate.
+
+    Attributes:
+        catalog: Files or URLs.
+        interactions: File or URL.
+        peers: Names, see `peers.roster`.
+        part: That is asked.
+        index: Directory whose encoded vectors are taken.
+        repeats: Whether items are consumed again; None: as the part to fit shows.
+        drop: Item fields that hold later knowledge.
+    """
+
+    catalog: Sequence[str]
+    interactions: str
+    peers: Sequence[str]
+    part: Part = Part.TEST
+    index: str | None = None
+    model: str | None = None
+    query: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    context: tuple[str, ...] | None = None
+    rating_scale: tuple[float, float] | None = None
+    repeats: bool | None = None
+    drop: Sequence[str] = LATER_KNOWLEDGE
+    most_cases: int = MOST_CASES
+    seed: int = 0
+
+
+def evaluate(
+    plan: Plan, *, report: Report = lambda *_: None, encoder: Encoder | None = None
+) -> dict[str, Any]:
+    """Return the evaluation as JSON holds it; see `table.evaluation`.
+
+    Raises:
+        CatalogError: If a source cannot be read.
+        RequestError: If there is no case to ask.
+    """
+    with tempfile.TemporaryDirectory(prefix="zhiyin-evaluate-") as name:
+        work = Path(name)
+        ids = write_catalogue(
+            plan.catalog,
+            work / "items.jsonl",
+            query=plan.query,
+            fields=plan.fields,
+            drop=frozenset(plan.drop),
+        )
+        rows = read_log_rows(plan.interactions, context=plan.context, fields=plan.fields)
+        log = log_of(rows, ids, rating_scale=plan.rating_scale)
+        repeats = log.repeats if plan.repeats is None else plan.repeats
+        cases = cases_of(log, plan.part, repeats=repeats, most=plan.most_cases)
+        clock = _Clock()
+        index = _built(plan, work, log, report, encoder)
+        clock.lap()
+        try:
+            measured = [_ours(index, cases, clock, report)]
+            vectors = _encoded(index)
+        finally:
+            index.close()
+        measured += _peers(plan, log, cases, vectors, report)
+    facts = _facts(plan, log, cases, left_out=len(rows) - len(log))
+    return evaluation(measured, cases, facts)
+
+
+def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | None) -> Index:
+    columns = write_fitted(log, plan.part, work / "fit.csv")
+    root = work / "index"
+    if plan.index is not None:
+        borrow_vectors(Path(plan.index), root)
+    build_index(
+        work / "items.jsonl",
+        root,
+        report=report,
+        model=plan.model,
+        encoder=encoder,
+        interactions=str(work / "fit.csv"),
+        context=columns,
+        rating_scale=plan.rating_scale,
+        max_rejected=1.0,  # what is bad was left out before
+    )
+    return Index.open(root, encoder=encoder)
+
+
+def _encoded(index: Index) -> Scores:
+    raw = np.load(index.path / "raw.npy", allow_pickle=False).astype(np.float32)
+    unit: Scores = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
+    return unit
+
+
+def _ours(index: Index, cases: Cases, clock: "_Clock", report: Report) -> Measured:
+    targets = [cases.log.item_ids[item] for item in cases.target]
+    started = time.process_time()
+    asked: Asked = ask(
+        index,
+        list(cases.requests()),
+        targets,
+        progress=lambda done: report("ask", done, len(cases)),
+    )
+    return Measured(
+        name=OURS,
+        ranks=asked.ranks,
+        top10=asked.top10,
+        fit_cpu_s=clock.cpu_s,
+        ms_per_request=_ms_since(started, len(cases)),
+        knobs=_settings(index),
+    )
+
+
+def _settings(index: Index) -> dict[str, Any]:
+    return {} if index.taste is None else asdict(index.taste.settings)
+
+
+def _peers(
+    plan: Plan, log: Log, cases: Cases, vectors: Scores, report: Report
+) -> Iterator[Measured]:
+    """Tune, fit again and ask each peer."""
+    seen = Lesson(log, log.part == Part.FIT, vectors, cases.repeats, plan.seed)
+    whole = Lesson(log, log.fitted(plan.part), vectors, cases.repeats, plan.seed)
+    valid = cases_of(log, Part.VALID, repeats=cases.repeats, most=MOST_TUNING_CASES)
+    nothing = np.zeros(len(log.item_ids), np.float32)
+    popular, _ = tuned(POPULAR_RECENT, seen, valid, nothing)
+    known: dict[str, Knobs] = {}
+
+    def measured(peer: Peer) -> Measured:
+        knobs, on_valid = tuned(peer, seen, valid, _fallback(seen, popular))
+        known[peer.name] = knobs
+        clock = _Clock()
+        fitted = peer.fit(whole, knobs)
+        clock.lap()
+        started = time.process_time()
+        answers = judged(fitted, knobs, cases, _fallback(whole, popular))
+        cost = _ms_since(started, len(cases))
+        told = {**knobs, "ndcg10_when_tuned": round(on_valid, 4)}
+        return Measured(peer.name, answers.ranks, answers.top10, clock.cpu_s, cost, told)
+
+    alone = peers_of(_needed(plan.peers), repeats=cases.repeats)
+    wanted = [peer for peer in alone if not unavailable(peer.name, repeats=cases.repeats)]
+    for done, peer in enumerate(wanted):
+        report(f"peer {peer.name}", done, len(wanted))
+        found = measured(peer)
+        if peer.name in plan.peers:
+            yield found
+    if TEXT_EASE in plan.peers:
+        report(f"peer {TEXT_EASE}", len(wanted), len(wanted))
+        yield measured(TextEase(known["text_tuned"], known["ease_decay"], popular, cases.repeats))
+
+
+def _needed(names: Sequence[str]) -> set[str]:
+    parts = {"text_tuned", "ease_decay"} if TEXT_EASE in names else set()
+    return parts | set(names)
+
+
+def _fallback(lesson: Lesson, popular: Knobs) -> Scores:
+    """`(n,)` in [0, 1]: what everybody gets when a peer has nothing to say."""
+    counts = POPULAR_RECENT.fit(lesson, popular).counts
+    if not counts.any():
+        counts = POPULAR.fit(lesson, {"use": EVERY, "half_life": 1.0}).counts
+    return counts / max(float(counts.max()), 1e-9)
+
+
+def _facts(plan: Plan, log: Log, cases: Cases, *, left_out: int) -> dict[str, Any]:
+    names = [name for name in plan.peers if unavailable(name, repeats=cases.repeats)]
+    parts = {part.name.lower(): int((log.part == part).sum()) for part in Part}
+    return {
+        "part": plan.part.name.lower(),
+        "interactions": len(log),
+        "left_out": left_out,
+        "users": len(log.user_ids),
+        "items": len(log.item_ids),
+        "rows": parts,
+        "ordered": log.ordered,
+        "repeats": cases.repeats,
+        "seed": plan.seed,
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "not_measured": {name: unavailable(name, repeats=cases.repeats) for name in names},
+    }
+
+
+class _Clock:
+    """Processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.process_time()
+        self.cpu_s = 0.0
+
+    def lap(self) -> None:
+        self.cpu_s = time.process_time() - self._started
+
+
+def _ms_since(started: float, count: int) -> float:
+    return 1_000 * (time.process_time() - started) / max(count, 1)

@@ -1,0 +1,81 @@
+"""A user's files to a folder to evaluate in: the catalogue that may be seen, the rows to fit on."""
+
+import csv
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from indexer import snapshot
+from indexer.evaluation.log import ORDER, SPLIT, Log, Part
+from indexer.reading.catalog import Item, read_catalog
+from indexer.reading.interactions import Interaction, read_interactions
+
+# Item fields that sum up later knowledge: no method may see them.
+LATER_KNOWLEDGE = (
+    "user_tags", "crowd_tags", "rating_avg", "rating_count", "tmdb_vote_average",
+    "tmdb_vote_count", "revenue", "downloads", "meta_score", "meta_pos", "meta_mixed", "meta_neg",
+    "user_score",
+)  # fmt: skip
+
+
+def write_catalogue(
+    sources: Sequence[str],
+    path: Path,
+    *,
+    query: str | None,
+    fields: Mapping[str, str],
+    drop: Collection[str],
+) -> list[str]:
+    """Write the good rows without some fields; return the ids."""
+    ids: dict[str, None] = {}
+    with path.open("w", encoding="utf-8") as file:
+        for row in read_catalog(sources, query=query, mapping=fields):
+            if isinstance(row, Item):
+                ids[row.id] = None
+                kept = {name: value for name, value in row.fields.items() if name not in drop}
+                vector = {} if row.vector is None else {"vector": row.vector.tolist()}
+                file.write(json.dumps({**kept, **vector}, ensure_ascii=False) + "\n")
+    return list(ids)
+
+
+def read_log_rows(
+    source: str, *, context: Sequence[str] | None, fields: Mapping[str, str]
+) -> list[Interaction]:
+    """Return the good rows of a file of interactions, with the source's own parts, if any."""
+    rows = read_interactions(source, context=context, mapping=fields, also=(SPLIT, ORDER))
+    return [row for row in rows if isinstance(row, Interaction)]
+
+
+def write_fitted(log: Log, part: Part, path: Path) -> tuple[str, ...]:
+    """Write the rows that may be learned from, in order; return their context columns."""
+    columns = tuple(sorted({name for context in log.contexts for name in context}))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", "item_id", "event", "value", "timestamp", *columns])
+        for row in np.flatnonzero(log.fitted(part)).tolist():
+            value, at = log.value[row], log.at[row]
+            writer.writerow(
+                [
+                    log.user_ids[log.user[row]],
+                    log.item_ids[log.item[row]],
+                    log.event[row],
+                    "" if np.isnan(value) else float(value),
+                    "" if np.isnan(at) else float(at),
+                    *(log.contexts[row].get(name, "") for name in columns),
+                ]
+            )
+    return columns
+
+
+def borrow_vectors(index: Path, root: Path) -> None:
+    """Let a build in `root` take encoded vectors from the live snapshot of another index.
+
+    Raises:
+        SnapshotError: If there is none.
+    """
+    folder = snapshot.snapshot_path(index).resolve()
+    snapshot.snapshots_dir(root).mkdir(parents=True)
+    (snapshot.snapshots_dir(root) / folder.name).symlink_to(folder, target_is_directory=True)
+    snapshot.make_current(root, folder.name)

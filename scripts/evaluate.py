@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Evaluate recommendations on your own data, against what you would run otherwise.
+
+Question: given all that a user did before a moment, how high is the item ranked that they then
+picked, among the whole catalogue? Interactions are cut by time: the oldest 80% to fit on, then 10%
+to tune peers on, the newest 10% to ask about. Every peer is tuned, fitted again on all that came
+before, and asked once; intervals resample whole users. Writes evaluation.json and evaluation.html.
+
+Examples:
+  evaluate.py --catalog items.jsonl --interactions events.csv
+  evaluate.py --catalog items.jsonl --interactions events.csv --index data/index --peers all --json
+"""
+
+import json
+import re
+from pathlib import Path
+
+from _cli import Bars, Parser, option, parser, run
+
+from indexer.errors import CatalogError
+from indexer.evaluation.cases import MOST_CASES
+from indexer.evaluation.log import Part
+from indexer.evaluation.page import evaluation_page
+from indexer.evaluation.peers.roster import names_of
+from indexer.evaluation.run import Plan, evaluate
+from indexer.evaluation.table import as_text
+from indexer.evaluation.workplace import LATER_KNOWLEDGE
+from indexer.reading.rows import parse_mapping
+
+_PARTS = {"test": Part.TEST, "valid": Part.VALID}
+_REPEATS = {"auto": None, "yes": True, "no": False}
+
+
+def main() -> int:
+    """Parse the command line, evaluate, write and print."""
+    arguments = _arguments().parse_args()
+    plan = Plan(
+        catalog=arguments.catalog,
+        interactions=arguments.interactions,
+        peers=arguments.peers,
+        part=_PARTS[arguments.part],
+        index=arguments.index,
+        model=arguments.model,
+        query=arguments.query,
+        fields=arguments.fields,
+        context=arguments.context,
+        rating_scale=arguments.rating_scale,
+        repeats=_REPEATS[arguments.repeats],
+        drop=arguments.drop,
+        most_cases=arguments.cases,
+        seed=arguments.seed,
+    )
+    with Bars() as bars:
+        told = evaluate(plan, report=bars)
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(told, ensure_ascii=False)
+    (out / "evaluation.json").write_text(line + "\n", encoding="utf-8")
+    (out / "evaluation.html").write_text(evaluation_page(told), encoding="utf-8")
+    print(line if arguments.json else f"{as_text(told)}\n{out / 'evaluation.html'}")
+    return 0
+
+
+def _arguments() -> Parser:
+    made = parser(__doc__ or "")
+    add = made.add_argument
+    add("--catalog", action="append", required=True, metavar="FILE|URL", help="may be repeated")
+    add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
+    add("--interactions", required=True, metavar="FILE|URL", help="what users did")
+    add("--out", default="evaluation", metavar="DIR", help="for the two files (./evaluation)")
+    add("--index", metavar="DIR", help="take the encoded vectors of this index")
+    add("--model", metavar="NAME|DIR", help="encoder; 'none' if every row has a vector")
+    add(
+        "--peers",
+        type=option(names_of),
+        default=names_of("fast"),
+        metavar="fast|all|NAME,…",
+        help="what to compare with; all adds SASRec, which is slow (default fast)",
+    )
+    add("--part", choices=tuple(_PARTS), default="test", help="valid while you are still choosing")
+    add("--cases", type=int, default=MOST_CASES, metavar="N", help="asked at most")
+    add("--fields", type=option(parse_mapping), default={}, metavar="OURS=THEIRS,…")
+    add("--context", type=_columns, metavar="COL,…", help="columns that are known when asking")
+    add("--rating-scale", type=option(_scale), metavar="LOW-HIGH", help="default: inferred")
+    add("--repeats", choices=tuple(_REPEATS), default="auto", help="may a known item come again?")
+    add(
+        "--drop",
+        type=_columns,
+        default=LATER_KNOWLEDGE,
+        metavar="FIELD,…",
+        help="item fields that only later knowledge could fill (default: well-known averages)",
+    )
+    add("--seed", type=int, default=0, help="of what peers draw (default 0)")
+    add("--json", action="store_true", help="print the evaluation as one line of JSON")
+    return made
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _scale(text: str) -> tuple[float, float]:
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)-(-?\d+(?:\.\d+)?)", text.strip())
+    if match is None or not float(match[1]) < float(match[2]):
+        raise CatalogError(f"{text!r} is no rating scale; use LOW-HIGH such as 1-5")
+    return float(match[1]), float(match[2])
+
+
+if __name__ == "__main__":
+    run(main)

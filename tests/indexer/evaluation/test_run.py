@@ -1,0 +1,120 @@
+"""The whole evaluation over a known world: who wins, what is told, and that it stays at home."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.errors import RequestError
+from indexer.evaluation.log import Part
+from indexer.evaluation.page import evaluation_page
+from indexer.evaluation.peers.roster import names_of
+from indexer.evaluation.run import OURS, Plan, evaluate
+from indexer.evaluation.table import as_text
+from indexer.evaluation.workplace import write_catalogue
+from tests.indexer.evaluation.worlds import write_world
+from tests.indexer.taste.worlds import chains
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "evaluate.py"
+PEERS = ("popular", "popular_recent", "itemknn_decay", "ease_decay", "text_mean", "text_tuned",
+         "text_ease", "own_items")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    catalogue, events = write_world(tmp_path_factory.mktemp("world"), chains(), 60)
+    return str(catalogue), str(events)
+
+
+@pytest.fixture(scope="module")
+def told(files: tuple[str, str]) -> dict[str, Any]:
+    return evaluate(Plan([files[0]], files[1], PEERS, model="none"))
+
+
+def test_what_follows_what_beats_what_is_popular(told: dict[str, Any]) -> None:
+    ndcg = {name: method["all"]["ndcg10"] for name, method in told["methods"].items()}
+    assert ndcg[OURS] > 2 * ndcg["popular"]
+    assert ndcg["ease_decay"] > 1.5 * ndcg["popular"]
+    assert told["best_peer"] == max((name for name in ndcg if name != OURS), key=ndcg.__getitem__)
+
+
+def test_it_says_what_was_asked_and_what_was_not_measured(told: dict[str, Any]) -> None:
+    assert told["part"] == "test"
+    assert told["cases"]["all"] == told["methods"][OURS]["all"]["cases"] > 100
+    assert told["rows"] == {"fit": 1920, "valid": 240, "test": 240}
+    assert "own_items" not in told["methods"]
+    assert "again" in told["not_measured"]["own_items"]
+    for name in told["versus"]:
+        low, high = told["versus"][name]["all"]["ratio95"]
+        assert low <= told["versus"][name]["all"]["ratio"] <= high
+    assert told["bootstrap"] == {"seed": 2026, "resamples": 2000}
+    table = as_text(told)
+    assert "peak memory" in table
+    assert OURS in table
+
+
+def test_the_page_needs_nothing_but_itself(told: dict[str, Any]) -> None:
+    page = evaluation_page(told)
+    assert page.count("<svg") >= 4
+    assert not re.search(r"(src|href)\s*=|url\(|@import|<script", page)
+    assert "NaN" not in page
+
+
+def test_the_same_seed_gives_the_same_figures(files: tuple[str, str], told: dict[str, Any]) -> None:
+    again = evaluate(Plan([files[0]], files[1], ("popular", "ease_decay"), model="none"))
+    for name in ("popular", "ease_decay", OURS):
+        assert again["methods"][name]["all"] == told["methods"][name]["all"]
+
+
+def test_nothing_of_the_test_part_is_fitted_on(files: tuple[str, str], tmp_path: Path) -> None:
+    """Who picks what in the test part is exchanged: rank figures may change, models may not."""
+    lines = Path(files[1]).read_text().splitlines()
+    head, rows = lines[0], sorted(lines[1:], key=lambda line: float(line.rsplit(",", 1)[1]))
+    cut = int(0.9 * len(rows))
+    parted = [row.split(",") for row in rows]
+    for row in parted[cut:]:
+        row[1] = f"i{(int(row[1][1:]) + 7) % 60}"
+    changed = tmp_path / "events.csv"
+    changed.write_text("\n".join([head, *(",".join(row) for row in parted)]) + "\n")
+    plans = [
+        Plan([files[0]], source, ("ease_decay",), model="none")
+        for source in (files[1], str(changed))
+    ]
+    knobs = [
+        {name: method["knobs"] for name, method in evaluate(plan)["methods"].items()}
+        for plan in plans
+    ]
+    assert knobs[0] == knobs[1]
+
+
+def test_the_tuning_part_alone_can_be_asked(files: tuple[str, str]) -> None:
+    told = evaluate(Plan([files[0]], files[1], ("popular",), part=Part.VALID, model="none"))
+    assert told["part"] == "valid"
+    assert "flatters" in as_text(told)
+
+
+def test_fields_of_later_knowledge_are_dropped(files: tuple[str, str], tmp_path: Path) -> None:
+    write_catalogue([files[0]], tmp_path / "c.jsonl", query=None, fields={}, drop={"rating_avg"})
+    rows = [json.loads(line) for line in (tmp_path / "c.jsonl").read_text().splitlines()]
+    assert len(rows) == 60
+    assert all("rating_avg" not in row and len(row["vector"]) == 16 for row in rows)
+
+
+def test_an_unknown_peer_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(RequestError, match="ease_decay"):
+        names_of("popular,eese")
+
+
+def test_the_command_writes_json_and_a_page(files: tuple[str, str], tmp_path: Path) -> None:
+    command = [
+        sys.executable, str(SCRIPT), "--catalog", files[0], "--interactions", files[1],
+        "--model", "none", "--peers", "popular", "--out", str(tmp_path / "out"), "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told == json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert (tmp_path / "out" / "evaluation.html").read_text().startswith("<!doctype html>")
