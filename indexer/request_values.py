@@ -93,6 +93,8 @@ def _context_value(key: Any, value: Any, name: str) -> ContextValue | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
+        if key == "time" and not value.strip():
+            raise RequestError(f"{name}.time is empty; give a time, or leave it out for now")
         return parse_text(value, f"{name}.{key}")
     if isinstance(value, Mapping) and key in PLACES:
         return parse_coordinates(value, f"{name}.{key}")

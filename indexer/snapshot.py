@@ -11,6 +11,7 @@ so nothing can drift apart. A build works in a hidden sibling and is renamed onl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from indexer.fingerprint import Fingerprint
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+_SNAPSHOT_ID = re.compile(r"\w[\w.-]{0,99}")  # as a folder is called
 _SAMPLE_BLOCKS, _SAMPLE_BYTES = 32, 4_096
 _REBUILD = "build one with scripts/rebuild_index.py"
 
@@ -144,9 +146,9 @@ def snapshot_path(root: Path, snapshot_id: str | None = None) -> Path:
     """
     chosen = snapshot_id or current_id(root)
     path = snapshots_dir(root) / chosen
-    if "/" in chosen or chosen.startswith(".") or not path.is_dir():
+    if not _SNAPSHOT_ID.fullmatch(chosen) or not path.is_dir():
         known = ", ".join(list_ids(root)[-5:]) or "none"
-        raise SnapshotError(f"{root} has no snapshot {chosen!r}; the newest are: {known}")
+        raise SnapshotError(f"{root} has no snapshot {chosen[:100]!r}; the newest are: {known}")
     return path
 
 

@@ -39,7 +39,7 @@ from service.llm.model import LanguageModel
 from service.pages import Pages
 from service.problems import answer_problems_as_json
 from service.recommender import Recommender
-from service.routing import RawIdPaths
+from service.routing import HeadAsGet, RawIdPaths
 from service.services import Services
 from service.settings import Settings, SettingsError
 from service.slow_clients import SLOW_CLIENTS, SlowClients
@@ -100,7 +100,8 @@ def create_app(
         redirect_slashes=False,
     )
     # Keys are checked by the routes' class, before a body is read; this documents them.
-    documented = [Depends(HTTPBearer(auto_error=False, description="An API key."))]
+    bearer = HTTPBearer(auto_error=False, description="An API key.")
+    documented = [Depends(bearer)] if keys else []
     app.include_router(routes_health.router)
     for router in (
         routes_llm.router,
@@ -117,6 +118,7 @@ def create_app(
         app.include_router(router, dependencies=documented)
     answer_problems_as_json(app)
     app.add_middleware(RawIdPaths)
+    app.add_middleware(HeadAsGet)
     return app
 
 

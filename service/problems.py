@@ -19,6 +19,7 @@ import orjson
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match
 from starlette.types import ExceptionHandler
 
 from indexer.errors import EncoderUnavailableError, FilterError, IndexerError, RequestError
@@ -28,6 +29,7 @@ from service.answers import ProblemOut
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_S = 2
 _MAX_PATH = 200
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 # For OpenAPI: what any call may answer beside its success.
@@ -107,8 +109,18 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND and not isinstance(error, Problem):
         detail = f"there is nothing at {path}; /docs lists what there is"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{path} does not take {request.method}; use {headers.get('Allow', 'another')}"
+        # One path may have several routes; the router names the methods of the first only.
+        headers = {**headers, "Allow": ", ".join(_methods_of(request)) or "GET"}
+        detail = f"{path} does not take {request.method}; use {headers['Allow']}"
     return problem_response(error.status_code, detail, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods that a path takes."""
+    routes = request.app.router.routes
+    asked = [{**request.scope, "method": method} for method in _METHODS]
+    full = [any(r.matches(scope)[0] is Match.FULL for r in routes) for scope in asked]
+    return [method for method, taken in zip(_METHODS, full, strict=True) if taken]
 
 
 def _validation(request: Request, error: Exception) -> Response:

@@ -1,11 +1,12 @@
 """/health: is the process alive, can it answer. Open to all, with or without a key."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from service.answers import Health
-from service.problems import PROBLEMS, unavailable
+from service.keys import Role
+from service.problems import PROBLEMS, Problem, unavailable
 from service.routing import json_response
-from service.services import ServicesNow
+from service.services import Services, ServicesNow
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -17,9 +18,23 @@ async def live() -> Response:
 
 
 @router.get("/ready", response_model=Health, responses={503: PROBLEMS[503]})
-async def ready(services: ServicesNow) -> Response:
+async def ready(request: Request, services: ServicesNow) -> Response:
     """Say which snapshot serves; 503 until one is open and warm."""
     status = services.recommender.status
+    trouble = status.trouble
+    if trouble and not _may_know(request, services):
+        trouble = "a snapshot cannot be opened; ask with an API key, or see the service's log"
     if status.snapshot is None:
-        raise unavailable(status.trouble or "the index is being loaded; try again shortly")
-    return json_response({"status": "ready", "snapshot": status.snapshot, "detail": status.trouble})
+        raise unavailable(trouble or "the index is being loaded; try again shortly")
+    return json_response({"status": "ready", "snapshot": status.snapshot, "detail": trouble})
+
+
+def _may_know(request: Request, services: Services) -> bool:
+    """Whether who asks has a key: what is wrong with a snapshot tells paths of this machine."""
+    if services.keys is None:
+        return True
+    try:
+        services.keys.require(request.headers.get("authorization"), Role.READ)
+    except Problem:
+        return False
+    return True

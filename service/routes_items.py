@@ -26,7 +26,7 @@ async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesNo
     )
 
 
-@router.get("/items/{item_id:path}", response_model=dict[str, Any])
+@router.get("/items/{item_id:item}", response_model=dict[str, Any])
 async def get_item(item_id: str, services: ServicesNow) -> Response:
     """Return an item with all its fields. Percent-encode the id."""
     known = decoded(item_id)

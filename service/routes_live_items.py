@@ -33,7 +33,7 @@ async def post_items(body: ItemsIn, services: ServicesNow) -> Response:
     return await services.change_items(change)
 
 
-@router.put("/items/{item_id:path}", response_model=ItemKept)
+@router.put("/items/{item_id:item}", response_model=ItemKept)
 async def put_item(item_id: str, body: ItemBody, services: ServicesNow) -> Response:
     """Keep a whole item, new or in place of the one of this id. Percent-encode the id."""
     whole = {**body.root, "id": _same_id(item_id, body.root)}
@@ -45,7 +45,7 @@ async def put_item(item_id: str, body: ItemBody, services: ServicesNow) -> Respo
     return await services.change_items(change)
 
 
-@router.patch("/items/{item_id:path}", response_model=dict[str, Any])
+@router.patch("/items/{item_id:item}", response_model=dict[str, Any])
 async def patch_item(item_id: str, body: ItemBody, services: ServicesNow) -> Response:
     """Change some fields of an item, null removing one, and return all of it."""
     known = _same_id(item_id, body.root)
@@ -61,7 +61,7 @@ async def patch_item(item_id: str, body: ItemBody, services: ServicesNow) -> Res
     return await services.change_items(change)
 
 
-@router.delete("/items/{item_id:path}", response_model=ItemKept)
+@router.delete("/items/{item_id:item}", response_model=ItemKept)
 async def delete_item(item_id: str, services: ServicesNow) -> Response:
     """Take an item away; no roll-back and no rebuild brings it back. Percent-encode the id."""
     known = checked_id(decoded(item_id), "id")

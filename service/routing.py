@@ -9,13 +9,15 @@ from urllib.parse import quote, unquote
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.convertors import PathConvertor, register_url_convertor
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
 from service.keys import Role
 from service.problems import Problem
 
 MAX_BODY = 1 << 20  # bytes
+MAX_DEPTH = 64  # of lists and objects in each other: writers of JSON give up at some hundreds
 _ID_PATHS = ("/v1/items/", "/v1/users/", "/v1/events/")
 
 
@@ -43,11 +45,15 @@ class JsonRequest(Request):
 
     @override
     async def json(self) -> Any:
-        """Parse the body strictly: no NaN, no infinity, no broken UTF-8."""
+        """Parse the body strictly: no NaN, no infinity, no broken UTF-8, no endless nesting."""
+        content = await self.body()
         try:
-            return orjson.loads(await self.body())
+            parsed = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise _malformed(f"the body is not JSON in UTF-8: {error}") from error
+        if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
+            raise _malformed(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
+        return parsed
 
     def _check_content_type(self) -> None:
         given = self.headers.get("content-type", "")
@@ -110,6 +116,35 @@ class RawIdPaths:
         await self._app(scope, receive, send)
 
 
+class HeadAsGet:
+    """Answers HEAD wherever GET is answered: the same head, and no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as GET would be, without the body."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+class _ItemId(PathConvertor):
+    """The rest of a path as an id; `…/similar` is another call, unless its slash is encoded."""
+
+    regex = r".*(?<!/similar)"
+
+
+register_url_convertor("item", _ItemId())
+
+
 def decoded(part: str) -> str:
     """Return the id that a percent-encoded part of a path stands for.
 
@@ -127,6 +162,16 @@ def decoded(part: str) -> str:
 def json_response(content: Any) -> Response:
     """Return JSON."""
     return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects are nested."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+    return depth
 
 
 def _too_large() -> Problem:

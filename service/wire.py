@@ -7,116 +7,32 @@ door, `indexer.request.parse_request`, so values pass through here untouched.
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from indexer.request import MAX_HISTORY, MAX_K, MAX_TEXT
+from indexer.request import MAX_K
 from indexer.request_values import nearest_known, shown
-from indexer.wishes import MAX_BOOST, MAX_BOOSTS, MAX_PINS
-from service.llm.asked import (
-    DEFAULT_BUDGET_MS,
-    DEFAULT_CANDIDATES,
-    MAX_BUDGET_MS,
-    MAX_CANDIDATES,
-    PARTS,
-    Mode,
+from service.wire_shapes import (
+    BOOSTS_JSON,
+    CAPS_JSON,
+    CONTEXT_JSON,
+    EXAMPLES_JSON,
+    HISTORY_JSON,
+    ID_JSON,
+    IDS_JSON,
+    LLM_JSON,
+    OBJECT_JSON,
+    PINS_JSON,
+    SHARE_JSON,
+    TEXT_JSON,
+    TIME_JSON,
+    WEIGHTS_JSON,
+    one_of,
+    shown_as,
 )
 
 MAX_BATCH = 1_000
 MAX_BATCH_K = 10_000
-
-TEXT_JSON = {"type": "string", "maxLength": MAX_TEXT}
-ID_JSON = {"type": "string", "minLength": 1, "maxLength": 512}
-IDS_JSON = {"type": "array", "items": ID_JSON, "maxItems": 1_000}
-TIME_JSON = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
-OBJECT_JSON = {"type": "object", "additionalProperties": True}
-PLACE_JSON = {
-    "type": "object",
-    "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}},
-    "required": ["lat", "lon"],
-    "additionalProperties": False,
-}
-CONTEXT_JSON = {
-    "type": "object",
-    "properties": {
-        "time": TIME_JSON,
-        **{name: {"anyOf": [{"type": "string"}, PLACE_JSON]} for name in ("place", "location")},
-    },
-    "additionalProperties": {"type": ["string", "number", "boolean"]},
-}
-_HISTORY = {
-    "type": "array",
-    "maxItems": MAX_HISTORY,
-    "items": {
-        "anyOf": [
-            ID_JSON,
-            {
-                "type": "object",
-                "properties": {
-                    "item_id": ID_JSON,
-                    "text": TEXT_JSON,
-                    "event": {"type": "string", "default": "click"},
-                    "value": {"type": "number"},
-                    "at": TIME_JSON,
-                    "context": CONTEXT_JSON,
-                },
-                "additionalProperties": False,
-            },
-        ]
-    },
-}
-_WEIGHTS = {
-    "type": "object",
-    "properties": {name: {"type": "number"} for name in ("meaning", "taste", "prior")},
-    "additionalProperties": False,
-}
-_BOOSTS = {
-    "type": "array",
-    "maxItems": MAX_BOOSTS,
-    "items": {
-        "type": "object",
-        "properties": {
-            "filter": OBJECT_JSON,
-            "weight": {"type": "number", "minimum": -MAX_BOOST, "maximum": MAX_BOOST},
-        },
-        "required": ["filter", "weight"],
-        "additionalProperties": False,
-    },
-}
-_PINS = {
-    "type": "array",
-    "maxItems": MAX_PINS,
-    "items": {
-        "type": "object",
-        "properties": {
-            "item_id": ID_JSON,
-            "rank": {"type": "integer", "minimum": 1, "maximum": MAX_K},
-        },
-        "required": ["item_id", "rank"],
-        "additionalProperties": False,
-    },
-}
-_LLM = {
-    "type": "object",
-    "properties": {
-        **{name: {"type": "boolean", "default": False} for name in PARTS},
-        "mode": {"type": "string", "enum": list(map(str, Mode)), "default": str(Mode.LISTWISE)},
-        "candidates": {"type": "integer", "minimum": 1, "maximum": MAX_CANDIDATES,
-                       "default": DEFAULT_CANDIDATES},
-        "budget_ms": {"type": "integer", "minimum": 1, "maximum": MAX_BUDGET_MS,
-                      "default": DEFAULT_BUDGET_MS},
-    },
-    "additionalProperties": False,
-}  # fmt: skip
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
-_CAPS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
-_EXAMPLES = {"type": "object", "additionalProperties": {"type": "number"}}
-
-
-def shown_as(schema: Mapping[str, Any]) -> WithJsonSchema:
-    """Document a field whose values are checked elsewhere."""
-    return WithJsonSchema(dict(schema))
-
 
 Id: TypeAlias = Annotated[Any, shown_as(ID_JSON)]
 Text: TypeAlias = Annotated[Any, shown_as(TEXT_JSON)]
@@ -204,7 +120,7 @@ class RecommendIn(Wire):
     ] = None
     history: Annotated[
         Any,
-        shown_as(_HISTORY),
+        shown_as(HISTORY_JSON),
         Field(description="What the user did or said: ids, or entries with item_id or text."),
     ] = None
     interests: Annotated[
@@ -229,16 +145,16 @@ class RecommendIn(Wire):
     min_score: MinScore = None
     seed: Annotated[Any, shown_as({"type": "integer", "minimum": 0})] = None
     weights: Annotated[
-        Any, shown_as(_WEIGHTS), Field(description="How much each block counts; 1 is usual.")
+        Any, shown_as(WEIGHTS_JSON), Field(description="How much each block counts; 1 is usual.")
     ] = None
     diversity: Annotated[
         Any,
-        shown_as(_SHARE),
+        shown_as(SHARE_JSON),
         Field(description="0: by score alone; 1: as unlike each other as good items can be."),
     ] = None
     max_per: Annotated[
         Any,
-        shown_as(_CAPS),
+        shown_as(CAPS_JSON),
         Field(
             description="Field to how many items of the whole list, over all pages, may share a "
             "value; null: the scenario.",
@@ -247,17 +163,17 @@ class RecommendIn(Wire):
     ] = None
     boost: Annotated[
         Any,
-        shown_as(_BOOSTS),
+        shown_as(BOOSTS_JSON),
         Field(description="What items that pass a filter gain; a negative weight buries them."),
     ] = None
     pin: Annotated[
         Any,
-        shown_as(_PINS),
+        shown_as(PINS_JSON),
         Field(description="Items shown at a rank, if the request allows them at all."),
     ] = None
     explore: Annotated[
         Any,
-        shown_as(_SHARE),
+        shown_as(SHARE_JSON),
         Field(
             description="Chance that a rank shows one of the next or newest items instead; "
             "`propensity` says how likely it was to show what it does."
@@ -273,7 +189,7 @@ class RecommendIn(Wire):
     cursor: CursorToken = None
     llm: Annotated[
         Any,
-        shown_as(_LLM),
+        shown_as(LLM_JSON),
         Field(
             description="What a language model may add within `budget_ms`; the answer's `llm` says "
             "what it did, or why it did nothing."
@@ -294,6 +210,8 @@ class BatchIn(Wire):
 class SearchIn(Wire):
     """A text, and which items to look among."""
 
+    model_config = ConfigDict(json_schema_extra=one_of("query", "cursor"))
+
     query: Annotated[Text, Field(description="Words, a title or an id.")] = None
     k: K = None
     filter: FilterJson = None
@@ -307,10 +225,12 @@ class SearchIn(Wire):
 class SimilarIn(Wire):
     """Weighted examples: more like the positive ones, less like the negative ones."""
 
+    model_config = ConfigDict(json_schema_extra=one_of("items", "texts", "cursor"))
+
     items: Annotated[
-        Any, shown_as(_EXAMPLES), Field(examples=[{"m1": 1.0, "m7": -0.5}])
+        Any, shown_as(EXAMPLES_JSON), Field(examples=[{"m1": 1.0, "m7": -0.5}])
     ] = None  # fmt: skip
-    texts: Annotated[Any, shown_as(_EXAMPLES), Field(examples=[{"gore": -1}])] = None
+    texts: Annotated[Any, shown_as(EXAMPLES_JSON), Field(examples=[{"gore": -1}])] = None
     k: K = None
     filter: FilterJson = None
     exclude: Exclude = None

@@ -1,55 +1,60 @@
 """The JSON of the calls that change what is kept: events, users, items; see `service.wire`."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
-from indexer.event_names import MAX_EVENT_NAME
 from indexer.request import MAX_K
 from service.events import MAX_EVENTS
 from service.live_items import MAX_ITEMS
-from service.wire import (
+from service.wire import Wire
+from service.wire_shapes import (
+    CLEAN_ID_JSON,
+    CLEAN_TEXT_JSON,
     CONTEXT_JSON,
-    ID_JSON,
+    EVENT_NAME_JSON,
     OBJECT_JSON,
-    TEXT_JSON,
     TIME_JSON,
-    Id,
-    Text,
-    Wire,
+    or_null,
     shown_as,
 )
 
-_EVENT_NAME = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_NAME}
+_EVENT_PARTS: Mapping[str, Mapping[str, Any]] = {
+    "event_id": CLEAN_ID_JSON,
+    "user_id": CLEAN_ID_JSON,
+    "session_id": CLEAN_ID_JSON,
+    "item_id": CLEAN_ID_JSON,
+    "value": {"type": "number"},
+    "text": CLEAN_TEXT_JSON,
+    "at": TIME_JSON,
+    "context": CONTEXT_JSON,
+    "recommendation_id": CLEAN_ID_JSON,
+}
 _EVENT = {
     "type": "object",
     "properties": {
-        "event_id": ID_JSON,
-        "user_id": ID_JSON,
-        "session_id": ID_JSON,
-        "item_id": ID_JSON,
-        "event": _EVENT_NAME,
-        "value": {"type": "number"},
-        "text": TEXT_JSON,
-        "at": TIME_JSON,
-        "context": CONTEXT_JSON,
-        "recommendation_id": ID_JSON,
+        "event": EVENT_NAME_JSON,
+        **{name: or_null(shape) for name, shape in _EVENT_PARTS.items()},
     },
     "required": ["event"],
     "additionalProperties": False,
 }
+CleanId: TypeAlias = Annotated[Any, shown_as(CLEAN_ID_JSON)]
 
 
 class EventsIn(Wire):
     """One event, or a list of them in `events`."""
 
-    event_id: Annotated[Id, Field(description="Counts once, however often it is sent.")] = None
-    user_id: Annotated[Id, Field(description="An anonymous visitor has a session instead.")] = None
-    session_id: Id = None
-    item_id: Annotated[Id, Field(description="Needed by all but a search.")] = None
+    event_id: Annotated[CleanId, Field(description="Counts once, however often it is sent.")] = None
+    user_id: Annotated[
+        CleanId, Field(description="An anonymous visitor has a session instead.")
+    ] = None
+    session_id: CleanId = None
+    item_id: Annotated[CleanId, Field(description="Needed by all but a search.")] = None
     event: Annotated[
         Any,
-        shown_as(_EVENT_NAME),
+        shown_as(EVENT_NAME_JSON),
         Field(
             description="view, click, search, like, dislike, skip, add_to_cart, purchase, rating, "
             "review, share, play, finish, impression, or a word of your own; one that is "
@@ -59,12 +64,14 @@ class EventsIn(Wire):
     value: Annotated[
         Any, shown_as({"type": "number"}), Field(description="Needed by a rating.")
     ] = None
-    text: Annotated[Text, Field(description="Needed by a search and a review.")] = None
+    text: Annotated[
+        Any, shown_as(CLEAN_TEXT_JSON), Field(description="Needed by a search and a review.")
+    ] = None
     at: Annotated[
         Any, shown_as(TIME_JSON), Field(description="Default: now; any order is fine.")
     ] = None
     context: Annotated[Any, shown_as(CONTEXT_JSON)] = None
-    recommendation_id: Annotated[Id, Field(description="Of the list it came from.")] = None
+    recommendation_id: Annotated[CleanId, Field(description="Of the list it came from.")] = None
     events: Annotated[Any, shown_as({"type": "array", "maxItems": MAX_EVENTS, "items": _EVENT})] = (
         None
     )
@@ -91,8 +98,10 @@ class UserIn(RootModel[dict[str, Any]]):
 class MergeIn(Wire):
     """Whose events become whose."""
 
-    from_: Annotated[Id, Field(alias="from", description="An anonymous visitor.")] = None
-    into: Annotated[Id, Field(description="The user who has signed in.")] = None
+    model_config = ConfigDict(json_schema_extra={"required": ["from", "into"]})
+
+    from_: Annotated[CleanId, Field(alias="from", description="An anonymous visitor.")] = None
+    into: Annotated[CleanId, Field(description="The user who has signed in.")] = None
 
 
 class TrendingQuery(Wire):

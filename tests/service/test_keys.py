@@ -3,13 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service import Settings, create_app
 from service.keys import Keys
 from service.settings import SettingsError, is_loopback
-from tests.service.conftest import Serve, Shop, problem
+from tests.service.conftest import Serve, Shop, problem, wait_until
 
 
 def sha256(key: str) -> str:
@@ -61,6 +62,22 @@ def test_health_and_documentation_are_open(own_shop: Shop, serve: Serve, key_fil
             assert client.get(path).status_code == 200
         for path in ("/v1/items", "/v1/items/i0001", "/v1/catalog/schema", "/v1/snapshots"):
             assert problem(client.get(path), 401)
+
+
+def test_without_a_key_health_tells_nothing_of_this_machine(
+    own_shop: Shop, serve: Serve, key_file: Path
+) -> None:
+    with serve(own_shop, api_key_file=key_file) as client:
+        (own_shop.root / "CURRENT").write_text("gone")
+
+        def told(**more: Any) -> str:
+            return str(client.get("/health/ready", **more).json()["detail"])
+
+        wait_until(lambda: told() != "None")
+        for answer in (told(), told(headers=bearer("unknown"))):
+            assert "API key" in answer
+            assert str(own_shop.root) not in answer
+        assert str(own_shop.root) in told(headers=bearer("reader"))
 
 
 def test_a_json_file_says_the_same(tmp_path: Path, key_file: Path) -> None:
