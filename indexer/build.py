@@ -3,9 +3,7 @@
 row -> Item -> text -> raw vector -> meaning vector -> index -> snapshot
 """
 
-import hashlib
 import json
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,15 +24,18 @@ from indexer.build_options import BuildOptions, BuildSummary, Report
 from indexer.encoder import Encoder, Vectors, load_encoder
 from indexer.errors import CatalogError, SnapshotError
 from indexer.fingerprint import PROBE_TEXT
+from indexer.known_model import KnownModel, model_stamp
 from indexer.metadata.columns import ColumnsWriter
 from indexer.metadata.store_writer import MetadataWriter
+from indexer.raw_vectors import RawVectors
 from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
 from indexer.reading.interactions import infer_rating_scale
+from indexer.since_last import Parent, content_of, inputs_of, why_all_is_encoded_anew
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import DeletedId, Staging
 from indexer.taste.model import TasteModel
-from indexer.text import TEXT_VERSION, describe, is_chinese, title_of
-from indexer.vector_cache import VectorCache, text_hash
+from indexer.text import TEXT_VERSION, is_chinese, title_of
+from indexer.vector_cache import VectorCache
 from indexer.whitening import (
     MeaningSpace,
     Moments,
@@ -53,8 +54,8 @@ _COUNTED = (
     "interactions",
     "rejected_interactions",
 )
-_ENCODE_CHUNK = 2_048
 _MAP_CHUNK = 16_384
+_FEW_CHANGES = 0.01  # of the vectors: then what was measured of an index guides the next
 
 
 def build_index(
@@ -110,23 +111,52 @@ class _Build:
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.learned: dict[str, Any] | None = None
         self.dim = 0  # of raw vectors; 0 until the first is seen
-        self.parent = _parent_of(root)
-        self.content = ""
+        self.parent = Parent(root)
+        self.content = self.inputs = ""
 
     @cached_property
     def encoder(self) -> Encoder | None:
         """The language model, loaded when the first row turns out to be readable."""
-        encoder = _encoder_for(self.options)
+        encoder = self.encoder_asked_for()
         self.dim = encoder.fingerprint.dim if encoder else self.dim
         return encoder
 
+    @cached_property
+    def model_stamp(self) -> str:
+        """By what the model is known without being loaded; empty if it is not."""
+        if self.options.encoder:
+            return self.options.encoder.fingerprint.key
+        return NO_MODEL if self.options.model == NO_MODEL else model_stamp(self.options.model)
+
+    def encoder_asked_for(self) -> Encoder | None:
+        """The model, not loaded yet if it is known to be that of the live snapshot."""
+        if self.options.encoder or self.options.model == NO_MODEL:
+            return self.options.encoder
+        before = None if self.options.force_full else self.parent.manifest
+        if before and before.encoder and before.encoder_stamp == self.model_stamp != "":
+            return KnownModel(self.options.model, before.encoder)
+        return load_encoder(self.options.model)
+
+    def spares(self) -> bool:
+        """Whether nothing need be published if nothing has changed."""
+        return bool(self.options.since) and not self.options.force_full
+
+    @property
+    def model_key(self) -> str:
+        """What changes with the language model, or with how an item is described to it."""
+        return self.encoder.fingerprint.key if self.encoder else str(TEXT_VERSION)
+
     def run(self, sources: list[str]) -> BuildSummary:
+        """Read, and publish a snapshot if there is anything new."""
+        self.inputs = inputs_of(self.options, sources, lambda: self.model_stamp)
+        if self.spares() and self.parent.holds(inputs=self.inputs):
+            return self.unchanged()
         staging = Staging(self.work / "staging.sqlite")
         try:
             self.read(sources, staging)
-            self.content = self.content_of(staging)
-            if self.has_changed_nothing():
-                return self.summary(self.parent_manifest, unchanged=True)
+            self.content = content_of(self.options, staging.digest(), self.model_key)
+            if self.spares() and self.parent.holds(content=self.content):
+                return self.unchanged()
             facts = self.write_metadata(staging)
             raw = self.write_raw_vectors(staging, facts)
         finally:
@@ -139,7 +169,7 @@ class _Build:
             self.work / "index.faiss",
             BlockVectors(raw, space, layout, facts, taste),
             layout,
-            wish=IndexWish(self.options.index, self.options.min_recall),
+            wish=IndexWish(self.options.index, self.options.min_recall, self.known_index(raw)),
             report=self.report,
         )
         manifest = self.manifest(sources, facts, layout, index)
@@ -220,64 +250,6 @@ class _Build:
             f"{self.options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
         )
 
-    def content_of(self, staging: Staging) -> str:
-        """A hash of everything that decides what the snapshot holds; "" if that is not known."""
-        options = self.options
-        if options.live_events or options.is_erased or "://" in (options.interactions or ""):
-            return ""
-        learned_from = (
-            snapshot.sha256_of(Path(options.interactions)) if options.interactions else ""
-        )
-        parts = (
-            staging.digest().hex(),
-            self.encoder.fingerprint.key if self.encoder else TEXT_VERSION,
-            (options.index, options.min_recall, options.rating_scale, options.applied_seq),
-            (learned_from, options.context, sorted(options.fields.items())),
-        )
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-    @cached_property
-    def parent_manifest(self) -> Manifest:
-        """What the live snapshot says of itself."""
-        return snapshot.read_manifest(snapshot.snapshot_path(self.root, self.parent))
-
-    def has_changed_nothing(self) -> bool:
-        """Whether the live snapshot is sound and already what this build would make."""
-        if not (self.options.since and self.content and self.parent) or self.options.force_full:
-            return False
-        try:
-            snapshot.check_sizes(
-                snapshot.snapshot_path(self.root, self.parent), self.parent_manifest
-            )
-        except SnapshotError:
-            return False
-        return self.parent_manifest.content == self.content
-
-    def tell_if_all_is_encoded_anew(self) -> None:
-        """Say so before hours of encoding begin."""
-        reason = self.why_all_is_encoded_anew()
-        if reason and self.options.notice:
-            self.options.notice(f"every text is encoded again: {reason}")
-
-    def why_all_is_encoded_anew(self) -> str:
-        """In words; empty if vectors of the live snapshot can be kept."""
-        if not (self.parent and self.encoder):
-            return ""
-        if self.options.force_full:
-            return "--force-full was given"
-        try:
-            before = self.parent_manifest.encoder
-        except SnapshotError:
-            return "the live snapshot is damaged"
-        now = self.encoder.fingerprint
-        if before is None or before == now:
-            return ""
-        if replace(before, text_version=now.text_version) == now:
-            return (
-                f"the text template changed (version {before.text_version} to {now.text_version})"
-            )
-        return f"the model changed ({before.name} to {now.name})"
-
     def write_metadata(self, staging: Staging) -> Facts:
         """Items to SQLite and columns; in passing, learn the catalogue's language and ratings."""
         ratings = np.full(self.counts["items"], np.nan, np.float32)
@@ -305,77 +277,29 @@ class _Build:
 
     def write_raw_vectors(self, staging: Staging, facts: Facts) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
-        count = self.counts["items"]
-        self.tell_if_all_is_encoded_anew()
-        raw = np.lib.format.open_memmap(
-            self.work / "raw.npy", mode="w+", dtype="<f2", shape=(count, self.dim)
-        )
-        with (self.work / "raw.npy").open("r+b") as file:
-            # A mapped page that finds no room on the disk later kills the process.
-            os.posix_fallocate(file.fileno(), 0, (self.work / "raw.npy").stat().st_size)
-        hashes = np.zeros(count, "V16")
-        todo: list[tuple[int, str]] = []
-        cache = self.cache_of(self.encoder) if self.encoder else None
-        key = self.encoder.fingerprint.key if self.encoder else ""
-        for row, item in enumerate(staging.items()):
-            if item.vector is not None:
-                wide = item.vector.astype(np.float64)  # squares of float32 can over- or underflow
-                raw[row] = wide / np.linalg.norm(wide)
-                continue
-            text = describe(item.fields, rating_scale=facts.rating_scale)
-            name = text_hash(key, text)
-            hashes[row] = np.void(name)
-            known = cache.get(name) if cache and not self.options.force_full else None
-            if known is None:
-                todo.append((row, text))
-            else:
-                raw[row] = known
-                self.counts["reused"] += 1
-        if self.encoder and cache is not None:
-            self.encode(todo, raw, hashes, cache)
-        raw.flush()
-        np.save(self.work / "hashes.npy", hashes)
+        encoder, options = self.encoder, self.options
+        if encoder and options.notice:
+            reason = why_all_is_encoded_anew(self.parent, options, encoder.fingerprint)
+            if reason:  # said before hours of encoding begin
+                options.notice(f"every text is encoded again: {reason}")
+        vectors = RawVectors(self.work, (self.counts["items"], self.dim))
+        cache = self.cache_of(encoder) if encoder else None
+        raw = vectors.write(staging, facts.rating_scale, encoder, cache, self.report)
+        self.counts |= {"encoded": vectors.encoded, "reused": vectors.reused}
         return raw
-
-    def encode(
-        self,
-        todo: list[tuple[int, str]],
-        raw: NDArray[np.float16],
-        hashes: NDArray[np.void],
-        cache: VectorCache,
-    ) -> None:
-        """Encode in chunks, equal texts once; each chunk is durable before the next begins."""
-        if self.encoder is None:
-            return
-        rows_of: dict[str, list[int]] = {}
-        for row, text in todo:
-            rows_of.setdefault(text, []).append(row)
-        texts = sorted(rows_of, key=len, reverse=True)
-        done = 0
-        for start in range(0, len(texts), _ENCODE_CHUNK):
-            chunk = texts[start : start + _ENCODE_CHUNK]
-
-            def progress(finished: int) -> None:
-                nonlocal done
-                done += finished
-                self.report("encode", done, len(texts))
-
-            vectors = self.encoder.encode_items(chunk, progress)
-            for text, vector in zip(chunk, vectors, strict=True):
-                raw[rows_of[text]] = vector
-            cache.append([hashes[rows_of[text][0]].tobytes() for text in chunk], vectors)
-        self.counts["encoded"] = len(texts)
-        self.counts["reused"] += len(todo) - len(texts)
 
     def journal_of(self, encoder: Encoder) -> Path:
         """Where vectors wait for a snapshot to hold them."""
         return self.root / "encoded" / f"{encoder.fingerprint.key}.bin"
 
     def cache_of(self, encoder: Encoder) -> VectorCache:
-        """What earlier builds have encoded."""
-        cache = VectorCache(self.journal_of(encoder), self.dim)
-        if self.parent and not self.options.force_full:
-            folder = snapshot.snapshot_path(self.root, self.parent)
+        """What earlier builds have encoded; with --force-full only what is added to it."""
+        journal = self.journal_of(encoder)
+        if self.options.force_full:
+            journal.unlink(missing_ok=True)
+        cache = VectorCache(journal, self.dim)
+        if self.parent.id and not self.options.force_full:
+            folder = self.parent.folder
             if snapshot.vectors_of(folder) == encoder.fingerprint:
                 cache.add_snapshot(folder)
         return cache
@@ -408,25 +332,46 @@ class _Build:
         self, sources: list[str], facts: Facts, layout: Layout, index: dict[str, Any]
     ) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
-        encoder = self.encoder
-        probe = encoder.encode_items([PROBE_TEXT])[0] if encoder else ()
+        encoder, before = self.encoder, self.parent.manifest
+        if before and encoder and before.encoder == encoder.fingerprint:
+            probe: Sequence[float] = before.probe  # so that the model need not be loaded for it
+        else:
+            probe = encoder.encode_items([PROBE_TEXT])[0].tolist() if encoder else ()
         return Manifest(
             id=f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
             created_at=self.started.isoformat(timespec="seconds"),
             encoder=encoder.fingerprint if encoder else None,
             encoder_source=_source_of(self.options, encoder),
-            probe=tuple(round(float(number), 6) for number in probe),
+            encoder_stamp=self.model_stamp,
+            probe=tuple(round(number, 6) for number in probe),
             language=facts.language,
             rating_scale=facts.rating_scale,
             layout=layout,
             index=index,
             counts=self.counts,
             sources=tuple(Path(s).name if "://" not in s else s.split("://")[0] for s in sources),
-            parent=self.parent,
+            parent=self.parent.id,
             applied_seq=self.options.applied_seq,
             learned=self.learned is not None,
             content=self.content,
+            inputs=self.inputs,
         )
+
+    def known_index(self, raw: NDArray[np.float16]) -> dict[str, Any]:
+        """What was measured of the live snapshot's index, if its vectors are nearly these."""
+        before = self.parent.manifest
+        if before is None or self.options.force_full:
+            return {}
+        return before.index if self.parent.changed_share(raw) <= _FEW_CHANGES else {}
+
+    def unchanged(self) -> BuildSummary:
+        """What the caller is told if the live snapshot stays."""
+        before = self.parent.manifest
+        if before is None:
+            raise SnapshotError(f"{self.root} has no live snapshot; run the build again")
+        kept = ("items", "rejected", "duplicates")
+        self.counts |= {name: before.counts[name] for name in kept}
+        return self.summary(before, unchanged=True)
 
     def summary(self, manifest: Manifest, *, unchanged: bool = False) -> BuildSummary:
         """What the caller is told."""
@@ -448,22 +393,9 @@ def _chunks(raw: NDArray[np.float16]) -> Iterator[Vectors]:
         yield raw[start : start + _MAP_CHUNK].astype(np.float32)
 
 
-def _encoder_for(options: BuildOptions) -> Encoder | None:
-    if options.encoder or options.model == NO_MODEL:
-        return options.encoder
-    return load_encoder(options.model)
-
-
 def _source_of(options: BuildOptions, encoder: Encoder | None) -> str | None:
     if encoder is None:
         return None
     if options.model and Path(options.model).is_dir():
         return str(Path(options.model).resolve())
     return options.model or encoder.fingerprint.name
-
-
-def _parent_of(root: Path) -> str | None:
-    try:
-        return snapshot.snapshot_path(root).name
-    except SnapshotError:
-        return None

@@ -50,6 +50,7 @@ class Manifest:
 
     Attributes:
         encoder: Fingerprint of the language model; None if all vectors were ready-made.
+        encoder_stamp: By which its files are known to be unchanged, without loading it.
         encoder_source: What to load it by: a bundled name, a hub name or a directory.
         probe: The probe text's raw vector, to recognise a wrong encoder of the same dimension.
         language: "zh" or "en", in which context words are spoken.
@@ -58,6 +59,7 @@ class Manifest:
         counts: Items, rejected rows, duplicates, encoded and reused texts.
         files: Relative name to size in bytes and SHA-256.
         content: Hash of all that the build read and was asked for; equal for equal snapshots.
+        inputs: The same of the files themselves; empty if they were not all.
         learned: Whether `taste/` holds a model learned from interactions.
         applied_seq: Sequence number of the last live change folded in.
     """
@@ -77,6 +79,8 @@ class Manifest:
     parent: str | None = None
     learned: bool = False
     content: str = ""
+    inputs: str = ""
+    encoder_stamp: str = ""
     applied_seq: int = 0
     format_version: int = FORMAT_VERSION
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from indexer.reading.catalog import Item
 
@@ -29,16 +30,16 @@ class Staging:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-            "CREATE TABLE items (id TEXT PRIMARY KEY, fields TEXT NOT NULL, vector BLOB)"
+            "CREATE TABLE items (id TEXT PRIMARY KEY, fields BLOB NOT NULL, vector BLOB)"
             " WITHOUT ROWID; BEGIN"
         )
-        self._pending: dict[str, tuple[str, str, bytes | None]] = {}
+        self._pending: dict[str, tuple[str, bytes, bytes | None]] = {}
         self.added = 0
 
     def add(self, item: Item) -> None:
         """Keep an item, in place of an earlier one of the same id."""
         vector = None if item.vector is None else item.vector.astype("<f4").tobytes()
-        fields = json.dumps(item.fields, ensure_ascii=False)
+        fields = _dumped(item.fields)
         self._pending[item.id] = (item.id, fields, vector)
         self.added += 1
         if len(self._pending) >= _BATCH:
@@ -74,8 +75,9 @@ class Staging:
         """Yield the items in order of id (by code point)."""
         cursor = self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id")
         for item_id, fields, vector in cursor:
-            decoded: dict[str, Any] = json.loads(fields)
-            yield Item(item_id, decoded, None if vector is None else np.frombuffer(vector, "<f4"))
+            yield Item(
+                item_id, _loaded(fields), None if vector is None else np.frombuffer(vector, "<f4")
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -86,3 +88,19 @@ class Staging:
             "INSERT OR REPLACE INTO items VALUES (?, ?, ?)", self._pending.values()
         )
         self._pending.clear()
+
+
+def _dumped(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields)
+    except TypeError:  # a lone surrogate, which JSON may spell and UTF-8 may not
+        return json.dumps(fields).encode("ascii")
+
+
+def _loaded(content: bytes) -> dict[str, Any]:
+    decoded: dict[str, Any]
+    try:
+        decoded = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        decoded = json.loads(content)
+    return decoded

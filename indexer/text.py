@@ -6,6 +6,7 @@ and reviews. Numbers become words, since language models read digits poorly.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 TEXT_VERSION = 1  # raise when any output changes: it is part of the encoder fingerprint
@@ -32,6 +33,7 @@ _SILENT = re.compile(
     r"|lang|language|licence|license|text|original|available|vector|location|lat|lon|binding)"
     r"($|_)|(class|level)$"
 )
+_HANDLED = frozenset((*TEXT_FIELDS, *DATE_FIELDS, "rating", "price"))
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _SPACE = re.compile(r"\s+")
 _YEAR = re.compile(r"^(1[5-9]\d\d|20\d\d)")
@@ -86,7 +88,9 @@ def title_of(fields: Mapping[str, Any]) -> str:
 
 def is_chinese(text: str) -> bool:
     """Whether a fifth of the letters are Chinese characters: then labels are Chinese too."""
-    letters = sum(not char.isspace() for char in text)
+    if text.isascii():
+        return False
+    letters = sum(map(len, text.split()))
     return letters > 0 and len(_CJK.findall(text)) >= letters / 5
 
 
@@ -103,9 +107,9 @@ def _facts(fields: Mapping[str, Any], *, chinese: bool) -> list[str]:
     return facts[:_MAX_FACTS]
 
 
+@lru_cache(maxsize=10_000)
 def _speaks(key: str) -> bool:
-    handled = {*TEXT_FIELDS, *DATE_FIELDS, "rating", "price"}
-    return key not in handled and not _SILENT.search(key.lower())
+    return key not in _HANDLED and not _SILENT.search(key.lower())
 
 
 def _is_word(word: str) -> bool:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from indexer.encoder import Vectors
 from indexer.snapshot import fsync
 
 _HASH_BYTES = 16
+_CHUNK = 16_384
+_NOT_UNIT = 0.01
 Hashes = NDArray[np.void]
 
 
@@ -26,7 +29,7 @@ def text_hash(fingerprint_key: str, text: str) -> bytes:
 
 
 class VectorCache:
-    """Raw vectors of one encoder by text hash.
+    """Raw vectors of one encoder by text hash, as they lie on disk.
 
     Args:
         journal: File of the out directory; its name holds the encoder's key.
@@ -36,28 +39,25 @@ class VectorCache:
     def __init__(self, journal: Path, dim: int) -> None:
         self._journal = journal
         self._record = np.dtype([("hash", f"V{_HASH_BYTES}"), ("vector", "<f2", (dim,))])
-        self._found: dict[bytes, NDArray[np.float16]] = {}
-        self._stored: _Stored | None = None
+        self._stored: list[_Stored] = []
         self._read_journal()
 
     def __len__(self) -> int:
-        return len(self._found) + (len(self._stored.raw) if self._stored else 0)
+        return sum(len(stored.rows) for stored in self._stored)
 
     def add_snapshot(self, folder: Path) -> None:
         """Know the vectors of an earlier snapshot of the same encoder."""
         hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
         raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
-        first_halves = hashes.view("<u8")[::2]
-        order = np.argsort(first_halves, kind="stable")
-        self._stored = _Stored(first_halves[order], order, hashes, raw)
+        self._stored.append(_Stored.of(hashes, raw, np.arange(len(hashes))))
 
     def get(self, name: bytes) -> NDArray[np.float16] | None:
-        """Return the `(d,) float16` vector of a text hash, if known."""
-        found = self._found.get(name)
-        return self._stored.get(name) if found is None and self._stored else found
+        """Return the `(d,) float16` vector of a text hash, if an earlier build knew it."""
+        found = (stored.get(name) for stored in self._stored)
+        return next((vector for vector in found if vector is not None), None)
 
     def append(self, names: Sequence[bytes], vectors: Vectors) -> None:
-        """Remember freshly encoded vectors, in memory and in the journal."""
+        """Put freshly encoded vectors into the journal, durably."""
         records = np.empty(len(names), self._record)
         records["hash"] = np.array(names, f"V{_HASH_BYTES}")
         records["vector"] = vectors
@@ -69,7 +69,6 @@ class VectorCache:
             os.fsync(file.fileno())
         if is_new:
             fsync(self._journal.parent)
-        self._found |= dict(zip(names, records["vector"], strict=True))
 
     def _read_journal(self) -> None:
         if not self._journal.exists():
@@ -79,15 +78,27 @@ class VectorCache:
         if whole != size:  # the writer was killed in the middle of a record
             with self._journal.open("r+b") as file:
                 file.truncate(whole)
-        records = np.fromfile(self._journal, self._record)
-        lengths = np.linalg.norm(records["vector"].astype(np.float32), axis=1)
-        for record in records[np.abs(lengths - 1) < 0.01]:  # a torn page is no unit vector
-            self._found[record["hash"].tobytes()] = record["vector"]
+        if not whole:
+            return
+        records = np.memmap(self._journal, self._record, mode="r")
+        self._stored.append(
+            _Stored.of(records["hash"], records["vector"], _sound_rows(records["vector"]))
+        )
+
+
+def _sound_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
+    """Rows of unit length: a page that was torn by a crash has none."""
+    sound = [
+        np.abs(np.linalg.norm(vectors[start : start + _CHUNK].astype(np.float32), axis=1) - 1)
+        < _NOT_UNIT
+        for start in range(0, len(vectors), _CHUNK)
+    ]
+    return np.flatnonzero(np.concatenate(sound))
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The vectors of a snapshot, found by halving: a dictionary of millions would fill memory.
+    """Vectors on disk, found by halving: a dictionary of millions would fill memory.
 
     Attributes:
         keys: `(n,) uint64`, first halves of the hashes, ascending.
@@ -100,6 +111,13 @@ class _Stored:
     rows: NDArray[np.int64]
     hashes: Hashes
     raw: NDArray[np.float16]
+
+    @classmethod
+    def of(cls, hashes: Hashes, raw: NDArray[np.float16], rows: NDArray[np.int64]) -> Self:
+        """Take the vectors of some rows; equal hashes have equal vectors."""
+        first_halves = np.ascontiguousarray(hashes[rows]).view("<u8")[::2]
+        order = np.argsort(first_halves, kind="stable")
+        return cls(first_halves[order], rows[order], hashes, raw)
 
     def get(self, name: bytes) -> NDArray[np.float16] | None:
         key = np.frombuffer(name, "<u8")[0]

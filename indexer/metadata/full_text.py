@@ -93,10 +93,14 @@ def _spaced(texts: Iterable[str]) -> str:
 
 
 def _split(text: str) -> str:
+    if text.isascii():
+        return text.strip()
     return _CJK_CHAR.sub(r" \g<0> ", text).strip()
 
 
 def _normal(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     # A lone surrogate is legal in JSON but not in UTF-8, which is what SQLite stores.
     storable = text.encode("utf-8", "replace").decode("utf-8")
     return unicodedata.normalize("NFKC", storable).casefold()

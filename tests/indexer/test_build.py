@@ -16,7 +16,16 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import CatalogError, Index, SnapshotError, build, build_folder, build_index, snapshot
+from indexer import (
+    CatalogError,
+    Index,
+    SnapshotError,
+    build,
+    build_folder,
+    build_index,
+    raw_vectors,
+    snapshot,
+)
 from indexer.encoder import Progress, Vectors
 from indexer.vector_cache import VectorCache, text_hash
 from tests.fakes import WordEncoder
@@ -163,8 +172,8 @@ def test_unchanged_texts_are_never_encoded_again(tmp_path: Path) -> None:
     encoder = WordEncoder()
     summary = build_index(catalog, tmp_path / "x", encoder=encoder)
     assert (summary.encoded, summary.reused) == (2, 29)
-    # Beside the two texts there are the probe and the texts of the background.
-    assert encoder.encoded == 2 + 1 + 240
+    # Beside the two texts there are those of the background; the probe is known.
+    assert encoder.encoded == 2 + 240
     after = _raw(tmp_path / "x")
     unchanged = [row for row in range(30) if row != 3]
     np.testing.assert_array_equal(after[unchanged], before[unchanged])
@@ -192,7 +201,7 @@ def test_another_model_or_force_encodes_all_anew(tmp_path: Path) -> None:
 def test_a_killed_build_leaves_the_old_snapshot_live_and_its_vectors_reusable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "_ENCODE_CHUNK", 10)
+    monkeypatch.setattr(raw_vectors, "_CHUNK", 10)
     old = build_index(
         write_rows(tmp_path / "o.jsonl", titled(3, "old")), tmp_path / "x", encoder=WordEncoder()
     )

@@ -89,9 +89,9 @@ def test_texts_encoded_before_a_kill_are_not_encoded_again(tmp_path: Path) -> No
     catalog, out = write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x"
     program = f"""
         import os, time
-        from indexer import build, build_index
+        from indexer import build_index, raw_vectors
         from tests.fakes import WordEncoder
-        build._ENCODE_CHUNK = 50
+        raw_vectors._CHUNK = 50
         class Slow(WordEncoder):
             def encode_items(self, texts, progress=None):
                 time.sleep(0.05)

@@ -1,5 +1,9 @@
 """A rebuild does again only what has changed, and says what it must do again."""
 
+import json
+import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +12,11 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import CatalogError, Index, build_index, snapshot
+from indexer import CatalogError, EncoderUnavailableError, Index, build_index, snapshot
+from indexer.ann import recall
+from indexer.known_model import model_stamp
+from indexer.reading.catalog import Item
+from indexer.since_last import Parent
 from indexer.vector_cache import VectorCache, text_hash
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -56,6 +64,123 @@ def test_if_nothing_has_changed_nothing_is_published(catalog: Path) -> None:
 def test_another_wish_is_a_change(catalog: Path, chosen: dict[str, Any]) -> None:
     assert not rebuilt(catalog, **chosen).unchanged
     assert len(snapshot.list_ids(catalog.parent / "x")) == 2
+
+
+def no_rows(*_: Any, **__: Any) -> Iterator[Item]:
+    raise AssertionError("the catalogue is read though its file has not changed")
+
+
+def no_model(name: str | None = None) -> Any:
+    raise AssertionError(f"the model {name} is loaded though it is known")
+
+
+def test_a_file_that_has_not_changed_is_not_even_read(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.build.read_catalog", no_rows)
+    summary = rebuilt(catalog)
+    assert (summary.unchanged, summary.items, summary.encoded) == (True, 40, 0)
+    with pytest.raises(AssertionError):
+        rebuilt(catalog, max_rejected=0.5)
+    with pytest.raises(AssertionError):
+        rebuilt(catalog, changes=[Item("new", {"id": "new", "title": "new"}, None)])
+
+
+def test_a_model_of_the_live_snapshot_is_not_loaded_if_nothing_has_changed(
+    tmp_path: Path, plain_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = str(shutil.copytree(plain_bert, tmp_path / "bert"))
+    catalog = write_rows(tmp_path / "i.jsonl", titled(6))
+    build_index(catalog, tmp_path / "x", model=model)
+    probe = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).probe
+    monkeypatch.setattr("indexer.known_model.load_encoder", no_model)
+    monkeypatch.setattr("indexer.build.load_encoder", no_model)
+    write_rows(catalog, [*reversed(titled(6))])  # another file, the same items
+    assert build_index(catalog, tmp_path / "x", model=model, since="last").unchanged
+    monkeypatch.undo()
+    write_rows(catalog, [{"id": "m000", "title": "changed"}, *titled(6)[1:]])
+    summary = build_index(catalog, tmp_path / "x", model=model, since="last")
+    assert (summary.encoded, summary.reused) == (1, 5)
+    manifest = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x"))
+    assert manifest.probe == probe
+    Index.open(tmp_path / "x").search("changed")  # its model is the one that is loaded
+
+
+def test_a_file_of_the_model_that_changes_makes_another_stamp(
+    tmp_path: Path, plain_bert: Path
+) -> None:
+    folder = shutil.copytree(plain_bert, tmp_path / "bert")
+    before = model_stamp(str(folder))
+    assert before == model_stamp(str(folder)) != ""
+    os.utime(folder / "config.json", ns=(1, 1))
+    assert model_stamp(str(folder)) != before
+    assert model_stamp("some/model-of-the-hub") == ""
+
+
+def test_a_model_that_is_not_what_its_stamp_says_is_refused(
+    tmp_path: Path, plain_bert: Path
+) -> None:
+    catalog = write_rows(tmp_path / "i.jsonl", titled(3))
+    build_index(catalog, tmp_path / "x", model=str(plain_bert))
+    manifest_file = snapshot.snapshot_path(tmp_path / "x") / "manifest.json"
+    manifest = json.loads(manifest_file.read_text())
+    manifest["encoder"]["weights"] = "of another model"
+    manifest_file.write_text(json.dumps(manifest))
+    with pytest.raises(EncoderUnavailableError, match=r"is not what it was.*--force-full"):
+        build_index(catalog, tmp_path / "x", model=str(plain_bert))
+    assert build_index(catalog, tmp_path / "x", model=str(plain_bert), force_full=True).items == 3
+
+
+def with_vectors(count: int, changed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(count, 16)).round(3)
+    vectors[:changed] = rng.normal(size=(changed, 16)).round(3)
+    return [
+        {"id": f"m{row:04d}", "title": f"t {row}", "vector": vector.tolist()}
+        for row, vector in enumerate(vectors)
+    ]
+
+
+@pytest.mark.parametrize(("changed", "measured"), [(15, 1), (400, None)])
+def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: int, measured: int | None
+) -> None:
+    wish: dict[str, Any] = {"model": "none", "index": "PQ4x4fs,Refine(SQfp16)"}
+    catalog = write_rows(tmp_path / "i.jsonl", with_vectors(2_000, 0))
+    build_index(catalog, tmp_path / "x", **wish)
+    first = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).index
+    asked: list[object] = []
+    real = recall.recall_of
+
+    def counted(index: Any, items: Any, truth: Any) -> float:
+        asked.append(truth.requests.name)
+        return real(index, items, truth)
+
+    monkeypatch.setattr("indexer.ann.builder.recall_of", counted)
+    write_rows(catalog, with_vectors(2_000, changed))
+    build_index(catalog, tmp_path / "x", **wish)
+    second = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).index
+    assert min(second["recall_by_weights"].values()) >= 0.99
+    steps = len(asked) / len(set(asked))
+    if measured is None:
+        assert steps > 1
+    else:
+        assert (steps, second["effort"]) == (measured, first["effort"])
+        assert second["gather_share"] == first["gather_share"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_changed_share_counts_new_and_gone_vectors(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    catalog = write_rows(tmp_path / "i.jsonl", with_vectors(200, 0))
+    build_index(catalog, tmp_path / "x", model="none")
+    parent = Parent(tmp_path / "x")
+    raw = np.load(parent.folder / "raw.npy")
+    assert parent.changed_share(rng.permutation(raw)) == 0
+    assert parent.changed_share(raw[:150]) == pytest.approx(50 / 200)
+    more = np.concatenate([raw, raw[:50] * np.float16(0.5)])
+    assert parent.changed_share(more) == pytest.approx(50 / 250)
+    assert parent.changed_share(raw[:, :8]) == 1
 
 
 def test_one_changed_one_new_and_one_deleted_row(catalog: Path) -> None:

@@ -1,0 +1,151 @@
+"""What a build reads and is asked for, to what the live snapshot spares it."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import snapshot
+from indexer.build_options import BuildOptions
+from indexer.errors import SnapshotError
+from indexer.fingerprint import Fingerprint
+from indexer.snapshot import Manifest
+
+_CHUNK = 16_384
+_SEED = 20_240_501
+
+
+class Parent:
+    """The live snapshot as a build sees it; without one, or with a damaged one, it spares nothing.
+
+    Attributes:
+        id: None if there is none.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Look for the live snapshot of an index directory."""
+        self._root = root
+        try:
+            self.id: str | None = snapshot.snapshot_path(root).name
+        except SnapshotError:
+            self.id = None
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """What it says of itself; None if it cannot be read."""
+        try:
+            return snapshot.read_manifest(self.folder) if self.id else None
+        except SnapshotError:
+            return None
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return snapshot.snapshot_path(self._root, self.id)
+
+    def holds(self, *, inputs: str = "", content: str = "") -> bool:
+        """Whether it is whole and was made of just this; an empty hash is never equal."""
+        if self.manifest is None:
+            return False
+        is_same_input = bool(inputs) and self.manifest.inputs == inputs
+        is_same_content = bool(content) and self.manifest.content == content
+        if not (is_same_input or is_same_content):
+            return False
+        try:
+            snapshot.check_sizes(self.folder, self.manifest)
+        except SnapshotError:
+            return False
+        return True
+
+    def changed_share(self, raw: NDArray[np.float16]) -> float:
+        """Return which share of vectors is new or gone; 1 if they cannot be compared."""
+        if self.manifest is None:
+            return 1.0
+        try:
+            before = np.load(self.folder / "raw.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError):
+            return 1.0
+        if before.shape[1:] != raw.shape[1:] or not len(before):
+            return 1.0
+        old, new = _sums(before), _sums(raw)
+        added, gone = ~np.isin(new, old), ~np.isin(old, new)
+        return float(max(added.mean(), gone.mean()))
+
+
+def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerprint) -> str:
+    """Return the reason in words; empty if vectors of the live snapshot can be kept."""
+    if parent.id is None:
+        return ""
+    if options.force_full:
+        return "--force-full was given"
+    if parent.manifest is None:
+        return "the live snapshot is damaged"
+    before = parent.manifest.encoder
+    if before is None or before == now:
+        return ""
+    if replace(before, text_version=now.text_version) == now:
+        return f"the text template changed (version {before.text_version} to {now.text_version})"
+    return f"the model changed ({before.name} to {now.name})"
+
+
+def inputs_of(options: BuildOptions, sources: Sequence[str], model: Callable[[], str]) -> str:
+    """Hash the files of a build and all that it is asked for; "" if something else counts too.
+
+    Args:
+        options: Of the build.
+        sources: Catalogue files and URLs.
+        model: Tells what changes with the language model; "" if that is not known.
+    """
+    is_more = bool(options.changes) or _learns_from_more_than_files(options)
+    if is_more or any("://" in source for source in sources):
+        return ""
+    files = [*sources, *([options.interactions] if options.interactions else [])]
+    try:
+        read = [("".join(Path(f).suffixes), snapshot.sha256_of(Path(f))) for f in files]
+    except OSError:
+        return ""  # reading it will say what is wrong
+    known = model()
+    wished = (_asked(options), options.query, options.max_rejected)
+    return _hash(read, len(sources), known, wished) if known else ""
+
+
+def content_of(options: BuildOptions, items: bytes, model: str) -> str:
+    """Hash all that decides what a snapshot holds; "" if that is not known.
+
+    Args:
+        options: Of the build.
+        items: Hash of the items, however they were written.
+        model: What changes with the language model.
+    """
+    if _learns_from_more_than_files(options):
+        return ""
+    lessons = snapshot.sha256_of(Path(options.interactions)) if options.interactions else ""
+    return _hash(items.hex(), model, _asked(options), lessons)
+
+
+def _learns_from_more_than_files(options: BuildOptions) -> bool:
+    told = options.live_events or options.is_erased or "://" in (options.interactions or "")
+    return bool(told)
+
+
+def _asked(options: BuildOptions) -> tuple[object, ...]:
+    wished = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
+    return (*wished, options.context, sorted(options.fields.items()))
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _sums(raw: NDArray[np.float16]) -> NDArray[np.uint64]:
+    """One number for each vector; two vectors with the same one are the same."""
+    odd = np.random.default_rng(_SEED).integers(2**63, size=raw.shape[1], dtype=np.uint64)
+    sums = np.empty(len(raw), np.uint64)
+    for start in range(0, len(raw), _CHUNK):
+        bits = np.ascontiguousarray(raw[start : start + _CHUNK]).view(np.uint16)
+        sums[start : start + len(bits)] = bits.astype(np.uint64) @ odd
+    return sums
