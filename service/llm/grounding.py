@@ -103,13 +103,18 @@ def _turns_round(text: str, item: Told, causes: Sequence[str]) -> bool:
 
 
 def _says_something(text: str, item: Told, causes: Sequence[str]) -> bool:
-    """It names the item, or gives a cause; joints alone are no sentence."""
-    facts = _facts(item, causes)
+    """It gives a cause or a fact of the item: a title and joints alone are no sentence."""
+    reasons = unicodedata.normalize(
+        "NFKC", " | ".join([*item.tags, item.about, *item.facts.values(), *causes])
+    ).casefold()
+    rest = text.casefold().replace(unicodedata.normalize("NFKC", item.title).casefold(), " ", 1)
     joints = {_stem(word) for word in JOINING}
-    words = [w for w in _WORD.findall(_CJK.sub(" ", text).casefold()) if _stem(w) not in joints]
-    runs = [run.group() for run in _CJK_RUN.finditer(text)]
+    known = {_stem(word) for word in _WORD.findall(_CJK.sub(" ", reasons))} - joints
+    if any(_stem(word) in known for word in _WORD.findall(_CJK.sub(" ", rest))):
+        return True
+    runs = [run.group() for run in _CJK_RUN.finditer(rest)]
     pieces = [run[n : n + 2] for run in runs for n in range(len(run) - 1)]
-    return bool(words) or any(p in facts and p not in JOINING_ZH for p in pieces)
+    return any(piece in reasons and piece not in JOINING_ZH for piece in pieces)
 
 
 def _stem(word: str) -> str:

@@ -79,7 +79,7 @@ def _cause(reason: Mapping[str, Any], titles: Mapping[str, str], language: Langu
         said = {
             "history": ("you said {}", "你说过{}"),
             "interest": ("you are interested in {}", "你对{}感兴趣"),
-            "query": ("you asked for {}", "你想要{}"),
+            "query": ("your wish reads {}", "你的愿望是{}"),
         }[kind][chinese]
         return said.replace("{}", _quoted(text, language)) if text else ""
     if kind == "context":

@@ -5,6 +5,7 @@ scenario only fills what was left open. What does not fit the catalogue is left 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from service.llm.errors import AnswerError
 from service.llm.model import LanguageModel, read_object
 from service.llm.untrusted import tidy
 
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]{3,}")
 _MAX_TOKENS = 400
 _MOST_CLAUSES = 8
 _VALUE_CHARS, _QUERY_CHARS = 60, 500
@@ -92,6 +94,9 @@ def checked(catalogue: Overlay, said: Heard, body: Mapping[str, Any]) -> Underst
     shown: dict[str, Any] = {}
     dropped: list[str] = []
     query = _query(said.query)
+    if query and not have_a_word_in_common(query, str(body.get("query", ""))):
+        dropped.append("the query had no word of the sentence")
+        query = None
     if query:
         changes["query"] = shown["query"] = query
     condition = _condition(catalogue, said, body, dropped)
@@ -144,6 +149,12 @@ def _context(said: Heard, given: Mapping[str, Any], dropped: list[str]) -> dict[
         if words and name not in given:
             found.setdefault(str(name), words)
     return found
+
+
+def have_a_word_in_common(one: str, other: str) -> bool:
+    """Whether two texts share a word or a Chinese character; a reading shares one."""
+    words = (set(_WORD.findall(text.casefold())) for text in (one, other))
+    return bool(next(words) & next(words))
 
 
 def _query(given: str) -> str | None:
