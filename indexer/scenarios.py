@@ -69,7 +69,7 @@ class Scenario:
     query_weight: float = 1.0
     interest_weight: float = 1.0
     ideal_weight: float = 0.5
-    context_weight: float = 0.3
+    context_weight: float = 0.4
     event_weights: Mapping[str, float] = field(default_factory=lambda: EVENT_WEIGHTS)
     trending_weight: float = 0.0
     fresh_weight: float = 0.0

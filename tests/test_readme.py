@@ -77,3 +77,32 @@ def test_the_python_lines_run_over_the_sample(
         exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "'returned': 10" in printed
+
+
+@pytest.fixture(scope="module")
+def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled sample, encoded by the real model."""
+    from indexer import build_index
+
+    root = tmp_path_factory.mktemp("sample") / "index"
+    build_index(sorted((ROOT / "scripts" / "sample").glob("*.jsonl")), root)
+    return root
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_four_moments_are_a_real_run(sample_index: Path) -> None:
+    from indexer import Index
+
+    (block,) = blocks("moments")
+    lines = block.strip().splitlines()
+    assert len(lines) == 8
+    index = Index.open(sample_index)
+    liked = ["film-casablanca", "film-vertigo"]
+    for asked, told in zip(lines[::2], lines[1::2], strict=True):
+        hits = index.recommend(history=liked, context=json.loads(asked), k=5)
+        titles = [re.sub(r" -?\d\.\d\d$", "", shown) for shown in told.strip().split(" · ")]
+        # Two that are told with the same score may change places on another processor.
+        assert sorted(hit.item["title"] for hit in hits) == sorted(titles)
+        scores = [float(shown.rsplit(" ", 1)[1]) for shown in told.strip().split(" · ")]
+        assert [hit.score for hit in hits] == pytest.approx(scores, abs=0.011)

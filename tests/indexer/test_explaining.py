@@ -34,7 +34,7 @@ def test_a_request_is_explained_without_an_answer(worded: Built) -> None:
     signals = {(s["kind"], s.get("field", s.get("text"))): s for s in reading["signals"]}
     assert signals["context", "weather"]["words"] == "rainy weather"
     assert signals["context", "time"]["words"] == "Tuesday in the evening, working day, autumn"
-    assert signals["context", "weather"]["weight"] == 0.3
+    assert signals["context", "weather"]["weight"] == 0.4
     assert signals["interest", "robot"]["role"] == "profile"
     passing = [i for i in worded.world.items.values() if i["pages"] < 50]
     assert reading["filter"]["items"] == len(passing)
