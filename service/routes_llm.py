@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from indexer.errors import IndexerError
+from indexer.request_values import parse_boolean
 from service.llm.asked import parse_asked
 from service.llm.assistant import Assistant, Event
 from service.problems import PROBLEMS, Problem
@@ -58,6 +59,7 @@ def assistant_for(services: Services, body: Mapping[str, Any]) -> Assistant:
     """
     asked = parse_asked(body.get("llm", {}))
     rest = {name: value for name, value in body.items() if name != "llm"}
+    parse_boolean(rest.get("explain", True), "explain")  # a draft always has reasons
     return Assistant(services.language_model, services.look, services.pages, rest, asked)
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.answers import AnswerOut, BatchOut
 from service.cursors import Kind
 from service.live import View
+from service.llm.asked import parse_asked
 from service.problems import PROBLEMS
 from service.routes_items import item_of
 from service.routes_llm import assisted
@@ -36,6 +37,8 @@ async def recommend(body: RecommendIn, services: ServicesNow, request: Request) 
 async def recommend_batch(body: BatchIn, services: ServicesNow) -> Response:
     """Answer many requests in order, all from one snapshot. One bad request fails the batch."""
     asked = [request.given() for request in body.requests]
+    for place, one in enumerate(asked):
+        parse_asked(one.get("llm", {}), f"requests[{place}].llm")
     deadline_s = services.settings.batch_deadline_s
 
     def answer(view: View) -> Any:

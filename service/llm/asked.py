@@ -46,28 +46,29 @@ class Asked:
         return self.understand or self.generate or self.rerank or self.explain
 
 
-def parse_asked(value: Any) -> Asked:
+def parse_asked(value: Any, place: str = "llm") -> Asked:
     """Check an `llm` object.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
     """
     if not isinstance(value, Mapping):
-        raise RequestError(f'llm must be an object such as {{"explain": true}}, got {shown(value)}')
-    refuse_unknown(value, (*PARTS, "mode", "candidates", "budget_ms"), "llm")
+        raise RequestError(
+            f'{place} must be an object such as {{"explain": true}}, got {shown(value)}'
+        )
+    refuse_unknown(value, (*PARTS, "mode", "candidates", "budget_ms"), place)
     given = {name: part for name, part in value.items() if part is not None}
     chosen: dict[str, Any] = {
-        name: parse_boolean(given[name], f"llm.{name}") for name in PARTS if name in given
+        name: parse_boolean(given[name], f"{place}.{name}") for name in PARTS if name in given
     }
     if "mode" in given:
         if given["mode"] not in list(Mode):
-            raise RequestError(
-                f"llm.mode is {shown(given['mode'])}; use {' or '.join(map(repr, map(str, Mode)))}"
-            )
+            known = " or ".join(repr(str(mode)) for mode in Mode)
+            raise RequestError(f"{place}.mode is {shown(given['mode'])}; use {known}")
         chosen["mode"] = Mode(given["mode"])
     for name, most in (("candidates", MAX_CANDIDATES), ("budget_ms", MAX_BUDGET_MS)):
         if name in given:
-            chosen[name] = _count(given[name], f"llm.{name}", most)
+            chosen[name] = _count(given[name], f"{place}.{name}", most)
     return Asked(**chosen)
 
 
