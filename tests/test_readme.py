@@ -5,9 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
+
+from indexer.encoder import Encoder
+from service import Settings, create_app
+from tests.service.conftest import wait_until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -106,3 +114,71 @@ def test_the_four_moments_are_a_real_run(sample_index: Path) -> None:
         assert sorted(hit.item["title"] for hit in hits) == sorted(titles)
         scores = [float(shown.rsplit(" ", 1)[1]) for shown in told.strip().split(" · ")]
         assert [hit.score for hit in hits] == pytest.approx(scores, abs=0.011)
+
+
+CALL = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (\S+)(?: (\{.*\}))?")
+
+
+def answered(client: Any, line: str) -> dict[str, Any]:
+    """The answer to a line of method, path and perhaps JSON."""
+    found = CALL.fullmatch(line)
+    assert found, line
+    method, path, body = found.groups()
+    response = client.request(method, path, json=json.loads(body) if body else None)
+    assert response.status_code == 200, (line, response.text)
+    told: dict[str, Any] = response.json()
+    return told
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_visitor_in_five_clicks_is_a_real_run(sample_index: Path, tmp_path: Path) -> None:
+    (block,) = blocks("visitor")
+    lines = block.strip().splitlines()
+    assert sum("/v1/events" in line for line in lines) == 5
+    shown: list[list[str]] = []
+    with served(sample_index, tmp_path) as client:
+        for line in lines:
+            if line.startswith(" "):
+                assert sorted(shown[-1]) == sorted(line.strip().split(" · ")), line
+                continue
+            answer = answered(client, line)
+            if "items" in answer:
+                shown.append([hit["item"]["title"] for hit in answer["items"]])
+                ids = [hit["id"] for hit in answer["items"]]
+                space = sum(item_id.startswith("news-") for item_id in ids)
+                assert space == {0: 0, 1: 3, 2: 3, 3: 3}.get(len(shown) - 1, space)
+    assert shown[-1] == shown[-2]
+
+
+def test_the_calls_about_events_users_and_items_work(tmp_path: Path) -> None:
+    from indexer import build_index
+    from tests.fakes import WordEncoder
+
+    (block,) = blocks("calls")
+    films = [{"id": f"film-{name}", "title": name, "kind": "film"} for name in ("alien", "jaws")]
+    catalog = tmp_path / "items.jsonl"
+    catalog.write_text("\n".join(map(json.dumps, films)))
+    encoder = WordEncoder(dim=16)
+    build_index(catalog, tmp_path / "index", encoder=encoder)
+    with served(tmp_path / "index", tmp_path, encoder) as client:
+        told = {line: answered(client, line) for line in block.strip().splitlines()}
+        (mia,) = [answer for line, answer in told.items() if line == "GET /v1/users/mia"]
+        assert mia["interests"] == ["film noir", "悬疑"]
+        assert [event["event"] for event in mia["recent"]] == ["dislike", "search"]
+        (patched,) = [answer for line, answer in told.items() if line.startswith("PATCH")]
+        assert patched["price"] == 3
+        assert client.get("/v1/users/mia").status_code == 404
+        assert client.get("/v1/items/film-new").status_code == 404
+
+
+@contextmanager
+def served(root: Path, folder: Path, encoder: Encoder | None = None) -> Iterator[TestClient]:
+    """A service over an index, ready."""
+    app = create_app(
+        Settings(root, db=f"sqlite:///{folder / 'live.sqlite'}", secret_file=folder / "secret"),
+        encoder,
+    )
+    with TestClient(app) as client:
+        wait_until(lambda: client.get("/health/ready").status_code == 200, seconds=120)
+        yield client
