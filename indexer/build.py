@@ -29,7 +29,7 @@ from indexer.metadata.columns import ColumnsWriter
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.raw_vectors import RawVectors
 from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
-from indexer.reading.interactions import infer_rating_scale
+from indexer.reading.interactions import Interaction, infer_rating_scale
 from indexer.since_last import Parent, content_of, inputs_of, why_all_is_encoded_anew
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import DeletedId, Staging
@@ -80,7 +80,9 @@ def build_index(
             inferred from the data), `index` ("auto", "flat", "hnsw", "ivf" or a FAISS factory
             string), `min_recall` (that the index must reach for every kind of request),
             `max_rejected` (share), `force_full` (encode all
-            anew), `since` ("last": publish nothing if nothing has changed), `notice` (is told in a
+            anew), `since` ("last": publish nothing if nothing has changed), `examine`
+            (compare what was learned with the live snapshot, and keep a report of it), `force`
+            (publish it even if it is clearly worse), `notice` (is told in a
             sentence when all must be encoded anew), `encoder` (an object in place of a model
             name), `changes` (what has changed since the catalogue was written; it beats the
             catalogue), `live_events` (to learn from after the interactions), `is_erased` (which
@@ -90,6 +92,7 @@ def build_index(
         CatalogError: If a source cannot be read, or too many rows are bad; nothing is published.
         SnapshotError: If another build is running in `out`, or it cannot be written.
         EncoderUnavailableError: If the model cannot be loaded.
+        ReleaseError: If what was learned is clearly worse than what is live.
     """
     sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
     picked = replace(options or BuildOptions(), **chosen)
@@ -110,6 +113,7 @@ class _Build:
         self.started = datetime.now(UTC)
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.learned: dict[str, Any] | None = None
+        self.lessons: Sequence[Interaction] = ()
         self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = Parent(root)
         self.content = self.inputs = ""
@@ -173,7 +177,8 @@ class _Build:
             report=self.report,
         )
         manifest = self.manifest(sources, facts, layout, index)
-        report = {"counts": self.counts, "learned": self.learned}
+        release = self.examined(manifest, facts, taste)
+        report = {"counts": self.counts, "learned": self.learned, "release": release}
         (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
         manifest = replace(manifest, files=snapshot.file_facts(self.work))
         snapshot.publish(self.work, self.root, manifest)
@@ -321,12 +326,36 @@ class _Build:
         if not learning.has_lessons(self.options):
             return None
         self.report("learn", 0, 0)
-        interactions = learning.read_lessons(self.options, self.work, self.counts)
+        self.lessons = learning.read_lessons(self.options, self.work, self.counts)
         meaning = np.concatenate([space.items(chunk) for chunk in _chunks(raw)])
-        model = learning.learn(interactions, facts.ids, meaning, folder=self.work / "taste")
+        model = learning.learn(self.lessons, facts.ids, meaning, folder=self.work / "taste")
         self.learned = dict(model.report)
         self.report("learn", 1, 1)
         return model
+
+    def examined(
+        self, manifest: Manifest, facts: Facts, taste: TasteModel | None
+    ) -> dict[str, Any] | None:
+        """Compare what was learned with the live snapshot; refuse what is clearly worse."""
+        if taste is None or not self.options.examine:
+            return None
+        from indexer.release.examine import examine, keep
+        from indexer.release.live import Candidate
+
+        made = Candidate(
+            root=self.root,
+            work=self.work,
+            manifest=manifest,
+            facts=facts,
+            encoder=self.encoder,
+            interactions=self.lessons,
+            taste=taste,
+            kept=None,
+            min_recall=self.options.min_recall,
+        )
+        told = examine(made, report=self.report)
+        keep(told, made, force=self.options.force)
+        return told
 
     def manifest(
         self, sources: list[str], facts: Facts, layout: Layout, index: dict[str, Any]

@@ -29,6 +29,8 @@ class BuildOptions:
     max_rejected: float = 0.01
     force_full: bool = False
     since: str | None = None
+    force: bool = False
+    examine: bool = True
     notice: Callable[[str], None] | None = None
     encoder: Encoder | None = None
     changes: Iterable[Item | DeletedId] = ()

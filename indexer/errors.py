@@ -7,6 +7,7 @@ IndexerError
 ├── ScenarioError           a file of scenarios cannot be used
 ├── EncoderUnavailableError the model or its weights are not there
 ├── VectorShapeError        vectors do not fit the index
+├── ReleaseError            a build has learned to recommend worse than what is live
 └── SnapshotError           a snapshot is missing, damaged or of another encoder
 """
 
@@ -37,6 +38,10 @@ class EncoderUnavailableError(IndexerError, RuntimeError):
 
 class VectorShapeError(IndexerError, ValueError):
     """A vector does not fit the index."""
+
+
+class ReleaseError(IndexerError, RuntimeError):
+    """A finished build is not published, for what it would answer."""
 
 
 class SnapshotError(IndexerError, RuntimeError):

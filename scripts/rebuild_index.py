@@ -43,6 +43,7 @@ def main() -> int:
         min_recall=arguments.min_recall,
         max_rejected=arguments.max_rejected,
         force_full=arguments.force_full,
+        force=arguments.force,
         since=arguments.since,
         notice=partial(print, file=sys.stderr),
         interactions=arguments.interactions,
@@ -149,6 +150,11 @@ def _arguments() -> Parser:
         "--since",
         choices=("last",),
         help="publish nothing if nothing has changed since the last build",
+    )
+    add(
+        "--force",
+        action="store_true",
+        help="publish what was learned even if it is clearly worse than the live snapshot",
     )
     add("--force-full", action="store_true", help="encode every text again")
     add("--json", action="store_true", help="print the summary as one line of JSON")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,10 +55,17 @@ class Cases:
 
     def some(self, keep: slice) -> "Cases":
         """Return a slice of the questions."""
-        return Cases(
-            self.log, self.part, self.repeats, self.row[keep], self.histories[keep],
-            self.cold[keep], self.new_user[keep],
-        )  # fmt: skip
+        return self.taken(np.arange(len(self))[keep])
+
+    def taken(self, which: Rows) -> "Cases":
+        """Return the questions of these numbers."""
+        return replace(
+            self,
+            row=self.row[which],
+            histories=tuple(self.histories[case] for case in which),
+            cold=self.cold[which],
+            new_user=self.new_user[which],
+        )
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """Yield the bodies of requests, which tell nothing of the answer."""

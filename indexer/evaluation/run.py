@@ -119,6 +119,7 @@ def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | 
         interactions=str(work / "fit.csv"),
         context=columns,
         rating_scale=plan.rating_scale,
+        examine=False,
         max_rejected=1.0,  # what is bad was left out before
     )
     return Index.open(root, encoder=encoder)

@@ -68,17 +68,42 @@ def fit_taste(
     return weighted(fit_blocks(events, meaning), settings, report)
 
 
-def fit_blocks(events: Events, meaning: Meaning) -> Blocks:
-    """Fit every block in closed form, unweighted."""
-    taste_half_lives = TASTE_HALF_LIVES if events.timed else (0.0,)
+def refit_taste(
+    interactions: Sequence[Interaction] | Events,
+    item_ids: Sequence[str],
+    meaning: Meaning,
+    *,
+    settings: TasteSettings,
+) -> TasteModel:
+    """Learn from interactions with settings that were tuned before: one pass, nothing is tried.
+
+    Args:
+        interactions: In row order, or already as columns; all of them.
+        item_ids: `n` ids.
+        meaning: `(n, d) float32`, of unit length.
+        settings: Of an earlier fit.
+    """
+    events = interactions if isinstance(interactions, Events) else events_of(interactions, item_ids)
+    kept = replace(settings, like_from=events.like_from, context=events.columns)
+    return weighted(fit_blocks(events, meaning, only=kept), kept, {"events": len(events)})
+
+
+def fit_blocks(events: Events, meaning: Meaning, *, only: TasteSettings | None = None) -> Blocks:
+    """Fit every block in closed form, unweighted; or only those that some settings open."""
+    taste_half_lives: tuple[float, ...] = TASTE_HALF_LIVES if events.timed else (0.0,)
+    half_lives: tuple[float, ...] = PRIOR_HALF_LIVES if events.timed else (0.0,)
+    if only is not None:
+        opened = only.neighbour_weight > 0 or only.text_weight > 0
+        taste_half_lives = (only.taste_half_life,) if opened else ()
+        half_lives = (only.prior_half_life,)
     neighbours = {h: fit_neighbours(events, half_life=h) for h in taste_half_lives}
+    with_text = only is None or only.text_weight > 0
     warm = np.zeros(events.n_items, bool)
     warm[events.item] = True
-    half_lives = PRIOR_HALF_LIVES if events.timed else (0.0,)
     return Blocks(
         meaning=meaning,
         neighbours=neighbours,
-        text={h: fit_text_taste(near, meaning) for h, near in neighbours.items()},
+        text={h: fit_text_taste(near, meaning) for h, near in neighbours.items() if with_text},
         circumstances=fit_circumstances(events, meaning),
         picks={h: picks(events, half_life=h, met_weight=MET_PICK) for h in half_lives},
         warm=warm,

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from indexer.errors import SnapshotError
+from indexer.reading.interactions import Interaction
 from indexer.taste import PastItem, TasteModel, fit_taste, past_of, request_coefficients
 from indexer.taste.events import events_of
-from indexer.taste.fit import fit_blocks, weighted
+from indexer.taste.fit import fit_blocks, refit_taste, weighted
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, noise, random_meaning
 
 
@@ -56,6 +57,18 @@ def test_the_same_seed_gives_the_same_model(chain_model: TasteModel) -> None:
     assert again.settings == chain_model.settings
     np.testing.assert_array_equal(again.neighbours.values, chain_model.neighbours.values)
     np.testing.assert_array_equal(again.prior, chain_model.prior)
+
+
+@pytest.mark.parametrize("world", [chains(), habits(n=60), noise(50)])
+def test_a_fit_with_known_settings_is_the_fit_that_found_them(world: list[Interaction]) -> None:
+    meaning = random_meaning(60)
+    tuned = fit_taste(world, ids(60), meaning)
+    again = refit_taste(world, ids(60), meaning, settings=tuned.settings)
+    assert again.settings == tuned.settings
+    for name in ("targets", "sources", "prior"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(tuned, name))
+    np.testing.assert_array_equal(again.neighbours.rows, tuned.neighbours.rows)
+    np.testing.assert_array_equal(again.neighbours.values, tuned.neighbours.values)
 
 
 def test_a_planted_leak_cannot_be_exploited() -> None:

@@ -1,0 +1,93 @@
+"""Answers to an exam to figures beyond rank: popularity bias, and what a score promises."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.evaluation.asking import Asked
+from indexer.evaluation.cases import Cases
+from indexer.evaluation.log import Part
+from indexer.evaluation.metrics import figures
+from indexer.evaluation.peers.face import FOREVER, POSITIVE, Lesson
+from indexer.evaluation.peers.items import ItemKnn
+from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
+from indexer.evaluation.table import slices_of
+from indexer.evaluation.tuning import Judged, judged
+
+_BINS = 10
+_MOST_KNN_ROWS = 500_000  # its strips of common users would take longer than the fit itself
+_KNN = {"use": POSITIVE, "shrink": 20.0, "nearest": 200, "decay": 10.0, "aggregate": "sum",
+        "own": 0.0}  # fmt: skip
+
+Top = Sequence[Sequence[str | int]]
+
+
+def figures_by_slice(ranks: NDArray[np.float64], top10: Top, cases: Cases) -> dict[str, Any]:
+    """Return NDCG@10, recall and the like of all cases, of cold items and of new users."""
+    told = {name: asdict(figures(ranks[which])) for name, which in slices_of(cases).items()}
+    told["all"] = asdict(figures(ranks, top10=top10, items=len(cases.log.item_ids)))
+    return told
+
+
+def popularity_bias(top10: Top, cases: Cases) -> dict[str, float]:
+    """Return where lists and picks stand among all items by popularity, 0 the least popular.
+
+    `listed` and `picked` are mean percentiles; `top_percent` is the share of the places in lists
+    that the most popular hundredth of the catalogue takes.
+    """
+    log = cases.log
+    counts = np.bincount(log.item[log.part < Part.TEST], minlength=len(log.item_ids))
+    order = np.argsort(counts, kind="stable")
+    percentile = np.empty(len(counts))
+    percentile[order] = np.arange(len(counts)) / max(len(counts) - 1, 1)
+    places = {item_id: place for place, item_id in enumerate(log.item_ids)}
+    listed = np.array([i if isinstance(i, int) else places[i] for row in top10 for i in row], int)
+    head = np.zeros(len(counts), bool)
+    head[order[-max(1, len(counts) // 100) :]] = True
+    return {
+        "listed": float(percentile[listed].mean()) if len(listed) else 0.0,
+        "picked": float(percentile[cases.target].mean()),
+        "top_percent": float(head[listed].mean()) if len(listed) else 0.0,
+    }
+
+
+def calibration(asked: Asked) -> list[dict[str, float]]:
+    """Return, for tenths of the listed places by score, the mean score and the share of hits."""
+    known = ~np.isnan(asked.scores)
+    score, hit = asked.scores[known], asked.hit[known]
+    order = np.argsort(score, kind="stable")
+    return [
+        {"score": float(score[part].mean()), "hits": float(hit[part].mean()), "places": len(part)}
+        for part in np.array_split(order, _BINS)
+        if len(part)
+    ]
+
+
+def peer_figures(cases: Cases) -> dict[str, Any]:
+    """Return the figures of peers that cost next to nothing, with usual knobs, untuned."""
+    lesson = Lesson(
+        log=cases.log,
+        rows=cases.log.part < Part.TEST,
+        vectors=np.zeros((len(cases.log.item_ids), 1), np.float32),
+        repeats=cases.repeats,
+        seed=0,
+    )
+    popular = POPULAR.fit(lesson, {"use": POSITIVE, "half_life": FOREVER})
+    recent = POPULAR_RECENT.fit(lesson, {"use": POSITIVE, "half_life": 0.1})
+    fallback = recent.counts / max(float(recent.counts.max()), 1e-9)
+    answers = {
+        "popular": judged(popular, {}, cases, fallback),
+        "popular_recent": judged(recent, {}, cases, fallback),
+    }
+    if np.count_nonzero(lesson.rows) <= _MOST_KNN_ROWS:
+        knn = ItemKnn(cases.repeats).fit(lesson, _KNN)
+        answers["itemknn_decay"] = judged(knn, _KNN, cases, fallback)
+    return {name: _told(answer, cases) for name, answer in answers.items()}
+
+
+def _told(answer: Judged, cases: Cases) -> Mapping[str, Any]:
+    told = figures_by_slice(answer.ranks, answer.top10, cases)
+    return {**told, "popularity_bias": popularity_bias(answer.top10, cases)}

@@ -1,0 +1,94 @@
+"""Two sets of answers to the same exam to a verdict: publish, or refuse and say why. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.evaluation.metrics import Comparison, compare
+from indexer.release.exam import LEAST_CASES
+
+TOLERANCE = {"all": 0.02, "cold": 0.1, "new_user": 0.1}  # of NDCG@10 that noise may cost
+_WORDS = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
+RECALL_TOLERANCE = 0.01  # of the index against exact search
+LEAST_SHARE = 0.5  # of the live snapshot's rows, and of its quality: less is no accident
+
+Slices = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the comparison says.
+
+    Attributes:
+        reasons: Against publishing; none is a pass.
+        compared: By slice, the new against the live: cases, ratio, intervals.
+    """
+
+    reasons: tuple[str, ...]
+    compared: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a snapshot beside its answers.
+
+    Attributes:
+        recall: Of its index against exact search.
+        rows: Interactions it learned from; 0 if none.
+        ndcg10: On the exam of its own release; None if there was none.
+    """
+
+    recall: float
+    rows: int
+    ndcg10: float | None
+
+
+def judge(
+    new: NDArray[np.float64], live: NDArray[np.float64], users: NDArray[np.int64], slices: Slices
+) -> Verdict:
+    """Compare paired ranks: worse is where the whole interval, and more than noise, is below."""
+    reasons, compared = [], {}
+    for name, which in slices.items():
+        found = compare(new[which], live[which], users[which])
+        cases = int(which.sum())
+        compared[name] = {"cases": cases, **({} if found is None else asdict(found))}
+        if found is not None and cases >= LEAST_CASES and _is_worse(found, TOLERANCE[name]):
+            low, high = found.ratio95
+            reasons.append(
+                f"NDCG@10 for {_WORDS[name]} is {found.ratio:.2f} of the live snapshot's "
+                f"(95% interval {low:.2f} to {high:.2f}, {cases} cases)"
+            )
+    return Verdict(tuple(reasons), compared)
+
+
+def _is_worse(found: Comparison, tolerance: float) -> bool:
+    # Written as "below" only: without anything found by the live one, the ratio is NaN.
+    return found.difference95[1] < 0 and found.ratio < 1 - tolerance
+
+
+def alarms(new: Standing, live: Standing, *, min_recall: float) -> list[str]:
+    """Say what no comparison on the new rows can show, when the rows themselves are wrong."""
+    found = []
+    if new.recall < min(live.recall - RECALL_TOLERANCE, min_recall):
+        found.append(
+            f"the index finds {new.recall:.3f} of what exact search finds, "
+            f"the live one {live.recall:.3f}"
+        )
+    if new.rows < LEAST_SHARE * live.rows:
+        found.append(
+            f"it learned from {new.rows} interactions, the live snapshot from {live.rows}; "
+            f"give all interactions, not only new ones"
+        )
+    if _has_collapsed(new.ndcg10, live.ndcg10):
+        found.append(
+            f"NDCG@10 on the newest interactions is {new.ndcg10:.4f}, less than half of the "
+            f"{live.ndcg10:.4f} of the live snapshot's release; are the ids still the same?"
+        )
+    return found
+
+
+def _has_collapsed(now: float | None, then: float | None) -> bool:
+    return now is not None and then is not None and now < LEAST_SHARE * then

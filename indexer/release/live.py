@@ -1,0 +1,78 @@
+"""A finished build and its exam to what the live snapshot answers, having seen no answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.block_vectors import Facts
+from indexer.encoder import Encoder
+from indexer.errors import IndexerError
+from indexer.evaluation.asking import Asked, ask
+from indexer.index import Index
+from indexer.reading.interactions import Interaction
+from indexer.release.exam import Exam
+from indexer.release.rehearsal import REHEARSAL, facts_of, meaning_of, rehearsed
+from indexer.snapshot import Manifest
+from indexer.taste.fit import refit_taste
+from indexer.taste.model import TasteModel
+from indexer.taste.settings import TasteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A build that is complete but for its publication.
+
+    Attributes:
+        work: Its folder.
+        kept: Settings that were taken over from the live snapshot; None: tuned anew.
+        min_recall: That its index had to reach.
+    """
+
+    root: Path
+    work: Path
+    manifest: Manifest
+    facts: Facts
+    encoder: Encoder | None
+    interactions: Sequence[Interaction]
+    taste: TasteModel
+    kept: TasteSettings | None
+    min_recall: float
+
+
+def answers_of_live(made: Candidate, exam: Exam) -> tuple[Asked | None, str]:
+    """Ask the live snapshot; return its answers, if there are any, and what was asked in words."""
+    if made.manifest.parent is None:
+        return None, "There was no live snapshot to compare with."
+    try:
+        return _asked_of_live(made, exam, made.manifest.parent)
+    except IndexerError as error:
+        return None, f"The live snapshot could not be compared with: {error}."
+
+
+def _asked_of_live(made: Candidate, exam: Exam, live_id: str) -> tuple[Asked, str]:
+    live = Index.open(made.root, snapshot_id=live_id)
+    encoder = made.encoder if live.manifest.encoder == made.manifest.encoder else None
+    live.close()
+    live = Index.open(made.root, snapshot_id=live_id, encoder=encoder)
+    try:
+        if live.taste is None:
+            words = "The live snapshot has learned nothing and was asked as it is."
+            return ask(live, exam.requests, exam.targets), words
+        if exam.unseen_by_live:
+            words = "The live snapshot learned from nothing of them and was asked as it is."
+            return ask(live, exam.requests, exam.targets), words
+        facts = facts_of(live)
+        model = refit_taste(
+            exam.before, facts.ids, meaning_of(live.path), settings=live.taste.settings
+        )
+        folder = made.work / REHEARSAL / "live"
+        with rehearsed(
+            live.path, live.manifest, model, facts=facts, encoder=encoder, folder=folder
+        ) as again:
+            words = (
+                "The live snapshot may have learned from them, so that its settings were fitted "
+                "again on the interactions before."
+            )
+            return ask(again, exam.requests, exam.targets), words
+    finally:
+        live.close()

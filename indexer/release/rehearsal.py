@@ -1,0 +1,98 @@
+"""A snapshot's files and another taste model to an open index of the same catalogue.
+
+Nothing is copied: the files are linked, and only what depends on the taste is written anew.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann.builder import IndexWish, build_index_file
+from indexer.block_vectors import BlockVectors, Facts
+from indexer.encoder import Encoder
+from indexer.index import Index
+from indexer.metadata.cells import CellKind
+from indexer.snapshot import MANIFEST, Layout, Manifest
+from indexer.taste.model import TasteModel
+from indexer.whitening import MeaningSpace
+
+REHEARSAL = "rehearsal"  # in a working folder; gone before anything is published
+_OWN = ("index.faiss", MANIFEST, "report.json", "report.html", "taste", REHEARSAL)
+_CHUNK = 16_384
+
+Meaning = NDArray[np.float32]
+
+
+@contextmanager
+def rehearsed(
+    source: Path,
+    manifest: Manifest,
+    taste: TasteModel | None,
+    *,
+    facts: Facts,
+    encoder: Encoder | None,
+    folder: Path,
+) -> Iterator[Index]:
+    """Open the catalogue of one snapshot with another taste model, exactly searched.
+
+    Args:
+        source: Folder of the snapshot, published or not.
+        manifest: Its manifest.
+        taste: What to serve with; None: meaning alone.
+        facts: Of its catalogue.
+        encoder: Its encoder, if it is loaded.
+        folder: Where to work; must not exist, and is for the caller to delete.
+    """
+    _link(source, folder)
+    space = MeaningSpace.load(source / "space.safetensors")
+    raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
+    layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
+    vectors = BlockVectors(raw, space, layout, facts, taste)
+    wish = IndexWish("flat")
+    made = build_index_file(
+        folder / "index.faiss", vectors, layout, wish=wish, report=lambda *_: None
+    )
+    if taste is not None:
+        (folder / "taste").mkdir()
+        taste.save(folder / "taste")
+    own = replace(manifest, layout=layout, index=made, learned=taste is not None, files={})
+    (folder / MANIFEST).write_text(own.to_json(), encoding="utf-8")
+    index = Index(folder, encoder)
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+def facts_of(index: Index) -> Facts:
+    """Read again what a build found out about a catalogue."""
+    ratings = np.full(index.count, np.nan, np.float32)
+    if "rating" in index.schema.fields:
+        cells = index.cells("rating", CellKind.NUMBERS)
+        ratings[cells.rows] = cells.values
+    manifest = index.manifest
+    ids = index.ids(range(index.count))
+    return Facts(manifest.rating_scale, manifest.language, ratings, ids)
+
+
+def meaning_of(source: Path) -> Meaning:
+    """Return the meaning vectors of a snapshot folder, `(n, d) float32`."""
+    space = MeaningSpace.load(source / "space.safetensors")
+    raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
+    parts = [np.empty((0, space.dim), np.float32)]
+    for start in range(0, len(raw), _CHUNK):
+        parts.append(space.items(raw[start : start + _CHUNK].astype(np.float32)))
+    return np.concatenate(parts)
+
+
+def _link(source: Path, folder: Path) -> None:
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        name = file.relative_to(source)
+        if name.parts[0] in _OWN:
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(file.resolve())

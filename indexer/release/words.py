@@ -1,0 +1,45 @@
+"""Learned numbers to sentences: what counts, how much and how far back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_WEIGHTS = (
+    ("neighbour_weight", "What is picked soon after what", "item-item taste"),
+    ("text_weight", "Taste told by text, which new items have too", "text taste"),
+    ("prior_weight", "What is popular", "popularity"),
+    ("repeat_weight", "A user's own items coming again", "habit"),
+    ("context_gain", "What was done in the same circumstances", "history by circumstances"),
+    ("context_weight", "What is liked in the circumstances of now", "circumstances"),
+)
+_REACHES = (
+    ("meaning_reach", "meaning"), ("taste_reach", "taste"), ("repeat_reach", "habit"),
+)  # fmt: skip
+_TOLD = {name for name, *_ in (*_WEIGHTS, *_REACHES)}
+
+
+def block_words(settings: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for every learned number, what is shut among them."""
+    told = [_weight(settings, *row) for row in _WEIGHTS if row[0] in settings]
+    told += [
+        f"For {what}, an event {settings[name]:g} events ago counts a quarter of the last one."
+        if name != "repeat_reach"
+        else f"For {what}, the reach is {settings[name]:g} events."
+        for name, what in _REACHES
+        if name in settings and (name != "repeat_reach" or settings.get("repeat_weight"))
+    ]
+    rest = {name: value for name, value in settings.items() if name not in _TOLD}
+    told += [f"{name.replace('_', ' ')}: {_shown(value)}." for name, value in rest.items()]
+    return told
+
+
+def _weight(settings: Mapping[str, Any], name: str, what: str, block: str) -> str:
+    weight = settings[name]
+    if not weight:
+        return f"{what} ({block}) is shut: there was no evidence that it helps."
+    return f"{what} ({block}) counts with weight {weight:g}, against 1 for meaning."
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(str(part) for part in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

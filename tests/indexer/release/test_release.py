@@ -1,0 +1,201 @@
+"""Builds over known worlds: what is worse is not published, and nothing has seen the answers."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer import Index, ReleaseError, build_index, snapshot
+from indexer.reading.interactions import Interaction
+from indexer.release import examine as examining
+from indexer.taste import fit as fitting
+from indexer.taste.model import TasteModel
+from indexer.taste.settings import TasteSettings
+from tests.indexer.evaluation.worlds import write_world
+from tests.indexer.taste.worlds import chains
+
+ITEMS = 60
+SCRIPT = Path(__file__).parents[3] / "scripts" / "rebuild_index.py"
+BY_TIME = sorted(chains(), key=lambda row: row.at or 0.0)
+
+
+def build(root: Path, rows: Sequence[Interaction], **options: Any) -> dict[str, Any]:
+    catalogue, events = write_world(root / "files", rows, ITEMS)
+    build_index(catalogue, root / "index", model="none", interactions=str(events), **options)
+    return release_of(root)
+
+
+def release_of(root: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((live(root) / "report.json").read_text())["release"]
+    return told
+
+
+def live(root: Path) -> Path:
+    return snapshot.snapshot_path(root / "index")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    build(folder, BY_TIME)
+    return folder
+
+
+@pytest.fixture
+def root(built: Path, tmp_path: Path) -> Path:
+    """A live snapshot of its own."""
+    return Path(shutil.copytree(built, tmp_path / "root"))
+
+
+def test_the_first_build_keeps_a_report(root: Path) -> None:
+    told = release_of(root)
+    assert told["decision"] == "published"
+    assert "no live snapshot" in told["what"]
+    assert {"new", "popular", "popular_recent", "itemknn_decay"} == told["methods"].keys()
+    assert told["methods"]["new"]["all"]["ndcg10"] > 2 * told["methods"]["popular"]["all"]["ndcg10"]
+    assert [point["rows"] for point in told["learning_curve"]] == [0, 50, 500, 2160]
+    assert told["learning_curve"][-1]["all"] > told["learning_curve"][0]["all"]
+    assert 0 <= told["methods"]["new"]["popularity_bias"]["listed"] <= 1
+    assert (
+        sum(part["places"] for part in told["calibration"])
+        == 10 * told["methods"]["new"]["all"]["cases"]
+    )
+
+
+def test_the_page_needs_nothing_but_itself(root: Path) -> None:
+    page = (live(root) / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") >= 5
+    assert "Item-item" not in page
+    assert "counts with weight" in page
+    assert not re.search(r"(src|href)\s*=|url\(|@import|<script", page)
+
+
+def test_report_and_page_are_checked_files_of_the_snapshot(root: Path) -> None:
+    files = snapshot.read_manifest(live(root)).files
+    assert {"report.json", "report.html"} <= files.keys()
+    assert not any("rehearsal" in name for name in files)
+
+
+def test_the_same_again_is_as_good_and_published(root: Path) -> None:
+    told = build(root, BY_TIME)
+    assert told["compared"]["all"]["ratio"] == pytest.approx(1, abs=0.02)
+    assert "fitted again" in told["what"]
+
+
+def test_learning_is_better_than_nothing_learned(tmp_path: Path) -> None:
+    catalogue, _ = write_world(tmp_path / "files", BY_TIME, ITEMS)
+    build_index(catalogue, tmp_path / "index", model="none")
+    told = build(tmp_path, BY_TIME)
+    assert "asked as it is" in told["what"]
+    assert told["compared"]["all"]["ratio95"][0] > 1
+
+
+def test_what_came_after_the_live_snapshot_is_asked_of_it_as_it_is(tmp_path: Path) -> None:
+    build(tmp_path, BY_TIME[:1900])
+    told = build(tmp_path, BY_TIME)
+    assert "learned from nothing of them" in told["what"]
+    assert told["compared"]["all"]["ratio"] > 0.8
+
+
+def learn_nothing(
+    rows: Sequence[Interaction], ids: Sequence[str], meaning: Any, **_: Any
+) -> TasteModel:
+    return fitting.refit_taste([], ids, meaning, settings=TasteSettings())
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "fit_taste", learn_nothing)
+    monkeypatch.setattr(examining, "fit_taste", learn_nothing)
+
+
+def test_what_is_clearly_worse_is_not_published(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot.current_id(root / "index")
+    spoil(monkeypatch)
+    with pytest.raises(ReleaseError, match=r"all users is 0.*--force"):
+        build(root, BY_TIME)
+    assert snapshot.current_id(root / "index") == before
+    assert snapshot.list_ids(root / "index") == [before]
+    kept = root / "index" / "refused"
+    told = json.loads((kept / "report.json").read_text())
+    assert told["decision"] == "refused"
+    assert told["reasons"]
+    assert "Not published" in (kept / "report.html").read_text()
+    Index.open(root / "index")
+
+
+def test_force_publishes_it_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch)
+    told = build(root, BY_TIME, force=True)
+    assert told["decision"] == "published"
+    assert "although" in (live(root) / "report.html").read_text()
+
+
+def test_rows_whose_items_were_mixed_up_are_refused(root: Path) -> None:
+    items = np.random.default_rng(0).permutation([row.item_id for row in BY_TIME])
+    mixed = [replace(row, item_id=str(item)) for row, item in zip(BY_TIME, items, strict=True)]
+    with pytest.raises(ReleaseError, match="less than half"):
+        build(root, mixed)
+
+
+def test_the_command_says_why_in_one_line_and_fails(root: Path) -> None:
+    catalogue, events = write_world(root / "files", BY_TIME[-1000:], ITEMS)
+    command = [
+        sys.executable, str(SCRIPT), "--catalog", str(catalogue), "--interactions", str(events),
+        "--out", str(root / "index"), "--model", "none",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "not published" in line
+    assert "refused/report.html" in line
+    assert subprocess.run([*command, "--force"], capture_output=True, check=False).returncode == 0
+
+
+def test_only_the_newest_rows_instead_of_all_are_refused(root: Path) -> None:
+    with pytest.raises(ReleaseError, match="give all interactions"):
+        build(root, BY_TIME[-1000:])
+
+
+def test_no_rehearsal_has_seen_the_slice_it_answers(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest: list[float] = []
+
+    def watched(rows: Sequence[Interaction], *given: Any, **named: Any) -> TasteModel:
+        newest.append(max((row.at or 0.0 for row in rows), default=0.0))
+        return fitting.fit_taste(rows, *given, **named)
+
+    monkeypatch.setattr(examining, "fit_taste", watched)
+    told = build(root, BY_TIME)
+    cut = BY_TIME[int(0.9 * len(BY_TIME))].at
+    assert newest
+    assert cut is not None
+    assert max(newest) < cut
+    assert told["learned_until"] == BY_TIME[-1].at
+
+
+def test_without_times_the_order_of_rows_is_the_order(tmp_path: Path) -> None:
+    told = build(tmp_path, [replace(row, at=None) for row in BY_TIME])
+    assert told["learned_until"] is None
+    assert told["methods"]["new"]["all"]["cases"] > 100
+
+
+def test_too_few_interactions_are_no_reason_against(root: Path) -> None:
+    told = build(root, BY_TIME[:50], force=True)
+    assert "too few" in told["what"]
+
+
+def test_without_examination_nothing_is_compared(root: Path) -> None:
+    catalogue, events = write_world(root / "files", BY_TIME[:100], ITEMS)
+    build_index(catalogue, root / "index", model="none", interactions=str(events), examine=False)
+    assert release_of(root) is None
