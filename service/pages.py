@@ -30,6 +30,7 @@ from service.wire import MAX_BATCH_K
 
 WINDOW = 1_000  # ids a cursor names ahead
 SHARED = 64  # requests of a batch that are encoded and searched together
+_STRANGER_TRENDING = 0.1  # what the item most in fashion gains for somebody unknown
 _MAY_CHANGE = ("k", "fields", "explain")  # from one page to the next
 
 
@@ -229,15 +230,16 @@ def asked_by(view: View, cursor: Cursor) -> Request:
 
 
 def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
-    request = asked_by(view, cursor)
-    addends = _addends(view, cursor, request)
-    asked = view.personal(request, now=cursor.moment)
+    asked = view.personal(asked_by(view, cursor), now=cursor.moment)
+    addends = _addends(view, cursor, asked)
     return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)
 
 
 def _addends(view: View, cursor: Cursor, request: Request) -> dict[str, Mapping[str, float]]:
-    """What is in fashion, where the scenario counts it."""
+    """What is in fashion, where the scenario counts it or nothing is known of who asks."""
     weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
+    if not (request.history or request.interests or request.query):
+        weight = max(weight, _STRANGER_TRENDING)
     if not weight:
         return {}
     shares = view.trending(request.scenario, now=cursor.moment)

@@ -140,6 +140,25 @@ def test_a_scenario_may_ask_for_what_is_in_fashion(
         assert after["i0001"]["score"] == pytest.approx(before["i0001"]["score"], abs=1e-6)
 
 
+def test_somebody_unknown_sees_first_what_others_like_now(own_shop: Shop, serve: Serve) -> None:
+    with serve(own_shop) as client:
+        before = {h["id"]: h for h in client.post("/v1/recommend", json={"k": 400}).json()["items"]}
+        liked(client, "u9", "i0006")
+        for body in ({"k": 400}, {"k": 400, "user_id": "nobody"}):
+            hits = {h["id"]: h for h in client.post("/v1/recommend", json=body).json()["items"]}
+            gain = hits["i0006"]["score"] - before["i0006"]["score"]
+            assert gain == pytest.approx(0.1, abs=1e-5)
+            assert {"kind": "trending", "share": 0.1} in hits["i0006"]["reasons"]
+        known = {"k": 400, "history": [{"item_id": "i0001", "event": "like"}]}
+        answer = client.post("/v1/recommend", json=known).json()
+        assert "trending" not in {r["kind"] for h in answer["items"] for r in h["reasons"]}
+        together = client.post("/v1/recommend/batch", json={"requests": [{"k": 400}, known]}).json()
+        alone = client.post("/v1/recommend", json={"k": 400}).json()
+        assert [h["score"] for h in together["answers"][0]["items"]] == pytest.approx(
+            [h["score"] for h in alone["items"]], abs=1e-5
+        )
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
