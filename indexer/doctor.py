@@ -1,8 +1,11 @@
 """A snapshot to findings: what is wrong with it, and what to do."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -45,11 +48,7 @@ def verify(
 
 
 def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator[str]:
-    uri = f"file:{path / 'catalog.sqlite'}?mode=ro&immutable=1"
-    connection = sqlite3.connect(uri, uri=True)
-    with connection:
-        (said,) = connection.execute("PRAGMA integrity_check").fetchone()
-    connection.close()
+    said = _integrity(path / "catalog.sqlite")
     if said != "ok":
         yield f"catalog.sqlite is damaged ({said}); roll back or rebuild"
     try:
@@ -68,6 +67,16 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
         yield f"the vectors were not checked: {error}"
     finally:
         index.close()
+
+
+def _integrity(file: Path) -> str:
+    """What SQLite says of a file: "ok", or what is wrong."""
+    uri = f"file:{quote(os.fsencode(file.resolve()))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
 
 
 def _rows_differ(index: Index) -> Iterator[str]:

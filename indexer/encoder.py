@@ -193,8 +193,16 @@ def load_encoder(name: str | None = None) -> LanguageModel:
     is_bundled = name in (bundled.MULTILINGUAL, bundled.ENGLISH)
     path = str(bundled.checkpoint_dir(name)) if is_bundled else name
     model = _load(path, name)
-    label = name if is_bundled or not Path(name).exists() else Path(name).resolve().name
+    label = name if is_bundled or not is_path(name) else Path(name).resolve().name
     return LanguageModel(model, label, _prompts_of(model, label))
+
+
+def is_path(name: str) -> bool:
+    """Whether a model is named by a path that exists."""
+    try:
+        return Path(name).exists()
+    except OSError:  # too long for a file: no path, whatever else it is
+        return False
 
 
 def _load(path: str, name: str) -> "SentenceTransformer":
@@ -204,7 +212,7 @@ def _load(path: str, name: str) -> "SentenceTransformer":
 
         try:
             return SentenceTransformer(
-                path, device="cpu", trust_remote_code=False, local_files_only=Path(path).exists()
+                path, device="cpu", trust_remote_code=False, local_files_only=is_path(path)
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

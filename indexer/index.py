@@ -5,6 +5,7 @@ Read-only and thread-safe. Everything is memory-mapped; the model loads with the
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +45,24 @@ class Index:
     ) -> None:
         self.path = path
         self.scenarios = scenarios
-        self._held = hold(path)  # until closed, no pruning takes the files away
-        self.manifest: Manifest = snapshot.read_manifest(path)
-        snapshot.check_sizes(path, self.manifest)
-        self._metadata = Metadata.open(path / "catalog.sqlite")
+        with ExitStack() as opened:  # closes what is open if something else is damaged
+            self._held = opened.enter_context(closing(hold(path)))  # from pruning
+            self.manifest: Manifest = snapshot.read_manifest(path)
+            snapshot.check_sizes(path, self.manifest)
+            self._metadata = opened.enter_context(Metadata.open(path / "catalog.sqlite"))
+            self._open_arrays(path)
+            self._encoder: Encoder | None = None
+            self._encoder_lock = threading.Lock()
+            self._check_agreement()
+            if encoder is not None:
+                self._encoder = self._checked(encoder)
+            opened.pop_all()
+
+    def _open_arrays(self, path: Path) -> None:
         self._columns = Columns.open(path / "columns")
         self._space = MeaningSpace.load(path / "space.safetensors")
         self._vectors = VectorIndex.open(path / "index.faiss", self.manifest.index)
         self._taste = TasteModel.load(path / "taste") if self.manifest.learned else None
-        self._encoder: Encoder | None = None
-        self._encoder_lock = threading.Lock()
-        self._check_agreement()
-        if encoder is not None:
-            self._encoder = self._checked(encoder)
 
     @classmethod
     def open(

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from indexer.bundled import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, checkpoint_dir
-from indexer.encoder import MAX_TOKENS, Encoder, Progress, Vectors, load_encoder
+from indexer.encoder import MAX_TOKENS, Encoder, Progress, Vectors, is_path, load_encoder
 from indexer.errors import EncoderUnavailableError
 from indexer.fingerprint import Fingerprint
 from indexer.text import TEXT_VERSION
@@ -23,7 +23,7 @@ def model_stamp(name: str | None) -> str:
     """
     name = name or DEFAULT_MODEL
     folder = checkpoint_dir(name) if name in (MULTILINGUAL, ENGLISH) else Path(name)
-    if not folder.is_dir():
+    if not (is_path(str(folder)) and folder.is_dir()):
         return ""
     files = [
         (str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns)

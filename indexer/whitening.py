@@ -148,10 +148,7 @@ class MeaningSpace:
         Raises:
             SnapshotError: If the file is missing or damaged.
         """
-        tensors = _load_tensors(path)
-        return cls(
-            tensors["item_mean"], tensors["query_mean"], tensors["projection"], tensors["likeness"]
-        )
+        return cls(*_load_tensors(path, "item_mean", "query_mean", "projection", "likeness"))
 
 
 def fit_meaning_space(
@@ -194,13 +191,9 @@ def background_of(encoder: Encoder) -> Background:
     shipped = resources.files("indexer") / "background" / f"{encoder.fingerprint.name}.safetensors"
     if shipped.is_file():
         with resources.as_file(shipped) as path:
-            tensors = _load_tensors(path)
-        if len(tensors["item_mean"]) == encoder.fingerprint.dim:
-            return Background(
-                tensors["item_mean"].astype(np.float32),
-                tensors["query_mean"].astype(np.float32),
-                tensors["covariance"].astype(np.float32),
-            )
+            parts = _load_tensors(path, "item_mean", "query_mean", "covariance")
+        if len(parts[0]) == encoder.fingerprint.dim:
+            return Background(*(part.astype(np.float32) for part in parts))
     return measure_background(encoder, **background_texts())
 
 
@@ -232,14 +225,25 @@ def _spectral_power(covariance: NDArray[np.float64], power: float) -> NDArray[np
     return matrix
 
 
-def _load_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
+def _load_tensors(path: Path, *names: str) -> list[NDArray[np.float32]]:
+    """Return the named tensors: means `(d,)`, then matrices `(d, d)`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         tensors: dict[str, NDArray[np.float32]] = load_file(path)
+        found = [tensors[name] for name in names]
+    except KeyError as error:
+        raise _unreadable(path, f"it has no {error}") from error
     except (OSError, SafetensorError) as error:
-        raise SnapshotError(
-            f"{path} cannot be read ({error}); roll back with scripts/snapshots.py or rebuild"
-        ) from error
-    return tensors
+        raise _unreadable(path, error) from error
+    dim = found[0].shape[-1] if found[0].ndim else 0
+    if any(part.shape not in ((dim,), (dim, dim)) for part in found):
+        raise _unreadable(path, f"its shapes are {[part.shape for part in found]}")
+    return found
+
+
+def _unreadable(path: Path, cause: object) -> SnapshotError:
+    return SnapshotError(
+        f"{path} cannot be read ({cause}); roll back with scripts/snapshots.py or rebuild"
+    )

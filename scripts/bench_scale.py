@@ -2,15 +2,17 @@
 """How a build and its index grow with the catalogue: 10 k, 100 k, 1 M ready-made vectors.
 
 Each size is built in a process of its own, through the part of the pipeline that grows with
-vectors (raw vectors on disk, meaning space, index, recall); with --catalog, through all of it, from
-a JSONL file on. A second process then opens the result. Vectors are synthetic unless given, and
+vectors (raw vectors on disk, meaning space, index, recall); with --catalog, through all of it: from
+a JSONL file with texts, tags, numbers, dates and places to a published snapshot. Another process
+opens the result and measures filters and answers, two at once tell what they share. Progress goes
+to stderr. Vectors are synthetic unless given, and
 rows beyond the file's are mixes of neighbours plus noise. Prints one JSON line.
 """
 
 import json
 import multiprocessing
 import os
-import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,9 +20,15 @@ from typing import Any
 
 import numpy as np
 from _cli import parser, run
+from _scale_catalogue import (
+    build_catalogue,
+    hold_open,
+    open_catalogue,
+    peak_mb,
+    write_catalogue,
+)
 from _served import raw_vectors, served_in_place, synthetic
 
-from indexer import Index, build_index
 from indexer.ann import VectorIndex
 from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.recall import request_vectors
@@ -42,18 +50,47 @@ def main() -> int:
     arguments = made.parse_args()
     sizes = [2_000, 10_000] if arguments.quick else [int(n) for n in arguments.sizes.split(",")]
     told = {**vars(arguments), "sizes": sizes, "threads": os.environ.get("OMP_NUM_THREADS")}
-    build = _build_catalogue if arguments.catalog else _build_vectors
-    opened = _open_catalogue if arguments.catalog else _open_vectors
     curve = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder) / "given.npy"
             source = _in_process(_give, raw, arguments.vectors, size)
             wish = IndexWish(arguments.index, arguments.min_recall)
-            built = _in_process(build, Path(folder), wish)
-            curve.append({"rows": size, **source, **built, **_in_process(opened, Path(folder))})
+            measured = _of_catalogue if arguments.catalog else _of_vectors
+            curve.append({"rows": size, **source, **measured(Path(folder), wish)})
+            print(json.dumps(curve[-1]), file=sys.stderr)
     print(json.dumps({**told, "curve": curve}))
     return 0
+
+
+def _of_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
+    built = _in_process(_build_vectors, folder, wish)
+    return {**built, **_in_process(_open_vectors, folder)}
+
+
+def _of_catalogue(folder: Path, wish: IndexWish) -> dict[str, Any]:
+    written = _in_process(write_catalogue, folder / "items.jsonl", folder / "given.npy")
+    (folder / "given.npy").unlink()
+    built = _in_process(build_catalogue, folder, wish)
+    (folder / "items.jsonl").unlink()
+    opened = _in_process(open_catalogue, folder / "x")
+    return {**written, **built, **opened, "second_process_mb": _shared(folder / "x")}
+
+
+def _shared(root: Path) -> dict[str, float]:
+    """What the second of two processes over one index holds, and how much of it alone."""
+    context = multiprocessing.get_context("spawn")
+    ends = []
+    for _ in range(2):
+        mine, theirs = context.Pipe()
+        context.Process(target=hold_open, args=(root, theirs)).start()
+        ends.append(mine)
+        mine.recv()
+    ends[1].send("tell")
+    told: dict[str, float] = ends[1].recv()
+    for end in ends:
+        end.send("end")
+    return told
 
 
 def _in_process(measure: Any, *arguments: Any) -> dict[str, Any]:
@@ -90,7 +127,7 @@ def _mixed(some: Vectors, count: int, *, seed: int) -> Vectors:
 
 
 def _build_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
-    started, before = time.perf_counter(), _peak_mb()
+    started, before = time.perf_counter(), peak_mb()
     items, layout = served_in_place(np.load(folder / "given.npy", mmap_mode="r"))
     path = folder / "index.faiss"
     facts = build_index_file(path, items, layout, wish=wish, report=_silent)
@@ -99,33 +136,9 @@ def _build_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
     return {
         **{name: facts[name] for name in kept if name in facts},
         "build_s": round(time.perf_counter() - started, 1),
-        "peak_rss_mb": _peak_mb(),
+        "peak_rss_mb": peak_mb(),
         "peak_rss_of_imports_mb": before,
         "vectors_and_index_mb": round(sum(_sizes_mb(folder, ("given.npy", "index.faiss")))),
-    }
-
-
-def _build_catalogue(folder: Path, wish: IndexWish) -> dict[str, Any]:
-    raw = np.load(folder / "given.npy", mmap_mode="r")
-    catalog = folder / "items.jsonl"
-    with catalog.open("w", encoding="utf-8") as file:
-        for row, vector in enumerate(raw):
-            numbers = [round(float(number), 4) for number in vector]
-            item = {"id": f"m{row:07d}", "title": f"item {row}", "rating": 1 + row % 5}
-            file.write(json.dumps({**item, "price": row % 997, "vector": numbers}) + "\n")
-    started, before = time.perf_counter(), _peak_mb()
-    summary = build_index(
-        catalog, folder / "x", model="none", index=wish.kind, min_recall=wish.min_recall
-    )
-    snapshot = folder / "x" / "snapshots" / summary.snapshot
-    return {
-        "kind": summary.index,
-        "recall": summary.recall,
-        "bytes_per_vector": summary.bytes_per_vector,
-        "build_s": round(time.perf_counter() - started, 1),
-        "peak_rss_mb": _peak_mb(),
-        "peak_rss_of_imports_mb": before,
-        "vectors_and_index_mb": round(sum(_sizes_mb(snapshot, ("raw.npy", "index.faiss")))),
     }
 
 
@@ -146,25 +159,9 @@ def _open_vectors(folder: Path) -> dict[str, Any]:
     return _told(open_ms, took)
 
 
-def _open_catalogue(folder: Path) -> dict[str, Any]:
-    started = time.perf_counter()
-    index = Index.open(folder / "x")
-    open_ms = 1_000 * (time.perf_counter() - started)
-    took = []
-    for row in range(_ASKED):
-        started = time.perf_counter()
-        index.recommend(history=[f"m{row * 37:07d}"], k=10)
-        took.append(1_000 * (time.perf_counter() - started))
-    return _told(open_ms, took)
-
-
 def _told(open_ms: float, took: list[float]) -> dict[str, Any]:
     p50, p99 = np.percentile(took, [50, 99])
     return {"open_ms": round(open_ms, 1), "p50_ms": round(p50, 3), "p99_ms": round(p99, 3)}
-
-
-def _peak_mb() -> int:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024)
 
 
 def _sizes_mb(folder: Path, names: tuple[str, ...]) -> list[float]:

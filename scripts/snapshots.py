@@ -44,9 +44,13 @@ def _list(root: Path) -> int:
     live = snapshot.current_id(root)
     print(f"{'':2}{'snapshot':26} {'created':20} {'items':>9} {'MB':>8} {'index':>8} {'recall':>7}")
     for name in snapshot.list_ids(root):
-        manifest = snapshot.read_manifest(snapshot.snapshots_dir(root) / name)
-        size = sum(facts["bytes"] for facts in manifest.files.values()) / 1e6
         mark = "* " if name == live else "  "
+        try:
+            manifest = snapshot.read_manifest(snapshot.snapshots_dir(root) / name)
+        except SnapshotError as error:
+            print(f"{mark}{name:26} damaged: {error}")
+            continue
+        size = sum(facts["bytes"] for facts in manifest.files.values()) / 1e6
         print(
             f"{mark}{name:26} {manifest.created_at[:19]:20} {manifest.counts['items']:>9} "
             f"{size:>8.1f} {manifest.index['kind']:>8} {manifest.index['recall']:>7.3f}"

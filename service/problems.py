@@ -22,7 +22,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 from starlette.types import ExceptionHandler
 
-from indexer.errors import EncoderUnavailableError, FilterError, IndexerError, RequestError
+from indexer.errors import (
+    EncoderUnavailableError,
+    FilterError,
+    IndexerError,
+    RequestError,
+    SnapshotError,
+)
 from indexer.request_values import shown
 from service.answers import ProblemOut
 
@@ -133,6 +139,12 @@ def _indexer(request: Request, error: Exception) -> Response:
     if isinstance(error, FilterError | RequestError):
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     _log.error("%s %s failed: %s", request.method, request.url.path, error)
+    if isinstance(error, SnapshotError):
+        return problem_response(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "a file of the served snapshot cannot be read, its log names it; roll back with "
+            "scripts/snapshots.py, or rebuild the index",
+        )
     if isinstance(error, EncoderUnavailableError):
         busy = unavailable("the language model cannot be loaded; see the log of the service")
         return problem_response(busy.status_code, busy.detail, busy.headers)

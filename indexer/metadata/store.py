@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -111,8 +112,7 @@ class Metadata:
         Raises:
             SnapshotError: If a row is not there.
         """
-        bodies = self._by_row(items.c.body, rows)
-        return [json.loads(body) for body in bodies]
+        return [self._item(body) for body in self._by_row(items.c.body, rows)]
 
     def ids(self, rows: Sequence[int]) -> list[str]:
         """Return the ids of some rows, in the order asked.
@@ -138,7 +138,7 @@ class Metadata:
 
     def _look_up(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for chunk in _chunks(_storable(ids)):
                 query = sa.select(items.c.id, items.c.row).where(items.c.id.in_(chunk))
                 found.update((item_id, row) for item_id, row in connection.execute(query))
@@ -147,9 +147,9 @@ class Metadata:
     def page(self, after_row: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """Return the next rows with their items, in order; the first page is after row -1."""
         query = sa.select(items.c.row, items.c.body).where(items.c.row > int(after_row))
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             found = connection.execute(query.order_by(items.c.row).limit(int(limit)))
-            return [(row, json.loads(body)) for row, body in found]
+            return [(row, self._item(body)) for row, body in found]
 
     def exact(self, text: str) -> list[int]:
         """Return the rows whose id is the text, then those whose title reads the same.
@@ -162,7 +162,7 @@ class Metadata:
             return by_id
         query = sa.select(items.c.row).where(items.c.title_key == key)
         query = query.order_by(items.c.row).limit(_MAX_EXACT)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             by_title = connection.execute(query).scalars().all()
         return list(dict.fromkeys([*by_id, *by_title]))
 
@@ -176,23 +176,48 @@ class Metadata:
         if not expression:
             return []
         asked = {"expression": expression, "at_most": int(limit)}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [(row, score) for row, score in connection.execute(_SEARCH, asked)]
 
     def frequency(self, phrase: str) -> int:
         """Return how many items hold a phrase, the text of one of `query_terms`."""
         quoted = {"expression": f'"{phrase}"'}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return int(connection.execute(_COUNT, quoted).scalar_one())
 
     def close(self) -> None:
         """Close the idle connections; one in use closes when its call returns."""
         self._engine.dispose()
 
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        """Lend a connection; what SQLite cannot read in it is named.
+
+        Raises:
+            SnapshotError: If the file was damaged after it was opened.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DatabaseError as error:
+            raise self._damaged(error.orig) from error
+
+    def _item(self, body: bytes) -> dict[str, Any]:
+        try:
+            item: dict[str, Any] = json.loads(body)
+        except ValueError as error:
+            raise self._damaged(error) from error
+        return item
+
+    def _damaged(self, cause: object) -> SnapshotError:
+        return SnapshotError(
+            f"{self._path} is damaged ({cause}); roll back with scripts/snapshots.py, or rebuild"
+        )
+
     def _by_row(self, column: sa.Column[_T], rows: Sequence[int]) -> list[_T]:
         wanted = [int(row) for row in rows]
         found: dict[int, _T] = {}
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for chunk in _chunks(wanted):
                 query = sa.select(items.c.row, column).where(items.c.row.in_(chunk))
                 found.update((row, value) for row, value in connection.execute(query))

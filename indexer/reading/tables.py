@@ -82,9 +82,14 @@ def _kind_of(source: str) -> str:
 
 def _readable(source: str) -> Path:
     path = Path(source)
-    if path.is_dir():
+    try:
+        is_there, is_folder = path.exists(), path.is_dir()
+    except OSError as error:  # such as a name of more than 255 bytes
+        reason = error.strerror or type(error).__name__
+        raise CatalogError(f"{clip(source)} is no path ({reason}); check it") from error
+    if is_folder:
         raise CatalogError(f"{source} is a directory; give the files in it one by one")
-    if not path.exists():
+    if not is_there:
         raise CatalogError(f"{source} does not exist; check the path")
     if not os.access(path, os.R_OK):
         raise CatalogError(f"{source} may not be read by this user; change its permissions")

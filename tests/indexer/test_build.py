@@ -494,3 +494,28 @@ def test_importing_the_package_is_quick() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"max_rejected": 1.5}, "max_rejected is 1.5; give a share from 0 to 1"),
+        ({"max_rejected": float("nan")}, "max_rejected is nan"),
+        ({"min_recall": 0}, "min_recall is 0; give a share"),
+        ({"rating_scale": (3, 3)}, r"rating_scale is \(3, 3\); give the lowest and a higher"),
+        ({"rating_scale": (0, float("inf"))}, "rating_scale is"),
+        ({"rating_scale": (1, 2, 3)}, "rating_scale is"),
+        ({"since": "first"}, "unknown since 'first'"),
+    ],
+)
+def test_an_option_out_of_its_range_is_refused_before_anything_is_read(
+    tmp_path: Path, chosen: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(CatalogError, match=sentence):
+        build_index("nowhere.jsonl", tmp_path / "x", **chosen)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unknown_option_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="no option 'min_recal'; did you mean 'min_recall'"):
+        build_index("nowhere.jsonl", tmp_path / "x", min_recal=0.9)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, SnapshotError, build_index, snapshot
+from indexer.doctor import verify
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 
@@ -82,6 +83,50 @@ def test_a_build_killed_at_six_moments_never_harms_the_live_snapshot(tmp_path: P
 @pytest.mark.slow
 def test_a_build_killed_at_fifty_moments_never_harms_the_live_snapshot(tmp_path: Path) -> None:
     killed_at_random_moments(tmp_path, 50)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_five_kills_with_the_real_model_lose_nothing_that_was_encoded(tmp_path: Path) -> None:
+    words = ["sea", "rain", "war", "love", "ghost", "jazz", "robot", "garden", "river", "winter"]
+    rows = [
+        {"id": f"m{row:03d}", "title": f"{words[row % 10]} {words[row // 10 % 10]} {row}"}
+        for row in range(160)
+    ]
+    model, out = "all-MiniLM-L6-v2", tmp_path / "x"
+    old = write_rows(tmp_path / "old.jsonl", rows[:2])
+    build_index(old, out, model=model)
+    catalog = write_rows(tmp_path / "new.jsonl", rows)
+    program = f"""
+        from indexer import build_index, raw_vectors
+        raw_vectors._CHUNK = 8
+        build_index({str(catalog)!r}, {str(out)!r}, model={model!r})
+    """
+    first, moments, saved = snapshot.current_id(out), random.Random(3), 0
+    for kill in range(5):
+        build = started(program)
+        journal = _waited_for_more(out, saved, build)
+        time.sleep(moments.uniform(0, 0.3))
+        build.kill()
+        assert build.wait() == -signal.SIGKILL, f"the build had ended before kill {kill}"
+        saved = journal.stat().st_size // (16 + 2 * 384)
+        index = Index.open(out)
+        assert (index.id, len(index)) == (first, 2)
+        index.close()
+    summary = build_index(catalog, out, model=model)
+    assert (summary.items, summary.encoded) == (160, 158 - saved)
+    assert verify(out) == []
+
+
+def _waited_for_more(out: Path, saved: int, build: "subprocess.Popen[bytes]") -> Path:
+    """The journal, once a build has put more vectors into it."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and build.poll() is None:
+        for journal in (out / "encoded").glob("*.bin"):
+            if journal.stat().st_size > saved * (16 + 2 * 384):
+                return journal
+        time.sleep(0.01)
+    raise AssertionError("the build encoded nothing more")
 
 
 def test_texts_encoded_before_a_kill_are_not_encoded_again(tmp_path: Path) -> None:

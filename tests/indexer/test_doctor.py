@@ -59,3 +59,22 @@ def test_an_index_of_other_items_is_found(root: Path) -> None:
     (finding,) = verify(root)
     assert "mixed" in finding
     assert "index.faiss 50" in finding
+
+
+def test_a_path_may_hold_what_means_something_in_a_url(root: Path) -> None:
+    odd = root.with_name("50% off? #1 目录")
+    root.rename(odd)
+    assert verify(odd) == []
+
+
+@pytest.mark.parametrize("start", [0, 100])
+def test_a_catalogue_that_sqlite_cannot_read_is_a_finding_and_no_traceback(
+    root: Path, start: int
+) -> None:
+    file = snapshot.snapshot_path(root) / "catalog.sqlite"
+    content = file.read_bytes()
+    file.write_bytes(content[:start] + b"\xa5" * (len(content) - start))
+    _sealed(root)
+    findings = verify(root)
+    assert findings[0].startswith("catalog.sqlite is damaged (")
+    assert findings[0].endswith("roll back or rebuild")

@@ -1,6 +1,7 @@
 """What every encoder promises, for the fake and the real ones; and that they are their models."""
 
 import shutil
+import struct
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -324,3 +325,17 @@ def test_the_bundled_multilingual_model_understands_both_languages(
     scores = space.queries(wishes) @ space.items(things).T
     assert scores[0, 0] > scores[0, 1]
     assert scores[1, 1] > scores[1, 0]
+
+
+@pytest.mark.parametrize("size", [4, 20, 60, 90])
+def test_a_damaged_file_of_weights_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    file = tmp_path / "e5-small-q4.bin"
+    header = b"E5S1" + struct.pack("<I7ifi", 1, 8, 1, 1, 8, 8, 8, 1, 1e-12, 32)
+    file.write_bytes((header + struct.pack("<5iQ", 0, 0, 0, 0, 0, 0) + bytes(60))[:size])
+    monkeypatch.setattr(bundled, "_package_file", lambda *_: file)
+    monkeypatch.setenv("ZHIYIN_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(EncoderUnavailableError, match=r"e5-small-q4.bin is damaged .*reinstall"):
+        bundled.checkpoint_dir(bundled.MULTILINGUAL)
+    assert not any((tmp_path / "cache" / "models").iterdir())

@@ -141,3 +141,16 @@ def test_rollback_makes_the_one_before_live(root: Path) -> None:
     assert told.returncode == 1
     assert "no snapshot older than" in told.stderr
     assert len(told.stderr.splitlines()) == 1
+
+
+def test_one_damaged_manifest_does_not_hide_the_other_snapshots(root: Path) -> None:
+    damaged = snapshot.list_ids(root)[1]
+    (root / "snapshots" / damaged / "manifest.json").write_text("{}")
+    told = subprocess.run(
+        [sys.executable, SCRIPT, "--index", root, "list"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = told.stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[2].startswith(f"  {damaged} ")
+    assert "damaged: " in lines[2]

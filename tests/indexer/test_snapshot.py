@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import Index, SnapshotError, build_index, snapshot
-from indexer.encoder import Progress, Vectors
+from indexer import CatalogError, Index, SnapshotError, build_index, snapshot
+from indexer.encoder import Progress, Vectors, is_path
+from indexer.known_model import model_stamp
 from indexer.snapshot import Layout, Manifest
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -349,3 +350,32 @@ def test_ids_are_listed_oldest_first_without_unfinished_ones(tmp_path: Path) -> 
             (folder / "manifest.json").write_text("{}")
     assert snapshot.list_ids(tmp_path) == ["20260101T000000-a", "20260102T000000-b"]
     assert snapshot.list_ids(tmp_path / "nowhere") == []
+
+
+def test_what_cannot_be_opened_leaves_no_file_open(copied: Path) -> None:
+    for name in ("index.faiss", "space.safetensors"):
+        file = folder_of(copied) / name
+        content = file.read_bytes()
+        file.write_bytes(bytes(len(content)))
+        manifest = json.loads((folder_of(copied) / "manifest.json").read_text())
+        manifest["files"][name].pop("sample")  # as if the damage lay between the samples
+        (folder_of(copied) / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(SnapshotError, match=name):
+            Index.open(copied)
+        links = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+        opened = {str(entry.readlink()) for entry in links}
+        assert not [path for path in opened if path.startswith(str(copied))]
+        file.write_bytes(content)
+    Index.open(copied).close()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 200])
+def test_a_name_too_long_for_a_file_is_no_snapshot_no_model_and_no_catalogue(
+    published: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(SnapshotError, match="has no snapshot"):
+        Index.open(published, snapshot_id=name)
+    with pytest.raises(CatalogError, match="is no path"):
+        build_index(f"{name}.csv", tmp_path / "x", encoder=WordEncoder())
+    assert model_stamp(name) == ""
+    assert not is_path(name)

@@ -1,9 +1,11 @@
 """The meaning space against its formulas written out again, and its limits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from indexer import whitening
 from indexer.errors import SnapshotError
@@ -137,3 +139,22 @@ def test_the_shipped_backgrounds_fit_their_models(name: str) -> None:
     # The second moment of unit vectors is 1: what is not mean is variance.
     total = np.linalg.norm(background.item_mean) ** 2 + np.trace(background.covariance)
     assert total == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"projection": None}, "it has no 'projection'"),
+        ({"likeness": np.zeros((3, 4), np.float32)}, "its shapes are"),
+        ({"item_mean": np.zeros(5, np.float32)}, "its shapes are"),
+    ],
+)
+def test_a_space_without_its_parts_is_refused_by_name(
+    tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    file = tmp_path / "space.safetensors"
+    identity_space(4).save(file)
+    tensors = {**load_file(file), **change}
+    save_file({name: part for name, part in tensors.items() if part is not None}, file)
+    with pytest.raises(SnapshotError, match=rf"space.safetensors cannot be read \({sentence}"):
+        MeaningSpace.load(file)

@@ -178,3 +178,17 @@ def test_swaps_under_load_fail_no_request(own_shop: Shop, serve: Serve, tmp_path
 def test_switching_takes_no_get(own_shop: Shop, serve: Serve, route: str) -> None:
     with serve(own_shop) as client:
         assert problem(client.get(f"/v1/snapshots/{route}"), 405)
+
+
+def test_a_catalogue_that_is_damaged_while_it_is_served_is_told_in_a_sentence(
+    own_shop: Shop, serve: Serve
+) -> None:
+    with serve(own_shop) as client:
+        assert client.get("/v1/items/i0001").status_code == 200
+        file = own_shop.root / "snapshots" / serving(client) / "catalog.sqlite"
+        file.write_bytes(b"\xa5" * file.stat().st_size)
+        for number in range(3, 9):
+            asked = client.post("/v1/recommend", json={"query": f"ghost {number}", "k": 5})
+            told = problem(asked, 500)
+            assert told.startswith("a file of the served snapshot cannot be read")
+            assert told.endswith("roll back with scripts/snapshots.py, or rebuild the index")
