@@ -25,12 +25,12 @@ class Helped(Protocol):
 
 
 @pytest.fixture
-def helped(shop: Shop, secret_file: Path) -> Helped:
+def helped(own_shop: Shop, secret_file: Path) -> Helped:
     @contextmanager
     def started(script: Script, **more: Any) -> Iterator[tuple[TestClient, Endpoint]]:
         with (
             endpoint(script) as running,
-            served(shop, secret_file, more.get("llm", running.config)) as client,
+            served(own_shop, secret_file, more.get("llm", running.config)) as client,
         ):
             yield client, running
 
