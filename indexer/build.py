@@ -80,8 +80,9 @@ def build_index(
             inferred from the data), `index` ("auto", "flat", "hnsw", "ivf" or a FAISS factory
             string), `min_recall` (that the index must reach for every kind of request),
             `max_rejected` (share), `force_full` (encode all anew), `since` ("last": publish
-            nothing if nothing has changed), `examine` (compare what was learned with the live
-            snapshot, and keep a report of it), `force` (publish it even if it is clearly worse),
+            nothing if nothing has changed, keep what was tuned), `examine` (compare what was
+            learned with the live snapshot, and keep a report of it), `force` (publish it even if
+            it is clearly worse),
             `notice` (is told in a sentence when all must be encoded anew), `encoder` (an object in
             place of a model name), `changes` (what has changed since the catalogue was written; it
             beats the catalogue), `live_events` (to learn from after the interactions), `is_erased`
@@ -113,6 +114,7 @@ class _Build:
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.learned: dict[str, Any] | None = None
         self.lessons: Sequence[Interaction] = ()
+        self.known: learning.Earlier | None = None
         self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = Parent(root)
         self.content = self.inputs = ""
@@ -327,7 +329,10 @@ class _Build:
         self.report("learn", 0, 0)
         self.lessons = learning.read_lessons(self.options, self.work, self.counts)
         meaning = np.concatenate([space.items(chunk) for chunk in _chunks(raw)])
-        model = learning.learn(self.lessons, facts.ids, meaning, folder=self.work / "taste")
+        self.known = learning.earlier(self.options, self.parent, len(self.lessons))
+        model = learning.learn(
+            self.lessons, facts.ids, meaning, folder=self.work / "taste", known=self.known
+        )
         self.learned = dict(model.report)
         self.report("learn", 1, 1)
         return model
@@ -349,7 +354,7 @@ class _Build:
             encoder=self.encoder,
             interactions=self.lessons,
             taste=taste,
-            kept=None,
+            kept=self.known.settings if self.known else None,
             min_recall=self.options.min_recall,
         )
         told = examine(made, report=self.report)

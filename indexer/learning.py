@@ -1,17 +1,24 @@
 """Interactions to a taste model in a working folder: read, left out, fitted, saved."""
 
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.build_options import BuildOptions
-from indexer.errors import CatalogError
+from indexer.errors import CatalogError, SnapshotError
 from indexer.reading.catalog import Rejection, rejection_line
 from indexer.reading.interactions import Interaction, read_interactions
-from indexer.taste.model import TasteModel
+from indexer.since_last import Parent
+from indexer.taste.model import TasteModel, settings_in
+from indexer.taste.settings import TasteSettings
 
+RETUNE_GROWTH = 2
 _LEAST_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
 
 
@@ -40,17 +47,65 @@ def read_lessons(options: BuildOptions, work: Path, counts: dict[str, int]) -> l
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier build was tuned to.
+
+    Attributes:
+        snapshot: Its id.
+        settings: The learned numbers.
+        tuned_from: How many interactions they were tuned on.
+    """
+
+    snapshot: str
+    settings: TasteSettings
+    tuned_from: int
+
+
+def earlier(options: BuildOptions, parent: Parent, rows: int) -> Earlier | None:
+    """Return what the live snapshot was tuned to, if a build is to go on from there.
+
+    Once there are `RETUNE_GROWTH` times the interactions it was tuned on, they are worth tuning
+    anew.
+    """
+    if options.since is None or options.force_full or parent.id is None or not parent.manifest:
+        return None
+    if not parent.manifest.learned:
+        return None
+    try:
+        report = json.loads((parent.folder / "report.json").read_text(encoding="utf-8"))
+        known = Earlier(
+            parent.id, settings_in(parent.folder / "taste"), int(_tuned_from(report["learned"]))
+        )
+    except (SnapshotError, OSError, ValueError, LookupError, TypeError):
+        return None  # nothing to go on from: it is tuned anew
+    return known if rows < RETUNE_GROWTH * known.tuned_from else None
+
+
+def _tuned_from(learned: Mapping[str, Any]) -> Any:
+    return learned.get("tuned_from", learned["events"])
+
+
 def learn(
     interactions: Sequence[Interaction],
     ids: Sequence[str],
     meaning: NDArray[np.float32],
     *,
     folder: Path,
+    known: Earlier | None,
 ) -> TasteModel:
-    """Fit taste and save it in a new folder."""
-    from indexer.taste.fit import fit_taste
+    """Fit taste, or count anew with settings that are known, and save it in a new folder."""
+    from indexer.taste.fit import fit_taste, refit_taste
 
-    model = fit_taste(interactions, ids, meaning)
+    started = time.process_time()
+    if known is None:
+        model = fit_taste(interactions, ids, meaning)
+        told: dict[str, Any] = {"tuned_from": model.report["events"]}
+    else:
+        model = refit_taste(interactions, ids, meaning, settings=known.settings)
+        told = {"tuned_from": known.tuned_from, "settings_of": known.snapshot}
+    told["fit_cpu_s"] = round(time.process_time() - started, 2)
+    model = replace(model, report={**model.report, **told})
     folder.mkdir()
     model.save(folder)
     return model

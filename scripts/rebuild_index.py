@@ -149,7 +149,7 @@ def _arguments() -> Parser:
     add(
         "--since",
         choices=("last",),
-        help="publish nothing if nothing has changed since the last build",
+        help="publish nothing if nothing has changed since the last build; keep what was tuned",
     )
     add(
         "--force",

@@ -32,7 +32,7 @@ from indexer.evaluation.workplace import (
     borrow_vectors,
     read_log_rows,
     write_catalogue,
-    write_fitted,
+    write_rows,
 )
 from indexer.index import Index
 
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | None) -> Index:
-    columns = write_fitted(log, plan.part, work / "fit.csv")
+    columns = write_rows(log, log.fitted(plan.part), work / "fit.csv")
     root = work / "index"
     if plan.index is not None:
         borrow_vectors(Path(plan.index), root)

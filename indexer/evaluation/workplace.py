@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer import snapshot
-from indexer.evaluation.log import ORDER, SPLIT, Log, Part
+from indexer.evaluation.log import ORDER, SPLIT, Log
 from indexer.reading.catalog import Item, read_catalog
 from indexer.reading.interactions import Interaction, read_interactions
 
@@ -48,13 +49,13 @@ def read_log_rows(
     return [row for row in rows if isinstance(row, Interaction)]
 
 
-def write_fitted(log: Log, part: Part, path: Path) -> tuple[str, ...]:
-    """Write the rows that may be learned from, in order; return their context columns."""
+def write_rows(log: Log, which: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
+    """Write some rows of a log, in order; return their context columns."""
     columns = tuple(sorted({name for context in log.contexts for name in context}))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["user_id", "item_id", "event", "value", "timestamp", *columns])
-        for row in np.flatnonzero(log.fitted(part)).tolist():
+        for row in np.flatnonzero(which).tolist():
             value, at = log.value[row], log.at[row]
             writer.writerow(
                 [

@@ -30,7 +30,7 @@ from indexer.release.findings import (
     popularity_bias,
 )
 from indexer.release.gate import Standing, alarms, judge
-from indexer.release.live import Candidate, answers_of_live
+from indexer.release.live import Candidate, answers_of_live, recognised
 from indexer.release.rehearsal import REHEARSAL, Meaning, meaning_of, rehearsed
 from indexer.release.report_page import release_page
 from indexer.release.words import block_words
@@ -181,11 +181,14 @@ def _alarms(made: Candidate, live: dict[str, Any], told: dict[str, Any]) -> list
     try:
         path = snapshot.snapshot_path(made.root, made.manifest.parent)
         recall = snapshot.read_manifest(path).index["recall"]
+        then = _ndcg(live)
+        now = None if then is None else recognised(made, live.get("learned_until"))
     except IndexerError:
         return []
+    told["recognised_by_live"] = now
     return alarms(
-        Standing(made.manifest.index["recall"], len(made.interactions), _ndcg(told)),
-        Standing(recall, live.get("learned_from", 0), _ndcg(live)),
+        Standing(made.manifest.index["recall"], len(made.interactions), now),
+        Standing(recall, live.get("learned_from", 0), then),
         min_recall=made.min_recall,
     )
 

@@ -38,7 +38,9 @@ class Standing:
     Attributes:
         recall: Of its index against exact search.
         rows: Interactions it learned from; 0 if none.
-        ndcg10: On the exam of its own release; None if there was none.
+        ndcg10: Of the live one, on the exam of its release, of whose answers it had seen none;
+            of the new one, what the live one reaches on rows of the new that it learned from, if
+            they are the same. None if there is no such exam.
     """
 
     recall: float
@@ -84,8 +86,8 @@ def alarms(new: Standing, live: Standing, *, min_recall: float) -> list[str]:
         )
     if _has_collapsed(new.ndcg10, live.ndcg10):
         found.append(
-            f"NDCG@10 on the newest interactions is {new.ndcg10:.4f}, less than half of the "
-            f"{live.ndcg10:.4f} of the live snapshot's release; are the ids still the same?"
+            f"the live snapshot does not know the interactions it learned from: NDCG@10 "
+            f"{new.ndcg10:.4f}, at its release {live.ndcg10:.4f}; are the ids still the same?"
         )
     return found
 

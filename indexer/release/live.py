@@ -8,14 +8,17 @@ from indexer.block_vectors import Facts
 from indexer.encoder import Encoder
 from indexer.errors import IndexerError
 from indexer.evaluation.asking import Asked, ask
+from indexer.evaluation.metrics import figures
 from indexer.index import Index
 from indexer.reading.interactions import Interaction
-from indexer.release.exam import Exam
+from indexer.release.exam import Exam, exam_of
 from indexer.release.rehearsal import REHEARSAL, facts_of, meaning_of, rehearsed
 from indexer.snapshot import Manifest
 from indexer.taste.fit import refit_taste
 from indexer.taste.model import TasteModel
 from indexer.taste.settings import TasteSettings
+
+_MOST_RECOGNISED = 300  # cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,25 @@ def answers_of_live(made: Candidate, exam: Exam) -> tuple[Asked | None, str]:
         return _asked_of_live(made, exam, made.manifest.parent)
     except IndexerError as error:
         return None, f"The live snapshot could not be compared with: {error}."
+
+
+def recognised(made: Candidate, learned_until: float | None) -> float | None:
+    """Ask the live snapshot about rows that it must have learned from; None if there are too few.
+
+    What it learned from it has seen, so that it does better than at its release; unless these are
+    other rows, whatever a comparison on the newest of them would say.
+    """
+    rows = made.interactions
+    if learned_until is not None:
+        rows = [row for row in rows if row.at is not None and row.at <= learned_until]
+    exam = exam_of(rows, made.facts.ids, learned_until=None, most_cases=_MOST_RECOGNISED)
+    if exam is None:
+        return None
+    live = Index.open(made.root, snapshot_id=made.manifest.parent)
+    try:
+        return figures(ask(live, exam.requests, exam.targets).ranks).ndcg10
+    finally:
+        live.close()
 
 
 def _asked_of_live(made: Candidate, exam: Exam, live_id: str) -> tuple[Asked, str]:

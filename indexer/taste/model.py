@@ -121,7 +121,6 @@ class TasteModel:
         try:
             tensors = load_file(folder / _TENSORS)
             facts = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-            settings = facts["settings"] | {"context": tuple(facts["settings"]["context"])}
             return cls(
                 tensors["targets"],
                 tensors["sources"],
@@ -131,7 +130,7 @@ class TasteModel:
                     tuple((column, word) for column, word in facts["circumstances"]),
                     tensors["circumstances"],
                 ),
-                TasteSettings(**settings),
+                _settings_of(facts),
                 facts["report"],
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -139,6 +138,24 @@ class TasteModel:
                 f"{folder} holds no readable taste model ({error}); "
                 f"roll back with scripts/snapshots.py or rebuild"
             ) from error
+
+
+def settings_in(folder: Path) -> TasteSettings:
+    """Read the settings alone of what `save` wrote.
+
+    Raises:
+        SnapshotError: If they are missing, damaged or of another release.
+    """
+    try:
+        return _settings_of(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(
+            f"{folder / _SETTINGS} holds no readable settings ({error}); rebuild"
+        ) from error
+
+
+def _settings_of(facts: Mapping[str, Any]) -> TasteSettings:
+    return TasteSettings(**{**facts["settings"], "context": tuple(facts["settings"]["context"])})
 
 
 def _neighbour_addends(neighbours: Neighbours, rows: NDArray[np.int64], weights: Block) -> Addends:

@@ -65,7 +65,7 @@ def test_a_live_snapshot_that_finds_nothing_cannot_be_better() -> None:
     [
         (Standing(0.9, 1_000, 0.2), "index finds 0.900"),
         (Standing(1.0, 400, 0.2), "learned from 400"),
-        (Standing(1.0, 1_000, 0.09), "less than half"),
+        (Standing(1.0, 1_000, 0.09), "does not know"),
     ],
 )
 def test_what_no_comparison_shows_raises_an_alarm(new: Standing, words: str) -> None:
