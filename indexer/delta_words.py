@@ -8,6 +8,7 @@ import math
 import unicodedata
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from indexer.metadata.full_text import IndexedText, indexed_text, query_terms
@@ -15,6 +16,7 @@ from indexer.metadata.full_text import IndexedText, indexed_text, query_terms
 _COLUMN_WEIGHTS = (10.0, 4.0, 1.0)  # title, tags, rest: as in the snapshot
 _K1 = 1.2
 _LEAST_IDF = 1e-6
+_TERMS_KEPT = 1 << 16  # whose frequencies are known without asking
 
 
 class DeltaWords:
@@ -27,8 +29,7 @@ class DeltaWords:
 
     def __init__(self, count: int, frequency: Callable[[str], int]) -> None:
         self._count = count
-        self._frequency_of = frequency
-        self._frequencies: dict[str, int] = {}
+        self._frequency = lru_cache(_TERMS_KEPT)(frequency)
         self._postings: dict[str, dict[int, float]] = {}
         self._vocabulary: list[str] = []  # sorted
         self._texts: dict[int, IndexedText] = {}
@@ -84,9 +85,7 @@ class DeltaWords:
         return found
 
     def _idf(self, term: str) -> float:
-        if term not in self._frequencies:
-            self._frequencies[term] = self._frequency_of(term)
-        held = self._frequencies[term]
+        held = self._frequency(term)
         return max(_LEAST_IDF, math.log((self._count - held + 0.5) / (held + 0.5)))
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from indexer.ann import Mask
 from indexer.caps import Cap
 from indexer.catalogue import Catalogue
-from indexer.errors import FilterError
+from indexer.errors import FilterError, RequestError
 from indexer.metadata.cells import CellKind
 from indexer.metadata.filters import parse_filter
 from indexer.request import Request
+from indexer.request_values import nearest_known, shown
 from indexer.retrieval import Pool, pool_of
 from indexer.scenarios import Scenario
 
@@ -21,7 +22,9 @@ def pool_for(catalogue: Catalogue, request: Request, scenario: Scenario) -> Pool
 
     Raises:
         FilterError: If a filter does not fit the catalogue.
+        RequestError: If it wants fields shown that no item has.
     """
+    _refuse_unknown_fields(catalogue, request)
     stages: dict[str, Mask] = {}
     if catalogue.deleted is not None:
         stages["deleted"] = catalogue.deleted
@@ -36,6 +39,14 @@ def pool_for(catalogue: Catalogue, request: Request, scenario: Scenario) -> Pool
     if passing is not None:
         stages["filter"] = ~passing
     return pool_of(stages, catalogue.count)
+
+
+def _refuse_unknown_fields(catalogue: Catalogue, request: Request) -> None:
+    known = catalogue.schema.fields
+    for name in request.fields or ():
+        if name not in known and name != "id":
+            hint = nearest_known(name, known)
+            raise RequestError(f"fields has an unknown field {shown(name)}; {hint}")
 
 
 def filtered(catalogue: Catalogue, request: Request, scenario: Scenario) -> Mask | None:

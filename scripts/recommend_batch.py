@@ -3,12 +3,15 @@
 
 A line is the body of POST /v1/recommend plus "request_id"; histories may have 20,000 entries. With
 --db, live items and what the store knows of the users count too, as they were at the start.
+
+A line that cannot be answered gives a line {"request_id", "error"}; the others are answered, the
+file is put in place, and the exit code is 1.
 """
 
 import gzip
 import json
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +26,7 @@ from indexer.recommend import recommend
 from indexer.request import MAX_HISTORY_BATCH, parse_request
 from service.cursors import load_secret
 from service.database import LiveDatabase
+from service.lists import fashion
 from service.live import Live, View, Views
 
 
@@ -33,50 +37,55 @@ def main() -> int:
     made.add_argument("--requests", required=True, metavar="FILE.jsonl", help="plain or .gz")
     made.add_argument("--db", metavar="URL", help="live store of the service")
     made.add_argument("--out", required=True, metavar="FILE.jsonl", help="plain or .gz")
-    arguments = made.parse_args()
-    index = Index.open(arguments.index)
-    out = Path(arguments.out)
-    # Written beside its place and renamed, so that nobody reads half an answer file.
-    descriptor, temporary = tempfile.mkstemp(prefix=".answers-", dir=out.parent, suffix=out.suffix)
-    os.close(descriptor)
-    try:
-        with (
-            _opened(Path(temporary), "wt") as file,
-            Bars() as bars,
-            _viewed(index, arguments.db) as view,
-        ):
-            for done, (line, body) in enumerate(_bodies(Path(arguments.requests)), start=1):
-                file.write(_answered(view, arguments.requests, line, body) + "\n")
-                bars("recommend", done, 0)
-        Path(temporary).replace(out)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    asked = made.parse_args()
+    requests, out = Path(asked.requests), Path(asked.out)
+    if not out.absolute().parent.is_dir():
+        raise RequestError(f"--out {out}: there is no directory {out.parent}; make it first")
+    if out.is_dir():
+        raise RequestError(f"--out {out} is a directory; name a file in it")
+    refused: list[str] = []
+    with _replacing(out) as file, Bars() as bars, _viewed(asked.index, asked.db) as view:
+        for done, (line, text) in enumerate(_lines(requests), start=1):
+            told = _answered(view, text)
+            if "error" in told:
+                refused.append(f"{requests}:{line}: {told['error']}")
+            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+            bars("recommend", done, 0)
+    if refused:
+        raise RequestError(
+            f"{refused[0]} ({len(refused)} of {done} lines have an error in {out} in place of an "
+            f"answer)"
+        )
     return 0
 
 
-def _bodies(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+@contextmanager
+def _replacing(out: Path) -> Iterator[IO[Any]]:
+    """A file written beside its place and renamed, so that nobody reads half of the answers."""
+    temporary = out.with_name(f".answers-{secrets.token_hex(4)}{out.suffix}")
+    try:
+        with _opened(temporary, "wt") as file:
+            yield file
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that hold anything, by number."""
     try:
         with _opened(path, "rt") as file:
             for line, text in enumerate(file, start=1):
                 if text.strip():
-                    yield line, _body(path, line, text)
+                    yield line, text
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise RequestError(f"{path} cannot be read ({error}); give a JSONL file") from error
 
 
-def _body(path: Path, line: int, text: str) -> dict[str, Any]:
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RequestError(f"{path}:{line}: this is no JSON ({error.msg})") from error
-    if not isinstance(body, dict) or "request_id" not in body:
-        raise RequestError(f"{path}:{line}: a request is an object with a request_id")
-    return body
-
-
 @contextmanager
-def _viewed(index: Index, url: str | None) -> Iterator[View]:
+def _viewed(root: str, url: str | None) -> Iterator[View]:
     """The catalogue and the store at one moment."""
+    index = Index.open(root)
     if url is None:
         with Views(None).of(index) as view:
             yield view
@@ -90,23 +99,42 @@ def _viewed(index: Index, url: str | None) -> Iterator[View]:
         database.close()
 
 
-def _answered(view: View, path: str, line: int, body: dict[str, Any]) -> str:
-    request_id = body.pop("request_id")
-    body.setdefault("explain", False)
+def _answered(view: View, text: str) -> dict[str, Any]:
+    request_id = None
     try:
-        scenarios = view.catalogue.scenarios
-        request = parse_request(body, max_history=MAX_HISTORY_BATCH, scenarios=scenarios)
-        now = time.time()
-        answer = recommend(view.catalogue, view.personal(request, now=now), now=now)
+        body = _body(text)
+        request_id = body.pop("request_id")
+        return {"request_id": request_id, **_recommended(view, body)}
     except IndexerError as error:
-        raise RequestError(f"{path}:{line}: {error}") from error
+        return {"request_id": request_id, "error": str(error)}
+
+
+def _body(text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"this is no JSON ({error})") from error
+    if not isinstance(body, dict) or "request_id" not in body:
+        raise RequestError("a request is an object with a request_id")
+    return body
+
+
+def _recommended(view: View, body: dict[str, Any]) -> dict[str, Any]:
+    now = time.time()
+    request = parse_request(
+        {"explain": False, **body},
+        max_history=MAX_HISTORY_BATCH,
+        scenarios=view.catalogue.scenarios,
+    )
+    asked = view.personal(request, now=now)
+    addends = fashion(view, asked, now=now)
+    answer = recommend(view.catalogue, asked, now=now, addends=addends)
     items = [
         {"id": hit.id, "rank": hit.rank, "score": hit.score, "item": hit.item,
          "propensity": hit.propensity, "reasons": hit.reasons}
         for hit in answer
     ]  # fmt: skip
-    told = {
-        "request_id": request_id,
+    return {
         "snapshot": answer.snapshot,
         "live_seq": view.now.seq,
         "user_id": request.user_id,
@@ -115,13 +143,13 @@ def _answered(view: View, path: str, line: int, body: dict[str, Any]) -> str:
         "complete": answer.complete,
         "timing_ms": answer.timing_ms,
     }
-    return json.dumps(told, ensure_ascii=False)
 
 
 def _opened(path: Path, mode: str) -> IO[Any]:
+    encoding = "utf-8-sig" if mode == "rt" else "utf-8"  # some editors begin a file with a mark
     if path.suffix == ".gz":
-        return gzip.open(path, mode, encoding="utf-8")  # type: ignore[return-value]  # text mode
-    return path.open(mode, encoding="utf-8")
+        return gzip.open(path, mode, encoding=encoding)  # type: ignore[return-value]  # text mode
+    return path.open(mode, encoding=encoding)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import hmac
 import os
 import secrets
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from indexer import Answer
 from service.problems import Problem
 from service.settings import SettingsError
 
@@ -127,6 +128,29 @@ class CursorSigner:
 
     def _signature(self, content: bytes) -> bytes:
         return hmac.digest(self._secret, _CONTEXT + content, "sha256")
+
+
+def continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
+    """Yield what the next page may need to know, the best first: the first that fits is used."""
+    left = answer.complete["eligible"] - len(answer)
+    if left <= 0 or answer.reading is not None:
+        return
+    ids = [hit.id for hit in answer]
+    following = replace(
+        cursor,
+        offset=cursor.offset + len(ids),
+        snapshot=answer.snapshot if cursor.snapshot in (None, answer.snapshot) else SEVERAL,
+        rest=None,
+        served=None,
+    )
+    if len(answer.following) == left:
+        yield replace(following, rest=answer.following)
+    if cursor.served is not None:
+        yield replace(following, served=(*cursor.served, *ids))
+    # Exploration shows what ranks further down: counting ranks would repeat it.
+    explores = bool(cursor.body.get("explore"))
+    if cursor.rest is None and following.snapshot == answer.snapshot and not explores:
+        yield following
 
 
 def _encoded(raw: bytes) -> str:

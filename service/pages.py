@@ -20,20 +20,16 @@ from indexer import Answer, FilterError, RequestError
 from indexer.overlay import Overlay
 from indexer.paging import Page, list_items
 from indexer.preparing import Prepared
-from indexer.recommend import recommend, recommend_prepared, search, similar, warmed
-from indexer.request import Request, Weights, parse_request
-from indexer.scenarios import scenario_named
-from service.cursors import SEVERAL, Cursor, CursorSigner, Kind
+from indexer.recommend import recommend_prepared, warmed
+from service.cursors import Cursor, CursorSigner, Kind, continuations
+from service.lists import LISTS, asked_by, fashion
 from service.live import View
 from service.problems import Problem, unavailable
 from service.wire import MAX_BATCH_K
 
 WINDOW = 1_000  # ids a cursor names ahead
 SHARED = 64  # requests of a batch that are encoded and searched together
-_STRANGER_TRENDING = 0.1  # what the item most in fashion gains for somebody unknown
 _MAY_CHANGE = ("k", "fields", "explain")  # from one page to the next
-
-
 _NOT_ASKED = ("cursor", "llm")  # they say how to answer, not what
 
 
@@ -95,7 +91,7 @@ class Pages:
     def told(self, draft: Draft) -> dict[str, Any]:
         """Return a page as JSON holds it, with the cursor of the next."""
         cursor, answer = draft.cursor, draft.answer
-        token = next(filter(None, map(self.signer.sign, _continuations(cursor, answer))), None)
+        token = next(filter(None, map(self.signer.sign, continuations(cursor, answer))), None)
         told = _told(answer, cursor.body.get("user_id"), token)
         return {**told, "live_seq": draft.live_seq}
 
@@ -112,9 +108,9 @@ class Pages:
             settled=bool(cursor.settled),
         )
         if ready is None:
-            answer = _ANSWERERS[kind](view, cursor, page)
+            answer = LISTS[kind](view, cursor, page)
         else:
-            addends = _addends(view, cursor, ready.read.request)
+            addends = fashion(view, ready.read.request, now=cursor.moment)
             answer = recommend_prepared(view.catalogue, ready, page=page, addends=addends)
         return Draft(cursor, answer, view.now.seq)
 
@@ -219,85 +215,6 @@ def _check_snapshot(cursor: Cursor, view: View) -> None:
             f"the catalogue was rebuilt after {cursor.offset} results, too many to go on without "
             f"repeats; ask again without cursor",
         )
-
-
-def asked_by(view: View, cursor: Cursor) -> Request:
-    """Return what a cursor asks, with what a language model read into it."""
-    read = dict(cursor.read or {})
-    ideal = read.pop("ideal", None)
-    request = parse_request({**cursor.body, **read}, scenarios=view.catalogue.scenarios)
-    return replace(request, ideal=ideal)
-
-
-def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
-    asked = view.personal(asked_by(view, cursor), now=cursor.moment)
-    addends = _addends(view, cursor, asked)
-    return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)
-
-
-def _addends(view: View, cursor: Cursor, request: Request) -> dict[str, Mapping[str, float]]:
-    """What is in fashion, where the scenario counts it or nothing is known of who asks."""
-    weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
-    if not (request.history or request.interests or request.query):
-        weight = max(weight, _STRANGER_TRENDING)
-    if not weight:
-        return {}
-    shares = view.trending(request.scenario, now=cursor.moment)
-    return {"trending": {item_id: weight * share for item_id, share in shares.items()}}
-
-
-def _trending(view: View, cursor: Cursor, page: Page) -> Answer:
-    """What is in fashion, then what is good for anybody."""
-    request: Request = parse_request(cursor.body)
-    asked = replace(request, weights=Weights(meaning=0.0, taste=0.0))
-    shares = view.trending(request.scenario, now=cursor.moment)
-    return recommend(
-        view.catalogue, asked, page=page, now=cursor.moment, addends={"trending": shares}
-    )
-
-
-def _search(view: View, cursor: Cursor, page: Page) -> Answer:
-    return search(view.catalogue, parse_request(cursor.body), page=page)
-
-
-def _similar(view: View, cursor: Cursor, page: Page) -> Answer:
-    body = dict(cursor.body)
-    items, texts = body.pop("items", {}), body.pop("texts", {})
-    for name, examples in (("items", items), ("texts", texts)):
-        if not isinstance(examples, Mapping):
-            raise RequestError(f'{name} must map each example to a weight, such as {{"m1": 1.0}}')
-    return similar(view.catalogue, items, texts, parse_request(body), page=page)
-
-
-_ANSWERERS: Mapping[Kind, Callable[[View, Cursor, Page], Answer]] = {
-    Kind.RECOMMEND: _recommend,
-    Kind.TRENDING: _trending,
-    Kind.SEARCH: _search,
-    Kind.SIMILAR: _similar,
-}
-
-
-def _continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
-    """What the next page may need to know, the best first; the first that fits a token is used."""
-    left = answer.complete["eligible"] - len(answer)
-    if left <= 0 or answer.reading is not None:
-        return
-    ids = [hit.id for hit in answer]
-    following = replace(
-        cursor,
-        offset=cursor.offset + len(ids),
-        snapshot=answer.snapshot if cursor.snapshot in (None, answer.snapshot) else SEVERAL,
-        rest=None,
-        served=None,
-    )
-    if len(answer.following) == left:
-        yield replace(following, rest=answer.following)
-    if cursor.served is not None:
-        yield replace(following, served=(*cursor.served, *ids))
-    # Exploration shows what ranks further down: counting ranks would repeat it.
-    explores = bool(cursor.body.get("explore"))
-    if cursor.rest is None and following.snapshot == answer.snapshot and not explores:
-        yield following
 
 
 def _told(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:

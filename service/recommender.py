@@ -64,14 +64,14 @@ class Recommender:
     ) -> None:
         self._root = root
         self._scenarios = scenarios
-        self._encoder = encoder
         self._poll_s = poll_s
         self._retry_s = retry_s
+        self._lock = threading.Lock()  # of the live index, its borrowers, the trouble; for moments
         self._live: _Borrowed | None = None
         self._trouble: str | None = None
-        self._refused: tuple[str, float] | None = None  # an id, and when to try it again
-        self._lock = threading.Lock()  # of the fields above; held for moments
-        self._opening = threading.Lock()  # one snapshot is opened at a time; held for seconds
+        self._opening = threading.Lock()  # of the model; one snapshot is opened at a time
+        self._encoder = encoder
+        self._refused: tuple[str, float] | None = None  # the watcher's: an id, when to try again
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
 

@@ -74,7 +74,7 @@ CursorToken: TypeAlias = Annotated[
         description="`next_cursor` of the page before. What was asked travels in it; `k`, `fields` "
         "and `explain` may be given anew, other fields only as they were. Pages have no repeats "
         "and no gaps, except items meanwhile gone, also across new snapshots and restarts; it "
-        "expires after an hour.",
+        "expires after an hour, if the service is not set otherwise.",
     ),
 ]
 

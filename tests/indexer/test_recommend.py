@@ -1,6 +1,7 @@
 """Reasons under ablation, and what else a request may ask for, on small worlds."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +165,16 @@ def test_unknown_items_are_named_once_and_do_no_harm(worded: Built) -> None:
 
 
 def test_only_the_fields_asked_for_come_back_and_the_id(worded: Built) -> None:
-    for hit in worded.index.recommend(fields=["title", "no such field"], k=5):
+    for hit in worded.index.recommend(fields=["title", "id"], k=5):
         assert {*hit.item} == {"id", "title"}
         assert hit.item["title"] == worded.world.items[hit.id]["title"]
+
+
+def test_a_field_that_no_item_has_is_refused_with_the_nearest_one(worded: Built) -> None:
+    for ask in (worded.index.recommend, partial(worded.index.search, "sea"),
+                partial(worded.index.similar, "i0001")):  # fmt: skip
+        with pytest.raises(RequestError, match="unknown field 'titel'; did you mean 'title'"):
+            ask(fields=["id", "titel"])
 
 
 def test_items_come_back_with_all_their_fields(worded: Built) -> None:

@@ -41,6 +41,7 @@ def refused(client: TestClient, body: dict[str, Any], path: str = "/v1/recommend
         ({"min_score": "high"}, "min_score must be"),
         ({"include_seen": "no"}, "include_seen must be true or false"),
         ({"fields": "title"}, "fields must be a list"),
+        ({"fields": ["id", "titel"]}, "fields has an unknown field 'titel'; did you mean 'title'?"),
         ({"filter": {"ratng": 4}}, "did you mean 'rating'"),
         ({"filter": {"rating": {"gte": "four"}}}, "rating"),
         ({"filter": []}, "a filter must be an object"),

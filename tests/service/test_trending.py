@@ -132,7 +132,7 @@ def test_a_scenario_may_ask_for_what_is_in_fashion(
         body = {"query": "robot garden", "k": 400}
         before = {hit["id"]: hit for hit in client.post("/v1/recommend", json=body).json()["items"]}
         keen = replace(SCENARIOS["default"], trending_weight=0.2)
-        monkeypatch.setattr("service.pages.scenario_named", lambda *_: keen)
+        monkeypatch.setattr("service.lists.scenario_named", lambda *_: keen)
         after = {hit["id"]: hit for hit in client.post("/v1/recommend", json=body).json()["items"]}
         gain = after["i0006"]["score"] - before["i0006"]["score"]
         assert gain == pytest.approx(0.2, abs=1e-5)

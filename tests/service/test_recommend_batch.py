@@ -1,0 +1,122 @@
+"""A file of requests gives a file of answers, line by line, whatever some lines hold."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer import Index
+from service.database import LiveDatabase
+from service.event_log import EventLog, UserHash
+from service.events import parse_event
+from tests.service.conftest import REPOSITORY, environment
+
+Ran = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def batch(vectors_only: Path, tmp_path: Path) -> Any:
+    """Run the command over some lines; return how it ended and the lines that came out."""
+
+    def ran(content: bytes, *more: str, out: str = "out.jsonl") -> tuple[Ran, list[dict[str, Any]]]:
+        requests = tmp_path / "in.jsonl"
+        requests.write_bytes(content)
+        command = [
+            sys.executable, str(REPOSITORY / "scripts" / "recommend_batch.py"),
+            "--index", str(vectors_only), "--requests", str(requests), "--out", str(tmp_path / out),
+            *more,
+        ]  # fmt: skip
+        ended = subprocess.run(
+            command, env=environment(tmp_path), capture_output=True, text=True, check=False
+        )
+        if not (tmp_path / out).is_file():
+            return ended, []
+        opened = gzip.open if out.endswith(".gz") else open
+        with opened(tmp_path / out, "rt", encoding="utf-8") as file:
+            return ended, [json.loads(line) for line in file]
+
+    return ran
+
+
+def lines(*bodies: Any) -> bytes:
+    return "\n".join(json.dumps(body, ensure_ascii=False) for body in bodies).encode()
+
+
+def test_each_line_is_answered_as_alone_and_in_order(batch: Any, vectors_only: Path) -> None:
+    asked = [{"request_id": n, "history": [f"v{n}"], "k": n + 1} for n in range(5)]
+    ended, told = batch(lines(*asked), out="out.jsonl.gz")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    index = Index.open(vectors_only)
+    for n, answer in enumerate(told):
+        alone = index.recommend(history=[f"v{n}"], k=n + 1, explain=False)
+        assert answer["request_id"] == n
+        assert [hit["id"] for hit in answer["items"]] == [hit.id for hit in alone]
+
+
+def test_a_bad_line_has_an_error_in_its_place_and_the_others_are_answered(batch: Any) -> None:
+    good = {"request_id": "a", "k": 2}
+    content = b"\n".join(
+        [
+            lines(good),
+            b"{no json",
+            lines([1]),
+            b"",
+            lines({"request_id": "b", "k": 0}),
+            lines({"request_id": "c", "history": [{"item_id": "v1", "event": "disliek"}]}),
+            b"[" * 100_000,
+            lines({**good, "request_id": "d"}),
+        ]
+    )
+    ended, told = batch(content)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "in.jsonl:2: this is no JSON" in ended.stderr
+    assert "5 of 7 lines" in ended.stderr
+    assert [line["request_id"] for line in told] == ["a", None, None, "b", "c", None, "d"]
+    assert ["error" in line for line in told] == [False, True, True, True, True, True, False]
+    assert "k must be" in told[3]["error"]
+    assert "did you mean 'dislike'?" in told[4]["error"]
+    assert len(told[0]["items"]) == len(told[6]["items"]) == 2
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(batch: Any) -> None:
+    ended, told = batch(b"\xef\xbb\xbf" + lines({"request_id": "a", "k": 1}))
+    assert ended.returncode == 0
+    assert told[0]["request_id"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("out", "said"), [("none/out.jsonl", "no directory"), ("vectors", "is a directory")]
+)
+def test_a_place_that_cannot_be_written_is_named_before_any_work(
+    batch: Any, out: str, said: str
+) -> None:
+    ended, _ = batch(lines({"request_id": "a"}), out=out)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_what_is_no_text_is_refused_and_nothing_is_put_in_place(batch: Any, tmp_path: Path) -> None:
+    ended, told = batch(lines({"request_id": "a"}) + b"\n\xff\xfe")
+    assert (ended.returncode, told) == (1, [])
+    assert "cannot be read" in ended.stderr
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".answers")]
+
+
+def test_the_store_counts_too(batch: Any, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'live.sqlite'}"
+    database = LiveDatabase.open(url)
+    event = {"user_id": "u", "item_id": "v3", "event": "like"}
+    EventLog(database, UserHash("x" * 16)).append([parse_event(event, now=1)])
+    database.close()
+    asked = lines({"request_id": 1, "user_id": "u", "k": 100}, {"request_id": 2, "k": 100})
+    ended, told = batch(asked, "--db", url)
+    assert ended.returncode == 0
+    assert "v3" not in [hit["id"] for hit in told[0]["items"]]
+    assert "v3" in [hit["id"] for hit in told[1]["items"]]
+    assert told[0]["live_seq"] == 1
