@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 _MOST_ITEMS = 4  # of an array whose length the schema leaves open
-_STRING_TOKENS = 80
+_STRING_TOKENS = 48
 _NUMBER_TOKENS = 12
 _NUMBER = re.compile(r"-?\d+\.?\d*|-")
 _OPENINGS = {"object": "{", "string": '"'}  # of a value; numbers begin with a digit
@@ -71,18 +71,26 @@ def _array(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _string(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Text up to the quote that ends it."""
+    """Text up to the quote that ends it; other quotes become typographic ones."""
     yield _said(writer, '"')
     for _ in range(_STRING_TOKENS):
         token, text = writer.best()
-        before, quote, _ = text.partition('"')
-        if quote or not text:
-            writer.say(before)
-            yield _UNSAFE.sub(" ", before)
+        if not text:
             break
         writer.read([token])
-        yield _UNSAFE.sub(" ", text)
+        before, quote, after = text.partition('"')
+        yield _UNSAFE.sub(" ", before)
+        if quote and _is_end(after or writer.best()[1]):
+            yield '"'  # the model has written it
+            return
+        if quote:  # a small model forgets to escape a quotation
+            yield "”" + _UNSAFE.sub(" ", after.replace('"', "”"))
     yield _said(writer, '"')
+
+
+def _is_end(following: str) -> bool:
+    """Whether what comes after a quote shows that it ended a value."""
+    return following.strip()[:1] in ("", ",", "}", "]")
 
 
 def _number(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:

@@ -9,15 +9,19 @@ before, and asked once; intervals resample whole users. Writes evaluation.json a
 Examples:
   evaluate.py --catalog items.jsonl --interactions events.csv
   evaluate.py --catalog items.jsonl --interactions events.csv --index data/index --peers all --json
+  evaluate.py --catalog items.jsonl --interactions events.csv --llm http://127.0.0.1:8090/v1
 """
 
 import json
+import os
 import re
+from argparse import Namespace
 from pathlib import Path
 
 from _cli import Bars, Parser, option, parser, run
+from _llm_parts import Measurer, as_lines
 
-from indexer.errors import CatalogError
+from indexer.errors import CatalogError, RequestError
 from indexer.evaluation.cases import MOST_CASES
 from indexer.evaluation.log import Part
 from indexer.evaluation.page import evaluation_page
@@ -26,7 +30,9 @@ from indexer.evaluation.run import Plan, evaluate
 from indexer.evaluation.table import as_text
 from indexer.evaluation.workplace import LATER_KNOWLEDGE
 from indexer.reading.rows import parse_mapping
+from service.llm.config import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
 
+_LENGTH = 50  # of the lists of an evaluation
 _PARTS = {"test": Part.TEST, "valid": Part.VALID}
 _REPEATS = {"auto": None, "yes": True, "no": False}
 
@@ -51,14 +57,27 @@ def main() -> int:
         seed=arguments.seed,
     )
     with Bars() as bars:
-        told = evaluate(plan, report=bars)
+        beside = {} if arguments.llm is None else {"llm": _measurer(arguments, bars)}
+        told = evaluate(plan, report=bars, beside=beside)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     line = json.dumps(told, ensure_ascii=False)
     (out / "evaluation.json").write_text(line + "\n", encoding="utf-8")
     (out / "evaluation.html").write_text(evaluation_page(told), encoding="utf-8")
-    print(line if arguments.json else f"{as_text(told)}\n{out / 'evaluation.html'}")
+    more = as_lines(told["llm"]) if "llm" in told else []
+    text = "\n".join([as_text(told), *more, str(out / "evaluation.html")])
+    print(line if arguments.json else text)
     return 0
+
+
+def _measurer(arguments: Namespace, bars: Bars) -> Measurer:
+    variables = {URL_VARIABLE: arguments.llm, MODEL_VARIABLE: arguments.llm_model}
+    config = LlmConfig.from_environment({**os.environ, **variables})
+    if config is None or arguments.llm_cases < 1 or not 2 <= arguments.llm_candidates <= _LENGTH:
+        raise RequestError(
+            f"--llm needs an address, --llm-cases at least 1, --llm-candidates 2 to {_LENGTH}"
+        )
+    return Measurer(config, arguments.llm_cases, arguments.llm_candidates, bars)
 
 
 def _arguments() -> Parser:
@@ -90,6 +109,10 @@ def _arguments() -> Parser:
         metavar="FIELD,…",
         help="item fields that only later knowledge could fill (default: well-known averages)",
     )
+    add("--llm", metavar="URL", help="also measure a language model's parts on new users")
+    add("--llm-model", default="default", metavar="NAME", help="as the endpoint calls it")
+    add("--llm-cases", type=int, default=100, metavar="N", help="asked at most (default 100)")
+    add("--llm-candidates", type=int, default=20, metavar="N", help="re-ranked (default 20)")
     add("--seed", type=int, default=0, help="of what peers draw (default 0)")
     add("--json", action="store_true", help="print the evaluation as one line of JSON")
     return made

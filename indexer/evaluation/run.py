@@ -8,10 +8,11 @@ caller would ask it.
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -38,6 +39,7 @@ from indexer.index import Index
 
 OURS = "zhiyin"
 MOST_TUNING_CASES = 1_500
+Beside: TypeAlias = Callable[[Index, Cases], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,15 @@ class Plan:
 
 
 def evaluate(
-    plan: Plan, *, report: Report = lambda *_: None, encoder: Encoder | None = None
+    plan: Plan,
+    *,
+    report: Report = lambda *_: None,
+    encoder: Encoder | None = None,
+    beside: Mapping[str, Beside] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the evaluation as JSON holds it; see `table.evaluation`.
+
+    `beside` names further measurements over our index and the same cases.
 
     Raises:
         CatalogError: If a source cannot be read.
@@ -97,12 +105,13 @@ def evaluate(
         clock.lap()
         try:
             measured = [_ours(index, cases, clock, report)]
+            more = {name: measure(index, cases) for name, measure in beside.items()}
             vectors = _encoded(index)
         finally:
             index.close()
         measured += _peers(plan, log, cases, vectors, report)
     facts = _facts(plan, log, cases, left_out=len(rows) - len(log))
-    return evaluation(measured, cases, facts)
+    return {**evaluation(measured, cases, facts), **more}
 
 
 def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | None) -> Index:

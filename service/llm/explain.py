@@ -4,6 +4,7 @@ Each item is asked about apart, so that what one item's text says cannot change 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +25,10 @@ _SCHEMA = json.dumps(
         "additionalProperties": False,
     }
 )
-_MAX_TOKENS = 120
+_MAX_TOKENS = 80
 _LANGUAGES = {"en": "English", "zh": "Chinese"}
+_PATTERNS = {"en": "Write: Because …, we recommend {}.", "zh": "写：因为……，推荐《{}》。"}
+_FIRST_SENTENCE = re.compile(r".*?(?:[.!?](?=\s|$)|[。！？])", re.DOTALL)
 _SYSTEM = (
     "You tell somebody in one short {language} sentence why an item is recommended to them. Use "
     "only the causes and the item's own words below; add no praise, no opinion and nothing else. "
@@ -84,10 +87,11 @@ async def explained(model: LanguageModel, case: Case, ledger: Ledger) -> Sentenc
         "item": {"title": case.item.title, "tags": list(case.item.tags), **case.item.facts},
         "causes": list(case.causes),
     }
+    pattern = _PATTERNS[case.language]
     prompt = Prompt(
         part="explain",
         system=_SYSTEM.format(language=_LANGUAGES[case.language]),
-        user=json.dumps(told, ensure_ascii=False),
+        user=f"{json.dumps(told, ensure_ascii=False)}\n{pattern.replace('{}', case.item.title)}",
         max_tokens=_MAX_TOKENS,
         schema=_SCHEMA,
     )
@@ -96,8 +100,15 @@ async def explained(model: LanguageModel, case: Case, ledger: Ledger) -> Sentenc
         text = read_object(completion).get("sentence")
         if not isinstance(text, str):
             raise AnswerError("the language model's answer has no text 'sentence'")
+        text = _first_sentence(text)
         if not is_grounded(text, case.item, case.causes, case.language):
             raise AnswerError("the language model's sentence claims more than the reasons say")
-        return Sentence(case.item.id, text.strip(), "model")
+        return Sentence(case.item.id, text, "model")
 
     return await model.ask(prompt, read, ledger)
+
+
+def _first_sentence(text: str) -> str:
+    """One is asked for; small models go on and on."""
+    found = _FIRST_SENTENCE.match(text.strip())
+    return found[0] if found else text.strip()

@@ -72,7 +72,7 @@ def part_of(body: dict[str, Any]) -> str:
 
 def prompt_of(body: dict[str, Any]) -> dict[str, Any]:
     """The JSON inside the user's message."""
-    prompt: dict[str, Any] = json.loads(body["messages"][1]["content"].split("\nThe letter")[0])
+    prompt: dict[str, Any] = json.loads(body["messages"][1]["content"].split("\n")[0])
     return prompt
 
 

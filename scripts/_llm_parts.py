@@ -1,0 +1,163 @@
+"""A language model's parts, each on and off, over new users: does it help, and at what cost?
+
+The service's own code answers, over an index of the evaluation, with all the time it needs. Only
+what changes a ranking can be measured on a log: nobody typed a sentence there to be understood.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.evaluation.cases import Cases
+from indexer.evaluation.metrics import compare, figures
+from indexer.index import Index
+from indexer.overlay import Overlay
+from service.cursors import CursorSigner
+from service.live import View
+from service.llm.asked import Asked, Mode
+from service.llm.assistant import Assistant
+from service.llm.config import LlmConfig
+from service.llm.endpoint import Endpoint
+from service.llm.model import LanguageModel
+from service.pages import Pages
+
+_T = TypeVar("_T")
+_BUDGET_MS = 600_000
+_LENGTH = 50
+_SENTENCES = 3  # explained of each list
+_HOUR_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurer:
+    """Asks one endpoint about some of the new users.
+
+    Attributes:
+        cases: How many are asked.
+        candidates: Finalists that are re-ranked.
+    """
+
+    config: LlmConfig
+    cases: int
+    candidates: int
+    report: Callable[[str, int, int], None]
+
+    def __call__(self, index: Index, cases: Cases) -> dict[str, Any]:
+        """Return figures of every part against none."""
+        return asyncio.run(self._measure(index, cases))
+
+    async def _measure(self, index: Index, cases: Cases) -> dict[str, Any]:
+        new = np.flatnonzero(cases.new_user)
+        chosen = new[np.unique(np.linspace(0, len(new) - 1, min(self.cases, len(new))).astype(int))]
+        bodies = list(cases.requests())
+        asked = [bodies[case] for case in chosen]
+        targets = [cases.log.item_ids[item] for item in cases.target[chosen]]
+        users = cases.user[chosen]
+        measured: dict[str, Any] = {}
+        plain: NDArray[np.float64] | None = None
+        async with Endpoint(self.config) as endpoint:
+            model = LanguageModel(endpoint)
+            for name, wanted in self._parts().items():
+                ranks, cost = await self._ask(
+                    index, model, wanted, list(zip(asked, targets, strict=True)), name
+                )
+                plain = ranks if plain is None else plain
+                measured[name] = {**asdict(figures(ranks)), **cost}
+                if name != "none":
+                    versus = compare(ranks, plain, users)
+                    measured[name]["versus_none"] = versus and asdict(versus)
+        return {
+            "model": self.config.model,
+            "slice": "new_user",
+            "cases": len(chosen),
+            "of": len(new),
+            "candidates": self.candidates,
+            "parts": measured,
+        }
+
+    def _parts(self) -> dict[str, Asked]:
+        def asked(**parts: Any) -> Asked:
+            return Asked(**parts, candidates=self.candidates, budget_ms=_BUDGET_MS)
+
+        return {
+            "none": asked(),
+            "generate": asked(generate=True),
+            "rerank": asked(rerank=True),
+            "rerank_likelihood": asked(rerank=True, mode=Mode.LIKELIHOOD),
+            "generate+rerank": asked(generate=True, rerank=True),
+            "explain": asked(explain=True),
+        }
+
+    async def _ask(
+        self,
+        index: Index,
+        model: LanguageModel,
+        wanted: Asked,
+        cases: Sequence[tuple[Mapping[str, Any], str]],
+        name: str,
+    ) -> tuple[NDArray[np.float64], dict[str, Any]]:
+        """Ranks `(c,)` of what was picked, and what the answers cost."""
+        view = View(index, Overlay(index))
+        pages = Pages(
+            CursorSigner("for one evaluation", lifetime_s=_HOUR_S, clock=time.time), time.time
+        )
+
+        async def look(call: Callable[[View], _T]) -> _T:
+            return call(view)
+
+        ranks = np.full(len(cases), np.inf)
+        told: list[dict[str, Any]] = []
+        started = time.monotonic()
+        for place, (body, target) in enumerate(cases):
+            length = _SENTENCES if wanted.explain else _LENGTH
+            whole = {**body, "k": length, "fields": []}
+            answer = await Assistant(model, look, pages, whole, wanted).answer()
+            ids = [hit["id"] for hit in answer["items"]]
+            if target in ids:
+                ranks[place] = ids.index(target) + 1
+            told.append(answer["llm"])
+            self.report(f"llm {name}", place + 1, len(cases))
+        return ranks, _cost(told, time.monotonic() - started)
+
+
+def _cost(told: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, Any]:
+    used = [one for one in told if one["used"]]
+    sentences = [one["sentences"] for one in used if "sentences" in one]
+    counted = {
+        "used": len(used),
+        "tokens_in": sum(one["tokens"]["in"] for one in used),
+        "tokens_out": sum(one["tokens"]["out"] for one in used),
+        "seconds_per_request": round(seconds / max(len(told), 1), 2),
+    }
+    if sentences:
+        counted["sentences"] = {
+            who: sum(one[who] for one in sentences) for who in ("model", "template")
+        }
+    return counted
+
+
+def as_lines(told: Mapping[str, Any]) -> list[str]:
+    """Return the measurement for a terminal."""
+    lines = [
+        f"language model {told['model']}: {told['cases']} of {told['of']} new-user cases, "
+        f"{told['candidates']} finalists"
+    ]
+    for name, part in told["parts"].items():
+        versus = part.get("versus_none")
+        against = ""
+        if versus and name != "explain":
+            low, high = versus["difference95"]
+            against = f"  difference {versus['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"
+        sentences = part.get("sentences")
+        said = f"  sentences {sentences}" if sentences else ""
+        lines.append(
+            f"  {name:18} NDCG@10 {part['ndcg10']:.4f}{against}  used {part['used']}/"
+            f"{told['cases']}  tokens {part['tokens_in']}+{part['tokens_out']}  "
+            f"{part['seconds_per_request']} s/request{said}"
+        )
+    return lines
