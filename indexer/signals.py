@@ -27,6 +27,9 @@ _RECENT_PROFILE_SHARE = 0.7
 _OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
 _FULL_CONTEXT = 3  # so many context fields count whole; more share what these would have
 _MAX_REASONS = 50
+_REVIEW = "review"
+_REVIEW_WORDS = 0.5  # against the item itself; no public data set has had it tuned
+_TOLD_CHARS = 200
 _TINY = 1e-9
 
 
@@ -103,6 +106,8 @@ def history_signals(
         weight = _reaction(entry, scenario, scale) * 0.5 ** (newer / scenario.half_life_events)
         if scenario.half_life_s and entry.at is not None:
             weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
+        if entry.event == _REVIEW and entry.item_id is not None and entry.text:
+            signals.append(_review_words(entry, weight))
         reason: dict[str, Any] = {"kind": "history"}
         if entry.item_id is not None:
             reason |= {"item_id": entry.item_id, "event": entry.event}
@@ -112,10 +117,21 @@ def history_signals(
     return signals[::-1]
 
 
+def _review_words(entry: HistoryEntry, weight: float) -> Signal:
+    """What a review says, beside the item it is about; the rating that came with it gives the sign.
+
+    Without a rating the words count as what somebody cares to write about.
+    """
+    text = entry.text or ""
+    told = text if len(text) <= _TOLD_CHARS else text[: _TOLD_CHARS - 1] + "…"
+    reason = {"kind": "history", "item_id": entry.item_id, "event": entry.event, "text": told}
+    return Signal(Role.PROFILE, _REVIEW_WORDS * weight, reason, text=text, entry=entry)
+
+
 def _reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
     if entry.item_id is None:
         return 1.0
-    if entry.event == "rating" and entry.value is not None:
+    if entry.event in ("rating", _REVIEW) and entry.value is not None:
         low, high = scale
         middle = (low + high) / 2
         return max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -73,12 +73,19 @@ class View:
     connection: sa.Connection | None = None
 
     def personal(self, request: Request, *, now: float) -> Request:
-        """Add what is known of who asks; stored items that are gone count no more."""
+        """Add what is known of who asks; stored items that are gone count no more.
+
+        Nor do stored words, where the index was built without a language model to read them.
+        """
         state = self.state(request.user_id, request.session_id)
         told = [entry.item_id for entry in state.history if entry.item_id is not None]
         known = self.catalogue.rows(told)
         history = tuple(e for e in state.history if e.item_id is None or e.item_id in known)
-        return personal(request, UserState(history, state.met, state.interests), now=now)
+        interests = state.interests
+        if self.index.manifest.encoder is None:
+            history = tuple(replace(e, text=None) for e in history if e.item_id is not None)
+            interests = ()
+        return personal(request, UserState(history, state.met, interests), now=now)
 
     def state(self, user_id: str | None, session_id: str | None) -> UserState:
         """Return what is known of a user and their session."""

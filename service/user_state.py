@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from indexer.request import HistoryEntry, Request
 from indexer.scenarios import NEVER_SEEN_BY
-from service.events import IMPRESSION, SEARCH, Event
+from service.events import IMPRESSION, REVIEW, SEARCH, Event
 
 # The newest ones count: a weight halves every few entries, so older ones are below rounding.
 MAX_RECENT = 200
@@ -77,11 +77,11 @@ def personal(request: Request, state: UserState, *, now: float) -> Request:
 
 
 def _entry(event: Event) -> HistoryEntry:
-    """A search is words of the user's own, even if it says where they led."""
+    """A search is words of the user's own, even if it says where they led; so are a review's."""
     is_search = event.event == SEARCH
     return HistoryEntry(
         item_id=None if is_search else event.item_id,
-        text=event.text if is_search else None,
+        text=event.text if is_search or event.event == REVIEW else None,
         event=event.event,
         value=event.value,
         at=event.at,

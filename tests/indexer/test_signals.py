@@ -43,6 +43,19 @@ def test_each_newer_entry_halves_an_older_one() -> None:
     assert weigh(entries) == [0.25, 0.5, 1.0]
 
 
+def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating() -> None:
+    for value, weight in ((5.0, 1.0), (3.0, 0.0), (1.0, -1.0), (None, 0.7)):
+        entry = HistoryEntry(item_id="a", event="review", text="x" * 500, value=value)
+        item, words = history_signals([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
+        assert (item.item_id, item.weight) == ("a", pytest.approx(weight))
+        assert (words.item_id, words.text) == (None, "x" * 500)
+        assert words.weight == pytest.approx(weight / 2)
+        assert words.reason["item_id"] == "a"
+        assert len(words.reason["text"]) == 200
+    without = HistoryEntry(item_id="a", event="review")
+    assert len(history_signals([without], scenario=PLAIN, now=0.0, scale=(1, 5))) == 1
+
+
 def test_entries_are_sorted_by_time_and_those_without_come_first() -> None:
     entries = [
         HistoryEntry(item_id="late", at=900.0),

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.request import parse_request
-from service import Settings
+from service import Settings, create_app
 from service.database import LiveDatabase
 from service.event_log import EventLog, UserHash
 from service.events import Event, parse_event
 from service.live import Live
 from service.user_state import MAX_RECENT, NOBODY, UserState, fold, personal
-from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem
+from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem, wait_until
 
 SECRET = "a secret of the tests"
 Json = dict[str, Any]
@@ -120,9 +120,55 @@ def test_a_state_knows_searches_reviews_and_ratings() -> None:
         ]
     )
     told = [(entry.event, entry.item_id, entry.text) for entry in found.history]
-    assert told == [("search", None, "ghosts"), ("review", "m1", None), ("rating", "m2", None)]
+    assert told == [("search", None, "ghosts"), ("review", "m1", "dull"), ("rating", "m2", None)]
     assert found.history[2].value == 4
     assert found.seen == ("m1", "m2")
+
+
+def test_the_words_of_a_review_are_a_reason_of_their_own_signed_by_its_rating(
+    own_shop: Shop, serve: Serve
+) -> None:
+    def shares(client: TestClient, user_id: str) -> dict[str, float]:
+        """What the words of the review add to items that hold them, on average."""
+        body = {"user_id": user_id, "k": 400, "filter": {"tags": "ghost"}}
+        hits = client.post("/v1/recommend", json=body).json()["items"]
+        found: dict[str, list[float]] = {"words": [], "item": []}
+        for hit in hits:
+            assert sum(r["share"] for r in hit["reasons"]) == pytest.approx(hit["score"], abs=1e-4)
+            for reason in hit["reasons"]:
+                if reason.get("event") == "review":
+                    found["words" if "text" in reason else "item"].append(reason["share"])
+        return {name: sum(held) / len(held) for name, held in found.items()}
+
+    with serve(own_shop) as client:
+        for user_id, value in (("pleased", 5), ("cross", 1), ("silent", None)):
+            event = {"user_id": user_id, "item_id": "i0001", "event": "review", "value": value,
+                     "text": "ghost " * 60}  # fmt: skip
+            assert client.post("/v1/events", json=event).status_code == 200
+        assert shares(client, "pleased")["words"] > 0.01
+        assert shares(client, "silent")["words"] > 0.01
+        assert shares(client, "cross")["words"] < -0.01
+        answer = client.post("/v1/recommend", json={"user_id": "pleased", "k": 1}).json()
+        told = [r["text"] for r in answer["items"][0]["reasons"] if "text" in r]
+        assert [len(text) for text in told] == [200]
+
+
+def test_words_of_the_log_do_no_harm_to_an_index_without_a_model(
+    vectors_only: Path, tmp_path: Path
+) -> None:
+    settings = Settings(vectors_only, secret_file=tmp_path / "secret", poll_s=0.05)
+    with TestClient(create_app(settings)) as client:
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
+        events: list[Json] = [
+            {"user_id": "u", "event": "search", "text": "sea"},
+            {"user_id": "u", "event": "review", "text": "fine", "item_id": "v1", "value": 5},
+        ]
+        assert client.post("/v1/events", json={"events": events}).status_code == 200
+        assert client.put("/v1/users/u", json={"interests": ["sea"]}).status_code == 200
+        assert "v1" not in ids_for(client, user_id="u", k=20)
+        assert client.get("/v1/users/u").json()["events"] == 2
+        refused = client.post("/v1/recommend", json={"user_id": "u", "interests": ["sea"]})
+        assert "cannot read text" in problem(refused, 422)
 
 
 def test_an_event_moves_the_next_list_and_is_not_shown_again(own_shop: Shop, serve: Serve) -> None:
