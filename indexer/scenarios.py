@@ -61,11 +61,11 @@ class Scenario:
     """
 
     name: str
-    # So short a half-life tells a session from long-term taste by itself. On the validation parts of
-    # five public sets (1,000 cases each, text alone) a session weighed 3 or 10 times, a long-term
-    # mean added or apart, and clusters apart were compared with it by NDCG@10: each lost somewhere,
-    # and only clusters on baskets won beyond noise (1.29). The plain mean of what was liked had 0.48,
-    # 0.69, 0.80, 0.88 and, within noise, 1.29 of it.
+    # So short a half-life tells a session from long-term taste by itself. On the validation parts
+    # of five public sets (1,000 cases each, text alone, NDCG@10) it was compared with a session
+    # weighed 3 or 10 times, a long-term mean added or apart, and clusters apart: each lost on some,
+    # and only on baskets of a shop did any win beyond noise (clusters apart, 1.29 of it). The plain
+    # mean of what was liked had 0.48, 0.69, 0.80, 0.88 of it and, within noise, 1.29.
     half_life_events: float = 1.5
     half_life_s: float | None = None
     recent_vectors: int = 3
