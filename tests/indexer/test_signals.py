@@ -47,7 +47,8 @@ def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating(
     for value, weight in ((5.0, 1.0), (3.0, 0.0), (1.0, -1.0), (None, 0.7)):
         entry = HistoryEntry(item_id="a", event="review", text="x" * 500, value=value)
         item, words = history_signals([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
-        assert (item.item_id, item.weight) == ("a", pytest.approx(weight))
+        assert item.item_id == "a"
+        assert item.weight == pytest.approx(weight)
         assert (words.item_id, words.text) == (None, "x" * 500)
         assert words.weight == pytest.approx(weight / 2)
         assert words.reason["item_id"] == "a"
