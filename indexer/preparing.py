@@ -11,6 +11,7 @@ import numpy as np
 from indexer.ann import Vectors
 from indexer.answering import Clock, sources_of
 from indexer.catalogue import Catalogue
+from indexer.clusters import clusters_of
 from indexer.learned import NO_TERMS, Learned, Moment, apply_taste, context_words
 from indexer.moment import Language, words_of
 from indexer.pools import includes_seen, pool_for
@@ -145,12 +146,15 @@ def _weighed(
 ) -> RequestVectors:
     """Request vectors; of a history of several worlds each has its own, in proportion.
 
-    Learned weights know by themselves how far a history reaches, so there it is one.
+    A scenario may want clusters of a history beside it instead. Learned weights know by themselves
+    how far a history reaches, so there it is one.
     """
     scenario, weights, signals = read.scenario, read.request.weights, learned.signals
-    worlds = worlds_of(signals, sources) if catalogue.taste is None else None
+    is_learned, most = catalogue.taste is not None, scenario.cluster_vectors
+    worlds = None if is_learned or most else worlds_of(signals, sources)
     if worlds is None:
-        weighed = compose(signals, sources, scenario=scenario, weights=weights)
+        apart = [] if is_learned else clusters_of(signals, sources, most)
+        weighed = compose(signals, sources, scenario=scenario, weights=weights, apart=apart)
         return replace(weighed, learned=learned.sources)
     mixes = [profile_mixes(signals, sources, scenario, own) for own in worlds.members]
     best = []

@@ -107,6 +107,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "fresh_half_life_s": _is_positive,
     "near_half_km": _is_positive,
     "recent_vectors": lambda value: _is_count(value) and value <= 20,
+    "cluster_vectors": lambda value: _is_count(value) and value <= 20,
     "include_seen": lambda value: isinstance(value, bool),
     "hidden_by": lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value),
     "event_weights": _is_table_of(_is_weight),

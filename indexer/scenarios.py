@@ -43,6 +43,8 @@ class Scenario:
         half_life_events: A history entry counts half after this many newer entries.
         half_life_s: A history entry counts half after this many seconds; None: age is no matter.
         recent_vectors: How many of the latest liked items get a request vector of their own.
+        cluster_vectors: How many clusters of a longer history get a request vector of their own, if
+            nothing was learned from interactions.
         include_seen: Whether items the user already met may come again.
         hidden_by: The events after which an item does not come again; None: all but searches and
             impressions.
@@ -69,6 +71,7 @@ class Scenario:
     half_life_events: float = 1.5
     half_life_s: float | None = None
     recent_vectors: int = 3
+    cluster_vectors: int = 0
     include_seen: bool = False
     hidden_by: tuple[str, ...] | None = None
     query_weight: float = 1.0
@@ -105,8 +108,12 @@ _NEWS = Scenario(
     fresh_weight=0.3,
     fresh_half_life_s=12 * _HOUR_S,
 )
-_SHOP = Scenario(  # who looked at a kettle may see it again; who bought it sees what goes with it
+# Who looked at a kettle may see it again; who bought it sees what goes with it. Baskets hold many
+# kinds of things, of which the latest is no better a guide than the others: on the validation parts
+# of two shops three clusters apart had 1.33 [1.15, 1.65] and 1.00 [0.98, 1.02] of the NDCG@10.
+_SHOP = Scenario(
     "shop",
+    cluster_vectors=3,
     half_life_s=30 * _DAY_S,
     hidden_by=("purchase", "dislike"),
     trending_weight=0.05,

@@ -177,7 +177,12 @@ def ideal_signal(ideal: str, *, scenario: Scenario) -> Signal:
 
 
 def compose(
-    signals: Sequence[Signal], sources: Vectors, *, scenario: Scenario, weights: Weights
+    signals: Sequence[Signal],
+    sources: Vectors,
+    *,
+    scenario: Scenario,
+    weights: Weights,
+    apart: Sequence[NDArray[np.float32]] = (),
 ) -> RequestVectors:
     """Weigh the signals into request vectors.
 
@@ -187,10 +192,12 @@ def compose(
             role PRIOR the unit vector of the prior column.
         scenario: How many recent items get a vector of their own.
         weights: Of the blocks.
+        apart: Inputs, each `(m,)`, that get a vector of their own together.
     """
     roles = np.array([signal.role for signal in signals])
     raw = np.array([signal.weight for signal in signals], np.float32)
     mixes = profile_mixes(signals, sources, scenario)
+    mixes += [_to_unit(own, sources) for own in apart]
     return RequestVectors(tuple(signals), sources, coefficients_of(roles, raw, mixes, weights))
 
 

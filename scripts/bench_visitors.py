@@ -101,16 +101,27 @@ def measured(
     """Let everybody click, and return the figures."""
     rng = random.Random(seed)
     everybody = visitors()
+    wanted, anything = [], []
+    for visitor in everybody:
+        own = [item for item in items if item.get("language") == visitor.language]
+        wanted.append(rng.sample([item["id"] for item in own if visitor.likes(item)], CLICKS))
+        anything.append(rng.sample([item["id"] for item in own], CLICKS))
+    # All of these come before the first click: what some click is in fashion for the next ones.
+    untold = [_share(caller, visitor, {"user_id": visitor.name}) for visitor in everybody]
+    apart = [
+        _share(caller, visitor, {"user_id": visitor.name, "exclude": clicks})
+        for visitor, clicks in zip(everybody, wanted, strict=True)
+    ]
     liking, control, same, most = [], [], [], []
     for number, visitor in enumerate(everybody):
-        own = [item for item in items if item.get("language") == visitor.language]
-        wanted = rng.sample([item["id"] for item in own if visitor.likes(item)], CLICKS)
-        liking.append(_shares(caller, visitor, visitor.name, wanted))
-        same.append(_shares(caller, visitor, f"{visitor.name} again", wanted, exclude=wanted))
-        anything = rng.sample([item["id"] for item in own], CLICKS)
-        control.append(_shares(caller, visitor, f"{visitor.name} at random", anything))
+        name, clicks = visitor.name, wanted[number]
+        liking.append([untold[number], *_shares(caller, visitor, name, clicks)])
+        again = _shares(caller, visitor, f"{name} again", clicks, exclude=clicks)
+        same.append([apart[number], *again])
+        astray = _shares(caller, visitor, f"{name} at random", anything[number])
+        control.append([untold[number], *astray])
         held = sum(map(visitor.likes, items))
-        most.append([min(K, held - clicks) / K for clicks in range(CLICKS + 1)])
+        most.append([min(K, held - clicked) / K for clicked in range(CLICKS + 1)])
         bars("visitors", number + 1, len(everybody))
     found = {"liking": liking, "random": control, "same": same, "most": most}
     arms = {name: np.array(shares) for name, shares in found.items()}
@@ -130,9 +141,9 @@ def _shares(
     *,
     exclude: Sequence[str] = (),
 ) -> list[float]:
-    """The share of the visitor's kind before the first click and after each."""
+    """The share of the visitor's kind after each click."""
     asked = {"user_id": user_id, "exclude": list(exclude)}
-    shares = [_share(caller, visitor, asked)]
+    shares = []
     for item_id in clicks:
         event = {"user_id": user_id, "item_id": item_id, "event": "click"}
         caller.post("/v1/events", event)
