@@ -25,6 +25,7 @@ from service import (
     routes_items,
     routes_live_items,
     routes_llm,
+    routes_metrics,
     routes_recommend,
     routes_snapshots,
     routes_trending,
@@ -36,6 +37,7 @@ from service.live import Live, Refresher, Views, open_live
 from service.llm.config import LlmConfig
 from service.llm.endpoint import Endpoint
 from service.llm.model import LanguageModel
+from service.metrics import CountRequests, RequestCounters
 from service.pages import Pages
 from service.problems import answer_problems_as_json
 from service.recommender import Recommender
@@ -103,6 +105,7 @@ def create_app(
     bearer = HTTPBearer(auto_error=False, description="An API key.")
     documented = [Depends(bearer)] if keys else []
     app.include_router(routes_health.router)
+    app.include_router(routes_metrics.router, dependencies=documented)
     for router in (
         routes_llm.router,
         routes_recommend.router,
@@ -117,6 +120,8 @@ def create_app(
     ):
         app.include_router(router, dependencies=documented)
     answer_problems_as_json(app)
+    app.state.request_counters = RequestCounters()
+    app.add_middleware(CountRequests, counters=app.state.request_counters)
     app.add_middleware(RawIdPaths)
     app.add_middleware(HeadAsGet)
     return app

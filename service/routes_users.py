@@ -51,6 +51,8 @@ async def erase_user(user_id: str, services: ServicesNow) -> Response:
         gone, seq = live.users.erase(known)
         return {"erased_events": gone, "live_seq": seq}
 
+    if services.language_model is not None:
+        services.language_model.forget()
     return await services.write(erase)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -221,3 +222,17 @@ def _is_ready(client: httpx.Client) -> bool:
         return client.get("/health/ready").status_code == 200
     except httpx.TransportError:
         return False
+
+
+_SAMPLE = re.compile(r'^[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? -?[0-9.e+-]+$')
+
+
+def samples(client: TestClient) -> dict[str, float]:
+    """Every sample of /metrics."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = [line for line in answer.text.splitlines() if not line.startswith("# ")]
+    assert all(_SAMPLE.match(line) for line in lines)
+    pairs = (line.rsplit(" ", 1) for line in lines)
+    return {name: float(value) for name, value in pairs}

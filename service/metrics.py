@@ -1,0 +1,112 @@
+"""Requests to counters, and counters to Prometheus text.
+
+Of one process: with several workers each is scraped in its turn, told apart by `worker`.
+"""
+
+import os
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_CONVERTER = re.compile(r":\w+\}")  # of "{item_id:item}"
+NO_ROUTE = "none"  # what was asked for does not exist; its path is a stranger's to choose
+_STOPPED = 499  # the client left before the answer began
+
+
+@dataclass(slots=True)
+class Latencies:
+    """How long answers of one route took."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * len(BUCKETS_S))
+    count: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.count += 1
+        self.seconds += seconds
+        for place, most in enumerate(BUCKETS_S):
+            self.buckets[place] += seconds <= most
+
+
+@dataclass(slots=True)
+class RequestCounters:
+    """Of all requests since the process started; used by its event loop alone."""
+
+    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    latencies: defaultdict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
+
+    def lines(self) -> Iterator[str]:
+        """Yield Prometheus text."""
+        yield "# HELP zhiyin_requests_total Requests by route, method and status."
+        yield "# TYPE zhiyin_requests_total counter"
+        for (route, method, status), count in sorted(self.requests.items()):
+            labels = f'route="{route}",method="{method}",status="{status}"'
+            yield f"zhiyin_requests_total{{{labels}}} {count}"
+        yield "# HELP zhiyin_request_seconds Time until an answer was whole."
+        yield "# TYPE zhiyin_request_seconds histogram"
+        for route, told in sorted(self.latencies.items()):
+            name, label = "zhiyin_request_seconds", f'route="{route}"'
+            for most, count in zip(BUCKETS_S, told.buckets, strict=True):
+                yield f'{name}_bucket{{{label},le="{most}"}} {count}'
+            yield f'{name}_bucket{{{label},le="+Inf"}} {told.count}'
+            yield f"{name}_sum{{{label}}} {told.seconds:.6f}"
+            yield f"{name}_count{{{label}}} {told.count}"
+
+
+class CountRequests:
+    """Counts what passes, by route, so that no id becomes a label."""
+
+    def __init__(self, app: ASGIApp, counters: RequestCounters) -> None:
+        self._app = app
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = _STOPPED
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise
+        finally:
+            found = getattr(scope.get("route"), "path", NO_ROUTE)
+            route = _CONVERTER.sub("}", found)
+            method = scope["method"] if route != NO_ROUTE else NO_ROUTE
+            self._counters.requests[route, method, status] += 1
+            self._counters.latencies[route].add(time.perf_counter() - started)
+
+
+def snapshot_lines(snapshot: str | None, items: int) -> Iterator[str]:
+    """Yield which snapshot serves."""
+    yield "# HELP zhiyin_snapshot_info The snapshot that serves; absent until one is ready."
+    yield "# TYPE zhiyin_snapshot_info gauge"
+    if snapshot is not None:
+        yield f'zhiyin_snapshot_info{{snapshot="{snapshot}"}} 1'
+        yield "# HELP zhiyin_snapshot_items Items of the snapshot, without live ones."
+        yield "# TYPE zhiyin_snapshot_items gauge"
+        yield f"zhiyin_snapshot_items {items}"
+
+
+def process_lines() -> Iterator[str]:
+    """Yield which process tells this."""
+    yield "# HELP zhiyin_worker_info The process these counters are of."
+    yield "# TYPE zhiyin_worker_info gauge"
+    yield f'zhiyin_worker_info{{worker="{os.getpid()}"}} 1'

@@ -1,0 +1,78 @@
+"""scripts/_guided.py: whatever a model wants to say, what comes out fits the schema."""
+
+import json
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
+from _guided import written
+
+WORDS = ['"', '"}', "sea", " and", "\n", "\\", "7", ".", "-", "]", ",", "", '" he said "', "你好"]
+
+
+class Babbler:
+    """A model that says random things; its choices are random too."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._next = 0
+
+    def say(self, text: str) -> None:
+        pass
+
+    def read(self, ids: Sequence[int]) -> None:
+        self._next = self._random.randrange(len(WORDS))
+
+    def best(self) -> tuple[int, str]:
+        return self._next, WORDS[self._next]
+
+    def prefers(self, one: str, other: str) -> bool:
+        return self._random.random() < 0.5
+
+    def choose(self, options: Sequence[str]) -> int:
+        return self._random.randrange(len(options))
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string"},
+        "number": {"type": "number"},
+        "whole": {"type": "integer"},
+        "sure": {"type": "boolean"},
+        "nothing": {"type": "null"},
+        "kind": {"type": "string", "enum": ["a", 'b"c', "中"]},
+        "maybe": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "order": {
+            "type": "array",
+            "items": {"type": "integer", "enum": [1, 2, 12]},
+            "minItems": 3,
+            "maxItems": 3,
+        },
+        "rows": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"x": {"type": "string"}}},
+        },
+        "empty": {"type": "object", "properties": {}},
+    },
+}
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_comes_out_fits_the_schema(seed: int) -> None:
+    told: dict[str, Any] = json.loads("".join(written(Babbler(seed), SCHEMA)))
+    assert list(told) == list(SCHEMA["properties"])  # type: ignore[arg-type]  # it is a dict
+    assert isinstance(told["text"], str)
+    assert isinstance(told["number"], int | float)
+    assert isinstance(told["whole"], int | float)
+    assert isinstance(told["sure"], bool)
+    assert told["nothing"] is None
+    assert told["kind"] in ("a", 'b"c', "中")
+    assert sorted(told["order"]) == [1, 2, 12]
+    assert all(set(row) == {"x"} for row in told["rows"])
+    assert told["empty"] == {}
