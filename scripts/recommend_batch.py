@@ -28,6 +28,7 @@ from service.cursors import load_secret
 from service.database import LiveDatabase
 from service.lists import fashion
 from service.live import Live, View, Views
+from service.llm.asked import NOT_IN_BATCHES
 
 
 def main() -> int:
@@ -104,7 +105,8 @@ def _answered(view: View, text: str) -> dict[str, Any]:
     try:
         body = _body(text)
         request_id = body.pop("request_id")
-        return {"request_id": request_id, **_recommended(view, body)}
+        said = {} if body.pop("llm", None) is None else {"llm": NOT_IN_BATCHES}
+        return {"request_id": request_id, **_recommended(view, body), **said}
     except IndexerError as error:
         return {"request_id": request_id, "error": str(error)}
 

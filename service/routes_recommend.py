@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.answers import AnswerOut, BatchOut
 from service.cursors import Kind
 from service.live import View
-from service.llm.asked import parse_asked
+from service.llm.asked import NOT_IN_BATCHES, parse_asked
 from service.problems import PROBLEMS
 from service.routes_items import item_of
 from service.routes_llm import assisted
@@ -17,11 +17,6 @@ from service.services import ServicesNow
 from service.wire import BatchIn, RecommendIn, SearchIn, SimilarIn, SimilarQuery
 
 router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEMS)
-
-_NOT_IN_BATCHES = {
-    "used": False,
-    "why": "a batch is answered without a language model; ask POST /v1/recommend",
-}
 
 
 @router.post("/recommend", response_model=AnswerOut)
@@ -79,4 +74,4 @@ async def similar_to_item(
 
 def _said(asked: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """A batch has no time for a language model; who asked for one is told."""
-    return {**answer, "llm": _NOT_IN_BATCHES} if "llm" in asked else answer
+    return {**answer, "llm": NOT_IN_BATCHES} if "llm" in asked else answer

@@ -14,6 +14,11 @@ DEFAULT_CANDIDATES = 20
 MAX_CANDIDATES = 100
 PARTS = ("understand", "generate", "rerank", "explain")
 
+NOT_IN_BATCHES = {  # the `llm` of an answer
+    "used": False,
+    "why": "a batch is answered without a language model; ask POST /v1/recommend",
+}
+
 
 class Mode(StrEnum):
     """How finalists are ordered."""
