@@ -3,11 +3,13 @@
 
 Searches the vectors that an index serves (meaning and prior) with requests like real ones, one at
 a time and together, one thread, and under random filters. Prints one JSON line. The same vectors
-and requests go to every library; recall@10 is against an exact float32 scan.
+and requests go to every library; recall@10 is against an exact float32 scan. Progress goes to
+stderr.
 """
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -109,10 +111,12 @@ def _others(vectors: Vectors, queries: Vectors, truth: Rows, *, few: bool) -> li
         started = time.perf_counter()
         peer = build()
         build_s = round(time.perf_counter() - started, 1)
+        _progress(f"{peer.name} built in {build_s} s")
         if len(peer.efforts) == 1:
             at = {"exact": _measured(peer.at(peer.efforts[0]), queries[:64], truth[:64])}
         else:
             at = {str(target): _raised(peer, queries, truth, target) for target in _TARGETS}
+        _progress(f"{peer.name}: {at}")
         told.append({"name": peer.name, "build_s": build_s, "at": at})
     return told
 
@@ -137,11 +141,13 @@ def _ours(
         for target in _TARGETS:
             wish = IndexWish(wanted, target)
             facts = build_index_file(path, vectors, layout, wish=wish, report=_silent)
+            _progress(f"{kind} built for recall {target} in {facts['build_s']} s")
             index = VectorIndex.open(path, facts)
             at[str(target)] = {
                 "effort": facts.get("effort"),
                 **_measured(_rows_of(index), queries, truth),
             }
+            _progress(f"{kind}: {at[str(target)]}")
         index = VectorIndex.open(path, facts)
         filters = [_filtered(index, vectors, queries[:100], share) for share in _FILTERS]
     kept = ("factory", "recall", "bytes_per_vector", "build_s", "gather_share", "note")
@@ -177,6 +183,11 @@ def _filtered(
         "short": sum(len(one.rows) < _K for one in found),
         "single_qps": round(len(queries) / took, 1),
     }
+
+
+def _progress(told: str) -> None:
+    """A long run shows that it lives, and how busy the machine is."""
+    print(f"{told} (load {os.getloadavg()[0]:.1f})", file=sys.stderr)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
