@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +21,19 @@ from indexer.ann.plan import check_index_name
 from indexer.block_vectors import BlockVectors, Facts
 from indexer.build_folder import full_disk_told, locked, working_folder
 from indexer.build_options import BuildOptions, BuildSummary, Report, with_chosen
+from indexer.collecting import Collecting
 from indexer.encoder import Encoder, Vectors, is_path, load_encoder
-from indexer.errors import CatalogError, SnapshotError
+from indexer.errors import SnapshotError
 from indexer.fingerprint import PROBE_TEXT
 from indexer.known_model import KnownModel, model_stamp
-from indexer.metadata.columns import ColumnsWriter
-from indexer.metadata.store_writer import MetadataWriter
 from indexer.raw_vectors import RawVectors
-from indexer.reading.catalog import Item, Rejection, read_catalog, rejection_line
-from indexer.reading.interactions import Interaction, infer_rating_scale
+from indexer.reading.interactions import Interaction
 from indexer.since_last import Parent, content_of, inputs_of, why_all_is_encoded_anew
 from indexer.snapshot import Layout, Manifest
-from indexer.staging import DeletedId, Staging
+from indexer.staging import Staging
+from indexer.storing import store_items
 from indexer.taste.model import TasteModel
-from indexer.text import TEXT_VERSION, is_chinese, title_of
+from indexer.text import TEXT_VERSION
 from indexer.vector_cache import VectorCache
 from indexer.whitening import (
     MeaningSpace,
@@ -120,20 +119,14 @@ class _Build:
         self.content = self.inputs = ""
 
     @cached_property
-    def encoder(self) -> Encoder | None:
-        """The language model, loaded when the first row turns out to be readable."""
-        encoder = self.encoder_asked_for()
-        self.dim = encoder.fingerprint.dim if encoder else self.dim
-        return encoder
-
-    @cached_property
     def model_stamp(self) -> str:
         """By what the model is known without being loaded; empty if it is not."""
         if self.options.encoder:
             return self.options.encoder.fingerprint.key
         return NO_MODEL if self.options.model == NO_MODEL else model_stamp(self.options.model)
 
-    def encoder_asked_for(self) -> Encoder | None:
+    @cached_property
+    def encoder(self) -> Encoder | None:
         """The model, not loaded yet if it is known to be that of the live snapshot."""
         if self.options.encoder or self.options.model == NO_MODEL:
             return self.options.encoder
@@ -158,11 +151,12 @@ class _Build:
             return self.unchanged()
         staging = Staging(self.work / "staging.sqlite")
         try:
-            self.read(sources, staging)
+            self.collect(sources, staging)
             self.content = content_of(self.options, staging.digest(), self.model_key)
             if self.spares() and self.parent.holds(content=self.content):
                 return self.unchanged()
-            facts = self.write_metadata(staging)
+            scale, count = self.options.rating_scale, self.counts["items"]
+            facts = store_items(staging, count, self.work, scale, self.report)
             raw = self.write_raw_vectors(staging, facts)
         finally:
             staging.close()
@@ -187,99 +181,13 @@ class _Build:
             self.journal_of(self.encoder).unlink(missing_ok=True)  # the snapshot holds it all
         return self.summary(manifest)
 
-    def read(self, sources: list[str], staging: Staging) -> None:
+    def collect(self, sources: list[str], staging: Staging) -> None:
         """Rows to staged items; bad rows to rejected.jsonl."""
-        options = self.options
-        with (self.work / "rejected.jsonl").open("w", encoding="utf-8") as rejected:
-            rows = read_catalog(sources, query=options.query, mapping=options.fields)
-            for done, row in enumerate(rows):
-                checked = self.fitting(row) if isinstance(row, Item) else row
-                if isinstance(checked, Item):
-                    staging.add(checked)
-                else:
-                    self.counts["rejected"] += 1
-                    rejected.write(rejection_line(checked) + "\n")
-                if done % 1_000 == 0:
-                    self.report("read", done, 0)
-            added = staging.added
-            changed = self.apply_changes(staging, rejected)
-        self.counts["items"] = staging.finish()
-        self.counts["duplicates"] = added + changed - self.counts["items"]
-        self.report("read", staging.added, staging.added)
-        self.refuse_bad_catalogue(sources, staging.added)
-
-    def apply_changes(self, staging: Staging, rejected: TextIO) -> int:
-        """Lay live changes over the catalogue; return how many items they add in all."""
-        more = 0
-        for change in self.options.changes:
-            there = change.id in staging
-            checked = change if isinstance(change, DeletedId) else self.fitting(change)
-            if isinstance(checked, Item):
-                staging.add(checked)
-                more += not there
-            elif isinstance(checked, DeletedId):
-                staging.remove(change.id)
-                more -= there
-            else:
-                self.counts["rejected"] += 1
-                rejected.write(rejection_line(checked) + "\n")
-        return more
-
-    def fitting(self, item: Item) -> Item | Rejection:
-        """An item whose vector fits, or the reason against it."""
-        encoder = self.encoder
-        if item.vector is None:
-            if encoder is not None:
-                return item
-            reason = "the row has no vector, and with --model none no text is encoded"
-        else:
-            self.dim = self.dim or len(item.vector)
-            if len(item.vector) == self.dim:
-                return item
-            reason = f"vector has {len(item.vector)} numbers, expected {self.dim}"
-        return Rejection(item.source or "catalogue", item.line, reason, {"id": item.id})
-
-    def refuse_bad_catalogue(self, sources: list[str], accepted: int) -> None:
-        """Stop before anything is published if too many rows are bad."""
-        rejected = self.counts["rejected"]
-        names = ", ".join(sources)
-        share = rejected / max(accepted + rejected, 1)
-        if accepted and share <= self.options.max_rejected:
-            return
-        lines = (self.work / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
-        first = json.loads(lines[0]) if lines else None
-        where = f" (first: {first['source']}:{first['line']}: {first['reason']})" if first else ""
-        if not accepted:
-            raise CatalogError(f"{names} has no usable row{where}; nothing was published")
-        raise CatalogError(
-            f"{rejected} of {accepted + rejected} rows of {names} are bad{where}, more than the "
-            f"{self.options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
-        )
-
-    def write_metadata(self, staging: Staging) -> Facts:
-        """Items to SQLite and columns; in passing, learn the catalogue's language and ratings."""
-        ratings = np.full(self.counts["items"], np.nan, np.float32)
-        chinese = 0
-        ids: list[str] = []
-        (self.work / "columns").mkdir()
-        with (
-            MetadataWriter(self.work / "catalog.sqlite") as metadata,
-            ColumnsWriter(self.work / "columns") as columns,
-        ):
-            for row, item in enumerate(staging.items()):
-                metadata.add(row, item.fields)
-                columns.add(item.fields)
-                ratings[row] = item.fields.get("rating", np.nan)
-                ids.append(item.id)
-                chinese += is_chinese(title_of(item.fields))
-                if row % 1_000 == 0:
-                    self.report("store", row, self.counts["items"])
-            metadata.finish()
-            columns.finish()
-        self.report("store", self.counts["items"], self.counts["items"])
-        given = ratings[~np.isnan(ratings)].tolist()
-        scale = self.options.rating_scale or infer_rating_scale(given)
-        return Facts(scale, "zh" if 2 * chinese > self.counts["items"] else "en", ratings, ids)
+        collecting = Collecting(self.options, lambda: self.encoder, staging, self.report)
+        found = collecting.collect(sources, self.work)
+        self.dim = found.dim
+        for name in ("items", "rejected", "duplicates"):
+            self.counts[name] = getattr(found, name)
 
     def write_raw_vectors(self, staging: Staging, facts: Facts) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""

@@ -77,7 +77,7 @@ def no_model(name: str | None = None) -> Any:
 def test_a_file_that_has_not_changed_is_not_even_read(
     catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.build.read_catalog", no_rows)
+    monkeypatch.setattr("indexer.collecting.read_catalog", no_rows)
     summary = rebuilt(catalog)
     assert (summary.unchanged, summary.items, summary.encoded) == (True, 40, 0)
     with pytest.raises(AssertionError):
