@@ -239,7 +239,12 @@ class _Build:
         meaning = np.concatenate([space.items(chunk) for chunk in _chunks(raw)])
         self.known = learning.earlier(self.options, self.parent, len(self.lessons))
         model = learning.learn(
-            self.lessons, facts.ids, meaning, folder=self.work / "taste", known=self.known
+            self.lessons,
+            facts.ids,
+            meaning,
+            folder=self.work / "taste",
+            known=self.known,
+            step=lambda said: self.report(f"learn: {said}", 0, 0),
         )
         self.learned = dict(model.report)
         self.report("learn", 1, 1)

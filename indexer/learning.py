@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,23 @@ def learn(
     *,
     folder: Path,
     known: Earlier | None,
+    step: Callable[[str], None],
 ) -> TasteModel:
-    """Fit taste, or count anew with settings that are known, and save it in a new folder."""
+    """Fit taste, or count anew with settings that are known, and save it in a new folder.
+
+    Args:
+        interactions: All of them.
+        ids: Of the catalogue.
+        meaning: `(n, d) float32`.
+        folder: Must not exist.
+        known: From an earlier build.
+        step: Is told each step of the fit in a sentence.
+    """
     from indexer.taste.fit import fit_taste, refit_taste
 
     started = time.process_time()
     if known is None:
-        model = fit_taste(interactions, ids, meaning)
+        model = fit_taste(interactions, ids, meaning, progress=step)
         told: dict[str, Any] = {"tuned_from": model.report["events"]}
     else:
         model = refit_taste(interactions, ids, meaning, settings=known.settings)

@@ -8,6 +8,7 @@ At the end everything is learned anew, to compare the last slice and the time. P
 """
 
 import json
+import shutil
 import tempfile
 import time
 from dataclasses import replace
@@ -79,7 +80,7 @@ class _Run:
         count = int(share * len(self.log))
         cuts = np.linspace(count // 2, count, SLICES + 1).astype(int)
         first = self.build("still", cuts[0])
-        self.build("moving", cuts[0])
+        shutil.copytree(self.work / "still", self.work / "moving", symlinks=True)
         told: dict[str, list[float]] = {"increments": [], "without": [], "live_state": []}
         times: list[dict[str, float]] = []
         gain: dict[str, NDArray[np.float64]] = {}
@@ -125,7 +126,7 @@ class _Run:
             model=self.arguments.model,
             interactions=str(events),
             context=columns,
-            force=True,
+            examine=False,
             **options,
         )
         index = Index.open(root)

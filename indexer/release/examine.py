@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,7 @@ from indexer.taste.model import TasteModel
 REFUSED = "refused"  # folder beside the snapshots: report of the last build that was not published
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)
 _CURVE_CASES = 300
+_CURVE_SHARE = 0.3  # of all rows at most, so that the points together cost less than one fit
 
 
 def examine(made: Candidate, *, report: Report) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def _compared(made: Candidate, exam: Exam, report: Report) -> dict[str, Any]:
     report("examine", 2, 3)
     if made.kept is None:
         methods |= peer_figures(exam.cases)
-        told["learning_curve"] = _curve(made, exam, meaning)
+        told["learning_curve"] = _curve(made, exam, meaning, new)
     report("examine", 3, 3)
     return told
 
@@ -146,21 +147,25 @@ def _figures(asked: Asked, exam: Exam) -> dict[str, Any]:
     return {**figures_by_slice(asked.ranks, asked.top10, exam.cases), "popularity_bias": bias}
 
 
-def _curve(made: Candidate, exam: Exam, meaning: Meaning) -> list[dict[str, Any]]:
+def _curve(made: Candidate, exam: Exam, meaning: Meaning, new: Asked) -> list[dict[str, Any]]:
     """NDCG@10 by how many of the last rows before the slice are learned from."""
-    drawn = np.random.default_rng(0).permutation(len(exam.cases))[:_CURVE_CASES]
-    some = exam.some(np.sort(drawn))
+    drawn = np.sort(np.random.default_rng(0).permutation(len(exam.cases))[:_CURVE_CASES])
+    some = exam.some(drawn)
+    count = len(exam.before)
     points = []
-    for rows in (*(n for n in CURVE_ROWS if n < len(exam.before)), len(exam.before)):
-        model = _fitted(made, exam.before[len(exam.before) - rows :], meaning)
-        ranks = _asked(made, model, some).ranks
-        parts = {
-            name: figures(ranks[which]).ndcg10
-            for name, which in slices_of(some.cases).items()
-            if which.any()
-        }
-        points.append({"rows": rows, **parts})
-    return points
+    for rows in (n for n in CURVE_ROWS if n <= _CURVE_SHARE * count):
+        model = _fitted(made, exam.before[count - rows :], meaning)
+        points.append(_point(rows, _asked(made, model, some), some))
+    return [*points, _point(count, replace(new, ranks=new.ranks[drawn]), some)]
+
+
+def _point(rows: int, asked: Asked, exam: Exam) -> dict[str, Any]:
+    parts = {
+        name: figures(asked.ranks[which]).ndcg10
+        for name, which in slices_of(exam.cases).items()
+        if which.any()
+    }
+    return {"rows": rows, **parts}
 
 
 def _live_report(made: Candidate) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""The request function on one thread: a history to request vectors and named terms, no search.
+
+Random items of the catalogue make the history. Prints one JSON line: milliseconds of each step and
+of the whole, the median and the 99th percentile, and for comparison of a complete answer.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from _cli import parser, run
+
+from indexer import Index
+from indexer.answering import sources_of
+from indexer.learned import Moment, apply_taste
+from indexer.recommend import recommend, signals_of
+from indexer.request import MAX_HISTORY_BATCH, Request, parse_request
+from indexer.scenarios import scenario_named
+from indexer.signals import compose
+
+T = TypeVar("T")
+
+
+class Laps:
+    """Milliseconds by step, over many rounds."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, list[float]] = {}
+
+    def lap(self, step: str, call: Callable[[], T]) -> T:
+        """Call and note how long it took."""
+        started = time.perf_counter()
+        made = call()
+        self.took.setdefault(step, []).append(1_000 * (time.perf_counter() - started))
+        return made
+
+    def told(self) -> dict[str, dict[str, float]]:
+        """Return the median and the 99th percentile of each step."""
+        return {
+            step: {
+                "p50": round(float(np.median(took)), 3),
+                "p99": round(float(np.quantile(took, 0.99)), 3),
+            }
+            for step, took in self.took.items()
+        }
+
+
+def main() -> int:
+    """Measure and print."""
+    made = parser(__doc__ or "")
+    made.add_argument("--index", required=True, metavar="DIR")
+    made.add_argument("--history", type=int, default=200)
+    made.add_argument("--rounds", type=int, default=200)
+    made.add_argument("--seed", type=int, default=0)
+    arguments = made.parse_args()
+    index = Index.open(arguments.index)
+    rng = np.random.default_rng(arguments.seed)
+    laps = Laps()
+    for _ in range(arguments.rounds):
+        rows = rng.integers(index.count, size=arguments.history).tolist()
+        history = [{"item_id": item, "event": "purchase"} for item in index.ids(rows)]
+        body = {"history": history, "k": 10, "explain": False}
+        request = parse_request(body, max_history=MAX_HISTORY_BATCH)
+        laps.lap("request_function", partial(_steps, index, request, laps))
+        laps.lap("answer", partial(recommend, index, request, now=0.0))
+    print(
+        json.dumps(
+            {
+                **{k: v for k, v in vars(arguments).items() if k != "debug"},
+                "items": index.count,
+                "learned": index.taste is not None,
+                "ms": laps.told(),
+            }
+        )
+    )
+    return 0
+
+
+def _steps(index: Index, request: Request, laps: Laps) -> None:
+    scenario = scenario_named(request.scenario, index.scenarios)
+    signals = laps.lap("signals", lambda: signals_of(request, scenario, index.manifest, 0.0))
+    ids = [signal.item_id for signal in signals if signal.item_id is not None]
+    known = laps.lap("rows", lambda: index.rows(ids))
+    sources = laps.lap("vectors", lambda: sources_of(index, signals, known))
+    if index.taste is not None:
+        taste = index.taste
+        moment = Moment(scenario=scenario, weights=request.weights, context={}, include_seen=False)
+        layout = index.manifest.layout
+        learned = laps.lap(
+            "taste", lambda: apply_taste(taste, signals, known, layout=layout, moment=moment)
+        )
+        signals = learned.signals
+    laps.lap(
+        "compose", lambda: compose(signals, sources, scenario=scenario, weights=request.weights)
+    )
+
+
+if __name__ == "__main__":
+    run(main)
