@@ -151,6 +151,23 @@ def test_the_visitor_in_five_clicks_is_a_real_run(sample_index: Path, tmp_path: 
     assert shown[-1] == shown[-2]
 
 
+@pytest.mark.model
+@pytest.mark.slow
+def test_fifty_visitors_see_more_of_their_kind_after_every_click(sample_index: Path) -> None:
+    script = ROOT / "scripts" / "bench_visitors.py"
+    ran = subprocess.run(
+        [sys.executable, script, "--index", sample_index],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(ran.stdout)
+    for language in ("en", "zh"):
+        assert told[language]["visitors"] == 25
+        for control in ("over_no_click", "over_random_clicks"):
+            lowest = [low for _, low, _ in told[language][control]]
+            assert len(lowest) == 5
+            assert min(lowest) > 0, (language, control)
+
+
 def test_the_calls_about_events_users_and_items_work(tmp_path: Path) -> None:
     from indexer import build_index
     from tests.fakes import WordEncoder
