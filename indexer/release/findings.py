@@ -18,7 +18,7 @@ from indexer.evaluation.table import slices_of
 from indexer.evaluation.tuning import Judged, judged
 
 _BINS = 10
-_MOST_KNN_ROWS = 500_000  # its strips of common users would take longer than the fit itself
+_MOST_KNN_ROWS = 200_000  # its strips of common users would take longer than the fit itself
 _KNN = {"use": POSITIVE, "shrink": 20.0, "nearest": 200, "decay": 10.0, "aggregate": "sum",
         "own": 0.0}  # fmt: skip
 

@@ -52,6 +52,14 @@ def fit_taste(
     """
     say = progress or (lambda _: None)
     events = interactions if isinstance(interactions, Events) else events_of(interactions, item_ids)
+    # What was fitted to tune is gone before all is fitted: at scale both would not fit in memory.
+    settings, report = _tuned(events, meaning, seed, say)
+    return weighted(fit_blocks(events, meaning, only=settings), settings, report)
+
+
+def _tuned(
+    events: Events, meaning: Meaning, seed: int, say: Callable[[str], None]
+) -> tuple[TasteSettings, dict[str, Any]]:
     repeats = repeat_share(events) >= REPEAT_SHARE
     evidence = Evidence(
         [
@@ -64,8 +72,7 @@ def fit_taste(
     starts = presets(shut, timed=events.timed, repeats=repeats)
     say(f"{len(evidence)} held-out cases")
     settings = tune(evidence, shut, starts)
-    report = _report(evidence, shut, settings, starts) | {"events": len(events)}
-    return weighted(fit_blocks(events, meaning), settings, report)
+    return settings, _report(evidence, shut, settings, starts) | {"events": len(events)}
 
 
 def refit_taste(

@@ -27,7 +27,8 @@ LENGTH = 50
 WIDTH, LAYERS, HEADS = 64, 2, 2
 BATCH = 128
 RATE = 1e-3
-MOST_EPOCHS, PATIENCE = 200, 5
+# It stays at the level of what is popular for many epochs before it rises.
+LEAST_EPOCHS, MOST_EPOCHS, PATIENCE = 30, 300, 10
 FULL_LOSS_ITEMS, SAMPLED_ITEMS = 20_000, 4_096
 
 Judge = Callable[["Sequences", Knobs], float]
@@ -61,7 +62,7 @@ class SasRec:
             figure = judge(model, knobs)
             if figure > best:
                 best, best_epoch = figure, epoch
-            if epoch - best_epoch >= PATIENCE:
+            if epoch >= LEAST_EPOCHS and epoch - best_epoch >= PATIENCE:
                 break
         return {**knobs, "epochs": best_epoch}, best
 

@@ -6,6 +6,7 @@ import pytest
 from indexer.evaluation.cases import Cases, cases_of
 from indexer.evaluation.log import Part, log_of
 from indexer.evaluation.metrics import gains
+from indexer.evaluation.peers import sasrec
 from indexer.evaluation.peers.face import EVERY, FOREVER, POSITIVE, Lesson, Peer, entries_of
 from indexer.evaluation.peers.ials import Ials
 from indexer.evaluation.peers.items import Ease, ItemKnn
@@ -182,7 +183,11 @@ def test_the_seed_decides_what_the_sequence_model_becomes(chained: Lesson) -> No
     np.testing.assert_array_equal(first, again)
 
 
-def test_the_sequence_model_stops_where_more_epochs_bring_nothing(chained: Lesson) -> None:
+def test_the_sequence_model_stops_where_more_epochs_bring_nothing(
+    chained: Lesson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sasrec, "LEAST_EPOCHS", 3)
+    monkeypatch.setattr(sasrec, "PATIENCE", 4)
     figures = iter([0.1, 0.3, *[0.2] * 20])
     knobs = {"use": POSITIVE, "dropout": 0.5}
     found, best = SasRec().converge(chained, knobs, lambda *_: next(figures))

@@ -1,6 +1,7 @@
 """The whole evaluation over a known world: who wins, what is told, and that it stays at home."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from indexer.evaluation.run import OURS, Plan, evaluate
 from indexer.evaluation.table import as_text
 from indexer.evaluation.workplace import write_catalogue
 from tests.indexer.evaluation.worlds import write_world
-from tests.indexer.taste.worlds import chains
+from tests.indexer.taste.worlds import chains, noise
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "evaluate.py"
 PEERS = ("popular", "popular_recent", "itemknn_decay", "ease_decay", "text_mean", "text_tuned",
@@ -89,6 +90,17 @@ def test_nothing_of_the_test_part_is_fitted_on(files: tuple[str, str], tmp_path:
         for plan in plans
     ]
     assert knobs[0] == knobs[1]
+
+
+def test_a_planted_column_of_the_outcome_cannot_be_exploited(tmp_path: Path) -> None:
+    """Each row names its own item in a column, as a log of outcomes may; picks are random."""
+    catalogue, events = write_world(tmp_path, noise(3_000), 60)
+    head, *rows = events.read_text().splitlines()
+    told = [f"{row},{row.split(',')[1]}" for row in rows]
+    events.write_text("\n".join([f"{head},outcome", *told]) + "\n")
+    found = evaluate(Plan([str(catalogue)], str(events), ("popular",), model="none"))
+    by_chance = sum(1 / math.log2(1 + rank) for rank in range(1, 11)) / 60
+    assert found["methods"][OURS]["all"]["ndcg10"] < 1.5 * by_chance
 
 
 def test_the_tuning_part_alone_can_be_asked(files: tuple[str, str]) -> None:
