@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service.conftest import running
+from tests.service.conftest import running, wait_until
 
 LOAD_S = 120
 ASKED = 12  # fresh connections after each write: with four workers all of them are among these
@@ -29,6 +29,16 @@ def fresh_answers(base_url: httpx.URL, body: dict[str, Any]) -> list[dict[str, A
     return answers
 
 
+def wait_for_all_workers(base_url: httpx.URL) -> None:
+    """One that is ready does not tell that the others are."""
+
+    def all_ready() -> bool:
+        asked = [httpx.get(f"{base_url}/health/ready", timeout=30) for _ in range(2 * ASKED)]
+        return all(response.status_code == 200 for response in asked)
+
+    wait_until(all_ready, seconds=120)
+
+
 def ids(answer: dict[str, Any]) -> set[str]:
     return {hit["id"] for hit in answer["items"]}
 
@@ -37,6 +47,7 @@ def test_every_worker_knows_what_any_worker_has_acknowledged(
     vectors_only: Path, tmp_path: Path
 ) -> None:
     with running(tmp_path, "--index", vectors_only, "--workers", 4) as (client, process):
+        wait_for_all_workers(client.base_url)
         for number in range(8):
             event = {"user_id": "u", "item_id": f"v{number}", "event": "like"}
             seq = httpx.post(f"{client.base_url}/v1/events", json=event).json()["live_seq"]
@@ -88,6 +99,7 @@ def test_writing_and_reading_for_two_minutes_is_never_locked(
                     bad.append(response.text)
 
     with running(tmp_path, "--index", vectors_only, "--workers", 4) as (client, process):
+        wait_for_all_workers(client.base_url)
         threads = [
             threading.Thread(target=work, args=(client.base_url, place % 2 == 0))
             for place in range(8)
