@@ -1,5 +1,6 @@
 """Raw vectors, ratings and what was learned to item vectors, laid out when asked for."""
 
+import mmap
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,13 @@ class Facts:
         return (PRIOR_SCALE * centred).astype(np.float32)
 
 
+def _let_go(raw: NDArray[np.float16]) -> None:
+    """Unmap what was read of a file: the system still caches it, but it is no memory of ours."""
+    mapping = getattr(raw, "_mmap", None)  # numpy has no other name for it
+    if isinstance(mapping, mmap.mmap) and getattr(raw, "mode", "c") != "c":
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
 class BlockVectors:
     """Item vectors laid out when asked for, `(n, layout.dim) float32`: meaning, taste, prior, 0."""
 
@@ -67,6 +75,7 @@ class BlockVectors:
         for start in range(0, len(given), _PART):
             part = slice(start, start + _PART)
             self._lay_out(given[part], out[part])
+        _let_go(self._raw)
         return out
 
     def _lay_out(self, rows: NDArray[np.int64], out: Vectors) -> None:

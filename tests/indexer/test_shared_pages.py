@@ -1,4 +1,4 @@
-"""Two processes over one index hold its pages once."""
+"""Two processes over one index hold its pages once; a build holds no page longer than needed."""
 
 import multiprocessing
 import re
@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
+from indexer.block_vectors import BlockVectors, Facts
+from indexer.snapshot import Layout
+from indexer.whitening import identity_space
 from tests.oracle import write_rows
 
 COUNT, DIM = 6_000, 128
@@ -67,3 +70,21 @@ def test_a_second_process_shares_the_pages_of_the_first(tmp_path: Path, kind: st
         assert one["Rss"] >= vectors_kb
         assert one["Pss"] <= 0.6 * one["Rss"]
         assert one["Private_Dirty"] == 0
+
+
+def test_laying_out_the_vectors_of_a_build_keeps_nothing_of_their_file_mapped(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "building"
+    folder.mkdir()
+    given = np.random.default_rng(0).normal(size=(20_000, DIM)).astype(np.float32)
+    given /= np.linalg.norm(given, axis=1, keepdims=True)
+    shape = given.shape
+    raw = np.lib.format.open_memmap(folder / "raw.npy", mode="w+", dtype="<f2", shape=shape)
+    raw[:] = given
+    assert held_kb(Path("/proc/self/smaps").read_text(), "building")["Rss"] >= raw.nbytes / 1_024
+    facts = Facts((1, 5), "en", np.full(len(raw), np.nan, np.float32), [])
+    laid_out = BlockVectors(raw, identity_space(DIM), Layout(DIM), facts, None)[0 : len(raw)]
+    assert held_kb(Path("/proc/self/smaps").read_text(), "building")["Rss"] < 500
+    np.testing.assert_allclose(laid_out[:, :DIM], given, atol=1e-3)
+    np.testing.assert_array_equal(raw, given.astype(np.float16))  # nothing unwritten was lost
