@@ -25,7 +25,7 @@ from indexer.evaluation.peers.face import (
 
 LENGTH = 50
 WIDTH, LAYERS, HEADS = 64, 2, 2
-BATCH = 128
+BATCH = 32
 RATE = 1e-3
 # It stays at the level of what is popular for many epochs before it rises.
 LEAST_EPOCHS, MOST_EPOCHS, PATIENCE = 30, 300, 10
