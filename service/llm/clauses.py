@@ -53,7 +53,11 @@ def clause_of(catalogue: Overlay, raw: Mapping[str, Any]) -> dict[str, Any]:
         clause = {info.name: {operator: real[0]}}
     else:
         clause = {info.name: {operator: real}}
-    if not catalogue.mask(parse_filter(clause, catalogue.schema)).any():
+    # What no item has may not be excluded either: it says that the sentence was misread.
+    named = {info.name: {"any": real}} if operator not in _BOUNDS else clause
+    if not all(
+        catalogue.mask(parse_filter(part, catalogue.schema)).any() for part in (named, clause)
+    ):
         told = ", ".join(str(value)[:_VALUE_CHARS] for value in real)
         raise FilterError(f"no item has {name!r} {operator} {told}")
     return clause

@@ -35,6 +35,7 @@ _PATTERNS = (
     r"(?:message|prompt|note|role|override)?\s*:",
     r"\b(?:as an|you are an?|act as|pretend|from now on|new rules?|important)\b.{0,40}"
     r"\b(?:ai|assistant|rank\w*|model|rules?|system|recommender|list)\b",
+    r"[\"']\w+[\"']\s*:",  # JSON of its own
     r"\b(?:best|correct|only|right) (?:answer|choice|candidate|match) (?:is|for)\b",
     r"\b(?:other|all|every) (?:items?|candidates?|results?|options?)\b.{0,40}"
     r"\b(?:bad|worse|unsafe|broken|illegal|unavailable|irrelevant|spam|last|remove\w*|recalled)\b",

@@ -59,6 +59,7 @@ def test_a_sentence_becomes_query_filter_context_and_scenario(helped: Helped, sh
     [
         (clause("director", "any", "Hitchcock"), "the catalogue has no field 'director'"),
         (clause("brand", "any", "Nobody & Sons"), "no item has 'brand' any Nobody & Sons"),
+        (clause("brand", "none", "Nobody & Sons"), "no item has 'brand' none Nobody & Sons"),
         (clause("rating", "gte", "four"), "'four' is no number for 'rating'"),
         (clause("rating", "gte", "99"), "no item has 'rating' gte 99.0"),
         (clause("brand", "gte", "A"), "'brand' has no bounds"),
