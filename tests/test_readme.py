@@ -14,7 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer.encoder import Encoder
+from indexer.request import parse_request
 from service import Settings, create_app
+from service.llm.asked import parse_asked
 from tests.service.conftest import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -49,14 +51,25 @@ def test_every_python_block_is_python() -> None:
 
 
 def test_every_json_body_is_a_request() -> None:
-    from indexer.request import parse_request
-
     bodies = re.findall(
         r"/v1/recommend[^']*'content-type: application/json' -d '(\{.*?\})'", README, re.DOTALL
     )
     assert bodies
     for body in bodies:
-        assert parse_request(json.loads(body)).k >= 1
+        asked = json.loads(body)
+        parse_asked(asked.pop("llm", {}))
+        assert parse_request(asked).k >= 1
+
+
+def test_what_a_language_model_may_be_asked_is_a_request() -> None:
+    (body,) = blocks("json")
+    asked = json.loads(body)
+    parts = parse_asked(asked.pop("llm"))
+    assert parts.understand
+    assert parts.generate
+    assert parts.rerank
+    assert parts.explain
+    assert parse_request(asked).k == 3
 
 
 @pytest.mark.model
