@@ -29,6 +29,7 @@ from service.app import SETTINGS_VARIABLE
 from service.database import LiveDatabase
 from service.keys import Keys
 from service.live import live_url
+from service.llm.config import LlmConfig
 from service.settings import SettingsError
 
 _GRACE_S = 15
@@ -125,6 +126,7 @@ def _check(settings: Settings) -> None:
         Keys.load(settings.api_key_file)
     if settings.scenarios:
         load_scenarios(settings.scenarios)
+    LlmConfig.from_environment(os.environ)
     path = snapshot.snapshot_path(settings.index)
     snapshot.check_sizes(path, snapshot.read_manifest(path))
     url = live_url(settings)

@@ -7,7 +7,7 @@ Whatever fails is said in `done`; what was there before it stays.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -157,22 +157,19 @@ class Assistant:
             said, ideal = group.create_task(reading()), group.create_task(imagining())
         return said.result(), ideal.result()
 
-    def _read(self, made: Drafted, ideal: str | None) -> list[Event]:
+    def _read(self, made: Drafted, ideal: str | None) -> Iterator[Event]:
         """Tell what was understood and imagined."""
-        events = []
         if made.understood.shown:
             self._done["understood"] = made.understood.shown
-            events.append(Event("understood", made.understood.shown))
+            yield Event("understood", made.understood.shown)
         if ideal is not None:
             self._done["ideal"] = ideal
-            events.append(Event("ideal", {"text": ideal}))
-        return events
+            yield Event("ideal", {"text": ideal})
 
     async def _ordered(self, made: Drafted) -> tuple[Drafted, Event | None]:
         if not self.asked.rerank or self.model is None:
             return made, None
-        why = self._why_not_ordered(made)
-        if why:
+        if why := self._why_not_ordered(made):
             self._ledger.failed["rerank"] = why
             return made, None
         finalists = [item for item in made.items if item.id not in made.fixed]
