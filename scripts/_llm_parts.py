@@ -6,6 +6,7 @@ what changes a ranking can be measured on a log: nobody typed a sentence there t
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -67,6 +68,9 @@ class Measurer:
                     index, model, wanted, list(zip(asked, targets, strict=True)), name
                 )
                 plain = ranks if plain is None else plain
+                if wanted.explain:  # words change no rank
+                    measured[name] = cost
+                    continue
                 measured[name] = {**asdict(figures(ranks)), **cost}
                 if name != "none":
                     versus = compare(ranks, plain, users)
@@ -112,6 +116,7 @@ class Measurer:
 
         ranks = np.full(len(cases), np.inf)
         told: list[dict[str, Any]] = []
+        authors: Counter[str] = Counter()
         started = time.monotonic()
         for place, (body, target) in enumerate(cases):
             length = _SENTENCES if wanted.explain else _LENGTH
@@ -121,23 +126,20 @@ class Measurer:
             if target in ids:
                 ranks[place] = ids.index(target) + 1
             told.append(answer["llm"])
+            authors.update(hit["explanation"]["by"] for hit in answer["items"] if wanted.explain)
             self.report(f"llm {name}", place + 1, len(cases))
-        return ranks, _cost(told, time.monotonic() - started)
+        cost = _cost(told, time.monotonic() - started)
+        return ranks, {**cost, "sentences": dict(authors)} if authors else cost
 
 
 def _cost(told: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, Any]:
     used = [one for one in told if one["used"]]
-    sentences = [one["sentences"] for one in used if "sentences" in one]
-    counted = {
+    counted: dict[str, Any] = {
         "used": len(used),
         "tokens_in": sum(one["tokens"]["in"] for one in used),
         "tokens_out": sum(one["tokens"]["out"] for one in used),
         "seconds_per_request": round(seconds / max(len(told), 1), 2),
     }
-    if sentences:
-        counted["sentences"] = {
-            who: sum(one[who] for one in sentences) for who in ("model", "template")
-        }
     return counted
 
 
@@ -148,16 +150,16 @@ def as_lines(told: Mapping[str, Any]) -> list[str]:
         f"{told['candidates']} finalists"
     ]
     for name, part in told["parts"].items():
-        versus = part.get("versus_none")
-        against = ""
-        if versus and name != "explain":
+        quality = ""
+        if "ndcg10" in part:
+            quality = f"NDCG@10 {part['ndcg10']:.4f}  "
+        if versus := part.get("versus_none"):
             low, high = versus["difference95"]
-            against = f"  difference {versus['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"
-        sentences = part.get("sentences")
-        said = f"  sentences {sentences}" if sentences else ""
+            quality += f"difference {versus['difference']:+.4f} [{low:+.4f}, {high:+.4f}]  "
+        said = f"  sentences {part['sentences']}" if "sentences" in part else ""
         lines.append(
-            f"  {name:18} NDCG@10 {part['ndcg10']:.4f}{against}  used {part['used']}/"
-            f"{told['cases']}  tokens {part['tokens_in']}+{part['tokens_out']}  "
-            f"{part['seconds_per_request']} s/request{said}"
+            f"  {name:18} {quality}used {part['used']}/{told['cases']}  tokens "
+            f"{part['tokens_in']}+{part['tokens_out']}  {part['seconds_per_request']} s/request"
+            f"{said}"
         )
     return lines
