@@ -22,7 +22,7 @@ from indexer.evaluation.asking import Asked, ask
 from indexer.evaluation.metrics import figures
 from indexer.evaluation.table import slices_of
 from indexer.reading.interactions import Interaction
-from indexer.release.exam import Exam, exam_of
+from indexer.release.exam import MOST_CASES, Exam, exam_of
 from indexer.release.findings import (
     calibration,
     figures_by_slice,
@@ -40,6 +40,7 @@ from indexer.taste.model import TasteModel
 REFUSED = "refused"  # folder beside the snapshots: report of the last build that was not published
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)
 _CURVE_CASES = 300
+_KEPT_CASES = 300  # where nothing was tuned, asking would take longer than learning
 _CURVE_SHARE = 0.3  # of all rows at most, so that the points together cost less than one fit
 
 
@@ -59,7 +60,12 @@ def examine(made: Candidate, *, report: Report) -> dict[str, Any]:
         "what": "There were too few interactions to compare anything.",
     }
     live = _live_report(made)
-    exam = exam_of(made.interactions, made.facts.ids, learned_until=live.get("learned_until"))
+    exam = exam_of(
+        made.interactions,
+        made.facts.ids,
+        learned_until=live.get("learned_until"),
+        most_cases=MOST_CASES if made.kept is None else _KEPT_CASES,
+    )
     if exam is not None:
         try:
             told |= _compared(made, exam, report)
