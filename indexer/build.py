@@ -5,7 +5,7 @@ row -> Item -> text -> raw vector -> meaning vector -> index -> snapshot
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,7 +22,7 @@ from indexer.block_vectors import BlockVectors, Facts
 from indexer.build_folder import full_disk_told, locked, working_folder
 from indexer.build_options import BuildOptions, BuildSummary, Report, with_chosen
 from indexer.collecting import Collecting
-from indexer.encoder import Encoder, Vectors, is_path, load_encoder
+from indexer.encoder import Encoder, is_path, load_encoder
 from indexer.errors import SnapshotError
 from indexer.fingerprint import PROBE_TEXT
 from indexer.known_model import KnownModel, model_stamp
@@ -39,6 +39,7 @@ from indexer.whitening import (
     MeaningSpace,
     Moments,
     background_of,
+    chunks,
     fit_meaning_space,
     identity_space,
 )
@@ -53,7 +54,6 @@ _COUNTED = (
     "interactions",
     "rejected_interactions",
 )
-_MAP_CHUNK = 16_384
 _FEW_CHANGES = 0.01  # of the vectors: then what was measured of an index guides the next
 
 
@@ -223,7 +223,7 @@ class _Build:
         if self.encoder is None:
             space = identity_space(self.dim)
         else:
-            moments = Moments.of(_chunks(raw), self.dim)
+            moments = Moments.of(chunks(raw), self.dim)
             space = fit_meaning_space(moments, background_of(self.encoder))
         space.save(self.work / "space.safetensors")
         return space
@@ -236,7 +236,7 @@ class _Build:
             return None
         self.report("learn", 0, 0)
         self.lessons = learning.read_lessons(self.options, self.work, self.counts)
-        meaning = np.concatenate([space.items(chunk) for chunk in _chunks(raw)])
+        meaning = space.every_item(raw)
         self.known = learning.earlier(self.options, self.parent, len(self.lessons))
         model = learning.learn(
             self.lessons,
@@ -332,11 +332,6 @@ class _Build:
             out=str(self.root),
             **self.counts,
         )
-
-
-def _chunks(raw: NDArray[np.float16]) -> Iterator[Vectors]:
-    for start in range(0, len(raw), _MAP_CHUNK):
-        yield raw[start : start + _MAP_CHUNK].astype(np.float32)
 
 
 def _source_of(options: BuildOptions, encoder: Encoder | None) -> str | None:

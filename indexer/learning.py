@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.build_options import BuildOptions
+from indexer.collecting import REJECTED
 from indexer.errors import CatalogError, SnapshotError
 from indexer.reading.catalog import Rejection, rejection_line
 from indexer.reading.interactions import Interaction, read_interactions
@@ -128,7 +129,7 @@ def _good_rows(
     rows = read_interactions(
         source, context=options.context, mapping=options.fields, query=options.interactions_query
     )
-    with (work / "rejected.jsonl").open("a", encoding="utf-8") as rejected:
+    with (work / REJECTED).open("a", encoding="utf-8") as rejected:
         for row in rows:
             if isinstance(row, Rejection):
                 counts["rejected_interactions"] += 1

@@ -22,8 +22,7 @@ from indexer.paging import FIRST_PAGE, Page
 from indexer.preparing import Prepared, everywhere_terms, prepared, read_request, signals_of
 from indexer.question import Question
 from indexer.request import Request
-from indexer.scenarios import Scenario
-from indexer.signals import compose, history_signals, interest_signals
+from indexer.signals import Role, compose
 
 __all__ = [
     "Addends",
@@ -165,22 +164,14 @@ def _items_of(request: Request) -> list[str]:
     return [*told, *request.exclude, *request.seen, *stored]
 
 
-def profile_vector(
-    catalogue: Catalogue, request: Request, scenario: Scenario, *, now: float
-) -> Vectors:
+def profile_vector(catalogue: Catalogue, request: Request, *, now: float) -> Vectors:
     """Return `(d,) float32`: what a request's history and interests say, as one unit vector."""
-    signals = [
-        *history_signals(
-            request.history, scenario=scenario, now=now, scale=catalogue.manifest.rating_scale
-        ),
-        *interest_signals(request.interests, scenario=scenario),
-    ]
-    known = catalogue.rows([s.item_id for s in signals if s.item_id is not None])
-    signals = [s for s in signals if s.item_id is None or s.item_id in known]
-    sources = sources_of(catalogue, signals, known)
+    read = read_request(catalogue, request, now=now)
+    signals = [signal for signal in read.signals if signal.role is Role.PROFILE]
     if not signals:
         return np.zeros(catalogue.manifest.layout.dim, np.float32)
-    weighed = compose(signals, sources, scenario=scenario, weights=request.weights)
+    sources = sources_of(catalogue, signals, read.known)
+    weighed = compose(signals, sources, scenario=read.scenario, weights=request.weights)
     vector: Vectors = weighed.vectors[0]
     return vector
 

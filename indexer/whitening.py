@@ -8,7 +8,7 @@ nothing, and kept in the snapshot, so that live items land in the same space.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,6 +24,7 @@ LIKENESS_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
 _EIGENVALUE_FLOOR = 1e-2  # of the mean eigenvalue: below it is noise, not meaning
 _MEAN_PRIOR_ITEMS = 50.0  # the background's mean weighs as much as this many catalogue items
 _COVARIANCE_PRIOR_ITEMS = 1_000.0
+_CHUNK = 16_384
 _TINY = 1e-6
 
 
@@ -105,6 +106,12 @@ class MeaningSpace:
         """Map `(n, d)` raw item vectors to `(n, d) float32` of unit length."""
         return self._map(raw, self.item_mean)
 
+    def every_item(self, stored: NDArray[np.float16]) -> Vectors:
+        """Map `(n, d)` stored raw item vectors, a chunk at a time, to what `items` gives."""
+        return np.concatenate(
+            [np.empty((0, self.dim), np.float32), *(self.items(chunk) for chunk in chunks(stored))]
+        )
+
     def queries(self, raw: Vectors) -> Vectors:
         """Map `(n, d)` raw query vectors to `(n, d) float32` of unit length."""
         return self._map(raw, self.query_mean)
@@ -172,6 +179,12 @@ def fit_meaning_space(
         projection=_spectral_power(covariance, -power / 2).astype(np.float32),
         likeness=_spectral_power(covariance, LIKENESS_POWER / 2).astype(np.float32),
     )
+
+
+def chunks(stored: NDArray[np.float16]) -> Iterator[Vectors]:
+    """Yield stored vectors as float32, as many at a time as memory bears."""
+    for start in range(0, len(stored), _CHUNK):
+        yield stored[start : start + _CHUNK].astype(np.float32)
 
 
 def identity_space(dim: int) -> MeaningSpace:

@@ -126,20 +126,21 @@ class Pages:
         """
         started = time.monotonic()
         total = 0
+        cursors = []
         for place, body in enumerate(bodies):
             with _named(place):
-                total += asked_by(view, self._cursor(Kind.RECOMMEND, body)).k
+                cursors.append(self._cursor(Kind.RECOMMEND, body))
+                total += asked_by(view, cursors[-1]).k
         if total > MAX_BATCH_K:
             raise RequestError(
                 f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
                 f"answered at once; split the batch"
             )
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(bodies), SHARED):
-            some = bodies[start : start + SHARED]
-            cursors = [self._cursor(Kind.RECOMMEND, body) for body in some]
-            warm, ready = self._warmed(view, cursors)
-            for place, (cursor, own) in enumerate(zip(cursors, ready, strict=True), start):
+        for start in range(0, len(cursors), SHARED):
+            some = cursors[start : start + SHARED]
+            warm, ready = self._warmed(view, some)
+            for place, (cursor, own) in enumerate(zip(some, ready, strict=True), start):
                 if time.monotonic() - started > deadline_s:
                     raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
                 with _named(place):

@@ -15,7 +15,6 @@ from indexer.overlay import Overlay
 from indexer.recommend import profile_vector
 from indexer.request import Request
 from indexer.request_values import parse_texts
-from indexer.scenarios import scenario_named
 from indexer.text import TAG_FIELDS
 from service.event_log import of_owner, recent
 from service.events import Event
@@ -78,7 +77,7 @@ def nearest_tags(view: View, user_id: str, *, now: float) -> list[tuple[str, flo
         return []
     tags = _tags_of(catalogue)
     request = view.personal(Request(user_id=user_id), now=now)
-    profile = profile_vector(catalogue, request, scenario_named(None, catalogue.scenarios), now=now)
+    profile = profile_vector(catalogue, request, now=now)
     if not tags or not profile.any():
         return []
     vectors = _tag_vectors(catalogue.base.query_vectors, catalogue.id, tags)

@@ -55,10 +55,7 @@ def ask(
     for start in range(0, count, _TOGETHER):
         bodies = requests[start : start + _TOGETHER]
         parsed = [
-            parse_request(
-                {**body, "explain": False, "fields": ["id"]}, max_history=MAX_HISTORY_BATCH
-            )
-            for body in bodies
+            parse_request({**body, **_PLAIN}, max_history=MAX_HISTORY_BATCH) for body in bodies
         ]
         for case, answer in enumerate(recommend_many(index, parsed), start=start):
             found = [(item.id, item.score) for item in answer]

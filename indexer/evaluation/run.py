@@ -25,7 +25,7 @@ from indexer.evaluation.log import Log, Part, log_of
 from indexer.evaluation.peers.face import EVERY, Knobs, Lesson, Peer, Scores
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
 from indexer.evaluation.peers.roster import TEXT_EASE, peers_of, unavailable
-from indexer.evaluation.peers.text import TextEase
+from indexer.evaluation.peers.text import TextEase, unit
 from indexer.evaluation.table import Measured, evaluation
 from indexer.evaluation.tuning import judged, tuned
 from indexer.evaluation.workplace import (
@@ -135,9 +135,7 @@ def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | 
 
 
 def _encoded(index: Index) -> Scores:
-    raw = np.load(index.path / "raw.npy", allow_pickle=False).astype(np.float32)
-    unit: Scores = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-9)
-    return unit
+    return unit(np.load(index.path / "raw.npy", allow_pickle=False).astype(np.float32))
 
 
 def _ours(index: Index, cases: Cases, clock: "_Clock", report: Report) -> Measured:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+Top: TypeAlias = Sequence[Collection[str | int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One method's answers to the cases, and what they cost.
@@ -32,7 +35,7 @@ class Measured:
 
     name: str
     ranks: NDArray[np.float64]
-    top10: Sequence[Collection[str | int]]
+    top10: Top
     fit_cpu_s: float
     ms_per_request: float
     knobs: Mapping[str, Any]
@@ -68,11 +71,16 @@ def slices_of(cases: Cases) -> dict[str, NDArray[np.bool_]]:
     return {"all": np.ones(len(cases), bool), "cold": cases.cold, "new_user": cases.new_user}
 
 
+def figures_by_slice(ranks: NDArray[np.float64], top10: Top, cases: Cases) -> dict[str, Any]:
+    """Return NDCG@10, recall and the like of all cases, of cold items and of new users."""
+    told = {name: asdict(figures(ranks[which])) for name, which in slices_of(cases).items()}
+    told["all"] = asdict(figures(ranks, top10=top10, items=len(cases.log.item_ids)))
+    return told
+
+
 def _told(method: Measured, best: Measured | None, cases: Cases) -> dict[str, Any]:
-    parts = {name: asdict(figures(method.ranks[which])) for name, which in slices_of(cases).items()}
-    parts["all"] = asdict(figures(method.ranks, top10=method.top10, items=len(cases.log.item_ids)))
     return {
-        **parts,
+        **figures_by_slice(method.ranks, method.top10, cases),
         "fit_cpu_s": round(method.fit_cpu_s, 2),
         "ms_per_request": round(method.ms_per_request, 2),
         "knobs": dict(method.knobs),

@@ -25,9 +25,8 @@ from indexer.reading.interactions import Interaction
 from indexer.release.exam import MOST_CASES, Exam, exam_of
 from indexer.release.findings import (
     calibration,
-    figures_by_slice,
+    figures_of,
     peer_figures,
-    popularity_bias,
 )
 from indexer.release.gate import Standing, alarms, judge
 from indexer.release.live import Candidate, answers_of_live, recognised
@@ -102,7 +101,7 @@ def _compared(made: Candidate, exam: Exam, report: Report) -> dict[str, Any]:
     new = _asked(made, _fitted(made, exam.before, meaning), exam)
     report("examine", 1, 3)
     old, words = answers_of_live(made, exam)
-    methods = {"new": _figures(new, exam)}
+    methods = {"new": figures_of(new, exam.cases)}
     told: dict[str, Any] = {
         "what": f"{_slice_words(exam)} {words}",
         "methods": methods,
@@ -110,7 +109,7 @@ def _compared(made: Candidate, exam: Exam, report: Report) -> dict[str, Any]:
     }
     if old is not None:
         verdict = judge(new.ranks, old.ranks, exam.cases.user, slices_of(exam.cases))
-        methods["live"] = _figures(old, exam)
+        methods["live"] = figures_of(old, exam.cases)
         told |= {"compared": verdict.compared, "reasons": list(verdict.reasons)}
     report("examine", 2, 3)
     if made.kept is None:
@@ -138,19 +137,14 @@ def _fitted(made: Candidate, rows: Sequence[Interaction], meaning: Meaning) -> T
     return refit_taste(rows, made.facts.ids, meaning, settings=made.kept)
 
 
-def _asked(made: Candidate, taste: TasteModel, exam: Exam, most: int | None = None) -> Asked:
+def _asked(made: Candidate, taste: TasteModel, exam: Exam) -> Asked:
     folder = made.work / REHEARSAL / "new"
     with rehearsed(
         made.work, made.manifest, taste, facts=made.facts, encoder=made.encoder, folder=folder
     ) as index:
-        answers = ask(index, exam.requests[:most], exam.targets[:most])
+        answers = ask(index, exam.requests, exam.targets)
     shutil.rmtree(folder)
     return answers
-
-
-def _figures(asked: Asked, exam: Exam) -> dict[str, Any]:
-    bias = popularity_bias(asked.top10, exam.cases)
-    return {**figures_by_slice(asked.ranks, asked.top10, exam.cases), "popularity_bias": bias}
 
 
 def _curve(made: Candidate, exam: Exam, meaning: Meaning, new: Asked) -> list[dict[str, Any]]:

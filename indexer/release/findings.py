@@ -1,20 +1,16 @@
 """Answers to an exam to figures beyond rank: popularity bias, and what a score promises."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.evaluation.asking import Asked
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.log import Part
-from indexer.evaluation.metrics import figures
 from indexer.evaluation.peers.face import FOREVER, POSITIVE, Lesson
 from indexer.evaluation.peers.items import ItemKnn
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
-from indexer.evaluation.table import slices_of
+from indexer.evaluation.table import Top, figures_by_slice
 from indexer.evaluation.tuning import Judged, judged
 
 _BINS = 10
@@ -22,14 +18,11 @@ _MOST_KNN_ROWS = 200_000  # its strips of common users would take longer than th
 _KNN = {"use": POSITIVE, "shrink": 20.0, "nearest": 200, "decay": 10.0, "aggregate": "sum",
         "own": 0.0}  # fmt: skip
 
-Top = Sequence[Sequence[str | int]]
 
-
-def figures_by_slice(ranks: NDArray[np.float64], top10: Top, cases: Cases) -> dict[str, Any]:
-    """Return NDCG@10, recall and the like of all cases, of cold items and of new users."""
-    told = {name: asdict(figures(ranks[which])) for name, which in slices_of(cases).items()}
-    told["all"] = asdict(figures(ranks, top10=top10, items=len(cases.log.item_ids)))
-    return told
+def figures_of(answers: Asked | Judged, cases: Cases) -> dict[str, Any]:
+    """Return the figures of every slice, and how popular what is listed is."""
+    told = figures_by_slice(answers.ranks, answers.top10, cases)
+    return {**told, "popularity_bias": popularity_bias(answers.top10, cases)}
 
 
 def popularity_bias(top10: Top, cases: Cases) -> dict[str, float]:
@@ -85,9 +78,4 @@ def peer_figures(cases: Cases) -> dict[str, Any]:
     if np.count_nonzero(lesson.rows) <= _MOST_KNN_ROWS:
         knn = ItemKnn(cases.repeats).fit(lesson, _KNN)
         answers["itemknn_decay"] = judged(knn, _KNN, cases, fallback)
-    return {name: _told(answer, cases) for name, answer in answers.items()}
-
-
-def _told(answer: Judged, cases: Cases) -> Mapping[str, Any]:
-    told = figures_by_slice(answer.ranks, answer.top10, cases)
-    return {**told, "popularity_bias": popularity_bias(answer.top10, cases)}
+    return {name: figures_of(answer, cases) for name, answer in answers.items()}

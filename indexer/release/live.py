@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer import snapshot
 from indexer.block_vectors import Facts
 from indexer.encoder import Encoder
 from indexer.errors import IndexerError
@@ -72,9 +73,8 @@ def recognised(made: Candidate, learned_until: float | None) -> float | None:
 
 
 def _asked_of_live(made: Candidate, exam: Exam, live_id: str) -> tuple[Asked, str]:
-    live = Index.open(made.root, snapshot_id=live_id)
-    encoder = made.encoder if live.manifest.encoder == made.manifest.encoder else None
-    live.close()
+    known = snapshot.read_manifest(snapshot.snapshot_path(made.root, live_id)).encoder
+    encoder = made.encoder if known == made.manifest.encoder else None
     live = Index.open(made.root, snapshot_id=live_id, encoder=encoder)
     try:
         if live.taste is None:

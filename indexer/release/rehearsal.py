@@ -22,7 +22,6 @@ from indexer.whitening import MeaningSpace
 
 REHEARSAL = "rehearsal"  # in a working folder; gone before anything is published
 _OWN = ("index.faiss", MANIFEST, "report.json", "report.html", "taste", REHEARSAL)
-_CHUNK = 16_384
 
 Meaning = NDArray[np.float32]
 
@@ -83,10 +82,7 @@ def meaning_of(source: Path) -> Meaning:
     """Return the meaning vectors of a snapshot folder, `(n, d) float32`."""
     space = MeaningSpace.load(source / "space.safetensors")
     raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
-    parts = [np.empty((0, space.dim), np.float32)]
-    for start in range(0, len(raw), _CHUNK):
-        parts.append(space.items(raw[start : start + _CHUNK].astype(np.float32)))
-    return np.concatenate(parts)
+    return space.every_item(raw)
 
 
 def _link(source: Path, folder: Path) -> None:

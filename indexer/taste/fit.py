@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.evaluation.metrics import gains
 from indexer.reading.interactions import Interaction
 from indexer.taste.cases import repeat_share, windows_of
 from indexer.taste.circumstances import Circumstances, fit_circumstances
@@ -176,10 +177,9 @@ def _report(
 def _figures(ranks: NDArray[np.int64]) -> dict[str, float]:
     if len(ranks) == 0:
         return {"cases": 0}
-    ndcg = np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0).mean()
     return {
         "cases": len(ranks),
-        "ndcg10": float(ndcg),
+        "ndcg10": float(gains(ranks).mean()),
         "recall10": float((ranks <= 10).mean()),
         "gain": float(gain_of(ranks).mean()),
     }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.evaluation.metrics import gains
 from indexer.taste.scoring import Scorer
 from indexer.taste.settings import TasteSettings
 
@@ -139,7 +140,7 @@ def tune(evidence: Evidence, shut: TasteSettings, starts: Sequence[TasteSettings
 def gain_of(ranks: NDArray[np.int64]) -> Gains:
     """Mean of NDCG@10 and NDCG@50 of one relevant item: the latter steadies the former."""
     wide: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
-    return (ndcg10(ranks) + wide) / 2
+    return (gains(ranks) + wide) / 2
 
 
 def standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
@@ -229,7 +230,7 @@ def _place_for_new_items(
     parts = [cold | ~cold, *([new_user] if new_user.sum() >= MIN_NEW_USER_CASES else [])]
     fair = set(_COLD_LEVELS)
     for part in parts:
-        ndcg = {level: float(ndcg10(ranks[part]).mean()) for level, ranks in tried.items()}
+        ndcg = {level: float(gains(ranks[part]).mean()) for level, ranks in tried.items()}
         floor = (1 - COLD_TOLERANCE) * max(ndcg.values())
         fair -= {level for level in fair if ndcg[level] < floor}
     if not fair:
@@ -239,12 +240,6 @@ def _place_for_new_items(
     level = min(level for level, recall in recalls.items() if recall >= goal)
     evidence.report(f"cold_level {now.cold_level:g} → {level:g}")
     return replace(now, cold_level=level)
-
-
-def ndcg10(ranks: NDArray[np.int64]) -> Gains:
-    """Of one relevant item for each case."""
-    gain: Gains = np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0.0)
-    return gain
 
 
 def _recall(ranks: NDArray[np.int64]) -> float:

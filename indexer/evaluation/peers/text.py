@@ -34,7 +34,7 @@ class Near:
         """Return `(c, n)`, cosines with the mean of the history."""
         entries = entries_of(cases, use=knobs["use"], decay=knobs.get("decay", FOREVER))
         mean = entries.matrix(len(cases), len(self.vectors)) @ self.vectors
-        return _unit(mean) @ self.vectors.T
+        return unit(mean) @ self.vectors.T
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Text:
         variance, axes = np.linalg.eigh((vectors.T @ vectors).astype(np.float64) / len(vectors))
         floor = max(float(variance.max()) * 1e-6, _TINY)
         scale = np.maximum(variance, floor) ** (-knobs["power"] / 2)
-        return Near(_unit(vectors @ (axes * scale).astype(np.float32)))
+        return Near(unit(vectors @ (axes * scale).astype(np.float32)))
 
 
 TEXT_MEAN = Text("text_mean", (RAW,), (FOREVER,))
@@ -132,6 +132,7 @@ def _standard(scores: Scores) -> Scores:
     return standard.astype(np.float32)
 
 
-def _unit(vectors: Scores) -> Scores:
-    unit: Scores = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
-    return unit.astype(np.float32)
+def unit(vectors: Scores) -> Scores:
+    """Scale each row to length 1; one of length 0 stays."""
+    scaled: Scores = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
+    return scaled.astype(np.float32)

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
+from indexer.evaluation.metrics import gains
 from indexer.taste import fit_taste
 from indexer.taste.prior import prior_of
-from indexer.taste.tuning import gain_of, ndcg10, standard_error
+from indexer.taste.tuning import gain_of, standard_error
 from tests.indexer.taste.worlds import ids, noise, random_meaning
 
 
 def test_gains_by_hand() -> None:
     ranks = np.array([1, 3, 11, 51])
-    np.testing.assert_allclose(ndcg10(ranks), [1, 0.5, 0, 0])
+    np.testing.assert_allclose(gains(ranks), [1, 0.5, 0, 0])
     np.testing.assert_allclose(gain_of(ranks), [1, 0.5, 0.5 / np.log2(12), 0])
 
 
