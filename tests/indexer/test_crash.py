@@ -90,8 +90,8 @@ def test_a_build_killed_at_fifty_moments_never_harms_the_live_snapshot(tmp_path:
 def test_five_kills_with_the_real_model_lose_nothing_that_was_encoded(tmp_path: Path) -> None:
     words = ["sea", "rain", "war", "love", "ghost", "jazz", "robot", "garden", "river", "winter"]
     rows = [
-        {"id": f"m{row:03d}", "title": f"{words[row % 10]} {words[row // 10 % 10]} {row}"}
-        for row in range(160)
+        {"id": f"m{row:04d}", "title": f"{words[row % 10]} {words[row // 10 % 10]} {row}"}
+        for row in range(1_600)  # five kills come before the last of them is encoded
     ]
     model, out = "all-MiniLM-L6-v2", tmp_path / "x"
     old = write_rows(tmp_path / "old.jsonl", rows[:2])
@@ -114,7 +114,7 @@ def test_five_kills_with_the_real_model_lose_nothing_that_was_encoded(tmp_path: 
         assert (index.id, len(index)) == (first, 2)
         index.close()
     summary = build_index(catalog, out, model=model)
-    assert (summary.items, summary.encoded) == (160, 158 - saved)
+    assert (summary.items, summary.encoded) == (1_600, 1_598 - saved)
     assert verify(out) == []
 
 

@@ -70,7 +70,8 @@ def test_a_client_who_leaves_stops_the_model(
         with running(tmp_path, "--index", vectors_only) as (client, _):
             body = {"llm": {"rerank": True, "budget_ms": 600_000}}
             with client.stream("POST", "/v1/recommend/stream", json=body) as stream:
-                first = next(stream.iter_lines())
+                lines = stream.iter_lines()  # held: without anybody to read on, the client leaves
+                first = next(lines)
                 wait_until(lambda: len(model.calls) == 1)
             assert first == "event: list"
             wait_until(lambda: model.left == 1)
