@@ -35,7 +35,11 @@ from indexer.whitening import MeaningSpace
 
 
 class Index:
-    """One snapshot, opened; the rows of all its files are the same."""
+    """One snapshot, opened; the rows of all its files are the same.
+
+    Attributes:
+        closed: Nobody uses it any more; what is kept beside it may go.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Index:
     ) -> None:
         self.path = path
         self.scenarios = scenarios
+        self.closed = False
         with ExitStack() as opened:  # closes what is open if something else is damaged
             self._held = opened.enter_context(closing(hold(path)))  # from pruning
             self.manifest: Manifest = snapshot.read_manifest(path)
@@ -95,6 +100,7 @@ class Index:
 
     def close(self) -> None:
         """Close the files; a call still running ends well, later ones may fail."""
+        self.closed = True
         self._metadata.close()
         self._held.close()
 

@@ -159,13 +159,17 @@ class Refresher:
 
     def _refresh(self) -> None:
         while not self._stopping.wait(self._every_s):
-            try:
-                with self._recommender.borrowed() as index, self._views.of(index):
-                    pass
-            except Problem as error:  # not ready, or the store is busy: a request will tell
-                _log.debug("live items were not looked at: %s", error.detail)
-            except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
-                _log.exception("live items cannot be read")
+            self._look()
+
+    def _look(self) -> None:
+        """Look once; nothing of the snapshot is kept until the next time."""
+        try:
+            with self._recommender.borrowed() as index, self._views.of(index):
+                pass
+        except Problem as error:  # not ready, or the store is busy: a request will tell
+            _log.debug("live items were not looked at: %s", error.detail)
+        except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
+            _log.exception("live items cannot be read")
 
 
 def open_live(settings: Settings, secret: str, clock: Callable[[], float]) -> Live | None:

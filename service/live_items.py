@@ -6,7 +6,6 @@ that took the change, unless a snapshot of another model is served.
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,7 +28,6 @@ from service.item_store import ItemChange, changes_after, changes_of, keep
 from service.problems import Problem, unavailable
 
 MAX_ITEMS = 1_000
-_MOST_SNAPSHOTS = 2  # one that serves, and one that requests under way still use
 _MOST_TRIES = 5
 _OF_SNAPSHOT = ItemChange("", None)
 
@@ -43,6 +41,11 @@ class _Loaded:
     overlay: Overlay
     items_seq: int
 
+    @property
+    def in_use(self) -> bool:
+        """Whether the snapshot serves, or requests under way still use it."""
+        return not self.overlay.base.closed
+
 
 class LiveItems:
     """The changed items of the live store; thread-safe."""
@@ -50,7 +53,7 @@ class LiveItems:
     def __init__(self, database: LiveDatabase, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._loaded: dict[str, _Loaded] = {}
         self._lock = threading.Lock()
 
     def overlay(self, index: Index, connection: sa.Connection, now: Seq) -> Overlay:
@@ -73,9 +76,7 @@ class LiveItems:
             elif known.items_seq > max(now.items_seq, index.manifest.applied_seq):
                 raise StaleViewError
             self._loaded[index.id] = known
-            self._loaded.move_to_end(index.id)
-            while len(self._loaded) > _MOST_SNAPSHOTS:
-                self._loaded.popitem(last=False)
+            self._loaded = {name: one for name, one in self._loaded.items() if one.in_use}
             return known.overlay
 
     def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
