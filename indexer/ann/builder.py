@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from indexer.ann.effort import least_effort
 from indexer.ann.engine import Effort, keeps_vectors, library, use_all_threads
 from indexer.ann.found import ItemVectors
-from indexer.ann.plan import Plan, efforts, flat, plan_index, refined
+from indexer.ann.plan import Plan, flat, plan_index, refined
 from indexer.ann.recall import (
     DEPTH,
     Requests,
@@ -149,22 +150,22 @@ def _measured(
     """Raise the effort until the recall holds for every kind of request."""
     rng = np.random.default_rng(_SEED)
     truths = truth_of(items, request_vectors(items, layout, rng=rng))
-    recalls: dict[str, float] = {}
-    effort = Effort()
-    ladder = efforts(VectorIndex.open(path).lists)
-    known = wish.known.get("effort")
-    start = next((n for n, one in enumerate(ladder) if asdict(one) == known), 0)
-    for step, effort in enumerate(ladder[start:], start):
-        report("measure", step, len(ladder))
+    recalls: dict[Effort, dict[str, float]] = {}
+
+    def worst(effort: Effort) -> float:
+        report("measure", len(recalls), len(recalls) + 1)
         index = VectorIndex.open(path, {"effort": asdict(effort)})
-        recalls = {t.requests.name: recall_of(index, items, t) for t in truths}
-        if index.is_exact or min(recalls.values()) >= wish.min_recall:
-            break
+        recalls[effort] = {t.requests.name: recall_of(index, items, t) for t in truths}
+        return min(recalls[effort].values())
+
+    known = Effort.from_json(wish.known["effort"]) if "effort" in wish.known else None
+    effort = least_effort(worst, VectorIndex.open(path).lists, wish.min_recall, known=known)
     index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
-    report("measure", len(ladder), len(ladder))
+    held = recalls[effort]
+    report("measure", len(recalls), len(recalls))
     return {
-        "recall": round(float(np.mean([*recalls.values()])), 5),
-        "recall_by_weights": {name: round(value, 5) for name, value in recalls.items()},
+        "recall": round(float(np.mean([*held.values()])), 5),
+        "recall_by_weights": {name: round(value, 5) for name, value in held.items()},
         "effort": asdict(effort),
         "search": "exact" if index.is_exact else "ann",
         **(_known_crossover(wish) or _crossover(index, truths, wish.min_recall)),

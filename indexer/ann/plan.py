@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from indexer.ann.engine import Effort, library
+from indexer.ann.engine import library
 from indexer.errors import CatalogError
 
 KINDS = ("auto", "flat", "hnsw", "ivf")
@@ -12,10 +12,7 @@ _MIN_TRAINED_ROWS = 1_000
 _ROWS_PER_LIST = 39  # fewer and FAISS warns that its lists are poorly trained
 _MAX_LISTS = 4_096
 _REFINE = ",Refine(SQfp16)"
-
-_K_FACTORS = (10, 20, 40, 60, 90, 130, 200, 300)
-_LIST_SHARES = (1 / 16, 1 / 8, 1 / 5, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
-_QUEUES = (32, 64, 96, 128, 192, 256, 512, 1_024)
+_NUMBERS_OF_A_CODE = 3  # of 4 bits; 4 numbers need four times as many candidates, 2 a longer scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +59,14 @@ def plan_index(wanted: str, count: int, dim: int) -> Plan:
         case "flat" | "Flat":
             return flat()
         case "pq":
-            return Plan("pq", f"PQ{dim // 4}x4fs{_REFINE}")
+            codes = -(-dim // _NUMBERS_OF_A_CODE)
+            padded = codes * _NUMBERS_OF_A_CODE
+            pad = f"Pad{padded}," if padded > dim else ""
+            return Plan("pq", f"{pad}PQ{codes}x4fs{_REFINE}")
         case "hnsw":
             return Plan("hnsw", "HNSW32_SQfp16")
         case "ivf":
-            return Plan("ivf", f"IVF{_lists(count)},PQ{dim // 2}x4fs{_REFINE}")
+            return Plan("ivf", f"IVF{_lists(count)},PQ{dim // 2}x4fsr{_REFINE}")
     return Plan("custom", wanted)
 
 
@@ -80,17 +80,9 @@ def refined(plan: Plan) -> Plan:
     return Plan(plan.kind, plan.factory + _REFINE, plan.note)
 
 
-def efforts(lists: int) -> list[Effort]:
-    """Efforts from least to most, for an index of so many inverted lists (0: none)."""
-    return [
-        Effort(float(factor), max(1, round(lists * share)), queue)
-        for factor, share, queue in zip(_K_FACTORS, _LIST_SHARES, _QUEUES, strict=True)
-    ]
-
-
 def _lists(count: int) -> int:
-    """A power of two near the square root, with enough rows to train each."""
+    """A power of two near half the square root, with enough rows to train each."""
     lists = 1
-    while 2 * lists <= min(1.3 * count**0.5, count / _ROWS_PER_LIST, _MAX_LISTS):
+    while 2 * lists <= min(0.65 * count**0.5, count / _ROWS_PER_LIST, _MAX_LISTS):
         lists *= 2
     return lists

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from indexer.ann.effort import least_effort
+from indexer.ann.engine import Effort
 from indexer.ann.found import Found
-from indexer.ann.plan import check_index_name, efforts, plan_index
+from indexer.ann.plan import check_index_name, plan_index
 from indexer.ann.recall import Requests, Truth, recall_of, request_vectors, truth_of
 from indexer.errors import CatalogError, VectorShapeError
 from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered
@@ -18,12 +20,12 @@ from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered
     ("wanted", "count", "factory"),
     [
         ("auto", 50_000, "Flat"),
-        ("auto", 200_000, "PQ98x4fs,Refine(SQfp16)"),
+        ("auto", 200_000, "Pad393,PQ131x4fs,Refine(SQfp16)"),
         ("flat", 5_000_000, "Flat"),
         ("hnsw", 10, "HNSW32_SQfp16"),
-        ("ivf", 200_000, "IVF512,PQ196x4fs,Refine(SQfp16)"),
-        ("ivf", 1_000_000, "IVF1024,PQ196x4fs,Refine(SQfp16)"),
-        ("ivf", 2_000, "IVF32,PQ196x4fs,Refine(SQfp16)"),
+        ("ivf", 200_000, "IVF256,PQ196x4fsr,Refine(SQfp16)"),
+        ("ivf", 1_000_000, "IVF512,PQ196x4fsr,Refine(SQfp16)"),
+        ("ivf", 2_000, "IVF16,PQ196x4fsr,Refine(SQfp16)"),
         ("ivf", 999, "Flat"),
         ("IVF7,Flat", 5_000, "IVF7,Flat"),
     ],
@@ -59,13 +61,37 @@ def test_a_higher_recall_takes_more_effort(tmp_path: Path) -> None:
     assert low["min_recall"] == 0.5
 
 
-def test_each_effort_is_more_than_the_one_before() -> None:
-    for lists in (0, 4, 1_024):
-        steps = efforts(lists)
-        for less, more in pairwise(steps):
-            assert less.k_factor < more.k_factor
-            assert less.ef < more.ef
-            assert less.nprobe <= more.nprobe <= max(1, lists)
+def test_the_least_effort_of_a_plain_index_is_the_first_that_holds() -> None:
+    asked: list[Effort] = []
+
+    def recall(effort: Effort) -> float:
+        asked.append(effort)
+        return 1 - 1 / effort.k_factor
+
+    assert least_effort(recall, 0, 0.94).k_factor == 20
+    assert all(less.k_factor < more.k_factor for less, more in pairwise(asked))
+    assert all(less.ef < more.ef for less, more in pairwise(asked))
+
+
+def test_lists_are_left_out_as_long_as_the_recall_holds() -> None:
+    def recall(effort: Effort) -> float:
+        return (1 - 1 / effort.k_factor) * min(1.0, 0.7 + effort.nprobe / 64)
+
+    found = least_effort(recall, 64, 0.94)
+    assert (found.k_factor, found.nprobe) == (30, 24)  # with 16 of the 64 it is .92
+    assert recall(found) >= 0.94
+
+
+def test_what_is_known_to_hold_is_kept_and_what_no_longer_does_is_not() -> None:
+    known = Effort(45.0, 1, 256)
+    assert least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.9, known=known) == known
+    assert least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor == 60
+
+
+@pytest.mark.parametrize("lists", [0, 1, 5, 512])
+def test_a_recall_out_of_reach_takes_the_most_effort(lists: int) -> None:
+    most = least_effort(lambda _: 0.5, lists, 0.9)
+    assert (most.k_factor, most.nprobe, most.ef) == (300, max(1, lists), 1_536)
 
 
 @pytest.mark.parametrize("name", ["hsnw", "", "IVF", "Flatt", "best"])

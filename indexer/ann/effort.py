@@ -1,0 +1,43 @@
+"""A measure of recall to the least effort that holds it, for any kind of index. Pure."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from indexer.ann.engine import Effort
+
+# Candidates scored exactly for each row asked for, and the queue of a graph search.
+_STEPS = (
+    (3, 32), (5, 48), (10, 64), (15, 96), (20, 128), (30, 192), (45, 256), (60, 384), (90, 512),
+    (130, 768), (200, 1_024), (300, 1_536),
+)  # fmt: skip
+_LIST_SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 1)
+
+
+def least_effort(
+    recall: Callable[[Effort], float], lists: int, wanted: float, *, known: Effort | None = None
+) -> Effort:
+    """Return the least effort whose recall is enough, or the most there is.
+
+    Inverted lists lose rows in two ways. With all of them visited only the codes do: that tells
+    how many candidates are enough; one step more leaves room for lists that are not visited.
+
+    Args:
+        recall: Measures an effort.
+        lists: Inverted lists of the index; 0: it has none.
+        wanted: The recall that is enough.
+        known: Is taken if it holds, although less might.
+    """
+    if known is not None and recall(known) >= wanted:
+        return known
+    steps = [Effort(float(factor), max(1, lists), queue) for factor, queue in _STEPS]
+    enough = next((n for n, step in enumerate(steps) if recall(step) >= wanted), len(steps) - 1)
+    if not lists:
+        return steps[enough]
+    step = steps[min(enough + 1, len(steps) - 1)]
+    fewer = (replace(step, nprobe=nprobe) for nprobe in _visits(lists))
+    return next((effort for effort in fewer if recall(effort) >= wanted), steps[-1])
+
+
+def _visits(lists: int) -> Iterator[int]:
+    """How many lists to visit, from few to all, each number once."""
+    yield from sorted({max(1, round(lists * share)) for share in _LIST_SHARES})
