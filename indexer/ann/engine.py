@@ -43,6 +43,8 @@ class Effort:
 
     def times(self, breadth: float) -> "Effort":
         """The same, so many times broader."""
+        if breadth == 1:
+            return self
         return Effort(
             self.k_factor * breadth, math.ceil(self.nprobe * breadth), math.ceil(self.ef * breadth)
         )

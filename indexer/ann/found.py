@@ -50,15 +50,19 @@ def best(rows: Rows, scores: Vectors, k: int) -> Found:
     return Found(rows[order], scores[order])
 
 
-def cuts_a_tie(scores: Vectors, k: int) -> bool:
-    """Whether rows that tie with the k-th may be missing from `(m,)` scores of the best rows.
+def settled(rows: Rows, scores: Vectors, k: int) -> Found | None:
+    """Keep the k best of the best rows; None if rows that tie with the k-th may be missing.
 
-    Such ties must be broken by row, so the list may not end inside one.
+    Such ties must be broken by row, so what was found may not end inside one.
     """
-    if len(scores) < k:
-        return True
-    kth = np.partition(scores, len(scores) - k)[len(scores) - k]
-    return bool(rounded(scores.min()) >= rounded(kth))
+    if len(rows) < k:
+        return None
+    told = rounded(scores)
+    order = np.lexsort((rows, -told))
+    if told[order[-1]] >= told[order[k - 1]]:
+        return None
+    order = order[:k]
+    return Found(rows[order], scores[order])
 
 
 def rounded(scores: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from indexer.ann.engine import Asked, Effort, Engine, library
-from indexer.ann.found import NOTHING, Found, Mask, Rows, Vectors, best, cuts_a_tie, rounded
+from indexer.ann.found import NOTHING, Found, Mask, Rows, Vectors, best, rounded, settled
 from indexer.errors import SnapshotError, VectorShapeError
 
 # Below this share of allowed rows, gathering them and one exact product beats a masked scan.
@@ -127,12 +127,12 @@ class VectorIndex:
         if allowed is not None and count <= self._gather_share * len(self):
             return self._gather(queries, k, np.flatnonzero(allowed))
         mask = allowed if count < len(self) else None
-        found: dict[int, Found] = {}
-        for place, query in enumerate(queries):
-            columns = np.flatnonzero(query)
-            if len(columns) <= _FEW_COLUMNS:
-                found[place] = self._few_columns(query, columns, k, mask)
-        others = [place for place in range(len(queries)) if place not in found]
+        is_narrow = np.count_nonzero(queries, axis=1) <= _FEW_COLUMNS
+        found = {
+            place: self._few_columns(queries[place], k, mask)
+            for place in np.flatnonzero(is_narrow).tolist()
+        }
+        others = np.flatnonzero(~is_narrow).tolist()
         asked = Asked(k, mask, count / len(self))
         look = self._scan if self._engine.is_exact else self._approach
         answers = look(queries[others], asked) if others else []
@@ -172,19 +172,20 @@ class VectorIndex:
                 found |= zip(left.tolist(), self._exactly(queries[left], asked), strict=True)
                 break
             for place, (rows, scores) in zip(left.tolist(), tried, strict=True):
-                if not cuts_a_tie(scores, asked.k):
-                    found[place] = best(rows, scores, asked.k)
+                mine = settled(rows, scores, asked.k)
+                if mine is not None:
+                    found[place] = mine
             left = np.array([place for place in left.tolist() if place not in found], np.int64)
             asked = replace(asked, breadth=4 * asked.breadth)
         return [found[place] for place in range(len(queries))]
 
-    def _few_columns(self, query: Vectors, columns: Rows, k: int, mask: Mask | None) -> Found:
+    def _few_columns(self, query: Vectors, k: int, mask: Mask | None) -> Found:
         """Score all rows by the few numbers a query has, such as the prior alone.
 
         Such scores tie in thousands, which no approximate search can break by row.
         """
         scores = np.zeros(len(self), np.float32)
-        for column in columns.tolist():
+        for column in np.flatnonzero(query).tolist():
             scores += query[column] * self._column(column)
         rows = np.arange(len(self)) if mask is None else np.flatnonzero(mask)
         return best(rows, scores[rows], k)
