@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from indexer.encoder import Encoder
@@ -59,7 +60,7 @@ class BuildOptions:
 
 
 def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:
-    """Return the options with single ones replaced.
+    """Return the options with single ones replaced; a path may be given as one.
 
     Raises:
         TypeError: If there is none of that name; it tells the nearest one.
@@ -69,7 +70,10 @@ def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOption
     for name in chosen:
         if name not in known:
             raise TypeError(f"build_index has no option {name!r}; {suggestion(name, known)}")
-    return replace(options, **chosen)
+    told = {
+        name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()
+    }
+    return replace(options, **told)
 
 
 def _check_scale(scale: Sequence[float]) -> None:

@@ -519,3 +519,11 @@ def test_an_option_out_of_its_range_is_refused_before_anything_is_read(
 def test_an_unknown_option_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="no option 'min_recal'; did you mean 'min_recall'"):
         build_index("nowhere.jsonl", tmp_path / "x", min_recal=0.9)
+
+
+def test_a_path_may_be_given_as_one(tmp_path: Path) -> None:
+    rows = [{"id": f"m{n}", "title": "t", "vector": [1.0, n / 10]} for n in range(4)]
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,event\nu1,m1,like\nu1,m2,like\n")
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    assert build_index(catalog, tmp_path / "x", model="none", interactions=events).interactions == 2
