@@ -70,7 +70,7 @@ def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOption
     for name in chosen:
         if name not in known:
             raise TypeError(f"build_index has no option {name!r}; {suggestion(name, known)}")
-    told = {
+    told: dict[str, Any] = {
         name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()
     }
     return replace(options, **told)

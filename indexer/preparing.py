@@ -89,6 +89,7 @@ def read_request(catalogue: Catalogue, request: Request, *, now: float) -> Read:
     moment = now if request.at is None else request.at
     scenario = scenario_named(request.scenario, catalogue.scenarios)
     signals = signals_of(request, scenario, catalogue.manifest, moment)
+    signals += _wordless_moment(catalogue, request, scenario)
     told = [signal.item_id for signal in signals if signal.item_id is not None]
     known = catalogue.rows(told)
     return Read(
@@ -139,6 +140,15 @@ def signals_of(
         *([ideal_signal(ideal, scenario=scenario)] if ideal else []),
         _PRIOR,
     ]
+
+
+def _wordless_moment(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[Signal]:
+    """Circumstances that an index without a language model knows from interactions alone."""
+    if catalogue.manifest.encoder is not None or catalogue.taste is None:
+        return []
+    learned = catalogue.taste.circumstances.of(context_words(request.context))
+    unspoken = dict.fromkeys(sorted(learned), "")
+    return moment_signals(None, unspoken, request.context, scenario=scenario)
 
 
 def _weighed(

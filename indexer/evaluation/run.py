@@ -104,14 +104,19 @@ def evaluate(
         index = _built(plan, work, log, report, encoder)
         clock.lap()
         try:
-            measured = [_ours(index, cases, clock, report)]
+            requests = list(cases.requests())
+            measured = [_ours(index, cases, requests, clock, report)]
+            told_nothing = None
+            if any(request.get("context") for request in requests):
+                bare = [_without_context(request) for request in requests]
+                told_nothing = _ours(index, cases, bare, clock, report)
             more = {name: measure(index, cases) for name, measure in beside.items()}
             vectors = _encoded(index)
         finally:
             index.close()
         measured += _peers(plan, log, cases, vectors, report)
     facts = _facts(plan, log, cases, left_out=len(rows) - len(log))
-    return {**evaluation(measured, cases, facts), **more}
+    return {**evaluation(measured, cases, facts, without_context=told_nothing), **more}
 
 
 def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | None) -> Index:
@@ -138,12 +143,28 @@ def _encoded(index: Index) -> Scores:
     return unit(np.load(index.path / "raw.npy", allow_pickle=False).astype(np.float32))
 
 
-def _ours(index: Index, cases: Cases, clock: "_Clock", report: Report) -> Measured:
+def _without_context(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The same question of somebody who tells nothing of the moment, nor of earlier ones."""
+    bare = {name: value for name, value in request.items() if name != "context"}
+    bare["history"] = [
+        {name: value for name, value in entry.items() if name != "context"}
+        for entry in request["history"]
+    ]
+    return bare
+
+
+def _ours(
+    index: Index,
+    cases: Cases,
+    requests: Sequence[Mapping[str, Any]],
+    clock: "_Clock",
+    report: Report,
+) -> Measured:
     targets = [cases.log.item_ids[item] for item in cases.target]
     started = time.process_time()
     asked: Asked = ask(
         index,
-        list(cases.requests()),
+        requests,
         targets,
         progress=lambda done: report("ask", done, len(cases)),
     )

@@ -42,9 +42,20 @@ class Measured:
 
 
 def evaluation(
-    measured: Sequence[Measured], cases: Cases, facts: Mapping[str, Any]
+    measured: Sequence[Measured],
+    cases: Cases,
+    facts: Mapping[str, Any],
+    *,
+    without_context: Measured | None = None,
 ) -> dict[str, Any]:
     """Return figures of every method; the first is ours, the others are peers.
+
+    Args:
+        measured: The methods.
+        cases: What was asked.
+        facts: Of the evaluation.
+        without_context: Ours, asked without the circumstances that the interactions record; None
+            if they record none.
 
     Raises:
         RequestError: If there is no case.
@@ -62,6 +73,7 @@ def evaluation(
         "bootstrap": {"seed": BOOTSTRAP_SEED, "resamples": RESAMPLES},
         "methods": {method.name: _told(method, best, cases) for method in measured},
         "versus": {peer.name: _against(ours, peer, cases) for peer in peers},
+        "context": None if without_context is None else _against(ours, without_context, cases),
         "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
 
@@ -130,6 +142,11 @@ def _headline(told: Mapping[str, Any]) -> str:
 
 def _notes(told: Mapping[str, Any]) -> list[str]:
     notes = [f"{name} is not measured: {why}" for name, why in told["not_measured"].items()]
+    if told["context"]:
+        notes.append(
+            f"asked with the circumstances of the moment, NDCG@10 is "
+            f"{ratio_text(told['context']['all'])} times that without"
+        )
     if told["left_out"]:
         notes.append(f"{told['left_out']} interactions with items not in the catalogue left out")
     if told["part"] == "valid" and told["best_peer"]:

@@ -103,6 +103,26 @@ def test_a_planted_column_of_the_outcome_cannot_be_exploited(tmp_path: Path) -> 
     assert found["methods"][OURS]["all"]["ndcg10"] < 1.5 * by_chance
 
 
+def test_what_circumstances_are_worth_is_told_where_they_are_recorded(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
+    """What is picked depends on the weather alone: of one half of the items, or of the other."""
+    catalogue, events = write_world(tmp_path, noise(3_000), 60)
+    items = [json.loads(line) for line in catalogue.read_text().splitlines()]
+    for item in items:
+        item["vector"][0] += 2 if int(item["id"][1:]) < 30 else -2
+    catalogue.write_text("".join(f"{json.dumps(item)}\n" for item in items))
+    head, *rows = events.read_text().splitlines()
+    halves = ("rain" if int(row.split(",")[1][1:]) < 30 else "sun" for row in rows)
+    lines = [f"{row},{weather}" for row, weather in zip(rows, halves, strict=True)]
+    events.write_text("\n".join([f"{head},weather", *lines]) + "\n")
+    plan = Plan([str(catalogue)], str(events), ("popular",), model="none", context=("weather",))
+    found = evaluate(plan)
+    assert found["context"]["all"]["ratio95"][0] > 1
+    assert "with the circumstances of the moment" in as_text(found)
+    assert told["context"] is None
+
+
 def test_the_tuning_part_alone_can_be_asked(files: tuple[str, str]) -> None:
     told = evaluate(Plan([files[0]], files[1], ("popular",), part=Part.VALID, model="none"))
     assert told["part"] == "valid"
