@@ -5,7 +5,8 @@ usage counts are asked for until the endpoint refuses them, then no more.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
@@ -128,10 +129,11 @@ class Endpoint:
             await _check(response)
             told = _object(await _limited(response))
         choice = _choice(told)
-        content = (choice.get("logprobs") or {}).get("content") or [{}]
-        first = content[0].get("top_logprobs") or []
-        held = tuple((str(part["token"]), float(part["logprob"])) for part in first)
-        text = str((choice.get("message") or {}).get("content") or "")
+        with _in_usual_shape():
+            content = (choice.get("logprobs") or {}).get("content") or [{}]
+            first = content[0].get("top_logprobs") or []
+            held = tuple((str(part["token"]), float(part["logprob"])) for part in first)
+            text = str((choice.get("message") or {}).get("content") or "")
         return Completion(text, *_usage(told), first=held)
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
@@ -176,12 +178,13 @@ async def _read_stream(response: httpx.Response) -> Completion:
         if "error" in told:
             raise EndpointError("the language model broke off with an error of its own")
         tokens = max(tokens, _usage(told))
-        for choice in told.get("choices") or ():
-            piece = (choice.get("delta") or {}).get("content")
-            if isinstance(piece, str):
-                pieces.append(piece)
-                length += len(piece)
-            finished = finished or choice.get("finish_reason") is not None
+        with _in_usual_shape():
+            for choice in told.get("choices") or ():
+                piece = (choice.get("delta") or {}).get("content")
+                if isinstance(piece, str):
+                    pieces.append(piece)
+                    length += len(piece)
+                finished = finished or choice.get("finish_reason") is not None
         if length > MAX_CHARS:
             raise AnswerError(f"the language model wrote more than {MAX_CHARS} characters")
     if not finished:
@@ -221,11 +224,22 @@ async def _limited(response: httpx.Response) -> bytes:
 def _object(data: bytes) -> dict[str, Any]:
     try:
         told = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EndpointError("the language model's endpoint answered no JSON") from error
     if not isinstance(told, dict):
         raise EndpointError("the language model's endpoint answered no JSON object")
     return told
+
+
+@contextmanager
+def _in_usual_shape() -> Iterator[None]:
+    """JSON of another shape than such endpoints answer is a failure of theirs, not of ours."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise EndpointError(
+            "the language model's endpoint answered JSON of an unknown shape"
+        ) from error
 
 
 def _choice(told: Mapping[str, Any]) -> dict[str, Any]:

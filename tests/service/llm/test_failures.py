@@ -43,6 +43,8 @@ def recommend(client: TestClient, body: dict[str, Any]) -> dict[str, Any]:
         (Reply(whole=b"<html>gateway</html>"), "answered no JSON"),
         (Reply(whole=b'{"choices": []}'), "without choices"),
         (Reply(whole=b'[{"choices": []}]'), "answered no JSON object"),
+        (Reply(whole=b'{"choices": [{"message": "[2, 1]"}]}'), "JSON of an unknown shape"),
+        (Reply(whole=b"[" * 100_000), "answered no JSON"),
         (Reply('{"order": [2, 1]}' + " " * 21_000), "more than 20000 characters"),
     ],
 )
@@ -53,6 +55,28 @@ def test_a_failing_endpoint_leaves_the_normal_list(helped: Helped, reply: Reply,
     assert ids(told) == ids(plain)
     assert told["llm"]["used"] is False
     assert why in told["llm"]["why"]
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        '{"content": {"A": -1}}',
+        '{"content": ["A"]}',
+        '{"content": [{"top_logprobs": ["A"]}]}',
+        '{"content": [{"top_logprobs": [{"token": "A"}]}]}',
+        '{"content": [{"top_logprobs": [{"token": "A", "logprob": null}]}]}',
+        '["A", -1]',
+    ],
+)
+def test_log_probabilities_of_another_shape_leave_the_normal_list(
+    helped: Helped, logprobs: str
+) -> None:
+    whole = f'{{"choices": [{{"message": {{"content": "A"}}, "logprobs": {logprobs}}}]}}'
+    with helped(lambda body: Reply(whole=whole.encode())) as (client, _):
+        plain = recommend(client, LIKED)
+        told = recommend(client, asking(rerank=True, mode="likelihood"))
+    assert ids(told) == ids(plain)
+    assert "JSON of an unknown shape" in told["llm"]["why"]
 
 
 def test_a_model_that_is_too_slow_is_hung_up_on(helped: Helped) -> None:
