@@ -24,6 +24,13 @@ _DID = (
     r"(?:liked|likes?|enjoyed|watched|read|bought|purchased|viewed|clicked|rated|played|finished)"
 )
 _DID_ZH = r"(?:喜欢|看过|看完|买过|读过|听过|点击过|评分过|播放过|分享过|评论过)"
+# What somebody did is told as it was: a view is no purchase. Words for the same stand together.
+_DEEDS = (
+    ("liked", "enjoyed"), ("bought", "purchased"), ("watched", "read", "finished"), ("viewed",),
+    ("clicked",), ("rated", "rating"), ("played",),
+    ("喜欢", "感兴趣"), ("买过",), ("看过", "看完", "读过"), ("听过", "播放过"), ("点击过",),
+    ("评分过",), ("分享过",), ("评论过",),
+)  # fmt: skip
 _STOP_TITLES = 3  # a title this short proves nothing
 
 
@@ -39,6 +46,7 @@ def is_grounded(sentence: str, item: Told, causes: Sequence[str], language: Lang
         and _words_are_known(text, facts)
         and _chinese_is_known(text, facts, language)
         and not _turns_round(text, item, causes)
+        and _did_what_is_said(text, facts)
         and _says_something(text, item, causes)
     )
 
@@ -100,6 +108,23 @@ def _turns_round(text: str, item: Told, causes: Sequence[str]) -> bool:
     return bool(
         re.search(_DID + quoted, lowered) or re.search(_DID_ZH + "[了过的]*" + quoted, lowered)
     )
+
+
+def _did_what_is_said(text: str, facts: str) -> bool:
+    said, known = _deeds(text.casefold()), _deeds(facts)
+    return said <= known
+
+
+def _deeds(text: str) -> set[int]:
+    """Places in `_DEEDS` of all that a text says somebody did."""
+    # "You did not like" holds the letters of "you like".
+    text = text.replace("不喜欢", " ").replace("不感兴趣", " ")
+    words = set(_WORD.findall(_CJK.sub(" ", text)))
+    return {
+        place
+        for place, deeds in enumerate(_DEEDS)
+        if any(deed in (text if _CJK.match(deed) else words) for deed in deeds)
+    }
 
 
 def _says_something(text: str, item: Told, causes: Sequence[str]) -> bool:

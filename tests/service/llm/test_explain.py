@@ -55,7 +55,11 @@ def test_what_restates_the_facts_may_be_said(sentence: str) -> None:
         "You will love Rear Window.",  # a promise
         "Because you liked Psycho, we recommend Rear Window.",  # another item
         "Because you liked Rear Window, we recommend it.",  # turned round
+        "Because you bought Vertigo, we recommend Rear Window.",  # another deed
+        "Since you watched Vertigo, Rear Window fits.",
         "Rear Window is a comedy.",  # another genre
+        "Rear Window is a book like Vertigo.",  # another kind of thing
+        "You recently liked Vertigo, which is like Rear Window.",  # nobody said when
         "Rear Window is rated 4.9.",  # another number
         "Rear Window won four Oscars.",
         "Rear Window is free today only.",
@@ -85,6 +89,8 @@ def test_what_claims_more_may_not(sentence: str) -> None:
         ("推荐《喜剧之王》，因为你喜欢过《泰坦尼克号》。", False),
         ("因为你喜欢过《喜剧之王》，推荐它。", False),
         ("《喜剧之王》是一部恐怖电影。", False),
+        ("《喜剧之王》是一本喜剧书籍。", False),
+        ("因为你最近喜欢《大话西游》，推荐《喜剧之王》。", False),
         ("《喜剧之王》评分9.9。", False),
         ("The King of Comedy is a comedy.", False),
     ],
@@ -119,6 +125,22 @@ def test_reasons_without_words_leave_a_sentence_that_claims_nothing() -> None:
     assert causes_of([{"kind": "other", "share": 0.1}], {}, "en") == []
     case = Case.of(WINDOW, [], {}, "en")
     assert case.template.text == "“Rear Window”, because it is the best of what there is."
+
+
+@pytest.mark.parametrize(
+    ("cause", "sentence", "language"),
+    [
+        ("you viewed “Vertigo”", "Because you {} Vertigo, we recommend Rear Window.", "en"),
+        ("you disliked “Vertigo”", "Because you {} Vertigo, we recommend Rear Window.", "en"),
+        ("你看过“大话西游”", "因为你{}《大话西游》，推荐《喜剧之王》。", "zh"),
+        ("你不喜欢“大话西游”", "因为你{}《大话西游》，推荐《喜剧之王》。", "zh"),
+    ],
+)
+def test_a_deed_may_not_become_another(cause: str, sentence: str, language: Language) -> None:
+    item, own, other = (WINDOW, "viewed", "liked") if language == "en" else (KING, "看过", "喜欢")
+    assert not is_grounded(sentence.format(other), item, (cause,), language)
+    if own in cause:
+        assert is_grounded(sentence.format(own), item, (cause,), language)
 
 
 def test_each_item_gets_the_models_sentence(helped: Helped) -> None:
