@@ -62,8 +62,8 @@ class Measurer:
         measured: dict[str, Any] = {}
         plain: NDArray[np.float64] | None = None
         async with Endpoint(self.config) as endpoint:
-            model = LanguageModel(endpoint)
             for name, wanted in self._parts().items():
+                model = LanguageModel(endpoint)  # its own: what another part paid for is no saving
                 ranks, cost = await self._ask(
                     index, model, wanted, list(zip(asked, targets, strict=True)), name
                 )

@@ -1,0 +1,80 @@
+"""scripts/_llm_parts.py: every part against none on new users, and what each of them costs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.evaluation.run import Plan, evaluate
+from tests.fakes import WordEncoder
+from tests.oracle import write_rows
+from tests.service.llm.fake_endpoint import Reply, Script, endpoint, part_of
+from tests.service.llm.scripts import obliging
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
+from _llm_parts import Measurer, as_lines
+
+ITEMS, OLD_USERS, NEW_USERS = 40, 25, 30
+IN, SCORED_IN = 11, 13  # tokens that the fake endpoint counts for a prompt
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """Old users with eight picks each, then new ones with three."""
+    root = tmp_path_factory.mktemp("log")
+    catalogue = write_rows(
+        root / "items.jsonl",
+        [{"id": f"i{n}", "title": f"story {n} sea{n % 5} hill{n % 7}"} for n in range(ITEMS)],
+    )
+    picks = [(f"old{user}", user + 3 * step) for user in range(OLD_USERS) for step in range(8)]
+    picks += [(f"new{user}", user + 7 * step) for user in range(NEW_USERS) for step in range(3)]
+    rows = [
+        f"{user},i{item % ITEMS},like,{1_700_000_000 + 60 * minute}"
+        for minute, (user, item) in enumerate(picks)
+    ]
+    events = root / "events.csv"
+    events.write_text("\n".join(["user_id,item_id,event,timestamp", *rows]) + "\n")
+    return Plan([str(catalogue)], str(events), ("popular",))
+
+
+def measured(plan: Plan, script: Script, cases: int = 8) -> tuple[dict[str, Any], list[Any]]:
+    """The measurement, and the bodies that the endpoint was asked with."""
+    with endpoint(script) as running:
+        measurer = Measurer(running.config, cases, 5, lambda *_: None)
+        told = evaluate(plan, encoder=WordEncoder(dim=32), beside={"llm": measurer})
+    return told["llm"], running.calls
+
+
+def test_every_part_is_measured_against_none_at_its_whole_cost(plan: Plan) -> None:
+    told, calls = measured(plan, obliging)
+    parts = told["parts"]
+    assert list(parts) == [
+        "none", "generate", "rerank", "rerank_likelihood", "generate+rerank", "explain",
+    ]  # fmt: skip
+    assert told["cases"] == 8 < told["of"]
+    assert (parts["none"]["used"], parts["none"]["tokens_in"]) == (0, 0)
+    asked = [part_of(call) for call in calls]
+    # What a part before it has asked is asked, and paid for, again: half of these are not cached.
+    assert asked.count("generate") * IN == 2 * parts["generate"]["tokens_in"] > 0
+    assert parts["generate+rerank"]["tokens_in"] > parts["generate"]["tokens_in"]
+    scored = asked.count("likelihood")
+    assert sum(part["tokens_in"] for part in parts.values()) == (
+        (len(asked) - scored) * IN + scored * SCORED_IN
+    )
+    for name in ("generate", "rerank", "rerank_likelihood", "generate+rerank"):
+        low, high = parts[name]["versus_none"]["difference95"]
+        assert low <= parts[name]["versus_none"]["difference"] <= high
+    assert "ndcg10" not in parts["explain"]
+    assert sum(parts["explain"]["sentences"].values()) == 3 * 8
+    assert len(as_lines(told)) == 1 + len(parts)
+
+
+def test_a_model_that_fails_changes_no_figure_and_counts_as_not_used(plan: Plan) -> None:
+    told, _ = measured(plan, lambda body: Reply(status=500), cases=3)
+    none = told["parts"]["none"]
+    for name in ("generate", "rerank", "rerank_likelihood", "generate+rerank"):
+        part = told["parts"][name]
+        assert (part["used"], part["ndcg10"]) == (0, none["ndcg10"])
+        assert part["versus_none"]["difference"] == 0
+    assert set(told["parts"]["explain"]["sentences"]) == {"template"}
