@@ -52,12 +52,15 @@ def wanted(body: Any) -> Wanted:
         raise RefusedError("temperature must be a number from 0 to 2")
     if top is not None and (not isinstance(top, int) or not 0 <= top <= _MOST_TOLD):
         raise RefusedError(f"top_logprobs must be a whole number from 0 to {_MOST_TOLD}")
+    options = body.get("stream_options") or {}
+    if not isinstance(options, dict):
+        raise RefusedError("stream_options must be an object")
     return Wanted(
         messages=_messages(body.get("messages")),
         limit=limit,
         temperature=float(temperature),
         stream=bool(body.get("stream")),
-        usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        usage=bool(options.get("include_usage")),
         schema=_schema(body.get("response_format")),
         told=top,
     )

@@ -135,6 +135,10 @@ def test_the_endpoint_answers_as_others_of_its_kind_do(model: LlmConfig) -> None
             {"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "xml"}},
             "response_format must be",
         ),
+        (
+            {"messages": [{"role": "user", "content": "x"}], "stream_options": [True]},
+            "stream_options must be an object",
+        ),
         ({"messages": [{"role": "user", "content": "word " * 9_000}]}, "tokens and wants"),
     ],
 )
