@@ -12,7 +12,7 @@ from indexer.ann import Vectors
 from indexer.answering import Clock, sources_of
 from indexer.catalogue import Catalogue
 from indexer.clusters import clusters_of
-from indexer.learned import NO_TERMS, Learned, Moment, apply_taste, context_words
+from indexer.learned import NO_TERMS, Learned, Moment, NamedTerms, apply_taste, context_words
 from indexer.moment import Language, words_of
 from indexer.pools import includes_seen, pool_for
 from indexer.request import Request
@@ -34,6 +34,7 @@ from indexer.snapshot import Manifest
 from indexer.terms import Term, boost_terms, freshness_term, nearness_term
 from indexer.worlds import WORLD_RANKS, balance, worlds_of
 
+_COMPARED = 4 * WORLD_RANKS  # items of each world whose scores decide how worlds are scaled
 _PRIOR = Signal(Role.PRIOR, 1.0, {"kind": "popularity"})
 
 
@@ -156,28 +157,51 @@ def _weighed(
 ) -> RequestVectors:
     """Request vectors; of a history of several worlds each has its own, in proportion.
 
-    A scenario may want clusters of a history beside it instead. Learned weights know by themselves
-    how far a history reaches, so there it is one.
+    A scenario may want clusters of a history beside it instead, unless weights were learned.
     """
     scenario, weights, signals = read.scenario, read.request.weights, learned.signals
-    is_learned, most = catalogue.taste is not None, scenario.cluster_vectors
-    worlds = None if is_learned or most else worlds_of(signals, sources)
+    is_learned = catalogue.taste is not None
+    most = 0 if is_learned else scenario.cluster_vectors
+    worlds = None if most else worlds_of(signals, sources, by_weight=is_learned)
     if worlds is None:
-        apart = [] if is_learned else clusters_of(signals, sources, most)
+        apart = clusters_of(signals, sources, most)
         weighed = compose(signals, sources, scenario=scenario, weights=weights, apart=apart)
         return replace(weighed, learned=learned.sources)
     mixes = [profile_mixes(signals, sources, scenario, own) for own in worlds.members]
-    best = []
-    for own in mixes:
-        vectors = np.stack(own) @ sources
-        found = retrieve(catalogue, vectors, pool, WORLD_RANKS, Additive())
-        best.append(found.scores)
-    factors = balance(best, worlds.shares).astype(np.float32)
-    scaled = [mix * factor for own, factor in zip(mixes, factors, strict=True) for mix in own]
+    profiles = [np.stack(own) @ sources * np.float32(weights.meaning) for own in mixes]
     roles = np.array([signal.role for signal in signals])
     raw = np.array([signal.weight for signal in signals], np.float32)
+    # What is asked for now is left out: it may tilt the proportion.
+    beside = np.where(roles == Role.PRIOR, raw * np.float32(weights.prior), 0) @ sources
+    if learned.sources is not None:
+        beside = beside + learned.sources.sum(axis=0)
+    products, added = _compared(catalogue, pool, profiles, beside, learned.terms)
+    factors = balance(products, added, worlds.shares).astype(np.float32)
+    scaled = [mix * factor for own, factor in zip(mixes, factors, strict=True) for mix in own]
     coefficients = coefficients_of(roles, raw, scaled, weights)
-    return RequestVectors(tuple(signals), sources, coefficients)
+    return RequestVectors(tuple(signals), sources, coefficients, learned.sources)
+
+
+def _compared(
+    catalogue: Catalogue, pool: Pool, profiles: list[Vectors], beside: Vectors, terms: NamedTerms
+) -> tuple[Vectors, Vectors]:
+    """The best items of each world: their products with every world, and what they gain anyway.
+
+    Args:
+        catalogue: What is recommended from.
+        pool: What may be found.
+        profiles: Of each world, `(q, d)`.
+        beside: `(d,)`, what is added to each of them.
+        terms: Additive terms that the history earned.
+
+    Returns:
+        `(w, c) float32` and `(c,) float32`.
+    """
+    additive = Additive.summed(terms.rows, terms.values)
+    found = [retrieve(catalogue, own + beside, pool, _COMPARED, additive).rows for own in profiles]
+    rows = np.unique(np.concatenate(found))
+    products = np.stack([catalogue.scores(own, rows).max(axis=0) for own in profiles])
+    return products, catalogue.scores(beside[None, :], rows)[0] + additive.of(rows)
 
 
 def everywhere_terms(catalogue: Catalogue, read: Read) -> list[Term]:

@@ -20,6 +20,7 @@ _MIN_SHARE, _MIN_ITEMS = 0.15, 3
 _ALIKE = 0.1  # mean cosine above which two groups are one world
 WORLD_RANKS = 10  # ranks over which worlds are shown in proportion
 _LEAST, _MOST = 0.5, 2.0
+_HALVINGS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +29,23 @@ class Worlds:
 
     Attributes:
         members: `(w, m) bool`: inputs of each world; dislikes belong to every one.
-        shares: `(w,)`, of the liked items; they sum to 1.
+        shares: `(w,)`, of the liked items, or of their weights; they sum to 1.
     """
 
     members: NDArray[np.bool_]
     shares: NDArray[np.float64]
 
 
-def worlds_of(signals: Sequence[Signal], sources: Vectors) -> Worlds | None:
+def worlds_of(
+    signals: Sequence[Signal], sources: Vectors, *, by_weight: bool = False
+) -> Worlds | None:
     """Return the worlds of a history; None if there is but one.
 
     Args:
         signals: The m inputs, history in time order.
         sources: `(m, d) float32`, unit meaning vectors.
+        by_weight: A world's share is that of the weights, which were learned, not of the items: a
+            world left behind fades as fast as everything else.
     """
     liked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and s.weight > 0]
     items = [place for place in liked if signals[place].item_id is not None][-_LATEST:]
@@ -59,27 +64,42 @@ def worlds_of(signals: Sequence[Signal], sources: Vectors) -> Worlds | None:
             members[int(np.argmax(centres @ sources[place])), place] = True
         elif signal.role is Role.PROFILE:
             members[:, place] = True
-    held = members[:, items].sum(axis=1)
+    counted = [signals[place].weight if by_weight else 1.0 for place in items]
+    held = members[:, items] @ np.array(counted)
     return Worlds(members, held / held.sum())
 
 
-def balance(scores: Sequence[Vectors], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return by what each world's vectors are scaled to be shown in proportion, `(w,)`.
 
     If a world is to have n of the first ten ranks, its n-th best item must score what the n'-th
     best of every other does. The largest world keeps its scale.
 
     Args:
-        scores: The best scores of each world, descending.
+        products: `(w, c)`, of candidates with each world; one belongs to the world it fits best.
+        added: `(c,)`, what each gains whatever the world.
         shares: Of the worlds.
     """
     wanted = np.maximum(1, np.round(WORLD_RANKS * shares).astype(int))
-    held = [s[min(n, len(s)) - 1] if len(s) else 0 for s, n in zip(scores, wanted, strict=True)]
-    edge = np.array(held, np.float64)
-    largest = edge[int(np.argmax(shares))]
-    if (edge <= 0).any():
-        return np.ones(len(shares))
-    factors: NDArray[np.float64] = np.clip(largest / edge, _LEAST, _MOST)
+    own = products.argmax(axis=0)
+    factors = np.ones(len(shares))
+    if (np.bincount(own, minlength=len(shares)) == 0).any():
+        return factors
+
+    def edge(world: int, factor: float) -> float:
+        scores = np.sort(factor * products[world, own == world] + added[own == world])
+        return float(scores[-min(int(wanted[world]), len(scores))])
+
+    largest = int(np.argmax(shares))
+    target = edge(largest, 1.0)
+    for world in range(len(shares)):
+        low, high = _LEAST, _MOST
+        for _ in range(_HALVINGS if world != largest else 0):
+            factors[world] = (low + high) / 2
+            if edge(world, float(factors[world])) < target:
+                low = factors[world]
+            else:
+                high = factors[world]
     return factors
 
 

@@ -13,7 +13,7 @@ SIZE = 60
 
 
 @pytest.fixture(scope="module")
-def two_worlds(tmp_path_factory: pytest.TempPathFactory) -> Index:
+def rows() -> list[dict[str, Any]]:
     """Two tight worlds of different spread, and a crowd between them that their mean points at."""
     rng = np.random.default_rng(2)
     rows: list[dict[str, Any]] = []
@@ -27,9 +27,35 @@ def two_worlds(tmp_path_factory: pytest.TempPathFactory) -> Index:
                 {"id": f"{name}{number:02d}", "title": name, "world": name,
                  "vector": vector.round(4).tolist()}
             )  # fmt: skip
+    return rows
+
+
+@pytest.fixture(scope="module")
+def two_worlds(rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Index:
     root: Path = tmp_path_factory.mktemp("worlds")
     build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none")
     return Index.open(root / "index")
+
+
+@pytest.fixture(scope="module")
+def learned(rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """The same with a taste model, learned from users who each stay in one world."""
+    root: Path = tmp_path_factory.mktemp("learned")
+    rng = np.random.default_rng(4)
+    lines = ["user_id,item_id,event,value,timestamp"]
+    for user in range(400):
+        name = ("jazz", "garden", "between")[user % 3]
+        first = int(rng.integers(1_000_000))
+        for step, item in enumerate(rng.choice(SIZE, 8, replace=False)):
+            lines.append(f"u{user},{name}{item:02d},purchase,,{first + step}")
+    (root / "events.csv").write_text("\n".join(lines))
+    build_index(
+        write_rows(root / "items.jsonl", rows), root / "index",
+        model="none", interactions=str(root / "events.csv"),
+    )  # fmt: skip
+    index = Index.open(root / "index")
+    assert index.manifest.learned
+    return index
 
 
 def seen_worlds(index: Index, history: list[str], **more: Any) -> dict[str, int]:
@@ -66,6 +92,26 @@ def test_it_does_not_matter_which_world_was_last(two_worlds: Index) -> None:
         shown = seen_worlds(two_worlds, history)
         assert abs(shown["jazz"] - 5) <= 2
         assert shown["between"] == 0
+
+
+@pytest.mark.parametrize(
+    ("turns", "jazz"), [(("jazz", "garden"), 5), (("garden", "jazz"), 5),
+                        (("jazz", "jazz", "garden"), 6.7), (("garden", "jazz", "garden"), 3.3)]
+)  # fmt: skip
+def test_what_was_learned_leaves_both_worlds_in_proportion(
+    learned: Index, turns: tuple[str, ...], jazz: float
+) -> None:
+    history = [f"{name}{3 * n + place:02d}" for n in range(8) for place, name in enumerate(turns)]
+    shown = seen_worlds(learned, history)
+    assert shown["between"] == 0
+    assert abs(shown["jazz"] - jazz) <= 2
+
+
+def test_a_world_left_behind_fades_as_fast_as_was_learned(learned: Index) -> None:
+    once = [f"jazz{n:02d}" for n in range(8)]
+    now = [f"garden{n:02d}" for n in range(24)]
+    assert seen_worlds(learned, once + now[:4])["jazz"] > seen_worlds(learned, once + now)["jazz"]
+    assert seen_worlds(learned, once + now)["garden"] >= 8
 
 
 def test_a_filter_that_leaves_one_world_is_answered_from_it(two_worlds: Index) -> None:
