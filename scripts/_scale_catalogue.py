@@ -4,7 +4,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import orjson
 from indexer import Index, build_index
 from indexer.ann.builder import IndexWish
 from indexer.metadata.filters import parse_filter
+from indexer.reading.catalog import Item, read_catalog
 
 _WORDS = """
 sea rain war love ghost jazz robot garden river winter letter train island dream detective family
 music doctor forest night city summer secret journey king dance school market road mountain painter
 雨夜 悬疑 爱情 家庭 旅行 音乐 侦探 海岛 冬天 城市 秘密 友情 历史 科幻 厨房 骑士
 """
+_TOLD = ("title", "description", "genres")
 _CHUNK = 4_096
 _ASKED = 200
 _WARM = 20
@@ -36,17 +38,49 @@ _FILTERS: dict[str, Any] = {
 }
 
 
-def write_catalogue(file: Path, vectors: Path) -> dict[str, Any]:
-    """Write a JSONL row for each vector; return the share of bytes that are numbers."""
+def write_catalogue(file: Path, vectors: Path, texts: str | None) -> dict[str, Any]:
+    """Write a JSONL row for each vector; return its size and where its texts come from.
+
+    Args:
+        file: To write.
+        vectors: Raw vectors, a row each.
+        texts: Catalogue whose titles, descriptions and genres are used; rows beyond its own have
+            the title of one of its items, the description of another and the genres of a third.
+            None: random words. What filters ask for is made up either way.
+    """
     raw = np.load(vectors, mmap_mode="r")
+    known = list(_real_texts(texts)) if texts else []
     with file.open("wb") as out:
         for start in range(0, len(raw), _CHUNK):
             chunk = np.round(raw[start : start + _CHUNK].astype(np.float32), 4)
             for fields, vector in zip(_items(start, len(chunk)), chunk, strict=True):
-                row = {**fields, "vector": vector}
+                told = _retold(known, int(fields["id"][1:])) if known else {}
+                made_up = {n: v for n, v in fields.items() if not known or n not in _TOLD}
+                row = {**made_up, **told, "vector": vector}
                 out.write(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
             _told("write", start + len(chunk), len(raw))
-    return {"catalogue_mb": round(file.stat().st_size / 2**20)}
+    return {
+        "catalogue_mb": round(file.stat().st_size / 2**20),
+        "real_texts": min(len(known), len(raw)),
+        "recombined_texts": max(0, len(raw) - len(known)) if known else 0,
+    }
+
+
+def _real_texts(file: str) -> Iterator[dict[str, Any]]:
+    """What the good rows of a catalogue say: title, description, genres."""
+    for row in read_catalog([file]):
+        if isinstance(row, Item):
+            yield {name: row.fields[name] for name in _TOLD if name in row.fields}
+
+
+def _retold(known: Sequence[dict[str, Any]], at: int) -> dict[str, Any]:
+    """The texts of row `at`: its own, or parts of three, which no other row has together."""
+    round_, place = divmod(at, len(known))
+    if not round_:
+        return known[place]
+    # Each part comes from another distance, so that no two rows have the same three.
+    parts = [known[(place + round_ * step) % len(known)] for step in (0, 1_009, 31_337)]
+    return {name: part[name] for name, part in zip(_TOLD, parts, strict=True) if name in part}
 
 
 def _items(start: int, count: int) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,8 @@ vectors (raw vectors on disk, meaning space, index, recall); with --catalog, thr
 a JSONL file with texts, tags, numbers, dates and places to a published snapshot. Another process
 opens the result and measures filters and answers, two at once tell what they share. Progress goes
 to stderr. Vectors are synthetic unless given, and
-rows beyond the file's are mixes of neighbours plus noise. Prints one JSON line.
+rows beyond the file's are mixes of neighbours plus noise. With --texts, rows say what those of a
+real catalogue say; rows beyond its own recombine the parts of three. Prints one JSON line.
 """
 
 import json
@@ -46,8 +47,13 @@ def main() -> int:
     made.add_argument("--min-recall", type=float, default=0.99)
     made.add_argument("--sizes", default=",".join(map(str, _SIZES)), metavar="N,…")
     made.add_argument("--catalog", action="store_true", help="the whole pipeline, from JSONL")
+    made.add_argument(
+        "--texts", metavar="FILE", help="with --catalog: real titles, descriptions, genres"
+    )
     made.add_argument("--quick", action="store_true", help="2,000 and 10,000 rows")
     arguments = made.parse_args()
+    if arguments.texts and not arguments.catalog:
+        made.error("--texts needs --catalog: vectors alone say nothing")
     sizes = [2_000, 10_000] if arguments.quick else [int(n) for n in arguments.sizes.split(",")]
     told = {**vars(arguments), "sizes": sizes, "threads": os.environ.get("OMP_NUM_THREADS")}
     curve = []
@@ -56,8 +62,12 @@ def main() -> int:
             raw = Path(folder) / "given.npy"
             source = _in_process(_give, raw, arguments.vectors, size)
             wish = IndexWish(arguments.index, arguments.min_recall)
-            measured = _of_catalogue if arguments.catalog else _of_vectors
-            curve.append({"rows": size, **source, **measured(Path(folder), wish)})
+            measured = (
+                _of_catalogue(Path(folder), wish, arguments.texts)
+                if arguments.catalog
+                else _of_vectors(Path(folder), wish)
+            )
+            curve.append({"rows": size, **source, **measured})
             print(json.dumps(curve[-1]), file=sys.stderr)
     print(json.dumps({**told, "curve": curve}))
     return 0
@@ -68,8 +78,8 @@ def _of_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
     return {**built, **_in_process(_open_vectors, folder)}
 
 
-def _of_catalogue(folder: Path, wish: IndexWish) -> dict[str, Any]:
-    written = _in_process(write_catalogue, folder / "items.jsonl", folder / "given.npy")
+def _of_catalogue(folder: Path, wish: IndexWish, texts: str | None) -> dict[str, Any]:
+    written = _in_process(write_catalogue, folder / "items.jsonl", folder / "given.npy", texts)
     (folder / "given.npy").unlink()
     built = _in_process(build_catalogue, folder, wish)
     (folder / "items.jsonl").unlink()
