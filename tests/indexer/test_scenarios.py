@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from indexer import Index, RequestError, build_index
@@ -179,3 +180,43 @@ def test_a_scenario_filter_that_does_not_fit_names_the_scenario(
     changed = Index(index.path, None, load_scenarios(file))
     with pytest.raises(FilterError, match=r"the filter of scenario 'x': unknown field 'knd'"):
         changed.recommend(scenario="x")
+
+
+@pytest.fixture(scope="module")
+def shop_with_sales(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """Who buys a camera buys its strap and its case next, which are not like it in words."""
+    root, rng = tmp_path_factory.mktemp("sales"), np.random.default_rng(3)
+    names = [f"{thing}{n}" for n in range(4) for thing in ("camera", "strap", "case")]
+    others = [f"other{n:02d}" for n in range(48)]
+    directions = {name: rng.normal(size=16) for name in [*names, *others]}
+    for n in range(4):
+        directions[f"camera{n}"] = 4 * np.eye(16)[0] + directions[f"camera{n}"] / 4
+    rows = [
+        {"id": name, "title": name, "vector": vector.round(4).tolist()}
+        for name, vector in directions.items()
+    ]
+    lines, moment = ["user_id,item_id,event,at"], 0
+    for user in range(320):
+        kind = user // 2 % 4
+        bought = [f"camera{kind}", f"strap{kind}", f"case{kind}"]
+        for item_id in bought if user % 2 else rng.choice(others, 3, replace=False).tolist():
+            moment += 60
+            lines.append(f"u{user},{item_id},purchase,{moment}")
+    events = root / "events.csv"
+    events.write_text("\n".join(lines) + "\n")
+    catalog = write_rows(root / "items.jsonl", rows)
+    build_index(catalog, root / "index", model="none", interactions=str(events))
+    return Index.open(root / "index")
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_a_shop_offers_the_accessories_of_what_was_bought_and_not_the_thing_again(
+    shop_with_sales: Index, kind: int
+) -> None:
+    bought = [{"item_id": f"camera{kind}", "event": "purchase"}]
+    hits = shop_with_sales.recommend(scenario="shop", history=bought, k=59)
+    assert {hit.id for hit in hits[:2]} == {f"strap{kind}", f"case{kind}"}
+    assert f"camera{kind}" not in [hit.id for hit in hits]
+    looked = [{"item_id": f"camera{kind}", "event": "view"}]
+    again = shop_with_sales.recommend(scenario="shop", history=looked, k=60)
+    assert f"camera{kind}" in [hit.id for hit in again]
