@@ -5,8 +5,9 @@ are worlds if each holds enough of the history and they have little in common. M
 of one world.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ _LATEST = 64  # liked items that are looked at
 _MIN_SHARE, _MIN_ITEMS = 0.15, 3
 _ALIKE = 0.1  # mean cosine above which two groups are one world
 WORLD_RANKS = 10  # ranks over which worlds are shown in proportion
-_LEAST, _MOST = 0.5, 2.0
+_LEAST, _MOST = 0.5, 2.0  # by which a world is scaled
 _HALVINGS = 16
 
 
@@ -78,7 +79,7 @@ def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> N
     Args:
         products: `(w, c)`, of candidates with each world; one belongs to the world it fits best.
         added: `(c,)`, what each gains whatever the world.
-        shares: Of the worlds.
+        shares: `(w,)`, of the worlds.
     """
     wanted = np.maximum(1, np.round(WORLD_RANKS * shares).astype(int))
     own = products.argmax(axis=0)
@@ -93,14 +94,18 @@ def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> N
     largest = int(np.argmax(shares))
     target = edge(largest, 1.0)
     for world in range(len(shares)):
-        low, high = _LEAST, _MOST
-        for _ in range(_HALVINGS if world != largest else 0):
-            factors[world] = (low + high) / 2
-            if edge(world, float(factors[world])) < target:
-                low = factors[world]
-            else:
-                high = factors[world]
+        if world != largest:
+            factors[world] = _reaching(target, partial(edge, world))
     return factors
+
+
+def _reaching(target: float, edge: Callable[[float], float]) -> float:
+    """The factor at which an edge, which grows with it, comes nearest to a target."""
+    low, high = _LEAST, _MOST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if edge(middle) < target else (low, middle)
+    return (low + high) / 2
 
 
 def _joined(alike: Vectors) -> NDArray[np.int64]:

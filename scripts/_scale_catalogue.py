@@ -22,7 +22,7 @@ sea rain war love ghost jazz robot garden river winter letter train island dream
 music doctor forest night city summer secret journey king dance school market road mountain painter
 雨夜 悬疑 爱情 家庭 旅行 音乐 侦探 海岛 冬天 城市 秘密 友情 历史 科幻 厨房 骑士
 """
-_TOLD = ("title", "description", "genres")
+_TEXT_FIELDS = ("title", "description", "genres")
 _CHUNK = 4_096
 _ASKED = 200
 _WARM = 20
@@ -55,7 +55,7 @@ def write_catalogue(file: Path, vectors: Path, texts: str | None) -> dict[str, A
             chunk = np.round(raw[start : start + _CHUNK].astype(np.float32), 4)
             for fields, vector in zip(_items(start, len(chunk)), chunk, strict=True):
                 told = _retold(known, int(fields["id"][1:])) if known else {}
-                made_up = {n: v for n, v in fields.items() if not known or n not in _TOLD}
+                made_up = {n: v for n, v in fields.items() if not known or n not in _TEXT_FIELDS}
                 row = {**made_up, **told, "vector": vector}
                 out.write(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
             _told("write", start + len(chunk), len(raw))
@@ -70,17 +70,19 @@ def _real_texts(file: str) -> Iterator[dict[str, Any]]:
     """What the good rows of a catalogue say: title, description, genres."""
     for row in read_catalog([file]):
         if isinstance(row, Item):
-            yield {name: row.fields[name] for name in _TOLD if name in row.fields}
+            yield {name: row.fields[name] for name in _TEXT_FIELDS if name in row.fields}
 
 
 def _retold(known: Sequence[dict[str, Any]], at: int) -> dict[str, Any]:
     """The texts of row `at`: its own, or parts of three, which no other row has together."""
-    round_, place = divmod(at, len(known))
-    if not round_:
+    turn, place = divmod(at, len(known))
+    if not turn:
         return known[place]
     # Each part comes from another distance, so that no two rows have the same three.
-    parts = [known[(place + round_ * step) % len(known)] for step in (0, 1_009, 31_337)]
-    return {name: part[name] for name, part in zip(_TOLD, parts, strict=True) if name in part}
+    parts = [known[(place + turn * step) % len(known)] for step in (0, 1_009, 31_337)]
+    return {
+        name: part[name] for name, part in zip(_TEXT_FIELDS, parts, strict=True) if name in part
+    }
 
 
 def _items(start: int, count: int) -> Iterator[dict[str, Any]]:

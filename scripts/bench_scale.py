@@ -4,10 +4,10 @@
 Each size is built in a process of its own, through the part of the pipeline that grows with
 vectors (raw vectors on disk, meaning space, index, recall); with --catalog, through all of it: from
 a JSONL file with texts, tags, numbers, dates and places to a published snapshot. Another process
-opens the result and measures filters and answers, two at once tell what they share. Progress goes
-to stderr. Vectors are synthetic unless given, and
-rows beyond the file's are mixes of neighbours plus noise. With --texts, rows say what those of a
-real catalogue say; rows beyond its own recombine the parts of three. Prints one JSON line.
+opens the result and measures filters and answers, two at once tell what they share. Vectors are
+synthetic unless given, and rows beyond the file's are mixes of neighbours plus noise. With --texts,
+rows say what those of a real catalogue say; rows beyond its own recombine the parts of three.
+Progress goes to stderr. Prints one JSON line.
 """
 
 import json

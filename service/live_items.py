@@ -67,7 +67,8 @@ class LiveItems:
             raise StaleViewError
         with self._lock:
             known = self._loaded.get(index.id)
-            if known is None:
+            # A snapshot that is activated again is opened anew; the old `Index` of it is closed.
+            if known is None or known.overlay.base is not index:
                 known = _Loaded(Overlay(index), index.manifest.applied_seq)
             if known.items_seq < now.items_seq:
                 changes = changes_after(connection, known.items_seq)

@@ -147,7 +147,7 @@ def _reserve(index: Any, count: int) -> None:
 def _measured(
     path: Path, items: ItemVectors, layout: Layout, wish: IndexWish, report: Progress
 ) -> dict[str, Any]:
-    """Raise the effort until the recall holds for every kind of request."""
+    """Find the least effort whose recall holds for every kind of request."""
     rng = np.random.default_rng(_SEED)
     truths = truth_of(items, request_vectors(items, layout, rng=rng))
     recalls: dict[Effort, dict[str, float]] = {}

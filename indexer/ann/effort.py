@@ -22,7 +22,7 @@ def least_effort(
     how many candidates are enough; one step more leaves room for lists that are not visited.
 
     Args:
-        recall: Measures an effort.
+        recall: Measures an effort, in [0, 1]; what is returned has been measured.
         lists: Inverted lists of the index; 0: it has none.
         wanted: The recall that is enough.
         known: Is taken if it holds, although less might.
@@ -30,12 +30,15 @@ def least_effort(
     if known is not None and recall(known) >= wanted:
         return known
     steps = [Effort(float(factor), max(1, lists), queue) for factor, queue in _STEPS]
-    enough = next((n for n, step in enumerate(steps) if recall(step) >= wanted), len(steps) - 1)
+    enough = next((n for n, step in enumerate(steps) if recall(step) >= wanted), None)
+    if enough is None:
+        return steps[-1]
     if not lists:
         return steps[enough]
-    step = steps[min(enough + 1, len(steps) - 1)]
-    fewer = (replace(step, nprobe=nprobe) for nprobe in _visits(lists))
-    return next((effort for effort in fewer if recall(effort) >= wanted), steps[-1])
+    roomy = steps[min(enough + 1, len(steps) - 1)]
+    fewer = (replace(roomy, nprobe=nprobe) for nprobe in _visits(lists))
+    # More candidates may find less: a search that ends in a tie is repeated, much wider.
+    return next((effort for effort in fewer if recall(effort) >= wanted), steps[enough])
 
 
 def _visits(lists: int) -> Iterator[int]:

@@ -142,10 +142,9 @@ def _headline(told: Mapping[str, Any]) -> str:
 
 def _notes(told: Mapping[str, Any]) -> list[str]:
     notes = [f"{name} is not measured: {why}" for name, why in told["not_measured"].items()]
-    if told["context"]:
+    if told["context"] and (ratio := ratio_text(told["context"]["all"])):
         notes.append(
-            f"asked with the circumstances of the moment, NDCG@10 is "
-            f"{ratio_text(told['context']['all'])} times that without"
+            f"asked with the circumstances of the moment, NDCG@10 is {ratio} times that without"
         )
     if told["left_out"]:
         notes.append(f"{told['left_out']} interactions with items not in the catalogue left out")

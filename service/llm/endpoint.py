@@ -236,7 +236,7 @@ def _in_usual_shape() -> Iterator[None]:
     """JSON of another shape than such endpoints answer is a failure of theirs, not of ours."""
     try:
         yield
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise EndpointError(
             "the language model's endpoint answered JSON of an unknown shape"
         ) from error

@@ -26,11 +26,15 @@ _DID = (
 _DID_ZH = r"(?:喜欢|看过|看完|买过|读过|听过|点击过|评分过|播放过|分享过|评论过)"
 # What somebody did is told as it was: a view is no purchase. Words for the same stand together.
 _DEEDS = (
-    ("liked", "enjoyed"), ("bought", "purchased"), ("watched", "read", "finished"), ("viewed",),
-    ("clicked",), ("rated", "rating"), ("played",),
+    ("liked", "enjoy", "enjoyed"), ("bought", "purchased"), ("watched", "read", "finished"),
+    ("viewed",), ("clicked",), ("rated",), ("played",),
+    ("said", "say", "asked", "mentioned", "wish"),
     ("喜欢", "感兴趣"), ("买过",), ("看过", "看完", "读过"), ("听过", "播放过"), ("点击过",),
-    ("评分过",), ("分享过",), ("评论过",),
+    ("评分过",), ("分享过",), ("评论过",), ("说过", "提到", "愿望"),
 )  # fmt: skip
+_NO_DEED = {"like", "reads"}  # one thing is like another; "your wish reads" tells the wish
+_YOU_LIKE = re.compile(r"\byou(?: also)? like\b")
+_DENIED = re.compile("不喜欢|不感兴趣")  # holds the letters of what it denies
 _STOP_TITLES = 3  # a title this short proves nothing
 
 
@@ -46,7 +50,7 @@ def is_grounded(sentence: str, item: Told, causes: Sequence[str], language: Lang
         and _words_are_known(text, facts)
         and _chinese_is_known(text, facts, language)
         and not _turns_round(text, item, causes)
-        and _did_what_is_said(text, facts)
+        and _did_what_is_said(text, facts, causes)
         and _says_something(text, item, causes)
     )
 
@@ -110,20 +114,29 @@ def _turns_round(text: str, item: Told, causes: Sequence[str]) -> bool:
     )
 
 
-def _did_what_is_said(text: str, facts: str) -> bool:
-    said, known = _deeds(text.casefold()), _deeds(facts)
-    return said <= known
+def _did_what_is_said(text: str, facts: str, causes: Sequence[str]) -> bool:
+    """What somebody did is among the causes; other facts may be repeated in their own words."""
+    told = unicodedata.normalize("NFKC", " | ".join(causes)).casefold()
+    return _deeds(text.casefold(), facts) <= _deeds(told)
 
 
-def _deeds(text: str) -> set[int]:
-    """Places in `_DEEDS` of all that a text says somebody did."""
-    # "You did not like" holds the letters of "you like".
-    text = text.replace("不喜欢", " ").replace("不感兴趣", " ")
-    words = set(_WORD.findall(_CJK.sub(" ", text)))
+def _deeds(text: str, quoted: str = "") -> set[int]:
+    """Places in `_DEEDS` of all that a text says somebody did, but for words that it quotes."""
+    text, quoted = (_DENIED.sub(" ", both) for both in (text, quoted))
+    text = _YOU_LIKE.sub("you liked", text)
+    own = {*_WORD.findall(_CJK.sub(" ", quoted))}
+    if "rating" in own:
+        own.add("rated")
+    words = {
+        _stem(word) for word in _WORD.findall(_CJK.sub(" ", text)) if word not in own | _NO_DEED
+    }
     return {
         place
         for place, deeds in enumerate(_DEEDS)
-        if any(deed in (text if _CJK.match(deed) else words) for deed in deeds)
+        if any(
+            deed in text and deed not in quoted if _CJK.match(deed) else _stem(deed) in words
+            for deed in deeds
+        )
     }
 
 

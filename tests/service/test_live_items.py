@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from indexer.whitening import background_texts
 from service import Settings
 from service.database import LiveDatabase
 from service.item_store import changes_of
+from service.live_items import LiveItems
 from service.live_rebuild import forget_applied, read_changes, spare_encoding
 from tests.oracle import write_rows
 from tests.service.conftest import Serve, Shop, ids_for, liked, problem, wait_until
@@ -190,6 +193,19 @@ def test_changes_outlive_restarts_roll_backs_and_rebuilds(
         wait_until(lambda: client.get("/health/ready").json()["snapshot"] == third)
         check_changed(client)
         assert client.get("/v1/items/n2").status_code == 200
+
+
+def test_a_snapshot_opened_anew_is_not_read_through_what_it_was_before(
+    own_shop: Shop, tmp_path: Path
+) -> None:
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    items = LiveItems(database, time.time)
+    for _ in range(2):
+        index = Index.open(own_shop.root, encoder=own_shop.encoder)
+        with closing(index), database.reading() as connection:
+            now = database.sequence(connection)
+            assert items.overlay(index, connection, now).base is index
+    database.close()
 
 
 def check_changed(client: TestClient) -> None:

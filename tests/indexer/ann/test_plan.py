@@ -88,6 +88,16 @@ def test_what_is_known_to_hold_is_kept_and_what_no_longer_does_is_not() -> None:
     assert least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor == 60
 
 
+def test_only_an_effort_that_was_measured_is_taken_even_if_a_greater_one_finds_less() -> None:
+    measured: dict[Effort, float] = {}
+
+    def recall(effort: Effort) -> float:
+        measured[effort] = 0.9 if effort.k_factor == 20 else 0.8
+        return measured[effort]
+
+    assert measured[least_effort(recall, 64, 0.9)] == 0.9
+
+
 @pytest.mark.parametrize("lists", [0, 1, 5, 512])
 def test_a_recall_out_of_reach_takes_the_most_effort(lists: int) -> None:
     most = least_effort(lambda _: 0.5, lists, 0.9)

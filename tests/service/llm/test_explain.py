@@ -57,6 +57,9 @@ def test_what_restates_the_facts_may_be_said(sentence: str) -> None:
         "Because you liked Rear Window, we recommend it.",  # turned round
         "Because you bought Vertigo, we recommend Rear Window.",  # another deed
         "Since you watched Vertigo, Rear Window fits.",
+        "Since you watch Vertigo, Rear Window fits.",
+        "Your viewing of Vertigo suggests Rear Window.",
+        "You mentioned Vertigo, which is like Rear Window.",
         "Rear Window is a comedy.",  # another genre
         "Rear Window is a book like Vertigo.",  # another kind of thing
         "You recently liked Vertigo, which is like Rear Window.",  # nobody said when
@@ -132,6 +135,7 @@ def test_reasons_without_words_leave_a_sentence_that_claims_nothing() -> None:
     [
         ("you viewed “Vertigo”", "Because you {} Vertigo, we recommend Rear Window.", "en"),
         ("you disliked “Vertigo”", "Because you {} Vertigo, we recommend Rear Window.", "en"),
+        ("you viewed “Vertigo”", "As you also {} Vertigo, we recommend Rear Window.", "en"),
         ("你看过“大话西游”", "因为你{}《大话西游》，推荐《喜剧之王》。", "zh"),
         ("你不喜欢“大话西游”", "因为你{}《大话西游》，推荐《喜剧之王》。", "zh"),
     ],

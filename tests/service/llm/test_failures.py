@@ -65,6 +65,7 @@ def test_a_failing_endpoint_leaves_the_normal_list(helped: Helped, reply: Reply,
         '{"content": [{"top_logprobs": ["A"]}]}',
         '{"content": [{"top_logprobs": [{"token": "A"}]}]}',
         '{"content": [{"top_logprobs": [{"token": "A", "logprob": null}]}]}',
+        f'{{"content": [{{"top_logprobs": [{{"token": "A", "logprob": -1{"0" * 400}}}]}}]}}',
         '["A", -1]',
     ],
 )
