@@ -60,11 +60,10 @@ def worlds_of(
         return None
     centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
     members = np.zeros((len(centres), len(signals)), np.bool_)
+    nearest = (sources @ centres.T).argmax(axis=1)
     for place, signal in enumerate(signals):
-        if signal.role is Role.PROFILE and signal.weight > 0:
-            members[int(np.argmax(centres @ sources[place])), place] = True
-        elif signal.role is Role.PROFILE:
-            members[:, place] = True
+        if signal.role is Role.PROFILE:
+            members[nearest[place] if signal.weight > 0 else slice(None), place] = True
     counted = [signals[place].weight if by_weight else 1.0 for place in items]
     held = members[:, items] @ np.array(counted)
     return Worlds(members, held / held.sum())
@@ -112,11 +111,10 @@ def _joined(alike: Vectors) -> NDArray[np.int64]:
     """Join the two groups most alike on average until none are alike enough, `(n,)` numbers."""
     group = np.arange(len(alike))
     sums, sizes = alike.astype(np.float64), np.ones(len(alike))
-    live = np.ones(len(alike), np.bool_)
-    while np.count_nonzero(live) > 1:
-        means = sums / np.outer(sizes, sizes)
-        means[~live] = means[:, ~live] = -np.inf
-        np.fill_diagonal(means, -np.inf)
+    gone = np.zeros(len(alike), np.bool_)
+    means = sums.copy()
+    np.fill_diagonal(means, -np.inf)
+    for _ in range(len(alike) - 1):
         first, second = divmod(int(means.argmax()), len(means))
         if means[first, second] < _ALIKE:
             break
@@ -124,5 +122,10 @@ def _joined(alike: Vectors) -> NDArray[np.int64]:
         sums[first] += sums[second]
         sums[:, first] += sums[:, second]
         sizes[first] += sizes[second]
-        live[second] = False
+        gone[second] = True
+        # Only the joined group's means have changed; all of them anew would cost milliseconds.
+        joined = sums[first] / (sizes[first] * sizes)
+        joined[gone] = joined[first] = -np.inf
+        means[first] = means[:, first] = joined
+        means[second] = means[:, second] = -np.inf
     return group

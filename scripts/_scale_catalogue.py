@@ -53,8 +53,9 @@ def write_catalogue(file: Path, vectors: Path, texts: str | None) -> dict[str, A
     with file.open("wb") as out:
         for start in range(0, len(raw), _CHUNK):
             chunk = np.round(raw[start : start + _CHUNK].astype(np.float32), 4)
-            for fields, vector in zip(_items(start, len(chunk)), chunk, strict=True):
-                told = _retold(known, int(fields["id"][1:])) if known else {}
+            rows = zip(_items(start, len(chunk)), chunk, strict=True)
+            for at, (fields, vector) in enumerate(rows, start):
+                told = _retold(known, at) if known else {}
                 made_up = {n: v for n, v in fields.items() if not known or n not in _TEXT_FIELDS}
                 row = {**made_up, **told, "vector": vector}
                 out.write(orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")

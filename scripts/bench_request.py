@@ -22,6 +22,7 @@ from indexer.recommend import recommend, signals_of
 from indexer.request import MAX_HISTORY_BATCH, Request, parse_request
 from indexer.scenarios import scenario_named
 from indexer.signals import compose
+from indexer.worlds import worlds_of
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ def _steps(index: Index, request: Request, laps: Laps) -> None:
             "taste", lambda: apply_taste(taste, signals, known, layout=layout, moment=moment)
         )
         signals = learned.signals
+    is_learned = index.taste is not None
+    laps.lap("worlds", lambda: worlds_of(signals, sources, by_weight=is_learned))
     laps.lap(
         "compose", lambda: compose(signals, sources, scenario=scenario, weights=request.weights)
     )
