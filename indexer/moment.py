@@ -85,7 +85,8 @@ def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[st
         if field == "time":
             where = context.get("country")
             country = country_code(where) if isinstance(where, str) else None
-            spoken[field] = _time_words(value, country, _language_of(context, language))
+            own = _language_of(context, language)
+            spoken[field] = _time_words(value, own, country, is_south=_is_south(context, country))
         elif isinstance(value, bool):
             if value:
                 spoken[field] = field.replace("_", " ")
@@ -97,18 +98,27 @@ def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[st
     return spoken
 
 
-def time_words(moment: datetime, language: Language, country: str | None = None) -> str:
+def time_words(
+    moment: datetime,
+    language: Language,
+    country: str | None = None,
+    *,
+    is_south: bool | None = None,
+) -> str:
     """Say a moment: part of day, weekday, what kind of day, season.
 
     Args:
         moment: In the user's zone.
         language: To say it in.
-        country: ISO 3166 code, for public holidays and for the season of the south.
+        country: ISO 3166 code, for public holidays.
+        is_south: Whether the seasons are those of the south; None: as in the country.
     """
     chinese = language == "zh"
     _, english_part, chinese_part = next(part for part in _DAY_PARTS if moment.hour < part[0])
     weekday = _WEEKDAYS[moment.weekday()][chinese]
-    season = _season(moment, language, country)
+    if is_south is None:
+        is_south = country is not None and is_southern(country)
+    season = _season(moment, language, is_south=is_south)
     weekend = moment.weekday() >= 5
     day = ("工作日", "周末")[weekend] if chinese else ("working day", "weekend")[weekend]
     if country and (holiday := public_holiday(country, moment.date(), language)):
@@ -118,15 +128,26 @@ def time_words(moment: datetime, language: Language, country: str | None = None)
     return f"{weekday} {english_part}, {day}, {season}"
 
 
-def _time_words(value: ContextValue, country: str | None, language: Language) -> str:
+def _time_words(
+    value: ContextValue, language: Language, country: str | None, *, is_south: bool
+) -> str:
     moment = parse_time(value)
     if isinstance(value, int | float):
-        return _season(moment, language, country)
-    return time_words(moment, language, country)
+        return _season(moment, language, is_south=is_south)
+    return time_words(moment, language, country, is_south=is_south)
 
 
-def _season(moment: datetime, language: Language, country: str | None) -> str:
-    half_year = 2 if country and is_southern(country) else 0
+def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
+    """Where a country is told it decides; else a place with coordinates does."""
+    if country is not None:
+        return is_southern(country)
+    places = (context.get(name) for name in ("place", "location"))
+    latitudes = (place.get("lat") for place in places if isinstance(place, Mapping))
+    return next((float(lat) < 0 for lat in latitudes if isinstance(lat, int | float)), False)
+
+
+def _season(moment: datetime, language: Language, *, is_south: bool) -> str:
+    half_year = 2 if is_south else 0
     return _SEASONS[(moment.month % 12 // 3 + half_year) % 4][language == "zh"]
 
 

@@ -73,13 +73,17 @@ def includes_seen(request: Request, scenario: Scenario) -> bool:
 
 
 def seen_by(request: Request, scenario: Scenario) -> list[str]:
-    """Return the ids that do not come again, from this request and from what is stored."""
+    """Return the ids that do not come again, from this request and from what is stored.
+
+    A scenario may hide only what was met in some ways; with `include_seen` false all is hidden.
+    """
+    hides_all = request.include_seen is False or scenario.hidden_by is None
     told = [
         entry.item_id
         for entry in request.history
-        if entry.item_id is not None and scenario.hides(entry.event)
+        if entry.item_id is not None and (hides_all or scenario.hides(entry.event))
     ]
-    if scenario.hidden_by is None:
+    if hides_all or scenario.hidden_by is None:
         return [*told, *request.seen]
     stored = (request.seen_by_event.get(event, ()) for event in scenario.hidden_by)
     return [*told, *chain.from_iterable(stored)]

@@ -28,6 +28,7 @@ _OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are t
 _FULL_CONTEXT = 3  # so many context fields count whole; more share what these would have
 _MAX_REASONS = 50
 _REVIEW = "review"
+_OPINIONS = frozenset({"like", "dislike", "rating", _REVIEW})
 _REVIEW_WORDS = 0.5  # against the item itself; no public data set has had it tuned
 _TOLD_CHARS = 200
 _TINY = 1e-9
@@ -94,6 +95,8 @@ def history_signals(
 ) -> list[Signal]:
     """Weigh history entries by event, rating, order and age; the newest last.
 
+    The last opinion of an item decides: what was done before it and says the opposite is left out.
+
     Args:
         history: In any order; entries without time keep theirs, before the timed ones.
         scenario: Half-lives and event weights.
@@ -102,8 +105,15 @@ def history_signals(
     """
     ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
     signals = []
+    opinions: dict[str, float] = {}
     for newer, entry in enumerate(reversed(ordered)):
-        weight = _reaction(entry, scenario, scale) * 0.5 ** (newer / scenario.half_life_events)
+        reaction = _reaction(entry, scenario, scale)
+        if entry.item_id is not None:
+            if reaction * opinions.get(entry.item_id, 0.0) < 0:
+                continue
+            if entry.event in _OPINIONS:
+                opinions.setdefault(entry.item_id, reaction)
+        weight = reaction * 0.5 ** (newer / scenario.half_life_events)
         if scenario.half_life_s and entry.at is not None:
             weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
         if entry.event == _REVIEW and entry.item_id is not None and entry.text:
@@ -112,7 +122,7 @@ def history_signals(
         if entry.item_id is not None:
             reason |= {"item_id": entry.item_id, "event": entry.event}
         else:
-            reason |= {"text": entry.text}
+            reason |= {"text": entry.text} | ({"event": entry.event} if reaction < 0 else {})
         signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
     return signals[::-1]
 
@@ -129,13 +139,14 @@ def _review_words(entry: HistoryEntry, weight: float) -> Signal:
 
 
 def _reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
-    if entry.item_id is None:
-        return 1.0
+    """What an entry says, from -1 to 1; words count fully unless they say what is not wanted."""
     if entry.event in ("rating", _REVIEW) and entry.value is not None:
         low, high = scale
         middle = (low + high) / 2
-        return max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
-    return scenario.weight_of(entry.event)
+        reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
+    else:
+        reaction = scenario.weight_of(entry.event)
+    return 1.0 if entry.item_id is None and reaction >= 0 else reaction
 
 
 def interest_signals(interests: Sequence[str], *, scenario: Scenario) -> list[Signal]:

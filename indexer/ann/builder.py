@@ -70,7 +70,10 @@ def build_index_file(
     if plan.kind != "flat":
         plan = _write(path, items, plan, report)
         known = wish.known if wish.known.get("factory") == plan.factory else {}
-        facts = _measured(path, items, layout, replace(wish, known=known), report)
+        try:
+            facts = _measured(path, items, layout, replace(wish, known=known), report)
+        except RuntimeError as error:
+            raise _unusable("search", plan, items, error) from error
         worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
         if worst < wish.min_recall:
             plan = flat(
@@ -102,14 +105,19 @@ def _write(path: Path, items: ItemVectors, plan: Plan, report: Progress) -> Plan
             index.add(finite(items[start : start + _CHUNK_ROWS], start))
             report("index", min(start + _CHUNK_ROWS, items.shape[0]), items.shape[0])
     except RuntimeError as error:
-        said = str(error).rpartition("Error: ")[2]
-        raise CatalogError(
-            f"FAISS cannot build {plan.factory!r} over {items.shape[0]} vectors of "
-            f"{items.shape[1]} numbers ({said}); use --index auto"
-        ) from error
+        raise _unusable("build", plan, items, error) from error
     path.unlink(missing_ok=True)  # an index that still maps the old file keeps it
     faiss.write_index(index, str(path))
     return plan
+
+
+def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) -> CatalogError:
+    said = str(error).rpartition("Error: ")[2]
+    count, dim = items.shape
+    return CatalogError(
+        f"FAISS cannot {what} {plan.factory!r} over {count} vectors of {dim} numbers ({said}); use "
+        f"--index auto"
+    )
 
 
 def _made(items: ItemVectors, plan: Plan) -> tuple[Any, Plan]:

@@ -29,7 +29,8 @@ def popularity_bias(top10: Top, cases: Cases) -> dict[str, float]:
     """Return where lists and picks stand among all items by popularity, 0 the least popular.
 
     `listed` and `picked` are mean percentiles; `top_percent` is the share of the places in lists
-    that the most popular hundredth of the catalogue takes.
+    that the most popular hundredth of the catalogue takes. A live snapshot may list items that have
+    left the catalogue since; they count nowhere.
     """
     log = cases.log
     counts = np.bincount(log.item[log.part < Part.TEST], minlength=len(log.item_ids))
@@ -37,7 +38,8 @@ def popularity_bias(top10: Top, cases: Cases) -> dict[str, float]:
     percentile = np.empty(len(counts))
     percentile[order] = np.arange(len(counts)) / max(len(counts) - 1, 1)
     places = {item_id: place for place, item_id in enumerate(log.item_ids)}
-    listed = np.array([i if isinstance(i, int) else places[i] for row in top10 for i in row], int)
+    found = (i if isinstance(i, int) else places.get(i) for row in top10 for i in row)
+    listed = np.array([place for place in found if place is not None], int)
     head = np.zeros(len(counts), bool)
     head[order[-max(1, len(counts) // 100) :]] = True
     return {

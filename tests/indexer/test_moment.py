@@ -139,6 +139,22 @@ def test_seasons_are_those_of_the_hemisphere() -> None:
     assert time_words(july, "en", "SE").endswith("summer")
 
 
+@pytest.mark.parametrize(
+    ("where", "season"),
+    [
+        ({"place": {"lat": -33.8, "lon": 151.2}}, "summer"),
+        ({"location": {"lat": 59.3, "lon": 18.1}}, "winter"),
+        ({"place": {"lat": -33.8, "lon": 151.2}, "country": "SE"}, "winter"),
+        ({"place": "Sydney"}, "winter"),
+    ],
+)
+def test_coordinates_tell_the_hemisphere_where_no_country_does(
+    where: dict[str, Any], season: str
+) -> None:
+    told = words_of({"time": "2026-01-15T10:00:00+11:00", **where}, "en")["time"]
+    assert told.endswith(season)
+
+
 def test_a_country_code_is_said_by_its_name() -> None:
     assert words_of({"country": "GB"}, "en") == {"country": "in United Kingdom"}
     assert words_of({"country": "Narnia"}, "en") == {"country": "in Narnia"}

@@ -85,6 +85,16 @@ def test_a_shop_hides_what_was_bought_but_not_what_was_looked_at(index: Index) -
     assert {hit.id for hit in index.recommend(history=history)} == {"future", "undated"}
 
 
+def test_a_request_that_wants_nothing_again_gets_nothing_again_from_a_shop(index: Index) -> None:
+    asked = {
+        "scenario": "shop",
+        "history": [{"item_id": "half", "event": "view"}],
+        "include_seen": False,
+    }
+    request = replace(parse_request(asked), seen=("fresh",), seen_by_event={"view": ("fresh",)})
+    assert {hit.id for hit in recommend(index, request)} == {"old", "future", "undated"}
+
+
 def test_stored_events_count_in_a_shop_by_what_they_were(index: Index) -> None:
     request = replace(
         parse_request({"scenario": "shop"}),

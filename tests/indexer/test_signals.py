@@ -101,6 +101,46 @@ def test_a_purchase_says_more_than_a_like_than_a_click_than_a_view() -> None:
         assert said[-1] < said[-2] < 0
 
 
+@pytest.mark.parametrize(
+    ("earlier", "last", "counted"),
+    [
+        (("like", None), ("dislike", None), 1),
+        (("purchase", None), ("rating", 1.0), 1),
+        (("dislike", None), ("like", None), 1),
+        (("dislike", None), ("rating", 5.0), 1),
+        (("like", None), ("rating", 5.0), 2),
+        (("like", None), ("skip", None), 2),  # a song may be liked and skipped today
+        (("dislike", None), ("view", None), 2),
+    ],
+)
+def test_the_last_opinion_of_an_item_decides(
+    earlier: tuple[str, float | None], last: tuple[str, float | None], counted: int
+) -> None:
+    entries = [HistoryEntry("a", event=event, value=value) for event, value in (earlier, last)]
+    other = HistoryEntry("b", event="like")
+    signals = history_signals([*entries, other], scenario=PLAIN, now=0.0, scale=(1, 5))
+    assert [signal.item_id for signal in signals] == ["a"] * counted + ["b"]
+    assert signals[-2].reason["event"] == last[0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "weight"),
+    [
+        (HistoryEntry(text="horror"), 1.0),
+        (HistoryEntry(text="horror", event="search"), 1.0),
+        (HistoryEntry(text="horror", event="dislike"), -0.6),
+        (HistoryEntry(text="horror", event="rating", value=1.0), -1.0),
+        (HistoryEntry(text="horror", event="rating", value=5.0), 1.0),
+    ],
+)
+def test_words_that_say_what_is_not_wanted_push_away(entry: HistoryEntry, weight: float) -> None:
+    (signal,) = history_signals([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
+    assert signal.weight == weight
+    assert signal.reason == {"kind": "history", "text": "horror"} | (
+        {"event": entry.event} if weight < 0 else {}
+    )
+
+
 def test_interests_count_alike_whatever_their_order() -> None:
     signals = interest_signals(["a", "b"], scenario=PLAIN)
     assert [(s.weight, s.text, s.reason) for s in signals] == [

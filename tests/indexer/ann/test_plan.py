@@ -120,6 +120,7 @@ def test_kinds_and_factory_strings_are_taken(name: str) -> None:
     [
         ("PQ7x4fs", r"cannot build 'PQ7x4fs.*2000 vectors of 32 numbers.*--index auto"),
         ("IDMap,Flat", r"cannot build 'IDMap,Flat"),
+        ("RQ2x4", r"cannot search 'RQ2x4.*2000 vectors of 32 numbers.*--index auto"),
         ("PQ16x4fs,Refine(SQ8)", r"cannot be read in place; end it with Refine\(SQfp16\)"),
     ],
 )

@@ -238,3 +238,16 @@ def test_without_examination_nothing_is_compared(root: Path) -> None:
     catalogue, events = write_world(root / "files", BY_TIME[:100], ITEMS)
     build_index(catalogue, root / "index", model="none", interactions=str(events), examine=False)
     assert release_of(root) is None
+
+
+def test_an_item_that_left_the_catalogue_does_not_keep_the_new_one_back(tmp_path: Path) -> None:
+    build(tmp_path, BY_TIME)
+    catalogue, events = write_world(tmp_path / "files", BY_TIME, ITEMS)
+    listed = {row.item_id for row in BY_TIME[-200:]}
+    rows = catalogue.read_text().splitlines(keepends=True)
+    kept = [row for row in rows if json.loads(row)["id"] not in sorted(listed)[:5]]
+    assert len(kept) == len(rows) - 5
+    catalogue.write_text("".join(kept))
+    build_index(catalogue, tmp_path / "index", model="none", interactions=str(events), force=True)
+    assert release_of(tmp_path)["compared"]["all"]["ratio"] > 0
+    assert len(Index.open(tmp_path / "index")) == len(rows) - 5
