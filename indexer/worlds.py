@@ -16,7 +16,7 @@ from indexer.ann import Vectors
 from indexer.signals import Role, Signal
 
 MIN_LIKED = 8  # a shorter history is of one world
-_LATEST = 64  # liked items that are looked at
+_LATEST = 32  # liked items that are looked at; of 64 it takes twice the time
 _MIN_SHARE, _MIN_ITEMS = 0.15, 3
 _ALIKE = 0.1  # mean cosine above which two groups are one world
 WORLD_RANKS = 10  # ranks over which worlds are shown in proportion
