@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from fastapi.testclient import TestClient
 
 from indexer.encoder import Encoder
 from indexer.request import parse_request
+from indexer.scenario_file import load_scenarios
+from indexer.scenarios import Scenario
 from service import Settings, create_app
 from service.llm.asked import parse_asked
 from tests.service.conftest import wait_until
@@ -48,6 +51,17 @@ def test_every_python_block_is_python() -> None:
     assert blocks("python")
     for block in blocks("python"):
         compile(block, "README.md", "exec")
+
+
+def test_the_scenarios_shown_load_and_every_key_is_named(tmp_path: Path) -> None:
+    (block,) = blocks("toml")
+    file = tmp_path / "scenarios.toml"
+    file.write_text(block, encoding="utf-8")
+    told = load_scenarios(file)
+    assert told["news"].fresh_half_life_s == 7_200
+    assert told["cinema"].filter == {"kind": "film"}
+    names = {field.name for field in fields(Scenario)} - {"name"}
+    assert {name for name in names if name not in README} == set()
 
 
 def test_every_json_body_is_a_request() -> None:
