@@ -14,7 +14,7 @@ from indexer.metadata.filters import parse_filter
 from indexer.request import Request
 from indexer.request_values import nearest_known, shown
 from indexer.retrieval import Pool, pool_of
-from indexer.scenarios import Scenario
+from indexer.scenarios import NEVER_SEEN_BY, Scenario
 
 
 def pool_for(catalogue: Catalogue, request: Request, scenario: Scenario) -> Pool:
@@ -77,13 +77,14 @@ def seen_by(request: Request, scenario: Scenario) -> list[str]:
 
     A scenario may hide only what was met in some ways; with `include_seen` false all is hidden.
     """
-    hides_all = request.include_seen is False or scenario.hidden_by is None
+    everything = request.include_seen is False
     told = [
         entry.item_id
         for entry in request.history
-        if entry.item_id is not None and (hides_all or scenario.hides(entry.event))
+        if entry.item_id is not None
+        and (scenario.hides(entry.event) or (everything and entry.event not in NEVER_SEEN_BY))
     ]
-    if hides_all or scenario.hidden_by is None:
+    if everything or scenario.hidden_by is None:
         return [*told, *request.seen]
     stored = (request.seen_by_event.get(event, ()) for event in scenario.hidden_by)
     return [*told, *chain.from_iterable(stored)]

@@ -169,16 +169,17 @@ class World:
         """Reason to the rows that are out for it, in the order of counting."""
         scenario = SCENARIOS[body.get("scenario") or "default"]
         again = body.get("include_seen")
-        again = scenario.include_seen if again is None else again
+        comes_again = again is None and scenario.include_seen
         met = {
             str(entry["item_id"])
             for entry in map(_entry, body.get("history") or [])
-            if "item_id" in entry and _hides(scenario, entry.get("event", "click"))
+            if "item_id" in entry
+            and _hides(scenario, entry.get("event", "click"), everything=again is False)
         }
         out = {
             "unavailable": self._unavailable,
             "requested": np.isin(self.ids, body.get("exclude") or [""]),
-            "seen": np.isin(self.ids, [] if again else [*met]),
+            "seen": np.isin(self.ids, [] if again or comes_again else [*met]),
         }
         if body.get("filter") is not None:
             out["filter"] = ~self._passing(body["filter"])
@@ -226,20 +227,7 @@ class World:
     def _request(self, body: Mapping[str, Any]) -> tuple[list[str], Numbers, Numbers]:
         """Names and vectors of the inputs, and their weight in each request vector."""
         scenario = SCENARIOS[body.get("scenario") or "default"]
-        profile: list[tuple[str, float, Any, bool]] = []
-        entries = [_entry(entry) for entry in body.get("history") or []]
-        timed = sorted(entries, key=lambda entry: entry.get("at", float("-inf")))
-        for place, entry in enumerate(timed):
-            newer = len(timed) - 1 - place
-            said = 1.0 if "item_id" not in entry else self._reaction(entry, scenario)
-            weight = said * 0.5 ** (newer / scenario.half_life_events)
-            if scenario.half_life_s and "at" in entry:
-                weight *= 0.5 ** (max(0, body["at"] - entry["at"]) / scenario.half_life_s)
-            if "item_id" not in entry:
-                profile.append((f"text:{entry['text']}", weight, self._said(entry["text"]), False))
-            elif str(entry["item_id"]) in self.row:
-                vector = self.meaning[self.row[str(entry["item_id"])]]
-                profile.append((f"item:{entry['item_id']}", weight, vector, True))
+        profile = self._past(body, scenario)
         for text in body.get("interests") or []:
             weight = scenario.interest_weight
             profile.append((f"interest:{text}", weight, self._said(text), False))
@@ -257,6 +245,26 @@ class World:
         factor = float(dict(body.get("weights") or {}).get("meaning", 1.0))
         return names, vectors, factor * np.array([[*mix, *fixed] for mix in mixes])
 
+    def _past(self, body: Mapping[str, Any], scenario: Any) -> list[tuple[str, float, Any, bool]]:
+        """Name, weight and vector of what the history says, and whether it is an item."""
+        profile: list[tuple[str, float, Any, bool]] = []
+        entries = [_entry(entry) for entry in body.get("history") or []]
+        timed = sorted(entries, key=lambda entry: entry.get("at", float("-inf")))
+        reactions = [self._reaction(entry, scenario) for entry in timed]
+        for place, entry in enumerate(timed):
+            weight = reactions[place] * 0.5 ** (
+                (len(timed) - 1 - place) / scenario.half_life_events
+            )
+            if scenario.half_life_s and "at" in entry:
+                weight *= 0.5 ** (max(0, body["at"] - entry["at"]) / scenario.half_life_s)
+            if "item_id" not in entry:
+                profile.append((f"text:{entry['text']}", weight, self._said(entry["text"]), False))
+            elif str(entry["item_id"]) in self.row:
+                vector = self.meaning[self.row[str(entry["item_id"])]]
+                if weight * _last_opinion(timed, reactions, place) >= 0:
+                    profile.append((f"item:{entry['item_id']}", weight, vector, True))
+        return profile
+
     def _said(self, text: str) -> Numbers:
         assert self.encode is not None
         assert self.space is not None
@@ -267,8 +275,10 @@ class World:
         event = entry.get("event", "click")
         if event == "rating":
             middle, half = sum(self.scale) / 2, (self.scale[1] - self.scale[0]) / 2
-            return float(np.clip((entry["value"] - middle) / half, -1, 1))
-        return float(scenario.event_weights.get(event, 0.5))
+            said = float(np.clip((entry["value"] - middle) / half, -1, 1))
+        else:
+            said = float(scenario.event_weights.get(event, 0.5))
+        return said if "item_id" in entry or said < 0 else 1.0
 
 
 def _mixes(profile: list[tuple[str, float, Any, bool]], vectors: Numbers, most: int) -> list[Any]:
@@ -292,9 +302,22 @@ def _to_length_one(weights: Numbers, vectors: Numbers) -> Numbers:
     return scaled
 
 
-def _hides(scenario: Any, event: str) -> bool:
+def _last_opinion(
+    timed: Sequence[Mapping[str, Any]], reactions: Sequence[float], place: int
+) -> float:
+    """What was thought of an entry's item last, after the entry; 0: nothing was."""
+    told = [
+        reactions[later]
+        for later in range(place + 1, len(timed))
+        if timed[later].get("item_id", "") == timed[place].get("item_id")
+        and timed[later].get("event") in ("like", "dislike", "rating", "review")
+    ]
+    return told[-1] if told else 0.0
+
+
+def _hides(scenario: Any, event: str, *, everything: bool) -> bool:
     """Whether an item does not come again after an event."""
-    if scenario.hidden_by is not None:
+    if scenario.hidden_by is not None and not everything:
         return event in scenario.hidden_by
     return event not in ("search", "impression")
 
