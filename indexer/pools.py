@@ -1,6 +1,7 @@
 """A request to the rows that may be recommended, and why the others may not."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -14,7 +15,7 @@ from indexer.metadata.filters import parse_filter
 from indexer.request import Request
 from indexer.request_values import nearest_known, shown
 from indexer.retrieval import Pool, pool_of
-from indexer.scenarios import NEVER_SEEN_BY, Scenario
+from indexer.scenarios import Scenario
 
 
 def pool_for(catalogue: Catalogue, request: Request, scenario: Scenario) -> Pool:
@@ -77,14 +78,14 @@ def seen_by(request: Request, scenario: Scenario) -> list[str]:
 
     A scenario may hide only what was met in some ways; with `include_seen` false all is hidden.
     """
-    everything = request.include_seen is False
+    if request.include_seen is False:
+        scenario = replace(scenario, hidden_by=None)
     told = [
         entry.item_id
         for entry in request.history
-        if entry.item_id is not None
-        and (scenario.hides(entry.event) or (everything and entry.event not in NEVER_SEEN_BY))
+        if entry.item_id is not None and scenario.hides(entry.event)
     ]
-    if everything or scenario.hidden_by is None:
+    if scenario.hidden_by is None:
         return [*told, *request.seen]
     stored = (request.seen_by_event.get(event, ()) for event in scenario.hidden_by)
     return [*told, *chain.from_iterable(stored)]

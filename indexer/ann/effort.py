@@ -1,6 +1,6 @@
 """A measure of recall to the least effort that holds it, for any kind of index. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from indexer.ann.engine import Effort
@@ -41,6 +41,6 @@ def least_effort(
     return next((effort for effort in fewer if recall(effort) >= wanted), steps[enough])
 
 
-def _visits(lists: int) -> Iterator[int]:
+def _visits(lists: int) -> list[int]:
     """How many lists to visit, from few to all, each number once."""
-    yield from sorted({max(1, round(lists * share)) for share in _LIST_SHARES})
+    return sorted({max(1, round(lists * share)) for share in _LIST_SHARES})

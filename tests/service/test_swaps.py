@@ -3,7 +3,6 @@
 import re
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,12 +16,11 @@ import pytest
 from indexer import build_index
 from indexer.retention import prune
 from tests.oracle import write_rows
-from tests.service.conftest import running
+from tests.service.conftest import running, wait_until
 
 pytestmark = pytest.mark.slow
 
 COUNT, DIM, SWAPS, READERS, WARM = 900, 32, 50, 8, 10
-LONGEST_S = 30  # the server looks at its live items every few seconds
 MOST_GROWTH_MB = 40  # of the memory that is the server's own, from swap 10 to swap 50
 
 
@@ -96,15 +94,6 @@ def mapped_snapshots(pid: int) -> set[str]:
     return set(re.findall(r"/snapshots/([\w-]+)/", maps + links))
 
 
-def all_but_live_let_go(pid: int, live: str) -> bool:
-    """Whether a server nobody asks for anything forgets what it served before, in some seconds."""
-    for _ in range(LONGEST_S * 10):
-        if mapped_snapshots(pid) == {live}:
-            return True
-        time.sleep(0.1)
-    return False
-
-
 def test_fifty_swaps_under_eight_readers_fail_mix_and_leak_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +121,7 @@ def test_fifty_swaps_under_eight_readers_fail_mix_and_leak_nothing(
             followed += [hit["id"] for hit in page["items"]]
         assert len(followed) == len(set(followed)) == eligible == COUNT - 1
         live = list(versions)[-1]
-        assert all_but_live_let_go(process.pid, live), mapped_snapshots(process.pid)
+        wait_until(lambda: mapped_snapshots(process.pid) == {live}, seconds=30)  # nobody asks
         grown = max(memory[-5:]) - max(memory[WARM - 5 : WARM])
         with capsys.disabled():
             sys.stdout.write(
