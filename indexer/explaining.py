@@ -70,7 +70,7 @@ def _term(term: Term) -> dict[str, Any]:
 def _plan(rows: int, count: int) -> dict[str, Any]:
     """How many rows are left, and whether they are scored one by one or searched."""
     share = rows / max(count, 1)
-    way = "one exact product" if share <= DENSE_SHARE else "search with a bitmap"
+    way = "one exact product" if share <= DENSE_SHARE else "search under a mask"
     return {"items": rows, "share": round(share, 6), "plan": way}
 
 

@@ -19,6 +19,7 @@ from indexer.errors import SnapshotError
 
 _SPARE = 4  # asked beyond k, so that a tie at the cut is seen
 _MARGIN = 1.2  # a mask may pass a little less among the near rows than among all
+_LATE = 4.0  # standard deviations by which the k-th allowed row may come later than by chance
 _local = threading.local()
 
 
@@ -86,7 +87,6 @@ class Engine:
         inner = _untransformed(faiss, self._base)
         self.lists = int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
         self._is_graph = isinstance(inner, faiss.IndexHNSW)
-        self._selects = not isinstance(inner, faiss.IndexFastScan)
         self.count, self.dim = int(index.ntotal), int(index.d)
         store = _store(faiss, top)
         _refuse_distances(faiss, [top, self._base, inner, store])
@@ -118,16 +118,19 @@ class Engine:
         if asked.allowed is None:
             return self._unmasked(queries, wanted, effort)
         enough = math.ceil(wanted * self._factor(effort) / asked.breadth)
-        count, ef = enough, max(effort.ef, enough)
-        if self._selects:
-            effort = replace(effort.times(asked.share**-0.5), ef=math.ceil(ef / asked.share))
-        else:
-            count = math.ceil(_MARGIN * asked.breadth * enough / asked.share)
+        count = math.ceil(_MARGIN * asked.breadth * enough / asked.share)
         if max(count, effort.ef if self._is_graph else 0) > self.count // 2:
             return None
-        params = self._params(effort, asked.allowed)
+        deeper = asked.share**-0.5  # lists are visited for ranks that lie that much further
+        params = self._params(
+            replace(
+                effort,
+                nprobe=math.ceil(effort.nprobe * deeper),
+                ef=max(effort.ef, 2 * count),
+            )
+        )
         rows = self._search(self._base, queries, count, params)[1]
-        return self._scored(queries, rows, asked.allowed, enough)
+        return self._scored(queries, rows, asked.allowed, self._latest(asked), enough)
 
     def _unmasked(
         self, queries: Vectors, wanted: int, effort: Effort
@@ -136,7 +139,7 @@ class Engine:
         factor = self._factor(effort)
         if wanted * factor > self.count // 2:
             return None
-        params = self._params(replace(effort, ef=max(effort.ef, wanted)), None)
+        params = self._params(replace(effort, ef=max(effort.ef, wanted)))
         if self._refines:
             params = library().IndexRefineSearchParameters(
                 k_factor=factor, base_index_params=params
@@ -149,14 +152,25 @@ class Engine:
         return effort.k_factor if self._refines else 1.0
 
     def _scored(
-        self, queries: Vectors, rows: Rows, allowed: Mask, enough: int
+        self, queries: Vectors, near: Rows, allowed: Mask, latest: tuple[int, float], enough: int
     ) -> Iterator[tuple[Rows, Vectors]]:
-        """Score exactly as many allowed candidates as without a mask; no row if there are fewer."""
-        for query, near in zip(queries, rows, strict=True):
-            mine = near[near >= 0]
-            mine = mine[allowed[mine]]  # whatever the index did with the mask, it is kept
-            mine = mine[: 2 * enough] if len(mine) >= enough else mine[:0]
+        """Score as many allowed candidates as without a mask; no row if the search fell short."""
+        kth, place = latest
+        for query, found in zip(queries, near, strict=True):
+            found = found[found >= 0]
+            at = np.flatnonzero(allowed[found])
+            is_short = len(at) < enough or at[kth] >= place
+            mine = found[at[: 0 if is_short else 2 * enough]]
             yield mine, query @ self.vectors[mine].astype(np.float32).T
+
+    def _latest(self, asked: Asked) -> tuple[int, float]:
+        """Which allowed row must come before which place among the near ones.
+
+        A mask that spares the near rows, such as a filter on another brand, has its best rows where
+        the search has not been. Then the k-th allowed row comes later than chance would have it.
+        """
+        k = asked.k + _SPARE
+        return k - 1, asked.breadth * (k + _LATE * math.sqrt(k)) / asked.share
 
     def _search(
         self, index: Any, queries: Vectors, count: int, params: Any
@@ -165,26 +179,14 @@ class Engine:
         scores, rows = index.search(queries, count, params=params)
         return scores, rows
 
-    def _params(self, effort: Effort, allowed: Mask | None) -> Any:
-        """FAISS search parameters of the base index; they keep alive what they point to."""
+    def _params(self, effort: Effort) -> Any:
+        """FAISS search parameters of the base index."""
         faiss = library()
-        chosen: dict[str, Any] = {}
-        bitmap = _bitmap(allowed) if self._selects else None
-        if bitmap is not None:
-            chosen["sel"] = _selector(faiss, bitmap)
         if self.lists:
-            params = faiss.SearchParametersIVF(nprobe=min(effort.nprobe, self.lists), **chosen)
-        elif self._is_graph:
-            # Without its bounded queue the graph search ignores the selector.
-            params = faiss.SearchParametersHNSW(
-                efSearch=min(effort.ef, self.count), bounded_queue=True, **chosen
-            )
-        elif chosen:
-            params = faiss.SearchParameters(**chosen)
-        else:
-            return None
-        params.bitmap = bitmap
-        return params
+            return faiss.SearchParametersIVF(nprobe=min(effort.nprobe, self.lists))
+        if self._is_graph:
+            return faiss.SearchParametersHNSW(efSearch=min(effort.ef, self.count))
+        return None
 
 
 def library() -> Any:
