@@ -2,18 +2,19 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typing_extensions import override
 
 from indexer.ann.effort import least_effort
-from indexer.ann.engine import Effort
+from indexer.ann.engine import Effort, Engine
 from indexer.ann.found import Found
 from indexer.ann.plan import check_index_name, plan_index
 from indexer.ann.recall import Requests, Truth, recall_of, request_vectors, truth_of
 from indexer.errors import CatalogError, VectorShapeError
-from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered
+from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,6 @@ def test_kinds_and_factory_strings_are_taken(name: str) -> None:
     [
         ("PQ7x4fs", r"cannot build 'PQ7x4fs.*2000 vectors of 32 numbers.*--index auto"),
         ("IDMap,Flat", r"cannot build 'IDMap,Flat"),
-        ("RQ2x4", r"cannot search 'RQ2x4.*2000 vectors of 32 numbers.*--index auto"),
         ("PQ16x4fs,Refine(SQ8)", r"cannot be read in place; end it with Refine\(SQfp16\)"),
     ],
 )
@@ -129,6 +129,25 @@ def test_a_factory_that_cannot_serve_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(CatalogError, match=said):
         built(tmp_path, clustered(2_000), factory)
+
+
+def test_what_faiss_builds_but_cannot_search_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: Any) -> Any:
+        raise RuntimeError("Error in search at index.cpp:1: Error: 'is_told' failed")
+
+    monkeypatch.setattr(Engine, "_search", cannot)
+    with pytest.raises(CatalogError, match=r"cannot search 'PQ16x4fs.*2000 vec.*'is_told' failed"):
+        built(tmp_path, clustered(2_000), "PQ16x4fs,Refine(SQfp16)")
+
+
+@pytest.mark.parametrize("factory", ["RQ2x4", "NSG16"])
+def test_an_index_without_selectors_serves_masks_too(tmp_path: Path, factory: str) -> None:
+    vectors = clustered(2_000)
+    index, _ = built(tmp_path, vectors, factory)
+    allowed = np.arange(2_000) % 2 == 0
+    assert recall(index, vectors, requests(vectors, 40), allowed) >= 0.98
 
 
 def test_a_vector_that_is_no_number_is_refused_with_its_row(tmp_path: Path) -> None:
