@@ -110,6 +110,7 @@ class _Build:
     def __init__(self, root: Path, work: Path, options: BuildOptions, report: Report) -> None:
         self.root, self.work, self.options, self.report = root, work, options, report
         self.started = datetime.now(UTC)
+        self.trials = root / "tried.jsonl"  # settings; what a killed fit has tried is not in vain
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.learned: dict[str, Any] | None = None
         self.lessons: Sequence[Interaction] = ()
@@ -179,6 +180,7 @@ class _Build:
         snapshot.publish(self.work, self.root, manifest)
         if self.encoder:
             self.journal_of(self.encoder).unlink(missing_ok=True)  # the snapshot holds it all
+        self.trials.unlink(missing_ok=True)
         return self.summary(manifest)
 
     def collect(self, sources: list[str], staging: Staging) -> None:
@@ -239,11 +241,10 @@ class _Build:
         meaning = space.every_item(raw)
         self.known = learning.earlier(self.options, self.parent, len(self.lessons))
         model = learning.learn(
-            self.lessons,
-            facts.ids,
-            meaning,
+            learning.Lessons(self.lessons, facts.ids, meaning),
             folder=self.work / "taste",
             known=self.known,
+            trials=self.trials,
             step=lambda said: self.report(f"learn: {said}", 0, 0),
         )
         self.learned = dict(model.report)

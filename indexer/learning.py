@@ -87,33 +87,47 @@ def _tuned_from(learned: Mapping[str, Any]) -> Any:
     return learned.get("tuned_from", learned["events"])
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What is learned from.
+
+    Attributes:
+        interactions: All of them.
+        ids: Of the catalogue, `n`.
+        meaning: `(n, d) float32`.
+    """
+
+    interactions: Sequence[Interaction]
+    ids: Sequence[str]
+    meaning: NDArray[np.float32]
+
+
 def learn(
-    interactions: Sequence[Interaction],
-    ids: Sequence[str],
-    meaning: NDArray[np.float32],
+    lessons: Lessons,
     *,
     folder: Path,
     known: Earlier | None,
+    trials: Path,
     step: Callable[[str], None],
 ) -> TasteModel:
     """Fit taste, or count anew with settings that are known, and save it in a new folder.
 
     Args:
-        interactions: All of them.
-        ids: Of the catalogue.
-        meaning: `(n, d) float32`.
+        lessons: What is learned from.
         folder: Must not exist.
         known: From an earlier build.
+        trials: File that outlives a killed build; see `fit_taste`.
         step: Is told each step of the fit in a sentence.
     """
     from indexer.taste.fit import fit_taste, refit_taste
 
     started = time.process_time()
+    given = (lessons.interactions, lessons.ids, lessons.meaning)
     if known is None:
-        model = fit_taste(interactions, ids, meaning, progress=step)
+        model = fit_taste(*given, progress=step, trials=trials)
         told: dict[str, Any] = {"tuned_from": model.report["events"]}
     else:
-        model = refit_taste(interactions, ids, meaning, settings=known.settings)
+        model = refit_taste(*given, settings=known.settings)
         told = {"tuned_from": known.tuned_from, "settings_of": known.snapshot}
     told["fit_cpu_s"] = round(time.process_time() - started, 2)
     model = replace(model, report={**model.report, **told})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from indexer.taste.prior import picks
 from indexer.taste.scoring import Blocks, Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.text_taste import TextTaste, fit_text_taste
+from indexer.taste.trials import Trials, key_of
 from indexer.taste.tuning import (
     PRIOR_HALF_LIVES,
     TASTE_HALF_LIVES,
@@ -41,6 +43,7 @@ def fit_taste(
     *,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    trials: Path | None = None,
 ) -> TasteModel:
     """Learn from interactions; without evidence the model adds nothing to zero-shot.
 
@@ -50,17 +53,21 @@ def fit_taste(
         meaning: `(n, d) float32`, of unit length.
         seed: Draws the validation cases.
         progress: Called with one sentence for each step.
+        trials: File in which a killed fit finds what it has tried; the caller removes it in the
+            end.
     """
     say = progress or (lambda _: None)
     events = interactions if isinstance(interactions, Events) else events_of(interactions, item_ids)
     # What was fitted to tune is gone before all is fitted: at scale both would not fit in memory.
-    settings, report = _tuned(events, meaning, seed, say)
+    tried = Trials(trials, key_of(events, meaning, seed)) if trials else Trials()
+    settings, report = _tuned(events, meaning, (seed, tried), say)
     return weighted(fit_blocks(events, meaning, only=settings), settings, report)
 
 
 def _tuned(
-    events: Events, meaning: Meaning, seed: int, say: Callable[[str], None]
+    events: Events, meaning: Meaning, drawn: tuple[int, Trials], say: Callable[[str], None]
 ) -> tuple[TasteSettings, dict[str, Any]]:
+    seed, trials = drawn
     repeats = repeat_share(events) >= REPEAT_SHARE
     evidence = Evidence(
         [
@@ -68,7 +75,10 @@ def _tuned(
             for window in windows_of(events, repeats=repeats, count=WINDOWS, seed=seed)
         ],
         say,
+        trials,
     )
+    if trials.resumed:
+        say(f"{trials.resumed} settings were tried before the last fit was stopped")
     shut = TasteSettings(like_from=events.like_from, context=events.columns)
     starts = presets(shut, timed=events.timed, repeats=repeats)
     say(f"{len(evidence)} held-out cases")

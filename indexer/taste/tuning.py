@@ -6,7 +6,9 @@ of many moves, and left to it the numbers fitted the windows. A block is shut wh
 help. Too few cases leave everything shut, which is zero-shot.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from indexer.evaluation.metrics import gains
 from indexer.taste.scoring import Scorer
 from indexer.taste.settings import TasteSettings
+from indexer.taste.trials import Trials
 
 MIN_CASES = 30
 STANDARD_ERRORS = 2.0
@@ -45,21 +48,25 @@ class Evidence:
     Attributes:
         scorers: One for each window.
         report: Called with a sentence about each decision.
+        trials: What was tried before, and is kept.
     """
 
     scorers: Sequence[Scorer]
     report: Callable[[str], None] = lambda _: None
-    _known: dict[TasteSettings, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+    trials: Trials = field(default_factory=Trials, repr=False)
 
     def __len__(self) -> int:
         return sum(len(scorer.cases) for scorer in self.scorers)
 
     def ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """`(c,)` over all windows."""
-        if settings not in self._known:
-            parts = [scorer.ranks(settings) for scorer in self.scorers]
-            self._known[settings] = np.concatenate([np.zeros(0, np.int64), *parts])
-        return self._known[settings]
+        """`(c,)` over all windows, each asked on a core of its own."""
+        known = self.trials.get(settings)
+        if known is None:
+            with ThreadPoolExecutor(os.cpu_count()) as cores:
+                parts = cores.map(lambda scorer: scorer.ranks(settings), self.scorers)
+                known = np.concatenate([np.zeros(0, np.int64), *parts])
+            self.trials.add(settings, known)
+        return known
 
     def gains(self, settings: TasteSettings) -> Gains:
         """`(c,)`, see `gain_of`."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +101,36 @@ def test_a_dislike_pushes_away_what_a_like_pulls_near(chained: Index) -> None:
         return {hit.id: hit.score for hit in answer}[chained.similar("i7", k=1)[0].id]
 
     assert score("dislike") < score("like")
+
+
+def test_a_build_that_dies_after_learning_does_not_try_again_what_it_tried(
+    chained: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = chained.path.parents[2], tmp_path / "index"
+    said: list[str] = []
+
+    def build() -> None:
+        build_index(
+            source / "items.jsonl",
+            out,
+            model="none",
+            interactions=str(source / "events.csv"),
+            report=lambda stage, *_: said.append(stage),
+        )
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr("indexer.snapshot.publish", dies)
+        with pytest.raises(KeyboardInterrupt):
+            build()
+    tried = len((out / "tried.jsonl").read_text().splitlines()) - 1
+    assert not any("before the last fit was stopped" in stage for stage in said)
+    build()
+    assert f"learn: {tried} settings were tried before the last fit was stopped" in said
+    assert not (out / "tried.jsonl").exists()
+    again, first = Index.open(out), chained
+    history = ["i5", "i6"]
+    told = [(hit.id, hit.score) for hit in again.recommend(history=history, k=20)]
+    assert told == [(hit.id, hit.score) for hit in first.recommend(history=history, k=20)]

@@ -1,0 +1,84 @@
+"""Settings that were tried to their ranks, on disk: a killed fit goes on where it stopped."""
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.taste.events import Events
+from indexer.taste.settings import TasteSettings
+
+Ranks = NDArray[np.int64]
+
+
+class Trials:
+    """Ranks of held-out cases by settings.
+
+    Args:
+        path: File of earlier trials, appended to; None: nothing is kept.
+        key: What the trials are of, from `key_of`; trials of anything else are thrown away.
+    """
+
+    def __init__(self, path: Path | None = None, key: str = "") -> None:
+        self._path, self._key = path, key
+        self._known = _read(path, key) if path else {}
+        self.resumed = len(self._known)
+
+    def get(self, settings: TasteSettings) -> Ranks | None:
+        """Return the ranks `(c,)` of settings that were tried."""
+        return self._known.get(settings)
+
+    def add(self, settings: TasteSettings, ranks: Ranks) -> None:
+        """Keep a trial."""
+        self._known[settings] = ranks
+        if self._path is None:
+            return
+        if len(self._known) == 1:
+            self._path.write_text(_line({"key": self._key}), encoding="utf-8")
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line({"settings": asdict(settings), "ranks": ranks.tolist()}))
+
+
+def key_of(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
+    """Return what changes with anything a trial depends on, the release included."""
+    digest = hashlib.sha256(f"{version('zhiyin')}|{seed}".encode())
+    for field in fields(events):
+        value: Any = getattr(events, field.name)
+        is_array = isinstance(value, np.ndarray)
+        digest.update(np.ascontiguousarray(value).data if is_array else repr(value).encode())
+    digest.update(np.ascontiguousarray(meaning).data)
+    return digest.hexdigest()
+
+
+def _line(told: dict[str, Any]) -> str:
+    return json.dumps(told) + "\n"
+
+
+def _read(path: Path, key: str) -> dict[TasteSettings, Ranks]:
+    """Read the trials of a key; what a kill left half-written at the end is cut off."""
+    found: dict[TasteSettings, Ranks] = {}
+    try:
+        with path.open("rb+") as file:
+            whole = 0
+            for number, line in enumerate(file):
+                told = json.loads(line) if line.endswith(b"\n") else {}
+                if number == 0 and told.get("key") != key:
+                    break
+                if number and "ranks" not in told:
+                    break
+                whole += len(line)
+                if number:
+                    settings = {**told["settings"], "context": tuple(told["settings"]["context"])}
+                    found[TasteSettings(**settings)] = np.array(told["ranks"], np.int64)
+            file.truncate(whole)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        path.unlink()  # no trials of ours: the fit begins anew
+        return {}
+    return found

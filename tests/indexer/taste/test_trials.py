@@ -1,0 +1,130 @@
+"""A killed fit goes on where it stopped, and ends where an undisturbed one ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import snapshot
+from indexer.taste import TasteModel, fit_taste
+from indexer.taste.events import events_of
+from indexer.taste.scoring import Scorer
+from indexer.taste.settings import TasteSettings
+from indexer.taste.trials import Trials, key_of
+from tests.indexer.taste.worlds import chains, ids, random_meaning
+
+REPOSITORY = Path(snapshot.__file__).parents[1]
+SHUT = TasteSettings()
+
+
+def fitted(trials: Path | None = None, seed: int = 0) -> TasteModel:
+    return fit_taste(chains(), ids(60), random_meaning(60), trials=trials, seed=seed)
+
+
+def assert_equal(one: TasteModel, other: TasteModel) -> None:
+    assert one.settings == other.settings
+    assert one.report == other.report
+    np.testing.assert_array_equal(one.prior, other.prior)
+    np.testing.assert_array_equal(one.neighbours.values, other.neighbours.values)
+
+
+def test_a_fit_killed_on_its_way_tries_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tried.jsonl"
+    program = f"""
+        import sys, time
+        sys.path.insert(0, {str(REPOSITORY)!r})
+        from pathlib import Path
+        from indexer.taste import trials
+        from tests.indexer.taste.test_trials import fitted
+        add = trials.Trials.add
+        trials.Trials.add = lambda *given: (add(*given), time.sleep(0.05))
+        fitted(Path({str(path)!r}))
+    """
+    running = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.read_text("utf-8").count("\n") < 12:
+        assert running.poll() is None, "the fit had ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(running.pid, signal.SIGKILL)
+    assert running.wait() == -signal.SIGKILL
+    whole = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    before = {repr(told["settings"]) for told in whole[1:]}
+
+    asked: list[TasteSettings] = []
+    ranks = Scorer.ranks
+
+    def watched(scorer: Scorer, settings: TasteSettings) -> object:
+        asked.append(settings)
+        return ranks(scorer, settings)
+
+    undisturbed = fitted()
+    monkeypatch.setattr(Scorer, "ranks", watched)
+    resumed = fitted(path)
+    assert_equal(resumed, undisturbed)
+    assert asked
+    lines = path.read_text("utf-8").splitlines()[1:]
+    tried = [repr(json.loads(line)["settings"]) for line in lines]
+    assert len(tried) == len(set(tried)) > len(before)
+    windows = len(asked) / (len(tried) - len(before))
+    assert windows == round(windows)  # each new trial asked every window once, no old one did
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not json\n",
+        b'{"key": "of another fit"}\n{"settings": {}, "ranks": [1]}\n',
+        b"[1]\n",
+        b'{"key": "mine"}\n{"settings": {"no_such": 1}, "ranks": [1]}\n',
+        b"\xff\xfe\n",
+    ],
+)
+def test_a_file_that_holds_no_trials_of_this_fit_is_begun_anew(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "tried.jsonl"
+    path.write_bytes(content)
+    trials = Trials(path, "mine")
+    assert trials.get(SHUT) is None
+    trials.add(SHUT, np.array([3, 1]))
+    again = Trials(path, "mine")
+    assert again.resumed == 1
+    np.testing.assert_array_equal(again.get(SHUT), [3, 1])
+
+
+def test_a_line_that_a_kill_cut_off_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "tried.jsonl"
+    trials = Trials(path, "mine")
+    other = replace(SHUT, prior_weight=0.1 + 0.2, context=("daytime",))
+    trials.add(SHUT, np.array([3, 1]))
+    trials.add(other, np.array([2, 2]))
+    whole = path.read_bytes()
+    for cut in range(1, 40):
+        path.write_bytes(whole[:-cut])
+        again = Trials(path, "mine")
+        assert (again.resumed, again.get(other)) == (1, None), cut
+    trials = Trials(path, "mine")
+    trials.add(other, np.array([2, 2]))
+    np.testing.assert_array_equal(Trials(path, "mine").get(other), [2, 2])
+
+
+def test_anything_else_is_another_fit() -> None:
+    events, meaning = events_of(chains(), ids(60)), random_meaning(60)
+    key = key_of(events, meaning, 0)
+    assert key == key_of(events_of(chains(), ids(60)), random_meaning(60), 0)
+    fewer = events_of(chains()[:-1], ids(60))
+    turned = np.ascontiguousarray(meaning[:, ::-1])
+    assert len({key, *(key_of(*one) for one in [(fewer, meaning, 0), (events, turned, 0)])}) == 3
+    assert key_of(events, meaning, 1) != key
