@@ -169,7 +169,7 @@ class _Build:
             self.work / "index.faiss",
             BlockVectors(raw, space, layout, facts, taste),
             layout,
-            wish=IndexWish(self.options.index, self.options.min_recall, self.known_index(raw)),
+            wish=self.index_wish(raw),
             report=self.report,
         )
         manifest = self.manifest(sources, facts, layout, index)
@@ -304,12 +304,15 @@ class _Build:
             inputs=self.inputs,
         )
 
-    def known_index(self, raw: NDArray[np.float16]) -> dict[str, Any]:
-        """What was measured of the live snapshot's index, if its vectors are nearly these."""
+    def index_wish(self, raw: NDArray[np.float16]) -> IndexWish:
+        """What is asked for, and the live snapshot's index if its vectors are nearly these."""
+        wish = IndexWish(self.options.index, self.options.min_recall)
         before = self.parent.manifest
         if before is None or self.options.force_full:
-            return {}
-        return before.index if self.parent.changed_share(raw) <= _FEW_CHANGES else {}
+            return wish
+        if self.parent.changed_share(raw) > _FEW_CHANGES:
+            return wish
+        return replace(wish, known=before.index, trained=self.parent.folder / "index.faiss")
 
     def unchanged(self) -> BuildSummary:
         """What the caller is told if the live snapshot stays."""

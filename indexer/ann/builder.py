@@ -44,11 +44,13 @@ class IndexWish:
         kind: auto, flat, hnsw, ivf or a FAISS factory string.
         min_recall: recall@10 that must hold for every kind of request.
         known: Facts of an index over nearly the same vectors, from which measuring sets out.
+        trained: That index; what it was trained to is kept while its effort holds.
     """
 
     kind: str = "auto"
     min_recall: float = 0.99
     known: Mapping[str, Any] = field(default_factory=dict)
+    trained: Path | None = None
 
 
 def build_index_file(
@@ -68,12 +70,8 @@ def build_index_file(
     plan = plan_index(wish.kind, count, dim)
     facts: dict[str, Any] = {}
     if plan.kind != "flat":
-        plan = _write(path, items, plan, report)
-        known = wish.known if wish.known.get("factory") == plan.factory else {}
-        try:
-            facts = _measured(path, items, layout, replace(wish, known=known), report)
-        except RuntimeError as error:
-            raise _unusable("search", plan, items, error) from error
+        plan = _readable(plan, dim, items)
+        facts = _approximate(path, items, layout, wish, plan, report)
         worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
         if worst < wish.min_recall:
             plan = flat(
@@ -81,7 +79,7 @@ def build_index_file(
                 f"less than {wish.min_recall:g}; the index is flat instead"
             )
     if plan.kind == "flat":
-        _write(path, items, plan, report)
+        _write(path, items, _empty(items, plan), plan, report)
         facts = {"recall": 1.0, "search": "exact", "gather_share": GATHER_SHARE}
     size = 4 * dim if plan.kind == "flat" else round(path.stat().st_size / max(count, 1), 1)
     return {
@@ -95,20 +93,37 @@ def build_index_file(
     }
 
 
-def _write(path: Path, items: ItemVectors, plan: Plan, report: Progress) -> Plan:
-    """Train on a sample, add in chunks, write; return the plan as built."""
-    faiss = library()
+def _approximate(
+    path: Path, items: ItemVectors, layout: Layout, wish: IndexWish, plan: Plan, report: Progress
+) -> dict[str, Any]:
+    """Write an index and measure it; what the live one was trained to is kept if it holds."""
+    is_known = wish.known.get("factory") == plan.factory
+    wish = wish if is_known else replace(wish, known={}, trained=None)
+    kept = _emptied(wish.trained, items, plan) if wish.trained else None
     try:
-        index, plan = _made(items, plan)
-        _reserve(index, items.shape[0])
-        for start in range(0, items.shape[0], _CHUNK_ROWS):
+        if kept is not None:
+            _write(path, items, kept, plan, report)
+            facts = _measured(path, items, layout, wish, report)
+            if facts["effort"] == wish.known["effort"]:
+                return {**facts, "training": "of the live index"}
+        _write(path, items, _empty(items, plan), plan, report)
+        return _measured(path, items, layout, wish, report)
+    except RuntimeError as error:
+        raise _unusable("search", plan, items, error) from error
+
+
+def _write(path: Path, items: ItemVectors, index: Any, plan: Plan, report: Progress) -> None:
+    """Add the vectors to a trained index in chunks, and write it."""
+    count = items.shape[0]
+    try:
+        _reserve(index, count)
+        for start in range(0, count, _CHUNK_ROWS):
             index.add(finite(items[start : start + _CHUNK_ROWS], start))
-            report("index", min(start + _CHUNK_ROWS, items.shape[0]), items.shape[0])
+            report("index", min(start + _CHUNK_ROWS, count), count)
     except RuntimeError as error:
         raise _unusable("build", plan, items, error) from error
     path.unlink(missing_ok=True)  # an index that still maps the old file keeps it
-    faiss.write_index(index, str(path))
-    return plan
+    library().write_index(index, str(path))
 
 
 def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) -> CatalogError:
@@ -120,26 +135,52 @@ def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) ->
     )
 
 
-def _made(items: ItemVectors, plan: Plan) -> tuple[Any, Plan]:
-    """An empty trained index, refined by readable vectors if it has none itself."""
+def _readable(plan: Plan, dim: int, items: ItemVectors) -> Plan:
+    """The plan of an index that is refined by readable vectors if it has none itself."""
+    faiss = library()
+    try:
+        index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise _unusable("build", plan, items, error) from error
+    if keeps_vectors(index):
+        return plan
+    if "refine" in plan.factory.lower():
+        raise CatalogError(
+            f"{plan.factory!r} refines with vectors that cannot be read in place; "
+            f"end it with Refine(SQfp16)"
+        )
+    return refined(plan)
+
+
+def _empty(items: ItemVectors, plan: Plan) -> Any:
+    """An index without vectors, trained on a sample."""
     faiss = library()
     count, dim = items.shape
-    index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
-    if not keeps_vectors(index):
-        if "refine" in plan.factory.lower():
-            raise CatalogError(
-                f"{plan.factory!r} refines with vectors that cannot be read in place; "
-                f"end it with Refine(SQfp16)"
-            )
-        plan = refined(plan)
+    try:
         index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
-    if isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
-        faiss.downcast_index(index).hnsw.efConstruction = _GRAPH_EFFORT
-    if not index.is_trained:
-        rng = np.random.default_rng(_SEED)
-        rows = np.sort(rng.choice(count, min(count, _SAMPLE_ROWS), replace=False))
-        index.train(finite(items[rows], 0))
-    return index, plan
+        if isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
+            faiss.downcast_index(index).hnsw.efConstruction = _GRAPH_EFFORT
+        if not index.is_trained:
+            rng = np.random.default_rng(_SEED)
+            rows = np.sort(rng.choice(count, min(count, _SAMPLE_ROWS), replace=False))
+            index.train(finite(items[rows], 0))
+    except RuntimeError as error:
+        raise _unusable("build", plan, items, error) from error
+    return index
+
+
+def _emptied(trained: Path, items: ItemVectors, plan: Plan) -> Any | None:
+    """The live index without its vectors; None if it needs no training or cannot be used."""
+    faiss = library()
+    dim = items.shape[1]
+    if faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT).is_trained:
+        return None
+    try:
+        index = faiss.read_index(str(trained))  # not mapped: what is mapped cannot be emptied
+        index.reset()
+    except (RuntimeError, MemoryError):  # the latter where a damaged file tells a huge size
+        return None
+    return index if index.d == dim and index.is_trained else None
 
 
 def _reserve(index: Any, count: int) -> None:

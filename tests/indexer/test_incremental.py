@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from typing_extensions import override
@@ -264,3 +265,79 @@ def test_vectors_of_a_snapshot_are_found_though_first_halves_of_hashes_are_equal
         np.testing.assert_array_equal(cache.get(name), vectors[row])
     assert cache.get(bytes(8) + b"\x09" * 8) is None
     assert cache.get(b"\xff" * 16) is None
+
+
+PQ = "PQ8x4fs,Refine(SQfp16)"
+
+
+def drawn(count: int, seed: int = 1) -> list[dict[str, Any]]:
+    vectors = np.random.default_rng(seed).normal(size=(count, 16)).round(3)
+    return [
+        {"id": f"m{row:05d}", "title": f"t {row}", "vector": vector.tolist()}
+        for row, vector in enumerate(vectors)
+    ]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    made = write_rows(tmp_path / "i.jsonl", drawn(2_000))
+    build_index(made, tmp_path / "x", model="none", index=PQ, min_recall=0.9)
+    return made
+
+
+def again(catalog: Path) -> dict[str, Any]:
+    out = catalog.parent / "x"
+    build_index(catalog, out, model="none", index=PQ, min_recall=0.9, since="last")
+    return snapshot.read_manifest(snapshot.snapshot_path(out)).index
+
+
+def codebook(out: Path) -> Any:
+    """What the codes of the live index stand for."""
+    index = faiss.read_index(str(snapshot.snapshot_path(out) / "index.faiss"))
+    refined: Any = faiss.downcast_index(index)
+    base: Any = faiss.downcast_index(refined.base_index)
+    return faiss.vector_to_array(base.pq.centroids)
+
+
+def test_an_index_is_not_trained_again_for_one_row_in_a_hundred(trained: Path) -> None:
+    out, rows = trained.parent / "x", drawn(2_000)
+    before = codebook(out)
+    for row in rows[::200]:
+        row["vector"] = [-number for number in row["vector"]]
+    write_rows(trained, rows[:-5])
+    told = again(trained)
+    assert told["training"] == "of the live index"
+    assert told["recall"] >= 0.9
+    np.testing.assert_array_equal(codebook(out), before)
+    index = Index.open(out)
+    assert len(index) == 1_995
+    hit = index.similar("m00200", k=5)
+    vectors = {row["id"]: np.array(row["vector"], np.float64) for row in rows[:-5]}
+    unit = {name: vector / np.linalg.norm(vector) for name, vector in vectors.items()}
+    cosines = {name: float(vector @ unit["m00200"]) for name, vector in unit.items()}
+    nearest = sorted(cosines, key=lambda name: -cosines[name])[1:6]
+    assert len({*nearest} & {found.id for found in hit}) >= 4
+
+
+def test_an_index_whose_effort_no_longer_holds_is_trained_anew(trained: Path) -> None:
+    file = snapshot.snapshot_path(trained.parent / "x") / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["index"]["effort"]["k_factor"] = 1.0
+    file.write_text(json.dumps(manifest))
+    write_rows(trained, drawn(2_000)[:-5])
+    told = again(trained)
+    assert "training" not in told
+    assert told["effort"]["k_factor"] > 1
+    assert told["recall"] >= 0.9
+
+
+def test_an_index_of_other_vectors_is_trained_anew(trained: Path) -> None:
+    write_rows(trained, drawn(2_000, seed=2))
+    assert "training" not in again(trained)
+
+
+def test_a_damaged_live_index_teaches_nothing(trained: Path) -> None:
+    file = snapshot.snapshot_path(trained.parent / "x") / "index.faiss"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    write_rows(trained, drawn(2_000)[:-5])
+    assert "training" not in again(trained)
