@@ -64,11 +64,13 @@ class Learned:
         sources: `(m, d) float32`, what each input adds through the taste block; None if
             nothing was learned.
         terms: Named terms: neighbours of past items, and past items coming again.
+        doubt: How little a short history says; see `TasteSettings.meaning_doubt`.
     """
 
     signals: list[Signal]
     sources: Vectors | None
     terms: NamedTerms
+    doubt: float = 0.0
 
 
 def apply_taste(
@@ -109,7 +111,7 @@ def apply_taste(
         sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
     terms = _terms(model, past, taste, moment)
     named = NamedTerms(terms.rows, np.array(places, np.int64)[terms.signals], terms.values)
-    return Learned(weighed, sources, named)
+    return Learned(weighed, sources, named, model.settings.meaning_doubt)
 
 
 @dataclass(frozen=True, slots=True)

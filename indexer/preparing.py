@@ -165,9 +165,19 @@ def _weighed(
     worlds = None if most else worlds_of(signals, sources, by_weight=is_learned)
     if worlds is None:
         apart = clusters_of(signals, sources, most)
-        weighed = compose(signals, sources, scenario=scenario, weights=weights, apart=apart)
+        weighed = compose(
+            signals,
+            sources,
+            scenario=scenario,
+            weights=weights,
+            apart=apart,
+            doubt=learned.doubt,
+        )
         return replace(weighed, learned=learned.sources)
-    mixes = [profile_mixes(signals, sources, scenario, own) for own in worlds.members]
+    mixes = [
+        profile_mixes(signals, sources, scenario, own, doubt=learned.doubt)
+        for own in worlds.members
+    ]
     profiles = [np.stack(own) @ sources * np.float32(weights.meaning) for own in mixes]
     roles = np.array([signal.role for signal in signals])
     raw = np.array([signal.weight for signal in signals], np.float32)

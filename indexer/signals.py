@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from indexer.encoder import Vectors
 from indexer.request import HistoryEntry, Weights
 from indexer.scenarios import Scenario
+from indexer.taste.history import certainty
 
 # A vector of its own for a recent item is this much whole profile, the rest that item: chosen on
 # validation data, where it beat both the profile alone and the item alone.
@@ -194,6 +195,7 @@ def compose(
     scenario: Scenario,
     weights: Weights,
     apart: Sequence[NDArray[np.float32]] = (),
+    doubt: float = 0.0,
 ) -> RequestVectors:
     """Weigh the signals into request vectors.
 
@@ -204,10 +206,11 @@ def compose(
         scenario: How many recent items get a vector of their own.
         weights: Of the blocks.
         apart: Inputs, each `(m,)`, that get a vector of their own together.
+        doubt: How little a short profile says; see `profile_mixes`.
     """
     roles = np.array([signal.role for signal in signals])
     raw = np.array([signal.weight for signal in signals], np.float32)
-    mixes = profile_mixes(signals, sources, scenario)
+    mixes = profile_mixes(signals, sources, scenario, doubt=doubt)
     mixes += [_to_unit(own, sources) for own in apart]
     return RequestVectors(tuple(signals), sources, coefficients_of(roles, raw, mixes, weights))
 
@@ -217,6 +220,8 @@ def profile_mixes(
     sources: Vectors,
     scenario: Scenario,
     members: NDArray[np.bool_] | None = None,
+    *,
+    doubt: float = 0.0,
 ) -> list[NDArray[np.float32]]:
     """Return coefficients `(m,)` of the profile: as a whole, then with each recent item apart.
 
@@ -225,6 +230,7 @@ def profile_mixes(
         sources: Their vectors.
         scenario: How many recent items get a vector of their own.
         members: `(m,) bool`, the part of the profile that counts; None: all of it.
+        doubt: A profile whose inputs weigh `w` together is brought to length `w / (w + doubt)`.
     """
     counted = [signal.role == Role.PROFILE for signal in signals]
     if members is not None:
@@ -244,7 +250,11 @@ def profile_mixes(
             own[row] = 1.0
             mix = _RECENT_PROFILE_SHARE * mixes[0] + (1 - _RECENT_PROFILE_SHARE) * own
             mixes.append(_to_unit(mix.astype(np.float32), sources))
-    return mixes
+    if not doubt:
+        return mixes
+    held = sum(max(s.weight, 0.0) for s in signals if s.role is Role.PROFILE)
+    length = np.float32(certainty(held, doubt))
+    return [mix * length for mix in mixes]
 
 
 def coefficients_of(

@@ -7,6 +7,7 @@ exception is the unit length of the meaning profile.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,9 @@ def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficie
         meaning: `(m, d) float32`, their meaning vectors, of unit length.
     """
     taste = entry_weights(past, settings.taste_reach, settings)
-    vectors = _meaning_vectors(entry_weights(past, settings.meaning_reach, settings), meaning)
+    near = entry_weights(past, settings.meaning_reach, settings)
+    vectors = _meaning_vectors(near, meaning)
+    vectors *= np.float32(certainty(near.sum(), settings.meaning_doubt))
     q, m = vectors.shape
     return Coefficients(
         meaning=vectors * np.float32(settings.meaning_weight),
@@ -117,6 +120,15 @@ def entry_weights(past: Past, reach: float, settings: TasteSettings) -> Coeffici
     gain = 1 + np.float32(settings.context_gain) * past.match
     weights: Coefficient = (liking * recency * gain).astype(np.float32)
     return weights
+
+
+def certainty(held: Any, doubt: float) -> Any:
+    """Return what share of itself a profile counts whose entries weigh `held` together.
+
+    As the mean of few observations is shrunk to that of all (James & Stein 1961): of a user who was
+    seen once, the prior knows more than one unit vector does.
+    """
+    return held / np.maximum(held + doubt, _TINY)
 
 
 def weightiest(weights: Coefficient) -> Coefficient:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from indexer.taste.cases import Cases
 from indexer.taste.circumstances import Circumstances
-from indexer.taste.history import entry_weights, repeat_weights
+from indexer.taste.history import certainty, entry_weights, repeat_weights
 from indexer.taste.matrices import Matrix, from_coordinates
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import prior_of
@@ -75,7 +75,9 @@ class Scorer:
         """`(c, n)`; what may not be recommended is hidden."""
         base = (settings.met_weight, settings.context_gain)
         near = (settings.taste_reach, settings.taste_half_life, *base)
-        total = self._part(("meaning", settings.meaning_reach, *base), settings)
+        total = self._part(
+            ("meaning", settings.meaning_reach, settings.meaning_doubt, *base), settings
+        )
         total = total * np.float32(settings.meaning_weight)
         if settings.neighbour_weight:
             part = self._part(("neighbours", *near), settings)
@@ -123,6 +125,8 @@ def _meaning_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
         item = meaning[cases.past.row[rows]]
         vectors = _unit(PROFILE_SHARE * whole[at] + (1 - PROFILE_SHARE) * item)
         scores[at] = np.maximum(scores[at], vectors @ meaning.T)
+    held = np.bincount(cases.case, weights, minlength=len(cases))
+    scores *= certainty(held, settings.meaning_doubt).astype(np.float32)[:, None]
     return scores
 
 

@@ -15,6 +15,8 @@ class TasteSettings:
     Attributes:
         meaning_weight: Of the meaning block.
         meaning_reach: Of the history, for the meaning block.
+        meaning_doubt: A history whose entries weigh `w` together counts `w / (w + meaning_doubt)`:
+            of one event little is known.
         taste_reach: Of the history, for the taste block and the neighbours.
         met_weight: What an item that was met without being liked counts, against 1 when liked.
         neighbour_weight: Of the named neighbours; 0 when shut.
@@ -33,6 +35,7 @@ class TasteSettings:
 
     meaning_weight: float = 1.0
     meaning_reach: float = 5.0
+    meaning_doubt: float = 0.0
     taste_reach: float = 5.0
     met_weight: float = 0.0
     neighbour_weight: float = 0.0

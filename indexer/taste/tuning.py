@@ -98,6 +98,7 @@ def presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[TasteSet
     half_life, short, shortest = (0.1, 0.03, 0.01) if timed else (0.0, 0.0, 0.0)
     default = replace(
         shut,
+        meaning_doubt=0.5,
         taste_reach=8.0,
         met_weight=0.3,
         neighbour_weight=2.5,

@@ -55,7 +55,8 @@ def by_hand(index: Index, history: list[str]) -> dict[str, float]:
     for row in rows[-3:]:
         mixed = 0.7 * whole + 0.3 * meaning[row]
         vectors.append(mixed / np.linalg.norm(mixed))
-    scores = (np.array(vectors) @ meaning.T).max(axis=0) + taste["prior"]
+    certainty = near.sum() / (near.sum() + settings["meaning_doubt"])
+    scores = certainty * (np.array(vectors) @ meaning.T).max(axis=0) + taste["prior"]
     for weight, row in zip((1 + age / settings["taste_reach"]) ** -2.0, rows, strict=True):
         for place in range(taste["starts"][row], taste["starts"][row + 1]):
             scores[taste["rows"][place]] += weight * taste["values"][place]

@@ -15,6 +15,7 @@ from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_
 
 OPEN = TasteSettings(
     meaning_weight=0.7,
+    meaning_doubt=0.8,
     taste_reach=3.0,
     met_weight=0.2,
     neighbour_weight=2.0,
