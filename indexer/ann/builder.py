@@ -31,6 +31,7 @@ Progress = Callable[[str, int, int], None]
 _CHUNK_ROWS = 16_384
 _SAMPLE_ROWS = 65_536
 _GRAPH_EFFORT = 160  # FAISS's 40 leaves rows that prior-heavy requests never reach
+_MOST_EFFORT = 2.0  # times that of an index when it was trained; then it is trained anew
 _SEED = 20_240_501
 _SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 _FILTERED_REQUESTS, _TIMED_REQUESTS = 64, 8
@@ -104,12 +105,19 @@ def _approximate(
         if kept is not None:
             _write(path, items, kept, plan, report)
             facts = _measured(path, items, layout, wish, report)
-            if facts["effort"] == wish.known["effort"]:
-                return {**facts, "training": "of the live index"}
+            before = wish.known.get("trained_effort", wish.known["effort"])
+            if _holds(facts, before, wish.min_recall):
+                return {**facts, "trained_effort": before}
         _write(path, items, _empty(items, plan), plan, report)
         return _measured(path, items, layout, wish, report)
     except RuntimeError as error:
         raise _unusable("search", plan, items, error) from error
+
+
+def _holds(facts: Mapping[str, Any], before: Mapping[str, float], min_recall: float) -> bool:
+    """Whether an index is as good, at not much more effort than when it was trained."""
+    is_cheap = all(facts["effort"][part] <= _MOST_EFFORT * before[part] for part in before)
+    return is_cheap and min(facts["recall_by_weights"].values()) >= min_recall
 
 
 def _write(path: Path, items: ItemVectors, index: Any, plan: Plan, report: Progress) -> None:

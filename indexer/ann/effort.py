@@ -10,6 +10,7 @@ _STEPS = (
     (3, 32), (5, 48), (10, 64), (15, 96), (20, 128), (30, 192), (45, 256), (60, 384), (90, 512),
     (130, 768), (200, 1_024), (300, 1_536),
 )  # fmt: skip
+_A_LITTLE_MORE = (1.0, 1.3, 1.7)
 _LIST_SHARES = (1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 1)
 
 
@@ -25,10 +26,13 @@ def least_effort(
         recall: Measures an effort, in [0, 1]; what is returned has been measured.
         lists: Inverted lists of the index; 0: it has none.
         wanted: The recall that is enough.
-        known: Is taken if it holds, although less might.
+        known: Is taken, or a little more of it, if that holds, although less might.
     """
-    if known is not None and recall(known) >= wanted:
-        return known
+    if known is not None:
+        more = (known.times(factor) for factor in _A_LITTLE_MORE)
+        held = next((effort for effort in more if recall(effort) >= wanted), None)
+        if held is not None:
+            return held
     steps = [Effort(float(factor), max(1, lists), queue) for factor, queue in _STEPS]
     enough = next((n for n, step in enumerate(steps) if recall(step) >= wanted), None)
     if enough is None:

@@ -86,7 +86,12 @@ def test_lists_are_left_out_as_long_as_the_recall_holds() -> None:
 def test_what_is_known_to_hold_is_kept_and_what_no_longer_does_is_not() -> None:
     known = Effort(45.0, 1, 256)
     assert least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.9, known=known) == known
-    assert least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor == 60
+    assert (
+        least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor == 58.5
+    )
+    assert (
+        least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.99, known=known).k_factor == 130
+    )
 
 
 def test_only_an_effort_that_was_measured_is_taken_even_if_a_greater_one_finds_less() -> None:
