@@ -110,7 +110,7 @@ class _Build:
     def __init__(self, root: Path, work: Path, options: BuildOptions, report: Report) -> None:
         self.root, self.work, self.options, self.report = root, work, options, report
         self.started = datetime.now(UTC)
-        self.trials = root / "tried.jsonl"  # settings; what a killed fit has tried is not in vain
+        self.trials = root / "tried.jsonl"  # outlives a killed build, as encoded vectors do
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.learned: dict[str, Any] | None = None
         self.lessons: Sequence[Interaction] = ()
@@ -241,7 +241,7 @@ class _Build:
         meaning = space.every_item(raw)
         self.known = learning.earlier(self.options, self.parent, len(self.lessons))
         model = learning.learn(
-            learning.Lessons(self.lessons, facts.ids, meaning),
+            learning.LearnedFrom(self.lessons, facts.ids, meaning),
             folder=self.work / "taste",
             known=self.known,
             trials=self.trials,

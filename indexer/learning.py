@@ -88,13 +88,13 @@ def _tuned_from(learned: Mapping[str, Any]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class LearnedFrom:
     """What is learned from.
 
     Attributes:
         interactions: All of them.
-        ids: Of the catalogue, `n`.
-        meaning: `(n, d) float32`.
+        ids: `n` ids of the catalogue.
+        meaning: `(n, d) float32`, of unit length.
     """
 
     interactions: Sequence[Interaction]
@@ -103,7 +103,7 @@ class Lessons:
 
 
 def learn(
-    lessons: Lessons,
+    lessons: LearnedFrom,
     *,
     folder: Path,
     known: Earlier | None,

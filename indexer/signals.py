@@ -206,7 +206,7 @@ def compose(
         scenario: How many recent items get a vector of their own.
         weights: Of the blocks.
         apart: Inputs, each `(m,)`, that get a vector of their own together.
-        doubt: How little a short profile says; see `profile_mixes`.
+        doubt: See `profile_mixes`; vectors of `apart` keep their length.
     """
     roles = np.array([signal.role for signal in signals])
     raw = np.array([signal.weight for signal in signals], np.float32)
@@ -230,7 +230,8 @@ def profile_mixes(
         sources: Their vectors.
         scenario: How many recent items get a vector of their own.
         members: `(m,) bool`, the part of the profile that counts; None: all of it.
-        doubt: A profile whose inputs weigh `w` together is brought to length `w / (w + doubt)`.
+        doubt: The vectors are brought to length `w / (w + doubt)`, `w` being the weight of the
+            whole profile, whatever `members`.
     """
     counted = [signal.role == Role.PROFILE for signal in signals]
     if members is not None:
@@ -252,8 +253,9 @@ def profile_mixes(
             mixes.append(_to_unit(mix.astype(np.float32), sources))
     if not doubt:
         return mixes
-    held = sum(max(s.weight, 0.0) for s in signals if s.role is Role.PROFILE)
-    length = np.float32(certainty(held, doubt))
+    # Dislikes too are evidence: counted as nothing, they alone would push nothing away.
+    held = sum(abs(s.weight) for s in signals if s.role is Role.PROFILE)
+    length = certainty(held, doubt)
     return [mix * length for mix in mixes]
 
 

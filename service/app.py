@@ -11,13 +11,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from indexer.encoder import Encoder
+from indexer.installed import release
 from indexer.scenario_file import load_scenarios
 from service import (
     routes_events,
@@ -97,7 +97,7 @@ def create_app(
     app = FastAPI(
         title="Zhiyin 知音",
         description="A self-hosted recommender. Errors are application/problem+json (RFC 9457).",
-        version=_version(),
+        version=release(),
         lifespan=lifespan,
         redirect_slashes=False,
     )
@@ -180,10 +180,3 @@ def _services(
         language_model=None,
         clock=pages.clock,
     )
-
-
-def _version() -> str:
-    try:
-        return version("zhiyin")
-    except PackageNotFoundError:  # run from a checkout
-        return "0"

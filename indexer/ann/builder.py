@@ -45,7 +45,8 @@ class IndexWish:
         kind: auto, flat, hnsw, ivf or a FAISS factory string.
         min_recall: recall@10 that must hold for every kind of request.
         known: Facts of an index over nearly the same vectors, from which measuring sets out.
-        trained: That index; what it was trained to is kept while its effort holds.
+        trained: That index's file; what it was trained to is kept while at most twice the effort is
+            needed.
     """
 
     kind: str = "auto"
@@ -71,7 +72,7 @@ def build_index_file(
     plan = plan_index(wish.kind, count, dim)
     facts: dict[str, Any] = {}
     if plan.kind != "flat":
-        plan = _readable(plan, dim, items)
+        plan = _readable(plan, items)
         facts = _approximate(path, items, layout, wish, plan, report)
         worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
         if worst < wish.min_recall:
@@ -97,17 +98,19 @@ def build_index_file(
 def _approximate(
     path: Path, items: ItemVectors, layout: Layout, wish: IndexWish, plan: Plan, report: Progress
 ) -> dict[str, Any]:
-    """Write an index and measure it; what the live one was trained to is kept if it holds."""
+    """Write an index and measure it; what the live one was trained to is kept while it serves."""
     is_known = wish.known.get("factory") == plan.factory
     wish = wish if is_known else replace(wish, known={}, trained=None)
     kept = _emptied(wish.trained, items, plan) if wish.trained else None
+    before = wish.known.get("trained_effort", wish.known.get("effort"))
     try:
         if kept is not None:
             _write(path, items, kept, plan, report)
             facts = _measured(path, items, layout, wish, report)
-            before = wish.known.get("trained_effort", wish.known["effort"])
             if _holds(facts, before, wish.min_recall):
                 return {**facts, "trained_effort": before}
+        if before is not None:  # what it took before it aged, or effort would only ever grow
+            wish = replace(wish, known={**wish.known, "effort": before})
         _write(path, items, _empty(items, plan), plan, report)
         return _measured(path, items, layout, wish, report)
     except RuntimeError as error:
@@ -143,11 +146,11 @@ def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) ->
     )
 
 
-def _readable(plan: Plan, dim: int, items: ItemVectors) -> Plan:
+def _readable(plan: Plan, items: ItemVectors) -> Plan:
     """The plan of an index that is refined by readable vectors if it has none itself."""
     faiss = library()
     try:
-        index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(items.shape[1], plan.factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         raise _unusable("build", plan, items, error) from error
     if keeps_vectors(index):

@@ -30,6 +30,8 @@ def least_effort(
     """
     if known is not None:
         more = (known.times(factor) for factor in _A_LITTLE_MORE)
+        # What the index does not have must not grow: it would tell of effort that is none.
+        more = (replace(effort, nprobe=min(effort.nprobe, max(1, lists))) for effort in more)
         held = next((effort for effort in more if recall(effort) >= wanted), None)
         if held is not None:
             return held

@@ -121,7 +121,7 @@ class Engine:
         count = math.ceil(_MARGIN * asked.breadth * enough / asked.share)
         if max(count, effort.ef if self._is_graph else 0) > self.count // 2:
             return None
-        deeper = asked.share**-0.5  # lists are visited for ranks that lie that much further
+        deeper = asked.share**-0.5  # ranks lie 1/share further, lists to visit about its root
         params = self._params(
             replace(
                 effort,
@@ -154,7 +154,7 @@ class Engine:
     def _scored(
         self, queries: Vectors, near: Rows, allowed: Mask, latest: tuple[int, float], enough: int
     ) -> Iterator[tuple[Rows, Vectors]]:
-        """Score as many allowed candidates as without a mask; no row if the search fell short."""
+        """Score the allowed candidates, at most twice enough; no row if the search fell short."""
         kth, place = latest
         for query, found in zip(queries, near, strict=True):
             found = found[found >= 0]
@@ -168,6 +168,10 @@ class Engine:
 
         A mask that spares the near rows, such as a filter on another brand, has its best rows where
         the search has not been. Then the k-th allowed row comes later than chance would have it.
+
+        Returns:
+            Number of an allowed row, from 0, and the place it must come before; a search so many
+            times broader may find it so many times later.
         """
         k = asked.k + _SPARE
         return k - 1, asked.breadth * (k + _LATE * math.sqrt(k)) / asked.share

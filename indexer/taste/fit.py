@@ -60,14 +60,13 @@ def fit_taste(
     events = interactions if isinstance(interactions, Events) else events_of(interactions, item_ids)
     # What was fitted to tune is gone before all is fitted: at scale both would not fit in memory.
     tried = Trials(trials, key_of(events, meaning, seed)) if trials else Trials()
-    settings, report = _tuned(events, meaning, (seed, tried), say)
+    settings, report = _tuned(events, meaning, say, seed=seed, trials=tried)
     return weighted(fit_blocks(events, meaning, only=settings), settings, report)
 
 
 def _tuned(
-    events: Events, meaning: Meaning, drawn: tuple[int, Trials], say: Callable[[str], None]
+    events: Events, meaning: Meaning, say: Callable[[str], None], *, seed: int, trials: Trials
 ) -> tuple[TasteSettings, dict[str, Any]]:
-    seed, trials = drawn
     repeats = repeat_share(events) >= REPEAT_SHARE
     evidence = Evidence(
         [

@@ -2,12 +2,11 @@
 
 Everything is linear in the past items: a request vector is the sum of coefficients times item
 vectors, so an inner product splits exactly into one share for each entry of the history. The one
-exception is the unit length of the meaning profile.
+exception is the length of the meaning profile: one, times how certain the history is.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +99,7 @@ def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficie
     taste = entry_weights(past, settings.taste_reach, settings)
     near = entry_weights(past, settings.meaning_reach, settings)
     vectors = _meaning_vectors(near, meaning)
-    vectors *= np.float32(certainty(near.sum(), settings.meaning_doubt))
+    vectors *= certainty(float(near.sum()), settings.meaning_doubt)
     q, m = vectors.shape
     return Coefficients(
         meaning=vectors * np.float32(settings.meaning_weight),
@@ -122,13 +121,13 @@ def entry_weights(past: Past, reach: float, settings: TasteSettings) -> Coeffici
     return weights
 
 
-def certainty(held: Any, doubt: float) -> Any:
-    """Return what share of itself a profile counts whose entries weigh `held` together.
+def certainty(held: NDArray[np.float64] | float, doubt: float) -> NDArray[np.float32]:
+    """Return by what a profile is scaled, in [0, 1], whose entries weigh `held >= 0` together.
 
     As the mean of few observations is shrunk to that of all (James & Stein 1961): of a user who was
     seen once, the prior knows more than one unit vector does.
     """
-    return held / np.maximum(held + doubt, _TINY)
+    return np.asarray(held / np.maximum(held + doubt, _TINY), np.float32)
 
 
 def weightiest(weights: Coefficient) -> Coefficient:

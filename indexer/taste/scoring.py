@@ -125,8 +125,8 @@ def _meaning_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
         item = meaning[cases.past.row[rows]]
         vectors = _unit(PROFILE_SHARE * whole[at] + (1 - PROFILE_SHARE) * item)
         scores[at] = np.maximum(scores[at], vectors @ meaning.T)
-    held = np.bincount(cases.case, weights, minlength=len(cases))
-    scores *= certainty(held, settings.meaning_doubt).astype(np.float32)[:, None]
+    held = np.bincount(cases.case, weights, minlength=len(cases)).astype(np.float64)
+    scores *= certainty(held, settings.meaning_doubt)[:, None]
     return scores
 
 

@@ -3,17 +3,17 @@
 import hashlib
 import json
 from dataclasses import asdict, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.installed import release
 from indexer.taste.events import Events
 from indexer.taste.settings import TasteSettings
 
-Ranks = NDArray[np.int64]
+Ranks = NDArray[np.int64]  # (c,), 1 is best
 
 
 class Trials:
@@ -22,6 +22,9 @@ class Trials:
     Args:
         path: File of earlier trials, appended to; None: nothing is kept.
         key: What the trials are of, from `key_of`; trials of anything else are thrown away.
+
+    Attributes:
+        resumed: How many trials an earlier fit left.
     """
 
     def __init__(self, path: Path | None = None, key: str = "") -> None:
@@ -30,11 +33,11 @@ class Trials:
         self.resumed = len(self._known)
 
     def get(self, settings: TasteSettings) -> Ranks | None:
-        """Return the ranks `(c,)` of settings that were tried."""
+        """Return the ranks `(c,)` of settings that were tried; None if they were not."""
         return self._known.get(settings)
 
     def add(self, settings: TasteSettings, ranks: Ranks) -> None:
-        """Keep a trial."""
+        """Keep the ranks of settings that were not tried before."""
         self._known[settings] = ranks
         if self._path is None:
             return
@@ -45,8 +48,11 @@ class Trials:
 
 
 def key_of(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
-    """Return what changes with anything a trial depends on, the release included."""
-    digest = hashlib.sha256(f"{version('zhiyin')}|{seed}".encode())
+    """Return what changes with the data, the seed or the release.
+
+    Edited code of the same release is not seen.
+    """
+    digest = hashlib.sha256(f"{release()}|{seed}".encode())
     for field in fields(events):
         value: Any = getattr(events, field.name)
         is_array = isinstance(value, np.ndarray)

@@ -23,7 +23,7 @@ from indexer.taste.trials import Trials
 MIN_CASES = 30
 STANDARD_ERRORS = 2.0
 COLD_TOLERANCE = 0.03  # of NDCG@10 that a fair place for new items may cost
-COLD_MARGIN = 1.1  # as often as zero-shot and a little more: text that is tuned finds more
+COLD_MARGIN = 1.1  # times what meaning alone finds: tuned text finds more than that
 MIN_COLD_CASES = 20
 MIN_NEW_USER_CASES = 200  # fewer differ by more than the tolerance for no reason
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
@@ -60,7 +60,7 @@ class Evidence:
         return sum(len(scorer.cases) for scorer in self.scorers)
 
     def ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """`(c,)` over all windows, each asked on a core of its own."""
+        """`(c,)` over all windows, which are asked at the same time."""
         known = self.trials.get(settings)
         if known is None:
             with ThreadPoolExecutor(os.cpu_count()) as cores:
@@ -227,10 +227,11 @@ def _shut_idle_blocks(evidence: Evidence, now: TasteSettings) -> TasteSettings:
 def _place_for_new_items(
     evidence: Evidence, now: TasteSettings, shut: TasteSettings
 ) -> TasteSettings:
-    """Raise the prior of what nobody met until it is found as often as by meaning alone.
+    """Raise the prior of what nobody met until it is found more often than by meaning alone.
 
-    No further than NDCG@10 allows, of all and of new users: those have little but the prior, and
-    would see nothing but new items first. With too few such cases it stays at the default.
+    By a tenth more, or as often as the cost allows: in NDCG@10 of all and of new users, who have
+    little but the prior, and would see nothing but new items first. With too few such cases it
+    stays at the default.
     """
     cold, new_user = evidence.cold(), evidence.new_user()
     if cold.sum() < MIN_COLD_CASES or not now.prior_weight:

@@ -328,7 +328,7 @@ def test_an_index_whose_effort_no_longer_holds_is_trained_anew(trained: Path) ->
     write_rows(trained, drawn(2_000)[:-5])
     told = again(trained)
     assert "trained_effort" not in told
-    assert told["effort"]["k_factor"] > 1
+    assert told["effort"]["k_factor"] > 2  # twice is where training anew begins
     assert told["recall"] >= 0.9
 
 

@@ -104,6 +104,15 @@ def test_a_dislike_pushes_away_what_a_like_pulls_near(chained: Index) -> None:
     assert score("dislike") < score("like")
 
 
+def test_a_dislike_alone_pushes_away(chained: Index) -> None:
+    near = chained.similar("i7", k=1)[0].id
+    answer = chained.recommend(history=[{"item_id": "i7", "event": "dislike"}], k=60)
+    (hit,) = (hit for hit in answer if hit.id == near)
+    shares = [reason["share"] for reason in hit.reasons if reason["kind"] == "history"]
+    assert shares
+    assert sum(shares) < 0
+
+
 def test_a_build_that_dies_after_learning_does_not_try_again_what_it_tried(
     chained: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,3 +216,9 @@ def test_a_row_of_equal_score_is_as_good_as_the_one_found_by_the_scan() -> None:
             return [Found(np.arange(40, 50), (items[40:50] @ queries[0]).astype(np.float32))]
 
     assert recall_of(Last(items), items, truth) == 1.0  # type: ignore[arg-type]  # a stand-in
+
+
+def test_a_little_more_effort_does_not_tell_of_lists_there_are_not() -> None:
+    known = Effort(10.0, 1, 32)
+    more = least_effort(lambda effort: effort.k_factor / 20, 0, 0.6, known=known)
+    assert (more.k_factor, more.nprobe) == (13.0, 1)

@@ -43,7 +43,7 @@ def test_what_nobody_met_gets_the_prior_of_a_typical_pick() -> None:
 
 
 class _Told:
-    """A world whose ranks by cold level are written down: 100 cases, the first 40 cold."""
+    """Ranks by cold level, written down: 1,000 cases, of each hundred the first forty cold."""
 
     def __init__(
         self, found: dict[float, tuple[int, int]], meaning: int, new_users: int = 0
