@@ -119,16 +119,11 @@ class Engine:
             return self._unmasked(queries, wanted, effort)
         enough = math.ceil(wanted * self._factor(effort) / asked.breadth)
         count = math.ceil(_MARGIN * asked.breadth * enough / asked.share)
-        if max(count, effort.ef if self._is_graph else 0) > self.count // 2:
+        queue = max(effort.ef, 2 * count)  # as long as the list, a graph's last rows are a guess
+        if max(count, queue if self._is_graph else 0) > self.count // 2:
             return None
         deeper = asked.share**-0.5  # ranks lie 1/share further, lists to visit about its root
-        params = self._params(
-            replace(
-                effort,
-                nprobe=math.ceil(effort.nprobe * deeper),
-                ef=max(effort.ef, 2 * count),
-            )
-        )
+        params = self._params(replace(effort, nprobe=math.ceil(effort.nprobe * deeper), ef=queue))
         rows = self._search(self._base, queries, count, params)[1]
         return self._scored(queries, rows, asked.allowed, self._latest(asked), enough)
 
