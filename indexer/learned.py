@@ -21,6 +21,7 @@ from indexer.taste.history import (
     Past,
     PastItem,
     entry_weights,
+    leanings,
     past_of,
     repeat_weights,
     weightiest,
@@ -61,8 +62,8 @@ class Learned:
 
     Attributes:
         signals: The request's inputs, those of the history weighed as learned.
-        sources: `(m, d) float32`, what each input adds through the taste block; None if
-            nothing was learned.
+        sources: `(m, d) float32`, what each input adds through the taste block, and to what the
+            prior counts; None if nothing was learned.
         terms: Named terms: neighbours of past items, and past items coming again.
         doubt: How little a short history says; see `TasteSettings.meaning_doubt`.
     """
@@ -101,8 +102,10 @@ def apply_taste(
     )
     weighed = _weighed(signals, places, past, model, moment.scenario)
     taste = entry_weights(past, model.settings.taste_reach, model.settings)
+    lean = leanings(taste, model.usual.deviations(model.prior[past.row]), model.settings)
     taste *= np.float32(moment.weights.taste)
     sources = np.zeros((len(signals), layout.dim), np.float32)
+    sources[places, layout.meaning + layout.taste] = np.float32(moment.weights.prior) * lean
     if places and layout.taste:
         block = slice(layout.meaning, layout.meaning + layout.taste)
         sources[places, block] = taste[:, None] * model.sources[past.row]

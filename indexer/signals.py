@@ -64,8 +64,8 @@ class RequestVectors:
         signals: The m inputs.
         sources: `(m, d) float32`, the vector of each input in the item space.
         coefficients: `(q, m) float32`.
-        learned: `(m, d) float32`, what each input adds to every request vector through the learned
-            taste block, weighted already; None if nothing was learned.
+        learned: `(m, d) float32`, what each input adds to every request vector through what was
+            learned, weighted already; None if nothing was.
     """
 
     signals: tuple[Signal, ...]

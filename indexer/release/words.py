@@ -14,7 +14,8 @@ _WEIGHTS = (
 _REACHES = (
     ("meaning_reach", "meaning"), ("taste_reach", "taste"), ("repeat_reach", "habit"),
 )  # fmt: skip
-_TOLD = {name for name, *_ in (*_WEIGHTS, *_REACHES)}
+_LEAN = "prior_lean"
+_TOLD = {_LEAN, *(name for name, *_ in (*_WEIGHTS, *_REACHES))}
 
 
 def block_words(settings: Mapping[str, Any]) -> list[str]:
@@ -27,6 +28,11 @@ def block_words(settings: Mapping[str, Any]) -> list[str]:
         for name, what in _REACHES
         if name in settings and (name != "repeat_reach" or settings.get("repeat_weight"))
     ]
+    if settings.get(_LEAN):
+        told.append(
+            f"To a user whose picks are one standard deviation more popular than picks are, what "
+            f"is popular counts {settings[_LEAN]:.0%} more; to one whose picks are less so, less."
+        )
     rest = {name: value for name, value in settings.items() if name not in _TOLD}
     told += [f"{name.replace('_', ' ')}: {_shown(value)}." for name, value in rest.items()]
     return told

@@ -15,7 +15,7 @@ from indexer.taste.circumstances import Circumstances, fit_circumstances
 from indexer.taste.events import Events, events_of
 from indexer.taste.model import TasteModel
 from indexer.taste.neighbours import Neighbours, fit_neighbours
-from indexer.taste.prior import picks
+from indexer.taste.prior import picks, usual_of
 from indexer.taste.scoring import Blocks, Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.text_taste import TextTaste, fit_text_taste
@@ -135,10 +135,12 @@ def weighted(blocks: Blocks, settings: TasteSettings, report: dict[str, Any]) ->
     text = blocks.text[settings.taste_half_life] if opened else TextTaste(empty, empty)
     taste = settings.neighbour_weight > 0
     near = blocks.neighbours[settings.taste_half_life] if taste else _none(n)
+    prior = blocks.prior(settings) * np.float32(settings.prior_weight)
     return TasteModel(
         targets=text.targets,
         sources=text.sources * np.float32(settings.text_weight),
-        prior=blocks.prior(settings) * np.float32(settings.prior_weight),
+        prior=prior,
+        usual=usual_of(prior, blocks.picks[settings.prior_half_life]),
         neighbours=replace(near, values=near.values * np.float32(settings.neighbour_weight)),
         circumstances=Circumstances(
             blocks.circumstances.names,

@@ -15,6 +15,7 @@ from indexer.taste.events import likings
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
 
 MAX_NAMED_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
+LEAN_DOUBT = 2.0  # a user's leaning is shrunk as if this much of the usual had been picked too
 _TINY = 1e-9
 
 Coefficient = NDArray[np.float32]
@@ -55,7 +56,7 @@ class Coefficients:
     Attributes:
         meaning: `(q, m) float32`.
         taste: `(q, m) float32`, equal rows.
-        prior: `(q,) float32`.
+        prior: `(q,) float32`, equal entries.
         neighbours: `(m,) float32`, for named neighbours.
         repeat: `(m,) float32`, before the square root over entries of one item.
     """
@@ -86,7 +87,9 @@ def past_of(
     )
 
 
-def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficient) -> Coefficients:
+def request_coefficients(
+    settings: TasteSettings, past: Past, meaning: Coefficient, appeal: Coefficient
+) -> Coefficients:
     """Return the coefficients of a history.
 
     The request vectors are `[meaning.T @ rows' meaning | taste.T @ rows' sources | prior]`.
@@ -95,6 +98,7 @@ def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficie
         settings: Learned.
         past: `m` entries.
         meaning: `(m, d) float32`, their meaning vectors, of unit length.
+        appeal: `(m,) float32`, their priors; see `leanings`.
     """
     taste = entry_weights(past, settings.taste_reach, settings)
     near = entry_weights(past, settings.meaning_reach, settings)
@@ -104,7 +108,7 @@ def request_coefficients(settings: TasteSettings, past: Past, meaning: Coefficie
     return Coefficients(
         meaning=vectors * np.float32(settings.meaning_weight),
         taste=np.broadcast_to(taste, (q, m)),
-        prior=np.ones(q, np.float32),
+        prior=np.full(q, 1 + leanings(taste, appeal, settings).sum(), np.float32),
         neighbours=weightiest(taste),
         repeat=repeat_weights(past, settings),
     )
@@ -119,6 +123,21 @@ def entry_weights(past: Past, reach: float, settings: TasteSettings) -> Coeffici
     gain = 1 + np.float32(settings.context_gain) * past.match
     weights: Coefficient = (liking * recency * gain).astype(np.float32)
     return weights
+
+
+def leanings(weights: Coefficient, appeal: Coefficient, settings: TasteSettings) -> Coefficient:
+    """Return by how much each entry changes what the prior counts, against 1 without a history.
+
+    Some users pick what is popular and some what is not: the prior counts as much more as their
+    picks had a higher prior than picks have, each entry adding its part of the mean.
+
+    Args:
+        weights: `(m,) float32`, what the entries count, from `entry_weights`.
+        appeal: `(m,) float32`, their priors, in standard deviations above that of picks.
+        settings: Learned.
+    """
+    lean: Coefficient = settings.prior_lean * appeal * weights / (weights.sum() + LEAN_DOUBT)
+    return lean.astype(np.float32)
 
 
 def certainty(held: NDArray[np.float64] | float, doubt: float) -> NDArray[np.float32]:

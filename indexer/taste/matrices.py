@@ -32,8 +32,8 @@ def from_rows(
     return sparse.csr_matrix((values, columns, starts), (len(starts) - 1, width))
 
 
-def scaled(matrix: Matrix, scale: NDArray[np.float32]) -> Matrix:
-    """Multiply row and column `i` of a square matrix by `scale[i]`."""
+def scaled(matrix: Matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Matrix:
+    """Multiply row `i` by `rows[i]` and column `j` by `columns[j]`."""
     pairs = matrix.tocoo()
-    values = pairs.data * scale[pairs.row] * scale[pairs.col]
+    values = pairs.data * rows[pairs.row] * columns[pairs.col]
     return from_coordinates(values, pairs.row, pairs.col, pairs.shape)

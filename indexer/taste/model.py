@@ -13,6 +13,7 @@ from indexer.errors import SnapshotError
 from indexer.taste.circumstances import Circumstances
 from indexer.taste.history import Coefficients
 from indexer.taste.neighbours import Neighbours
+from indexer.taste.prior import Usual
 from indexer.taste.settings import TasteSettings
 
 _TENSORS, _SETTINGS = "taste.safetensors", "taste.json"
@@ -51,6 +52,7 @@ class TasteModel:
         targets: `(n, d) float32`, item side of the taste block; 95th percentile of norms is 1.
         sources: `(n, d) float32`, history side.
         prior: `(n,) float32`.
+        usual: What the prior of a picked item is.
         neighbours: Named items by source item.
         circumstances: Directions to add to the meaning part of every request vector.
         settings: The learned numbers.
@@ -60,6 +62,7 @@ class TasteModel:
     targets: Block
     sources: Block
     prior: Block
+    usual: Usual
     neighbours: Neighbours
     circumstances: Circumstances
     settings: TasteSettings
@@ -102,6 +105,7 @@ class TasteModel:
         save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / _TENSORS)
         facts = {
             "settings": asdict(self.settings),
+            "usual_prior": asdict(self.usual),
             "circumstances": self.circumstances.names,
             "report": dict(self.report),
         }
@@ -125,6 +129,7 @@ class TasteModel:
                 tensors["targets"],
                 tensors["sources"],
                 tensors["prior"],
+                Usual(**facts.get("usual_prior", {})),  # earlier releases did not lean
                 Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
                 Circumstances(
                     tuple((column, word) for column, word in facts["circumstances"]),

@@ -2,8 +2,9 @@
 
 Pairs of one user's liked items count by how near they are in the user's sequence, forward more than
 backward, recent more than old. It is the asymmetric, time-aware relative of item-kNN (Deshpande &
-Karypis 2004, "Item-based top-N recommendation"); the decay over the gap and the direction are those
-of sequential rules (Ludewig & Jannach 2018) and of SLIST (Choi et al. 2021).
+Karypis 2004, "Item-based top-N recommendation", the powers of popularity among them); the decay
+over the gap and the direction are those of sequential rules (Ludewig & Jannach 2018) and of SLIST
+(Choi et al. 2021).
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from indexer.taste.matrices import Matrix, from_coordinates, from_rows, scaled
 GAP_EVENTS = 15.0  # e-folding of a pair's weight, in events between the two
 BACKWARD = 0.5  # what a pair counts against the direction it happened in
 SHRINKAGE = 5.0  # events added to both popularities: rare pairs are no evidence
-NEIGHBOURS = 100  # kept for each source item
+TARGET_POWER = 0.6  # of an item's popularity that its neighbourliness is divided by
+SOURCE_POWER = 0.5
+NEIGHBOURS = 200  # kept for each source item
 _MAX_LAG = 50
 _MAX_PAIRS = 40_000_000
 _FLUSH_PAIRS = 6_000_000
@@ -60,8 +63,17 @@ def fit_neighbours(events: Events, *, half_life: float = 0.0, keep: int = NEIGHB
     if half_life > 0:
         weight = (0.5 ** (liked.age / half_life)).astype(np.float32)
     counts = _pair_counts(liked, weight)
-    appeal = np.bincount(liked.item, weight, minlength=events.n_items) + SHRINKAGE
-    return _strongest(scaled(counts, (1 / np.sqrt(appeal)).astype(np.float32)), keep)
+    popularity = np.bincount(liked.item, weight, minlength=events.n_items).astype(np.float64)
+    source = (popularity + SHRINKAGE) ** -SOURCE_POWER
+    target = (popularity + SHRINKAGE) ** -TARGET_POWER
+    target *= _usual(popularity) ** (SOURCE_POWER + TARGET_POWER - 1)  # strengths keep their size
+    return _strongest(scaled(counts, source.astype(np.float32), target.astype(np.float32)), keep)
+
+
+def _usual(popularity: NDArray[np.float64]) -> float:
+    """Mean of the items picked at all, shrunk as each of them is."""
+    picked = popularity[popularity > 0]
+    return float(picked.mean()) + SHRINKAGE if len(picked) else SHRINKAGE
 
 
 Pairs = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]

@@ -4,12 +4,33 @@ The logarithm of its recent picks, so that it adds to the other blocks like evid
 What was never picked gets a level of its own: at zero, new items would be buried for being new.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.taste.events import Events
 
 Prior = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The prior of an item that is picked.
+
+    Attributes:
+        mean: Over picks, in the unit of the prior.
+        spread: Standard deviation over picks, in the same unit.
+    """
+
+    mean: float = 0.0
+    spread: float = 0.0
+
+    def deviations(self, prior: Prior) -> Prior:
+        """Return `(m,) float32`: how far priors `(m,)` lie above the mean, in spreads."""
+        if self.spread == 0:
+            return np.zeros(len(prior), np.float32)
+        return ((prior - self.mean) / self.spread).astype(np.float32)
 
 
 def picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:
@@ -39,3 +60,12 @@ def prior_of(counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level
     total = counts.sum()
     typical = float(prior @ counts / total) if total > 0 else 0.0
     return np.where(warm, prior, cold_level * typical).astype(np.float32)
+
+
+def usual_of(prior: Prior, counts: NDArray[np.float64]) -> Usual:
+    """Return what the prior `(n,)` of a picked item is, for counts `(n,)` from `picks`."""
+    total = counts.sum()
+    if total == 0:
+        return Usual()
+    mean = float(prior @ counts / total)
+    return Usual(mean, float(np.sqrt((prior - mean) ** 2 @ counts / total)))

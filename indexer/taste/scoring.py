@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from indexer.taste.cases import Cases
 from indexer.taste.circumstances import Circumstances
-from indexer.taste.history import certainty, entry_weights, repeat_weights
+from indexer.taste.history import LEAN_DOUBT, certainty, entry_weights, repeat_weights
 from indexer.taste.matrices import Matrix, from_coordinates
 from indexer.taste.neighbours import Neighbours
-from indexer.taste.prior import prior_of
+from indexer.taste.prior import prior_of, usual_of
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
 from indexer.taste.text_taste import TextTaste
 
@@ -85,7 +85,7 @@ class Scorer:
         if settings.text_weight:
             total += np.float32(settings.text_weight) * self._part(("text", *near), settings)
         if settings.prior_weight:
-            total += np.float32(settings.prior_weight) * self.blocks.prior(settings)
+            total += self._prior_scores(settings)
         if settings.context_weight:
             total += np.float32(settings.context_weight) * self._part(("context",), settings)
         if settings.repeat_weight and self.repeats:
@@ -101,6 +101,23 @@ class Scorer:
                 del self._parts[other]
             self._parts[key] = _PARTS[str(key[0])](self, settings)
         return self._parts[key]
+
+    def _prior_scores(self, settings: TasteSettings) -> Scores:
+        """`(n,)`, or `(c, n)` where users lean."""
+        prior = np.float32(settings.prior_weight) * self.blocks.prior(settings)
+        if not settings.prior_lean:
+            return prior
+        past = self.cases.past
+        usual = usual_of(prior, self.blocks.picks[settings.prior_half_life])
+        weights = entry_weights(past, settings.taste_reach, settings)
+        lean = self.per_case(weights * usual.deviations(prior[past.row]))
+        lean /= self.per_case(weights) + LEAN_DOUBT
+        scores: Scores = (1 + settings.prior_lean * lean).astype(np.float32)[:, None] * prior
+        return scores
+
+    def per_case(self, values: Scores) -> NDArray[np.float64]:
+        """`(c,)`, values of the history entries summed by case."""
+        return np.bincount(self.cases.case, values, minlength=len(self.cases)).astype(np.float64)
 
     def by_entry(self, weights: Scores) -> Matrix:
         """`(c, n)`, entry weights summed by case and item."""
@@ -125,8 +142,7 @@ def _meaning_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
         item = meaning[cases.past.row[rows]]
         vectors = _unit(PROFILE_SHARE * whole[at] + (1 - PROFILE_SHARE) * item)
         scores[at] = np.maximum(scores[at], vectors @ meaning.T)
-    held = np.bincount(cases.case, weights, minlength=len(cases)).astype(np.float64)
-    scores *= certainty(held, settings.meaning_doubt)[:, None]
+    scores *= certainty(scorer.per_case(weights), settings.meaning_doubt)[:, None]
     return scores
 
 

@@ -24,6 +24,8 @@ class TasteSettings:
         text_weight: Of the taste block; 0 when shut.
         prior_weight: Of the prior, for each nat; 0 when shut.
         prior_half_life: In shares of all events; 0: old picks count as new ones.
+        prior_lean: How much more the prior counts, as a share, for a user whose picks had a prior
+            one standard deviation above that of picks at large; below it, less.
         cold_level: Prior of items nobody met, as a share of what a picked item has on average.
         repeat_weight: Of an item's own past, where items may come again; 0 when shut.
         repeat_reach: Of the history, for an item's own past.
@@ -43,6 +45,7 @@ class TasteSettings:
     text_weight: float = 0.0
     prior_weight: float = 0.0
     prior_half_life: float = 0.0
+    prior_lean: float = 0.0
     cold_level: float = 0.0
     repeat_weight: float = 0.0
     repeat_reach: float = 100.0

@@ -104,6 +104,7 @@ def presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[TasteSet
         neighbour_weight=2.5,
         prior_weight=0.08,
         prior_half_life=half_life,
+        prior_lean=1.0,
         taste_half_life=TASTE_HALF_LIVES[0] if timed else 0.0,
         cold_level=1.0,
         context_weight=0.5 if shut.context else 0.0,
@@ -115,7 +116,9 @@ def presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[TasteSet
     ]
     if not repeats:
         return starts
-    habit = replace(default, prior_weight=0.4, prior_half_life=shortest, repeat_weight=2.8)
+    habit = replace(
+        default, prior_weight=0.4, prior_half_life=shortest, prior_lean=0.0, repeat_weight=2.8
+    )
     return [
         replace(habit, neighbour_weight=1.2),
         replace(habit, neighbour_weight=0.3),
@@ -166,6 +169,7 @@ def _moves(now: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
         ("taste_reach", (3.0, 8.0, 20.0, 50.0)),
         ("text_weight", (0.0, 1.0, 2.0, 4.0)),
         ("met_weight", (0.0, 0.3, 0.6)),
+        ("prior_lean", (0.0, 0.5, 1.0)),
     ]
     if now.prior_half_life:
         moves.insert(0, ("prior_half_life", PRIOR_HALF_LIVES))

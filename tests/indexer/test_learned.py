@@ -56,8 +56,12 @@ def by_hand(index: Index, history: list[str]) -> dict[str, float]:
         mixed = 0.7 * whole + 0.3 * meaning[row]
         vectors.append(mixed / np.linalg.norm(mixed))
     certainty = near.sum() / (near.sum() + settings["meaning_doubt"])
-    scores = certainty * (np.array(vectors) @ meaning.T).max(axis=0) + taste["prior"]
-    for weight, row in zip((1 + age / settings["taste_reach"]) ** -2.0, rows, strict=True):
+    weights = (1 + age / settings["taste_reach"]) ** -2.0
+    usual = facts["usual_prior"]
+    above = (taste["prior"][rows] - usual["mean"]) / usual["spread"]
+    prior = 1 + settings["prior_lean"] * (weights @ above) / (weights.sum() + 2)
+    scores = certainty * (np.array(vectors) @ meaning.T).max(axis=0) + prior * taste["prior"]
+    for weight, row in zip(weights, rows, strict=True):
         for place in range(taste["starts"][row], taste["starts"][row + 1]):
             scores[taste["rows"][place]] += weight * taste["values"][place]
     return dict(zip(ids, scores.tolist(), strict=True))

@@ -33,7 +33,8 @@ def test_without_evidence_the_model_is_zero_shot(rows: int) -> None:
 def test_what_follows_what_is_learned(chain_model: TasteModel) -> None:
     meaning = random_meaning(60)
     past = past_of([PastItem(7, "purchase")], chain_model.settings)
-    found = request_coefficients(chain_model.settings, past, meaning[past.row])
+    appeal = np.zeros(1, np.float32)
+    found = request_coefficients(chain_model.settings, past, meaning[past.row], appeal)
     added = chain_model.addends(past.row, found, include_seen=False).totals()
     assert max(added, key=lambda row: added[row]) == 8
     report = chain_model.report
@@ -45,7 +46,8 @@ def test_habits_are_served_from_the_users_own_items() -> None:
     settings = model.settings
     assert settings.repeat_weight > 0
     past = past_of([PastItem(3, "purchase"), PastItem(3, "purchase")], settings)
-    found = request_coefficients(settings, past, random_meaning(80)[past.row])
+    appeal = np.zeros(2, np.float32)
+    found = request_coefficients(settings, past, random_meaning(80)[past.row], appeal)
     added = model.addends(past.row, found, include_seen=True)
     own = added.value[added.repeat].sum()
     assert own == pytest.approx(settings.repeat_weight * np.sqrt(found.repeat.sum()), rel=1e-5)

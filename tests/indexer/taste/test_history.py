@@ -23,6 +23,7 @@ OPEN = TasteSettings(
     text_weight=1.5,
     prior_weight=0.1,
     prior_half_life=0.1,
+    prior_lean=0.8,
     cold_level=1.0,
     repeat_weight=1.3,
     context_gain=1.0,
@@ -52,7 +53,7 @@ def test_the_request_vectors_of_two_items_by_hand() -> None:
     settings = replace(TasteSettings(), meaning_reach=1.0, taste_reach=1.0)
     meaning = np.eye(2, dtype=np.float32)
     past = past_of([PastItem(0, "like"), PastItem(1, "like")], settings)
-    found = request_coefficients(settings, past, meaning)
+    found = request_coefficients(settings, past, meaning, np.zeros(2, np.float32))
     whole = np.array([0.25, 1.0]) / np.hypot(0.25, 1.0)
     np.testing.assert_allclose(found.meaning[0], whole, rtol=1e-6)
     latest = 0.7 * whole + [0, 0.3]
@@ -66,11 +67,24 @@ def test_the_request_vectors_of_two_items_by_hand() -> None:
 def test_without_a_liked_item_there_is_one_vector_with_the_prior_only(
     entries: list[PastItem],
 ) -> None:
-    found = request_coefficients(OPEN, past_of(entries, OPEN), np.ones((len(entries), 1), "f"))
+    m = len(entries)
+    past, appeal = past_of(entries, OPEN), np.ones(m, np.float32)
+    found = request_coefficients(OPEN, past, np.ones((m, 1), np.float32), appeal)
     assert found.meaning.shape == (1, len(entries))
     assert not found.meaning.any()
     assert not found.taste.any()
     assert found.prior.tolist() == [1.0]
+
+
+def test_what_is_popular_counts_more_to_those_who_pick_it() -> None:
+    settings = replace(TasteSettings(), taste_reach=1.0, prior_lean=0.6)
+    past = past_of([PastItem(0, "like"), PastItem(1, "like"), PastItem(2, "dislike")], settings)
+    meaning = np.eye(3, dtype=np.float32)
+    # They weigh 1/9, 1/4 and nothing; two of the usual are mixed in.
+    held = 1 / 9 + 1 / 4 + 2
+    for appeal, mean in (([3, 1, 9], (3 / 9 + 1 / 4) / held), ([-2, 0, 9], -2 / 9 / held)):
+        found = request_coefficients(settings, past, meaning, np.array(appeal, np.float32))
+        np.testing.assert_allclose(found.prior, 1 + 0.6 * mean, rtol=1e-6)
 
 
 @pytest.mark.parametrize("repeats", [True, False])
@@ -89,7 +103,8 @@ def test_one_request_scores_as_the_batch_does(repeats: bool) -> None:  # noqa: F
         mine = window.cases.case == case
         parts = window.cases.past
         past = Past(parts.row[mine], parts.age[mine], parts.liking[mine], parts.match[mine])
-        found = request_coefficients(OPEN, past, meaning[past.row])
+        appeal = model.usual.deviations(model.prior[past.row])
+        found = request_coefficients(OPEN, past, meaning[past.row], appeal)
         inner = (found.meaning @ meaning[past.row]) @ meaning.T
         inner += (found.taste @ model.sources[past.row]) @ model.targets.T
         inner += found.prior[:, None] * model.prior

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from indexer.taste.events import Events, events_of
 from indexer.taste.neighbours import Neighbours, fit_neighbours
@@ -15,7 +16,7 @@ def dense(neighbours: Neighbours) -> list[list[float]]:
     return rows
 
 
-def by_plain_loops(events: Events, half_life: float) -> np.ndarray:
+def by_plain_loops(events: Events, half_life: float) -> NDArray[np.float64]:
     n = events.n_items
     weight = 0.5 ** (events.age.astype(float) / half_life)
     counts, appeal = np.zeros((n, n)), np.full(n, 5.0)
@@ -29,7 +30,9 @@ def by_plain_loops(events: Events, half_life: float) -> np.ndarray:
             counts[events.item[a], events.item[b]] += near * weight[b]
             counts[events.item[b], events.item[a]] += near * weight[a] * back
     np.fill_diagonal(counts, 0)
-    return counts / np.sqrt(np.outer(appeal, appeal))
+    usual: float = appeal[appeal > 5].mean()
+    strengths: NDArray[np.float64] = counts / np.outer(appeal**0.5, appeal**0.6) * usual**0.1
+    return strengths
 
 
 def test_what_follows_counts_once_and_what_went_before_half() -> None:
@@ -44,6 +47,15 @@ def test_all_pairs_agree_with_plain_loops(seed: int) -> None:
     events = events_of(noise(300, n=12, seed=seed), ids(12))
     fitted = fit_neighbours(events, half_life=0.3)
     np.testing.assert_allclose(dense(fitted), by_plain_loops(events, 0.3), rtol=1e-4, atol=1e-7)
+
+
+def test_of_two_items_met_as_often_beside_a_third_the_rarer_is_its_nearer_neighbour() -> None:
+    pairs = [interaction(user, item) for user in "ab" for item in ("x", "rare")]
+    pairs += [interaction(user, item) for user in "cd" for item in ("x", "hit")]
+    alone = [interaction(f"u{n}", "hit") for n in range(30)]
+    found = dense(fit_neighbours(events_of(pairs + alone, ["x", "rare", "hit"])))
+    assert found[0][1] / found[0][2] == pytest.approx((37 / 7) ** 0.6, rel=1e-5)
+    assert found[1][0] / found[2][0] == pytest.approx((37 / 7) ** 0.5, rel=1e-5)
 
 
 def test_disliked_items_have_no_neighbours() -> None:
