@@ -5,7 +5,7 @@ dislikes keep pushing away as the scenario says, which no interaction log can te
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def apply_taste(
         block = slice(layout.meaning, layout.meaning + layout.taste)
         sources[places, block] = taste[:, None] * model.sources[past.row]
     for place, direction in _circumstances(model, signals, moment.context):
-        weighed[place] = replace(signals[place], weight=0.0)  # what was learned replaces the words
+        weighed[place] = signals[place]._replace(weight=0.0)  # what was learned replaces the words
         sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
     terms = _terms(model, past, taste, moment)
     named = NamedTerms(terms.rows, np.array(places, np.int64)[terms.signals], terms.values)
@@ -147,8 +147,7 @@ def _weighed(
     weighed = list(signals)
     for place, weight, liking in zip(places, weights.tolist(), past.liking.tolist(), strict=True):
         if liking >= 0:
-            s = signals[place]  # spelled out: `replace` takes a millisecond for a long history
-            weighed[place] = Signal(s.role, weight, s.reason, s.item_id, s.text, s.entry)
+            weighed[place] = signals[place]._replace(weight=weight)
     return weighed
 
 

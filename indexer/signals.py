@@ -12,7 +12,7 @@ weights: removing one of them changes a score by exactly its share.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,7 @@ class Role(StrEnum):
     PRIOR = "prior"
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One input of a request, with its reason as the answer will tell it."""
 
     role: Role

@@ -116,7 +116,8 @@ def _request_ms(
         ]
         started = time.thread_time()
         past = past_of(entries, model.settings, {})
-        found = request_coefficients(model.settings, past, meaning[past.row])
+        appeal = model.usual.deviations(model.prior[past.row])
+        found = request_coefficients(model.settings, past, meaning[past.row], appeal)
         model.addends(past.row, found, include_seen=True)
         took.append(1_000 * (time.thread_time() - started))
     return {

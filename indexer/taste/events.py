@@ -121,18 +121,21 @@ def likings(
         values: `(m,)`, NaN where there is none; only those of ratings are read.
         like_from: From `like_threshold`; None: every event but dislike and skip is liking.
     """
-    names = np.asarray(events, dtype=object)
-    disliked = np.isin(names, [event.value for event in _DISLIKED])
+    disliked = _is_any(events, _DISLIKED)
     if like_from is None:
         return np.where(disliked, -1, 1).astype(np.float32)
-    liked = np.isin(names, [event.value for event in _LIKED_BESIDE_RATINGS])
+    liked = _is_any(events, _LIKED_BESIDE_RATINGS)
     liked |= _is_rating(events) & (np.nan_to_num(values, nan=-np.inf) >= like_from)
     return np.where(disliked, -1, liked).astype(np.float32)
 
 
 def _is_rating(events: Sequence[str]) -> NDArray[np.bool_]:
-    rating: NDArray[np.bool_] = np.asarray(events, dtype=object) == Event.RATING.value
-    return rating
+    return _is_any(events, (Event.RATING,))
+
+
+def _is_any(events: Sequence[str], wanted: Sequence[Event]) -> NDArray[np.bool_]:
+    names = {event.value for event in wanted}
+    return np.fromiter((event in names for event in events), bool, len(events))
 
 
 def steps_of(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np.int32]:

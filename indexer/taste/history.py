@@ -7,6 +7,7 @@ exception is the length of the meaning profile: one, times how certain the histo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,7 @@ _TINY = 1e-9
 Coefficient = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class PastItem:
+class PastItem(NamedTuple):
     """One entry of a history: an item of the catalogue and how it was met."""
 
     row: int

@@ -18,7 +18,8 @@ def test_what_was_never_picked_has_a_share_of_what_a_pick_has() -> None:
 def test_the_usual_prior_is_that_of_a_pick_not_of_an_item() -> None:
     prior = np.array([2.0, 6.0, 100.0], np.float32)
     usual = usual_of(prior, COUNTS)  # three picks of 2 and one of 6
-    assert (usual.mean, usual.spread) == (3.0, pytest.approx(np.sqrt(3)))
+    assert usual.mean == 3.0
+    assert usual.spread == pytest.approx(np.sqrt(3))
     np.testing.assert_allclose(usual.deviations(prior[:2]), [-1 / np.sqrt(3), np.sqrt(3)])
 
 
