@@ -4,6 +4,7 @@ row -> Item -> text -> raw vector -> meaning vector -> index -> snapshot
 """
 
 import json
+import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +21,8 @@ from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.plan import check_index_name
 from indexer.block_vectors import BlockVectors, Facts
 from indexer.build_folder import full_disk_told, locked, working_folder
-from indexer.build_options import BuildOptions, BuildSummary, Report, with_chosen
+from indexer.build_options import NO_MODEL, BuildOptions, BuildSummary, Report, with_chosen
+from indexer.bundled import DEFAULT_MODEL
 from indexer.collecting import Collecting
 from indexer.encoder import Encoder, is_path, load_encoder
 from indexer.errors import SnapshotError
@@ -44,7 +46,6 @@ from indexer.whitening import (
     identity_space,
 )
 
-NO_MODEL = "none"  # --model none: every row brings its vector, and no text can be asked
 _COUNTED = (
     "items",
     "rejected",
@@ -81,7 +82,8 @@ def build_index(
             `max_rejected` (share), `force_full` (encode all anew), `since` ("last": publish
             nothing if nothing has changed, keep what was tuned), `examine` (compare what was
             learned with the live snapshot, and keep a report of it), `force` (publish it even if
-            it is clearly worse),
+            it is clearly worse), `tune_encoder` (tune the model's last layer on the interactions,
+            and keep it if that is clearly better),
             `notice` (is told in a sentence when all must be encoded anew), `encoder` (an object in
             place of a model name), `changes` (what has changed since the catalogue was written; it
             beats the catalogue), `live_events` (to learn from after the interactions), `is_erased`
@@ -113,7 +115,7 @@ class _Build:
         self.trials = root / "tried.jsonl"  # outlives a killed build, as encoded vectors do
         self.counts = dict.fromkeys(_COUNTED, 0)
         self.learned: dict[str, Any] | None = None
-        self.lessons: Sequence[Interaction] = ()
+        self.tuning: dict[str, Any] | None = None  # what came of tuning the encoder
         self.known: learning.Earlier | None = None
         self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = Parent(root)
@@ -132,9 +134,23 @@ class _Build:
         if self.options.encoder or self.options.model == NO_MODEL:
             return self.options.encoder
         before = None if self.options.force_full else self.parent.manifest
-        if before and before.encoder and before.encoder_stamp == self.model_stamp != "":
-            return KnownModel(self.options.model, before.encoder)
-        return load_encoder(self.options.model)
+        is_same = before is not None and before.encoder_stamp == self.model_stamp != ""
+        if before and before.encoder and is_same and self.layer == self.parent.layer:
+            return KnownModel(self.options.model, before.encoder, layer=self.layer)
+        return load_encoder(self.options.model, layer=self.layer)
+
+    @cached_property
+    def layer(self) -> Path | None:
+        """The tuned layer of the live snapshot's encoder, if a build is to go on with it."""
+        before = self.parent.manifest
+        if not self.spares() or before is None or before.encoder_source != _source_of(self.options):
+            return None
+        return self.parent.layer
+
+    @cached_property
+    def lessons(self) -> Sequence[Interaction]:
+        """What can be learned from, read once."""
+        return learning.read_lessons(self.options, self.work, self.counts)
 
     def spares(self) -> bool:
         """Whether nothing need be published if nothing has changed."""
@@ -159,10 +175,15 @@ class _Build:
             scale, count = self.options.rating_scale, self.counts["items"]
             facts = store_items(staging, count, self.work, scale, self.report)
             raw = self.write_raw_vectors(staging, facts)
+            space = self.fit_space(raw)
+            if self.options.tune_encoder:
+                raw, space = self.tune_encoder(staging, facts, raw, space)
         finally:
             staging.close()
             (self.work / "staging.sqlite").unlink()
-        space = self.fit_space(raw)
+        space.save(self.work / "space.safetensors")
+        if self.layer:
+            shutil.copyfile(self.layer, self.work / snapshot.TUNED_LAYER)
         taste = self.learn(raw, space, facts)
         layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
         index = build_index_file(
@@ -223,12 +244,37 @@ class _Build:
     def fit_space(self, raw: NDArray[np.float16]) -> MeaningSpace:
         """The statistics of this catalogue's vectors, kept in the snapshot."""
         if self.encoder is None:
-            space = identity_space(self.dim)
-        else:
-            moments = Moments.of(chunks(raw), self.dim)
-            space = fit_meaning_space(moments, background_of(self.encoder))
-        space.save(self.work / "space.safetensors")
-        return space
+            return identity_space(self.dim)
+        moments = Moments.of(chunks(raw), self.dim)
+        return fit_meaning_space(moments, background_of(self.encoder))
+
+    def tune_encoder(
+        self, staging: Staging, facts: Facts, raw: NDArray[np.float16], space: MeaningSpace
+    ) -> tuple[NDArray[np.float16], MeaningSpace]:
+        """Go on with an encoder whose last layer was tuned, if that is clearly better."""
+        from indexer.tuned_encoder import Described, Lessons, try_tuning
+
+        if self.encoder is None:
+            raise TypeError(self.options)
+        folder = self.work / "tuned"
+        trial = try_tuning(
+            self.options.model,
+            Described(self.encoder, raw, space),
+            Lessons(staging, facts, self.lessons),
+            folder=folder,
+            report=self.report,
+        )
+        self.tuning = trial.told
+        if self.options.notice:
+            self.options.notice(trial.sentence())
+        if trial.tuned is not None:
+            for name in ("raw.npy", "hashes.npy", snapshot.TUNED_LAYER):
+                (folder / name).replace(self.work / name)
+            self.encoder = trial.tuned.encoder
+            self.content = content_of(self.options, staging.digest(), self.model_key)
+            raw, space = trial.tuned.raw, trial.tuned.space
+        shutil.rmtree(folder, ignore_errors=True)
+        return raw, space
 
     def learn(
         self, raw: NDArray[np.float16], space: MeaningSpace, facts: Facts
@@ -237,17 +283,17 @@ class _Build:
         if not learning.has_lessons(self.options):
             return None
         self.report("learn", 0, 0)
-        self.lessons = learning.read_lessons(self.options, self.work, self.counts)
+        lessons = self.lessons
         meaning = space.every_item(raw)
-        self.known = learning.earlier(self.options, self.parent, len(self.lessons))
+        self.known = learning.earlier(self.options, self.parent, len(lessons))
         model = learning.learn(
-            learning.LearnedFrom(self.lessons, facts.ids, meaning),
+            learning.LearnedFrom(lessons, facts.ids, meaning),
             folder=self.work / "taste",
             known=self.known,
             trials=self.trials,
             step=lambda said: self.report(f"learn: {said}", 0, 0),
         )
-        self.learned = dict(model.report)
+        self.learned = {**model.report, **({"encoder": self.tuning} if self.tuning else {})}
         self.report("learn", 1, 1)
         return model
 
@@ -288,7 +334,7 @@ class _Build:
             id=f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
             created_at=self.started.isoformat(timespec="seconds"),
             encoder=encoder.fingerprint if encoder else None,
-            encoder_source=_source_of(self.options, encoder),
+            encoder_source=_source_of(self.options) if encoder else None,
             encoder_stamp=self.model_stamp,
             probe=tuple(round(number, 6) for number in probe),
             language=facts.language,
@@ -338,9 +384,8 @@ class _Build:
         )
 
 
-def _source_of(options: BuildOptions, encoder: Encoder | None) -> str | None:
-    if encoder is None:
-        return None
+def _source_of(options: BuildOptions) -> str:
+    """What the model of a build can be loaded by."""
     if options.model and is_path(options.model):
         return str(Path(options.model).resolve())
-    return options.model or encoder.fingerprint.name
+    return options.model or (options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL)

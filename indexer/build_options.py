@@ -14,6 +14,8 @@ from indexer.reading.interactions import Interaction
 from indexer.reading.rows import suggestion
 from indexer.staging import DeletedId
 
+NO_MODEL = "none"  # as a model: every row brings its vector, and no text can be asked
+
 # What a stage reports: its name, units done, units in all (0: unknown).
 Report = Callable[[str, int, int], None]
 
@@ -36,6 +38,7 @@ class BuildOptions:
     since: str | None = None
     force: bool = False
     examine: bool = True
+    tune_encoder: bool = False
     notice: Callable[[str], None] | None = None
     encoder: Encoder | None = None
     changes: Iterable[Item | DeletedId] = ()
@@ -57,6 +60,18 @@ class BuildOptions:
             raise CatalogError(f"min_recall is {self.min_recall}; give a share from above 0 to 1")
         if self.rating_scale is not None:
             _check_scale(self.rating_scale)
+        if self.tune_encoder:
+            self._check_tuning()
+
+    def _check_tuning(self) -> None:
+        if self.since is not None:
+            raise CatalogError(
+                "tune_encoder tunes anew and since='last' keeps what was tuned; give one of them"
+            )
+        if self.interactions is None and not self.live_events:
+            raise CatalogError("tune_encoder has nothing to learn from; give interactions")
+        if self.encoder is not None or self.model == NO_MODEL:
+            raise CatalogError("tune_encoder needs the name or directory of a language model")
 
 
 def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:

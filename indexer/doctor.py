@@ -61,7 +61,8 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
         index.close()
         return
     try:
-        model = encoder or load_encoder(manifest.encoder_source)
+        layer = snapshot.tuned_layer_of(path)
+        model = encoder or load_encoder(manifest.encoder_source, layer=layer)
         yield from _vectors_differ(index, manifest, model)
     except IndexerError as error:
         yield f"the vectors were not checked: {error}"

@@ -1,4 +1,4 @@
-"""Texts to raw unit vectors. The only door to sentence_transformers and torch.
+"""Texts to raw unit vectors. With `tuned_layer` the only door to sentence_transformers and torch.
 
 Items and queries are encoded with the prompts their model was trained with. Batches are sorted by
 length and filled to a token budget, so little is spent on padding; on processors that are fast at
@@ -178,13 +178,27 @@ class LanguageModel:
         return vectors
 
 
-def load_encoder(name: str | None = None) -> LanguageModel:
+def load_encoder(name: str | None = None, *, layer: Path | None = None) -> LanguageModel:
     """Load a pretrained encoder for the CPU.
 
     Args:
         name: A bundled name (`multilingual-e5-small`, the default, or `all-MiniLM-L6-v2`), a
             directory, or any Hugging Face name. A plain encoder without sentence-transformers
             files, such as bert-base-chinese, gets mean pooling over its real tokens.
+        layer: File of a last layer that was tuned and replaces the model's own.
+
+    Raises:
+        EncoderUnavailableError: If the model is not there or is not an encoder, or the layer is
+            not one of it.
+    """
+    model, label, prompts = open_model(name)
+    if layer is not None:
+        _put_in(model, layer, label)
+    return LanguageModel(model, label, prompts)
+
+
+def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
+    """Return a model as the libraries know it, what it is called, and its prompts.
 
     Raises:
         EncoderUnavailableError: If the model is not there or is not an encoder.
@@ -194,7 +208,26 @@ def load_encoder(name: str | None = None) -> LanguageModel:
     path = str(bundled.checkpoint_dir(name)) if is_bundled else name
     model = _load(path, name)
     label = name if is_bundled or not is_path(name) else Path(name).resolve().name
-    return LanguageModel(model, label, _prompts_of(model, label))
+    return model, label, _prompts_of(model, label)
+
+
+def _put_in(model: "SentenceTransformer", layer: Path, label: str) -> None:
+    """Replace the tensors of one layer; every name and shape must fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found = model.load_state_dict(load_file(layer), strict=False)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EncoderUnavailableError(
+            f"{layer} is no tuned layer of {label} ({reason[:200]}); build with --force-full"
+        ) from error
+    if found.unexpected_keys:
+        raise EncoderUnavailableError(
+            f"{layer} is no tuned layer of {label}: it has no {found.unexpected_keys[0]}; "
+            f"build with --force-full"
+        )
 
 
 def is_path(name: str) -> bool:

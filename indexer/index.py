@@ -130,7 +130,9 @@ class Index:
                         "this index was built with --model none and cannot read text; "
                         "ask with item ids, or rebuild with a model"
                     )
-                self._encoder = self._checked(load_encoder(self.manifest.encoder_source))
+                layer = snapshot.tuned_layer_of(self.path)
+                loaded = load_encoder(self.manifest.encoder_source, layer=layer)
+                self._encoder = self._checked(loaded)
             return self._encoder
 
     def recommend(self, **fields: Any) -> Answer:

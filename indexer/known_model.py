@@ -38,9 +38,11 @@ def model_stamp(name: str | None) -> str:
 class KnownModel:
     """An encoder that is loaded with the first text, if there is one."""
 
-    def __init__(self, name: str | None, fingerprint: Fingerprint) -> None:
-        """Take what the model is known to be."""
-        self._name = name
+    def __init__(
+        self, name: str | None, fingerprint: Fingerprint, *, layer: Path | None = None
+    ) -> None:
+        """Take what the model, with its tuned layer if it has one, is known to be."""
+        self._name, self._layer = name, layer
         self.fingerprint = fingerprint
 
     def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
@@ -53,7 +55,7 @@ class KnownModel:
 
     @cached_property
     def _model(self) -> Encoder:
-        loaded = load_encoder(self._name)
+        loaded = load_encoder(self._name, layer=self._layer)
         if loaded.fingerprint != self.fingerprint:
             raise EncoderUnavailableError(
                 f"the model {loaded.fingerprint.name} is not what it was when the live snapshot "

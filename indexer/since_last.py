@@ -47,6 +47,11 @@ class Parent:
         """Where it lies."""
         return snapshot.snapshot_path(self._root, self.id)
 
+    @property
+    def layer(self) -> Path | None:
+        """The tuned last layer of its encoder, if it has one."""
+        return snapshot.tuned_layer_of(self.folder) if self.id else None
+
     def holds(self, *, inputs: str = "", content: str = "") -> bool:
         """Whether it is whole and was made of just this; an empty hash is never equal."""
         if self.manifest is None:
@@ -89,6 +94,8 @@ def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerpr
         return ""
     if replace(before, text_version=now.text_version) == now:
         return f"the text template changed (version {before.text_version} to {now.text_version})"
+    if replace(before, weights=now.weights) == now and parent.layer:
+        return f"the tuned layer of {now.name} is given up; --since last keeps it"
     return f"the model changed ({before.name} to {now.name})"
 
 

@@ -2,7 +2,8 @@
 
     DIR/CURRENT                    the id of the live snapshot
     DIR/snapshots/<utc>-<hash>/    manifest.json, catalog.sqlite, columns/, raw.npy, hashes.npy,
-                                   space.safetensors, index.faiss, rejected.jsonl, report.json
+                                   space.safetensors, index.faiss, rejected.jsonl, report.json,
+                                   taste/ if it was learned, encoder.safetensors if it was tuned
 
 Dense rows 0..n-1, in order of item id, are SQLite key, column row, vector row and FAISS id at once,
 so nothing can drift apart. A build works in a hidden sibling and is renamed only when complete.
@@ -22,6 +23,7 @@ from indexer.fingerprint import Fingerprint
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+TUNED_LAYER = "encoder.safetensors"
 _SNAPSHOT_ID = re.compile(r"\w[\w.-]{0,99}")  # as a folder is called
 _SAMPLE_BLOCKS, _SAMPLE_BYTES = 32, 4_096
 _REBUILD = "build one with scripts/rebuild_index.py"
@@ -203,6 +205,12 @@ def check_sizes(path: Path, manifest: Manifest) -> None:
                 f"{file} is damaged or of another build; "
                 f"roll back with scripts/snapshots.py, or rebuild"
             )
+
+
+def tuned_layer_of(path: Path) -> Path | None:
+    """Return the file of the tuned last layer of a snapshot's encoder; None if it has none."""
+    layer = path / TUNED_LAYER
+    return layer if layer.exists() else None
 
 
 def damaged_files(path: Path, manifest: Manifest) -> list[str]:

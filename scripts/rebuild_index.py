@@ -50,6 +50,7 @@ def main() -> int:
         interactions_query=arguments.interactions_query,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
+        tune_encoder=arguments.tune_encoder,
     )
     with Bars() as bars, _with_live(arguments, options) as folded:
         summary = build_index(arguments.catalog, arguments.out, report=bars, options=folded)
@@ -155,6 +156,11 @@ def _arguments() -> Parser:
         "--force",
         action="store_true",
         help="publish what was learned even if it is clearly worse than the live snapshot",
+    )
+    add(
+        "--tune-encoder",
+        action="store_true",
+        help="tune the model's last layer on the interactions; kept only if clearly better (slow)",
     )
     add("--force-full", action="store_true", help="encode every text again")
     add("--json", action="store_true", help="print the summary as one line of JSON")

@@ -61,7 +61,7 @@ def windows_of(events: Events, *, repeats: bool, count: int, seed: int) -> list[
         count: How many windows.
         seed: Draws the cases where there are more than fit.
     """
-    newness = events.age if events.timed else _place_from_end(events)
+    newness = newness_of(events)
     rng = np.random.default_rng(seed)
     windows = []
     for number in range(count):
@@ -72,6 +72,11 @@ def windows_of(events: Events, *, repeats: bool, count: int, seed: int) -> list[
         if len(cases) and fitted.any():
             windows.append(Window(events.where(fitted), cases))
     return windows
+
+
+def newness_of(events: Events) -> NDArray[np.float32]:
+    """Return `(m,)`, the share of events that are newer: of all, or without times of its user."""
+    return events.age if events.timed else _place_from_end(events)
 
 
 def repeat_share(events: Events) -> float:
