@@ -24,9 +24,9 @@ from indexer.build_folder import full_disk_told, locked, working_folder
 from indexer.build_options import NO_MODEL, BuildOptions, BuildSummary, Report, with_chosen
 from indexer.bundled import DEFAULT_MODEL
 from indexer.collecting import Collecting
-from indexer.encoder import Encoder, is_path, load_encoder
-from indexer.errors import SnapshotError
-from indexer.fingerprint import PROBE_TEXT
+from indexer.encoder import Encoder, LanguageModel, is_path, load_encoder
+from indexer.errors import CatalogError, EncoderUnavailableError, SnapshotError
+from indexer.fingerprint import PROBE_TEXT, TUNED_MARK
 from indexer.known_model import KnownModel, model_stamp
 from indexer.raw_vectors import RawVectors
 from indexer.reading.interactions import Interaction
@@ -84,7 +84,8 @@ def build_index(
             learned with the live snapshot, and keep a report of it), `force` (publish it even if
             it is clearly worse), `tune_encoder` (tune the model's last layer on the interactions,
             and keep it if that is clearly better),
-            `notice` (is told in a sentence when all must be encoded anew), `encoder` (an object in
+            `notice` (is told in a sentence when all must be encoded anew, and what came of tuning
+            the encoder), `encoder` (an object in
             place of a model name), `changes` (what has changed since the catalogue was written; it
             beats the catalogue), `live_events` (to learn from after the interactions), `is_erased`
             (which interactions to leave out), `applied_seq` (number of the last change).
@@ -100,6 +101,8 @@ def build_index(
     sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
     picked = with_chosen(options or BuildOptions(), chosen)
     check_index_name(picked.index)
+    if picked.tune_encoder and not learning.has_lessons(picked):
+        raise CatalogError("tune_encoder has nothing to learn from; give interactions")
     root = Path(out)
     with locked(root), working_folder(root) as work, full_disk_told(root):
         build = _Build(root, work, picked, report or (lambda *_: None))
@@ -135,13 +138,22 @@ class _Build:
             return self.options.encoder
         before = None if self.options.force_full else self.parent.manifest
         is_same = before is not None and before.encoder_stamp == self.model_stamp != ""
-        if before and before.encoder and is_same and self.layer == self.parent.layer:
+        is_tuned = before is not None and snapshot.TUNED_LAYER in before.files
+        if before and before.encoder and is_same and is_tuned == (self.layer is not None):
             return KnownModel(self.options.model, before.encoder, layer=self.layer)
-        return load_encoder(self.options.model, layer=self.layer)
+        if self.layer is not None:
+            try:
+                return load_encoder(self.options.model, layer=self.layer)
+            except EncoderUnavailableError:
+                self.layer = None  # the model is not the one that it was tuned on
+        return load_encoder(self.options.model)
 
     @cached_property
     def layer(self) -> Path | None:
-        """The tuned layer of the live snapshot's encoder, if a build is to go on with it."""
+        """The tuned layer that a build goes on with: the live snapshot's, or a given encoder's."""
+        if self.options.encoder:
+            given = self.options.encoder
+            return given.layer if isinstance(given, LanguageModel) else None
         before = self.parent.manifest
         if not self.spares() or before is None or before.encoder_source != _source_of(self.options):
             return None
@@ -388,4 +400,5 @@ def _source_of(options: BuildOptions) -> str:
     """What the model of a build can be loaded by."""
     if options.model and is_path(options.model):
         return str(Path(options.model).resolve())
-    return options.model or (options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL)
+    given = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
+    return options.model or given.removesuffix(TUNED_MARK)

@@ -68,8 +68,6 @@ class BuildOptions:
             raise CatalogError(
                 "tune_encoder tunes anew and since='last' keeps what was tuned; give one of them"
             )
-        if self.interactions is None and not self.live_events:
-            raise CatalogError("tune_encoder has nothing to learn from; give interactions")
         if self.encoder is not None or self.model == NO_MODEL:
             raise CatalogError("tune_encoder needs the name or directory of a language model")
 

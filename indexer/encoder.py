@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from indexer import bundled
 from indexer.errors import EncoderUnavailableError
-from indexer.fingerprint import Fingerprint, weights_hash
+from indexer.fingerprint import TUNED_MARK, Fingerprint, weights_hash
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a text is really encoded
     from collections.abc import Iterator
@@ -33,9 +33,11 @@ if TYPE_CHECKING:  # torch takes seconds to import: only when a text is really e
 Vectors: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[int], None]
 
+BASE_KEY = "base"  # in the metadata of a tuned layer: the weights it was tuned on
+
 MAX_TOKENS = 256  # what is past it changes a pooled vector little and costs as much
 _BATCH_TOKENS = 2_000
-_CHARS_PER_TOKEN_BOUND = 12  # cut before tokenising: tokenizers cache long strings for ever
+CHARS_PER_TOKEN_BOUND = 12  # cut before tokenising: tokenizers cache long strings for ever
 _QUERY_CACHE = 20_000
 _BF16_MIN_SPEEDUP, _BF16_MIN_COSINE = 1.3, 0.9999
 _SELF_TEST = (
@@ -76,8 +78,16 @@ class LanguageModel:
     for one batch, so callers take turns.
     """
 
-    def __init__(self, model: "SentenceTransformer", name: str, prompts: Prompts) -> None:
+    def __init__(
+        self,
+        model: "SentenceTransformer",
+        name: str,
+        prompts: Prompts,
+        *,
+        layer: Path | None = None,
+    ) -> None:
         self._model = model
+        self.layer = layer  # file of the tuned layer in it
         self._prompts = prompts
         self._lock = threading.Lock()
         self._query_cache: OrderedDict[str, Vectors] = OrderedDict()
@@ -127,7 +137,7 @@ class LanguageModel:
     def _encode(
         self, texts: Sequence[str], prompt: str, progress: Progress | None = None
     ) -> Vectors:
-        limit = self._max_tokens * _CHARS_PER_TOKEN_BOUND
+        limit = self._max_tokens * CHARS_PER_TOKEN_BOUND
         clipped = [text[:limit] for text in texts]
         out = np.empty((len(texts), int(self._model.get_embedding_dimension() or 0)), np.float32)
         for batch in self._batches(clipped, prompt):
@@ -188,13 +198,14 @@ def load_encoder(name: str | None = None, *, layer: Path | None = None) -> Langu
         layer: File of a last layer that was tuned and replaces the model's own.
 
     Raises:
-        EncoderUnavailableError: If the model is not there or is not an encoder, or the layer is
-            not one of it.
+        EncoderUnavailableError: If the model is not there or is not an encoder, or the layer was
+            not tuned on just this model.
     """
     model, label, prompts = open_model(name)
-    if layer is not None:
-        _put_in(model, layer, label)
-    return LanguageModel(model, label, prompts)
+    if layer is None:
+        return LanguageModel(model, label, prompts)
+    _put_in(model, layer, label)
+    return LanguageModel(model, label + TUNED_MARK, prompts, layer=layer)
 
 
 def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
@@ -212,22 +223,23 @@ def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
 
 
 def _put_in(model: "SentenceTransformer", layer: Path, label: str) -> None:
-    """Replace the tensors of one layer; every name and shape must fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    """Replace the tensors of one layer."""
+    from safetensors import SafetensorError, safe_open
 
     try:
-        found = model.load_state_dict(load_file(layer), strict=False)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        with safe_open(layer, framework="pt") as opened:
+            base = (opened.metadata() or {}).get(BASE_KEY)
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no dict
+        if base != weights_hash(model):
+            raise EncoderUnavailableError(
+                f"{layer} was tuned on another model than this {label}; build again, or put the "
+                f"model back that it was tuned on"
+            )
+        model.load_state_dict(tensors, strict=False)  # the rest stays as it was
+    except (OSError, SafetensorError) as error:
         raise EncoderUnavailableError(
-            f"{layer} is no tuned layer of {label} ({reason[:200]}); build with --force-full"
+            f"{layer} is no tuned layer of {label} ({str(error)[:200]}); build again"
         ) from error
-    if found.unexpected_keys:
-        raise EncoderUnavailableError(
-            f"{layer} is no tuned layer of {label}: it has no {found.unexpected_keys[0]}; "
-            f"build with --force-full"
-        )
 
 
 def is_path(name: str) -> bool:

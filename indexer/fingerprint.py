@@ -8,6 +8,7 @@ from typing import Any
 from indexer.text import TEXT_VERSION
 
 PROBE_TEXT = "A traveller reads by the window while it rains. 雨天，旅人在窗边读书。"
+TUNED_MARK = " (tuned)"  # after the name of a model whose last layer was tuned
 MIN_PROBE_COSINE = 0.999  # bfloat16 against float32 stays above .9999; another model far below
 
 

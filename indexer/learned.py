@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from indexer.ann import Rows, Vectors
 from indexer.request import Weights
 from indexer.scenarios import Scenario
-from indexer.signals import Signal
+from indexer.signals import Role, Signal
 from indexer.snapshot import Layout
 from indexer.taste.history import (
     Coefficients,
     Past,
     PastItem,
     entry_weights,
-    leanings,
+    leaning,
     past_of,
     repeat_weights,
     weightiest,
@@ -61,9 +61,9 @@ class Learned:
     """What a taste model makes of one history.
 
     Attributes:
-        signals: The request's inputs, those of the history weighed as learned.
-        sources: `(m, d) float32`, what each input adds through the taste block, and to what the
-            prior counts; None if nothing was learned.
+        signals: The request's inputs, those of the history and the prior weighed as learned.
+        sources: `(m, d) float32`, what each input adds through the taste block; None if
+            nothing was learned.
         terms: Named terms: neighbours of past items, and past items coming again.
         doubt: How little a short history says; see `TasteSettings.meaning_doubt`.
     """
@@ -102,10 +102,12 @@ def apply_taste(
     )
     weighed = _weighed(signals, places, past, model, moment.scenario)
     taste = entry_weights(past, model.settings.taste_reach, model.settings)
-    lean = leanings(taste, model.usual.deviations(model.prior[past.row]), model.settings)
+    lean = leaning(taste, model.usual.deviations(model.prior[past.row]), model.settings)
     taste *= np.float32(moment.weights.taste)
+    for place, signal in enumerate(signals):
+        if signal.role is Role.PRIOR:
+            weighed[place] = signal._replace(weight=signal.weight * (1 + lean))
     sources = np.zeros((len(signals), layout.dim), np.float32)
-    sources[places, layout.meaning + layout.taste] = np.float32(moment.weights.prior) * lean
     if places and layout.taste:
         block = slice(layout.meaning, layout.meaning + layout.taste)
         sources[places, block] = taste[:, None] * model.sources[past.row]

@@ -45,7 +45,10 @@ class Role(StrEnum):
 
 
 class Signal(NamedTuple):
-    """One input of a request, with its reason as the answer will tell it."""
+    """One input of a request, with its reason as the answer will tell it.
+
+    A tuple, for a request makes hundreds: a frozen dataclass takes three times as long.
+    """
 
     role: Role
     weight: float
@@ -63,8 +66,8 @@ class RequestVectors:
         signals: The m inputs.
         sources: `(m, d) float32`, the vector of each input in the item space.
         coefficients: `(q, m) float32`.
-        learned: `(m, d) float32`, what each input adds to every request vector through what was
-            learned, weighted already; None if nothing was.
+        learned: `(m, d) float32`, what each input adds to every request vector through the learned
+            taste block, weighted already; None if nothing was learned.
     """
 
     signals: tuple[Signal, ...]

@@ -49,8 +49,12 @@ class Parent:
 
     @property
     def layer(self) -> Path | None:
-        """The tuned last layer of its encoder, if it has one."""
-        return snapshot.tuned_layer_of(self.folder) if self.id else None
+        """The tuned last layer of its encoder, if it has one and it is whole."""
+        facts = self.manifest.files.get(snapshot.TUNED_LAYER) if self.manifest else None
+        file = self.folder / snapshot.TUNED_LAYER
+        if facts is None or not file.exists() or snapshot.sha256_of(file) != facts["sha256"]:
+            return None
+        return file
 
     def holds(self, *, inputs: str = "", content: str = "") -> bool:
         """Whether it is whole and was made of just this; an empty hash is never equal."""
@@ -94,8 +98,6 @@ def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerpr
         return ""
     if replace(before, text_version=now.text_version) == now:
         return f"the text template changed (version {before.text_version} to {now.text_version})"
-    if replace(before, weights=now.weights) == now and parent.layer:
-        return f"the tuned layer of {now.name} is given up; --since last keeps it"
     return f"the model changed ({before.name} to {now.name})"
 
 

@@ -6,7 +6,7 @@ Tuning is kept only if recommendations get better: the layer learns from the old
 encoders are asked about the newest, each with a taste learned upon it in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from indexer.taste.events import Events, events_of
 from indexer.taste.fit import REPEAT_SHARE, WINDOWS, fit_blocks, fit_taste
 from indexer.taste.scoring import Scorer
 from indexer.taste.sequels import sequels_of
-from indexer.taste.tuning import STANDARD_ERRORS, standard_error
+from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, standard_error
 from indexer.text import describe
-from indexer.tuned_layer import save_layer, tune_layer
+from indexer.tuned_layer import tune_layer
 from indexer.vector_cache import VectorCache
 from indexer.whitening import MeaningSpace, Moments, background_of, chunks, fit_meaning_space
 
@@ -116,8 +116,7 @@ def try_tuning(
     """
     facts = lessons.facts
     events = events_of(lessons.interactions, facts.ids)
-    texts = _texts(lessons.staging, facts)
-    has_text = np.array([row in texts for row in range(len(facts.ids))], bool)
+    has_text = np.array([item.vector is None for item in lessons.staging.items()], bool)
     sequels = sequels_of(events, newest_left_out=_LEFT_OUT).among(has_text)
     if len(sequels) < MIN_SEQUELS:
         few = f"{len(sequels)} picks after another are too few, it takes {MIN_SEQUELS}"
@@ -125,13 +124,13 @@ def try_tuning(
     rows = sequels.rows()
     layer = tune_layer(
         model,
-        [texts[row] for row in rows.tolist()],
+        _texts(lessons.staging, facts, set(rows.tolist())),
         sequels.renumbered(rows),
         seed=0,
         told=lambda done, total: report("tune encoder", done, total),
     )
     folder.mkdir()
-    save_layer(layer, folder / TUNED_LAYER)
+    layer.save(folder / TUNED_LAYER)
     encoder = load_encoder(model, layer=folder / TUNED_LAYER)
     raw = RawVectors(folder, before.raw.shape).write(
         lessons.staging,
@@ -143,19 +142,22 @@ def try_tuning(
     moments = Moments.of(chunks(raw), raw.shape[1])
     tuned = Described(encoder, raw, fit_meaning_space(moments, background_of(encoder)))
     report("compare encoders", 0, 0)
-    told = compare(events, before.meaning(), tuned.meaning(), facts.ids)
+    told = compare(events, before.meaning, tuned.meaning, facts.ids)
     return Trial(told, tuned if told["kept"] else None)
 
 
 def compare(
-    events: Events, before: Meaning, tuned: Meaning, item_ids: Sequence[str]
+    events: Events,
+    before: Callable[[], Meaning],
+    tuned: Callable[[], Meaning],
+    item_ids: Sequence[str],
 ) -> dict[str, Any]:
     """Ask about the newest picks with both, each with the taste learned from what is older.
 
     Args:
         events: All of them.
-        before: `(n, d) float32`, meaning of the items.
-        tuned: `(n, d) float32`, by the tuned encoder.
+        before: Gives the items' meaning, `(n, d) float32`; called once.
+        tuned: The same by the tuned encoder.
         item_ids: `n` ids.
 
     Returns:
@@ -164,11 +166,14 @@ def compare(
     """
     repeats = repeat_share(events) >= REPEAT_SHARE
     windows = windows_of(events, repeats=repeats, count=1, seed=0)
-    if not windows:
-        return {"kept": False, "reason": "there are no later picks to judge by"}
+    users = len(np.unique(windows[0].cases.user)) if windows else 0
+    if users < MIN_CASES:
+        few = f"the newest picks are of {users} users, it takes {MIN_CASES} to judge by"
+        return {"kept": False, "reason": few}
     window = windows[0]
     reached = []
-    for meaning in (before, tuned):
+    for meaning_of in (before, tuned):
+        meaning = meaning_of()
         settings = fit_taste(window.fitted, item_ids, meaning).settings
         blocks = fit_blocks(window.fitted, meaning, only=settings)
         reached.append(gains(Scorer(blocks, window.cases, repeats).ranks(settings)))
@@ -184,10 +189,10 @@ def compare(
     }
 
 
-def _texts(staging: Staging, facts: Facts) -> dict[int, str]:
-    """Text by row, of the items that did not bring a vector."""
-    return {
-        row: describe(item.fields, rating_scale=facts.rating_scale)
+def _texts(staging: Staging, facts: Facts, rows: set[int]) -> list[str]:
+    """Texts of some rows, ascending."""
+    return [
+        describe(item.fields, rating_scale=facts.rating_scale)
         for row, item in enumerate(staging.items())
-        if item.vector is None
-    }
+        if row in rows
+    ]

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoder import open_model
+from indexer.encoder import BASE_KEY, CHARS_PER_TOKEN_BOUND, open_model
 from indexer.errors import EncoderUnavailableError
+from indexer.fingerprint import PROBE_TEXT, weights_hash
 from indexer.taste.sequels import NONE, Sequels
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch takes seconds to import
     import torch
 
 STEPS = 300
@@ -31,15 +32,33 @@ _WARM_UP = 0.1  # of the steps
 _STATES_AT_ONCE = 64
 _MIN_COSINE = 0.999  # of a layer called by itself against the model as a whole
 
-Layer = dict[str, NDArray[np.float32]]
 Told = Callable[[int, int], None]
 Tensor: TypeAlias = "torch.Tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A tuned last layer.
+
+    Attributes:
+        tensors: By their names in the model, `float32`.
+        base: Hash of the weights of the model it was tuned on.
+    """
+
+    tensors: dict[str, NDArray[np.float32]]
+    base: str
+
+    def save(self, path: Path) -> None:
+        """Write it as safetensors."""
+        from safetensors.numpy import save_file
+
+        save_file(self.tensors, path, metadata={BASE_KEY: self.base})
 
 
 def tune_layer(
     name: str | None, texts: Sequence[str], sequels: Sequels, *, seed: int, told: Told
 ) -> Layer:
-    """Return the tensors of the tuned last layer, by their names in the model.
+    """Return the last layer as it is when it has learned.
 
     Args:
         name: As `load_encoder` takes it.
@@ -61,13 +80,6 @@ def tune_layer(
         optimizer.step()
         told(step + 1, STEPS)
     return student.layer()
-
-
-def save_layer(layer: Layer, path: Path) -> None:
-    """Write a layer as safetensors."""
-    from safetensors.numpy import save_file
-
-    save_file(layer, path)
 
 
 def _pace(done: float) -> float:
@@ -113,8 +125,11 @@ class _Student:
         self._model, label, prompts = open_model(name)
         self._model.eval()  # without dropout the same seed gives the same layer
         self._model.max_seq_length = min(_MAX_TOKENS, self._model.max_seq_length or _MAX_TOKENS)
+        self._base = weights_hash(self._model)
         self._prefix, self._layer = _last_layer(self._model, label)
-        self._states = self._below(texts, prompts.item, label)
+        _check(self._below, self._above, label)
+        limit = _MAX_TOKENS * CHARS_PER_TOKEN_BOUND
+        _, self._states = self._below([text[:limit] for text in texts], prompts.item)
 
     def optimizer(self) -> Any:
         import torch
@@ -152,11 +167,12 @@ class _Student:
         return self._above(states, mask)
 
     def layer(self) -> Layer:
-        """The tensors as they are now."""
-        return {
+        """The layer as it is now."""
+        tensors = {
             f"{self._prefix}.{name}": tensor.detach().float().numpy().copy()
             for name, tensor in self._layer.state_dict().items()
         }
+        return Layer(tensors, self._base)
 
     def _above(self, states: Tensor, mask: Tensor) -> Tensor:
         import torch
@@ -171,32 +187,31 @@ class _Student:
             features = module(features)
         return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
 
-    def _below(self, texts: Sequence[str], prompt: str, label: str) -> _States:
+    def _below(self, texts: Sequence[str], prompt: str) -> tuple[NDArray[np.float32], _States]:
+        """Return the vectors `(t, d)` of the whole model, and what enters its last layer."""
         import torch
 
         caught: list[Tensor] = []
         hook = self._layer.register_forward_pre_hook(
-            lambda _, args, kwargs: caught.append(args[0] if args else kwargs["hidden_states"]),
+            lambda _, args, named: caught.append(args[0] if args else named["hidden_states"]),
             with_kwargs=True,
         )
-        parts: list[NDArray[np.float16]] = []
-        lengths: list[int] = []
+        vectors: list[NDArray[np.float32]] = []
+        flat = np.empty((0, 0), np.float16)
+        starts = [0]
         with torch.inference_mode():
-            for start in range(0, len(texts), _STATES_AT_ONCE):
-                features: Any = self._model.preprocess(
-                    list(texts[start : start + _STATES_AT_ONCE]), prompt=prompt or None
-                )
+            for first in range(0, len(texts), _STATES_AT_ONCE):
+                some = list(texts[first : first + _STATES_AT_ONCE])
+                features: Any = self._model.preprocess(some, prompt=prompt or None)
                 mask = features["attention_mask"]
-                whole: Any = self._model(features)["sentence_embedding"]
-                states = caught.pop()
-                if start == 0:
-                    _check(self._above, states, mask, whole, label)
-                    caught.clear()
-                parts.append(states[mask.bool()].numpy().astype(np.float16))
-                lengths += mask.sum(dim=1).tolist()
+                vectors.append(self._model(features)["sentence_embedding"].float().numpy())
+                states = caught.pop()[mask.bool()].numpy()
+                if not flat.size:  # room for the longest texts; what is not filled takes no memory
+                    flat = np.empty((len(texts) * _MAX_TOKENS, states.shape[1]), np.float16)
+                flat[starts[-1] : starts[-1] + len(states)] = states
+                starts += (starts[-1] + np.cumsum(mask.sum(dim=1).numpy())).tolist()
         hook.remove()
-        starts = np.r_[0, np.cumsum(np.array(lengths, np.int64))]
-        return _States(np.concatenate(parts), starts)
+        return np.concatenate(vectors), _States(flat[: starts[-1]], np.array(starts, np.int64))
 
 
 def _last_layer(model: Any, label: str) -> tuple[str, Any]:
@@ -214,21 +229,21 @@ def _last_layer(model: Any, label: str) -> tuple[str, Any]:
 
 
 def _check(
+    below: Callable[[Sequence[str], str], tuple[NDArray[np.float32], _States]],
     above: Callable[[Tensor, Tensor], Tensor],
-    states: Tensor,
-    mask: Tensor,
-    whole: Tensor,
     label: str,
 ) -> None:
     """Refuse a model whose last layer, called by itself, does not give the model's vectors."""
     import torch
 
     try:
-        alone = above(states, mask)
-    except (TypeError, RuntimeError, ValueError, KeyError) as error:
+        whole, states = below([PROBE_TEXT, PROBE_TEXT[:9]], "")  # the shorter one is padded
+        with torch.inference_mode():
+            alone = above(*states.padded(np.arange(2))).numpy()
+    except (TypeError, RuntimeError, ValueError, LookupError, AttributeError) as error:
         raise EncoderUnavailableError(_refusal(label)) from error
-    cosine = (alone * torch.nn.functional.normalize(whole.float(), dim=1)).sum(dim=1).min()
-    if not float(cosine) >= _MIN_COSINE:
+    lengths = np.linalg.norm(whole, axis=1)
+    if not ((alone * whole).sum(axis=1) / lengths).min() >= _MIN_COSINE:
         raise EncoderUnavailableError(_refusal(label))
 
 

@@ -9,7 +9,7 @@ nothing, and kept in the snapshot, so that live items land in the same space.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from indexer.encoder import Encoder, Vectors
 from indexer.errors import SnapshotError
+from indexer.fingerprint import TUNED_MARK
 
 WHITENING_POWER = 0.3  # 0 only centres, 1 makes all directions equal; chosen on validation data
 LIKENESS_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
@@ -199,15 +200,21 @@ def background_of(encoder: Encoder) -> Background:
 
     The measured one has the mean of a few hundred shipped texts and no preferred directions,
     since so few texts cannot say which directions dominate. A folder may bear a bundled name and
-    hold another model, so a background of another width is not taken.
+    hold another model, so a background of another width is not taken. Of a tuned encoder the means
+    are measured, for tuning moves items and queries apart, and the directions are its model's.
     """
-    shipped = resources.files("indexer") / "background" / f"{encoder.fingerprint.name}.safetensors"
+    name = encoder.fingerprint.name.removesuffix(TUNED_MARK)
+    shipped = resources.files("indexer") / "background" / f"{name}.safetensors"
+    known: Background | None = None
     if shipped.is_file():
         with resources.as_file(shipped) as path:
             parts = _load_tensors(path, "item_mean", "query_mean", "covariance")
         if len(parts[0]) == encoder.fingerprint.dim:
-            return Background(*(part.astype(np.float32) for part in parts))
-    return measure_background(encoder, **background_texts())
+            known = Background(*(part.astype(np.float32) for part in parts))
+    if known is not None and name == encoder.fingerprint.name:
+        return known
+    measured = measure_background(encoder, **background_texts())
+    return measured if known is None else replace(measured, covariance=known.covariance)
 
 
 def background_texts() -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import snapshot
+from indexer.errors import SnapshotError
 from indexer.evaluation.log import ORDER, SPLIT, Log
 from indexer.reading.catalog import Item, read_catalog
 from indexer.reading.interactions import Interaction, read_interactions
@@ -74,9 +75,14 @@ def borrow_vectors(index: Path, root: Path) -> None:
     """Let a build in `root` take encoded vectors from the live snapshot of another index.
 
     Raises:
-        SnapshotError: If there is none.
+        SnapshotError: If there is none, or its encoder was tuned.
     """
     folder = snapshot.snapshot_path(index).resolve()
+    if snapshot.tuned_layer_of(folder):
+        raise SnapshotError(
+            f"the encoder of {index} was tuned, perhaps on what is asked here; give an index that "
+            f"was built without --tune-encoder, or none"
+        )
     snapshot.snapshots_dir(root).mkdir(parents=True)
     (snapshot.snapshots_dir(root) / folder.name).symlink_to(folder, target_is_directory=True)
     snapshot.make_current(root, folder.name)

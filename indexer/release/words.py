@@ -28,10 +28,11 @@ def block_words(settings: Mapping[str, Any]) -> list[str]:
         for name, what in _REACHES
         if name in settings and (name != "repeat_reach" or settings.get("repeat_weight"))
     ]
-    if settings.get(_LEAN):
+    if settings.get(_LEAN) and settings.get("prior_weight"):
         told.append(
             f"To a user whose picks are one standard deviation more popular than picks are, what "
-            f"is popular counts {settings[_LEAN]:.0%} more; to one whose picks are less so, less."
+            f"is popular counts up to {settings[_LEAN]:.0%} more; to one whose picks are less so, "
+            f"less."
         )
     rest = {name: value for name, value in settings.items() if name not in _TOLD}
     told += [f"{name.replace('_', ' ')}: {_shown(value)}." for name, value in rest.items()]

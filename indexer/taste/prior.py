@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from indexer.taste.events import Events
 
+LEAST_DEVIATION, MOST_DEVIATION = -1.0, 2.0
+
 Prior = NDArray[np.float32]
 
 
@@ -27,10 +29,16 @@ class Usual:
     spread: float = 0.0
 
     def deviations(self, prior: Prior) -> Prior:
-        """Return `(m,) float32`: how far priors `(m,)` lie above the mean, in spreads."""
+        """Return `(m,) float32`: how far priors `(m,)` lie above the mean, in spreads.
+
+        Cut to `LEAST_DEVIATION` and `MOST_DEVIATION`: whatever is picked, what is popular never
+        counts against an item.
+        """
         if self.spread == 0:
             return np.zeros(len(prior), np.float32)
-        return ((prior - self.mean) / self.spread).astype(np.float32)
+        deviations = (prior - self.mean) / self.spread
+        cut: Prior = np.clip(deviations, LEAST_DEVIATION, MOST_DEVIATION).astype(np.float32)
+        return cut
 
 
 def picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:

@@ -24,8 +24,9 @@ class TasteSettings:
         text_weight: Of the taste block; 0 when shut.
         prior_weight: Of the prior, for each nat; 0 when shut.
         prior_half_life: In shares of all events; 0: old picks count as new ones.
-        prior_lean: How much more the prior counts, as a share, for a user whose picks had a prior
-            one standard deviation above that of picks at large; below it, less.
+        prior_lean: How much more the prior counts, as a share and at most, for a user whose picks
+            had a prior one standard deviation above that of picks at large; below it, less. In
+            [0, 1].
         cold_level: Prior of items nobody met, as a share of what a picked item has on average.
         repeat_weight: Of an item's own past, where items may come again; 0 when shut.
         repeat_reach: Of the history, for an item's own past.

@@ -58,7 +58,7 @@ def by_hand(index: Index, history: list[str]) -> dict[str, float]:
     certainty = near.sum() / (near.sum() + settings["meaning_doubt"])
     weights = (1 + age / settings["taste_reach"]) ** -2.0
     usual = facts["usual_prior"]
-    above = (taste["prior"][rows] - usual["mean"]) / usual["spread"]
+    above = np.clip((taste["prior"][rows] - usual["mean"]) / usual["spread"], -1, 2)
     prior = 1 + settings["prior_lean"] * (weights @ above) / (weights.sum() + 2)
     scores = certainty * (np.array(vectors) @ meaning.T).max(axis=0) + prior * taste["prior"]
     for weight, row in zip(weights, rows, strict=True):
@@ -75,6 +75,8 @@ def test_the_next_item_of_the_chain_is_recommended_first(chained: Index) -> None
 
 def test_served_scores_are_those_worked_out_by_hand(chained: Index) -> None:
     history = ["i3", "i40", "i7", "i8", "i21"]
+    assert chained.taste is not None
+    assert chained.taste.settings.prior_lean > 0
     expected = by_hand(chained, history)
     answer = chained.recommend(history=[{"item_id": i, "event": "purchase"} for i in history], k=60)
     assert len(answer) == ITEMS - len(history)

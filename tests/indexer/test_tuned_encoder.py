@@ -1,9 +1,13 @@
 """A tuned last layer: learns what is picked after what, is kept only if it helps, and is served."""
 
+import csv
 import json
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -12,8 +16,11 @@ from indexer import EncoderUnavailableError, Index, build_index
 from indexer.doctor import verify
 from indexer.encoder import load_encoder
 from indexer.errors import CatalogError
+from indexer.taste.events import events_of
 from indexer.taste.sequels import Sequels
-from indexer.tuned_layer import save_layer, tune_layer
+from indexer.tuned_encoder import compare
+from indexer.tuned_layer import PAIRS, TEMPERATURE, Layer, _Student, tune_layer
+from tests.indexer.taste.worlds import ids, interaction
 from tests.oracle import write_rows
 
 GROUPS = "abcdefghijklmnopqrst"  # a and b belong together, c and d, and so on
@@ -27,7 +34,10 @@ def title(group: int, number: int) -> str:
 
 
 def write_world(folder: Path, *, follows: bool) -> tuple[Path, Path]:
-    """Users who pick once from the first group of a pair and then from the second; or by chance."""
+    """Users who pick once from the first group of a pair and then from the second; or by chance.
+
+    As in news, picks are of what is new: when it is asked about, nobody has met it.
+    """
     rng = np.random.default_rng(0)
     rows = [
         {"id": f"{GROUPS[group]}{number}", "title": title(group, number)}
@@ -38,7 +48,8 @@ def write_world(folder: Path, *, follows: bool) -> tuple[Path, Path]:
     for moment in range(6_000):
         user, turn = divmod(moment, 2)
         group = 2 * (user % (len(GROUPS) // 2)) + turn if follows else int(rng.integers(20))
-        item = f"{GROUPS[group]}{rng.integers(OF_EACH)}"
+        number = max(OF_EACH * moment // 6_000 - int(rng.integers(3)), 0)
+        item = f"{GROUPS[group]}{number}"
         lines.append(f"u{user},{item},purchase,{1_000_000 + moment}")
     (folder / "events.csv").write_text("\n".join(lines) + "\n")
     return write_rows(folder / "items.jsonl", rows), folder / "events.csv"
@@ -79,7 +90,7 @@ def test_what_is_picked_together_comes_near(plain_bert: Path, tmp_path: Path) ->
     layer = tune_layer(
         str(plain_bert), texts, sequels, seed=0, told=lambda done, total: seen.append((done, total))
     )
-    save_layer(layer, tmp_path / "layer.safetensors")
+    layer.save(tmp_path / "layer.safetensors")
 
     def contrast(vectors: np.ndarray[Any, np.dtype[np.float32]]) -> float:
         """How much nearer a is to b than to d."""
@@ -109,25 +120,35 @@ def test_a_layer_that_helps_is_kept_and_served(
     assert verify(index.path.parents[1]) == []
 
 
-def test_since_last_goes_on_with_the_tuned_layer(
-    tuned: tuple[Index, tuple[Path, Path], list[str]], plain_bert: Path
-) -> None:
+@pytest.fixture
+def copied(
+    tuned: tuple[Index, tuple[Path, Path], list[str]], tmp_path: Path
+) -> tuple[Index, tuple[Path, Path], Path]:
+    """The tuned index, its world and a copy of it to change."""
     index, world, _ = tuned
-    root = index.path.parents[1]
+    root = tmp_path / "index"
+    shutil.copytree(index.path.parents[1], root, symlinks=True)
+    return index, world, root
+
+
+def test_since_last_goes_on_with_the_tuned_layer(
+    copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path, tmp_path: Path
+) -> None:
+    index, world, root = copied
     chosen: dict[str, Any] = {"model": plain_bert, "interactions": str(world[1])}
     assert build_index(world[0], root, since="last", **chosen).unchanged
-    more = world[0].parent / "more.jsonl"
+    more = tmp_path / "more.jsonl"
     row = {"id": "new", "title": "g g g z z z"}
     more.write_text(world[0].read_text() + json.dumps(row) + "\n")
     summary = build_index(more, root, since="last", force=True, **chosen)
     assert (summary.unchanged, summary.encoded) == (False, 1)
     again = Index.open(root)
     assert again.manifest.encoder == index.manifest.encoder
-    assert {hit.id[0] for hit in again.similar("new", k=30)} <= {"g", "h"}
+    assert verify(root) == []  # the new text was encoded by the tuned model, as all others
     said: list[str] = []
     plain = build_index(more, root, force=True, notice=said.append, **chosen)
     assert plain.encoded == 1  # what the model said before it was tuned was not forgotten
-    assert any("the tuned layer of tiny-bert is given up" in sentence for sentence in said)
+    assert any("(tiny-bert (tuned) to tiny-bert)" in sentence for sentence in said)
     assert Index.open(root).manifest.encoder == load_encoder(str(plain_bert)).fingerprint
 
 
@@ -173,8 +194,9 @@ def test_a_model_that_is_not_built_like_bert_is_refused(
 
 
 def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path: Path) -> None:
-    save_layer({"0.nothing.weight": np.zeros(3, np.float32)}, tmp_path / "layer.safetensors")
-    with pytest.raises(EncoderUnavailableError, match=r"tiny-bert: it has no 0\."):
+    other = Layer({"0.nothing.weight": np.zeros(3, np.float32)}, base="of another model")
+    other.save(tmp_path / "layer.safetensors")
+    with pytest.raises(EncoderUnavailableError, match="tuned on another model than this tiny-bert"):
         load_encoder(str(plain_bert), layer=tmp_path / "layer.safetensors")
     (tmp_path / "layer.safetensors").write_bytes(b"no tensors")
     with pytest.raises(EncoderUnavailableError, match="no tuned layer of tiny-bert"):
@@ -185,7 +207,7 @@ def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path:
     ("chosen", "said"),
     [
         ({"since": "last", "interactions": "e.csv"}, "give one of them"),
-        ({}, "give interactions"),
+        ({"model": "none", "interactions": None}, "name or directory of a language model"),
         ({"model": "none", "interactions": "e.csv"}, "name or directory of a language model"),
     ],
 )
@@ -194,3 +216,142 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(CatalogError, match=said):
         build_index(tmp_path / "none.jsonl", tmp_path / "index", tune_encoder=True, **chosen)
+
+
+def test_a_damaged_layer_is_given_up_not_passed_on(
+    copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path
+) -> None:
+    index, world, root = copied
+    layer = root / "snapshots" / index.id / "encoder.safetensors"
+    layer.write_bytes(layer.read_bytes()[:-8] + b"damaged!")
+    more = root.parent / "more.jsonl"
+    more.write_text(world[0].read_text() + json.dumps({"id": "new", "title": "g z"}) + "\n")
+    build_index(more, root, since="last", force=True, model=plain_bert, interactions=str(world[1]))
+    again = Index.open(root)
+    assert again.manifest.encoder == load_encoder(str(plain_bert)).fingerprint
+    assert verify(root) == []
+
+
+def test_a_layer_is_not_put_into_a_model_that_has_changed(
+    copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path, tmp_path: Path
+) -> None:
+    from transformers import BertModel
+
+    index, world, root = copied
+    model = tmp_path / "models" / "tiny-bert"
+    shutil.copytree(plain_bert, model)
+    changed: Any = BertModel.from_pretrained(model)
+    changed.embeddings.word_embeddings.weight.data += 0.1
+    changed.save_pretrained(model)
+    with pytest.raises(EncoderUnavailableError, match="tuned on another model"):
+        load_encoder(str(model), layer=index.path / "encoder.safetensors")
+    manifest = root / "snapshots" / index.id / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**facts, "encoder_source": str(model)}))
+    build_index(world[0], root, since="last", force=True, model=model, interactions=str(world[1]))
+    again = Index.open(root)
+    assert again.manifest.encoder == load_encoder(str(model)).fingerprint
+    assert verify(root) == []
+
+
+def test_a_tuned_encoder_that_is_given_takes_its_layer_along(
+    tuned: tuple[Index, tuple[Path, Path], list[str]], plain_bert: Path, tmp_path: Path
+) -> None:
+    index, world, _ = tuned
+    build_index(world[0], tmp_path / "index", model=plain_bert, encoder=index.encoder)
+    again = Index.open(tmp_path / "index")
+    assert again.manifest.encoder == index.manifest.encoder
+    query = again.encoder.encode_queries(["g g g"])
+    np.testing.assert_allclose(query, index.encoder.encode_queries(["g g g"]), atol=1e-6)
+
+
+def test_nothing_of_the_picks_that_judge_is_learned_from(
+    plain_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, events = write_world(tmp_path, follows=True)
+    learned: set[tuple[str, str]] = set()
+    rows = [json.loads(line) for line in items.read_text().splitlines()]
+    names = {row["title"]: row["id"] for row in rows}
+
+    def spied(_: object, described: list[str], sequels: Sequels, **__: object) -> Layer:
+        shown = [next(own for name, own in names.items() if name in text) for text in described]
+        pairs = zip(sequels.past[:, 0].tolist(), sequels.target.tolist(), strict=True)
+        learned.update((shown[past], shown[target]) for past, target in pairs)
+        raise EncoderUnavailableError("seen enough")
+
+    monkeypatch.setattr("indexer.tuned_encoder.tune_layer", spied)
+    with pytest.raises(EncoderUnavailableError, match="seen enough"):
+        built(tmp_path, plain_bert, (items, events), tune_encoder=True)
+    with events.open() as file:
+        picks = list(csv.DictReader(file))
+    pairs = [
+        (first["item_id"], second["item_id"])
+        for first, second in zip(picks[::2], picks[1::2], strict=True)
+    ]
+    old = set(pairs[: int(0.6 * len(pairs)) + 1])
+    assert learned <= old
+    assert len(learned) > 0.9 * len(old)
+
+
+def test_the_loss_is_that_of_its_formula(plain_bert: Path) -> None:
+    texts = [title(group, 0) for group in range(6)]
+    student = _Student(str(plain_bert), texts)
+    vectors = student.encode(np.arange(6)).detach().numpy().astype(np.float64)
+    past = np.array([[0, -1, -1], [1, 2, -1], [5, -1, -1]], np.int32)
+    target = np.array([3, 4, 3], np.int32)
+    frequency = np.array([0, 0, 0, 0.7, 0.2, 0.1])
+    expected = 0.0
+    for row, own in enumerate(target):
+        profile = vectors[past[row][past[row] >= 0]].sum(axis=0)
+        profile /= np.linalg.norm(profile)
+        logits = [profile @ vectors[t] / TEMPERATURE - np.log(frequency[t]) for t in (3, 4)]
+        expected -= logits[(3, 4).index(own)] - np.log(np.exp(logits).sum())
+    loss = student.loss(Sequels(past, target), frequency)
+    assert loss.item() == pytest.approx(expected / 3, rel=1e-4)
+    # Of two targets the first user has met one: it is no wrong answer to it.
+    met = Sequels(np.array([[0, 4, -1], [1, 2, -1]], np.int32), np.array([3, 4], np.int32))
+    alone = Sequels(met.past[1:], met.target[1:])
+    both, one = student.loss(met, frequency).item(), student.loss(alone, frequency).item()
+    assert one == pytest.approx(0.0, abs=1e-6)  # with one target there is nothing to mistake
+    profile = vectors[[1, 2]].sum(axis=0)
+    profile /= np.linalg.norm(profile)
+    logits = [profile @ vectors[t] / TEMPERATURE - np.log(frequency[t]) for t in (3, 4)]
+    assert both == pytest.approx((np.log(np.exp(logits).sum()) - logits[1]) / 2, rel=1e-4)
+    assert len(met) < PAIRS
+
+
+def test_items_with_their_own_vectors_teach_nothing(plain_bert: Path, tmp_path: Path) -> None:
+    items, events = write_world(tmp_path, follows=True)
+    rows = [json.loads(line) for line in items.read_text().splitlines()]
+    rng = np.random.default_rng(0)
+    for row in rows:
+        row["vector"] = rng.normal(size=32).tolist()
+    write_rows(items, rows)
+    index = built(tmp_path, plain_bert, (items, events), tune_encoder=True)
+    assert told_of_encoder(index)["reason"].startswith("0 picks after another are too few")
+
+
+def test_few_users_cannot_judge() -> None:
+    rows = [interaction(f"u{n % 7}", f"i{n}", float(n)) for n in range(300)]
+
+    def never() -> NoReturn:
+        raise AssertionError
+
+    told = compare(events_of(rows, ids(300)), never, never, ids(300))
+    assert told == {
+        "kept": False,
+        "reason": "the newest picks are of 7 users, it takes 30 to judge by",
+    }
+
+
+def test_from_the_command_line(plain_bert: Path, tmp_path: Path) -> None:
+    items, events = write_world(tmp_path, follows=False)
+    script = Path(__file__).parents[2] / "scripts" / "rebuild_index.py"
+    command = [sys.executable, str(script), "--catalog", str(items), "--out", str(tmp_path / "x")]
+    command += ["--model", str(plain_bert), "--tune-encoder"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "tune_encoder has nothing to learn from; give interactions" in refused.stderr
+    command += ["--interactions", str(events)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "the tuned encoder is not kept" in done.stderr

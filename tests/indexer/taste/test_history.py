@@ -82,7 +82,7 @@ def test_what_is_popular_counts_more_to_those_who_pick_it() -> None:
     meaning = np.eye(3, dtype=np.float32)
     # They weigh 1/9, 1/4 and nothing; two of the usual are mixed in.
     held = 1 / 9 + 1 / 4 + 2
-    for appeal, mean in (([3, 1, 9], (3 / 9 + 1 / 4) / held), ([-2, 0, 9], -2 / 9 / held)):
+    for appeal, mean in (([2, 1, 9], (2 / 9 + 1 / 4) / held), ([-1, 0, 9], -1 / 9 / held)):
         found = request_coefficients(settings, past, meaning, np.array(appeal, np.float32))
         np.testing.assert_allclose(found.prior, 1 + 0.6 * mean, rtol=1e-6)
 

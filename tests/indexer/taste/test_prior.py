@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.taste.prior import prior_of, usual_of
+from indexer.taste.prior import Usual, prior_of, usual_of
 
 COUNTS = np.array([3.0, 1.0, 0.0])
 
@@ -21,6 +21,11 @@ def test_the_usual_prior_is_that_of_a_pick_not_of_an_item() -> None:
     assert usual.mean == 3.0
     assert usual.spread == pytest.approx(np.sqrt(3))
     np.testing.assert_allclose(usual.deviations(prior[:2]), [-1 / np.sqrt(3), np.sqrt(3)])
+
+
+def test_no_pick_is_so_far_from_the_usual_that_popularity_would_count_against_an_item() -> None:
+    prior = np.array([-1e6, 3.0, 1e6], np.float32)
+    assert Usual(3.0, 0.5).deviations(prior).tolist() == [-1, 0, 2]
 
 
 @pytest.mark.parametrize("counts", [np.zeros(3), np.array([5.0, 0.0, 0.0])])
