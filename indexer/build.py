@@ -30,7 +30,13 @@ from indexer.fingerprint import PROBE_TEXT, TUNED_MARK
 from indexer.known_model import KnownModel, model_stamp
 from indexer.raw_vectors import RawVectors
 from indexer.reading.interactions import Interaction
-from indexer.since_last import Parent, content_of, inputs_of, why_all_is_encoded_anew
+from indexer.since_last import (
+    Parent,
+    content_of,
+    inputs_of,
+    why_all_is_encoded_anew,
+    why_tuning_ends,
+)
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import Staging
 from indexer.storing import store_items
@@ -102,7 +108,9 @@ def build_index(
     picked = with_chosen(options or BuildOptions(), chosen)
     check_index_name(picked.index)
     if picked.tune_encoder and not learning.has_lessons(picked):
-        raise CatalogError("tune_encoder has nothing to learn from; give interactions")
+        raise CatalogError(
+            "tune_encoder has nothing to learn from; give interactions (--interactions)"
+        )
     root = Path(out)
     with locked(root), working_folder(root) as work, full_disk_told(root):
         build = _Build(root, work, picked, report or (lambda *_: None))
@@ -155,7 +163,9 @@ class _Build:
             given = self.options.encoder
             return given.layer if isinstance(given, LanguageModel) else None
         before = self.parent.manifest
-        if not self.spares() or before is None or before.encoder_source != _source_of(self.options):
+        if self.options.since is None or before is None:
+            return None
+        if before.encoder_source != _source_of(self.options):
             return None
         return self.parent.layer
 
@@ -231,6 +241,11 @@ class _Build:
             reason = why_all_is_encoded_anew(self.parent, options, encoder.fingerprint)
             if reason:  # said before hours of encoding begin
                 options.notice(f"every text is encoded again: {reason}")
+            ended = why_tuning_ends(self.parent, options, goes_on=self.layer is not None)
+            if ended:
+                options.notice(
+                    f"the tuned layer of {encoder.fingerprint.name} is given up: {ended}"
+                )
         vectors = RawVectors(self.work, (self.counts["items"], self.dim))
         cache = self.cache_of(encoder) if encoder else None
         raw = vectors.write(staging, facts.rating_scale, encoder, cache, self.report)
@@ -277,6 +292,7 @@ class _Build:
             report=self.report,
         )
         self.tuning = trial.told
+        self.counts["encoded"] += trial.encoded
         if self.options.notice:
             self.options.notice(trial.sentence())
         if trial.tuned is not None:

@@ -66,10 +66,14 @@ class BuildOptions:
     def _check_tuning(self) -> None:
         if self.since is not None:
             raise CatalogError(
-                "tune_encoder tunes anew and since='last' keeps what was tuned; give one of them"
+                "tune_encoder tunes anew, since='last' (--since last) keeps what was tuned; "
+                "give one of them"
             )
         if self.encoder is not None or self.model == NO_MODEL:
-            raise CatalogError("tune_encoder needs the name or directory of a language model")
+            raise CatalogError(
+                f"tune_encoder cannot tune the model {self.model or 'given as encoder'!r}; "
+                f"give the name or directory of a language model (--model)"
+            )
 
 
 def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:

@@ -61,7 +61,7 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
         index.close()
         return
     try:
-        layer = snapshot.tuned_layer_of(path)
+        layer = snapshot.tuned_layer_of(path, manifest)
         model = encoder or load_encoder(manifest.encoder_source, layer=layer)
         yield from _vectors_differ(index, manifest, model)
     except IndexerError as error:

@@ -130,7 +130,7 @@ class Index:
                         "this index was built with --model none and cannot read text; "
                         "ask with item ids, or rebuild with a model"
                     )
-                layer = snapshot.tuned_layer_of(self.path)
+                layer = snapshot.tuned_layer_of(self.path, self.manifest)
                 loaded = load_encoder(self.manifest.encoder_source, layer=layer)
                 self._encoder = self._checked(loaded)
             return self._encoder

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from indexer import snapshot
 from indexer.build_options import BuildOptions
 from indexer.errors import SnapshotError
-from indexer.fingerprint import Fingerprint
+from indexer.fingerprint import TUNED_MARK, Fingerprint
 from indexer.snapshot import Manifest
 
 _CHUNK = 16_384
@@ -47,14 +47,13 @@ class Parent:
         """Where it lies."""
         return snapshot.snapshot_path(self._root, self.id)
 
-    @property
+    @cached_property
     def layer(self) -> Path | None:
         """The tuned last layer of its encoder, if it has one and it is whole."""
-        facts = self.manifest.files.get(snapshot.TUNED_LAYER) if self.manifest else None
-        file = self.folder / snapshot.TUNED_LAYER
-        if facts is None or not file.exists() or snapshot.sha256_of(file) != facts["sha256"]:
+        try:
+            return snapshot.tuned_layer_of(self.folder, self.manifest) if self.manifest else None
+        except SnapshotError:
             return None
-        return file
 
     def holds(self, *, inputs: str = "", content: str = "") -> bool:
         """Whether it is whole and was made of just this; an empty hash is never equal."""
@@ -96,9 +95,26 @@ def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerpr
     before = parent.manifest.encoder
     if before is None or before == now:
         return ""
+    if before.name != now.name and before.name.removesuffix(TUNED_MARK) == now.name:
+        return ""  # why its tuned layer is given up is told apart, and its vectors may be known
     if replace(before, text_version=now.text_version) == now:
         return f"the text template changed (version {before.text_version} to {now.text_version})"
     return f"the model changed ({before.name} to {now.name})"
+
+
+def why_tuning_ends(parent: Parent, options: BuildOptions, *, goes_on: bool) -> str:
+    """Return why the live snapshot's tuned layer is given up; empty if it is not, or has none."""
+    before = parent.manifest
+    if before is None or snapshot.TUNED_LAYER not in before.files:
+        return ""
+    if goes_on or options.tune_encoder or options.encoder:
+        return ""
+    if options.since is None:
+        return "the build has neither --since last nor --tune-encoder"
+    if parent.layer is None:
+        file = parent.folder / snapshot.TUNED_LAYER
+        return f"{file} is missing or damaged; tune anew with --tune-encoder"
+    return "--model is not the model that it was tuned on; tune anew with --tune-encoder"
 
 
 def inputs_of(options: BuildOptions, sources: Sequence[str], model: Callable[[], str]) -> str:

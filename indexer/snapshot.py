@@ -207,10 +207,21 @@ def check_sizes(path: Path, manifest: Manifest) -> None:
             )
 
 
-def tuned_layer_of(path: Path) -> Path | None:
-    """Return the file of the tuned last layer of a snapshot's encoder; None if it has none."""
+def tuned_layer_of(path: Path, manifest: Manifest) -> Path | None:
+    """Return the file of the tuned last layer of a snapshot's encoder; None if it has none.
+
+    Raises:
+        SnapshotError: If it is missing or differs from its checksum: a little damage would go
+            unnoticed, and every vector be a little wrong.
+    """
+    facts = manifest.files.get(TUNED_LAYER)
+    if facts is None:
+        return None
     layer = path / TUNED_LAYER
-    return layer if layer.exists() else None
+    if not layer.exists() or sha256_of(layer) != facts["sha256"]:
+        found = "differs from its checksum" if layer.exists() else "is missing"
+        raise SnapshotError(f"{layer} {found}; roll back with scripts/snapshots.py, or rebuild")
+    return layer
 
 
 def damaged_files(path: Path, manifest: Manifest) -> list[str]:

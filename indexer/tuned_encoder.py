@@ -80,10 +80,12 @@ class Trial:
 
     Attributes:
         told: For `report.json`: `kept`, and figures or the reason.
+        encoded: Texts that the tuned encoder has encoded.
         tuned: The catalogue as the tuned encoder sees it, if that is better.
     """
 
     told: dict[str, Any]
+    encoded: int = 0
     tuned: Described | None = field(default=None, repr=False)
 
     def sentence(self) -> str:
@@ -119,7 +121,11 @@ def try_tuning(
     has_text = np.array([item.vector is None for item in lessons.staging.items()], bool)
     sequels = sequels_of(events, newest_left_out=_LEFT_OUT).among(has_text)
     if len(sequels) < MIN_SEQUELS:
-        few = f"{len(sequels)} picks after another are too few, it takes {MIN_SEQUELS}"
+        few = (
+            f"{len(sequels)} liked picks with an earlier one before them are too few, it takes "
+            f"{MIN_SEQUELS}, among the oldest {1 - _LEFT_OUT:.0%} and of items that have no vector "
+            f"of their own"
+        )
         return Trial({"kept": False, "reason": few})
     rows = sequels.rows()
     layer = tune_layer(
@@ -132,7 +138,8 @@ def try_tuning(
     folder.mkdir()
     layer.save(folder / TUNED_LAYER)
     encoder = load_encoder(model, layer=folder / TUNED_LAYER)
-    raw = RawVectors(folder, before.raw.shape).write(
+    vectors = RawVectors(folder, before.raw.shape)
+    raw = vectors.write(
         lessons.staging,
         facts.rating_scale,
         encoder,
@@ -143,7 +150,7 @@ def try_tuning(
     tuned = Described(encoder, raw, fit_meaning_space(moments, background_of(encoder)))
     report("compare encoders", 0, 0)
     told = compare(events, before.meaning, tuned.meaning, facts.ids)
-    return Trial(told, tuned if told["kept"] else None)
+    return Trial(told, vectors.encoded, tuned if told["kept"] else None)
 
 
 def compare(

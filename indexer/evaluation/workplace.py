@@ -78,7 +78,7 @@ def borrow_vectors(index: Path, root: Path) -> None:
         SnapshotError: If there is none, or its encoder was tuned.
     """
     folder = snapshot.snapshot_path(index).resolve()
-    if snapshot.tuned_layer_of(folder):
+    if (folder / snapshot.TUNED_LAYER).exists():
         raise SnapshotError(
             f"the encoder of {index} was tuned, perhaps on what is asked here; give an index that "
             f"was built without --tune-encoder, or none"

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from indexer import EncoderUnavailableError, Index, build_index
+from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
 from indexer.doctor import verify
 from indexer.encoder import load_encoder
 from indexer.errors import CatalogError
@@ -148,7 +148,10 @@ def test_since_last_goes_on_with_the_tuned_layer(
     said: list[str] = []
     plain = build_index(more, root, force=True, notice=said.append, **chosen)
     assert plain.encoded == 1  # what the model said before it was tuned was not forgotten
-    assert any("(tiny-bert (tuned) to tiny-bert)" in sentence for sentence in said)
+    assert said == [
+        "the tuned layer of tiny-bert is given up: the build has neither --since last nor "
+        "--tune-encoder"
+    ]
     assert Index.open(root).manifest.encoder == load_encoder(str(plain_bert)).fingerprint
 
 
@@ -207,8 +210,8 @@ def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path:
     ("chosen", "said"),
     [
         ({"since": "last", "interactions": "e.csv"}, "give one of them"),
-        ({"model": "none", "interactions": None}, "name or directory of a language model"),
-        ({"model": "none", "interactions": "e.csv"}, "name or directory of a language model"),
+        ({"model": "none", "interactions": None}, "cannot tune the model 'none'"),
+        ({"model": "none", "interactions": "e.csv"}, "cannot tune the model 'none'"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_anything_is_read(
@@ -226,10 +229,38 @@ def test_a_damaged_layer_is_given_up_not_passed_on(
     layer.write_bytes(layer.read_bytes()[:-8] + b"damaged!")
     more = root.parent / "more.jsonl"
     more.write_text(world[0].read_text() + json.dumps({"id": "new", "title": "g z"}) + "\n")
-    build_index(more, root, since="last", force=True, model=plain_bert, interactions=str(world[1]))
+    said: list[str] = []
+    chosen: dict[str, Any] = {"model": plain_bert, "interactions": str(world[1])}
+    build_index(more, root, since="last", force=True, notice=said.append, **chosen)
+    assert said == [
+        f"the tuned layer of tiny-bert is given up: {layer} is missing or damaged; tune anew with "
+        f"--tune-encoder"
+    ]
     again = Index.open(root)
     assert again.manifest.encoder == load_encoder(str(plain_bert)).fingerprint
     assert verify(root) == []
+
+
+def test_a_little_damage_is_found_before_a_text_is_read(
+    copied: tuple[Index, tuple[Path, Path], Path],
+) -> None:
+    index, _, root = copied
+    layer = root / "snapshots" / index.id / "encoder.safetensors"
+    content = bytearray(layer.read_bytes())
+    content[len(content) // 2] ^= 1
+    layer.write_bytes(content)
+    with pytest.raises(SnapshotError, match=r"encoder\.safetensors"):
+        Index.open(root).search("g g g")
+
+
+def test_all_is_encoded_again_by_the_tuned_model(
+    copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path
+) -> None:
+    index, world, root = copied
+    chosen: dict[str, Any] = {"model": plain_bert, "interactions": str(world[1])}
+    summary = build_index(world[0], root, since="last", force_full=True, force=True, **chosen)
+    assert summary.encoded == len(GROUPS) * OF_EACH
+    assert Index.open(root).manifest.encoder == index.manifest.encoder
 
 
 def test_a_layer_is_not_put_into_a_model_that_has_changed(
@@ -328,7 +359,7 @@ def test_items_with_their_own_vectors_teach_nothing(plain_bert: Path, tmp_path: 
         row["vector"] = rng.normal(size=32).tolist()
     write_rows(items, rows)
     index = built(tmp_path, plain_bert, (items, events), tune_encoder=True)
-    assert told_of_encoder(index)["reason"].startswith("0 picks after another are too few")
+    assert told_of_encoder(index)["reason"].startswith("0 liked picks with an earlier one")
 
 
 def test_few_users_cannot_judge() -> None:
@@ -351,7 +382,10 @@ def test_from_the_command_line(plain_bert: Path, tmp_path: Path) -> None:
     command += ["--model", str(plain_bert), "--tune-encoder"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
-    assert "tune_encoder has nothing to learn from; give interactions" in refused.stderr
+    assert (
+        "tune_encoder has nothing to learn from; give interactions (--interactions)"
+        in refused.stderr
+    )
     command += ["--interactions", str(events)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "the tuned encoder is not kept" in done.stderr
