@@ -144,10 +144,11 @@ def _cases(
 
 def _place_in_step(events: Events) -> NDArray[np.int64]:
     """Rows of the same moment that come before each row."""
-    return np.arange(len(events)) - _step_start(events)
+    return np.arange(len(events)) - step_start(events)
 
 
-def _step_start(events: Events) -> NDArray[np.int64]:
+def step_start(events: Events) -> NDArray[np.int64]:
+    """First row of each row's moment."""
     places = np.arange(len(events))
     return np.maximum.accumulate(np.where(_new_step(events), places, 0))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.cases import newness_of
+from indexer.taste.cases import newness_of, step_start
 from indexer.taste.events import Events
 
 PAST_ITEMS = 3
@@ -60,13 +60,10 @@ def sequels_of(events: Events, *, newest_left_out: float, most_items: int = MOST
         most_items: Of the catalogue; what is met less often than these is left out.
     """
     old = events.where(events.liked & (newness_of(events) >= newest_left_out))
-    m = len(old)
-    changes = (old.user[1:] != old.user[:-1]) | (old.step[1:] != old.step[:-1])
-    starts = np.r_[np.ones(min(m, 1), bool), changes]
-    moment = np.maximum.accumulate(np.where(starts, np.arange(m), 0))
-    past = np.full((m, PAST_ITEMS), NONE, np.int32)
+    first = step_start(old)
+    past = np.full((len(old), PAST_ITEMS), NONE, np.int32)
     for back in range(PAST_ITEMS):
-        earlier = moment - 1 - back
+        earlier = first - 1 - back
         same = earlier >= 0
         same[same] = old.user[earlier[same]] == old.user[same]
         past[same, back] = old.item[earlier[same]]
