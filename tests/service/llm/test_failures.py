@@ -1,6 +1,7 @@
 """Whatever the endpoint does, the answer is the normal one, and says why."""
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -83,11 +84,13 @@ def test_log_probabilities_of_another_shape_leave_the_normal_list(
 def test_a_model_that_is_too_slow_is_hung_up_on(helped: Helped) -> None:
     with helped(lambda body: Reply('{"order": [2, 1]}', wait_s=30)) as (client, running):
         plain = recommend(client, LIKED)
-        told = recommend(client, asking(rerank=True, budget_ms=1_500))
+        told = recommend(client, asking(rerank=True, budget_ms=3_000))
         wait_until(lambda: running.left == 1)
     assert ids(told) == ids(plain)
     assert told["llm"]["used"] is False
-    assert "did not answer within the 1.5 s that were left; raise budget_ms" in told["llm"]["why"]
+    left_s = re.search(r"did not answer within the (.+) s that were left", told["llm"]["why"])
+    assert left_s
+    assert float(left_s[1]) <= 3  # the ranking before it spends from the same budget
 
 
 def test_parts_that_came_in_time_are_kept(helped: Helped) -> None:
