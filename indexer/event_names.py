@@ -24,6 +24,8 @@ def parse_event_name(value: Any, name: str) -> str:
     Raises:
         RequestError: If it is no short word.
     """
+    if isinstance(value, str) and value in BUILT_IN_EVENTS:
+        return value
     found = parse_text(value, name) if isinstance(value, str) else None
     if not found or len(found) > MAX_EVENT_NAME or _CONTROL.search(found):
         raise RequestError(

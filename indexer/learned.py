@@ -62,8 +62,8 @@ class Learned:
 
     Attributes:
         signals: The request's inputs, those of the history and the prior weighed as learned.
-        sources: `(m, d) float32`, what each input adds through the taste block; None if
-            nothing was learned.
+        sources: `(m, d) float32`, what each input adds through the taste block or a learned
+            direction; None if none does.
         terms: Named terms: neighbours of past items, and past items coming again.
         doubt: How little a short history says; see `TasteSettings.meaning_doubt`.
     """
@@ -106,14 +106,17 @@ def apply_taste(
     taste *= np.float32(moment.weights.taste)
     for place, signal in enumerate(signals):
         if signal.role is Role.PRIOR:
-            weighed[place] = signal._replace(weight=signal.weight * (1 + lean))
-    sources = np.zeros((len(signals), layout.dim), np.float32)
-    if places and layout.taste:
+            weighed[place] = signal.weighing(signal.weight * (1 + lean))
+    directions = dict(_circumstances(model, signals, moment.context))
+    for place in directions:
+        weighed[place] = signals[place].weighing(0.0)  # what was learned replaces the words
+    sources = None
+    if directions or (places and layout.taste):  # else a matrix of nothing would cost milliseconds
+        sources = np.zeros((len(signals), layout.dim), np.float32)
         block = slice(layout.meaning, layout.meaning + layout.taste)
         sources[places, block] = taste[:, None] * model.sources[past.row]
-    for place, direction in _circumstances(model, signals, moment.context):
-        weighed[place] = signals[place]._replace(weight=0.0)  # what was learned replaces the words
-        sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
+        for place, direction in directions.items():
+            sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
     terms = _terms(model, past, taste, moment)
     named = NamedTerms(terms.rows, np.array(places, np.int64)[terms.signals], terms.values)
     return Learned(weighed, sources, named, model.settings.meaning_doubt)
@@ -133,8 +136,7 @@ def _past_item(signal: Signal, rows: Mapping[str, int]) -> PastItem:
     entry = signal.entry
     if entry is None or signal.item_id is None:
         raise TypeError(signal)
-    context = {name: str(word) for name, word in entry.context.items()} if entry.context else None
-    return PastItem(rows[signal.item_id], entry.event, entry.value, entry.at, context)
+    return PastItem(rows[signal.item_id], entry.event, entry.value, entry.at, entry.context)
 
 
 def _weighed(
@@ -149,7 +151,7 @@ def _weighed(
     weighed = list(signals)
     for place, weight, liking in zip(places, weights.tolist(), past.liking.tolist(), strict=True):
         if liking >= 0:
-            weighed[place] = signals[place]._replace(weight=weight)
+            weighed[place] = signals[place].weighing(weight)
     return weighed
 
 

@@ -163,18 +163,21 @@ def parse_time(value: ContextValue) -> datetime:
     Raises:
         RequestError: If the value is neither, or out of range.
     """
-    no_time = (
-        f"{value!r} is not a time; use RFC 3339 such as 2026-11-24T20:30:00+08:00, or Unix seconds"
-    )
     if isinstance(value, bool | Mapping):
-        raise RequestError(no_time)
+        raise _no_time(value)
     try:
         if isinstance(value, int | float):
             return _EPOCH + timedelta(seconds=float(value))
         moment = datetime.fromisoformat(value.strip())
     except (ValueError, OverflowError) as error:
-        raise RequestError(no_time) from error
+        raise _no_time(value) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _no_time(value: ContextValue) -> RequestError:
+    return RequestError(
+        f"{value!r} is not a time; use RFC 3339 such as 2026-11-24T20:30:00+08:00, or Unix seconds"
+    )
 
 
 def _value_words(field: str, value: str | float, language: Language) -> str:

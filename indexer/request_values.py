@@ -11,9 +11,11 @@ from indexer.moment import ContextValue, parse_time
 _MAX_COMPARED = 100  # of a wrong name: comparing costs the square of its length
 MAX_K = 1_000
 MAX_TEXT = 10_000
+MAX_ID = 512
 MAX_LIST = 1_000
 MAX_CONTEXT = 64
 MAX_CONTEXT_NAME = 100
+_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
 PLACES = ("place", "location")  # context fields that may hold coordinates
 
 
@@ -30,12 +32,13 @@ def parse_text(value: Any, name: str) -> str | None:
         raise RequestError(
             f"{name} has {len(text)} characters, at most {MAX_TEXT} are read; shorten it"
         )
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise RequestError(
-            f"{name} holds a lone surrogate and is not valid text; send UTF-8"
-        ) from error
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RequestError(
+                f"{name} holds a lone surrogate and is not valid text; send UTF-8"
+            ) from error
     return text or None
 
 
@@ -54,11 +57,12 @@ def parse_id(value: Any, name: str) -> str:
     Raises:
         RequestError: If it is neither.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, str):
+        if 0 < len(value.strip()) <= MAX_ID:
+            return parse_text(value, name) or ""
+    elif isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, str) and 0 < len(value.strip()) <= 512:
-        return parse_text(value, name) or ""
-    raise RequestError(f"{name} must be an id of 1 to 512 characters, got {shown(value)}")
+    raise RequestError(f"{name} must be an id of 1 to {MAX_ID} characters, got {shown(value)}")
 
 
 def parse_texts(value: Any, name: str) -> tuple[str, ...]:
@@ -79,23 +83,27 @@ def parse_context(value: Any, name: str = "context") -> dict[str, ContextValue]:
     Raises:
         RequestError: If it is no object, or a value is neither a word nor a number.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):
         raise RequestError(f"{name} must be an object, got {shown(value)}")
     if len(value) > MAX_CONTEXT:
         raise RequestError(f"{name} has {len(value)} fields, at most {MAX_CONTEXT} are read")
-    parsed = {key: _context_value(key, part, name) for key, part in value.items()}
-    return {key: part for key, part in parsed.items() if part is not None}
+    parsed = {}
+    for key, part in value.items():
+        found = _context_value(key, part, name)
+        if found is not None:
+            parsed[key] = found
+    return parsed
 
 
 def _context_value(key: Any, value: Any, name: str) -> ContextValue | None:
     if not isinstance(key, str) or not key.strip() or len(key) > MAX_CONTEXT_NAME:
         raise RequestError(f"{name} has a field named {shown(key)}; use a short word")
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         if key == "time" and not value.strip():
             raise RequestError(f"{name}.time is empty; give a time, or leave it out for now")
         return parse_text(value, f"{name}.{key}")
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, Mapping) and key in PLACES:
         return parse_coordinates(value, f"{name}.{key}")
     return parse_finite(value, f"{name}.{key}", "a word or a finite number")
@@ -143,7 +151,9 @@ def parse_moment(value: Any, name: str) -> float:
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise RequestError(f"{name} must be a time, got {shown(value)}")
-    return parse_time(value).timestamp()
+    if isinstance(value, str) or not _FIRST_S <= value <= _LAST_S:
+        return parse_time(value).timestamp()
+    return float(value)
 
 
 def parse_boolean(value: Any, name: str) -> bool:
@@ -169,7 +179,7 @@ def parse_seed(value: Any) -> int:
     return value
 
 
-def refuse_unknown(body: Mapping[str, Any], known: Any, where: str) -> None:
+def refuse_unknown(body: Iterable[Any], known: Any, where: str) -> None:
     """Raise for the first name that is not known, with the nearest that is."""
     for key in body:
         if key not in known:

@@ -57,6 +57,10 @@ class Signal(NamedTuple):
     text: str | None = None
     entry: HistoryEntry | None = None
 
+    def weighing(self, weight: float) -> "Signal":
+        """Return the same input with another weight; `_replace` takes three times as long."""
+        return Signal(self.role, weight, self.reason, self.item_id, self.text, self.entry)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestVectors:
@@ -121,11 +125,12 @@ def history_signals(
             weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
         if entry.event == _REVIEW and entry.item_id is not None and entry.text:
             signals.append(_review_words(entry, weight))
-        reason: dict[str, Any] = {"kind": "history"}
+        reason: dict[str, Any]
         if entry.item_id is not None:
-            reason |= {"item_id": entry.item_id, "event": entry.event}
+            reason = {"kind": "history", "item_id": entry.item_id, "event": entry.event}
         else:
-            reason |= {"text": entry.text} | ({"event": entry.event} if reaction < 0 else {})
+            reason = {"kind": "history", "text": entry.text}
+            reason |= {"event": entry.event} if reaction < 0 else {}
         signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
     return signals[::-1]
 
@@ -235,18 +240,11 @@ def profile_mixes(
         doubt: The vectors are brought to length `w / (w + doubt)`, `w` being the weight of the
             whole profile, whatever `members`.
     """
-    counted = [signal.role == Role.PROFILE for signal in signals]
-    if members is not None:
-        counted = [both and bool(own) for both, own in zip(counted, members, strict=True)]
-    profile = np.array(
-        [s.weight if own else 0.0 for s, own in zip(signals, counted, strict=True)], np.float32
-    )
+    weights = np.array([s.weight if s.role is Role.PROFILE else 0.0 for s in signals], np.float32)
+    profile = weights if members is None else np.where(members, weights, np.float32(0))
     mixes = [_to_unit(profile, sources)]
-    recent = [
-        row
-        for row, signal in enumerate(signals)
-        if counted[row] and signal.weight > 0 and signal.item_id is not None
-    ][-scenario.recent_vectors :]
+    liked = np.flatnonzero(profile > 0).tolist()
+    recent = [row for row in liked if signals[row].item_id is not None][-scenario.recent_vectors :]
     if np.count_nonzero(profile) > 1:
         for row in recent if scenario.recent_vectors else []:
             own = np.zeros_like(profile)
@@ -256,8 +254,7 @@ def profile_mixes(
     if not doubt:
         return mixes
     # Dislikes too are evidence: counted as nothing, they alone would push nothing away.
-    held = sum(abs(s.weight) for s in signals if s.role is Role.PROFILE)
-    length = certainty(held, doubt)
+    length = certainty(float(np.abs(weights).sum()), doubt)
     return [mix * length for mix in mixes]
 
 

@@ -61,9 +61,9 @@ def worlds_of(
     centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
     members = np.zeros((len(centres), len(signals)), np.bool_)
     nearest = (sources @ centres.T).argmax(axis=1)
-    for place, signal in enumerate(signals):
-        if signal.role is Role.PROFILE:
-            members[nearest[place] if signal.weight > 0 else slice(None), place] = True
+    members[nearest[liked], liked] = True
+    disliked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and not s.weight > 0]
+    members[:, disliked] = True
     counted = [signals[place].weight if by_weight else 1.0 for place in items]
     held = members[:, items] @ np.array(counted)
     return Worlds(members, held / held.sum())

@@ -6,19 +6,26 @@ A line is the body of POST /v1/recommend plus "request_id"; histories may have 2
 
 A line that cannot be answered gives a line {"request_id", "error"}; the others are answered, the
 file is put in place, and the exit code is 1.
+
+A longer file is answered by several processes, all from one snapshot (--workers); with --db by one,
+for all lines have to see one moment of the store.
 """
 
+import gc
 import gzip
 import json
 import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from _cli import Bars, parser, run
+from _workers import cores, ordered
 
 from indexer import Index
 from indexer.errors import IndexerError, RequestError
@@ -30,6 +37,20 @@ from service.lists import fashion
 from service.live import Live, View, Views
 from service.llm.asked import NOT_IN_BATCHES
 
+_PIECE = 100  # lines that a process takes at a time
+_MOST_WORKERS = 4  # unless more are asked for: each holds a language model
+
+
+class Told(NamedTuple):
+    """The answer to one line of the file, as JSON, and what was wrong with the line."""
+
+    line: int
+    answer: str
+    error: str | None
+
+
+Piece = list[tuple[int, str]]
+
 
 def main() -> int:
     """Answer every line, then put the whole file in place."""
@@ -38,19 +59,27 @@ def main() -> int:
     made.add_argument("--requests", required=True, metavar="FILE.jsonl", help="plain or .gz")
     made.add_argument("--db", metavar="URL", help="live store of the service")
     made.add_argument("--out", required=True, metavar="FILE.jsonl", help="plain or .gz")
+    made.add_argument(
+        "--workers", type=int, metavar="N", help="processes; default: cores, at most 4; 1 with --db"
+    )
     asked = made.parse_args()
+    if asked.workers is not None and not 1 <= asked.workers <= cores():
+        made.error(f"--workers is {asked.workers}; give a number from 1 to {cores()}, the cores")
+    if asked.db and (asked.workers or 1) > 1:
+        made.error("--workers is for requests without --db; leave one of them out")
     requests, out = Path(asked.requests), Path(asked.out)
     if not out.absolute().parent.is_dir():
         raise RequestError(f"--out {out}: there is no directory {out.parent}; make it first")
     if out.is_dir():
         raise RequestError(f"--out {out} is a directory; name a file in it")
     refused: list[str] = []
-    with _replacing(out) as file, Bars() as bars, _viewed(asked.index, asked.db) as view:
-        for done, (line, text) in enumerate(_lines(requests), start=1):
-            told = _answered(view, text)
-            if "error" in told:
-                refused.append(f"{requests}:{line}: {told['error']}")
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+    done = 0
+    with _replacing(out) as file, Bars() as bars:
+        for told in _all_answered(asked.index, asked.db, _pieces(requests), asked.workers):
+            if told.error is not None:
+                refused.append(f"{requests}:{told.line}: {told.error}")
+            file.write(told.answer + "\n")
+            done += 1
             bars("recommend", done, 0)
     if refused:
         raise RequestError(
@@ -81,6 +110,55 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                     yield line, text
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise RequestError(f"{path} cannot be read ({error}); give a JSONL file") from error
+
+
+def _pieces(path: Path) -> Iterator[Piece]:
+    lines = _lines(path)
+    while piece := list(islice(lines, _PIECE)):
+        yield piece
+
+
+def _all_answered(
+    root: str, url: str | None, pieces: Iterator[Piece], workers: int | None
+) -> Iterator[Told]:
+    """The answers in order; one snapshot gives them all."""
+    begun = list(islice(pieces, 2))
+    alone = len(begun) < 2 or url is not None
+    workers = workers or (1 if alone else min(cores(), _MOST_WORKERS))
+    with ExitStack() as held:
+        if workers == 1:
+            view = held.enter_context(_viewed(root, url))
+            found: Iterator[list[Told]] = (
+                _piece_answered(view, piece) for piece in chain(begun, pieces)
+            )
+        else:
+            index = Index.open(root)  # held, so that nothing prunes it before a process has it
+            held.callback(index.close)
+            answer = partial(_answered_apart, root, index.id)
+            found = ordered(answer, chain(begun, pieces), workers=workers)
+        yield from chain.from_iterable(found)
+
+
+def _answered_apart(root: str, snapshot_id: str, piece: Piece) -> list[Told]:
+    """Answer lines in a process of their own, which opens the snapshot once."""
+    return _piece_answered(_snapshot_viewed(root, snapshot_id), piece)
+
+
+@cache
+def _snapshot_viewed(root: str, snapshot_id: str) -> View:
+    with Views(None).of(Index.open(root, snapshot_id=snapshot_id)) as view:
+        return view  # without a store nothing of it ends here
+
+
+def _piece_answered(view: View, piece: Piece) -> list[Told]:
+    answers = [(line, _answered(view, text)) for line, text in piece]
+    told = [
+        Told(line, json.dumps(answer, ensure_ascii=False), answer.get("error"))
+        for line, answer in answers
+    ]
+    gc.collect()
+    gc.freeze()  # or the model's million objects would be looked at time and again
+    return told
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -83,7 +83,7 @@ class View:
         history = tuple(e for e in state.history if e.item_id is None or e.item_id in known)
         interests = state.interests
         if self.index.manifest.encoder is None:
-            history = tuple(replace(e, text=None) for e in history if e.item_id is not None)
+            history = tuple(e._replace(text=None) for e in history if e.item_id is not None)
             interests = ()
         return personal(request, UserState(history, state.met, interests), now=now)
 

@@ -66,7 +66,7 @@ def personal(request: Request, state: UserState, *, now: float) -> Request:
         return request
     told = request.history
     if state.history:
-        told = tuple(entry if entry.at is not None else replace(entry, at=now) for entry in told)
+        told = tuple(entry if entry.at is not None else entry._replace(at=now) for entry in told)
     return replace(
         request,
         history=(*state.history, *told),

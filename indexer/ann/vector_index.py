@@ -94,7 +94,7 @@ class VectorIndex:
 
     def vectors(self, rows: Sequence[int] | Rows) -> Vectors:
         """Return the stored vectors of some rows, `(m, d) float32`."""
-        return self._vectors[np.asarray(rows, dtype=np.int64)].astype(np.float32)
+        return self._vectors[np.asarray(rows, dtype=np.int64)].astype(np.float32, copy=False)
 
     def scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
         """Return exact inner products `(q, m) float32` with the given rows, or with all of them."""

@@ -8,7 +8,7 @@ and how much the prior counts, which is a mean over the history.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class PastItem(NamedTuple):
     event: str
     value: float | None = None
     at: float | None = None
-    context: Mapping[str, str] | None = None
+    context: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def past_of(
         row=np.array([entry.row for entry in entries], np.int64),
         age=_ages([entry.at for entry in entries]),
         liking=_likings(entries, settings),
-        match=np.array([_match(entry.context or {}, now) for entry in entries], np.float32),
+        match=_matches(entries, now),
     )
 
 
@@ -197,5 +197,12 @@ def _likings(entries: Sequence[PastItem], settings: TasteSettings) -> NDArray[np
     return likings([entry.event for entry in entries], values, like_from=settings.like_from)
 
 
-def _match(then: Mapping[str, str], now: Mapping[str, str]) -> float:
-    return sum(then.get(name) == word for name, word in now.items()) / len(now) if now else 0.0
+def _matches(entries: Sequence[PastItem], now: Mapping[str, str]) -> NDArray[np.float32]:
+    if not now:
+        return np.zeros(len(entries), np.float32)
+    return np.array([_match(entry.context or {}, now) for entry in entries], np.float32)
+
+
+def _match(then: Mapping[str, Any], now: Mapping[str, str]) -> float:
+    same = [name for name, word in now.items() if name in then and str(then[name]) == word]
+    return len(same) / len(now)

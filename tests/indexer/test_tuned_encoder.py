@@ -131,6 +131,7 @@ def copied(
     return index, world, root
 
 
+@pytest.mark.slow
 def test_since_last_goes_on_with_the_tuned_layer(
     copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path, tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def test_since_last_goes_on_with_the_tuned_layer(
     assert Index.open(root).manifest.encoder == load_encoder(str(plain_bert)).fingerprint
 
 
+@pytest.mark.slow
 def test_a_layer_that_does_not_help_leaves_no_trace(plain_bert: Path, tmp_path: Path) -> None:
     world = write_world(tmp_path, follows=False)
     said: list[str] = []
@@ -253,6 +255,7 @@ def test_a_little_damage_is_found_before_a_text_is_read(
         Index.open(root).search("g g g")
 
 
+@pytest.mark.slow
 def test_all_is_encoded_again_by_the_tuned_model(
     copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path
 ) -> None:
@@ -351,6 +354,7 @@ def test_the_loss_is_that_of_its_formula(plain_bert: Path) -> None:
     assert len(met) < PAIRS
 
 
+@pytest.mark.slow
 def test_items_with_their_own_vectors_teach_nothing(plain_bert: Path, tmp_path: Path) -> None:
     items, events = write_world(tmp_path, follows=True)
     rows = [json.loads(line) for line in items.read_text().splitlines()]
@@ -375,6 +379,7 @@ def test_few_users_cannot_judge() -> None:
     }
 
 
+@pytest.mark.slow
 def test_from_the_command_line(plain_bert: Path, tmp_path: Path) -> None:
     items, events = write_world(tmp_path, follows=False)
     script = Path(__file__).parents[2] / "scripts" / "rebuild_index.py"

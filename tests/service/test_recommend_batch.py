@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from indexer import Index
 from service.database import LiveDatabase
 from service.event_log import EventLog, UserHash
 from service.events import parse_event
-from tests.service.conftest import REPOSITORY, environment
+from tests.service.conftest import REPOSITORY, environment, wait_until
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -120,3 +123,87 @@ def test_the_store_counts_too(batch: Any, tmp_path: Path) -> None:
     assert "v3" not in [hit["id"] for hit in told[0]["items"]]
     assert "v3" in [hit["id"] for hit in told[1]["items"]]
     assert told[0]["live_seq"] == 1
+
+
+def without_times(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: part for key, part in line.items() if key != "timing_ms"} for line in told]
+
+
+def test_several_processes_answer_as_one_does(batch: Any) -> None:
+    asked = [{"request_id": n, "history": [f"v{n % 7}"], "k": 1 + n % 5} for n in range(450)]
+    content = lines(*asked[:333], {"request_id": "bad", "k": 0}, *asked[333:])
+    one, by_one = batch(content, "--workers", "1", out="one.jsonl")
+    two, by_two = batch(content, "--workers", "2", out="two.jsonl")
+    assert (one.returncode, two.returncode) == (1, 1)
+    assert one.stderr.replace("one.jsonl", "two.jsonl") == two.stderr
+    assert "in.jsonl:334: k must be a whole number from 1 to" in two.stderr
+    assert [line["request_id"] for line in by_two] == [*range(333), "bad", *range(333, 450)]
+    assert without_times(by_one) == without_times(by_two)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--workers", "0"], "--workers is 0; give a number from 1 to"),
+        (["--workers", "1000"], "--workers is 1000; give a number from 1 to"),
+        (["--workers", "2", "--db", "sqlite:///live.sqlite"], "is for requests without --db"),
+    ],
+)
+def test_numbers_of_processes_that_cannot_be_are_refused(
+    batch: Any, more: list[str], said: str
+) -> None:
+    ended, _ = batch(lines({"request_id": 1}), *more)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="no processes are told here")
+@pytest.mark.parametrize("killed", ["a process that answers", "the command"])
+def test_no_process_outlives_another(vectors_only: Path, tmp_path: Path, killed: str) -> None:
+    requests, out = tmp_path / "in.fifo", tmp_path / "out.jsonl"
+    os.mkfifo(requests)
+    command = [
+        sys.executable, str(REPOSITORY / "scripts" / "recommend_batch.py"),
+        "--index", str(vectors_only), "--requests", str(requests), "--out", str(out),
+        "--workers", "2",
+    ]  # fmt: skip
+    running = subprocess.Popen(
+        command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+    )
+    with requests.open("wb") as file:
+        file.write(lines(*({"request_id": n} for n in range(700))) + b"\n")
+        file.flush()
+        wait_until(lambda: len(answering(running.pid)) == 2, seconds=60)
+        workers = answering(running.pid)
+        os.kill(workers[0] if killed == "a process that answers" else running.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(command_of, workers)), seconds=60)
+        if killed == "a process that answers":
+            file.write(lines(*({"request_id": n} for n in range(700))))
+    _, said = running.communicate(timeout=60)
+    assert not out.exists()
+    if killed == "a process that answers":
+        assert running.returncode == 1
+        assert said.splitlines()[-1].endswith("give fewer --workers")
+
+
+def answering(parent: int) -> list[int]:
+    """The processes that the command has started to answer."""
+    return [pid for pid in children(parent) if "spawn_main" in command_of(pid)]
+
+
+def children(parent: int) -> list[int]:
+    """The processes that one has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):
+            if f"\nPPid:\t{parent}\n" in status.read_text():
+                found.append(int(status.parent.name))
+    return found
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process; empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
