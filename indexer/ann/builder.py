@@ -148,12 +148,7 @@ def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) ->
 
 def _readable(plan: Plan, items: ItemVectors) -> Plan:
     """The plan of an index that is refined by readable vectors if it has none itself."""
-    faiss = library()
-    try:
-        index = faiss.index_factory(items.shape[1], plan.factory, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError as error:
-        raise _unusable("build", plan, items, error) from error
-    if keeps_vectors(index):
+    if keeps_vectors(_untrained(items, plan)):
         return plan
     if "refine" in plan.factory.lower():
         raise CatalogError(
@@ -163,12 +158,21 @@ def _readable(plan: Plan, items: ItemVectors) -> Plan:
     return refined(plan)
 
 
+def _untrained(items: ItemVectors, plan: Plan) -> Any:
+    """An index of a plan, as it is before it has seen a vector."""
+    faiss = library()
+    try:
+        return faiss.index_factory(items.shape[1], plan.factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise _unusable("build", plan, items, error) from error
+
+
 def _empty(items: ItemVectors, plan: Plan) -> Any:
     """An index without vectors, trained on a sample."""
     faiss = library()
-    count, dim = items.shape
+    count = items.shape[0]
+    index = _untrained(items, plan)
     try:
-        index = faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT)
         if isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
             faiss.downcast_index(index).hnsw.efConstruction = _GRAPH_EFFORT
         if not index.is_trained:
@@ -182,16 +186,14 @@ def _empty(items: ItemVectors, plan: Plan) -> Any:
 
 def _emptied(trained: Path, items: ItemVectors, plan: Plan) -> Any | None:
     """The live index without its vectors; None if it needs no training or cannot be used."""
-    faiss = library()
-    dim = items.shape[1]
-    if faiss.index_factory(dim, plan.factory, faiss.METRIC_INNER_PRODUCT).is_trained:
+    if _untrained(items, plan).is_trained:
         return None
     try:
-        index = faiss.read_index(str(trained))  # not mapped: what is mapped cannot be emptied
+        index = library().read_index(str(trained))  # not mapped: what is mapped cannot be emptied
         index.reset()
     except (RuntimeError, MemoryError):  # the latter where a damaged file tells a huge size
         return None
-    return index if index.d == dim and index.is_trained else None
+    return index if index.d == items.shape[1] and index.is_trained else None
 
 
 def _reserve(index: Any, count: int) -> None:

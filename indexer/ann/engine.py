@@ -5,7 +5,6 @@ storage of a graph, or what an `IndexRefine` refines with. It is read in place, 
 """
 
 import math
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.ann.found import Mask, Rows, Vectors
+from indexer.cores import allowed_threads
 from indexer.errors import SnapshotError
 
 _SPARE = 4  # asked beyond k, so that a tie at the cut is seen
@@ -197,14 +197,14 @@ def library() -> Any:
 
 def use_all_threads() -> None:
     """Let a build use what the machine, or OMP_NUM_THREADS, allows."""
-    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    threads = allowed_threads()
     library().omp_set_num_threads(threads)
     _local.threads = threads
 
 
 def _one_thread_for_small_batches(faiss: Any, batch: int) -> None:
     """OpenMP's thread count belongs to the calling thread; many callers times many is a storm."""
-    threads = 1 if batch < 32 else int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    threads = 1 if batch < 32 else allowed_threads()
     if getattr(_local, "threads", None) != threads:
         faiss.omp_set_num_threads(threads)
         _local.threads = threads

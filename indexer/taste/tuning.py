@@ -6,7 +6,6 @@ of many moves, and left to it the numbers fitted the windows. A block is shut wh
 help. Too few cases leave everything shut, which is zero-shot.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.cores import allowed_threads
 from indexer.evaluation.metrics import gains
 from indexer.taste.scoring import Scorer
 from indexer.taste.settings import TasteSettings
@@ -63,7 +63,7 @@ class Evidence:
         """`(c,)` over all windows, which are asked at the same time."""
         known = self.trials.get(settings)
         if known is None:
-            with ThreadPoolExecutor(os.cpu_count()) as cores:
+            with ThreadPoolExecutor(allowed_threads()) as cores:
                 parts = cores.map(lambda scorer: scorer.ranks(settings), self.scorers)
                 known = np.concatenate([np.zeros(0, np.int64), *parts])
             self.trials.add(settings, known)

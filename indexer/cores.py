@@ -1,0 +1,13 @@
+"""How many threads this process may use."""
+
+import os
+import re
+
+
+def allowed_threads() -> int:
+    """Return what `OMP_NUM_THREADS` says, for the outermost level, else how many cores there are.
+
+    OpenMP also takes a list, "4,2": a number for each level of nesting (OpenMP 5.2, 21.1.2).
+    """
+    told = re.match(r"\s*(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
+    return max(1, int(told[1])) if told else os.cpu_count() or 1

@@ -1,0 +1,18 @@
+"""How many threads may be used is what OpenMP's variable says, else the cores."""
+
+import os
+
+import pytest
+
+from indexer.cores import allowed_threads
+
+
+@pytest.mark.parametrize(
+    ("told", "threads"),
+    [("3", 3), (" 2 ", 2), ("4,2", 4), ("0", 1), ("", None), ("many", None), (None, None)],
+)
+def test_threads(told: str | None, threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert allowed_threads() == (threads or os.cpu_count() or 1)
