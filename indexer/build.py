@@ -21,28 +21,21 @@ from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.plan import check_index_name
 from indexer.block_vectors import BlockVectors, Facts
 from indexer.build_folder import full_disk_told, locked, working_folder
-from indexer.build_options import NO_MODEL, BuildOptions, BuildSummary, Report, with_chosen
-from indexer.bundled import DEFAULT_MODEL
+from indexer.build_options import BuildOptions, BuildSummary, Report, with_chosen
+from indexer.chosen_encoder import ChosenEncoder
 from indexer.collecting import Collecting
-from indexer.encoder import Encoder, LanguageModel, is_path, load_encoder
-from indexer.errors import CatalogError, EncoderUnavailableError, SnapshotError
-from indexer.fingerprint import PROBE_TEXT, TUNED_MARK
-from indexer.known_model import KnownModel, model_stamp
+from indexer.errors import CatalogError, SnapshotError
 from indexer.raw_vectors import RawVectors
 from indexer.reading.interactions import Interaction
 from indexer.since_last import (
     Parent,
     content_of,
     inputs_of,
-    why_all_is_encoded_anew,
-    why_tuning_ends,
 )
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import Staging
 from indexer.storing import store_items
 from indexer.taste.model import TasteModel
-from indexer.text import TEXT_VERSION
-from indexer.vector_cache import VectorCache
 from indexer.whitening import (
     MeaningSpace,
     Moments,
@@ -130,44 +123,8 @@ class _Build:
         self.known: learning.Earlier | None = None
         self.dim = 0  # of raw vectors; 0 until the first is seen
         self.parent = Parent(root)
+        self.encoder = ChosenEncoder(root, options, self.parent)
         self.content = self.inputs = ""
-
-    @cached_property
-    def model_stamp(self) -> str:
-        """By what the model is known without being loaded; empty if it is not."""
-        if self.options.encoder:
-            return self.options.encoder.fingerprint.key
-        return NO_MODEL if self.options.model == NO_MODEL else model_stamp(self.options.model)
-
-    @cached_property
-    def encoder(self) -> Encoder | None:
-        """The model, not loaded yet if it is known to be that of the live snapshot."""
-        if self.options.encoder or self.options.model == NO_MODEL:
-            return self.options.encoder
-        before = None if self.options.force_full else self.parent.manifest
-        is_same = before is not None and before.encoder_stamp == self.model_stamp != ""
-        is_tuned = before is not None and snapshot.TUNED_LAYER in before.files
-        if before and before.encoder and is_same and is_tuned == (self.layer is not None):
-            return KnownModel(self.options.model, before.encoder, layer=self.layer)
-        if self.layer is not None:
-            try:
-                return load_encoder(self.options.model, layer=self.layer)
-            except EncoderUnavailableError:
-                self.layer = None  # the model is not the one that it was tuned on
-        return load_encoder(self.options.model)
-
-    @cached_property
-    def layer(self) -> Path | None:
-        """The tuned layer that a build goes on with: the live snapshot's, or a given encoder's."""
-        if self.options.encoder:
-            given = self.options.encoder
-            return given.layer if isinstance(given, LanguageModel) else None
-        before = self.parent.manifest
-        if self.options.since is None or before is None:
-            return None
-        if before.encoder_source != _source_of(self.options):
-            return None
-        return self.parent.layer
 
     @cached_property
     def lessons(self) -> Sequence[Interaction]:
@@ -178,20 +135,15 @@ class _Build:
         """Whether nothing need be published if nothing has changed."""
         return bool(self.options.since) and not self.options.force_full
 
-    @property
-    def model_key(self) -> str:
-        """What changes with the language model, or with how an item is described to it."""
-        return self.encoder.fingerprint.key if self.encoder else str(TEXT_VERSION)
-
     def run(self, sources: list[str]) -> BuildSummary:
         """Read, and publish a snapshot if there is anything new."""
-        self.inputs = inputs_of(self.options, sources, lambda: self.model_stamp)
+        self.inputs = inputs_of(self.options, sources, lambda: self.encoder.stamp)
         if self.spares() and self.parent.holds(inputs=self.inputs):
             return self.unchanged()
         staging = Staging(self.work / "staging.sqlite")
         try:
             self.collect(sources, staging)
-            self.content = content_of(self.options, staging.digest(), self.model_key)
+            self.content = content_of(self.options, staging.digest(), self.encoder.key)
             if self.spares() and self.parent.holds(content=self.content):
                 return self.unchanged()
             scale, count = self.options.rating_scale, self.counts["items"]
@@ -204,8 +156,8 @@ class _Build:
             staging.close()
             (self.work / "staging.sqlite").unlink()
         space.save(self.work / "space.safetensors")
-        if self.layer:
-            shutil.copyfile(self.layer, self.work / snapshot.TUNED_LAYER)
+        if self.encoder.layer:
+            shutil.copyfile(self.encoder.layer, self.work / snapshot.TUNED_LAYER)
         taste = self.learn(raw, space, facts)
         layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
         index = build_index_file(
@@ -221,14 +173,13 @@ class _Build:
         (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
         manifest = replace(manifest, files=snapshot.file_facts(self.work))
         snapshot.publish(self.work, self.root, manifest)
-        if self.encoder:
-            self.journal_of(self.encoder).unlink(missing_ok=True)  # the snapshot holds it all
+        self.encoder.forget_described()  # the snapshot holds it all
         self.trials.unlink(missing_ok=True)
         return self.summary(manifest)
 
     def collect(self, sources: list[str], staging: Staging) -> None:
         """Rows to staged items; bad rows to rejected.jsonl."""
-        collecting = Collecting(self.options, lambda: self.encoder, staging, self.report)
+        collecting = Collecting(self.options, lambda: self.encoder.model, staging, self.report)
         found = collecting.collect(sources, self.work)
         self.dim = found.dim
         for name in ("items", "rejected", "duplicates"):
@@ -236,44 +187,20 @@ class _Build:
 
     def write_raw_vectors(self, staging: Staging, facts: Facts) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
-        encoder, options = self.encoder, self.options
-        if encoder and options.notice:
-            reason = why_all_is_encoded_anew(self.parent, options, encoder.fingerprint)
-            if reason:  # said before hours of encoding begin
-                options.notice(f"every text is encoded again: {reason}")
-            ended = why_tuning_ends(self.parent, options, goes_on=self.layer is not None)
-            if ended:
-                options.notice(
-                    f"the tuned layer of {encoder.fingerprint.name} is given up: {ended}"
-                )
+        self.encoder.tell()
         vectors = RawVectors(self.work, (self.counts["items"], self.dim))
-        cache = self.cache_of(encoder) if encoder else None
-        raw = vectors.write(staging, facts.rating_scale, encoder, cache, self.report)
+        cache = self.encoder.described(self.dim)
+        scale, model = facts.rating_scale, self.encoder.model
+        raw = vectors.write(staging, scale, model, cache, self.report)
         self.counts |= {"encoded": vectors.encoded, "reused": vectors.reused}
         return raw
 
-    def journal_of(self, encoder: Encoder) -> Path:
-        """Where vectors wait for a snapshot to hold them."""
-        return self.root / "encoded" / f"{encoder.fingerprint.key}.bin"
-
-    def cache_of(self, encoder: Encoder) -> VectorCache:
-        """What earlier builds have encoded; with --force-full only what is added to it."""
-        journal = self.journal_of(encoder)
-        if self.options.force_full:
-            journal.unlink(missing_ok=True)
-        cache = VectorCache(journal, self.dim)
-        if self.parent.id and not self.options.force_full:
-            folder = self.parent.folder
-            if snapshot.vectors_of(folder) == encoder.fingerprint:
-                cache.add_snapshot(folder)
-        return cache
-
     def fit_space(self, raw: NDArray[np.float16]) -> MeaningSpace:
         """The statistics of this catalogue's vectors, kept in the snapshot."""
-        if self.encoder is None:
+        if self.encoder.model is None:
             return identity_space(self.dim)
         moments = Moments.of(chunks(raw), self.dim)
-        return fit_meaning_space(moments, background_of(self.encoder))
+        return fit_meaning_space(moments, background_of(self.encoder.model))
 
     def tune_encoder(
         self, staging: Staging, facts: Facts, raw: NDArray[np.float16], space: MeaningSpace
@@ -281,12 +208,13 @@ class _Build:
         """Go on with an encoder whose last layer was tuned, if that is clearly better."""
         from indexer.tuned_encoder import Described, Lessons, try_tuning
 
-        if self.encoder is None:
+        model = self.encoder.model
+        if model is None:
             raise TypeError(self.options)
         folder = self.work / "tuned"
         trial = try_tuning(
             self.options.model,
-            Described(self.encoder, raw, space),
+            Described(model, raw, space),
             Lessons(staging, facts, self.lessons),
             folder=folder,
             report=self.report,
@@ -298,8 +226,8 @@ class _Build:
         if trial.tuned is not None:
             for name in ("raw.npy", "hashes.npy", snapshot.TUNED_LAYER):
                 (folder / name).replace(self.work / name)
-            self.encoder = trial.tuned.encoder
-            self.content = content_of(self.options, staging.digest(), self.model_key)
+            self.encoder.replace(trial.tuned.encoder)
+            self.content = content_of(self.options, staging.digest(), self.encoder.key)
             raw, space = trial.tuned.raw, trial.tuned.space
         shutil.rmtree(folder, ignore_errors=True)
         return raw, space
@@ -339,7 +267,7 @@ class _Build:
             work=self.work,
             manifest=manifest,
             facts=facts,
-            encoder=self.encoder,
+            encoder=self.encoder.model,
             interactions=self.lessons,
             taste=taste,
             kept=self.known.settings if self.known else None,
@@ -353,18 +281,14 @@ class _Build:
         self, sources: list[str], facts: Facts, layout: Layout, index: dict[str, Any]
     ) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
-        encoder, before = self.encoder, self.parent.manifest
-        if before and encoder and before.encoder == encoder.fingerprint:
-            probe: Sequence[float] = before.probe  # so that the model need not be loaded for it
-        else:
-            probe = encoder.encode_items([PROBE_TEXT])[0].tolist() if encoder else ()
+        model = self.encoder.model
         return Manifest(
             id=f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
             created_at=self.started.isoformat(timespec="seconds"),
-            encoder=encoder.fingerprint if encoder else None,
-            encoder_source=_source_of(self.options) if encoder else None,
-            encoder_stamp=self.model_stamp,
-            probe=tuple(round(number, 6) for number in probe),
+            encoder=model.fingerprint if model else None,
+            encoder_source=self.encoder.source if model else None,
+            encoder_stamp=self.encoder.stamp,
+            probe=tuple(round(number, 6) for number in self.encoder.probe()),
             language=facts.language,
             rating_scale=facts.rating_scale,
             layout=layout,
@@ -410,11 +334,3 @@ class _Build:
             out=str(self.root),
             **self.counts,
         )
-
-
-def _source_of(options: BuildOptions) -> str:
-    """What the model of a build can be loaded by."""
-    if options.model and is_path(options.model):
-        return str(Path(options.model).resolve())
-    given = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
-    return options.model or given.removesuffix(TUNED_MARK)

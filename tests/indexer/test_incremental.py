@@ -95,7 +95,7 @@ def test_a_model_of_the_live_snapshot_is_not_loaded_if_nothing_has_changed(
     build_index(catalog, tmp_path / "x", model=model)
     probe = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).probe
     monkeypatch.setattr("indexer.known_model.load_encoder", no_model)
-    monkeypatch.setattr("indexer.build.load_encoder", no_model)
+    monkeypatch.setattr("indexer.chosen_encoder.load_encoder", no_model)
     write_rows(catalog, [*reversed(titled(6))])  # another file, the same items
     assert build_index(catalog, tmp_path / "x", model=model, since="last").unchanged
     monkeypatch.undo()
