@@ -17,7 +17,7 @@ from indexer.scenarios import Scenario
 from indexer.signals import Role, Signal
 from indexer.snapshot import Layout
 from indexer.taste.history import (
-    Coefficients,
+    NamedWeights,
     Past,
     PastItem,
     entry_weights,
@@ -157,15 +157,8 @@ def _weighed(
 
 def _terms(model: TasteModel, past: Past, taste: Vectors, moment: Moment) -> NamedTerms:
     """Neighbours and repeats; `signals` are still places in the past."""
-    nothing = np.empty((0, len(taste)), np.float32)
-    coefficients = Coefficients(
-        meaning=nothing,
-        taste=nothing,
-        prior=np.empty(0, np.float32),
-        neighbours=weightiest(taste),
-        repeat=repeat_weights(past, model.settings),
-    )
-    found = model.addends(past.row, coefficients, include_seen=moment.include_seen)
+    weights = NamedWeights(weightiest(taste), repeat_weights(past, model.settings))
+    found = model.addends(past.row, weights, include_seen=moment.include_seen)
     small = found.row.astype(np.uint16) if len(model.prior) <= _MOST_SMALL else found.row
     order = np.argsort(small, kind="stable")  # short integers are sorted by radix
     # Neighbours carry the request's weight through `taste` already, repeats do not.

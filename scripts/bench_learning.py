@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learning from many interactions: processor time, peak memory, and what it makes of a request.
+"""Learning from many interactions: processor time and peak memory.
 
 A synthetic world: items of a thousand kinds with vectors that tell the kind, popularity as in
 Zipf's law, users with a few kinds of their own. Prints one JSON line with its parameters; peak
@@ -9,7 +9,7 @@ memory is that of the whole process, rows and vectors included.
 import json
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -19,17 +19,15 @@ from numpy.typing import NDArray
 from indexer.reading.interactions import Interaction
 from indexer.taste.events import Events, events_of
 from indexer.taste.fit import fit_taste, refit_taste
-from indexer.taste.history import PastItem, past_of, request_coefficients
 from indexer.taste.model import TasteModel
 
 KINDS = 1_000
-HISTORY = 200
 T = TypeVar("T")
 _OWN_KINDS, _LOYALTY = 4, 0.7
 
 
 def main() -> int:
-    """Make the world, learn it twice, ask."""
+    """Make the world, learn it twice."""
     made = parser(__doc__ or "")
     made.add_argument("--interactions", type=int, default=1_000_000)
     made.add_argument("--items", type=int, default=100_000)
@@ -63,7 +61,6 @@ def main() -> int:
             for name in ("learned", "zero_shot", "popular")
             if name in model.report
         },
-        **_request_ms(model, meaning, events, rng),
     }
     print(json.dumps(told))
     return 0
@@ -102,29 +99,6 @@ def _rows(
 
 def _read(rows: list[Interaction], ids: list[str]) -> tuple[Events, float]:
     return _timed(lambda: events_of(rows, ids))
-
-
-def _request_ms(
-    model: TasteModel, meaning: NDArray[np.float32], events: Events, rng: np.random.Generator
-) -> dict[str, float]:
-    """Processor time of one thread: `HISTORY` past items to coefficients and named terms."""
-    took = []
-    for _ in range(200):
-        rows = rng.choice(events.item, HISTORY).tolist()
-        entries: Sequence[PastItem] = [
-            PastItem(row, "purchase", None, float(n)) for n, row in enumerate(rows)
-        ]
-        started = time.thread_time()
-        past = past_of(entries, model.settings, {})
-        appeal = model.usual.deviations(model.prior[past.row])
-        found = request_coefficients(model.settings, past, meaning[past.row], appeal)
-        model.addends(past.row, found, include_seen=True)
-        took.append(1_000 * (time.thread_time() - started))
-    return {
-        "history": HISTORY,
-        "request_p50_ms": round(float(np.median(took)), 2),
-        "request_p99_ms": round(float(np.quantile(took, 0.99)), 2),
-    }
 
 
 def _equal(one: TasteModel, other: TasteModel) -> bool:

@@ -2,14 +2,14 @@
 
 from indexer.taste.events import Events, events_of
 from indexer.taste.fit import fit_taste
-from indexer.taste.history import Coefficients, Past, PastItem, past_of, request_coefficients
+from indexer.taste.history import NamedWeights, Past, PastItem, past_of
 from indexer.taste.model import Addends, TasteModel
 from indexer.taste.settings import TasteSettings
 
 __all__ = [
     "Addends",
-    "Coefficients",
     "Events",
+    "NamedWeights",
     "Past",
     "PastItem",
     "TasteModel",
@@ -17,5 +17,4 @@ __all__ = [
     "events_of",
     "fit_taste",
     "past_of",
-    "request_coefficients",
 ]

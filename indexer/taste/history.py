@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.taste.events import likings
-from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
+from indexer.taste.settings import TasteSettings
 
 MAX_NAMED_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
 LEAN_DOUBT = 2.0  # a user's leaning is shrunk as if this much of the usual had been picked too
@@ -54,20 +54,14 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Coefficients:
-    """What each of `m` past items counts in each of `q` request vectors.
+class NamedWeights:
+    """What each of `m` past items counts where it adds to single items.
 
     Attributes:
-        meaning: `(q, m) float32`.
-        taste: `(q, m) float32`, equal rows.
-        prior: `(q,) float32`, equal entries.
         neighbours: `(m,) float32`, for named neighbours.
         repeat: `(m,) float32`, before the square root over entries of one item.
     """
 
-    meaning: Coefficient
-    taste: Coefficient
-    prior: Coefficient
     neighbours: Coefficient
     repeat: Coefficient
 
@@ -88,33 +82,6 @@ def past_of(
         age=_ages([entry.at for entry in entries]),
         liking=_likings(entries, settings),
         match=_matches(entries, now),
-    )
-
-
-def request_coefficients(
-    settings: TasteSettings, past: Past, meaning: Coefficient, appeal: Coefficient
-) -> Coefficients:
-    """Return the coefficients of a history.
-
-    The request vectors are `[meaning.T @ rows' meaning | taste.T @ rows' sources | prior]`.
-
-    Args:
-        settings: Learned.
-        past: `m` entries.
-        meaning: `(m, d) float32`, their meaning vectors, of unit length.
-        appeal: `(m,) float32`, their priors in deviations from the usual one.
-    """
-    taste = entry_weights(past, settings.taste_reach, settings)
-    near = entry_weights(past, settings.meaning_reach, settings)
-    vectors = _meaning_vectors(near, meaning)
-    vectors *= certainty(float(near.sum()), settings.meaning_doubt)
-    q, m = vectors.shape
-    return Coefficients(
-        meaning=vectors * np.float32(settings.meaning_weight),
-        taste=np.broadcast_to(taste, (q, m)),
-        prior=np.full(q, 1 + leaning(taste, appeal, settings), np.float32),
-        neighbours=weightiest(taste),
-        repeat=repeat_weights(past, settings),
     )
 
 
@@ -163,24 +130,6 @@ def repeat_weights(past: Past, settings: TasteSettings) -> Coefficient:
     met = (past.liking >= 0).astype(np.float32)
     decay: Coefficient = met * np.exp(-past.age / np.float32(settings.repeat_reach))
     return decay
-
-
-def _meaning_vectors(weights: Coefficient, meaning: Coefficient) -> Coefficient:
-    """`(q, m)`: the whole profile, then the latest entries beside it; each of unit length."""
-    m = len(weights)
-    whole = _unit(weights[None, :], meaning)
-    latest = np.flatnonzero(weights > 0)[::-1][:RECENT_VECTORS]
-    if len(latest) == 0:
-        return whole
-    near = np.repeat(PROFILE_SHARE * whole, len(latest), axis=0)
-    near[np.arange(len(latest)), latest] += 1 - PROFILE_SHARE
-    return np.concatenate([whole, _unit(near, meaning)]).reshape(-1, m).astype(np.float32)
-
-
-def _unit(coefficients: Coefficient, meaning: Coefficient) -> Coefficient:
-    length = np.linalg.norm(coefficients @ meaning, axis=1, keepdims=True)
-    scaled: Coefficient = (coefficients / np.maximum(length, _TINY)).astype(np.float32)
-    return np.where(length > _TINY, scaled, np.float32(0))
 
 
 def _ages(moments: Sequence[float | None]) -> NDArray[np.float32]:

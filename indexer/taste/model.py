@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import SnapshotError
 from indexer.taste.circumstances import Circumstances
-from indexer.taste.history import Coefficients
+from indexer.taste.history import NamedWeights
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import Usual
 from indexer.taste.settings import TasteSettings
@@ -69,19 +69,19 @@ class TasteModel:
     report: Mapping[str, Any]
 
     def addends(
-        self, rows: NDArray[np.int64], coefficients: Coefficients, *, include_seen: bool
+        self, rows: NDArray[np.int64], weights: NamedWeights, *, include_seen: bool
     ) -> Addends:
         """Return the named terms of a request.
 
         Args:
             rows: `(m,)`, the history's rows in the catalogue.
-            coefficients: Of the same history.
+            weights: Of the same history.
             include_seen: Whether items of the history may come again.
         """
-        near = _neighbour_addends(self.neighbours, rows, coefficients.neighbours)
+        near = _neighbour_addends(self.neighbours, rows, weights.neighbours)
         if not include_seen or not self.settings.repeat_weight or len(rows) == 0:
             return near
-        own = _repeat_addends(rows, coefficients.repeat, self.settings.repeat_weight)
+        own = _repeat_addends(rows, weights.repeat, self.settings.repeat_weight)
         return Addends(
             np.r_[near.row, own.row],
             np.r_[near.entry, own.entry],

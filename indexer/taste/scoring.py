@@ -1,6 +1,6 @@
 """Learned blocks and settings to scores of held-out cases, many at once.
 
-The arithmetic is that of `history.request_coefficients`; a test holds the two together.
+The arithmetic is that of a served request; a test holds the two together.
 """
 
 from dataclasses import dataclass, field

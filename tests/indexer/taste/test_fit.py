@@ -8,9 +8,10 @@ import pytest
 
 from indexer.errors import SnapshotError
 from indexer.reading.interactions import Interaction
-from indexer.taste import PastItem, TasteModel, fit_taste, past_of, request_coefficients
+from indexer.taste import NamedWeights, PastItem, TasteModel, fit_taste, past_of
 from indexer.taste.events import events_of
 from indexer.taste.fit import fit_blocks, refit_taste, weighted
+from indexer.taste.history import repeat_weights
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, noise, random_meaning
 
 
@@ -31,11 +32,8 @@ def test_without_evidence_the_model_is_zero_shot(rows: int) -> None:
 
 
 def test_what_follows_what_is_learned(chain_model: TasteModel) -> None:
-    meaning = random_meaning(60)
-    past = past_of([PastItem(7, "purchase")], chain_model.settings)
-    appeal = np.zeros(1, np.float32)
-    found = request_coefficients(chain_model.settings, past, meaning[past.row], appeal)
-    added = chain_model.addends(past.row, found, include_seen=False).totals()
+    one = np.ones(1, np.float32)
+    added = chain_model.addends(np.array([7]), NamedWeights(one, one), include_seen=False).totals()
     assert max(added, key=lambda row: added[row]) == 8
     report = chain_model.report
     assert report["learned"]["all"]["ndcg10"] > 0.5 > report["zero_shot"]["all"]["ndcg10"]
@@ -46,12 +44,14 @@ def test_habits_are_served_from_the_users_own_items() -> None:
     settings = model.settings
     assert settings.repeat_weight > 0
     past = past_of([PastItem(3, "purchase"), PastItem(3, "purchase")], settings)
-    appeal = np.zeros(2, np.float32)
-    found = request_coefficients(settings, past, random_meaning(80)[past.row], appeal)
-    added = model.addends(past.row, found, include_seen=True)
+    decay = repeat_weights(past, settings)
+    weights = NamedWeights(np.ones(2, np.float32), decay)
+    added = model.addends(past.row, weights, include_seen=True)
     own = added.value[added.repeat].sum()
-    assert own == pytest.approx(settings.repeat_weight * np.sqrt(found.repeat.sum()), rel=1e-5)
-    assert not model.addends(past.row, found, include_seen=False).repeat.any()
+    # The older of the two is one event old.
+    held = 1 + np.exp(-1 / settings.repeat_reach)
+    assert own == pytest.approx(settings.repeat_weight * np.sqrt(held), rel=1e-5)
+    assert not model.addends(past.row, weights, include_seen=False).repeat.any()
 
 
 def test_the_same_seed_gives_the_same_model(chain_model: TasteModel) -> None:

@@ -1,20 +1,24 @@
-"""Coefficients of a history: by hand, linear where promised, and equal to the batch arithmetic."""
+"""What a history counts: by hand, and served as it was tuned."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from indexer.learned import Moment, apply_taste
+from indexer.request import HistoryEntry, Weights
+from indexer.scenarios import Scenario
+from indexer.signals import Role, Signal, compose, history_signals
+from indexer.snapshot import Layout
 from indexer.taste.cases import windows_of
 from indexer.taste.events import events_of
 from indexer.taste.fit import fit_blocks, weighted
-from indexer.taste.history import Past, PastItem, past_of, request_coefficients
+from indexer.taste.history import PastItem, certainty, entry_weights, leaning, past_of
 from indexer.taste.scoring import Scorer
 from indexer.taste.settings import TasteSettings
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_meaning
 
 OPEN = TasteSettings(
-    meaning_weight=0.7,
     meaning_doubt=0.8,
     taste_reach=3.0,
     met_weight=0.2,
@@ -49,46 +53,35 @@ def test_an_entry_of_like_circumstances_counts_more() -> None:
     assert past.match.tolist() == [1.0, 0.5]
 
 
-def test_the_request_vectors_of_two_items_by_hand() -> None:
-    settings = replace(TasteSettings(), meaning_reach=1.0, taste_reach=1.0)
-    meaning = np.eye(2, dtype=np.float32)
-    past = past_of([PastItem(0, "like"), PastItem(1, "like")], settings)
-    found = request_coefficients(settings, past, meaning, np.zeros(2, np.float32))
-    whole = np.array([0.25, 1.0]) / np.hypot(0.25, 1.0)
-    np.testing.assert_allclose(found.meaning[0], whole, rtol=1e-6)
-    latest = 0.7 * whole + [0, 0.3]
-    np.testing.assert_allclose(found.meaning[1], latest / np.linalg.norm(latest), rtol=1e-6)
-    earlier = 0.7 * whole + [0.3, 0]
-    np.testing.assert_allclose(found.meaning[2], earlier / np.linalg.norm(earlier), rtol=1e-6)
-    np.testing.assert_allclose(found.taste, [[0.25, 1.0]] * 3, rtol=1e-6)
+def test_an_older_entry_counts_less_by_hand() -> None:
+    past = past_of([PastItem(0, "like"), PastItem(1, "like")], TasteSettings())
+    weights = entry_weights(past, 1.0, TasteSettings())
+    np.testing.assert_allclose(weights, [0.25, 1.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("entries", [[], [PastItem(0, "dislike")]])
-def test_without_a_liked_item_there_is_one_vector_with_the_prior_only(
-    entries: list[PastItem],
-) -> None:
-    m = len(entries)
-    past, appeal = past_of(entries, OPEN), np.ones(m, np.float32)
-    found = request_coefficients(OPEN, past, np.ones((m, 1), np.float32), appeal)
-    assert found.meaning.shape == (1, len(entries))
-    assert not found.meaning.any()
-    assert not found.taste.any()
-    assert found.prior.tolist() == [1.0]
+def test_without_a_liked_item_nothing_counts_but_the_prior(entries: list[PastItem]) -> None:
+    past, appeal = past_of(entries, OPEN), np.ones(len(entries), np.float32)
+    weights = entry_weights(past, OPEN.taste_reach, OPEN)
+    assert not weights.any()
+    assert leaning(weights, appeal, OPEN) == 0
+    assert certainty(float(weights.sum()), OPEN.meaning_doubt) == 0
 
 
 def test_what_is_popular_counts_more_to_those_who_pick_it() -> None:
     settings = replace(TasteSettings(), taste_reach=1.0, prior_lean=0.6)
     past = past_of([PastItem(0, "like"), PastItem(1, "like"), PastItem(2, "dislike")], settings)
-    meaning = np.eye(3, dtype=np.float32)
+    weights = entry_weights(past, 1.0, settings)
     # They weigh 1/9, 1/4 and nothing; two of the usual are mixed in.
     held = 1 / 9 + 1 / 4 + 2
     for appeal, mean in (([2, 1, 9], (2 / 9 + 1 / 4) / held), ([-1, 0, 9], -1 / 9 / held)):
-        found = request_coefficients(settings, past, meaning, np.array(appeal, np.float32))
-        np.testing.assert_allclose(found.prior, 1 + 0.6 * mean, rtol=1e-6)
+        lean = leaning(weights, np.array(appeal, np.float32), settings)
+        assert lean == pytest.approx(0.6 * mean, rel=1e-6)
 
 
 @pytest.mark.parametrize("repeats", [True, False])
 def test_one_request_scores_as_the_batch_does(repeats: bool) -> None:  # noqa: FBT001  # parametrized
+    """What settings are tuned by is what is served."""
     n = 80
     rows = habits(30, n) if repeats else chains(60, n)
     rows += [interaction("u1", "i5", 10.0, event="dislike")]
@@ -96,21 +89,36 @@ def test_one_request_scores_as_the_batch_does(repeats: bool) -> None:  # noqa: F
     meaning = random_meaning(n)
     window = windows_of(events, repeats=repeats, count=1, seed=0)[0]
     blocks = fit_blocks(window.fitted, meaning)
-    scorer = Scorer(blocks, window.cases, repeats)
-    expected = scorer.scores(OPEN)
+    expected = Scorer(blocks, window.cases, repeats).scores(OPEN)
     model = weighted(blocks, OPEN, {})
+    layout = Layout(meaning=meaning.shape[1], taste=model.targets.shape[1])
+    items = np.zeros((n, layout.dim), np.float32)
+    items[:, : layout.meaning + layout.taste + 1] = np.c_[meaning, model.targets, model.prior]
+    plain = Scenario("plain", event_weights={"dislike": 0.0})  # it pushes away in requests alone
+    moment = Moment(plain, Weights(), {}, include_seen=repeats)
     for case in range(len(window.cases)):
-        mine = window.cases.case == case
-        parts = window.cases.past
-        past = Past(parts.row[mine], parts.age[mine], parts.liking[mine], parts.match[mine])
-        appeal = model.usual.deviations(model.prior[past.row])
-        found = request_coefficients(OPEN, past, meaning[past.row], appeal)
-        inner = (found.meaning @ meaning[past.row]) @ meaning.T
-        inner += (found.taste @ model.sources[past.row]) @ model.targets.T
-        inner += found.prior[:, None] * model.prior
-        scores = inner.max(axis=0)
-        added = model.addends(past.row, found, include_seen=repeats).totals()
-        for row, value in added.items():
-            scores[row] += value
-        open_rows = np.ones(n, bool) if repeats else ~np.isin(np.arange(n), past.row)
+        past = window.cases.past
+        mine = np.flatnonzero(window.cases.case == case)
+        history = [
+            HistoryEntry(
+                f"i{past.row[place]}",
+                event="dislike" if past.liking[place] < 0 else "purchase",
+                at=-float(past.age[place]),
+            )
+            for place in mine
+        ]
+        signals = history_signals(history, scenario=plain, now=0.0, scale=(1, 5))
+        signals.append(Signal(Role.PRIOR, 1.0, {}))
+        row_of = {item_id: row for row, item_id in enumerate(ids(n))}
+        learned = apply_taste(model, signals, row_of, layout=layout, moment=moment)
+        sources = np.zeros((len(signals), layout.dim), np.float32)
+        sources[:-1, : layout.meaning] = meaning[past.row[mine]]
+        sources[-1, layout.meaning + layout.taste] = 1.0
+        composed = compose(
+            learned.signals, sources, scenario=plain, weights=Weights(), doubt=learned.doubt
+        )
+        vectors = replace(composed, learned=learned.sources).vectors
+        scores = (vectors @ items.T).max(axis=0)
+        np.add.at(scores, learned.terms.rows, learned.terms.values)
+        open_rows = np.ones(n, bool) if repeats else ~np.isin(np.arange(n), past.row[mine])
         np.testing.assert_allclose(scores[open_rows], expected[case][open_rows], atol=2e-5)
