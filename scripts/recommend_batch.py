@@ -37,8 +37,10 @@ from service.lists import fashion
 from service.live import Live, View, Views
 from service.llm.asked import NOT_IN_BATCHES
 
-_PIECE = 100  # lines that a process takes at a time
-_MOST_WORKERS = 4  # unless more are asked for: each holds a language model
+_PIECE = 32  # lines that a process takes at a time; after an interrupt they are waited for
+_FEW_PIECES = 8  # more processes would take longer to start than to answer
+_WORKERS = 4  # unless more are asked for: each holds a language model
+_MOST_WORKERS = 64
 
 
 class Told(NamedTuple):
@@ -63,8 +65,8 @@ def main() -> int:
         "--workers", type=int, metavar="N", help="processes; default: cores, at most 4; 1 with --db"
     )
     asked = made.parse_args()
-    if asked.workers is not None and not 1 <= asked.workers <= cores():
-        made.error(f"--workers is {asked.workers}; give a number from 1 to {cores()}, the cores")
+    if asked.workers is not None and not 1 <= asked.workers <= _MOST_WORKERS:
+        made.error(f"--workers is {asked.workers}; give a number from 1 to {_MOST_WORKERS}")
     if asked.db and (asked.workers or 1) > 1:
         made.error("--workers is for requests without --db; leave one of them out")
     requests, out = Path(asked.requests), Path(asked.out)
@@ -122,9 +124,9 @@ def _all_answered(
     root: str, url: str | None, pieces: Iterator[Piece], workers: int | None
 ) -> Iterator[Told]:
     """The answers in order; one snapshot gives them all."""
-    begun = list(islice(pieces, 2))
-    alone = len(begun) < 2 or url is not None
-    workers = workers or (1 if alone else min(cores(), _MOST_WORKERS))
+    begun = list(islice(pieces, _FEW_PIECES + 1))
+    alone = len(begun) <= _FEW_PIECES or url is not None
+    workers = workers or (1 if alone else min(cores(), _WORKERS))
     with ExitStack() as held:
         if workers == 1:
             view = held.enter_context(_viewed(root, url))
