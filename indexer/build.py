@@ -27,11 +27,7 @@ from indexer.collecting import Collecting
 from indexer.errors import CatalogError, SnapshotError
 from indexer.raw_vectors import RawVectors
 from indexer.reading.interactions import Interaction
-from indexer.since_last import (
-    Parent,
-    content_of,
-    inputs_of,
-)
+from indexer.since_last import Parent, content_of, inputs_of
 from indexer.snapshot import Layout, Manifest
 from indexer.staging import Staging
 from indexer.storing import store_items
@@ -173,7 +169,7 @@ class _Build:
         (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
         manifest = replace(manifest, files=snapshot.file_facts(self.work))
         snapshot.publish(self.work, self.root, manifest)
-        self.encoder.forget_described()  # the snapshot holds it all
+        self.encoder.forget_waiting()  # the snapshot holds it all
         self.trials.unlink(missing_ok=True)
         return self.summary(manifest)
 
@@ -187,9 +183,9 @@ class _Build:
 
     def write_raw_vectors(self, staging: Staging, facts: Facts) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
-        self.encoder.tell()
+        self.encoder.tell_why_anew()
         vectors = RawVectors(self.work, (self.counts["items"], self.dim))
-        cache = self.encoder.described(self.dim)
+        cache = self.encoder.known_vectors(self.dim)
         scale, model = facts.rating_scale, self.encoder.model
         raw = vectors.write(staging, scale, model, cache, self.report)
         self.counts |= {"encoded": vectors.encoded, "reused": vectors.reused}
@@ -226,7 +222,7 @@ class _Build:
         if trial.tuned is not None:
             for name in ("raw.npy", "hashes.npy", snapshot.TUNED_LAYER):
                 (folder / name).replace(self.work / name)
-            self.encoder.replace(trial.tuned.encoder)
+            self.encoder.go_on_with(trial.tuned.encoder)
             self.content = content_of(self.options, staging.digest(), self.encoder.key)
             raw, space = trial.tuned.raw, trial.tuned.space
         shutil.rmtree(folder, ignore_errors=True)

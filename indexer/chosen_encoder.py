@@ -72,11 +72,11 @@ class ChosenEncoder:
         """What changes with the language model, or with how an item is described to it."""
         return self.model.fingerprint.key if self.model else str(TEXT_VERSION)
 
-    def replace(self, tuned: Encoder) -> None:
+    def go_on_with(self, tuned: Encoder) -> None:
         """Go on with a tuned model, whose layer the working folder has."""
         self.model = tuned
 
-    def tell(self) -> None:
+    def tell_why_anew(self) -> None:
         """Say before hours of encoding begin why nothing is known, and what becomes of a layer."""
         notice = self._options.notice
         if self.model is None or notice is None:
@@ -90,7 +90,7 @@ class ChosenEncoder:
         if ended:
             notice(f"the tuned layer of {fingerprint.name} is given up: {ended}")
 
-    def described(self, dim: int) -> VectorCache | None:
+    def known_vectors(self, dim: int) -> VectorCache | None:
         """What earlier builds have encoded; with --force-full only what is added to it."""
         if self.model is None:
             return None
@@ -104,8 +104,8 @@ class ChosenEncoder:
                 cache.add_snapshot(folder)
         return cache
 
-    def forget_described(self) -> None:
-        """Remove what waited for a snapshot to hold it."""
+    def forget_waiting(self) -> None:
+        """Remove the vectors that waited for a snapshot to hold them."""
         if self.model is not None:
             self._journal(self.model).unlink(missing_ok=True)
 

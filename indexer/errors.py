@@ -7,6 +7,7 @@ IndexerError
 ├── ScenarioError           a file of scenarios cannot be used
 ├── EncoderUnavailableError the model or its weights are not there
 ├── VectorShapeError        vectors do not fit the index
+├── WorkerError             a process that does part of the work has ended
 ├── ReleaseError            a build has learned to recommend worse than what is live
 └── SnapshotError           a snapshot is missing, damaged or of another encoder
 """
@@ -42,6 +43,10 @@ class VectorShapeError(IndexerError, ValueError):
 
 class ReleaseError(IndexerError, RuntimeError):
     """A finished build is not published, for what it would answer."""
+
+
+class WorkerError(IndexerError, RuntimeError):
+    """A process that did part of the work ended before it was done."""
 
 
 class SnapshotError(IndexerError, RuntimeError):

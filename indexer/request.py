@@ -175,6 +175,8 @@ def parse_request(
 
 
 def _history(value: Any) -> tuple[HistoryEntry, ...]:
+    if isinstance(value, HistoryEntry):  # a tuple, but one entry
+        raise RequestError(f"history must be a list, got {shown(value)}")
     entries = value if isinstance(value, list | tuple) else parse_list(value, "history")
     return tuple(_history_entry(entry, f"history[{place}]") for place, entry in enumerate(entries))
 
@@ -184,14 +186,15 @@ def _history_entry(value: Any, name: str) -> HistoryEntry:
         return value
     if isinstance(value, str | int):
         return HistoryEntry(item_id=parse_id(value, name))
-    if not isinstance(value, dict | Mapping):
+    if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an id or an object, got {shown(value)}")
-    parsed = {}
-    for key, part in value.items():
-        if key not in _HISTORY_PARSERS:
-            refuse_unknown((key,), _HISTORY_PARSERS, name)
-        if part is not None:
-            parsed[key] = _HISTORY_PARSERS[key](part, f"{name}.{key}")
+    if not value.keys() <= _HISTORY_FIELDS:
+        refuse_unknown(value, _HISTORY_PARSERS, name)
+    parsed = {
+        key: _HISTORY_PARSERS[key](part, f"{name}.{key}")
+        for key, part in value.items()
+        if part is not None
+    }
     entry = HistoryEntry(**parsed)
     if entry.item_id is None and entry.text is None:
         raise RequestError(f"{name} has neither item_id nor text; give one of them")
@@ -249,3 +252,4 @@ _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
     "at": parse_moment,
     "context": parse_context,
 }
+_HISTORY_FIELDS = _HISTORY_PARSERS.keys()

@@ -7,11 +7,11 @@ from typing import Any
 
 from indexer.errors import RequestError
 from indexer.moment import ContextValue, parse_time
+from indexer.reading.fields import MAX_ID_CHARS
 
 _MAX_COMPARED = 100  # of a wrong name: comparing costs the square of its length
 MAX_K = 1_000
 MAX_TEXT = 10_000
-MAX_ID = 512
 MAX_LIST = 1_000
 MAX_CONTEXT = 64
 MAX_CONTEXT_NAME = 100
@@ -58,11 +58,13 @@ def parse_id(value: Any, name: str) -> str:
         RequestError: If it is neither.
     """
     if isinstance(value, str):
-        if 0 < len(value.strip()) <= MAX_ID:
+        if 0 < len(value.strip()) <= MAX_ID_CHARS:
             return parse_text(value, name) or ""
     elif isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise RequestError(f"{name} must be an id of 1 to {MAX_ID} characters, got {shown(value)}")
+    raise RequestError(
+        f"{name} must be an id of 1 to {MAX_ID_CHARS} characters, got {shown(value)}"
+    )
 
 
 def parse_texts(value: Any, name: str) -> tuple[str, ...]:
@@ -83,7 +85,7 @@ def parse_context(value: Any, name: str = "context") -> dict[str, ContextValue]:
     Raises:
         RequestError: If it is no object, or a value is neither a word nor a number.
     """
-    if not isinstance(value, dict | Mapping):
+    if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an object, got {shown(value)}")
     if len(value) > MAX_CONTEXT:
         raise RequestError(f"{name} has {len(value)} fields, at most {MAX_CONTEXT} are read")
@@ -151,9 +153,9 @@ def parse_moment(value: Any, name: str) -> float:
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise RequestError(f"{name} must be a time, got {shown(value)}")
-    if isinstance(value, str) or not _FIRST_S <= value <= _LAST_S:
-        return parse_time(value).timestamp()
-    return float(value)
+    if isinstance(value, int) and _FIRST_S <= value <= _LAST_S:
+        return float(value)
+    return parse_time(value).timestamp()
 
 
 def parse_boolean(value: Any, name: str) -> bool:
@@ -179,7 +181,7 @@ def parse_seed(value: Any) -> int:
     return value
 
 
-def refuse_unknown(body: Iterable[Any], known: Any, where: str) -> None:
+def refuse_unknown(body: Mapping[str, Any], known: Any, where: str) -> None:
     """Raise for the first name that is not known, with the nearest that is."""
     for key in body:
         if key not in known:

@@ -71,7 +71,7 @@ class RequestVectors:
         sources: `(m, d) float32`, the vector of each input in the item space.
         coefficients: `(q, m) float32`.
         learned: `(m, d) float32`, what each input adds to every request vector through the learned
-            taste block, weighted already; None if nothing was learned.
+            taste block or a learned direction, weighted already; None if none does.
     """
 
     signals: tuple[Signal, ...]
@@ -125,14 +125,17 @@ def history_signals(
             weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
         if entry.event == _REVIEW and entry.item_id is not None and entry.text:
             signals.append(_review_words(entry, weight))
-        reason: dict[str, Any]
-        if entry.item_id is not None:
-            reason = {"kind": "history", "item_id": entry.item_id, "event": entry.event}
-        else:
-            reason = {"kind": "history", "text": entry.text}
-            reason |= {"event": entry.event} if reaction < 0 else {}
+        reason = _told(entry, reaction)
         signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
     return signals[::-1]
+
+
+def _told(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
+    """An entry as a reason; of words it is said only if they are not wanted."""
+    if entry.item_id is not None:
+        return {"kind": "history", "item_id": entry.item_id, "event": entry.event}
+    event = {"event": entry.event} if reaction < 0 else {}
+    return {"kind": "history", "text": entry.text, **event}
 
 
 def _review_words(entry: HistoryEntry, weight: float) -> Signal:

@@ -5,60 +5,82 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
-from indexer.errors import IndexerError
+from indexer.cores import allowed_threads
+from indexer.errors import WorkerError
 
 _AHEAD = 2  # pieces that wait for each process, so that none is idle
+_THREADS = "OMP_NUM_THREADS"
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
 
 
-def cores() -> int:
-    """Return how many cores this machine has."""
-    return os.cpu_count() or 1
-
-
 def ordered(
     work: Callable[[_Piece], _Result], pieces: Iterable[_Piece], *, workers: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Do each piece in one of several new processes; results come in the order of the pieces.
 
-    Pieces are read only as fast as results are taken.
+    Pieces are read only as fast as results are taken. A caller who stops early closes the
+    generator: what is under way is then given up.
 
     Args:
         work: Of a module, for a process gets it by name.
         pieces: Plain data.
-        workers: How many processes; they share the cores.
+        workers: How many processes; they share the threads that are allowed.
 
     Raises:
-        IndexerError: If a process ends, as for want of memory.
+        WorkerError: If a process ends, as for want of memory.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // workers)))
     context = multiprocessing.get_context("spawn")  # a fork of one with threads may hang
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow)
     waiting: deque[Future[_Result]] = deque()
     try:
         for piece in pieces:
-            waiting.append(pool.submit(work, piece))
+            with _for_children(threads=max(1, allowed_threads() // workers)):
+                waiting.append(pool.submit(work, piece))
             if len(waiting) > _AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise IndexerError(
-            "a process that answered ended, perhaps for want of memory; give fewer --workers"
+        raise WorkerError(
+            "a process that answers ended before it was done (killed, or out of memory); try "
+            "--workers 1"
         ) from error
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _for_children(*, threads: int) -> Iterator[None]:
+    """What a process inherits that starts here: so many threads, and no interrupt from a terminal.
+
+    The parent gets the interrupt, and ends them.
+    """
+    told = os.environ.get(_THREADS)
+    os.environ[_THREADS] = str(threads)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        if told is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = told
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _follow() -> None:
-    """Leave the interrupt to the parent, and end when it ends, however it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End when the parent ends, however it does."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=[parent.join], daemon=True).start()

@@ -17,17 +17,18 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from _cli import Bars, parser, run
-from _workers import cores, ordered
+from _workers import ordered
 
 from indexer import Index
+from indexer.cores import allowed_threads
 from indexer.errors import IndexerError, RequestError
 from indexer.recommend import recommend
 from indexer.request import MAX_HISTORY_BATCH, parse_request
@@ -37,7 +38,7 @@ from service.lists import fashion
 from service.live import Live, View, Views
 from service.llm.asked import NOT_IN_BATCHES
 
-_PIECE = 32  # lines that a process takes at a time; after an interrupt they are waited for
+_PIECE_LINES, _PIECE_CHARS = 32, 1_000_000  # what a process takes at a time
 _FEW_PIECES = 8  # more processes would take longer to start than to answer
 _WORKERS = 4  # unless more are asked for: each holds a language model
 _MOST_WORKERS = 64
@@ -76,8 +77,9 @@ def main() -> int:
         raise RequestError(f"--out {out} is a directory; name a file in it")
     refused: list[str] = []
     done = 0
-    with _replacing(out) as file, Bars() as bars:
-        for told in _all_answered(asked.index, asked.db, _pieces(requests), asked.workers):
+    answers = _all_answered(asked.index, asked.db, _pieces(requests), asked.workers)
+    with _replacing(out) as file, Bars() as bars, closing(answers):
+        for told in answers:
             if told.error is not None:
                 refused.append(f"{requests}:{told.line}: {told.error}")
             file.write(told.answer + "\n")
@@ -115,30 +117,45 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _pieces(path: Path) -> Iterator[Piece]:
-    lines = _lines(path)
-    while piece := list(islice(lines, _PIECE)):
+    piece: Piece = []
+    chars = 0
+    for line, text in _lines(path):
+        piece.append((line, text))
+        chars += len(text)
+        if len(piece) == _PIECE_LINES or chars >= _PIECE_CHARS:
+            yield piece
+            piece, chars = [], 0
+    if piece:
         yield piece
 
 
 def _all_answered(
     root: str, url: str | None, pieces: Iterator[Piece], workers: int | None
-) -> Iterator[Told]:
+) -> Generator[Told, None, None]:
     """The answers in order; one snapshot gives them all."""
-    begun = list(islice(pieces, _FEW_PIECES + 1))
-    alone = len(begun) <= _FEW_PIECES or url is not None
-    workers = workers or (1 if alone else min(cores(), _WORKERS))
+    if url is not None:
+        workers = 1
+    elif workers is None:
+        workers, pieces = _worth_it(pieces)
     with ExitStack() as held:
         if workers == 1:
             view = held.enter_context(_viewed(root, url))
-            found: Iterator[list[Told]] = (
-                _piece_answered(view, piece) for piece in chain(begun, pieces)
+            found: Generator[list[Told], None, None] = (
+                _piece_answered(view, piece) for piece in pieces
             )
         else:
             index = Index.open(root)  # held, so that nothing prunes it before a process has it
             held.callback(index.close)
-            answer = partial(_answered_apart, root, index.id)
-            found = ordered(answer, chain(begun, pieces), workers=workers)
+            found = ordered(partial(_answered_apart, root, index.id), pieces, workers=workers)
+        held.enter_context(closing(found))
         yield from chain.from_iterable(found)
+
+
+def _worth_it(pieces: Iterator[Piece]) -> tuple[int, Iterator[Piece]]:
+    """How many processes are worth starting, and all the pieces."""
+    begun = list(islice(pieces, _FEW_PIECES + 1))
+    is_long = len(begun) > _FEW_PIECES
+    return min(allowed_threads(), _WORKERS) if is_long else 1, chain(begun, pieces)
 
 
 def _answered_apart(root: str, snapshot_id: str, piece: Piece) -> list[Told]:
@@ -158,9 +175,18 @@ def _piece_answered(view: View, piece: Piece) -> list[Told]:
         Told(line, json.dumps(answer, ensure_ascii=False), answer.get("error"))
         for line, answer in answers
     ]
-    gc.collect()
-    gc.freeze()  # or the model's million objects would be looked at time and again
+    _settle()
     return told
+
+
+@cache
+def _settle() -> None:
+    """Once the model is there: spare the collector its million objects, time and again.
+
+    Not more than once: what is frozen is never freed.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
@@ -198,6 +224,12 @@ def _body(text: str) -> dict[str, Any]:
         raise RequestError(f"this is no JSON ({error})") from error
     if not isinstance(body, dict) or "request_id" not in body:
         raise RequestError("a request is an object with a request_id")
+    try:
+        json.dumps(body["request_id"], ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            "request_id holds a lone surrogate and is not valid text; send UTF-8"
+        ) from error
     return body
 
 

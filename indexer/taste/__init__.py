@@ -1,4 +1,4 @@
-"""Interactions to learned blocks, and a user's past to coefficients of request vectors."""
+"""Interactions to learned blocks, and a user's past to what each entry of it counts."""
 
 from indexer.taste.events import Events, events_of
 from indexer.taste.fit import fit_taste

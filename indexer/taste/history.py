@@ -1,4 +1,4 @@
-"""A user's past and the learned settings to coefficients in the request vectors. Pure.
+"""A user's past and the learned settings to what each entry counts. Pure.
 
 Everything is linear in the past items: a request vector is the sum of coefficients times item
 vectors, so an inner product splits exactly into one share for each entry of the history. The

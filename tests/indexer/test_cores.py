@@ -1,4 +1,4 @@
-"""How many threads may be used is what OpenMP's variable says, else the cores."""
+"""How many threads may be used is what OpenMP's variable says, else the cores there are."""
 
 import os
 
@@ -15,4 +15,14 @@ def test_threads(told: str | None, threads: int | None, monkeypatch: pytest.Monk
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if told is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert allowed_threads() == (threads or os.cpu_count() or 1)
+    assert allowed_threads() == (threads or len(os.sched_getaffinity(0)))
+
+
+def test_a_process_bound_to_one_core_uses_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert allowed_threads() == 1
+    finally:
+        os.sched_setaffinity(0, before)

@@ -170,3 +170,22 @@ def test_any_body_is_read_or_refused_with_a_request_error(body: dict[str, Any]) 
     assert "\n" not in refusal
     assert 1 <= request.k <= 1_000
     assert request.query != ""
+
+
+def test_an_unknown_field_of_an_entry_is_told_before_a_bad_value() -> None:
+    with pytest.raises(RequestError, match=r"history\[0\] has an unknown field 'itemid'"):
+        parse_request({"history": [{"at": "bad", "itemid": 1}]})
+
+
+def test_an_entry_is_no_history() -> None:
+    with pytest.raises(RequestError, match="history must be a list"):
+        parse_request({"history": HistoryEntry("m1")})
+
+
+def test_moments_in_fractions_of_a_microsecond_are_one() -> None:
+    entries = [
+        {"item_id": "a", "at": 1_700_000_000.1234567},
+        {"item_id": "b", "at": "2023-11-14T22:13:20.123457Z"},
+    ]
+    one, other = parse_request({"history": entries}).history
+    assert one.at == other.at

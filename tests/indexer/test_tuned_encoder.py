@@ -131,7 +131,6 @@ def copied(
     return index, world, root
 
 
-@pytest.mark.slow
 def test_since_last_goes_on_with_the_tuned_layer(
     copied: tuple[Index, tuple[Path, Path], Path], plain_bert: Path, tmp_path: Path
 ) -> None:

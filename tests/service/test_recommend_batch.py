@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -157,33 +158,79 @@ def test_numbers_of_processes_that_cannot_be_are_refused(
     assert said in ended.stderr
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="no processes are told here")
-@pytest.mark.parametrize("killed", ["a process that answers", "the command"])
-def test_no_process_outlives_another(vectors_only: Path, tmp_path: Path, killed: str) -> None:
-    requests, out = tmp_path / "in.fifo", tmp_path / "out.jsonl"
-    os.mkfifo(requests)
-    command = [
-        sys.executable, str(REPOSITORY / "scripts" / "recommend_batch.py"),
-        "--index", str(vectors_only), "--requests", str(requests), "--out", str(out),
-        "--workers", "2",
-    ]  # fmt: skip
-    running = subprocess.Popen(
-        command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
-    )
-    with requests.open("wb") as file:
-        file.write(lines(*({"request_id": n} for n in range(700))) + b"\n")
-        file.flush()
-        wait_until(lambda: len(answering(running.pid)) == 2, seconds=60)
-        workers = answering(running.pid)
-        os.kill(workers[0] if killed == "a process that answers" else running.pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(command_of, workers)), seconds=60)
-        if killed == "a process that answers":
-            file.write(lines(*({"request_id": n} for n in range(700))))
-    _, said = running.communicate(timeout=60)
-    assert not out.exists()
-    if killed == "a process that answers":
-        assert running.returncode == 1
-        assert said.splitlines()[-1].endswith("give fewer --workers")
+class Running:
+    """The command on two processes, which wait for more lines."""
+
+    def __init__(self, index: Path, folder: Path) -> None:
+        self.out, fifo = folder / "out.jsonl", folder / "in.fifo"
+        os.mkfifo(fifo)
+        command = [
+            sys.executable, str(REPOSITORY / "scripts" / "recommend_batch.py"),
+            "--index", str(index), "--requests", str(fifo), "--out", str(self.out),
+            "--workers", "2",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(
+            command, env=environment(folder), stderr=subprocess.PIPE, text=True
+        )
+        self._file = os.open(fifo, os.O_RDWR)  # both, so that it waits for no reader
+        self.send(700)
+        wait_until(lambda: len(answering(self.process.pid)) == 2)
+        self.workers = answering(self.process.pid)
+
+    def send(self, count: int) -> None:
+        """Give it more lines; they fit into the pipe."""
+        for number in range(count):
+            os.write(self._file, lines({"request_id": number}) + b"\n")
+
+    def ended(self) -> tuple[int, str]:
+        """How it ended, and what it said; its processes are gone, and nothing is half written."""
+        _, said = self.process.communicate(timeout=60)
+        wait_until(lambda: not any(map(command_of, self.workers)))
+        assert not self.out.exists()
+        assert not list(self.out.parent.glob(".answers-*"))
+        return self.process.returncode, said
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        os.close(self._file)
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def running(vectors_only: Path, tmp_path: Path) -> Iterator[Running]:
+    if not Path("/proc/self/status").is_file():
+        pytest.skip("no processes are told here")
+    made = Running(vectors_only, tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_process_that_dies_ends_the_command_with_a_sentence(running: Running) -> None:
+    os.kill(running.workers[0], signal.SIGKILL)
+    wait_until(lambda: not any(map(command_of, running.workers)))
+    running.send(700)  # while it waits for a line it looks at nothing else
+    code, said = running.ended()
+    assert code == 1
+    assert said.splitlines()[-1].endswith("(killed, or out of memory); try --workers 1")
+
+
+def test_processes_end_with_the_command_that_is_killed(running: Running) -> None:
+    running.process.kill()
+    wait_until(lambda: not any(map(command_of, running.workers)))
+
+
+def test_an_interrupt_ends_the_command_and_its_processes_without_a_word(running: Running) -> None:
+    for pid in (*running.workers, running.process.pid):  # as a terminal sends it, to all of them
+        os.kill(pid, signal.SIGINT)
+    assert running.ended() == (130, "")
+
+
+def test_a_request_id_that_is_no_text_is_refused_in_its_place(batch: Any) -> None:
+    ended, told = batch(b'{"request_id": "\\ud800"}\n{"request_id": 2, "k": 1}')
+    assert ended.returncode == 1
+    assert "in.jsonl:1: request_id holds a lone surrogate" in ended.stderr
+    assert [line["request_id"] for line in told] == [None, 2]
 
 
 def answering(parent: int) -> list[int]:
