@@ -64,10 +64,13 @@ def ordered(
 def _for_children(*, threads: int) -> Iterator[None]:
     """What a process inherits that starts here: so many threads, and no interrupt from a terminal.
 
-    The parent gets the interrupt, and ends them.
+    The parent gets the interrupt, and ends them; but not in here, where a process half started
+    would be waited for without end. The mask alone does not do, for other threads have none.
     """
     told = os.environ.get(_THREADS)
     os.environ[_THREADS] = str(threads)
+    interrupts: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -77,6 +80,9 @@ def _for_children(*, threads: int) -> Iterator[None]:
         else:
             os.environ[_THREADS] = told
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def _follow() -> None:

@@ -223,6 +223,7 @@ def test_processes_end_with_the_command_that_is_killed(running: Running) -> None
 def test_an_interrupt_ends_the_command_and_its_processes_without_a_word(running: Running) -> None:
     for pid in (*running.workers, running.process.pid):  # as a terminal sends it, to all of them
         os.kill(pid, signal.SIGINT)
+    running.send(700)  # one that came just before it began to wait for a line is not seen before
     assert running.ended() == (130, "")
 
 
