@@ -81,7 +81,7 @@ def _for_children(*, threads: int) -> Iterator[None]:
             os.environ[_THREADS] = told
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, handler)
-    if interrupts:
+    if interrupts and handler is not signal.SIG_IGN:  # as a shell's background job ignores it
         raise KeyboardInterrupt
 
 

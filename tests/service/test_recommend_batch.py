@@ -169,9 +169,12 @@ class Running:
             "--index", str(index), "--requests", str(fifo), "--out", str(self.out),
             "--workers", "2",
         ]  # fmt: skip
+        # A background job of a shell ignores interrupts, and what it starts would do so too.
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             command, env=environment(folder), stderr=subprocess.PIPE, text=True
         )
+        signal.signal(signal.SIGINT, handler)
         self._file = os.open(fifo, os.O_RDWR)  # both, so that it waits for no reader
         self.send(700)
         wait_until(lambda: len(answering(self.process.pid)) == 2)
