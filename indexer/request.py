@@ -162,8 +162,7 @@ def parse_request(
         )
     known = known_events(scenarios)
     for place, entry in enumerate(history):
-        if entry.event not in known:
-            refuse_misspelt(entry.event, f"history[{place}].event", known)
+        refuse_misspelt(entry.event, f"history[{place}].event", known)
     at = parsed.pop("at", None)
     context = dict(parsed.get("context", {}))
     if at is not None:
@@ -188,8 +187,7 @@ def _history_entry(value: Any, name: str) -> HistoryEntry:
         return HistoryEntry(item_id=parse_id(value, name))
     if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an id or an object, got {shown(value)}")
-    if not value.keys() <= _HISTORY_FIELDS:
-        refuse_unknown(value, _HISTORY_PARSERS, name)
+    refuse_unknown(value, _HISTORY_PARSERS, name)
     parsed = {
         key: _HISTORY_PARSERS[key](part, f"{name}.{key}")
         for key, part in value.items()
@@ -252,4 +250,3 @@ _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
     "at": parse_moment,
     "context": parse_context,
 }
-_HISTORY_FIELDS = _HISTORY_PARSERS.keys()

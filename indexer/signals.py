@@ -145,7 +145,7 @@ def _review_words(entry: HistoryEntry, weight: float) -> Signal:
     """
     text = entry.text or ""
     told = text if len(text) <= _TOLD_CHARS else text[: _TOLD_CHARS - 1] + "…"
-    reason = {"kind": "history", "item_id": entry.item_id, "event": entry.event, "text": told}
+    reason = {**_told(entry, weight), "text": told}
     return Signal(Role.PROFILE, _REVIEW_WORDS * weight, reason, text=text, entry=entry)
 
 

@@ -39,9 +39,10 @@ def ordered(
     context = multiprocessing.get_context("spawn")  # a fork of one with threads may hang
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow)
     waiting: deque[Future[_Result]] = deque()
+    threads = max(1, allowed_threads() // workers)
     try:
         for piece in pieces:
-            with _for_children(threads=max(1, allowed_threads() // workers)):
+            with _for_children(threads=threads):
                 waiting.append(pool.submit(work, piece))
             if len(waiting) > _AHEAD * workers:
                 yield waiting.popleft().result()

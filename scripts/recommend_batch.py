@@ -32,6 +32,7 @@ from indexer.cores import allowed_threads
 from indexer.errors import IndexerError, RequestError
 from indexer.recommend import recommend
 from indexer.request import MAX_HISTORY_BATCH, parse_request
+from indexer.request_values import refuse_surrogates
 from service.cursors import load_secret
 from service.database import LiveDatabase
 from service.lists import fashion
@@ -224,12 +225,7 @@ def _body(text: str) -> dict[str, Any]:
         raise RequestError(f"this is no JSON ({error})") from error
     if not isinstance(body, dict) or "request_id" not in body:
         raise RequestError("a request is an object with a request_id")
-    try:
-        json.dumps(body["request_id"], ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise RequestError(
-            "request_id holds a lone surrogate and is not valid text; send UTF-8"
-        ) from error
+    refuse_surrogates(json.dumps(body["request_id"], ensure_ascii=False), "request_id")
     return body
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from indexer.learned import Moment, apply_taste
 from indexer.request import HistoryEntry, Weights
@@ -57,6 +58,39 @@ def test_an_older_entry_counts_less_by_hand() -> None:
     past = past_of([PastItem(0, "like"), PastItem(1, "like")], TasteSettings())
     weights = entry_weights(past, 1.0, TasteSettings())
     np.testing.assert_allclose(weights, [0.25, 1.0], rtol=1e-6)
+
+
+def served(weights: list[float]) -> NDArray[np.float32]:
+    """Coefficients of liked items, each of a meaning of its own, and of the prior, the last."""
+    signals = [Signal(Role.PROFILE, weight, {}, f"i{n}") for n, weight in enumerate(weights)]
+    signals.append(Signal(Role.PRIOR, 1.0, {}))
+    sources = np.eye(len(signals), dtype=np.float32)
+    return compose(signals, sources, scenario=Scenario("plain"), weights=Weights()).coefficients
+
+
+def test_the_request_vectors_of_two_items_by_hand() -> None:
+    found = served([0.25, 1.0])
+    whole = np.array([0.25, 1.0]) / np.hypot(0.25, 1.0)
+    np.testing.assert_allclose(found[0, :2], whole, rtol=1e-6)
+    earlier = 0.7 * whole + [0.3, 0]
+    np.testing.assert_allclose(found[1, :2], earlier / np.linalg.norm(earlier), rtol=1e-6)
+    latest = 0.7 * whole + [0, 0.3]
+    np.testing.assert_allclose(found[2, :2], latest / np.linalg.norm(latest), rtol=1e-6)
+    assert found[:, 2].tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("weights", [[], [0.0]])
+def test_without_a_liked_item_there_is_one_vector_with_the_prior_only(weights: list[float]) -> None:
+    assert served(weights).tolist() == [[*weights, 1.0]]
+
+
+def test_the_weight_of_meaning_scales_what_meaning_alone_scores() -> None:
+    events, meaning = events_of(habits(30, 80), ids(80)), random_meaning(80)
+    window = windows_of(events, repeats=True, count=1, seed=0)[0]
+    scorer = Scorer(fit_blocks(window.fitted, meaning), window.cases, repeats=True)
+    alone = scorer.scores(TasteSettings())
+    less = scorer.scores(TasteSettings(meaning_weight=0.7))
+    np.testing.assert_allclose(less, 0.7 * alone, rtol=1e-5)
 
 
 @pytest.mark.parametrize("entries", [[], [PastItem(0, "dislike")]])
