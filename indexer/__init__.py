@@ -1,8 +1,7 @@
 """Everything about an index, offline and in Python; torch and faiss load when first needed."""
 
 from indexer.answer import Answer, Hit
-from indexer.build import build_index
-from indexer.build_options import BuildOptions, BuildSummary
+from indexer.build import BuildOptions, BuildSummary
 from indexer.errors import (
     CatalogError,
     EncoderUnavailableError,
@@ -14,6 +13,7 @@ from indexer.errors import (
     VectorShapeError,
 )
 from indexer.index import Index
+from indexer.release import build_index
 
 __all__ = [
     "Answer",

@@ -12,26 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import snapshot
-from indexer.ann import Found, Mask, Rows, VectorIndex, Vectors
-from indexer.answer import Answer
-from indexer.encoder import Encoder, load_encoder
+from indexer.ann import Found, VectorIndex
+from indexer.answer import Answer, recommend, search, similar
+from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import RequestError, SnapshotError
-from indexer.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT
-from indexer.metadata.cells import CellKind, Cells
-from indexer.metadata.columns import Columns
-from indexer.metadata.filters import parse_filter
-from indexer.metadata.predicates import Filter
-from indexer.metadata.schema import Schema
-from indexer.metadata.store import Metadata
-from indexer.recommend import recommend, search, similar
-from indexer.request import MAX_HISTORY_BATCH, parse_request
-from indexer.retention import hold
-from indexer.scenario_file import scenarios_beside
-from indexer.scenarios import SCENARIOS, Scenario
-from indexer.snapshot import Manifest
-from indexer.taste.model import TasteModel
-from indexer.whitening import MeaningSpace
+from indexer.language import MIN_PROBE_COSINE, PROBE_TEXT, Encoder, MeaningSpace, load_encoder
+from indexer.metadata import CellKind, Cells, Columns, Filter, Metadata, Schema, parse_filter
+from indexer.request import MAX_HISTORY_BATCH, SCENARIOS, Scenario, parse_request, scenarios_beside
+from indexer.snapshot import (
+    Manifest,
+    check_sizes,
+    hold,
+    read_manifest,
+    snapshot_path,
+    tuned_layer_of,
+)
+from indexer.taste import TasteModel
 
 
 class Index:
@@ -52,8 +48,8 @@ class Index:
         self.closed = False
         with ExitStack() as opened:  # closes what is open if something else is damaged
             self._held = opened.enter_context(closing(hold(path)))  # from pruning
-            self.manifest: Manifest = snapshot.read_manifest(path)
-            snapshot.check_sizes(path, self.manifest)
+            self.manifest: Manifest = read_manifest(path)
+            check_sizes(path, self.manifest)
             self._metadata = opened.enter_context(Metadata.open(path / "catalog.sqlite"))
             self._open_arrays(path)
             self._encoder: Encoder | None = None
@@ -93,7 +89,7 @@ class Index:
         """
         if scenarios is None:
             scenarios = scenarios_beside(Path(root))
-        return cls(snapshot.snapshot_path(Path(root), snapshot_id), encoder, scenarios)
+        return cls(snapshot_path(Path(root), snapshot_id), encoder, scenarios)
 
     def __len__(self) -> int:
         return self.count
@@ -130,7 +126,7 @@ class Index:
                         "this index was built with --model none and cannot read text; "
                         "ask with item ids, or rebuild with a model"
                     )
-                layer = snapshot.tuned_layer_of(self.path, self.manifest)
+                layer = tuned_layer_of(self.path, self.manifest)
                 loaded = load_encoder(self.manifest.encoder_source, layer=layer)
                 self._encoder = self._checked(loaded)
             return self._encoder

@@ -14,18 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.evaluation.cases import Cases
-from indexer.evaluation.metrics import compare, figures
+from indexer.evaluation import Cases
 from indexer.index import Index
-from indexer.overlay import Overlay
-from service.cursors import CursorSigner
+from indexer.live import Overlay
+from indexer.metrics import compare, figures
+from service.answering import Pages
+from service.edge import CursorSigner
 from service.live import View
-from service.llm.asked import Asked, Mode
-from service.llm.assistant import Assistant
-from service.llm.config import LlmConfig
-from service.llm.endpoint import Endpoint
-from service.llm.model import LanguageModel
-from service.pages import Pages
+from service.llm import Asked, Assistant, Endpoint, LanguageModel, LlmConfig, Mode
 
 _T = TypeVar("_T")
 _BUDGET_MS = 600_000

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann import Rows, Vectors
+from indexer.arrays import Rows, Vectors
 
 Search = Callable[[Vectors, int], Rows]
 

@@ -13,9 +13,9 @@ import numpy as np
 import orjson
 
 from indexer import Index, build_index
-from indexer.ann.builder import IndexWish
-from indexer.metadata.filters import parse_filter
-from indexer.reading.catalog import Item, read_catalog
+from indexer.ann import IndexWish
+from indexer.metadata import parse_filter
+from indexer.reading import Item, read_catalog
 
 _WORDS = """
 sea rain war love ghost jazz robot garden river winter letter train island dream detective family

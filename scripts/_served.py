@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import Vectors
-from indexer.snapshot import Layout
-from indexer.whitening import Background, MeaningSpace, Moments, fit_meaning_space
+from indexer.ann import Layout
+from indexer.arrays import Vectors
+from indexer.language import Background, MeaningSpace, Moments, fit_meaning_space
 
 _CLUSTERS = 2_000
 _CHUNK_ROWS = 16_384

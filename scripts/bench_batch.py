@@ -15,7 +15,7 @@ import numpy as np
 from _cli import parser, run
 
 from indexer import Index
-from indexer.recommend import recommend, recommend_many
+from indexer.answer import recommend, recommend_many
 from indexer.request import Request, parse_request
 
 

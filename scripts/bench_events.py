@@ -22,8 +22,7 @@ from _cli import parser, run
 from _service import Service, ServiceError
 
 from indexer import build_index
-from service.database import LiveDatabase
-from service.live_schema import events
+from service.store import LiveDatabase, events
 
 _ITEMS, _USERS = 200, 997
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")

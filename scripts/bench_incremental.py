@@ -22,18 +22,21 @@ from numpy.typing import NDArray
 
 from indexer import Index, build_index
 from indexer.errors import RequestError
-from indexer.evaluation.asking import ask
-from indexer.evaluation.cases import Cases, cases_of
-from indexer.evaluation.log import Log, Part, log_of
-from indexer.evaluation.metrics import gains
-from indexer.evaluation.workplace import (
+from indexer.evaluation import (
     LATER_KNOWLEDGE,
+    Cases,
+    Log,
+    Part,
+    ask,
     borrow_vectors,
+    cases_of,
+    log_of,
     read_log_rows,
     write_catalogue,
     write_rows,
 )
-from indexer.reading.rows import parse_mapping
+from indexer.metrics import gains
+from indexer.reading import parse_mapping
 
 SLICES = 10
 

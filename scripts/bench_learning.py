@@ -16,10 +16,8 @@ import numpy as np
 from _cli import parser, run
 from numpy.typing import NDArray
 
-from indexer.reading.interactions import Interaction
-from indexer.taste.events import Events, events_of
-from indexer.taste.fit import fit_taste, refit_taste
-from indexer.taste.model import TasteModel
+from indexer.reading import Interaction
+from indexer.taste import Events, TasteModel, events_of, fit_taste, refit_taste
 
 KINDS = 1_000
 T = TypeVar("T")

@@ -16,13 +16,9 @@ import numpy as np
 from _cli import parser, run
 
 from indexer import Index
-from indexer.answering import sources_of
-from indexer.learned import Moment, apply_taste
-from indexer.recommend import recommend, signals_of
-from indexer.request import MAX_HISTORY_BATCH, Request, parse_request
-from indexer.scenarios import scenario_named
-from indexer.signals import compose
-from indexer.worlds import worlds_of
+from indexer.answer import recommend
+from indexer.query import Moment, apply_taste, compose, signals_of, sources_of, worlds_of
+from indexer.request import MAX_HISTORY_BATCH, Request, parse_request, scenario_named
 
 T = TypeVar("T")
 

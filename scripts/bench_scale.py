@@ -30,10 +30,8 @@ from _scale_catalogue import (
 )
 from _served import raw_vectors, served_in_place, synthetic
 
-from indexer.ann import VectorIndex
-from indexer.ann.builder import IndexWish, build_index_file
-from indexer.ann.recall import request_vectors
-from indexer.encoder import Vectors
+from indexer.ann import IndexWish, VectorIndex, build_index_file, request_vectors
+from indexer.arrays import Vectors
 
 _SIZES = (10_000, 100_000, 1_000_000)
 _ASKED = 200

@@ -25,13 +25,17 @@ from _cli import parser, run
 from _peers import Peer, Search, installed
 from _served import raw_vectors, served
 
-from indexer.ann import Rows, VectorIndex, Vectors
-from indexer.ann.builder import IndexWish, build_index_file
-from indexer.ann.effort import least_effort
-from indexer.ann.engine import Effort
-from indexer.ann.plan import plan_index
-from indexer.ann.recall import request_vectors
-from indexer.snapshot import Layout
+from indexer.ann import (
+    Effort,
+    IndexWish,
+    Layout,
+    VectorIndex,
+    build_index_file,
+    least_effort,
+    plan_index,
+    request_vectors,
+)
+from indexer.arrays import Rows, Vectors
 
 _K = 10
 _TARGETS = (0.95, 0.99)

@@ -14,7 +14,7 @@ from _cli import parser, run
 from numpy.typing import NDArray
 
 from indexer import Index
-from indexer.encoder import Vectors
+from indexer.arrays import Vectors
 from indexer.errors import CatalogError
 
 _K = 10

@@ -22,15 +22,18 @@ from _cli import Bars, Parser, option, parser, run
 from _llm_parts import Measurer, as_lines
 
 from indexer.errors import CatalogError, RequestError
-from indexer.evaluation.cases import MOST_CASES
-from indexer.evaluation.log import Part
-from indexer.evaluation.page import evaluation_page
-from indexer.evaluation.peers.roster import names_of
-from indexer.evaluation.run import Plan, evaluate
-from indexer.evaluation.table import as_text
-from indexer.evaluation.workplace import LATER_KNOWLEDGE
-from indexer.reading.rows import parse_mapping
-from service.llm.config import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
+from indexer.evaluation import (
+    LATER_KNOWLEDGE,
+    MOST_CASES,
+    Part,
+    Plan,
+    as_text,
+    evaluate,
+    evaluation_page,
+    names_of,
+)
+from indexer.reading import parse_mapping
+from service.llm import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
 
 _LENGTH = 50  # of the lists of an evaluation
 _PARTS = {"test": Part.TEST, "valid": Part.VALID}

@@ -23,11 +23,10 @@ from pathlib import Path
 from _cli import Bars, Parser, option, parser, run, share
 
 from indexer import BuildOptions, BuildSummary, build_index
-from indexer.bundled import DEFAULT_MODEL
-from indexer.reading.rows import parse_mapping
-from service.cursors import load_secret
-from service.database import LiveDatabase
-from service.live_rebuild import forget_applied, read_changes, spare_encoding
+from indexer.language import DEFAULT_MODEL
+from indexer.reading import parse_mapping
+from service.edge import load_secret
+from service.store import LiveDatabase, forget_applied, read_changes, spare_encoding
 
 
 def main() -> int:

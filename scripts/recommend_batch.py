@@ -28,16 +28,15 @@ from _cli import Bars, parser, run
 from _workers import ordered
 
 from indexer import Index
+from indexer.answer import recommend
 from indexer.cores import allowed_threads
 from indexer.errors import IndexerError, RequestError
-from indexer.recommend import recommend
-from indexer.request import MAX_HISTORY_BATCH, parse_request
-from indexer.request_values import refuse_surrogates
-from service.cursors import load_secret
-from service.database import LiveDatabase
-from service.lists import fashion
+from indexer.request import MAX_HISTORY_BATCH, parse_request, refuse_surrogates
+from service.answering import fashion
+from service.edge import load_secret
 from service.live import Live, View, Views
-from service.llm.asked import NOT_IN_BATCHES
+from service.llm import NOT_IN_BATCHES
+from service.store import LiveDatabase
 
 _PIECE_LINES, _PIECE_CHARS = 32, 1_000_000  # what a process takes at a time
 _FEW_PIECES = 8  # more processes would take longer to start than to answer

@@ -28,10 +28,9 @@ from _service import Caller, Service
 from numpy.typing import NDArray
 
 from indexer import Index, RequestError
-from indexer.reading.interactions import Interaction, read_interactions
-from indexer.request import HistoryEntry
-from indexer.scenarios import scenario_named
-from indexer.signals import history_signals
+from indexer.query import history_signals
+from indexer.reading import Interaction, read_interactions
+from indexer.request import HistoryEntry, scenario_named
 
 K = 10
 ARMS = ("live", "frozen", "mean")

@@ -22,15 +22,15 @@ import uvicorn
 from _cli import Parser, parser, run
 from uvicorn.supervisors import Multiprocess
 
-from indexer import snapshot
-from indexer.scenario_file import load_scenarios
+from indexer.request import load_scenarios
+from indexer.snapshot import check_sizes, read_manifest, snapshot_path
 from service import Settings, create_app
 from service.app import SETTINGS_VARIABLE
-from service.database import LiveDatabase
-from service.keys import Keys
+from service.edge import Keys
 from service.live import live_url
-from service.llm.config import LlmConfig
+from service.llm import LlmConfig
 from service.settings import SettingsError
+from service.store import LiveDatabase
 
 _GRACE_S = 15
 _BACKLOG = 2_048
@@ -127,8 +127,8 @@ def _check(settings: Settings) -> None:
     if settings.scenarios:
         load_scenarios(settings.scenarios)
     LlmConfig.from_environment(os.environ)
-    path = snapshot.snapshot_path(settings.index)
-    snapshot.check_sizes(path, snapshot.read_manifest(path))
+    path = snapshot_path(settings.index)
+    check_sizes(path, read_manifest(path))
     url = live_url(settings)
     if url is not None:
         LiveDatabase.open(url).close()  # made or brought up to date once, before workers start
@@ -173,7 +173,7 @@ def _serve(settings: Settings, listener: socket.socket) -> int:
 def _config(app, settings: Settings) -> uvicorn.Config:  # type: ignore[no-untyped-def]  # noqa: ANN001  # an ASGI application or its name
     return uvicorn.Config(
         app,
-        http="service.slow_clients:Connection",
+        http="service.edge.slow_clients:Connection",
         factory=isinstance(app, str),
         workers=settings.workers,
         log_level="warning",

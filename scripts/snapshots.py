@@ -11,10 +11,18 @@ from pathlib import Path
 
 from _cli import parser, run
 
-from indexer import snapshot
-from indexer.doctor import verify
 from indexer.errors import SnapshotError
-from indexer.retention import prune
+from indexer.release import verify
+from indexer.snapshot import (
+    check_sizes,
+    current_id,
+    list_ids,
+    make_current,
+    prune,
+    read_manifest,
+    snapshot_path,
+    snapshots_dir,
+)
 
 
 def main() -> int:
@@ -41,12 +49,12 @@ def main() -> int:
 
 
 def _list(root: Path) -> int:
-    live = snapshot.current_id(root)
+    live = current_id(root)
     print(f"{'':2}{'snapshot':26} {'created':20} {'items':>9} {'MB':>8} {'index':>8} {'recall':>7}")
-    for name in snapshot.list_ids(root):
+    for name in list_ids(root):
         mark = "* " if name == live else "  "
         try:
-            manifest = snapshot.read_manifest(snapshot.snapshots_dir(root) / name)
+            manifest = read_manifest(snapshots_dir(root) / name)
         except SnapshotError as error:
             print(f"{mark}{name:26} damaged: {error}")
             continue
@@ -60,7 +68,7 @@ def _list(root: Path) -> int:
 
 
 def _verify(root: Path, snapshot_id: str | None) -> int:
-    chosen = snapshot_id or snapshot.current_id(root)
+    chosen = snapshot_id or current_id(root)
     findings = verify(root, chosen)
     for finding in findings:
         print(f"{chosen}: {finding}")
@@ -70,15 +78,15 @@ def _verify(root: Path, snapshot_id: str | None) -> int:
 
 
 def _rollback(root: Path, snapshot_id: str | None) -> int:
-    live = snapshot.current_id(root)
+    live = current_id(root)
     if snapshot_id is None:
-        older = [name for name in snapshot.list_ids(root) if name < live]
+        older = [name for name in list_ids(root) if name < live]
         if not older:
             raise SnapshotError(f"{root} has no snapshot older than {live}; nothing was changed")
         snapshot_id = older[-1]
-    path = snapshot.snapshot_path(root, snapshot_id)
-    snapshot.check_sizes(path, snapshot.read_manifest(path))
-    snapshot.make_current(root, snapshot_id)
+    path = snapshot_path(root, snapshot_id)
+    check_sizes(path, read_manifest(path))
+    make_current(root, snapshot_id)
     print(f"{snapshot_id} is live; it was {live}")
     return 0
 

@@ -16,36 +16,28 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from indexer.encoder import Encoder
-from indexer.installed import release
-from indexer.scenario_file import load_scenarios
-from service import (
-    routes_events,
-    routes_health,
-    routes_items,
-    routes_live_items,
-    routes_llm,
-    routes_metrics,
-    routes_recommend,
-    routes_snapshots,
-    routes_trending,
-    routes_users,
+from indexer.language import Encoder
+from indexer.package_version import release
+from indexer.request import load_scenarios
+from service.answering import Pages
+from service.edge import (
+    SLOW_CLIENTS,
+    CountRequests,
+    CursorSigner,
+    HeadAsGet,
+    Keys,
+    RawIdPaths,
+    RequestCounters,
+    SlowClients,
+    WorkQueue,
+    answer_problems_as_json,
+    load_secret,
 )
-from service.cursors import CursorSigner, load_secret
-from service.keys import Keys
-from service.live import Live, Refresher, Views, open_live
-from service.llm.config import LlmConfig
-from service.llm.endpoint import Endpoint
-from service.llm.model import LanguageModel
-from service.metrics import CountRequests, RequestCounters
-from service.pages import Pages
-from service.problems import answer_problems_as_json
-from service.recommender import Recommender
-from service.routing import HeadAsGet, RawIdPaths
+from service.live import Live, Recommender, Refresher, Views, open_live
+from service.llm import Endpoint, LanguageModel, LlmConfig
+from service.routes import OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
-from service.slow_clients import SLOW_CLIENTS, SlowClients
-from service.work_queue import WorkQueue
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
 _ADMIN_WAITING = 8
@@ -104,20 +96,9 @@ def create_app(
     # Keys are checked by the routes' class, before a body is read; this documents them.
     bearer = HTTPBearer(auto_error=False, description="An API key.")
     documented = [Depends(bearer)] if keys else []
-    app.include_router(routes_health.router)
-    app.include_router(routes_metrics.router, dependencies=documented)
-    for router in (
-        routes_llm.router,
-        routes_recommend.router,
-        routes_trending.router,
-        routes_events.router,
-        routes_users.read_router,
-        routes_users.router,
-        routes_items.router,
-        routes_live_items.router,
-        routes_snapshots.router,
-        routes_snapshots.admin_router,
-    ):
+    for router in OPEN_ROUTERS:
+        app.include_router(router)
+    for router in ROUTERS:
         app.include_router(router, dependencies=documented)
     answer_problems_as_json(app)
     app.state.request_counters = RequestCounters()

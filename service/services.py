@@ -8,13 +8,11 @@ import orjson
 from fastapi import Depends, Request, Response
 
 from indexer import Index
-from service.keys import Keys
-from service.live import Live, Refresher, View, Views, required
-from service.llm.model import LanguageModel
-from service.pages import Pages
-from service.recommender import Recommender
+from service.answering import Pages
+from service.edge import Keys, WorkQueue
+from service.live import Live, Recommender, Refresher, View, Views, required
+from service.llm import LanguageModel
 from service.settings import Settings
-from service.work_queue import WorkQueue
 
 _T = TypeVar("_T")
 

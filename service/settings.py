@@ -22,11 +22,11 @@ class Settings:
         host: Address to listen on; anything but loopback needs an `api_key_file`.
         port: TCP port; 0 picks a free one.
         workers: Processes; each holds a model of its own.
-        api_key_file: See `service.keys`; None: whoever can connect may do everything.
+        api_key_file: See `service.edge.keys`; None: whoever can connect may do everything.
         db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory, or none if
             that cannot be written.
         scenarios: TOML file of scenarios; None: `scenarios.toml` in the index directory, if any.
-        secret_file: Signs cursors; made if absent. None: `service.cursors.default_secret_file`.
+        secret_file: Signs cursors; made if absent. None: `edge.cursors.default_secret_file`.
         cursor_lifetime_s: Later, a cursor has expired.
         threads: Requests answered at the same time, in each process.
         queue: Requests that may wait for a thread; one more is refused with 503.

@@ -7,8 +7,9 @@ from functools import cache
 
 import numpy as np
 
-from indexer.encoder import Progress, Vectors
-from indexer.fingerprint import Fingerprint
+from indexer.arrays import Vectors
+from indexer.language.encoder import Progress
+from indexer.language.fingerprint import Fingerprint
 
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
 

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import block_vectors, signals, whitening
-from indexer.scenarios import SCENARIOS
+from indexer.language import whitening
+from indexer.query import inputs as signals
+from indexer.request.scenarios import SCENARIOS
+from indexer.snapshot import item_vectors as block_vectors
 
 filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
 

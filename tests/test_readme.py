@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.encoder import Encoder
-from indexer.request import parse_request
-from indexer.scenario_file import load_scenarios
-from indexer.scenarios import Scenario
+from indexer.language.encoder import Encoder
+from indexer.request.parse import parse_request
+from indexer.request.scenario_file import load_scenarios
+from indexer.request.scenarios import Scenario
 from service import Settings, create_app
 from service.llm.asked import parse_asked
 from tests.service.conftest import wait_until

@@ -1,11 +1,28 @@
-"""Item vectors to an inner-product index and back to the nearest rows. The only door to faiss.
+"""Vectors to an index and back to the nearest rows. The only door to faiss.
 
-Small catalogues are scanned exactly. Larger ones use 4-bit product quantisation (fast-scan) with
-float16 refinement: measured on request vectors it keeps its recall under any block weights, where
-graphs and inverted lists tuned on item-like queries lose it.
+In: item vectors `(n, d) float32`; query vectors `(q, d)` with the rows that are allowed.
+Out: `Found` rows by inner product, exact or with a recall measured on request vectors.
 """
 
-from indexer.ann.found import Found, Mask, Rows, Vectors, best
+from indexer.ann.builder import IndexWish, build_index_file
+from indexer.ann.effort import least_effort
+from indexer.ann.engine import Effort
+from indexer.ann.found import Found, best
+from indexer.ann.layout import Layout
+from indexer.ann.plan import check_index_name, plan_index
+from indexer.ann.recall import request_vectors
 from indexer.ann.vector_index import VectorIndex
 
-__all__ = ["Found", "Mask", "Rows", "VectorIndex", "Vectors", "best"]
+__all__ = [
+    "Effort",
+    "Found",
+    "IndexWish",
+    "Layout",
+    "VectorIndex",
+    "best",
+    "build_index_file",
+    "check_index_name",
+    "least_effort",
+    "plan_index",
+    "request_vectors",
+]

@@ -12,6 +12,7 @@ import numpy as np
 from indexer.ann.effort import least_effort
 from indexer.ann.engine import Effort, keeps_vectors, library, use_all_threads
 from indexer.ann.found import ItemVectors
+from indexer.ann.layout import Layout
 from indexer.ann.plan import Plan, flat, plan_index, refined
 from indexer.ann.recall import (
     DEPTH,
@@ -24,7 +25,6 @@ from indexer.ann.recall import (
 )
 from indexer.ann.vector_index import GATHER_SHARE, VectorIndex, finite
 from indexer.errors import CatalogError
-from indexer.snapshot import Layout
 
 Progress = Callable[[str, int, int], None]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann.found import Mask, Rows, Vectors
+from indexer.arrays import Mask, Rows, Vectors
 from indexer.cores import allowed_threads
 from indexer.errors import SnapshotError
 

@@ -1,14 +1,11 @@
 """Scored rows to the best of them: by score, equal scores by row. Pure."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vectors: TypeAlias = NDArray[np.float32]
-Mask: TypeAlias = NDArray[np.bool_]
-Rows: TypeAlias = NDArray[np.int64]
+from indexer.arrays import Rows, Vectors
 
 
 class ItemVectors(Protocol):

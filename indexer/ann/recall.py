@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexer.ann.engine import library
-from indexer.ann.found import Found, ItemVectors, Mask, Rows, Vectors
+from indexer.ann.found import Found, ItemVectors
+from indexer.ann.layout import Layout
 from indexer.ann.vector_index import VectorIndex
-from indexer.snapshot import Layout
+from indexer.arrays import Mask, Rows, Vectors
 
 DEPTH = 10  # recall@10
 REQUESTS = 1_000

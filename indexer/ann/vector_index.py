@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from indexer.ann.engine import Asked, Effort, Engine, library
-from indexer.ann.found import NOTHING, Found, Mask, Rows, Vectors, best, rounded, settled
+from indexer.ann.found import NOTHING, Found, best, rounded, settled
+from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import SnapshotError, VectorShapeError
 
 # Below this share of allowed rows, gathering them and one exact product beats a masked scan.

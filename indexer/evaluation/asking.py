@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.catalogue import Catalogue
-from indexer.evaluation.metrics import rank_in_answer
-from indexer.recommend import recommend_many
+from indexer.answer import recommend_many
+from indexer.metrics import rank_in_answer
+from indexer.query import Catalogue
 from indexer.request import MAX_HISTORY_BATCH, parse_request
 
 _TOGETHER = 64  # requests of one call

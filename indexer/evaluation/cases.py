@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import Rows
 from indexer.evaluation.log import Log, Part
-from indexer.evaluation.metrics import ANSWER_LENGTH
+from indexer.metrics import ANSWER_LENGTH
 
 MOST_CASES = 3_000
 NEW_USER_ROWS = 3  # of history at most
 _SEED = "2026"
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

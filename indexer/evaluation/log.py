@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.reading.interactions import Event, Interaction
+from indexer.reading import Event, Interaction
 
 SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
 REPEAT_SHARE = 0.2  # of liked rows; above it items are consumed again and again

@@ -16,9 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from indexer.build import build_index
-from indexer.build_options import Report
-from indexer.encoder import Encoder
+from indexer.build import BuildOptions, Report, build_snapshot
 from indexer.evaluation.asking import Asked, ask
 from indexer.evaluation.cases import MOST_CASES, Cases, cases_of
 from indexer.evaluation.log import Log, Part, log_of
@@ -36,6 +34,7 @@ from indexer.evaluation.workplace import (
     write_rows,
 )
 from indexer.index import Index
+from indexer.language import Encoder
 
 OURS = "zhiyin"
 MOST_TUNING_CASES = 1_500
@@ -124,18 +123,15 @@ def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | 
     root = work / "index"
     if plan.index is not None:
         borrow_vectors(Path(plan.index), root)
-    build_index(
-        work / "items.jsonl",
-        root,
-        report=report,
+    options = BuildOptions(
         model=plan.model,
         encoder=encoder,
         interactions=str(work / "fit.csv"),
         context=columns,
         rating_scale=plan.rating_scale,
-        examine=False,
         max_rejected=1.0,  # what is bad was left out before
     )
+    build_snapshot([str(work / "items.jsonl")], root, options, report=report)
     return Index.open(root, encoder=encoder)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import RequestError
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.metrics import BOOTSTRAP_SEED, RESAMPLES, compare, figures
+from indexer.metrics import BOOTSTRAP_SEED, RESAMPLES, compare, figures
 
 _COLUMNS = (
     ("NDCG@10", "all", "ndcg10"), ("R@10", "all", "recall10"), ("R@50", "all", "recall50"),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from indexer.errors import RequestError
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.metrics import gains, ranks_in_scores
 from indexer.evaluation.peers.face import Fitted, Knobs, Lesson, Peer, Scores
+from indexer.metrics import gains, ranks_in_scores
 
 _CHUNK_CELLS = 4_000_000  # cases x items scored at once
 _TIE = 1e-9  # of the largest score: enough to part equal ones, too little for others

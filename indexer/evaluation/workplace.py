@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import snapshot
 from indexer.errors import SnapshotError
 from indexer.evaluation.log import ORDER, SPLIT, Log
-from indexer.reading.catalog import Item, read_catalog
-from indexer.reading.interactions import Interaction, read_interactions
+from indexer.reading import Interaction, Item, read_catalog, read_interactions
+from indexer.snapshot import TUNED_LAYER, make_current, snapshot_path, snapshots_dir
 
 # Item fields that sum up later knowledge: no method may see them.
 LATER_KNOWLEDGE = (
@@ -77,12 +76,12 @@ def borrow_vectors(index: Path, root: Path) -> None:
     Raises:
         SnapshotError: If there is none, or its encoder was tuned.
     """
-    folder = snapshot.snapshot_path(index).resolve()
-    if (folder / snapshot.TUNED_LAYER).exists():
+    folder = snapshot_path(index).resolve()
+    if (folder / TUNED_LAYER).exists():
         raise SnapshotError(
             f"the encoder of {index} was tuned, perhaps on what is asked here; give an index that "
             f"was built without --tune-encoder, or none"
         )
-    snapshot.snapshots_dir(root).mkdir(parents=True)
-    (snapshot.snapshots_dir(root) / folder.name).symlink_to(folder, target_is_directory=True)
-    snapshot.make_current(root, folder.name)
+    snapshots_dir(root).mkdir(parents=True)
+    (snapshots_dir(root) / folder.name).symlink_to(folder, target_is_directory=True)
+    make_current(root, folder.name)

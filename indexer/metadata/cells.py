@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import Rows
 from indexer.metadata.matching import Held
 from indexer.metadata.postings import key_of
 from indexer.metadata.schema import FieldInfo, FieldType
 from indexer.metadata.values import instant, unit_vectors
-
-Rows: TypeAlias = NDArray[np.int64]
 
 
 class CellKind(StrEnum):

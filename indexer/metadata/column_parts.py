@@ -10,8 +10,9 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import Mask
 from indexer.metadata.flat_arrays import FlatArrays, FlatArraysWriter, Span
-from indexer.metadata.postings import Mask, Rows, common, mask_of
+from indexer.metadata.postings import Rows, common, mask_of
 from indexer.metadata.predicates import Between
 from indexer.metadata.values import Place, is_within, unit_vectors
 

@@ -11,12 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from indexer.arrays import Mask
 from indexer.errors import SnapshotError
 from indexer.metadata.cells import CellKind, Cells, keys_of_numbers
 from indexer.metadata.column_parts import Numbers, Places, Presence
 from indexer.metadata.columns_writer import COLUMNS_VERSION, ColumnsWriter
 from indexer.metadata.flat_arrays import FlatArrays, Span
-from indexer.metadata.postings import Mask, Words
+from indexer.metadata.postings import Words
 from indexer.metadata.predicates import AllOf, And, AnyOf, Between, Exists, Filter, Near, Not, Or
 from indexer.metadata.schema import Schema
 

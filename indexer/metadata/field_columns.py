@@ -7,9 +7,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import Mask
 from indexer.metadata.column_parts import Floats, Numbers, Places, Presence
 from indexer.metadata.flat_arrays import FlatArraysWriter, Span
-from indexer.metadata.postings import Keys, Mask, Rows, Words
+from indexer.metadata.postings import Keys, Rows, Words
 from indexer.metadata.schema import FieldInfo, FieldType
 
 MAX_TOP_VALUES = 50

@@ -9,8 +9,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from indexer.field_names import TAG_FIELDS, TITLE_FIELDS
+from indexer.language import title_of
 from indexer.metadata.values import leaves
-from indexer.text import TAG_FIELDS, TITLE_FIELDS, title_of
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000

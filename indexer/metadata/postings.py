@@ -8,9 +8,9 @@ from typing import NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import Mask
 from indexer.metadata.flat_arrays import FlatArrays, FlatArraysWriter, Span
 
-Mask: TypeAlias = NDArray[np.bool_]  # (n,), one flag a row
 Rows: TypeAlias = NDArray[np.int32]
 Keys: TypeAlias = NDArray[np.uint64]
 

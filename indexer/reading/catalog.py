@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
+from indexer.field_names import TEXT_FIELDS
 from indexer.reading.fields import (
     BadValueError,
     Parser,
@@ -44,7 +45,6 @@ from indexer.reading.rows import (
     shown,
 )
 from indexer.reading.tables import is_database_url, read_rows
-from indexer.text import TEXT_FIELDS
 
 __all__ = ["Item", "Rejection", "parse_mapping", "read_catalog", "rejection_line", "to_item"]
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from indexer.text import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
+from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
 
 Conversion = Callable[[str], Any]
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from indexer.database_url import missing_driver, parse_url
 from indexer.errors import CatalogError
 from indexer.reading.cells import parse_json_cell, parse_json_text, plain
+from indexer.reading.database_url import missing_driver, parse_url
 from indexer.reading.rows import BadRow, Row, clip, suggestion
 
 _BATCH_ROWS = 1000

@@ -13,12 +13,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from indexer.field_names import MAX_ID_CHARS
 from indexer.reading.cells import split_list
 from indexer.reading.rows import shown
 
 Parser = Callable[[str, Any], Any]
 
-MAX_ID_CHARS = 512
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)

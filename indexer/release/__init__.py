@@ -1,1 +1,13 @@
-"""A build that has learned to a decision: published, or refused with a reason; and its report."""
+"""A catalogue to a published index: built, held out, examined, published or refused.
+
+In: what `build_index` is given.
+Out: a snapshot with its report, or a `ReleaseError`; and `verify`, which checks one later.
+"""
+
+from indexer.release.publish import build_index
+from indexer.release.verify import verify
+
+__all__ = [
+    "build_index",
+    "verify",
+]

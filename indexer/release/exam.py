@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.evaluation.cases import Cases, cases_of
-from indexer.evaluation.log import Part, log_of
-from indexer.reading.interactions import Interaction
+from indexer.evaluation import Cases, Part, cases_of, log_of
+from indexer.reading import Interaction
 
 NEWEST_SHARE = 0.1
 LEAST_NEW = 200  # liked rows after the live snapshot's last one, to ask about those only

@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from indexer import snapshot
-from indexer.build_options import Report
+from indexer.build import FinishedBuild, Report
 from indexer.errors import IndexerError, ReleaseError
-from indexer.evaluation.asking import Asked, ask
-from indexer.evaluation.metrics import figures
-from indexer.evaluation.table import slices_of
-from indexer.reading.interactions import Interaction
+from indexer.evaluation import Asked, ask, slices_of
+from indexer.metrics import figures
+from indexer.reading import Interaction
 from indexer.release.exam import MOST_CASES, Exam, exam_of
 from indexer.release.findings import (
     calibration,
@@ -29,12 +27,12 @@ from indexer.release.findings import (
     peer_figures,
 )
 from indexer.release.gate import Standing, alarms, judge
-from indexer.release.live import Candidate, answers_of_live, recognised
+from indexer.release.live import answers_of_live, recognised
 from indexer.release.rehearsal import REHEARSAL, Meaning, meaning_of, rehearsed
 from indexer.release.report_page import release_page
 from indexer.release.words import block_words
-from indexer.taste.fit import fit_taste, refit_taste
-from indexer.taste.model import TasteModel
+from indexer.snapshot import read_manifest, snapshot_path
+from indexer.taste import TasteModel, fit_taste, refit_taste
 
 REFUSED = "refused"  # folder beside the snapshots: report of the last build that was not published
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)
@@ -43,7 +41,7 @@ _KEPT_CASES = 300  # where nothing was tuned, asking would take longer than lear
 _CURVE_SHARE = 0.3  # of all rows at most, so that the points together cost less than one fit
 
 
-def examine(made: Candidate, *, report: Report) -> dict[str, Any]:
+def examine(made: FinishedBuild, *, report: Report) -> dict[str, Any]:
     """Return the release report, `decision` still open: `reasons` are what speaks against."""
     times = [row.at for row in made.interactions if row.at is not None]
     timed = len(times) == len(made.interactions)
@@ -74,7 +72,7 @@ def examine(made: Candidate, *, report: Report) -> dict[str, Any]:
     return told
 
 
-def keep(told: dict[str, Any], made: Candidate, *, force: bool) -> None:
+def keep(told: dict[str, Any], made: FinishedBuild, *, force: bool) -> None:
     """Keep the report in the build's folder, or beside the snapshots if it is refused.
 
     Raises:
@@ -95,7 +93,7 @@ def keep(told: dict[str, Any], made: Candidate, *, force: bool) -> None:
     )
 
 
-def _compared(made: Candidate, exam: Exam, report: Report) -> dict[str, Any]:
+def _compared(made: FinishedBuild, exam: Exam, report: Report) -> dict[str, Any]:
     report("examine", 0, 3)
     meaning = meaning_of(made.work)
     new = _asked(made, _fitted(made, exam.before, meaning), exam)
@@ -131,13 +129,13 @@ def _day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="minutes")
 
 
-def _fitted(made: Candidate, rows: Sequence[Interaction], meaning: Meaning) -> TasteModel:
+def _fitted(made: FinishedBuild, rows: Sequence[Interaction], meaning: Meaning) -> TasteModel:
     if made.kept is None:
         return fit_taste(rows, made.facts.ids, meaning)
     return refit_taste(rows, made.facts.ids, meaning, settings=made.kept)
 
 
-def _asked(made: Candidate, taste: TasteModel, exam: Exam) -> Asked:
+def _asked(made: FinishedBuild, taste: TasteModel, exam: Exam) -> Asked:
     folder = made.work / REHEARSAL / "new"
     with rehearsed(
         made.work, made.manifest, taste, facts=made.facts, encoder=made.encoder, folder=folder
@@ -147,7 +145,7 @@ def _asked(made: Candidate, taste: TasteModel, exam: Exam) -> Asked:
     return answers
 
 
-def _curve(made: Candidate, exam: Exam, meaning: Meaning, new: Asked) -> list[dict[str, Any]]:
+def _curve(made: FinishedBuild, exam: Exam, meaning: Meaning, new: Asked) -> list[dict[str, Any]]:
     """NDCG@10 by how many of the last rows before the slice are learned from."""
     drawn = np.sort(np.random.default_rng(0).permutation(len(exam.cases))[:_CURVE_CASES])
     some = exam.some(drawn)
@@ -168,11 +166,11 @@ def _point(rows: int, asked: Asked, exam: Exam) -> dict[str, Any]:
     return {"rows": rows, **parts}
 
 
-def _live_report(made: Candidate) -> dict[str, Any]:
+def _live_report(made: FinishedBuild) -> dict[str, Any]:
     """What the live snapshot's release told; nothing if it is older than release reports."""
     if made.manifest.parent is None:
         return {}
-    path = snapshot.snapshot_path(made.root, made.manifest.parent) / "report.json"
+    path = snapshot_path(made.root, made.manifest.parent) / "report.json"
     try:
         told = json.loads(path.read_text(encoding="utf-8")).get("release")
     except (OSError, ValueError):
@@ -180,12 +178,12 @@ def _live_report(made: Candidate) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _alarms(made: Candidate, live: dict[str, Any], told: dict[str, Any]) -> list[str]:
+def _alarms(made: FinishedBuild, live: dict[str, Any], told: dict[str, Any]) -> list[str]:
     if made.manifest.parent is None:
         return []
     try:
-        path = snapshot.snapshot_path(made.root, made.manifest.parent)
-        recall = snapshot.read_manifest(path).index["recall"]
+        path = snapshot_path(made.root, made.manifest.parent)
+        recall = read_manifest(path).index["recall"]
         then = _ndcg(live)
         now = None if then is None else recognised(made, live.get("learned_until"))
     except IndexerError:

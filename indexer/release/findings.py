@@ -4,14 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from indexer.evaluation.asking import Asked
-from indexer.evaluation.cases import Cases
-from indexer.evaluation.log import Part
-from indexer.evaluation.peers.face import FOREVER, POSITIVE, Lesson
-from indexer.evaluation.peers.items import ItemKnn
-from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
-from indexer.evaluation.table import Top, figures_by_slice
-from indexer.evaluation.tuning import Judged, judged
+from indexer.evaluation import (
+    FOREVER,
+    POPULAR,
+    POPULAR_RECENT,
+    POSITIVE,
+    Asked,
+    Cases,
+    ItemKnn,
+    Judged,
+    Lesson,
+    Part,
+    Top,
+    figures_by_slice,
+    judged,
+)
 
 _BINS = 10
 _MOST_KNN_ROWS = 200_000  # its strips of common users would take longer than the fit itself

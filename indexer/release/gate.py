@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.evaluation.metrics import Comparison, compare
+from indexer.metrics import Comparison, compare
 from indexer.release.exam import LEAST_CASES
 
 TOLERANCE = {"all": 0.02, "cold": 0.1, "new_user": 0.1}  # of NDCG@10 that noise may cost

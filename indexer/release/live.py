@@ -1,49 +1,19 @@
 """A finished build and its exam to what the live snapshot answers, having seen no answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-from indexer import snapshot
-from indexer.block_vectors import Facts
-from indexer.encoder import Encoder
+from indexer.build import FinishedBuild
 from indexer.errors import IndexerError
-from indexer.evaluation.asking import Asked, ask
-from indexer.evaluation.metrics import figures
+from indexer.evaluation import Asked, ask
 from indexer.index import Index
-from indexer.reading.interactions import Interaction
+from indexer.metrics import figures
 from indexer.release.exam import Exam, exam_of
 from indexer.release.rehearsal import REHEARSAL, facts_of, meaning_of, rehearsed
-from indexer.snapshot import Manifest
-from indexer.taste.fit import refit_taste
-from indexer.taste.model import TasteModel
-from indexer.taste.settings import TasteSettings
+from indexer.snapshot import read_manifest, snapshot_path
+from indexer.taste import refit_taste
 
 _MOST_RECOGNISED = 300  # cases
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A build that is complete but for its publication.
-
-    Attributes:
-        work: Its folder.
-        kept: Settings that were taken over from the live snapshot; None: tuned anew.
-        min_recall: That its index had to reach.
-    """
-
-    root: Path
-    work: Path
-    manifest: Manifest
-    facts: Facts
-    encoder: Encoder | None
-    interactions: Sequence[Interaction]
-    taste: TasteModel
-    kept: TasteSettings | None
-    min_recall: float
-
-
-def answers_of_live(made: Candidate, exam: Exam) -> tuple[Asked | None, str]:
+def answers_of_live(made: FinishedBuild, exam: Exam) -> tuple[Asked | None, str]:
     """Ask the live snapshot; return its answers, if there are any, and what was asked in words."""
     if made.manifest.parent is None:
         return None, "There was no live snapshot to compare with."
@@ -53,7 +23,7 @@ def answers_of_live(made: Candidate, exam: Exam) -> tuple[Asked | None, str]:
         return None, f"The live snapshot could not be compared with: {error}."
 
 
-def recognised(made: Candidate, learned_until: float | None) -> float | None:
+def recognised(made: FinishedBuild, learned_until: float | None) -> float | None:
     """Ask the live snapshot about rows that it must have learned from; None if there are too few.
 
     What it learned from it has seen, so that it does better than at its release; unless these are
@@ -72,8 +42,8 @@ def recognised(made: Candidate, learned_until: float | None) -> float | None:
         live.close()
 
 
-def _asked_of_live(made: Candidate, exam: Exam, live_id: str) -> tuple[Asked, str]:
-    known = snapshot.read_manifest(snapshot.snapshot_path(made.root, live_id)).encoder
+def _asked_of_live(made: FinishedBuild, exam: Exam, live_id: str) -> tuple[Asked, str]:
+    known = read_manifest(snapshot_path(made.root, live_id)).encoder
     encoder = made.encoder if known == made.manifest.encoder else None
     live = Index.open(made.root, snapshot_id=live_id, encoder=encoder)
     try:

@@ -11,14 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann.builder import IndexWish, build_index_file
-from indexer.block_vectors import BlockVectors, Facts
-from indexer.encoder import Encoder
+from indexer.ann import IndexWish, Layout, build_index_file
 from indexer.index import Index
-from indexer.metadata.cells import CellKind
-from indexer.snapshot import MANIFEST, Layout, Manifest
-from indexer.taste.model import TasteModel
-from indexer.whitening import MeaningSpace
+from indexer.language import Encoder, MeaningSpace
+from indexer.metadata import CellKind
+from indexer.snapshot import MANIFEST, BlockVectors, Facts, Manifest
+from indexer.taste import TasteModel
 
 REHEARSAL = "rehearsal"  # in a working folder; gone before anything is published
 _OWN = ("index.faiss", MANIFEST, "report.json", "report.html", "taste", REHEARSAL)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from indexer.evaluation.page import note, page, section, table
-from indexer.evaluation.svg import Bar, bars, lines
+from indexer.evaluation import Bar, bars, lines, note, page, section, table
 
 _SLICES = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
 _FIGURES = ("ndcg10", "recall10", "recall50", "mrr50")

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import Vectors
 from indexer.taste.events import UNKNOWN_WORD, Events
 
 SHRINKAGE = 20.0  # liked events that a word's direction is mixed with
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.reading.interactions import Event, Interaction, infer_rating_scale
+from indexer.reading import Event, Interaction, infer_rating_scale
 
 POSITIVE_SHARE = 0.8  # of the top of the rating scale: 4 of 5, 8 of 10, 1 of 0/1
 UNKNOWN_WORD = -1

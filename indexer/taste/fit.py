@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.evaluation.metrics import gains
-from indexer.reading.interactions import Interaction
+from indexer.metrics import gains
+from indexer.reading import Interaction
 from indexer.taste.cases import repeat_share, windows_of
 from indexer.taste.circumstances import Circumstances, fit_circumstances
 from indexer.taste.events import Events, events_of

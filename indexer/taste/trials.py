@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.installed import release
+from indexer.package_version import release
 from indexer.taste.events import Events
 from indexer.taste.settings import TasteSettings
 

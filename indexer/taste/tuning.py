@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.cores import allowed_threads
-from indexer.evaluation.metrics import gains
+from indexer.metrics import gains
 from indexer.taste.scoring import Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.trials import Trials

@@ -1,12 +1,40 @@
-"""Words from a language model: what a person says, imagines and reads, never what there is.
+"""A language model at an endpoint: understands, imagines, re-ranks, explains; never required.
 
-asked       the `llm` object of a request
-facts       what a model may be told, cleaned by `untrusted`
-understand  free sentence -> query, filter, context, scenario, checked against the catalogue
-ideal       history and moment -> a description that is encoded as one more input
-rerank      finalists -> their order; only candidates can come out
-explain     exact reasons -> one sentence, checked by `grounding`, else by `templates`
-assistant   all of these within one budget, as events
-model       prompt -> answer: cache, circuit breaker, counters, deadline
-endpoint    the OpenAI-compatible HTTP call
+In: a request and the candidates that were found.
+Out: a request read, an order of the same candidates, sentences checked against the reasons.
 """
+
+from service.llm.asked import (
+    DEFAULT_BUDGET_MS,
+    DEFAULT_CANDIDATES,
+    MAX_BUDGET_MS,
+    MAX_CANDIDATES,
+    NOT_IN_BATCHES,
+    PARTS,
+    Asked,
+    Mode,
+    parse_asked,
+)
+from service.llm.assistant import Assistant, Event
+from service.llm.config import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
+from service.llm.endpoint import Endpoint
+from service.llm.model import LanguageModel
+
+__all__ = [
+    "DEFAULT_BUDGET_MS",
+    "DEFAULT_CANDIDATES",
+    "MAX_BUDGET_MS",
+    "MAX_CANDIDATES",
+    "MODEL_VARIABLE",
+    "NOT_IN_BATCHES",
+    "PARTS",
+    "URL_VARIABLE",
+    "Asked",
+    "Assistant",
+    "Endpoint",
+    "Event",
+    "LanguageModel",
+    "LlmConfig",
+    "Mode",
+    "parse_asked",
+]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from indexer.errors import RequestError
-from indexer.request_values import parse_boolean, refuse_unknown, shown
+from indexer.request import parse_boolean, refuse_unknown, shown
 
 DEFAULT_BUDGET_MS = 1_500
 MAX_BUDGET_MS = 600_000

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from service.lists import asked_by
+from service.answering import Pages, asked_by
 from service.live import View
 from service.llm.asked import Asked
 from service.llm.config import NO_ENDPOINT
@@ -26,7 +26,6 @@ from service.llm.ideal import imagined
 from service.llm.model import LanguageModel
 from service.llm.rerank import reordered as ordered
 from service.llm.understand import Heard, heard, prompt_for
-from service.pages import Pages
 
 _T = TypeVar("_T")
 _MOST_SENTENCES = 20  # written by the model; further items get the template's

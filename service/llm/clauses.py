@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from indexer.errors import FilterError
-from indexer.metadata.filters import parse_filter
-from indexer.metadata.schema import FieldInfo, FieldType, Schema
-from indexer.overlay import Overlay
-from indexer.text import TEXT_FIELDS, TITLE_FIELDS
+from indexer.field_names import TEXT_FIELDS, TITLE_FIELDS
+from indexer.live import Overlay
+from indexer.metadata import FieldInfo, FieldType, Schema, parse_filter
 from service.llm.untrusted import plain
 
 OPERATORS = ("any", "all", "none", "gte", "gt", "lte", "lt")

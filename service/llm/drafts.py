@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from indexer.answer import Hit
-from indexer.request_values import parse_k, parse_texts
-from service.lists import asked_by
+from indexer.request import parse_k, parse_texts
+from service.answering import Draft, Pages, asked_by
 from service.live import View
 from service.llm.asked import Asked
 from service.llm.explain import Case
 from service.llm.facts import Person, Told, candidates_of, mentioned, person_of, titles_of
 from service.llm.understand import Heard, Understood, checked
-from service.pages import Draft, Pages
 
 _ABOUT_CHARS = 160
 

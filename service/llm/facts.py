@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from indexer.answer import Answer, Hit
-from indexer.moment import words_of
-from indexer.overlay import Overlay
-from indexer.request import Request
-from indexer.text import PROSE_FIELDS, TAG_FIELDS, is_chinese, title_of
+from indexer.field_names import PROSE_FIELDS, TAG_FIELDS
+from indexer.language import is_chinese, title_of
+from indexer.live import Overlay
+from indexer.request import Request, words_of
 from service.llm.untrusted import plain, tidy
 
 Language = Literal["en", "zh"]

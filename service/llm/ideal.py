@@ -5,7 +5,7 @@ The description is one more input of the request vector: it can only bring near 
 
 import json
 
-from indexer.text import is_chinese
+from indexer.language import is_chinese
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexer.errors import FilterError, RequestError
-from indexer.metadata.filters import parse_filter
-from indexer.metadata.schema import FieldInfo, FieldType
-from indexer.overlay import Overlay
-from indexer.request_values import parse_text
+from indexer.live import Overlay
+from indexer.metadata import FieldInfo, FieldType, parse_filter
+from indexer.request import parse_text
 from service.llm.clauses import OPERATORS, clause_of, offered_fields
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Prompt

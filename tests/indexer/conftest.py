@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
-from indexer.encoder import LanguageModel, load_encoder
-from indexer.text import describe
+from indexer.language.encoder import LanguageModel, load_encoder
+from indexer.language.text import describe
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
 from tests.worlds import Built, described_rows

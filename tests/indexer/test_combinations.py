@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from indexer import Index, build_index
 from tests.fakes import WordEncoder
-from tests.indexer.test_arranging import options as arrangements
+from tests.indexer.ranking.test_ranking_options import options as arrangements
 from tests.indexer.test_promises import bodies
 from tests.oracle import filter_oracle, write_rows
 from tests.worlds import described_rows

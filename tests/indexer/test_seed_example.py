@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from indexer import Index, build, build_index
-from indexer.encoder import LanguageModel
-from indexer.text import is_chinese
+from indexer import Index, build_index
+from indexer.language.encoder import LanguageModel
+from indexer.language.text import is_chinese
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
+from tests.paths import SAMPLE
 
 FILMS = [
     {"id": "a", "name": "电影A", "tags": ["悬疑", "恐怖"], "rating": 4.5},
@@ -27,7 +28,6 @@ WISHES: list[tuple[str, dict[str, Any]]] = [
     ("c", {"query": "an action adventure film"}),
     ("b", {"query": "今晚想笑一笑，和女朋友一起看"}),
 ]
-SAMPLE = Path(build.__file__).parents[1] / "scripts" / "sample"
 
 
 @pytest.fixture(scope="module")

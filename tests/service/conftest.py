@@ -20,17 +20,17 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer import build_index
-from indexer.text import describe
+from indexer.language.text import describe
 from service import Settings, create_app
-from service.database import LiveDatabase
-from service.live_schema import counter, tables
+from service.store.database import LiveDatabase
+from service.store.schema import counter, tables
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
+from tests.paths import REPOSITORY
 from tests.worlds import described_rows
 
 STRANGE_IDS = ("a/b", "a/similar", "中文 电影/第2部", "100%", "a%2Fb", "q?x#y&z=1", "+plus+")
 SERVICE_READY_S = 20
-REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.log import Log
-from indexer.taste.matrices import Matrix, from_coordinates
+from indexer.taste import Matrix, from_coordinates
 
 Knobs: TypeAlias = Mapping[str, Any]
 Scores: TypeAlias = NDArray[np.float32]

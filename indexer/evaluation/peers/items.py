@@ -22,7 +22,7 @@ from indexer.evaluation.peers.face import (
     Scores,
     entries_of,
 )
-from indexer.taste.matrices import Matrix, from_coordinates
+from indexer.taste import Matrix, from_coordinates
 
 DENSE_ITEMS = 8_000  # the most met ones, that EASE inverts a matrix of
 NEAREST = 200  # of each item that item-kNN keeps

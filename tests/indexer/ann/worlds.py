@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann import Mask, VectorIndex, Vectors
+from indexer.ann import VectorIndex
 from indexer.ann.builder import IndexWish, build_index_file
-from indexer.snapshot import Layout
+from indexer.ann.layout import Layout
+from indexer.arrays import Mask, Vectors
 
 LAYOUT = Layout(meaning=30)
 KINDS = {

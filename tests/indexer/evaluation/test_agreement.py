@@ -19,8 +19,8 @@ import pytest
 
 from indexer.evaluation.cases import Cases, cases_of
 from indexer.evaluation.log import Part, log_of
-from indexer.evaluation.metrics import compare, figures, rank_in_answer
 from indexer.evaluation.workplace import read_log_rows
+from indexer.metrics import compare, figures, rank_in_answer
 
 pytestmark = pytest.mark.data
 FIGURES = ("ndcg10", "recall10", "recall50", "mrr50")

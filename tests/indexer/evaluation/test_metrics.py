@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.evaluation.metrics import compare, figures, gains, rank_in_answer, ranks_in_scores
+from indexer.metrics import compare, figures, gains, rank_in_answer, ranks_in_scores
 
 RANKS = st.lists(st.one_of(st.integers(1, 60).map(float), st.just(math.inf)), max_size=40)
 

@@ -5,7 +5,6 @@ import pytest
 
 from indexer.evaluation.cases import Cases, cases_of
 from indexer.evaluation.log import Part, log_of
-from indexer.evaluation.metrics import gains
 from indexer.evaluation.peers import sasrec
 from indexer.evaluation.peers.face import EVERY, FOREVER, POSITIVE, Lesson, Peer, entries_of
 from indexer.evaluation.peers.ials import Ials
@@ -14,6 +13,7 @@ from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT, OwnItem
 from indexer.evaluation.peers.sasrec import LENGTH, SasRec, windows_of
 from indexer.evaluation.peers.text import TEXT_MEAN, TEXT_TUNED
 from indexer.evaluation.tuning import judged, tuned
+from indexer.metrics import gains
 from indexer.reading.interactions import Interaction
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_meaning
 

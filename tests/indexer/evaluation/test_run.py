@@ -19,8 +19,9 @@ from indexer.evaluation.table import as_text
 from indexer.evaluation.workplace import write_catalogue
 from tests.indexer.evaluation.worlds import write_world
 from tests.indexer.taste.worlds import chains, noise
+from tests.paths import SCRIPTS
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "evaluate.py"
+SCRIPT = SCRIPTS / "evaluate.py"
 PEERS = ("popular", "popular_recent", "itemknn_decay", "ease_decay", "text_mean", "text_tuned",
          "text_ease", "own_items")  # fmt: skip
 

@@ -20,6 +20,7 @@ from indexer.reading.catalog import (
     to_item,
 )
 from indexer.reading.rows import Row
+from tests.paths import SAMPLE
 
 
 def item(values: dict[str, Any], **options: Any) -> Item:
@@ -382,8 +383,7 @@ def test_a_missing_source_is_refused_before_any_is_read(tmp_path: Path) -> None:
 
 
 def test_the_bundled_samples_have_no_bad_row() -> None:
-    folder = Path(__file__).parents[3] / "scripts" / "sample"
-    found = list(read_catalog([str(path) for path in sorted(folder.glob("*.jsonl"))]))
+    found = list(read_catalog([str(path) for path in sorted(SAMPLE.glob("*.jsonl"))]))
     assert len(found) > 100
     assert [row for row in found if isinstance(row, Rejection)] == []
 

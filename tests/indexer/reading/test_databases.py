@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from indexer import CatalogError, Index, build_index
-from indexer.database_url import parse_url
+from indexer.reading.database_url import parse_url
 from indexer.reading.interactions import read_interactions
 from indexer.reading.rows import Row
 from indexer.reading.tables import read_rows

@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer import Index, ReleaseError, build_index, snapshot
+from indexer import Index, ReleaseError, build_index
 from indexer.reading.interactions import Interaction
 from indexer.release import examine as examining
+from indexer.snapshot import directory as snapshot
 from indexer.taste import fit as fitting
 from indexer.taste.model import TasteModel
 from indexer.taste.settings import TasteSettings
 from tests.indexer.evaluation.worlds import write_world
 from tests.indexer.taste.worlds import chains
+from tests.paths import SCRIPTS
 
 ITEMS = 60
-SCRIPT = Path(__file__).parents[3] / "scripts" / "rebuild_index.py"
+SCRIPT = SCRIPTS / "rebuild_index.py"
 BY_TIME = sorted(chains(), key=lambda row: row.at or 0.0)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.learned import Moment, apply_taste
-from indexer.request import HistoryEntry, Weights
-from indexer.scenarios import Scenario
-from indexer.signals import Role, Signal, compose, history_signals
-from indexer.snapshot import Layout
+from indexer.ann.layout import Layout
+from indexer.query.inputs import Role, Signal, compose, history_signals
+from indexer.query.learned import Moment, apply_taste
+from indexer.request.parse import HistoryEntry, Weights
+from indexer.request.scenarios import Scenario
 from indexer.taste.cases import windows_of
 from indexer.taste.events import events_of
 from indexer.taste.fit import fit_blocks, weighted

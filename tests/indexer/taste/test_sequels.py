@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from indexer.language.sequels import Sequels
 from indexer.reading.interactions import Interaction
 from indexer.taste.events import events_of
-from indexer.taste.sequels import Sequels, sequels_of
+from indexer.taste.sequels import sequels_of
 from tests.indexer.taste.worlds import ids, interaction, noise
 
 

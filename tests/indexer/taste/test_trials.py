@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import snapshot
 from indexer.taste import TasteModel, fit_taste
 from indexer.taste.events import events_of
 from indexer.taste.fit import WINDOWS
@@ -21,8 +20,8 @@ from indexer.taste.scoring import Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.trials import Trials, key_of
 from tests.indexer.taste.worlds import chains, ids, random_meaning
+from tests.paths import REPOSITORY
 
-REPOSITORY = Path(snapshot.__file__).parents[1]
 SHUT = TasteSettings()
 
 
@@ -138,5 +137,5 @@ def test_a_checkout_that_is_not_installed_can_be_fitted(monkeypatch: pytest.Monk
     def unknown(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("indexer.installed.version", unknown)
+    monkeypatch.setattr("indexer.package_version.version", unknown)
     assert key_of(events_of(chains(), ids(60)), random_meaning(60), 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.evaluation.metrics import gains
+from indexer.metrics import gains
 from indexer.taste import fit_taste
 from indexer.taste.prior import prior_of
 from indexer.taste.settings import TasteSettings

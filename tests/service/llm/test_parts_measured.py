@@ -1,7 +1,6 @@
 """scripts/_llm_parts.py: every part against none on new users, and what each of them costs."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +8,11 @@ import pytest
 from indexer.evaluation.run import Plan, evaluate
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
+from tests.paths import SCRIPTS
 from tests.service.llm.fake_endpoint import Reply, Script, endpoint, part_of
 from tests.service.llm.scripts import obliging
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
+sys.path.insert(0, str(SCRIPTS))
 from _llm_parts import Measurer, as_lines
 
 ITEMS, OLD_USERS, NEW_USERS = 40, 25, 30

@@ -1,0 +1,29 @@
+"""A ranked page to an answer: hits with reasons that add up, and how complete they are.
+
+In: a request, from `recommend`, `search` or `similar`.
+Out: an `Answer` of `Hit`s.
+"""
+
+from indexer.answer.find import search, similar
+from indexer.answer.listing import list_items
+from indexer.answer.recommend import (
+    profile_vector,
+    recommend,
+    recommend_many,
+    recommend_prepared,
+    warmed,
+)
+from indexer.answer.shape import Answer, Hit
+
+__all__ = [
+    "Answer",
+    "Hit",
+    "list_items",
+    "profile_vector",
+    "recommend",
+    "recommend_many",
+    "recommend_prepared",
+    "search",
+    "similar",
+    "warmed",
+]

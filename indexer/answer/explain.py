@@ -1,0 +1,84 @@
+"""A request to how it would be read, without searching: words, weights, terms, filters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from indexer.answer.shape import Answer
+from indexer.query import Catalogue, Signal, Term, filtered, includes_seen, pool_for
+from indexer.ranking import EXPLORE_NEWEST, EXPLORE_NEXT, caps_of
+from indexer.request import Request, Scenario
+from indexer.retrieval import DENSE_SHARE
+
+
+def explained(
+    catalogue: Catalogue,
+    request: Request,
+    scenario: Scenario,
+    signals: Sequence[Signal],
+    terms: Sequence[Term],
+) -> Answer:
+    """Return an answer without hits whose `reading` says how the request is read.
+
+    Raises:
+        FilterError: If a filter or cap does not fit the catalogue.
+    """
+    caps_of(catalogue, request, scenario)
+    pool = pool_for(catalogue, request, scenario)
+    passing = filtered(catalogue, request, scenario)
+    reading = {
+        "scenario": scenario.name,
+        "language": catalogue.manifest.language,
+        "include_seen": includes_seen(request, scenario),
+        "signals": [_signal(signal) for signal in signals],
+        "terms": [_term(term) for term in terms],
+        "filter": None if passing is None else _plan(int(passing.sum()), catalogue.count),
+        "pool": _plan(pool.eligible, catalogue.count),
+        "arrangement": _arrangement(request, scenario, catalogue),
+    }
+    complete = {
+        "returned": 0,
+        "eligible": pool.eligible,
+        "excluded": dict(pool.excluded),
+        "search": "none",
+    }
+    return Answer((), complete, catalogue.manifest.id, reading=reading)
+
+
+def _signal(signal: Signal) -> dict[str, Any]:
+    """What an input says, in which words, and how much it weighs beside the others of its role."""
+    told = {"role": str(signal.role), **signal.reason, "weight": round(signal.weight, 6)}
+    return {**told, "words": signal.text} if signal.text else told
+
+
+def _term(term: Term) -> dict[str, Any]:
+    gaining = np.flatnonzero(term.values)
+    held = term.values[gaining]
+    return {
+        **term.reason,
+        "items": len(gaining),
+        "lowest": round(float(held.min()), 6) if len(held) else 0.0,
+        "highest": round(float(held.max()), 6) if len(held) else 0.0,
+    }
+
+
+def _plan(rows: int, count: int) -> dict[str, Any]:
+    """How many rows are left, and whether they are scored one by one or searched."""
+    share = rows / max(count, 1)
+    way = "one exact product" if share <= DENSE_SHARE else "search under a mask"
+    return {"items": rows, "share": round(share, 6), "plan": way}
+
+
+def _arrangement(request: Request, scenario: Scenario, catalogue: Catalogue) -> dict[str, Any]:
+    known = catalogue.schema.fields
+    own = {name: most for name, most in scenario.max_per.items() if name in known}
+    return {
+        "diversity": request.diversity,
+        "max_per": dict(own if request.max_per is None else request.max_per),
+        "pin": [{"item_id": pin.item_id, "rank": pin.rank} for pin in request.pin],
+        "explore": request.explore,
+        "explores": f"the next {max(EXPLORE_NEXT, request.k)} and the {EXPLORE_NEWEST} newest"
+        if request.explore
+        else None,
+    }

@@ -1,0 +1,123 @@
+"""Sources and live changes to staged items; what is bad goes to rejected.jsonl."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from indexer.build.options import BuildOptions, Report
+from indexer.build.staging import DeletedId, Staging
+from indexer.errors import CatalogError
+from indexer.language import Encoder
+from indexer.reading import Item, Rejection, read_catalog, rejection_line
+
+_REPORT_EVERY = 1_000
+REJECTED = "rejected.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was read.
+
+    Attributes:
+        duplicates: Rows that a later row of the same id replaced.
+        dim: Width of raw vectors.
+    """
+
+    items: int
+    rejected: int
+    duplicates: int
+    dim: int
+
+
+class Collecting:
+    """Reads the rows of one build."""
+
+    def __init__(
+        self,
+        options: BuildOptions,
+        encoder: Callable[[], Encoder | None],
+        staging: Staging,
+        report: Report,
+    ) -> None:
+        """Take where items go; `encoder` is asked when the first row turns out to be readable."""
+        self._options, self._encoder = options, encoder
+        self._staging, self._report = staging, report
+        self._rejected = self._dim = 0
+
+    def collect(self, sources: Sequence[str], work: Path) -> Collected:
+        """Stage what the sources and the live changes hold.
+
+        Raises:
+            CatalogError: If a source cannot be read, or too many rows are bad.
+        """
+        options, staging = self._options, self._staging
+        with (work / REJECTED).open("w", encoding="utf-8") as rejected:
+            rows = read_catalog(sources, query=options.query, mapping=options.fields)
+            for done, row in enumerate(rows):
+                self._take(row, rejected)
+                if done % _REPORT_EVERY == 0:
+                    self._report("read", done, 0)
+            added = staging.added
+            changed = self._lay_changes_over(rejected)
+        items = staging.finish()
+        self._report("read", staging.added, staging.added)
+        self._refuse_bad(sources, work / REJECTED)
+        return Collected(items, self._rejected, added + changed - items, self._dim)
+
+    def _take(self, row: Item | Rejection, rejected: TextIO) -> bool:
+        """Stage a row if it is good; return whether it was."""
+        checked = self._fitting(row) if isinstance(row, Item) else row
+        if isinstance(checked, Item):
+            self._staging.add(checked)
+            return True
+        self._rejected += 1
+        rejected.write(rejection_line(checked) + "\n")
+        return False
+
+    def _lay_changes_over(self, rejected: TextIO) -> int:
+        """Apply the live changes; return how many items they add in all."""
+        more = 0
+        for change in self._options.changes:
+            there = change.id in self._staging
+            if isinstance(change, DeletedId):
+                self._staging.remove(change.id)
+                more -= there
+            elif self._take(change, rejected):
+                more += not there
+        return more
+
+    def _fitting(self, item: Item) -> Item | Rejection:
+        """An item whose vector fits, or the reason against it."""
+        encoder = self._encoder()
+        if encoder is not None:
+            self._dim = encoder.fingerprint.dim
+        if item.vector is None:
+            if encoder is not None:
+                return item
+            reason = "the row has no vector, and with --model none no text is encoded"
+        else:
+            self._dim = self._dim or len(item.vector)
+            if len(item.vector) == self._dim:
+                return item
+            reason = f"vector has {len(item.vector)} numbers, expected {self._dim}"
+        return Rejection(item.source or "catalogue", item.line, reason, {"id": item.id})
+
+    def _refuse_bad(self, sources: Sequence[str], file: Path) -> None:
+        """Stop before anything is published if too many rows are bad."""
+        accepted, rejected = self._staging.added, self._rejected
+        names = ", ".join(sources)
+        share = rejected / max(accepted + rejected, 1)
+        if accepted and share <= self._options.max_rejected:
+            return
+        with file.open(encoding="utf-8") as lines:
+            line = next(lines, "")
+        first = json.loads(line) if line else None
+        where = f" (first: {first['source']}:{first['line']}: {first['reason']})" if first else ""
+        if not accepted:
+            raise CatalogError(f"{names} has no usable row{where}; nothing was published")
+        raise CatalogError(
+            f"{rejected} of {accepted + rejected} rows of {names} are bad{where}, more than the "
+            f"{self._options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+        )

@@ -1,0 +1,221 @@
+"""An encoder with a tuned last layer against the one it comes from, on picks of later days.
+
+items and events -> what was picked after what -> last layer -> raw vectors -> meaning -> NDCG@10
+
+Tuning is kept only if recommendations get better: the layer learns from the older events, and both
+encoders are asked about the newest, each with a taste learned upon it in between.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.build.options import Report
+from indexer.build.raw_vectors import RawVectors
+from indexer.build.staging import Staging
+from indexer.language import (
+    Encoder,
+    MeaningSpace,
+    Moments,
+    VectorCache,
+    background_of,
+    chunks,
+    describe,
+    fit_meaning_space,
+    load_encoder,
+    tune_layer,
+)
+from indexer.metrics import gains
+from indexer.reading import Interaction
+from indexer.snapshot import TUNED_LAYER, Facts
+from indexer.taste import (
+    MIN_CASES,
+    REPEAT_SHARE,
+    STANDARD_ERRORS,
+    WINDOW_SHARE,
+    WINDOWS,
+    Events,
+    Scorer,
+    events_of,
+    fit_blocks,
+    fit_taste,
+    repeat_share,
+    sequels_of,
+    standard_error,
+    windows_of,
+)
+
+MIN_SEQUELS = 1_000
+# Taste is tuned on windows of what is older than the cases here, and they on none of the lessons.
+_LEFT_OUT = (WINDOWS + 1) * WINDOW_SHARE
+
+Meaning = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A catalogue as an encoder sees it.
+
+    Attributes:
+        encoder: What made `raw`.
+        raw: `(n, d) float16`, unit length.
+        space: Fitted to `raw`.
+    """
+
+    encoder: Encoder
+    raw: NDArray[np.float16]
+    space: MeaningSpace
+
+    def meaning(self) -> Meaning:
+        """`(n, m) float32`, unit length."""
+        return self.space.every_item(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What an encoder learns from.
+
+    Attributes:
+        staging: The items.
+        facts: About them.
+        interactions: All of them.
+    """
+
+    staging: Staging
+    facts: Facts
+    interactions: Sequence[Interaction]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of tuning.
+
+    Attributes:
+        told: For `report.json`: `kept`, and figures or the reason.
+        encoded: Texts that the tuned encoder has encoded.
+        tuned: The catalogue as the tuned encoder sees it, if that is better.
+    """
+
+    told: dict[str, Any]
+    encoded: int = 0
+    tuned: Described | None = field(default=None, repr=False)
+
+    def sentence(self) -> str:
+        """What became of it, for people."""
+        if "reason" in self.told:
+            return f"the encoder is not tuned: {self.told['reason']}"
+        before, after = self.told["ndcg10"]["before"], self.told["ndcg10"]["tuned"]
+        verdict = "is kept" if self.told["kept"] else "is not kept, for it is not clearly better"
+        return (
+            f"the tuned encoder {verdict}: NDCG@10 {after:.4f} against {before:.4f} on "
+            f"{self.told['cases']} picks (difference {self.told['difference']:+.4f}, two standard "
+            f"errors {self.told['two_standard_errors']:.4f})"
+        )
+
+
+def try_tuning(
+    model: str | None, before: Described, lessons: Lessons, *, folder: Path, report: Report
+) -> Trial:
+    """Tune, describe the catalogue anew, and compare.
+
+    Args:
+        model: As `load_encoder` takes it.
+        before: The catalogue as the encoder sees it untuned.
+        lessons: What is learned from.
+        folder: New; gets the layer and the raw vectors of the tuned encoder.
+        report: Told of stages and how far they are.
+
+    Raises:
+        EncoderUnavailableError: If the model's last layer cannot be tuned.
+    """
+    facts = lessons.facts
+    events = events_of(lessons.interactions, facts.ids)
+    has_text = np.array([item.vector is None for item in lessons.staging.items()], bool)
+    sequels = sequels_of(events, newest_left_out=_LEFT_OUT).among(has_text)
+    if len(sequels) < MIN_SEQUELS:
+        few = (
+            f"{len(sequels)} liked picks with an earlier one before them are too few, it takes "
+            f"{MIN_SEQUELS}, among the oldest {1 - _LEFT_OUT:.0%} and of items that have no vector "
+            f"of their own"
+        )
+        return Trial({"kept": False, "reason": few})
+    rows = sequels.rows()
+    layer = tune_layer(
+        model,
+        _texts(lessons.staging, facts, set(rows.tolist())),
+        sequels.renumbered(rows),
+        seed=0,
+        told=lambda done, total: report("tune encoder", done, total),
+    )
+    folder.mkdir()
+    layer.save(folder / TUNED_LAYER)
+    encoder = load_encoder(model, layer=folder / TUNED_LAYER)
+    vectors = RawVectors(folder, before.raw.shape)
+    raw = vectors.write(
+        lessons.staging,
+        facts.rating_scale,
+        encoder,
+        VectorCache(folder / "encoded.bin", before.raw.shape[1]),
+        report,
+    )
+    moments = Moments.of(chunks(raw), raw.shape[1])
+    tuned = Described(encoder, raw, fit_meaning_space(moments, background_of(encoder)))
+    report("compare encoders", 0, 0)
+    told = compare(events, before.meaning, tuned.meaning, facts.ids)
+    return Trial(told, vectors.encoded, tuned if told["kept"] else None)
+
+
+def compare(
+    events: Events,
+    before: Callable[[], Meaning],
+    tuned: Callable[[], Meaning],
+    item_ids: Sequence[str],
+) -> dict[str, Any]:
+    """Ask about the newest picks with both, each with the taste learned from what is older.
+
+    Args:
+        events: All of them.
+        before: Gives the items' meaning, `(n, d) float32`; called once.
+        tuned: The same by the tuned encoder.
+        item_ids: `n` ids.
+
+    Returns:
+        `kept`, `cases`, `ndcg10` of both, the paired `difference` and its `two_standard_errors`
+        over whole users; or `kept` and a `reason`.
+    """
+    repeats = repeat_share(events) >= REPEAT_SHARE
+    windows = windows_of(events, repeats=repeats, count=1, seed=0)
+    users = len(np.unique(windows[0].cases.user)) if windows else 0
+    if users < MIN_CASES:
+        few = f"the newest picks are of {users} users, it takes {MIN_CASES} to judge by"
+        return {"kept": False, "reason": few}
+    window = windows[0]
+    reached = []
+    for meaning_of in (before, tuned):
+        meaning = meaning_of()
+        settings = fit_taste(window.fitted, item_ids, meaning).settings
+        blocks = fit_blocks(window.fitted, meaning, only=settings)
+        reached.append(gains(Scorer(blocks, window.cases, repeats).ranks(settings)))
+    paired = reached[1] - reached[0]
+    _, user = np.unique(window.cases.user, return_inverse=True)
+    noise = STANDARD_ERRORS * standard_error(paired, user)
+    return {
+        "kept": bool(paired.mean() > noise),
+        "cases": len(paired),
+        "ndcg10": {"before": float(reached[0].mean()), "tuned": float(reached[1].mean())},
+        "difference": float(paired.mean()),
+        "two_standard_errors": noise,
+    }
+
+
+def _texts(staging: Staging, facts: Facts, rows: set[int]) -> list[str]:
+    """Texts of some rows, ascending."""
+    return [
+        describe(item.fields, rating_scale=facts.rating_scale)
+        for row, item in enumerate(staging.items())
+        if row in rows
+    ]

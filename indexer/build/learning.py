@@ -1,0 +1,157 @@
+"""Interactions to a taste model in a working folder: read, left out, fitted, saved."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.build.collecting import REJECTED
+from indexer.build.options import BuildOptions
+from indexer.build.reuse import Parent
+from indexer.errors import CatalogError, SnapshotError
+from indexer.reading import Interaction, Rejection, read_interactions, rejection_line
+from indexer.taste import TasteModel, TasteSettings, settings_in
+
+RETUNE_GROWTH = 2
+_LEAST_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
+
+
+def has_lessons(options: BuildOptions) -> bool:
+    """Whether a build has anything to learn from."""
+    return options.interactions is not None or len(options.live_events) >= _LEAST_LIVE_EVENTS
+
+
+def read_lessons(options: BuildOptions, work: Path, counts: dict[str, int]) -> list[Interaction]:
+    """Return the good rows and the live events, without those of users who were erased.
+
+    Args:
+        options: Of the build.
+        work: Working folder; bad rows are added to its rejected.jsonl.
+        counts: What was read and rejected is counted here.
+
+    Raises:
+        CatalogError: If the source cannot be read or too many rows are bad.
+    """
+    rows: Sequence[Interaction] = ()
+    if options.interactions is not None:
+        rows = _good_rows(options.interactions, options, work, counts)
+    is_erased = options.is_erased or (lambda _: False)
+    found = [row for row in (*rows, *options.live_events) if not is_erased(row)]
+    counts["interactions"] = len(found)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier build was tuned to.
+
+    Attributes:
+        snapshot: Its id.
+        settings: The learned numbers.
+        tuned_from: How many interactions they were tuned on.
+    """
+
+    snapshot: str
+    settings: TasteSettings
+    tuned_from: int
+
+
+def earlier(options: BuildOptions, parent: Parent, rows: int) -> Earlier | None:
+    """Return what the live snapshot was tuned to, if a build is to go on from there.
+
+    Once there are `RETUNE_GROWTH` times the interactions it was tuned on, they are worth tuning
+    anew.
+    """
+    if options.since is None or options.force_full or parent.id is None or not parent.manifest:
+        return None
+    if not parent.manifest.learned:
+        return None
+    try:
+        report = json.loads((parent.folder / "report.json").read_text(encoding="utf-8"))
+        known = Earlier(
+            parent.id, settings_in(parent.folder / "taste"), int(_tuned_from(report["learned"]))
+        )
+    except (SnapshotError, OSError, ValueError, LookupError, TypeError):
+        return None  # nothing to go on from: it is tuned anew
+    return known if rows < RETUNE_GROWTH * known.tuned_from else None
+
+
+def _tuned_from(learned: Mapping[str, Any]) -> Any:
+    return learned.get("tuned_from", learned["events"])
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedFrom:
+    """What is learned from.
+
+    Attributes:
+        interactions: All of them.
+        ids: `n` ids of the catalogue.
+        meaning: `(n, d) float32`, of unit length.
+    """
+
+    interactions: Sequence[Interaction]
+    ids: Sequence[str]
+    meaning: NDArray[np.float32]
+
+
+def learn(
+    lessons: LearnedFrom,
+    *,
+    folder: Path,
+    known: Earlier | None,
+    trials: Path,
+    step: Callable[[str], None],
+) -> TasteModel:
+    """Fit taste, or count anew with settings that are known, and save it in a new folder.
+
+    Args:
+        lessons: What is learned from.
+        folder: Must not exist.
+        known: From an earlier build.
+        trials: File that outlives a killed build; see `fit_taste`.
+        step: Is told each step of the fit in a sentence.
+    """
+    from indexer.taste import fit_taste, refit_taste
+
+    started = time.process_time()
+    given = (lessons.interactions, lessons.ids, lessons.meaning)
+    if known is None:
+        model = fit_taste(*given, progress=step, trials=trials)
+        told: dict[str, Any] = {"tuned_from": model.report["events"]}
+    else:
+        model = refit_taste(*given, settings=known.settings)
+        told = {"tuned_from": known.tuned_from, "settings_of": known.snapshot}
+    told["fit_cpu_s"] = round(time.process_time() - started, 2)
+    model = replace(model, report={**model.report, **told})
+    folder.mkdir()
+    model.save(folder)
+    return model
+
+
+def _good_rows(
+    source: str, options: BuildOptions, work: Path, counts: dict[str, int]
+) -> list[Interaction]:
+    found = []
+    rows = read_interactions(
+        source, context=options.context, mapping=options.fields, query=options.interactions_query
+    )
+    with (work / REJECTED).open("a", encoding="utf-8") as rejected:
+        for row in rows:
+            if isinstance(row, Rejection):
+                counts["rejected_interactions"] += 1
+                rejected.write(rejection_line(row) + "\n")
+            else:
+                found.append(row)
+    bad = counts["rejected_interactions"]
+    if bad > options.max_rejected * (bad + len(found)):
+        raise CatalogError(
+            f"{bad} of {bad + len(found)} rows of {source} are bad, more than the "
+            f"{options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+        )
+    return found

@@ -1,0 +1,141 @@
+"""Staged items to raw vectors on disk: given ones, known ones, and the rest encoded in chunks.
+
+Texts that must be encoded wait in a scratch file: a million of them would fill the memory.
+"""
+
+import os
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Rows
+from indexer.build.options import Report
+from indexer.build.staging import Staging
+from indexer.language import Encoder, VectorCache, describe, text_hash
+
+_CHUNK = 2_048
+
+
+class RawVectors:
+    """The raw vectors of one build, in its working folder.
+
+    Attributes:
+        raw: `(n, d) float16`, unit length, memory-mapped.
+        encoded: Texts that went through the model.
+        reused: Rows whose vector was known, or that share their text with another.
+    """
+
+    def __init__(self, work: Path, shape: tuple[int, int]) -> None:
+        """Make room on the disk."""
+        self._work = work
+        self.encoded = self.reused = 0
+        file = work / "raw.npy"
+        self.raw = np.lib.format.open_memmap(file, mode="w+", dtype="<f2", shape=shape)
+        with file.open("r+b") as opened:
+            # A mapped page that finds no room on the disk later kills the process.
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+        self._hashes = np.zeros(shape[0], "V16")
+
+    def write(
+        self,
+        staging: Staging,
+        rating_scale: tuple[float, float],
+        encoder: Encoder | None,
+        cache: VectorCache | None,
+        report: Report,
+    ) -> NDArray[np.float16]:
+        """Fill in all rows; what a killed build has encoded is in the cache, too."""
+        key = encoder.fingerprint.key if encoder else ""
+        with _Waiting(self._work / "texts.tmp") as waiting:
+            for row, item in enumerate(staging.items()):
+                if item.vector is not None:
+                    wide = item.vector.astype(np.float64)  # squares of float32 over- or underflow
+                    self.raw[row] = wide / np.linalg.norm(wide)
+                    continue
+                text = describe(item.fields, rating_scale=rating_scale)
+                name = text_hash(key, text)
+                self._hashes[row] = np.void(name)
+                known = cache.get(name) if cache else None
+                if known is None:
+                    waiting.add(row, text)
+                else:
+                    self.raw[row] = known
+                    self.reused += 1
+            if encoder is not None and cache is not None:
+                self._encode(waiting, encoder, cache, report)
+        self.raw.flush()
+        np.save(self._work / "hashes.npy", self._hashes)
+        return self.raw
+
+    def _encode(
+        self, waiting: "_Waiting", encoder: Encoder, cache: VectorCache, report: Report
+    ) -> None:
+        """Longest first, equal texts once; each chunk is durable before the next begins."""
+        rows = waiting.rows()
+        _, first, same = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
+        longest_first = first[np.argsort(-waiting.sizes()[first], kind="stable")]
+        total = len(first)
+        for start in range(0, total, _CHUNK):
+            places = longest_first[start : start + _CHUNK]
+            told = _counting(report, start, total)
+            vectors = encoder.encode_items([waiting.text(int(p)) for p in places], told)
+            self.raw[rows[places]] = vectors
+            cache.append([self._hashes[row].tobytes() for row in rows[places]], vectors)
+        for place, row in enumerate(rows.tolist()):
+            twin = int(rows[first[same[place]]])
+            if twin != row:
+                self.raw[row] = self.raw[twin]
+        self.encoded = total
+        self.reused += len(rows) - total
+
+
+def _counting(report: Report, done: int, total: int) -> Callable[[int], None]:
+    """Report texts finished after `done` of `total`."""
+
+    def progress(finished: int) -> None:
+        nonlocal done
+        done += finished
+        report("encode", done, total)
+
+    return progress
+
+
+class _Waiting:
+    """Texts in a scratch file, with the row of each; use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("w+b")
+        self._numbers = array("q")  # row, place in the file and size of each text
+        self._end = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._path.unlink()
+
+    def add(self, row: int, text: str) -> None:
+        content = text.encode("utf-8", "surrogatepass")
+        self._file.write(content)
+        self._numbers.extend((row, self._end, len(content)))
+        self._end += len(content)
+
+    def rows(self) -> Rows:
+        return self._column(0)
+
+    def sizes(self) -> Rows:
+        return self._column(2)
+
+    def text(self, number: int) -> str:
+        _, place, size = self._numbers[3 * number : 3 * number + 3]
+        self._file.seek(place)
+        return self._file.read(size).decode("utf-8", "surrogatepass")
+
+    def _column(self, column: int) -> Rows:
+        return np.array(self._numbers, np.int64)[column::3]

@@ -1,0 +1,183 @@
+"""What a build reads and is asked for, to what the live snapshot spares it."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.build.options import BuildOptions
+from indexer.errors import SnapshotError
+from indexer.language import TUNED_MARK, Fingerprint
+from indexer.snapshot import (
+    TUNED_LAYER,
+    Manifest,
+    check_sizes,
+    read_manifest,
+    sha256_of,
+    snapshot_path,
+    tuned_layer_of,
+)
+
+_CHUNK = 16_384
+_SEED = 20_240_501
+
+
+class Parent:
+    """The live snapshot as a build sees it; without one, or with a damaged one, it spares nothing.
+
+    Attributes:
+        id: None if there is none.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Look for the live snapshot of an index directory."""
+        self._root = root
+        try:
+            self.id: str | None = snapshot_path(root).name
+        except SnapshotError:
+            self.id = None
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """What it says of itself; None if it cannot be read."""
+        try:
+            return read_manifest(self.folder) if self.id else None
+        except SnapshotError:
+            return None
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return snapshot_path(self._root, self.id)
+
+    @cached_property
+    def layer(self) -> Path | None:
+        """The tuned last layer of its encoder, if it has one and it is whole."""
+        try:
+            return tuned_layer_of(self.folder, self.manifest) if self.manifest else None
+        except SnapshotError:
+            return None
+
+    def holds(self, *, inputs: str = "", content: str = "") -> bool:
+        """Whether it is whole and was made of just this; an empty hash is never equal."""
+        if self.manifest is None:
+            return False
+        is_same_input = bool(inputs) and self.manifest.inputs == inputs
+        is_same_content = bool(content) and self.manifest.content == content
+        if not (is_same_input or is_same_content):
+            return False
+        try:
+            check_sizes(self.folder, self.manifest)
+        except SnapshotError:
+            return False
+        return True
+
+    def changed_share(self, raw: NDArray[np.float16]) -> float:
+        """Return which share of vectors is new or gone; 1 if they cannot be compared."""
+        if self.manifest is None:
+            return 1.0
+        try:
+            before = np.load(self.folder / "raw.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError):
+            return 1.0
+        if before.shape[1:] != raw.shape[1:] or not len(before):
+            return 1.0
+        old, new = _sums(before), _sums(raw)
+        added, gone = ~np.isin(new, old), ~np.isin(old, new)
+        return float(max(added.mean(), gone.mean()))
+
+
+def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerprint) -> str:
+    """Return the reason in words; empty if vectors of the live snapshot can be kept."""
+    if parent.id is None:
+        return ""
+    if options.force_full:
+        return "--force-full was given"
+    if parent.manifest is None:
+        return "the live snapshot is damaged"
+    before = parent.manifest.encoder
+    if before is None or before == now:
+        return ""
+    if before.name != now.name and before.name.removesuffix(TUNED_MARK) == now.name:
+        return ""  # why its tuned layer is given up is told apart, and its vectors may be known
+    if replace(before, text_version=now.text_version) == now:
+        return f"the text template changed (version {before.text_version} to {now.text_version})"
+    return f"the model changed ({before.name} to {now.name})"
+
+
+def why_tuning_ends(parent: Parent, options: BuildOptions, *, goes_on: bool) -> str:
+    """Return why the live snapshot's tuned layer is given up; empty if it is not, or has none."""
+    before = parent.manifest
+    if before is None or TUNED_LAYER not in before.files:
+        return ""
+    if goes_on or options.tune_encoder or options.encoder:
+        return ""
+    if options.since is None:
+        return "the build has neither --since last nor --tune-encoder"
+    if parent.layer is None:
+        file = parent.folder / TUNED_LAYER
+        return f"{file} is missing or damaged; tune anew with --tune-encoder"
+    return "--model is not the model that it was tuned on; tune anew with --tune-encoder"
+
+
+def inputs_of(options: BuildOptions, sources: Sequence[str], model: Callable[[], str]) -> str:
+    """Hash the files of a build and all that it is asked for; "" if something else counts too.
+
+    Args:
+        options: Of the build.
+        sources: Catalogue files and URLs.
+        model: Tells what changes with the language model; "" if that is not known.
+    """
+    is_more = bool(options.changes) or _learns_from_more_than_files(options)
+    if is_more or any("://" in source for source in sources):
+        return ""
+    files = [*sources, *([options.interactions] if options.interactions else [])]
+    try:
+        read = [("".join(Path(f).suffixes), sha256_of(Path(f))) for f in files]
+    except OSError:
+        return ""  # reading it will say what is wrong
+    known = model()
+    wished = (_asked(options), options.query, options.max_rejected)
+    return _hash(read, len(sources), known, wished) if known else ""
+
+
+def content_of(options: BuildOptions, items: bytes, model: str) -> str:
+    """Hash all that decides what a snapshot holds; "" if that is not known.
+
+    Args:
+        options: Of the build.
+        items: Hash of the items, however they were written.
+        model: What changes with the language model.
+    """
+    if _learns_from_more_than_files(options):
+        return ""
+    lessons = sha256_of(Path(options.interactions)) if options.interactions else ""
+    return _hash(items.hex(), model, _asked(options), lessons)
+
+
+def _learns_from_more_than_files(options: BuildOptions) -> bool:
+    told = options.live_events or options.is_erased or "://" in (options.interactions or "")
+    return bool(told)
+
+
+def _asked(options: BuildOptions) -> tuple[object, ...]:
+    wished = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
+    return (*wished, options.context, sorted(options.fields.items()))
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _sums(raw: NDArray[np.float16]) -> NDArray[np.uint64]:
+    """One number for each vector; two vectors with the same one are the same."""
+    odd = np.random.default_rng(_SEED).integers(2**63, size=raw.shape[1], dtype=np.uint64)
+    sums = np.empty(len(raw), np.uint64)
+    for start in range(0, len(raw), _CHUNK):
+        bits = np.ascontiguousarray(raw[start : start + _CHUNK]).view(np.uint16)
+        sums[start : start + len(bits)] = bits.astype(np.uint64) @ odd
+    return sums

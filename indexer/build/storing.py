@@ -1,0 +1,53 @@
+"""Staged items to the files that answer for them: SQLite, columns, and the facts of one pass."""
+
+from pathlib import Path
+
+import numpy as np
+
+from indexer.build.options import Report
+from indexer.build.staging import Staging
+from indexer.language import is_chinese, title_of
+from indexer.metadata import ColumnsWriter, MetadataWriter
+from indexer.reading import infer_rating_scale
+from indexer.snapshot import Facts
+
+_REPORT_EVERY = 1_000
+
+
+def store_items(
+    staging: Staging,
+    count: int,
+    folder: Path,
+    rating_scale: tuple[float, float] | None,
+    report: Report,
+) -> Facts:
+    """Write catalog.sqlite and columns/; in passing, learn the language and the ratings.
+
+    Args:
+        staging: Holds the items.
+        count: How many.
+        folder: Where the files go.
+        rating_scale: Lowest and highest possible rating; None: inferred.
+        report: Is told how far it is.
+    """
+    ratings = np.full(count, np.nan, np.float32)
+    chinese = 0
+    ids: list[str] = []
+    (folder / "columns").mkdir()
+    with (
+        MetadataWriter(folder / "catalog.sqlite") as metadata,
+        ColumnsWriter(folder / "columns") as columns,
+    ):
+        for row, item in enumerate(staging.items()):
+            metadata.add(row, item.fields)
+            columns.add(item.fields)
+            ratings[row] = item.fields.get("rating", np.nan)
+            ids.append(item.id)
+            chinese += is_chinese(title_of(item.fields))
+            if row % _REPORT_EVERY == 0:
+                report("store", row, count)
+        metadata.finish()
+        columns.finish()
+    report("store", count, count)
+    scale = rating_scale or infer_rating_scale(ratings[~np.isnan(ratings)].tolist())
+    return Facts(scale, "zh" if 2 * chinese > count else "en", ratings, ids)

@@ -1,0 +1,13 @@
+"""What is written, made to survive a power cut."""
+
+import os
+from pathlib import Path
+
+
+def fsync(path: Path) -> None:
+    """Flush a file or a directory entry to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

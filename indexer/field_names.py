@@ -1,0 +1,13 @@
+"""Catalogue columns that mean something: which are a title, tags, prose, reviews or a date."""
+
+MAX_ID_CHARS = 512
+
+TITLE_FIELDS = ("title", "name", "headline", "label")
+TAG_FIELDS = ("tags", "genres", "categories", "keywords", "topics", "category", "genre", "mood")
+PROSE_FIELDS = (
+    "description", "summary", "overview", "plot", "abstract", "tagline", "subtitle",
+    "caption", "content", "text", "body",
+)  # fmt: skip
+REVIEW_FIELDS = ("reviews", "review", "comments")
+TEXT_FIELDS = (*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS, *TAG_FIELDS)
+DATE_FIELDS = ("year", "created_at", "published_at", "published", "release_date", "date")

@@ -1,0 +1,159 @@
+"""Item to text: how an item is described to the language model. Pure.
+
+The order puts first what must survive truncation: title, tags, makers, description, then facts
+and reviews. Numbers become words, since language models read digits poorly.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from indexer.field_names import (
+    DATE_FIELDS,
+    PROSE_FIELDS,
+    REVIEW_FIELDS,
+    TAG_FIELDS,
+    TEXT_FIELDS,
+    TITLE_FIELDS,
+)
+
+TEXT_VERSION = 1  # raise when any output changes: it is part of the encoder fingerprint
+
+
+# Facts worth a word, with their Chinese label; other fields speak under their own name.
+_LABELS = {
+    "brand": "品牌", "author": "作者", "authors": "作者", "artist": "艺人", "artists": "艺人",
+    "director": "导演", "directors": "导演", "actors": "主演", "cast": "主演", "host": "主持",
+    "developer": "开发商", "publisher": "出版社", "series": "系列", "material": "材质",
+    "color": "颜色", "colour": "颜色", "city": "城市", "country": "国家",
+}  # fmt: skip
+_SILENT = re.compile(
+    r"(^|_)(id|ids|url|uri|link|links|image|images|img|isbn|sku|asin|hash|raw|source|currency"
+    r"|lang|language|licence|license|text|original|available|vector|location|lat|lon|binding)"
+    r"($|_)|(class|level)$"
+)
+_HANDLED = frozenset((*TEXT_FIELDS, *DATE_FIELDS, "rating", "price"))
+_CJK = re.compile(r"[\u3400-\u9fff]")
+_SPACE = re.compile(r"\s+")
+_YEAR = re.compile(r"^(1[5-9]\d\d|20\d\d)")
+_TITLE_CHARS, _PROSE_CHARS, _REVIEW_CHARS, _FACT_CHARS = 200, 1200, 300, 60
+_MAX_TAGS, _MAX_FACTS, _MAX_NAMES, _MAX_REVIEWS = 24, 8, 5, 3
+_RATING_WORDS = (
+    (0.9, "rated excellent", "口碑极佳"),
+    (0.8, "rated very good", "口碑很好"),
+    (0.6, "rated good", "口碑不错"),
+    (0.4, "rated average", "口碑一般"),
+    (0.0, "rated poor", "口碑较差"),
+)
+_PRICE_WORDS = (
+    (10, "priced under ten", "价格十元以内"),
+    (50, "priced under fifty", "价格五十元以内"),
+    (100, "priced under a hundred", "价格一百元以内"),
+    (500, "priced under five hundred", "价格五百元以内"),
+    (2000, "priced under two thousand", "价格两千元以内"),
+    (float("inf"), "priced over two thousand", "价格两千元以上"),
+)
+
+
+def describe(fields: Mapping[str, Any], *, rating_scale: tuple[float, float] = (0, 5)) -> str:
+    """Return the text that stands for an item.
+
+    Args:
+        fields: The item's fields as `to_item` leaves them: words, numbers, lists.
+        rating_scale: Lowest and highest possible `rating`, to turn the number into a word.
+    """
+    title = _clip(title_of(fields), _TITLE_CHARS)
+    prose = [_clip(text, _PROSE_CHARS) for key in PROSE_FIELDS for text in _words(fields.get(key))]
+    chinese = is_chinese(title + "".join(prose))
+    stop, comma = ("。", "、") if chinese else (". ", ", ")
+    sentences = [
+        title,
+        comma.join(
+            _unique(tag for key in TAG_FIELDS for tag in _words(fields.get(key)))[:_MAX_TAGS]
+        ),
+        *prose,
+        *_facts(fields, chinese=chinese),
+        *_numbers(fields, rating_scale, chinese=chinese),
+        *(_clip(text, _REVIEW_CHARS) for text in _reviews(fields)),
+    ]
+    spoken = [sentence.rstrip(" .。") for sentence in _unique(sentences) if sentence]
+    return stop.join(spoken).strip()
+
+
+def title_of(fields: Mapping[str, Any]) -> str:
+    """Return the item's title, or an empty string if it has none."""
+    return next((word for key in TITLE_FIELDS for word in _words(fields.get(key))), "")
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a fifth of the letters are Chinese characters: then labels are Chinese too."""
+    if text.isascii():
+        return False
+    letters = sum(map(len, text.split()))
+    return letters > 0 and len(_CJK.findall(text)) >= letters / 5
+
+
+def _facts(fields: Mapping[str, Any], *, chinese: bool) -> list[str]:
+    known = [key for key in _LABELS if key in fields]
+    others = sorted(key for key in fields if key not in _LABELS and _speaks(key))
+    facts = []
+    for key in [*known, *others]:
+        words = [word for word in _words(fields[key]) if _is_word(word)][:_MAX_NAMES]
+        if words:
+            label = _LABELS.get(key, key) if chinese else key.replace("_", " ")
+            joined = ("、" if chinese else ", ").join(words)
+            facts.append(f"{label}{'：' if chinese else ': '}{joined}")
+    return facts[:_MAX_FACTS]
+
+
+@lru_cache(maxsize=10_000)
+def _speaks(key: str) -> bool:
+    return key not in _HANDLED and not _SILENT.search(key.lower())
+
+
+def _is_word(word: str) -> bool:
+    return len(word) <= _FACT_CHARS and any(c.isalpha() for c in word) and "://" not in word
+
+
+def _numbers(
+    fields: Mapping[str, Any], rating_scale: tuple[float, float], *, chinese: bool
+) -> list[str]:
+    words = []
+    year = next((m[0] for key in DATE_FIELDS if (m := _YEAR.match(str(fields.get(key, ""))))), None)
+    if year:
+        words.append(f"{year}年" if chinese else f"from {year}")
+    rating, price = fields.get("rating"), fields.get("price")
+    if isinstance(rating, int | float):
+        low, high = rating_scale
+        share = (rating - low) / (high - low) if high > low else 1.0
+        _, english, mandarin = next(w for w in _RATING_WORDS if share >= w[0] or w[0] == 0)
+        words.append(mandarin if chinese else english)
+    if isinstance(price, int | float):
+        _, english, mandarin = next(w for w in _PRICE_WORDS if price < w[0] or w[0] == float("inf"))
+        words.append(mandarin if chinese else english)
+    return words
+
+
+def _reviews(fields: Mapping[str, Any]) -> list[str]:
+    return [text for key in REVIEW_FIELDS for text in _words(fields.get(key))][:_MAX_REVIEWS]
+
+
+def _words(value: Any) -> list[str]:
+    """The strings inside a field, whatever its shape, with white space tidied."""
+    if isinstance(value, str):
+        tidy = _SPACE.sub(" ", value).strip()
+        return [tidy] if tidy else []
+    if isinstance(value, list | tuple):
+        return [word for part in value for word in _words(part)]
+    if isinstance(value, Mapping):
+        return _words(value.get("text", value.get("name", "")))
+    return []
+
+
+def _unique(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _clip(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0]

@@ -1,0 +1,131 @@
+"""Text hash to raw vector, kept between builds, so that no text is encoded twice.
+
+Two places know vectors of earlier work: the parent snapshot, and a journal into which a running
+build appends what it has encoded. A killed build loses its snapshot but not its journal.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Vectors
+from indexer.durable import fsync
+
+_HASH_BYTES = 16
+_CHUNK = 16_384
+_NOT_UNIT = 0.01
+Hashes = NDArray[np.void]
+
+
+def text_hash(fingerprint_key: str, text: str) -> bytes:
+    """Return 16 bytes that name a text as one encoder sees it."""
+    return hashlib.sha256(f"{fingerprint_key}\n{text}".encode()).digest()[:_HASH_BYTES]
+
+
+class VectorCache:
+    """Raw vectors of one encoder by text hash, as they lie on disk.
+
+    Args:
+        journal: File of the out directory; its name holds the encoder's key.
+        dim: Width of a vector.
+    """
+
+    def __init__(self, journal: Path, dim: int) -> None:
+        self._journal = journal
+        self._record = np.dtype([("hash", f"V{_HASH_BYTES}"), ("vector", "<f2", (dim,))])
+        self._stored: list[_Stored] = []
+        self._read_journal()
+
+    def __len__(self) -> int:
+        return sum(len(stored.rows) for stored in self._stored)
+
+    def add_snapshot(self, folder: Path) -> None:
+        """Know the vectors of an earlier snapshot of the same encoder."""
+        hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
+        raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
+        self._stored.append(_Stored.of(hashes, raw, np.arange(len(hashes))))
+
+    def get(self, name: bytes) -> NDArray[np.float16] | None:
+        """Return the `(d,) float16` vector of a text hash, if an earlier build knew it."""
+        found = (stored.get(name) for stored in self._stored)
+        return next((vector for vector in found if vector is not None), None)
+
+    def append(self, names: Sequence[bytes], vectors: Vectors) -> None:
+        """Put freshly encoded vectors into the journal, durably."""
+        records = np.empty(len(names), self._record)
+        records["hash"] = np.array(names, f"V{_HASH_BYTES}")
+        records["vector"] = vectors
+        self._journal.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self._journal.exists()
+        with self._journal.open("ab") as file:
+            file.write(records.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            fsync(self._journal.parent)
+
+    def _read_journal(self) -> None:
+        if not self._journal.exists():
+            return
+        size = self._journal.stat().st_size
+        whole = size - size % self._record.itemsize
+        if whole != size:  # the writer was killed in the middle of a record
+            with self._journal.open("r+b") as file:
+                file.truncate(whole)
+        if not whole:
+            return
+        records = np.memmap(self._journal, self._record, mode="r")
+        self._stored.append(
+            _Stored.of(records["hash"], records["vector"], _sound_rows(records["vector"]))
+        )
+
+
+def _sound_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
+    """Rows of unit length: a page that was torn by a crash has none."""
+    sound = [
+        np.abs(np.linalg.norm(vectors[start : start + _CHUNK].astype(np.float32), axis=1) - 1)
+        < _NOT_UNIT
+        for start in range(0, len(vectors), _CHUNK)
+    ]
+    return np.flatnonzero(np.concatenate(sound))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Vectors on disk, found by halving: a dictionary of millions would fill memory.
+
+    Attributes:
+        keys: `(n,) uint64`, first halves of the hashes, ascending.
+        rows: `(n,) int64`, row of each key.
+        hashes: `(n,) V16`, by row.
+        raw: `(n, d) float16`, by row, memory-mapped.
+    """
+
+    keys: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+    hashes: Hashes
+    raw: NDArray[np.float16]
+
+    @classmethod
+    def of(cls, hashes: Hashes, raw: NDArray[np.float16], rows: NDArray[np.int64]) -> Self:
+        """Take the vectors of some rows; equal hashes have equal vectors."""
+        first_halves = np.ascontiguousarray(hashes[rows]).view("<u8")[::2]
+        order = np.argsort(first_halves, kind="stable")
+        return cls(first_halves[order], rows[order], hashes, raw)
+
+    def get(self, name: bytes) -> NDArray[np.float16] | None:
+        key = np.frombuffer(name, "<u8")[0]
+        place = int(np.searchsorted(self.keys, key))
+        while place < len(self.keys) and self.keys[place] == key:
+            row = int(self.rows[place])
+            if self.hashes[row].tobytes() == name:
+                vector: NDArray[np.float16] = self.raw[row]
+                return vector
+            place += 1
+        return None

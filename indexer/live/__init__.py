@@ -1,0 +1,14 @@
+"""Changes beside a snapshot: new and changed items as a delta, deleted ones as tombstones.
+
+In: an opened `Index` and item changes in order.
+Out: a `Catalogue` that answers as an index built over the result would.
+"""
+
+from indexer.live.catalogue import Overlay
+from indexer.live.changes import DeletedItem, LiveItem
+
+__all__ = [
+    "DeletedItem",
+    "LiveItem",
+    "Overlay",
+]

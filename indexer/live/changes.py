@@ -1,0 +1,121 @@
+"""Live changes to what an overlay shows: which slot in which row, what is new, what is gone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Mask, Vectors
+from indexer.index import Index
+from indexer.live.delta import Delta
+from indexer.live.vectors import LiveVectors
+
+BASE = -1  # in place of a slot: the row shows the snapshot's own item
+
+
+@dataclass(frozen=True, slots=True)
+class LiveItem:
+    """A change that brings an item, new or in place of an old one.
+
+    Attributes:
+        raw: `(r,) float32`, its vector as the snapshot's encoder gives it.
+    """
+
+    id: str
+    fields: dict[str, Any]
+    raw: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedItem:
+    """A change that takes an item away."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one overlay shows.
+
+    Attributes:
+        slots: Live id to its slot.
+        places: Live id that the snapshot lacks to the number of snapshot ids before it.
+        base_slots: `(n,) int32`, the slot in each row of the snapshot, or `BASE`.
+        deleted: Rows of the snapshot whose item is gone, `(n,) bool`.
+    """
+
+    slots: Mapping[str, int]
+    places: Mapping[str, int]
+    base_slots: NDArray[np.int32]
+    deleted: Mask
+
+
+def changed(
+    base: Index,
+    vectors: LiveVectors,
+    delta: Delta,
+    before: Shown,
+    changes: Sequence[LiveItem | DeletedItem],
+) -> Shown:
+    """Return what is shown after some changes; the last one of an id counts."""
+    last = {change.id: change for change in changes}
+    brought = [change for change in last.values() if isinstance(change, LiveItem)]
+    rows = base.rows(list(last))
+    slots, places = dict(before.slots), dict(before.places)
+    base_slots, deleted = before.base_slots.copy(), before.deleted.copy()
+    fresh = _added(vectors, delta, brought, rows)
+    strangers = [item_id for item_id in fresh if item_id not in rows and item_id not in places]
+    places.update(zip(strangers, insertion_places(base, strangers), strict=True))
+    for item_id in last:
+        slot = fresh.get(item_id)
+        if item_id in rows:
+            base_slots[rows[item_id]] = BASE if slot is None else slot
+            deleted[rows[item_id]] = slot is None
+        if slot is None:
+            slots.pop(item_id, None)
+            places.pop(item_id, None)
+        else:
+            slots[item_id] = slot
+    return Shown(slots, places, base_slots, deleted)
+
+
+def compacted(base: Index, delta: Delta, shown: Shown) -> tuple[Delta, Shown]:
+    """Return the same in a delta of its own, without the slots that nobody sees any more."""
+    smaller = Delta(base)
+    ids = list(shown.slots)
+    old = np.array([shown.slots[item_id] for item_id in ids], np.int64)
+    fresh = smaller.add([delta.item(slot) for slot in old.tolist()], delta.vectors(old))
+    renumbered = np.full(len(delta) + 1, BASE, np.int32)  # the last is for BASE itself
+    renumbered[old] = fresh
+    slots = dict(zip(ids, fresh, strict=True))
+    return smaller, Shown(slots, shown.places, renumbered[shown.base_slots], shown.deleted)
+
+
+def insertion_places(base: Index, ids: Sequence[str]) -> list[int]:
+    """Return how many of the snapshot's ids come before each id: all are bisected together."""
+    low = np.zeros(len(ids), np.int64)
+    high = np.full(len(ids), base.count, np.int64)
+    while np.any(open_ := low < high):
+        middle = (low + high) // 2
+        wanted = np.unique(middle[open_]).tolist()
+        known = dict(zip(wanted, base.ids(wanted), strict=True))
+        for place in np.flatnonzero(open_).tolist():
+            if known[int(middle[place])] < ids[place]:
+                low[place] = middle[place] + 1
+            else:
+                high[place] = middle[place]
+    return [int(place) for place in low]
+
+
+def _added(
+    vectors: LiveVectors, delta: Delta, brought: Sequence[LiveItem], rows: Mapping[str, int]
+) -> dict[str, int]:
+    """The slot of each item that is brought."""
+    if not brought:
+        return {}
+    items = [change.fields for change in brought]
+    raw = np.stack([change.raw for change in brought]).astype(np.float32)
+    laid_out = vectors.lay_out(raw, items, [rows.get(change.id) for change in brought])
+    return dict(zip((change.id for change in brought), delta.add(items, laid_out), strict=True))

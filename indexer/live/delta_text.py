@@ -1,0 +1,95 @@
+"""Words of a few live items, found and scored as the snapshot's full-text search scores its own.
+
+Document frequencies are those of the snapshot, so that scores of both can be ranked together; a
+live item counts as one of average length.
+"""
+
+import math
+import unicodedata
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from indexer.metadata import IndexedText, indexed_text, query_terms
+
+_COLUMN_WEIGHTS = (10.0, 4.0, 1.0)  # title, tags, rest: as in the snapshot
+_K1 = 1.2
+_LEAST_IDF = 1e-6
+_TERMS_KEPT = 1 << 16  # whose frequencies are known without asking
+
+
+class DeltaWords:
+    """An inverted index that only grows; the caller guards it.
+
+    Args:
+        count: Number of items of the snapshot.
+        frequency: How many of them hold a term.
+    """
+
+    def __init__(self, count: int, frequency: Callable[[str], int]) -> None:
+        self._count = count
+        self._frequency = lru_cache(_TERMS_KEPT)(frequency)
+        self._postings: dict[str, dict[int, float]] = {}
+        self._vocabulary: list[str] = []  # sorted
+        self._texts: dict[int, IndexedText] = {}
+
+    def add(self, slot: int, fields: Mapping[str, Any]) -> None:
+        """Index an item under a new slot."""
+        texts = IndexedText(*(_folded(text) for text in indexed_text(fields)))
+        self._texts[slot] = texts
+        for text, weight in zip(texts, _COLUMN_WEIGHTS, strict=True):
+            for word in text.split():
+                posting = self._postings.get(word)
+                if posting is None:
+                    posting = self._postings[word] = {}
+                    insort(self._vocabulary, word)
+                posting[slot] = posting.get(slot, 0.0) + weight
+
+    def search(self, query: str) -> dict[int, float]:
+        """Return the score of each slot that holds a term of the query; higher is better."""
+        scores: dict[int, float] = {}
+        for term in query_terms(query):
+            for slot, frequency in self._occurrences(_folded(term.text), term.is_prefix).items():
+                gain = self._idf(term.text) * frequency * (_K1 + 1) / (frequency + _K1)
+                scores[slot] = scores.get(slot, 0.0) + gain
+        return scores
+
+    def _occurrences(self, term: str, is_prefix: bool) -> dict[int, float]:  # noqa: FBT001  # the term's own flag
+        words = term.split()
+        if not words:
+            return {}
+        if len(words) > 1:
+            return self._phrase(words)
+        if not is_prefix:
+            return self._postings.get(words[0], {})
+        found: dict[int, float] = {}
+        place = bisect_left(self._vocabulary, words[0])
+        while place < len(self._vocabulary) and self._vocabulary[place].startswith(words[0]):
+            for slot, weight in self._postings[self._vocabulary[place]].items():
+                found[slot] = found.get(slot, 0.0) + weight
+            place += 1
+        return found
+
+    def _phrase(self, words: list[str]) -> dict[int, float]:
+        rarest = min((self._postings.get(word, {}) for word in words), key=len)
+        wanted = f" {' '.join(words)} "
+        found = {}
+        for slot in rarest:
+            weight = sum(
+                weight * f" {text} ".count(wanted)
+                for text, weight in zip(self._texts[slot], _COLUMN_WEIGHTS, strict=True)
+            )
+            if weight:
+                found[slot] = weight
+        return found
+
+    def _idf(self, term: str) -> float:
+        held = self._frequency(term)
+        return max(_LEAST_IDF, math.log((self._count - held + 0.5) / (held + 0.5)))
+
+
+def _folded(text: str) -> str:
+    """Letters and digits only, without accents, as the snapshot's tokenizer leaves them."""
+    plain = (char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+    return " ".join("".join(char if char.isalnum() else " " for char in plain).split())

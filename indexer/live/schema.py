@@ -1,0 +1,76 @@
+"""A schema and the values of live items in fields it does not know, to one that knows them. Pure.
+
+A known field keeps its type, whatever a live item puts there: one odd item must not break the
+filters of everybody.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from indexer.metadata import FieldInfo, FieldType, Leaf, Mark, Place, Schema, Value, instant
+
+_MOST_TOP_VALUES = 50
+_LONGEST_TOP_VALUE = 256
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came under one new path."""
+
+    is_list: bool = False
+    present: int = 0
+    counts: Counter[str | bool | float] = field(default_factory=Counter)
+    kinds: set[FieldType] = field(default_factory=set)
+    may_be_date: bool = True
+
+    def add(self, value: Value) -> None:
+        match value:
+            case str():
+                self.kinds.add(FieldType.STRING)
+                self.may_be_date = self.may_be_date and instant(value) is not None
+            case bool():
+                self.kinds.add(FieldType.BOOLEAN)
+            case float():
+                self.kinds.add(FieldType.NUMBER)
+            case Place():
+                self.kinds.add(FieldType.LOCATION)
+            case Mark.OBJECT:
+                self.kinds.add(FieldType.OBJECT)
+        self.present += value is not Mark.NOTHING
+        if isinstance(value, str | bool | float):
+            self.counts[value] += 1
+
+    def info(self, name: str) -> FieldInfo:
+        numbers = [value for value in self.counts if isinstance(value, float)]
+        short = Counter({v: n for v, n in self.counts.items() if len(str(v)) <= _LONGEST_TOP_VALUE})
+        return FieldInfo(
+            name,
+            self.type,
+            is_list=self.is_list,
+            present=self.present,
+            distinct=len(self.counts),
+            top_values=tuple(short.most_common(_MOST_TOP_VALUES)),
+            minimum=min(numbers, default=None),
+            maximum=max(numbers, default=None),
+        )
+
+    @property
+    def type(self) -> FieldType:
+        if self.kinds == {FieldType.STRING} and self.may_be_date:
+            return FieldType.DATE
+        if len(self.kinds) == 1:
+            return next(iter(self.kinds))
+        return FieldType.MIXED if self.kinds else FieldType.EMPTY
+
+
+def grown(base: Schema, unknown: Iterable[Leaf]) -> Schema:
+    """Return the schema with the fields of some leaves added."""
+    seen: dict[str, _Seen] = {}
+    for path, value, in_list in unknown:
+        entry = seen.setdefault(path, _Seen())
+        entry.is_list |= in_list
+        entry.add(value)
+    if not seen:
+        return base
+    return Schema({**base.fields, **{path: entry.info(path) for path, entry in seen.items()}})

@@ -1,0 +1,134 @@
+"""Ranks to figures: NDCG@10, recall, MRR, coverage, and intervals over whole users. Pure.
+
+One relevant item for each case. A rank is pessimistic: who scores as high counts as better.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+ANSWER_LENGTH = 50
+BOOTSTRAP_SEED = 2026
+RESAMPLES = 2_000
+_TOP = 10
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Means over cases; all zero without any.
+
+    Attributes:
+        coverage10: Share of the catalogue in any list's first ten; None if lists are not known.
+    """
+
+    cases: int
+    ndcg10: float
+    recall10: float
+    recall50: float
+    mrr50: float
+    coverage10: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """NDCG@10 against a reference, paired; 95% intervals over resampled users.
+
+    Attributes:
+        ratio: NaN if the reference finds nothing.
+        ratio95: Lower and upper end.
+    """
+
+    difference: float
+    difference95: tuple[float, float]
+    ratio: float
+    ratio95: tuple[float, float]
+
+
+def rank_in_answer(
+    items: Sequence[tuple[str, float]], target: str, length: int = ANSWER_LENGTH
+) -> float:
+    """Return the rank of an item in a list of ids with scores; infinite if it is not found.
+
+    Listed last in a full list with the score of others, it is not found: the tie may go on beyond.
+    """
+    scores = dict(items)
+    if target not in scores:
+        return math.inf
+    own = scores[target]
+    rank = sum(score >= own for _, score in items)
+    tied = sum(score == own for _, score in items) > 1
+    full = len(items) >= length
+    return math.inf if full and tied and own == min(scores.values()) else rank
+
+
+def ranks_in_scores(
+    scores: NDArray[np.floating], targets: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return `(c,)` ranks in `(c, n)` scores; what may not be recommended is at minus infinity."""
+    own = scores[np.arange(len(targets)), targets]
+    ranks: Floats = (scores >= own[:, None]).sum(axis=1).astype(np.float64)
+    return ranks
+
+
+def gains(ranks: ArrayLike) -> Floats:
+    """Return NDCG@10 of each rank."""
+    rank = np.asarray(ranks, float)
+    found = rank <= _TOP
+    return np.where(found, 1 / np.log2(1 + np.where(found, rank, 1)), 0)
+
+
+def figures(
+    ranks: ArrayLike, *, top10: Iterable[Collection[str | int]] = (), items: int = 0
+) -> Figures:
+    """Return the figures of some cases.
+
+    Args:
+        ranks: `(c,)`, from 1; infinite if not found.
+        top10: The first ten items of each list.
+        items: How many the catalogue has; 0: coverage is not asked for.
+    """
+    rank = np.asarray(ranks, float)
+    if len(rank) == 0:
+        return Figures(0, 0.0, 0.0, 0.0, 0.0)
+    listed = rank <= ANSWER_LENGTH
+    return Figures(
+        cases=len(rank),
+        ndcg10=float(gains(rank).mean()),
+        recall10=float((rank <= _TOP).mean()),
+        recall50=float(listed.mean()),
+        mrr50=float(np.where(listed, 1 / rank, 0).mean()),
+        coverage10=len(set().union(*map(set, top10))) / items if items else None,
+    )
+
+
+def compare(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> Comparison | None:
+    """Compare paired ranks; a user's cases stay together. None without cases."""
+    own, other = gains(ranks), gains(reference)
+    if len(own) == 0:
+        return None
+    _, user = np.unique(np.asarray(users), return_inverse=True)
+    count = user.max() + 1
+    a, b, cases = (np.bincount(user, x, count) for x in (own, other, np.ones(len(own))))
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
+    sum_a, sum_b, size = drawn @ a, drawn @ b, drawn @ cases
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(sum_b > 0, sum_a / sum_b, np.nan)
+    known = other.sum() > 0
+    nothing = (math.nan, math.nan)
+    return Comparison(
+        difference=float((own - other).mean()),
+        difference95=_interval((sum_a - sum_b) / size),
+        ratio=float(own.sum() / other.sum()) if known else math.nan,
+        ratio95=_interval(ratios) if known else nothing,
+    )
+
+
+def _interval(values: Floats) -> tuple[float, float]:
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,326 @@
+"""Request to weighted inputs to request vectors, and shares back. Pure.
+
+Every input (a history item, an interest, the query, one context field, the prior) is one source
+vector with a coefficient in each request vector. The request vector is their weighted sum, so an
+inner product splits exactly into one share for each input, and the shares are the reasons.
+
+The profile (history and interests) is brought to unit length: removing one of its inputs changes
+its own share and rescales those of the others. Query, context and prior are added with constant
+weights: removing one of them changes a score by exactly its share.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Vectors
+from indexer.request import HistoryEntry, Scenario, Weights
+from indexer.taste import certainty
+
+# A vector of its own for a recent item is this much whole profile, the rest that item: chosen on
+# validation data, where it beat both the profile alone and the item alone.
+_RECENT_PROFILE_SHARE = 0.7
+_OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
+_FULL_CONTEXT = 3  # so many context fields count whole; more share what these would have
+_MAX_REASONS = 50
+_REVIEW = "review"
+_OPINIONS = frozenset({"like", "dislike", "rating", _REVIEW})
+_REVIEW_WORDS = 0.5  # against the item itself; no public data set has had it tuned
+_TOLD_CHARS = 200
+_TINY = 1e-9
+
+
+class Role(StrEnum):
+    """What an input does to a request vector."""
+
+    PROFILE = "profile"
+    QUERY = "query"
+    CONTEXT = "context"
+    PRIOR = "prior"
+
+
+class Signal(NamedTuple):
+    """One input of a request, with its reason as the answer will tell it.
+
+    A tuple, for a request makes hundreds: a frozen dataclass takes three times as long.
+    """
+
+    role: Role
+    weight: float
+    reason: Mapping[str, Any]
+    item_id: str | None = None
+    text: str | None = None
+    entry: HistoryEntry | None = None
+
+    def weighing(self, weight: float) -> "Signal":
+        """Return the same input with another weight; `_replace` takes three times as long."""
+        return Signal(self.role, weight, self.reason, self.item_id, self.text, self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestVectors:
+    """A few vectors whose best inner product with an item is its score.
+
+    Attributes:
+        signals: The m inputs.
+        sources: `(m, d) float32`, the vector of each input in the item space.
+        coefficients: `(q, m) float32`.
+        learned: `(m, d) float32`, what each input adds to every request vector through the learned
+            taste block or a learned direction, weighted already; None if none does.
+    """
+
+    signals: tuple[Signal, ...]
+    sources: Vectors
+    coefficients: Vectors
+    learned: Vectors | None = None
+
+    @property
+    def vectors(self) -> Vectors:
+        """`(q, d) float32`, what is searched."""
+        product: Vectors = self.coefficients @ self.sources
+        if self.learned is not None:
+            product += self.learned.sum(axis=0)
+        return product
+
+    def shares(self, item: Vectors, winner: int) -> NDArray[np.float64]:
+        """Split the inner product of one item `(d,)` with vector `winner` into `(m,)` shares."""
+        parts: NDArray[np.float64] = self.coefficients[winner].astype(np.float64) * (
+            self.sources.astype(np.float64) @ item.astype(np.float64)
+        )
+        if self.learned is not None:
+            parts += self.learned.astype(np.float64) @ item.astype(np.float64)
+        return parts
+
+
+def history_signals(
+    history: Sequence[HistoryEntry], *, scenario: Scenario, now: float, scale: tuple[float, float]
+) -> list[Signal]:
+    """Weigh history entries by event, rating, order and age; the newest last.
+
+    The last opinion of an item decides: what was done before it and says the opposite is left out.
+
+    Args:
+        history: In any order; entries without time keep theirs, before the timed ones.
+        scenario: Half-lives and event weights.
+        now: The moment asked about, Unix seconds.
+        scale: Lowest and highest possible rating.
+    """
+    ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
+    signals = []
+    opinions: dict[str, float] = {}
+    for newer, entry in enumerate(reversed(ordered)):
+        reaction = _reaction(entry, scenario, scale)
+        if entry.item_id is not None:
+            if reaction * opinions.get(entry.item_id, 0.0) < 0:
+                continue
+            if entry.event in _OPINIONS:
+                opinions.setdefault(entry.item_id, reaction)
+        weight = reaction * 0.5 ** (newer / scenario.half_life_events)
+        if scenario.half_life_s and entry.at is not None:
+            weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
+        if entry.event == _REVIEW and entry.item_id is not None and entry.text:
+            signals.append(_review_words(entry, weight))
+        reason = _told(entry, reaction)
+        signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
+    return signals[::-1]
+
+
+def _told(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
+    """An entry as a reason; of words it is said only if they are not wanted."""
+    if entry.item_id is not None:
+        return {"kind": "history", "item_id": entry.item_id, "event": entry.event}
+    event = {"event": entry.event} if reaction < 0 else {}
+    return {"kind": "history", "text": entry.text, **event}
+
+
+def _review_words(entry: HistoryEntry, weight: float) -> Signal:
+    """What a review says, beside the item it is about; the rating that came with it gives the sign.
+
+    Without a rating the words count as what somebody cares to write about.
+    """
+    text = entry.text or ""
+    told = text if len(text) <= _TOLD_CHARS else text[: _TOLD_CHARS - 1] + "…"
+    reason = {**_told(entry, weight), "text": told}
+    return Signal(Role.PROFILE, _REVIEW_WORDS * weight, reason, text=text, entry=entry)
+
+
+def _reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
+    """What an entry says, from -1 to 1; words count fully unless they say what is not wanted."""
+    if entry.event in ("rating", _REVIEW) and entry.value is not None:
+        low, high = scale
+        middle = (low + high) / 2
+        reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
+    else:
+        reaction = scenario.weight_of(entry.event)
+    return 1.0 if entry.item_id is None and reaction >= 0 else reaction
+
+
+def interest_signals(interests: Sequence[str], *, scenario: Scenario) -> list[Signal]:
+    """Interests count alike, whatever their order."""
+    return [
+        Signal(
+            Role.PROFILE,
+            scenario.interest_weight,
+            {"kind": "interest", "text": text},
+            text=text,
+        )
+        for text in interests
+    ]
+
+
+def moment_signals(
+    query: str | None, words: Mapping[str, str], context: Mapping[str, Any], *, scenario: Scenario
+) -> list[Signal]:
+    """Return the query and one signal for each context field that has words.
+
+    Up to `_FULL_CONTEXT` fields each count alike whatever the others are; the weights of more are
+    scaled down together, so that a form with a dozen fields does not drown taste.
+    """
+    signals = []
+    weight = scenario.context_weight * min(1.0, _FULL_CONTEXT / max(len(words), 1))
+    if query:
+        reason = {"kind": "query", "text": query}
+        signals.append(Signal(Role.QUERY, scenario.query_weight, reason, text=query))
+    for field, text in words.items():
+        reason = {"kind": "context", "field": field, "value": context.get(field, text)}
+        signals.append(Signal(Role.CONTEXT, weight, reason, text=text))
+    return signals
+
+
+def ideal_signal(ideal: str, *, scenario: Scenario) -> Signal:
+    """A description of the ideal item is added with a constant weight, as a query is."""
+    reason = {"kind": "ideal", "text": ideal}
+    return Signal(Role.QUERY, scenario.ideal_weight, reason, text=ideal)
+
+
+def compose(
+    signals: Sequence[Signal],
+    sources: Vectors,
+    *,
+    scenario: Scenario,
+    weights: Weights,
+    apart: Sequence[NDArray[np.float32]] = (),
+    doubt: float = 0.0,
+) -> RequestVectors:
+    """Weigh the signals into request vectors.
+
+    Args:
+        signals: The m inputs, history in time order.
+        sources: `(m, d) float32`, unit meaning vectors in the item space, and for the one signal of
+            role PRIOR the unit vector of the prior column.
+        scenario: How many recent items get a vector of their own.
+        weights: Of the blocks.
+        apart: Inputs, each `(m,)`, that get a vector of their own together.
+        doubt: See `profile_mixes`; vectors of `apart` keep their length.
+    """
+    roles = np.array([signal.role for signal in signals])
+    raw = np.array([signal.weight for signal in signals], np.float32)
+    mixes = profile_mixes(signals, sources, scenario, doubt=doubt)
+    mixes += [_to_unit(own, sources) for own in apart]
+    return RequestVectors(tuple(signals), sources, coefficients_of(roles, raw, mixes, weights))
+
+
+def profile_mixes(
+    signals: Sequence[Signal],
+    sources: Vectors,
+    scenario: Scenario,
+    members: NDArray[np.bool_] | None = None,
+    *,
+    doubt: float = 0.0,
+) -> list[NDArray[np.float32]]:
+    """Return coefficients `(m,)` of the profile: as a whole, then with each recent item apart.
+
+    Args:
+        signals: The m inputs, history in time order.
+        sources: Their vectors.
+        scenario: How many recent items get a vector of their own.
+        members: `(m,) bool`, the part of the profile that counts; None: all of it.
+        doubt: The vectors are brought to length `w / (w + doubt)`, `w` being the weight of the
+            whole profile, whatever `members`.
+    """
+    weights = np.array([s.weight if s.role is Role.PROFILE else 0.0 for s in signals], np.float32)
+    profile = weights if members is None else np.where(members, weights, np.float32(0))
+    mixes = [_to_unit(profile, sources)]
+    liked = np.flatnonzero(profile > 0).tolist()
+    recent = [row for row in liked if signals[row].item_id is not None][-scenario.recent_vectors :]
+    if np.count_nonzero(profile) > 1:
+        for row in recent if scenario.recent_vectors else []:
+            own = np.zeros_like(profile)
+            own[row] = 1.0
+            mix = _RECENT_PROFILE_SHARE * mixes[0] + (1 - _RECENT_PROFILE_SHARE) * own
+            mixes.append(_to_unit(mix.astype(np.float32), sources))
+    if not doubt:
+        return mixes
+    # Dislikes too are evidence: counted as nothing, they alone would push nothing away.
+    length = certainty(float(np.abs(weights).sum()), doubt)
+    return [mix * length for mix in mixes]
+
+
+def coefficients_of(
+    roles: NDArray[np.str_],
+    raw: NDArray[np.float32],
+    mixes: Sequence[NDArray[np.float32]],
+    weights: Weights,
+) -> Vectors:
+    """Add what is constant to each mix of the profile, and weigh the blocks, `(q, m) float32`."""
+    constant = np.where(roles == Role.PROFILE, 0, raw)
+    block = np.where(roles == Role.PRIOR, weights.prior, weights.meaning).astype(np.float32)
+    return np.stack([(mix + constant) * block for mix in mixes]).astype(np.float32)
+
+
+def compose_examples(
+    signals: Sequence[Signal], sources: Vectors, *, weights: Weights
+) -> RequestVectors:
+    """Average weighted examples into one request vector.
+
+    Weights are divided by the sum of their absolute values, so an item that is a near copy of
+    every wanted example and unrelated to the unwanted ones scores about 1.
+    """
+    raw = np.array([signal.weight for signal in signals], np.float32)
+    share = raw * np.float32(weights.meaning / max(float(np.abs(raw).sum()), _TINY))
+    return RequestVectors(tuple(signals), sources, share[np.newaxis, :])
+
+
+def _to_unit(mix: NDArray[np.float32], sources: Vectors) -> NDArray[np.float32]:
+    """Scale coefficients so that their vector has length 1.
+
+    Likes and dislikes that cancel leave a short vector that is mostly noise; it is not blown up
+    beyond what half of the strongest input would be.
+    """
+    length = float(np.linalg.norm(mix @ sources))
+    floor = float(np.abs(mix).max(initial=0.0)) / 2
+    scaled: NDArray[np.float32] = mix / np.float32(max(length, floor, _TINY))
+    return scaled
+
+
+def reasons_of(
+    signals: Sequence[Signal],
+    shares: NDArray[np.float64],
+    terms: Sequence[Mapping[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """Tell shares and additive terms as reasons, largest first.
+
+    Past `_MAX_REASONS` the smallest are summed up as one `other`, at most a tenth of the absolute
+    sum.
+    """
+    told: list[dict[str, Any]] = [
+        {**signal.reason, "share": float(share)}
+        for signal, share in zip(signals, shares, strict=True)
+        if share != 0
+    ]
+    told += [dict(term) for term in terms]
+    told.sort(key=lambda reason: -abs(reason["share"]))
+    limit = _OTHER_SHARE * sum(abs(reason["share"]) for reason in told)
+    kept = len(told)
+    rest = 0.0
+    while kept > _MAX_REASONS and rest + abs(told[kept - 1]["share"]) <= limit:
+        kept -= 1
+        rest += abs(told[kept]["share"])
+    if kept < len(told):
+        other = sum(reason["share"] for reason in told[kept:])
+        return [*told[:kept], {"kind": "other", "share": other}]
+    return told

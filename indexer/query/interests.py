@@ -1,0 +1,131 @@
+"""A longer history to the worlds it comes from: someone who loves jazz and gardening has two.
+
+Pure. Liked items are joined, the most alike first, while groups are alike on average; what is left
+are worlds if each holds enough of the history and they have little in common. Most histories are
+of one world.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Vectors
+from indexer.query.inputs import Role, Signal
+
+MIN_LIKED = 8  # a shorter history is of one world
+_LATEST = 32  # liked items that are looked at; of 64 it takes twice the time
+_MIN_SHARE, _MIN_ITEMS = 0.15, 3
+_ALIKE = 0.1  # mean cosine above which two groups are one world
+WORLD_RANKS = 10  # ranks over which worlds are shown in proportion
+_LEAST, _MOST = 0.5, 2.0  # by which a world is scaled
+_HALVINGS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Worlds:
+    """Which inputs belong to which world.
+
+    Attributes:
+        members: `(w, m) bool`: inputs of each world; dislikes belong to every one.
+        shares: `(w,)`, of the liked items, or of their weights; they sum to 1.
+    """
+
+    members: NDArray[np.bool_]
+    shares: NDArray[np.float64]
+
+
+def worlds_of(
+    signals: Sequence[Signal], sources: Vectors, *, by_weight: bool = False
+) -> Worlds | None:
+    """Return the worlds of a history; None if there is but one.
+
+    Args:
+        signals: The m inputs, history in time order.
+        sources: `(m, d) float32`, unit meaning vectors.
+        by_weight: A world's share is that of the weights, which were learned, not of the items: a
+            world left behind fades as fast as everything else.
+    """
+    liked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and s.weight > 0]
+    items = [place for place in liked if signals[place].item_id is not None][-_LATEST:]
+    if len(items) < MIN_LIKED:
+        return None
+    meaning = sources[items]
+    group = _joined(meaning @ meaning.T)
+    numbers, counts = np.unique(group, return_counts=True)
+    large = (counts >= _MIN_ITEMS) & (counts >= _MIN_SHARE * len(items))
+    if np.count_nonzero(large) < 2:
+        return None
+    centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
+    members = np.zeros((len(centres), len(signals)), np.bool_)
+    nearest = (sources @ centres.T).argmax(axis=1)
+    members[nearest[liked], liked] = True
+    disliked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and not s.weight > 0]
+    members[:, disliked] = True
+    counted = [signals[place].weight if by_weight else 1.0 for place in items]
+    held = members[:, items] @ np.array(counted)
+    return Worlds(members, held / held.sum())
+
+
+def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by what each world's vectors are scaled to be shown in proportion, `(w,)`.
+
+    If a world is to have n of the first ten ranks, its n-th best item must score what the n'-th
+    best of every other does. The largest world keeps its scale.
+
+    Args:
+        products: `(w, c)`, of candidates with each world; one belongs to the world it fits best.
+        added: `(c,)`, what each gains whatever the world.
+        shares: `(w,)`, of the worlds.
+    """
+    wanted = np.maximum(1, np.round(WORLD_RANKS * shares).astype(int))
+    own = products.argmax(axis=0)
+    factors = np.ones(len(shares))
+    if (np.bincount(own, minlength=len(shares)) == 0).any():
+        return factors
+
+    def edge(world: int, factor: float) -> float:
+        scores = np.sort(factor * products[world, own == world] + added[own == world])
+        return float(scores[-min(int(wanted[world]), len(scores))])
+
+    largest = int(np.argmax(shares))
+    target = edge(largest, 1.0)
+    for world in range(len(shares)):
+        if world != largest:
+            factors[world] = _reaching(target, partial(edge, world))
+    return factors
+
+
+def _reaching(target: float, edge: Callable[[float], float]) -> float:
+    """The factor at which an edge, which grows with it, comes nearest to a target."""
+    low, high = _LEAST, _MOST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if edge(middle) < target else (low, middle)
+    return (low + high) / 2
+
+
+def _joined(alike: Vectors) -> NDArray[np.int64]:
+    """Join the two groups most alike on average until none are alike enough, `(n,)` numbers."""
+    group = np.arange(len(alike))
+    sums, sizes = alike.astype(np.float64), np.ones(len(alike))
+    gone = np.zeros(len(alike), np.bool_)
+    means = sums.copy()
+    np.fill_diagonal(means, -np.inf)
+    for _ in range(len(alike) - 1):
+        first, second = divmod(int(means.argmax()), len(means))
+        if means[first, second] < _ALIKE:
+            break
+        group[group == second] = first
+        sums[first] += sums[second]
+        sums[:, first] += sums[:, second]
+        sizes[first] += sizes[second]
+        gone[second] = True
+        # Only the joined group's means have changed; all of them anew would cost milliseconds.
+        joined = sums[first] / (sizes[first] * sizes)
+        joined[gone] = joined[first] = -np.inf
+        means[first] = means[:, first] = joined
+        means[second] = means[:, second] = -np.inf
+    return group

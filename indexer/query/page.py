@@ -1,0 +1,39 @@
+"""A ranking to one page of it: what may still come, what has been, where the ranks continue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a ranking to answer with.
+
+    Attributes:
+        offset: How many hits the earlier pages had; ranks continue after it.
+        only: Choose among these ids; None: among everything the request allows.
+        served: Ids of earlier pages, passed over without being counted as excluded.
+        skip: Passes over this many of the best, where `served` is too long to send around. Right
+            only within one snapshot.
+        ahead: If at most this many ids are left after the page, `Answer.following` names them all;
+            else it names none, since the next page can be ranked as cheaply as this one.
+        settled: `only` is in the order of its ranks, which no score gave it.
+    """
+
+    offset: int = 0
+    only: Sequence[str] | None = None
+    served: Sequence[str] = ()
+    skip: int = 0
+    ahead: int = 0
+    settled: bool = False
+
+
+FIRST_PAGE = Page()
+
+
+class Rows(Protocol):
+    """Ids to dense rows 0..count-1."""
+
+    @property
+    def count(self) -> int: ...  # noqa: D102
+    def rows(self, ids: Sequence[str]) -> dict[str, int]: ...  # noqa: D102

@@ -1,0 +1,152 @@
+"""At most so many items of a list may share a value: rows in order of merit to those kept. Pure.
+
+Whoever walks down the whole ranking and passes over each item one of whose values is used up by
+better items keeps exactly these rows. It is decided by merit alone, before pins, diversity and
+exploration arrange the rows that are kept, so the number kept out is the same for every page.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Mask, Rows
+from indexer.errors import FilterError
+from indexer.metadata import CellKind, Cells
+from indexer.query import Catalogue, Pool
+from indexer.request import Request, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How many items may share a value of one field.
+
+    Attributes:
+        cells: Rows and the keys of their values; rows without a value are not capped.
+        most: The number.
+    """
+
+    cells: Cells
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Uses:
+    """Which row uses which value, each pair once.
+
+    Attributes:
+        places: `(z,) int64`, places of rows in their order.
+        values: `(z,) int64`, over all caps.
+        limits: How often each value may be used.
+    """
+
+    places: Rows
+    values: NDArray[np.int64]
+    limits: NDArray[np.int64]
+
+
+def capped(pool: Pool, caps: Sequence[Cap], *, first: Rows, ranked: Callable[[Rows], Rows]) -> Pool:
+    """Narrow a pool to what the caps keep, counting the others.
+
+    Args:
+        pool: What is allowed.
+        caps: Of several fields.
+        first: Rows that use values before all others, in order; they need not be allowed.
+        ranked: Orders some rows by merit, the best first.
+    """
+    walked = pool.allowed.copy()
+    walked[first] = True
+    contested = _contested(walked, caps)
+    contested[first] = False
+    order = np.concatenate([first, ranked(np.flatnonzero(contested))])
+    dropped = order[~kept_within(order, caps)]
+    allowed = pool.allowed.copy()
+    allowed[dropped] = False
+    excluded = {**pool.excluded, "cap": pool.eligible - int(np.count_nonzero(allowed))}
+    return replace(pool, allowed=allowed, excluded=excluded)
+
+
+def kept_within(order: Rows, caps: Sequence[Cap]) -> Mask:
+    """Return which of some rows the caps keep, `(m,) bool`.
+
+    Args:
+        order: `(m,)`, distinct, the best first.
+        caps: Of several fields.
+    """
+    uses = _uses(order, caps)
+    if len(np.unique(uses.places)) == len(uses.places):
+        return _kept_singly(len(order), uses)
+    return _kept_jointly(len(order), uses)
+
+
+def _contested(walked: Mask, caps: Sequence[Cap]) -> Mask:
+    """Rows with a value that more rows want than may have it."""
+    found = np.zeros_like(walked)
+    for cap in caps:
+        cells = cap.cells.where(walked[cap.cells.rows])
+        _, value, count = np.unique(cells.values, return_inverse=True, return_counts=True)
+        found[cells.rows[count[value] > cap.most]] = True
+    return found
+
+
+def _uses(order: Rows, caps: Sequence[Cap]) -> _Uses:
+    by_row = np.argsort(order)
+    ascending = order[by_row]
+    places, values, limits, known = [], [], [], 0
+    for cap in caps if len(order) else ():
+        near = np.minimum(np.searchsorted(ascending, cap.cells.rows), len(order) - 1)
+        cells = cap.cells.where(ascending[near] == cap.cells.rows)
+        keys, value = np.unique(cells.values, return_inverse=True)
+        held = np.stack([by_row[np.searchsorted(ascending, cells.rows)], value + known])
+        once = np.unique(held, axis=1)
+        places.append(once[0])
+        values.append(once[1])
+        limits.append(np.full(len(keys), cap.most))
+        known += len(keys)
+    nothing = [np.empty(0, np.int64)]
+    return _Uses(*(np.concatenate(parts or nothing) for parts in (places, values, limits)))
+
+
+def _kept_singly(count: int, uses: _Uses) -> Mask:
+    """Each row uses one value, so its turn among those that want it decides."""
+    by_value = np.lexsort((uses.places, uses.values))
+    values = uses.values[by_value]
+    turn = np.arange(len(values)) - np.searchsorted(values, values)
+    kept = np.ones(count, np.bool_)
+    kept[uses.places[by_value]] = turn < uses.limits[values]
+    return kept
+
+
+def _kept_jointly(count: int, uses: _Uses) -> Mask:
+    """A row that is passed over for one value leaves its others to the next."""
+    wanted: list[list[int]] = [[] for _ in range(count)]
+    for place, value in zip(uses.places.tolist(), uses.values.tolist(), strict=True):
+        wanted[place].append(value)
+    left = uses.limits.tolist()
+    kept = np.ones(count, np.bool_)
+    for place, own in enumerate(wanted):
+        if any(left[value] < 1 for value in own):
+            kept[place] = False
+            continue
+        for value in own:
+            left[value] -= 1
+    return kept
+
+
+def caps_of(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[Cap]:
+    """Return the caps of a request, or those of its scenario that the catalogue has fields for.
+
+    Raises:
+        FilterError: If a request names a field that the catalogue does not have.
+    """
+    known = catalogue.schema.fields
+    given = request.max_per
+    if given is None:
+        given = {name: most for name, most in scenario.max_per.items() if name in known}
+    for name in given:
+        if name not in known:
+            nearest = catalogue.schema.nearest(name)
+            hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
+            raise FilterError(f"max_per has an unknown field {name[:100]!r}; {hint}")
+    return [Cap(catalogue.cells(name, CellKind.KEYS), most) for name, most in given.items()]

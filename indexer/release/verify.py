@@ -1,0 +1,116 @@
+"""A snapshot to findings: what is wrong with it, and what to do."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from indexer.arrays import Rows
+from indexer.errors import IndexerError
+from indexer.index import Index
+from indexer.language import MIN_PROBE_COSINE, PROBE_TEXT, Encoder, describe, load_encoder
+from indexer.snapshot import Manifest, damaged_files, read_manifest, snapshot_path, tuned_layer_of
+
+_SAMPLED_ROWS = 32
+_MIN_ROW_COSINE = 0.99  # float16 storage and bfloat16 encoding stay above .999
+
+
+def verify(
+    root: Path, snapshot_id: str | None = None, *, encoder: Encoder | None = None
+) -> list[str]:
+    """Return one sentence for each thing wrong with a snapshot; none if it is sound.
+
+    Checks sizes and checksums of every file, that SQLite is intact, that all files hold the same
+    rows, that the language model still makes the recorded probe vector, and, for a sample of rows,
+    that re-encoding the item gives the stored vectors.
+
+    Args:
+        root: Index directory.
+        snapshot_id: Default: the live one.
+        encoder: The model, if already loaded.
+
+    Raises:
+        SnapshotError: If there is no such snapshot, or its manifest cannot be read.
+    """
+    path = snapshot_path(root, snapshot_id)
+    manifest = read_manifest(path)
+    findings = damaged_files(path, manifest)
+    if findings:  # what is damaged on disk would only be found again, in other words
+        return [f"{finding}; roll back or rebuild" for finding in findings]
+    return list(_deeper(path, manifest, encoder))
+
+
+def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator[str]:
+    said = _integrity(path / "catalog.sqlite")
+    if said != "ok":
+        yield f"catalog.sqlite is damaged ({said}); roll back or rebuild"
+    try:
+        index = Index(path, None)
+    except IndexerError as error:
+        yield str(error)
+        return
+    yield from _rows_differ(index)
+    if manifest.encoder is None:
+        index.close()
+        return
+    try:
+        layer = tuned_layer_of(path, manifest)
+        model = encoder or load_encoder(manifest.encoder_source, layer=layer)
+        yield from _vectors_differ(index, manifest, model)
+    except IndexerError as error:
+        yield f"the vectors were not checked: {error}"
+    finally:
+        index.close()
+
+
+def _integrity(file: Path) -> str:
+    """What SQLite says of a file: "ok", or what is wrong."""
+    uri = f"file:{quote(os.fsencode(file.resolve()))}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
+
+
+def _rows_differ(index: Index) -> Iterator[str]:
+    """The index holds the mapped raw vectors, row by row, wherever they come from."""
+    raw = np.load(index.path / "raw.npy", mmap_mode="r", allow_pickle=False)
+    if len(raw) != index.count:
+        yield f"raw.npy holds {len(raw)} rows, index.faiss {index.count}; rebuild"
+        return
+    rows = _sampled(index)
+    expected = index.meaning_of(raw[rows].astype(np.float32))
+    stored = index.item_vectors(rows)[:, : expected.shape[1]]
+    for row, close in zip(rows, (expected * stored).sum(axis=1), strict=True):
+        if not close >= _MIN_ROW_COSINE:
+            yield f"row {row} of index.faiss is not that of raw.npy (cosine {close:.3f}); rebuild"
+
+
+def _sampled(index: Index) -> Rows:
+    """Rows spread evenly over the index."""
+    return np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
+
+
+def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
+    probe = encoder.encode_items([PROBE_TEXT])[0]
+    cosine = float(probe @ np.array(manifest.probe, np.float32))
+    if not cosine >= MIN_PROBE_COSINE:
+        yield f"the model gives the probe text another vector (cosine {cosine:.3f}); rebuild"
+        return
+    rows = _sampled(index)
+    items = index.items(rows.tolist())
+    texts = [describe(item, rating_scale=manifest.rating_scale) for item in items]
+    hashes = np.load(index.path / "hashes.npy", allow_pickle=False)
+    given = np.array([hashes[row].tobytes() == bytes(16) for row in rows])
+    expected = index.meaning_of(encoder.encode_items(texts))
+    width = manifest.layout.meaning
+    cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
+    for row, item, close, is_given in zip(rows, items, cosines, given, strict=True):
+        if not (close >= _MIN_ROW_COSINE or is_given):
+            told = f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f})"
+            yield f"{told}; rebuild"

@@ -1,0 +1,212 @@
+"""Context to words: time, place, weather, scene as a person would say them. Pure.
+
+A language model reads "a rainy evening" better than `{"weather": "rain"}` or an hour, so each
+context field becomes a few words, encoded apart from the others: in Chinese where they are Chinese
+already, else in the catalogue's language.
+
+A time with an offset, or without one as people write it ("2026-11-24 20:30"), is the user's own
+clock: it says part of day, weekday and season, and with a country also which public holiday it is.
+Unix seconds say nothing about the user's clock, so they only say the season. Coordinates say
+nothing in words; what is near gains by a term of its own.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from indexer.errors import RequestError
+from indexer.request.public_holidays import country_code, country_name, is_southern, public_holiday
+
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Language = Literal["en", "zh"]
+ContextValue: TypeAlias = str | float | bool | Mapping[str, float]  # the last: lat and lon
+
+_DAY_PARTS = (
+    (5, "late at night", "深夜"),
+    (8, "early in the morning", "清晨"),
+    (12, "in the morning", "上午"),
+    (14, "at noon", "中午"),
+    (18, "in the afternoon", "下午"),
+    (22, "in the evening", "晚上"),
+    (24, "late at night", "深夜"),
+)
+_WEEKDAYS = (
+    ("Monday", "周一"), ("Tuesday", "周二"), ("Wednesday", "周三"), ("Thursday", "周四"),
+    ("Friday", "周五"), ("Saturday", "周六"), ("Sunday", "周日"),
+)  # fmt: skip
+_SEASONS = (("winter", "冬天"), ("spring", "春天"), ("summer", "夏天"), ("autumn", "秋天"))
+
+# field -> how its value is said. Unknown fields speak as "field: value".
+_BLANK = "{}"
+_PHRASES: dict[str, tuple[str, str]] = {
+    "weather": ("{} weather", "天气：{}"),
+    "place": ("in {}", "地点：{}"),
+    "location": ("at {}", "地点：{}"),
+    "city": ("in {}", "城市：{}"),
+    "country": ("in {}", "国家：{}"),
+    "scene": ("{}", "{}"),
+    "social": ("with {}", "{}"),
+    "mood": ("feeling {}", "心情：{}"),
+    "device": ("on a {}", "用{}"),
+    "daytime": ("in the {}", "{}"),
+    "daytype": ("{}", "{}"),
+    "season": ("in {}", "{}"),
+    "weekday": ("on {}", "{}"),
+}
+_VALUES_ZH = {
+    "rain": "下雨", "rainy": "下雨", "snow": "下雪", "snowy": "下雪", "sunny": "晴天",
+    "clear": "晴天", "cloudy": "多云", "storm": "暴风雨", "hot": "炎热", "cold": "寒冷",
+    "windy": "刮风", "fog": "有雾", "home": "家里", "work": "公司", "office": "公司",
+    "commute": "通勤路上", "alone": "一个人", "friends": "朋友", "family": "家人",
+    "with friends": "和朋友一起", "with family": "和家人一起", "with children": "和孩子一起",
+    "with partner": "和恋人一起", "tv": "电视", "phone": "手机", "tablet": "平板", "pc": "电脑",
+    "morning": "早上", "afternoon": "下午", "evening": "晚上", "night": "夜里",
+    "weekend": "周末", "weekday": "工作日", "holiday": "假日", "spring": "春天",
+    "summer": "夏天", "autumn": "秋天", "winter": "冬天", "happy": "开心", "sad": "难过",
+    "relaxed": "放松", "tired": "疲惫", "bored": "无聊",
+}  # fmt: skip
+_ADJECTIVES_EN = {
+    "rain": "rainy", "snow": "snowy", "sun": "sunny", "storm": "stormy", "fog": "foggy",
+    "wind": "windy", "cloud": "cloudy",
+}  # fmt: skip
+
+
+def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[str, str]:
+    """Return what each context field says, in order of field name.
+
+    Raises:
+        RequestError: If `time` is not a time.
+    """
+    spoken: dict[str, str] = {}
+    for field in sorted(context):
+        value = context[field]
+        if field == "time":
+            where = context.get("country")
+            country = country_code(where) if isinstance(where, str) else None
+            own = _language_of(context, language)
+            spoken[field] = _time_words(value, own, country, is_south=_is_south(context, country))
+        elif isinstance(value, bool):
+            if value:
+                spoken[field] = field.replace("_", " ")
+        elif not isinstance(value, Mapping):
+            own = "zh" if isinstance(value, str) and _CHINESE.search(value) else language
+            words = _value_words(field, value, own)
+            if words:
+                spoken[field] = _phrase(field, words, own)
+    return spoken
+
+
+def time_words(
+    moment: datetime,
+    language: Language,
+    country: str | None = None,
+    *,
+    is_south: bool | None = None,
+) -> str:
+    """Say a moment: part of day, weekday, what kind of day, season.
+
+    Args:
+        moment: In the user's zone.
+        language: To say it in.
+        country: ISO 3166 code, for public holidays.
+        is_south: Whether the seasons are those of the south; None: as in the country.
+    """
+    chinese = language == "zh"
+    _, english_part, chinese_part = next(part for part in _DAY_PARTS if moment.hour < part[0])
+    weekday = _WEEKDAYS[moment.weekday()][chinese]
+    if is_south is None:
+        is_south = country is not None and is_southern(country)
+    season = _season(moment, language, is_south=is_south)
+    weekend = moment.weekday() >= 5
+    day = ("工作日", "周末")[weekend] if chinese else ("working day", "weekend")[weekend]
+    if country and (holiday := public_holiday(country, moment.date(), language)):
+        day = f"节假日{holiday}，" if chinese else f"public holiday: {holiday}"
+    if chinese:
+        return f"{season}，{day}{weekday}{chinese_part}"
+    return f"{weekday} {english_part}, {day}, {season}"
+
+
+def _time_words(
+    value: ContextValue, language: Language, country: str | None, *, is_south: bool
+) -> str:
+    moment = parse_time(value)
+    if isinstance(value, int | float):
+        return _season(moment, language, is_south=is_south)
+    return time_words(moment, language, country, is_south=is_south)
+
+
+def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
+    """Where a country is told it decides; else a place with coordinates does."""
+    if country is not None:
+        return is_southern(country)
+    places = (context.get(name) for name in ("place", "location"))
+    latitudes = (place.get("lat") for place in places if isinstance(place, Mapping))
+    return next((float(lat) < 0 for lat in latitudes if isinstance(lat, int | float)), False)
+
+
+def _season(moment: datetime, language: Language, *, is_south: bool) -> str:
+    half_year = 2 if is_south else 0
+    return _SEASONS[(moment.month % 12 // 3 + half_year) % 4][language == "zh"]
+
+
+def _language_of(context: Mapping[str, ContextValue], language: Language) -> Language:
+    """That of the other words, so that one moment is said in one language."""
+    words = [word for field, word in context.items() if isinstance(word, str) and field != "time"]
+    return "zh" if any(map(_CHINESE.search, words)) else language
+
+
+def parse_time(value: ContextValue) -> datetime:
+    """Return a moment in its own zone from RFC 3339 text (no zone: UTC) or Unix seconds.
+
+    Raises:
+        RequestError: If the value is neither, or out of range.
+    """
+    if isinstance(value, bool | Mapping):
+        raise _no_time(value)
+    try:
+        if isinstance(value, int | float):
+            return _EPOCH + timedelta(seconds=float(value))
+        moment = datetime.fromisoformat(value.strip())
+    except (ValueError, OverflowError) as error:
+        raise _no_time(value) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _no_time(value: ContextValue) -> RequestError:
+    return RequestError(
+        f"{value!r} is not a time; use RFC 3339 such as 2026-11-24T20:30:00+08:00, or Unix seconds"
+    )
+
+
+def _value_words(field: str, value: str | float, language: Language) -> str:
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    words = value.strip()
+    if field == "country" and len(words) <= 3 and (code := country_code(words)):
+        words = country_name(code)
+    if language == "zh":
+        return _VALUES_ZH.get(words.lower(), words)
+    return words
+
+
+def _phrase(field: str, words: str, language: Language) -> str:
+    english, chinese = _PHRASES.get(
+        field, (f"{field.replace('_', ' ')}: {_BLANK}", f"{field}：{_BLANK}")
+    )
+    if language == "zh":
+        return _filled(chinese, words)
+    if field == "weather":
+        words = _ADJECTIVES_EN.get(words.lower(), words)
+    if field == "social" and words.lower() in ("alone", "nobody"):
+        return "alone"
+    if words.lower().startswith(("my ", "with ", "in ", "at ", "on ", "the ")):
+        return words
+    return _filled(english, words)
+
+
+def _filled(phrase: str, words: str) -> str:
+    """Not `str.format`: a field's name comes from outside and may hold braces of its own."""
+    before, _, after = phrase.rpartition(_BLANK)
+    return before + words + after

@@ -1,0 +1,116 @@
+"""A TOML file to scenarios: each table changes a preset or adds a scenario of its own.
+
+    [news]
+    fresh_half_life_s = 7200
+
+    [cinema]
+    like = "video"
+    filter = { kind = "film" }
+    max_per = { director = 2 }
+    event_weights = { trailer = 0.3 }
+
+Keys are the attributes of `Scenario`; `like` names the scenario that a new one starts from.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from indexer.errors import ScenarioError
+from indexer.request.scenarios import SCENARIOS, Scenario
+
+SCENARIO_FILE = "scenarios.toml"  # in an index directory
+
+
+def load_scenarios(path: Path) -> Mapping[str, Scenario]:
+    """Read a file over the presets.
+
+    Raises:
+        ScenarioError: If it cannot be read, or a key or value does not fit; it is named.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScenarioError(f"{path} cannot be read ({error}); give a TOML file") from error
+    known = dict(SCENARIOS)
+    for name, table in raw.items():
+        try:
+            known[name] = _changed(name, table, known)
+        except ScenarioError as error:
+            raise ScenarioError(f"{path}: [{name}] {error}") from error
+    return MappingProxyType(known)
+
+
+def scenarios_beside(root: Path) -> Mapping[str, Scenario]:
+    """Return the scenarios of an index directory: the presets, unless it has a file of its own.
+
+    Raises:
+        ScenarioError: If the file cannot be used.
+    """
+    path = root / SCENARIO_FILE
+    return load_scenarios(path) if path.is_file() else SCENARIOS
+
+
+def _changed(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenario:
+    if not isinstance(table, Mapping):
+        raise ScenarioError("is no table; write [name] and its keys below")
+    given = dict(table)
+    base = given.pop("like", name if name in known else "default")
+    if base not in known:
+        raise ScenarioError(f"is like {base!r}, which is none of {', '.join(known)}")
+    for key in given:
+        if key not in _CHECKS:
+            close = get_close_matches(key, _CHECKS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_CHECKS)}"
+            raise ScenarioError(f"has an unknown key {key!r}; {hint}")
+        if not _CHECKS[key](given[key]):
+            raise ScenarioError(f"{key} cannot be {given[key]!r}; its default is {_default(key)}")
+    if "event_weights" in given:
+        given["event_weights"] = {**known[base].event_weights, **given["event_weights"]}
+    if "hidden_by" in given:
+        given["hidden_by"] = tuple(given["hidden_by"])
+    return replace(known[base], name=name, **given)
+
+
+def _default(key: str) -> Any:
+    return getattr(SCENARIOS["default"], key)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e12
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_weight(value: Any) -> bool:
+    return _is_number(value) and abs(value) <= 10
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_table_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, Mapping) and all(map(check, value.values()))
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    **{item.name: _is_weight for item in fields(Scenario) if item.name.endswith("_weight")},
+    "half_life_events": _is_positive,
+    "half_life_s": _is_positive,
+    "fresh_half_life_s": _is_positive,
+    "near_half_km": _is_positive,
+    "recent_vectors": lambda value: _is_count(value) and value <= 20,
+    "cluster_vectors": lambda value: _is_count(value) and value <= 20,
+    "include_seen": lambda value: isinstance(value, bool),
+    "hidden_by": lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value),
+    "event_weights": _is_table_of(_is_weight),
+    "max_per": _is_table_of(lambda value: _is_count(value) and value > 0),
+    "filter": lambda value: isinstance(value, Mapping),
+}

@@ -1,0 +1,78 @@
+"""Rows with different gains to bands of about the same gain, each searched as far as it must be.
+
+An unseen row of a band scores at most the last inner product found there plus the band's largest
+gain, so a band is done when that is below the worst score that is still wanted.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from indexer.ann import Found
+from indexer.arrays import Mask, Rows, Vectors
+
+_MOST_BANDS = 8
+_SAME = 2e-6  # scores closer than this may be ties, which ids decide
+
+
+class Nearest(Protocol):
+    """Where rows are searched."""
+
+    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+        """Find the allowed rows with the highest inner product for each vector."""
+        ...
+
+
+class Band:
+    """Rows that gain about the same, and how far they have been searched.
+
+    Args:
+        allowed: `(n,) bool`, its rows.
+        gains: The smallest and the largest of them.
+        want: How many of the best are wanted over all bands.
+    """
+
+    def __init__(self, allowed: Mask, gains: tuple[float, float], want: int) -> None:
+        self._allowed = allowed
+        self._count = int(np.count_nonzero(allowed))
+        self._lowest, self._highest = gains
+        self._asked = min(want, self._count)
+        self._unseen = np.inf
+        self._found: Rows | None = None
+
+    def search(self, source: Nearest, vectors: Vectors) -> Rows:
+        """Return the rows found so far, ascending."""
+        if self._found is None:
+            hits = source.nearest(vectors, self._asked, self._allowed)
+            self._found = np.unique(np.concatenate([found.rows for found in hits]))
+            self._unseen = max(float(found.scores[-1]) for found in hits)
+        return self._found
+
+    def may_hide(self, least: float) -> bool:
+        """Return whether a row that was not found could score `least` or more."""
+        if self._asked == self._count or (self._lowest == self._highest and least > -np.inf):
+            return False
+        return self._unseen + self._highest >= least - _SAME
+
+    def widen(self) -> None:
+        """Search four times as far."""
+        self._asked = min(4 * self._asked, self._count)
+        self._found = None
+
+
+def bands_of(gains: Vectors, allowed: Mask, want: int) -> list[Band]:
+    """Cut the allowed rows into bands by what they gain, `(n,) float32`."""
+    held = gains[allowed]
+    if want < 1 or not len(held):
+        return []
+    low, high = float(held.min()), float(held.max())
+    width = max((high - low) / _MOST_BANDS, _SAME)
+    place = np.clip((gains - low) / width, 0, _MOST_BANDS - 1)
+    place = place.astype(np.int8)
+    bands = []
+    for number in range(_MOST_BANDS):
+        rows = allowed & (place == number)
+        own = gains[rows]
+        if len(own):
+            bands.append(Band(rows, (float(own.min()), float(own.max())), want))
+    return bands

@@ -1,0 +1,210 @@
+"""The place in a list to a signed token, and back. Stateless: any worker can read any token.
+
+A token is HMAC-SHA256 over zlib over JSON, in URL-safe Base64. It is signed, not encrypted: it
+holds nothing that was not in the request or its answers.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from indexer import Answer
+from service.edge.problems import Problem
+from service.settings import SettingsError
+
+MAX_TOKEN = 100_000  # characters
+SECRET_VARIABLE = "ZHIYIN_SECRET"
+SEVERAL = "several"
+_MIN_SECRET = 16
+_CONTEXT = b"zhiyin cursor 1\0"
+_DIGEST = hashlib.sha256().digest_size
+
+
+class Kind(StrEnum):
+    """Which call a cursor continues."""
+
+    RECOMMEND = "recommend"
+    SEARCH = "search"
+    SIMILAR = "similar"
+    ITEMS = "items"
+    TRENDING = "trending"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a list continues.
+
+    Attributes:
+        kind: The call it came from.
+        body: What was asked, to score and explain later pages alike.
+        moment: The present of the first page, Unix seconds: later pages see the same.
+        offset: How many hits the pages so far had.
+        snapshot: Where all pages so far came from, or `SEVERAL`; None: there was no page yet.
+        rest: All that is left, best first; None if it is more than a window.
+        served: All that was shown, if `rest` is None and it fits into a token.
+        after: The last id shown by a listing.
+        settled: Whether `rest` is in an order that no score gave it.
+        read: What a language model read out of the first request: fields of a body, and `ideal`.
+    """
+
+    kind: Kind
+    body: Mapping[str, Any]
+    moment: float = 0.0
+    offset: int = 0
+    snapshot: str | None = None
+    rest: tuple[str, ...] | None = None
+    served: tuple[str, ...] | None = None
+    after: str | None = None
+    settled: bool | None = None
+    read: Mapping[str, Any] | None = None
+
+
+class CursorSigner:
+    """Writes and reads tokens."""
+
+    def __init__(self, secret: str, *, lifetime_s: float, clock: Callable[[], float]) -> None:
+        self._secret = secret.encode()
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+
+    def sign(self, cursor: Cursor) -> str | None:
+        """Return a token, or None if it would be longer than `MAX_TOKEN`."""
+        known = ((part.name, getattr(cursor, part.name)) for part in fields(cursor))
+        told = {name: value for name, value in known if value is not None}
+        content = zlib.compress(orjson.dumps({**told, "issued_at": int(self._clock())}))
+        token = _encoded(self._signature(content) + content)
+        return token if len(token) <= MAX_TOKEN else None
+
+    def read(self, token: str, kind: Kind) -> Cursor:
+        """Return what a token says.
+
+        Raises:
+            Problem: 400 if this service did not write it, or not for this call; 410 if it is old.
+        """
+        told = orjson.loads(zlib.decompress(self._checked(token)))
+        if told.pop("issued_at") + self._lifetime_s < self._clock():
+            raise Problem(
+                HTTPStatus.GONE,
+                f"the cursor is older than {self._lifetime_s / 60:g} minutes and has expired; "
+                f"ask again without cursor",
+            )
+        if told["kind"] != kind:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST,
+                f"the cursor came from a {told['kind']} call and does not fit a {kind} call; "
+                f"send it where it came from",
+            )
+        ids = {name: tuple(told[name]) for name in ("rest", "served") if name in told}
+        return Cursor(**{**told, **ids, "kind": kind})
+
+    def _checked(self, token: str) -> bytes:
+        try:
+            raw = base64.urlsafe_b64decode(token.encode("ascii") + b"==")
+        except (UnicodeEncodeError, binascii.Error):
+            raw = b""
+        signature, content = raw[:_DIGEST], raw[_DIGEST:]
+        genuine = hmac.compare_digest(signature, self._signature(content))
+        # Several texts decode to the same bytes; only the one we wrote is ours. Decompressing is
+        # safe only after the signature was checked.
+        if not genuine or _encoded(raw) != token:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST,
+                "the cursor was not written by this service or was changed; send next_cursor as it "
+                "came, or ask again without cursor",
+            )
+        return content
+
+    def _signature(self, content: bytes) -> bytes:
+        return hmac.digest(self._secret, _CONTEXT + content, "sha256")
+
+
+def continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
+    """Yield what the next page may need to know, the best first: the first that fits is used."""
+    left = answer.complete["eligible"] - len(answer)
+    if left <= 0 or answer.reading is not None:
+        return
+    ids = [hit.id for hit in answer]
+    following = replace(
+        cursor,
+        offset=cursor.offset + len(ids),
+        snapshot=answer.snapshot if cursor.snapshot in (None, answer.snapshot) else SEVERAL,
+        rest=None,
+        served=None,
+    )
+    if len(answer.following) == left:
+        yield replace(following, rest=answer.following)
+    if cursor.served is not None:
+        yield replace(following, served=(*cursor.served, *ids))
+    # Exploration shows what ranks further down: counting ranks would repeat it.
+    explores = bool(cursor.body.get("explore"))
+    if cursor.rest is None and following.snapshot == answer.snapshot and not explores:
+        yield following
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def default_secret_file(environment: Mapping[str, str]) -> Path:
+    """Return where the secret lives if nothing else is said: `$XDG_STATE_HOME/zhiyin/secret`."""
+    state = environment.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "zhiyin" / "secret"
+
+
+def load_secret(file: Path | None, environment: Mapping[str, str]) -> str:
+    """Return the secret of `$ZHIYIN_SECRET`, or that of a file, which is made if absent.
+
+    Services that share cursors (replicas, or one before and after a move) need the same secret.
+
+    Raises:
+        SettingsError: If the secret is short, or the file can be neither read nor made.
+    """
+    if SECRET_VARIABLE in environment:
+        return _long_enough(environment[SECRET_VARIABLE], f"${SECRET_VARIABLE}")
+    path = file or default_secret_file(environment)
+    try:
+        if not path.exists():
+            _make_secret(path)
+        return _long_enough(path.read_text(encoding="utf-8").strip(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"the secret that signs cursors cannot be kept in {path} ({error}); set "
+            f"{SECRET_VARIABLE} instead"
+        ) from error
+
+
+def _make_secret(path: Path) -> None:
+    """Whole or not at all, and once: of several processes starting together one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        pass  # another process was first: its secret counts
+    finally:
+        temporary.unlink()
+
+
+def _long_enough(secret: str, where: str) -> str:
+    if len(secret) < _MIN_SECRET:
+        raise SettingsError(
+            f"the secret in {where} has {len(secret)} characters; use {_MIN_SECRET} or more"
+        )
+    return secret

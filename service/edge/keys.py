@@ -1,0 +1,125 @@
+"""API key file to who may do what. Keys are kept hashed; they are compared in constant time.
+
+The file holds lines `role:sha256hex` (`#` starts a comment), or a JSON list of objects
+`{"role": "read", "sha256": "…"}`. A key is any text; its line is made by
+
+    printf %s "$KEY" | sha256sum
+
+Roles rise: `read` asks, `write` also changes data, `admin` also switches snapshots.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from service.edge.problems import Problem
+from service.settings import SettingsError
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="zhiyin"'}
+_HELP = "write lines such as read:<sha256 of the key in hexadecimal>"
+
+
+class Role(IntEnum):
+    """What a key may do; a higher one may do all that a lower one may."""
+
+    READ = 1
+    WRITE = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The hashed keys of a file.
+
+    Attributes:
+        entries: SHA-256 digest and role of each.
+    """
+
+    entries: Sequence[tuple[bytes, Role]]
+
+    @classmethod
+    def load(cls, path: Path) -> "Keys":
+        """Read a key file.
+
+        Raises:
+            SettingsError: If it cannot be read, a line is wrong, or it holds no key.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"key file {path} cannot be read ({error}); {_HELP}") from error
+        entries = [_entry(path, role, digest) for role, digest in _pairs(path, text)]
+        if not entries:
+            raise SettingsError(f"key file {path} holds no key; {_HELP}")
+        return cls(entries)
+
+    def require(self, authorization: str | None, role: Role) -> None:
+        """Let a request pass if its key is good for `role`.
+
+        Raises:
+            Problem: 401 without a known key, 403 if its role is too low.
+        """
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "an API key is needed; send the header Authorization: Bearer <key>",
+                _CHALLENGE,
+            )
+        held = self._role_of(key.strip())
+        if held is None:
+            raise Problem(HTTPStatus.UNAUTHORIZED, "the API key is not known; check it", _CHALLENGE)
+        if held < role:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"this needs a key of role {role.name.lower()}, yours has role "
+                f"{held.name.lower()}; use another key",
+            )
+
+    def _role_of(self, key: str) -> Role | None:
+        # ASGI servers decode header bytes as Latin-1, whatever the client meant by them.
+        digest = hashlib.sha256(key.encode("latin-1", "replace")).digest()
+        # Every entry is compared, so the time taken does not tell which one was close.
+        matching = [role for known, role in self.entries if hmac.compare_digest(known, digest)]
+        return max(matching, default=None)
+
+
+def _pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
+    if text.lstrip().startswith(("[", "{")):
+        yield from _json_pairs(path, text)
+        return
+    for line in text.splitlines():
+        content = line.partition("#")[0].strip()
+        if content:
+            role, _, digest = content.partition(":")
+            yield role.strip(), digest.strip()
+
+
+def _json_pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
+    try:
+        for entry in json.loads(text):
+            yield entry["role"], entry["sha256"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise SettingsError(
+            f'key file {path} is no JSON list of {{"role": …, "sha256": …}}; {_HELP}'
+        ) from error
+
+
+def _entry(path: Path, role: Any, digest: Any) -> tuple[bytes, Role]:
+    try:
+        known = bytes.fromhex(digest)
+        if len(known) == hashlib.sha256().digest_size:
+            return known, Role[role.upper()]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        pass
+    # The offending value is not shown: somebody may have written the key itself.
+    raise SettingsError(
+        f"key file {path} has an entry of role {str(role)[:20]!r} that is not one of read, write, "
+        f"admin with 64 hexadecimal digits; {_HELP}"
+    )

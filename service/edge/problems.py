@@ -1,0 +1,175 @@
+"""Anything that goes wrong to `application/problem+json` (RFC 9457), for every route.
+
+`detail` is one sentence a person can act on; `type` is about:blank, so `title` is the meaning of
+the status. Nothing of the inside (paths of the code, tracebacks) is told.
+
+400 a body or a cursor that cannot be read    422 a value that does not fit
+401 no valid API key, 403 a key too weak      503 not ready, too busy or too slow: try again
+404 no such item, snapshot or route           410 a cursor that has expired
+405 another method is meant                   409 a snapshot that cannot be used
+413 too large a body                          500 a fault of the service; its log tells more
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match
+from starlette.types import ExceptionHandler
+
+from indexer.errors import (
+    EncoderUnavailableError,
+    FilterError,
+    IndexerError,
+    RequestError,
+    SnapshotError,
+)
+from indexer.request import shown
+
+_log = logging.getLogger(__name__)
+_RETRY_AFTER_S = 2
+_MAX_PATH = 200
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="What is wrong and what to do, in one sentence.")]
+
+
+# For OpenAPI: what any call may answer beside its success.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": ProblemOut.model_json_schema()}},
+    }
+    for status in (400, 401, 403, 404, 409, 410, 413, 422, 503)
+}
+
+
+class Problem(HTTPException):
+    """An answer that is no success.
+
+    It is an `HTTPException`, so that FastAPI lets it pass while it reads a body.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, dict(headers or {}))
+
+
+def unavailable(detail: str, retry_after_s: int = _RETRY_AFTER_S) -> Problem:
+    """Return a 503 that says when to come back."""
+    headers = {"Retry-After": str(retry_after_s)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+
+
+def answer_problems_as_json(app: FastAPI) -> None:
+    """Install the handlers."""
+    handlers: dict[type[Exception], ExceptionHandler] = {
+        StarletteHTTPException: _http,
+        RequestValidationError: _validation,
+        IndexerError: _indexer,
+        Exception: _unexpected,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def problem_response(
+    status: int, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a problem as a response."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(
+        orjson.dumps(body), status, dict(headers or {}), media_type="application/problem+json"
+    )
+
+
+def sentence(errors: list[Any]) -> str:
+    """Return the first of pydantic's findings as a sentence that names the field."""
+    first = errors[0]
+    where = _place(first["loc"])
+    if first["type"] == "unknown_field":
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    if first["type"] in ("model_attributes_type", "model_type", "dict_type"):
+        return f"{where or 'the body'} must be a JSON object, got {shown(first['input'])}"
+    if first["type"] == "missing":
+        return f"{where} is missing; send it" if where else "the body must be a JSON object"
+    if first["type"] == "too_long":
+        given, most = first["ctx"]["actual_length"], first["ctx"]["max_length"]
+        return f"{where} has {given} entries, at most {most} are read; send fewer at once"
+    told = str(first["msg"]).removeprefix("Input ")
+    return f"{where} {told}, got {shown(first['input'])}"
+
+
+def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, StarletteHTTPException):
+        raise error
+    detail = str(error.detail)
+    headers = error.headers or {}
+    path = request.url.path[:_MAX_PATH]
+    if error.status_code == HTTPStatus.NOT_FOUND and not isinstance(error, Problem):
+        detail = f"there is nothing at {path}; /docs lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # One path may have several routes; the router names the methods of the first only.
+        headers = {**headers, "Allow": ", ".join(_methods_of(request)) or "GET"}
+        detail = f"{path} does not take {request.method}; use {headers['Allow']}"
+    return problem_response(error.status_code, detail, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods that a path takes."""
+    routes = request.app.router.routes
+    asked = [{**request.scope, "method": method} for method in _METHODS]
+    full = [any(r.matches(scope)[0] is Match.FULL for r in routes) for scope in asked]
+    return [method for method, taken in zip(_METHODS, full, strict=True) if taken]
+
+
+def _validation(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(list(error.errors())))
+
+
+def _indexer(request: Request, error: Exception) -> Response:
+    if isinstance(error, FilterError | RequestError):
+        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    _log.error("%s %s failed: %s", request.method, request.url.path, error)
+    if isinstance(error, SnapshotError):
+        return problem_response(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "a file of the served snapshot cannot be read, its log names it; roll back with "
+            "scripts/snapshots.py, or rebuild the index",
+        )
+    if isinstance(error, EncoderUnavailableError):
+        busy = unavailable("the language model cannot be loaded; see the log of the service")
+        return problem_response(busy.status_code, busy.detail, busy.headers)
+    return _unexpected(request, error)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    return problem_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the service failed at this request; its log tells why",
+    )
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """A path such as requests[3].k; the outermost part only says "body" or "query"."""
+    told = ""
+    for part in loc[1:]:
+        told += f"[{part}]" if isinstance(part, int) else f".{part}" if told else str(part)
+    return told

@@ -1,0 +1,185 @@
+"""Requests to checked JSON bodies and unmangled ids, for callers who may ask: the HTTP edge."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from string import printable
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.convertors import PathConvertor, register_url_convertor
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
+
+from service.edge.keys import Role
+from service.edge.problems import Problem
+
+MAX_BODY = 1 << 20  # bytes
+MAX_DEPTH = 64  # of lists and objects in each other: writers of JSON give up at some hundreds
+_ID_PATHS = ("/v1/items/", "/v1/users/", "/v1/events/")
+
+
+class JsonRequest(Request):
+    """A request whose body is JSON of at most `MAX_BODY` bytes, or a problem."""
+
+    @override
+    async def body(self) -> bytes:
+        """Read the body, counting: a chunked one does not say how long it will be."""
+        if not hasattr(self, "_body"):
+            self._check_content_type()
+            declared = self.headers.get("content-length", "")
+            if declared.isdecimal() and int(declared) > MAX_BODY:
+                raise _too_large()
+            chunks, size = [], 0
+            async for chunk in self.stream():
+                size += len(chunk)
+                if size > MAX_BODY:
+                    raise _too_large()
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+            if not self._body.strip():
+                raise _malformed("the body is empty; send a JSON object, at least {}")
+        return self._body
+
+    @override
+    async def json(self) -> Any:
+        """Parse the body strictly: no NaN, no infinity, no broken UTF-8, no endless nesting."""
+        content = await self.body()
+        try:
+            parsed = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise _malformed(f"the body is not JSON in UTF-8: {error}") from error
+        if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
+            raise _malformed(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
+        return parsed
+
+    def _check_content_type(self) -> None:
+        given = self.headers.get("content-type", "")
+        kind = given.partition(";")[0].strip().lower()
+        is_json = kind == "application/json" or (
+            kind.startswith("application/") and kind.endswith("+json")
+        )
+        if not is_json:
+            raise _malformed(
+                f"the body has content type {given[:60] or 'none'!r}; send JSON with the header "
+                f"Content-Type: application/json"
+            )
+
+
+class ReadRoute(APIRoute):
+    """A route for keys of role read, which checks the key before it reads anything."""
+
+    role: ClassVar[Role] = Role.READ
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            keys = request.app.state.services.keys
+            if keys is not None:
+                keys.require(request.headers.get("authorization"), self.role)
+            return await answer(JsonRequest(request.scope, request.receive))
+
+        return guarded
+
+
+class WriteRoute(ReadRoute):
+    """A route for keys of role write."""
+
+    role = Role.WRITE
+
+
+class AdminRoute(ReadRoute):
+    """A route for keys of role admin."""
+
+    role = Role.ADMIN
+
+
+class RawIdPaths:
+    """Lets ids hold slashes: routes match paths with ids as they were sent, still percent-encoded.
+
+    A server decodes a path before routing, and then `/v1/items/a%2Fsimilar` (the item "a/similar")
+    looks like the items similar to "a". Handlers decode ids with `decoded`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the path as it was sent."""
+        if scope["type"] == "http" and scope["path"].startswith(_ID_PATHS):
+            raw = scope.get("raw_path") or quote(scope["path"]).encode()
+            scope = {**scope, "path": quote(raw, safe=printable)}
+        await self._app(scope, receive, send)
+
+
+class HeadAsGet:
+    """Answers HEAD wherever GET is answered: the same head, and no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as GET would be, without the body."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
+
+
+class _ItemId(PathConvertor):
+    """The rest of a path as an id; `…/similar` is another call, unless its slash is encoded."""
+
+    regex = r".*(?<!/similar)"
+
+
+register_url_convertor("item", _ItemId())
+
+
+def decoded(part: str) -> str:
+    """Return the id that a percent-encoded part of a path stands for.
+
+    Raises:
+        Problem: 400 if it is not UTF-8.
+    """
+    try:
+        return unquote(part, errors="strict")
+    except UnicodeDecodeError as error:
+        raise _malformed(
+            f"{part[:60]} in the path is not percent-encoded UTF-8; encode the id so"
+        ) from error
+
+
+def json_response(content: Any) -> Response:
+    """Return JSON."""
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects are nested."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+    return depth
+
+
+def _too_large() -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"the body is larger than {MAX_BODY} bytes (1 MiB); send less at once",
+    )
+
+
+def _malformed(detail: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail)

@@ -1,0 +1,152 @@
+"""Connections that keep us waiting to an end: who sends or reads too slowly is cut off.
+
+A request must arrive whole, and its answer be read, in good time. Nobody else waits meanwhile: a
+slow client holds a connection and no thread, and there are only so many of such connections.
+"""
+
+import asyncio
+import time
+from http import HTTPStatus
+
+import h11
+from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service.edge.problems import problem_response
+
+SLOW_CLIENTS = "slow_clients"  # under this name the lifespan hands them to each connection
+_YOUNG_S = 1.0  # a burst of new connections is no slowness yet
+_PROGRESS = 1 << 16  # bytes that show that an answer is being read
+
+
+class SlowClients:
+    """The connections that keep one process waiting; used by its event loop alone."""
+
+    def __init__(self, *, patience_s: float, most: int) -> None:
+        self.patience_s = patience_s
+        self._most = most
+        self._since: dict[Connection, float] = {}  # the longest waited for first
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    def add(self, connection: "Connection") -> None:
+        """Begin to wait; if there are too many, the one waited for longest has to go.
+
+        If even that one has only just come it is the newcomer who goes.
+        """
+        now = time.monotonic()
+        if len(self._since) >= self._most:
+            oldest, since = next(iter(self._since.items()))
+            if now - since < _YOUNG_S:
+                connection.transport.abort()
+                return
+            oldest.give_up()
+        self._since[connection] = now
+
+    def discard(self, connection: "Connection") -> None:
+        """Wait no longer."""
+        self._since.pop(connection, None)
+
+
+class Connection(H11Protocol):
+    """A connection of uvicorn that does not wait for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _unsent = 0
+
+    @property
+    def _slow(self) -> SlowClients:
+        found = self.app_state[SLOW_CLIENTS]
+        if not isinstance(found, SlowClients):
+            raise TypeError(f"the lifespan gave {found!r} as {SLOW_CLIENTS}")
+        return found
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        # With no buffer of its own the transport tells at once that a client does not read.
+        transport.set_write_buffer_limits(high=0)
+        self._wait()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._wait()
+        elif not self.flow.write_paused:
+            self._wait_no_more()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
+            self._wait()
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._wait()
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.conn.their_state is not h11.SEND_BODY:
+            self._wait_no_more()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request; see /docs")
+
+    def give_up(self) -> None:
+        """Cut the client off; one whose request never arrived is told so."""
+        self._wait_no_more()
+        if self.flow.write_paused or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        if self.cycle is not None:  # what would have answered must not try to any more
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._refuse(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the request did not arrive within {self._slow.patience_s:g} s; send it at once",
+        )
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer in place of the application, and close."""
+        told = problem_response(status, detail, {"connection": "close"})
+        for event in (
+            h11.Response(
+                status_code=status, reason=status.phrase.encode(), headers=told.raw_headers
+            ),
+            h11.Data(data=bytes(told.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _wait(self) -> None:
+        if self._timer is None and not self.transport.is_closing():
+            self._slow.add(self)
+        if self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(self._slow.patience_s, self._out_of_patience)
+
+    def _wait_no_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._slow.discard(self)
+
+    def _out_of_patience(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if self.flow.write_paused and unsent <= self._unsent - _PROGRESS:
+            self._unsent = unsent
+            self._timer = self.loop.call_later(self._slow.patience_s, self._out_of_patience)
+            return
+        self.give_up()

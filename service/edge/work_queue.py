@@ -1,0 +1,45 @@
+"""Blocking work to awaitable results: a few threads, a bounded queue, a deadline."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from service.edge.problems import unavailable
+
+_T = TypeVar("_T")
+
+
+class WorkQueue:
+    """Runs blocking calls beside the event loop, and refuses what it has no room for."""
+
+    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._room = threading.BoundedSemaphore(threads + waiting)
+
+    async def run(self, call: Callable[[], _T], *, deadline_s: float | None = None) -> _T:
+        """Return what `call` returns.
+
+        Raises:
+            Problem: 503 if too many calls are waiting, or this one takes too long. A call that is
+                too slow keeps its thread until it returns.
+        """
+        if not self._room.acquire(blocking=False):
+            raise unavailable("the service is busy; try again in a moment", retry_after_s=1)
+        try:
+            future = self._executor.submit(call)
+        except RuntimeError as error:
+            self._room.release()
+            raise unavailable("the service is shutting down; try again in a moment") from error
+        future.add_done_callback(lambda _: self._room.release())
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), deadline_s)
+        except TimeoutError as error:
+            raise unavailable(
+                f"this took longer than {deadline_s:g} s; ask for less, or try again in a moment"
+            ) from error
+
+    def close(self) -> None:
+        """Forget what waits; return when what runs has ended."""
+        self._executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,264 @@
+"""An index directory to the live `Index`: opened, warmed, swapped when a new snapshot appears.
+
+A request borrows the index it starts with and keeps it, whatever is published meanwhile; an index
+is closed when it is no longer live and its last borrower is done. A snapshot that cannot be opened
+never replaces one that serves.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from indexer import Index, SnapshotError
+from indexer.errors import ScenarioError
+from indexer.language import PROBE_TEXT, Encoder
+from indexer.request import Scenario, scenarios_beside
+from indexer.snapshot import current_id, list_ids, make_current, read_manifest, snapshot_path
+from service.edge import Problem, unavailable
+
+_LAST_LOOK_S = 5  # a model may be loading; it need not be waited for
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Borrowed:
+    """An index with the number of its borrowers, guarded by the recommender's lock."""
+
+    index: Index
+    borrowers: int = 0
+    live: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Whether requests can be answered.
+
+    Attributes:
+        snapshot: The live one; None until the first is open and warm.
+        trouble: Why a newer one is not served; None if all is well.
+    """
+
+    snapshot: str | None
+    trouble: str | None
+
+
+class Recommender:
+    """The shell around the live snapshot of one index directory; thread-safe."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        encoder: Encoder | None = None,
+        scenarios: Mapping[str, Scenario] | None = None,
+        poll_s: float,
+        retry_s: float,
+    ) -> None:
+        self._root = root
+        self._scenarios = scenarios
+        self._poll_s = poll_s
+        self._retry_s = retry_s
+        self._lock = threading.Lock()  # of the live index, its borrowers, the trouble; for moments
+        self._live: _Borrowed | None = None
+        self._trouble: str | None = None
+        self._opening = threading.Lock()  # of the model; one snapshot is opened at a time
+        self._encoder = encoder
+        self._refused: tuple[str, float] | None = None  # the watcher's: an id, when to try again
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
+
+    def start(self) -> None:
+        """Open the live snapshot in the background, then keep looking for new ones."""
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Stop looking; close the index when its last borrower is done."""
+        self._stopping.set()
+        self._watcher.join(_LAST_LOOK_S)
+        with self._lock:
+            retired, self._live = self._live, None
+            self._retire(retired)
+
+    @property
+    def status(self) -> Status:
+        """What /health/ready tells."""
+        with self._lock:
+            return Status(self._live.index.id if self._live else None, self._trouble)
+
+    @property
+    def scenarios(self) -> Mapping[str, Scenario]:
+        """Those of the live index; of the directory until there is one.
+
+        Raises:
+            Problem: 503 if they cannot be read.
+        """
+        with self._lock:
+            if self._live is not None:
+                return self._live.index.scenarios
+        try:
+            return self._scenarios or scenarios_beside(self._root)
+        except ScenarioError as error:
+            raise unavailable("the scenarios cannot be read; see the service's log") from error
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Index]:
+        """Lend the live index.
+
+        Raises:
+            Problem: 503 until a snapshot is open and warm.
+        """
+        with self._lock:
+            lent = self._live
+            if lent is None:
+                raise unavailable(self._trouble or "the index is being loaded; try again shortly")
+            lent.borrowers += 1
+        try:
+            yield lent.index
+        finally:
+            with self._lock:
+                lent.borrowers -= 1
+                self._close_unused(lent)
+
+    def reload(self) -> str:
+        """Serve what the directory says is live now; return its id.
+
+        Raises:
+            Problem: 409 if it cannot be opened; the old one goes on serving.
+        """
+        try:
+            return self._serve_current()
+        except Exception as error:
+            raise _conflict(f"the newest snapshot cannot be opened ({_told(error)})") from error
+
+    def activate(self, snapshot_id: str) -> str:
+        """Make a snapshot the live one, here and for every worker and restart.
+
+        Raises:
+            Problem: 404 if there is none of that id, 409 if it cannot be opened or the directory
+                cannot be written; the old one goes on serving.
+        """
+        try:
+            snapshot_path(self._root, snapshot_id)
+        except SnapshotError as error:
+            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+        with self._opening:
+            try:
+                opened = self._opened(snapshot_id)
+            except Exception as error:
+                raise _conflict(f"it cannot be opened ({_told(error)})") from error
+            try:
+                make_current(self._root, snapshot_id)
+            except OSError as error:
+                opened.close()
+                raise _conflict(f"{self._root} cannot be written ({error.strerror})") from error
+            self._swap(opened)
+        return snapshot_id
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Describe every snapshot, the newest first."""
+        live = self.status.snapshot
+        return [
+            {"id": name, "live": name == live, **_facts(self._root, name)}
+            for name in reversed(list_ids(self._root))
+        ]
+
+    def _watch(self) -> None:
+        while True:
+            self._look()
+            if self._stopping.wait(self._poll_s):
+                return
+
+    def _look(self) -> None:
+        """Serve a new snapshot if there is one. Whatever is wrong with it, the old one serves."""
+        name = "the live snapshot"
+        try:
+            name = current_id(self._root)
+            if self._refused and self._refused[0] == name and time.monotonic() < self._refused[1]:
+                return
+            self._serve_current()
+            self._refused = None
+        except Exception as error:  # noqa: BLE001  # the watcher must outlive any damage
+            self._refused = (name, time.monotonic() + self._retry_s)
+            self._tell_trouble(name, error)
+
+    def _serve_current(self) -> str:
+        with self._opening:
+            # Read here: while the lock was waited for, a roll-back may have changed it.
+            name = current_id(self._root)
+            if self.status.snapshot != name:
+                self._swap(self._opened(name))
+            with self._lock:
+                self._trouble = None
+        return name
+
+    def _opened(self, name: str) -> Index:
+        """Open a snapshot and answer one request from it, so that the next one is fast."""
+        manifest = read_manifest(snapshot_path(self._root, name))
+        shared = self._encoder
+        if shared is not None and shared.fingerprint != manifest.encoder:
+            shared = None  # built with another model: the index loads its own
+        index = Index.open(self._root, snapshot_id=name, encoder=shared, scenarios=self._scenarios)
+        try:
+            index.recommend(query=None if manifest.encoder is None else PROBE_TEXT, k=1)
+            if manifest.encoder is not None:
+                self._encoder = index.encoder
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    def _swap(self, index: Index) -> None:
+        with self._lock:
+            retired, self._live = self._live, _Borrowed(index)
+            self._trouble = None
+            self._retire(retired)
+        _log.info("serving snapshot %s", index.id)
+
+    def _retire(self, retired: _Borrowed | None) -> None:
+        if retired is not None:
+            retired.live = False
+            self._close_unused(retired)
+
+    def _close_unused(self, lent: _Borrowed) -> None:
+        if not lent.live and not lent.borrowers:
+            lent.index.close()
+
+    def _tell_trouble(self, name: str, error: Exception) -> None:
+        with self._lock:
+            old = f"; serving {self._live.index.id}" if self._live else ""
+            trouble = f"snapshot {name} cannot be opened ({_told(error)}){old}"
+            news = trouble != self._trouble
+            self._trouble = trouble
+        if news:
+            _log.warning("%s", trouble)
+
+
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _conflict(why: str) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {why}")
+
+
+def _facts(root: Path, name: str) -> dict[str, Any]:
+    """What a list of snapshots tells about one; a damaged one tells its damage."""
+    try:
+        manifest = read_manifest(snapshot_path(root, name))
+    except SnapshotError as error:
+        return {"error": _told(error)}
+    return {
+        "created_at": manifest.created_at,
+        "items": manifest.counts["items"],
+        "index": manifest.index.get("kind"),
+        "model": manifest.encoder.name if manifest.encoder else None,
+        "parent": manifest.parent,
+        "error": None,
+    }

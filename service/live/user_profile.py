@@ -1,0 +1,141 @@
+"""A user's state to what is known of them in words: interests, nearest tags, latest events."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import orjson
+import sqlalchemy as sa
+
+from indexer.answer import profile_vector
+from indexer.arrays import Vectors
+from indexer.errors import RequestError
+from indexer.field_names import TAG_FIELDS
+from indexer.live import Overlay
+from indexer.request import Request, parse_texts
+from service.live.view import View
+from service.store import Event, Profile, events, of_owner, recent
+
+MAX_ATTRIBUTES = 64_000  # characters of JSON
+_MAX_TAGS, _MAX_RECENT = 5, 20
+_LEAST_CLOSE = 0.05  # a tag less close than this says nothing about anybody
+
+
+def parse_profile(body: Mapping[str, Any]) -> Profile:
+    """Return the profile of a body: its interests, and every other field as an attribute.
+
+    Raises:
+        RequestError: If interests are no list of texts, or there is too much of the rest.
+    """
+    interests = parse_texts(body.get("interests") or [], "interests")
+    rest = {name: value for name, value in body.items() if name not in ("interests", "attributes")}
+    given = body.get("attributes") or {}
+    if not isinstance(given, Mapping):
+        raise RequestError(f"attributes must be an object, got {str(given)[:60]!r}")
+    attributes = {**given, **rest}
+    if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES:
+        raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES} bytes; keep less")
+    return Profile(interests, attributes)
+
+
+def described_user(view: View, user_id: str, *, now: float) -> dict[str, Any] | None:
+    """Return what is known of a user, or None if it is nothing."""
+    if view.live is None or view.connection is None:
+        return None
+    profile = view.live.users.profile(view.connection, user_id)
+    count = view.connection.execute(
+        sa.select(sa.func.count()).select_from(events).where(of_owner(user_id, None))
+    ).scalar_one()
+    if profile is None and not count:
+        return None
+    latest = recent(view.connection, (user_id, None), _MAX_RECENT)
+    tags = nearest_tags(view, user_id, now=now)
+    interests = list(profile.interests) if profile else []
+    return {
+        "user_id": user_id,
+        "summary": _summary(view, (interests, [tag for tag, _ in tags]), latest, count),
+        "interests": interests,
+        "attributes": dict(profile.attributes or {}) if profile else {},
+        "tags": [{"tag": tag, "score": score} for tag, score in tags],
+        "events": count,
+        "seen": len(view.state(user_id, None).seen),
+        "recent": [_told(event) for event in latest],
+        "live_seq": view.now.seq,
+    }
+
+
+def nearest_tags(view: View, user_id: str, *, now: float) -> list[tuple[str, float]]:
+    """Return the catalogue's tags closest to a user's profile, the closest first."""
+    catalogue = view.catalogue
+    if catalogue.manifest.encoder_source is None:
+        return []
+    tags = _tags_of(catalogue)
+    request = view.personal(Request(user_id=user_id), now=now)
+    profile = profile_vector(catalogue, request, now=now)
+    if not tags or not profile.any():
+        return []
+    vectors = _tag_vectors(catalogue.base.query_vectors, catalogue.id, tags)
+    scores = vectors @ profile
+    order = np.lexsort((np.arange(len(tags)), -scores))[:_MAX_TAGS]
+    return [(tags[n], round(float(scores[n]), 4)) for n in order if scores[n] >= _LEAST_CLOSE]
+
+
+@lru_cache(maxsize=4)
+def _tag_vectors(query_vectors: Any, snapshot: str, tags: tuple[str, ...]) -> Vectors:
+    """A catalogue's tags are encoded once for each snapshot."""
+    vectors: Vectors = query_vectors(tags)
+    return vectors
+
+
+def _tags_of(catalogue: Overlay) -> tuple[str, ...]:
+    """The most frequent tags, of whichever fields hold tags."""
+    fields = catalogue.base.schema.fields
+    found = [
+        value
+        for name in TAG_FIELDS
+        if name in fields
+        for value, _ in fields[name].top_values
+        if isinstance(value, str)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _summary(
+    view: View, words: tuple[Sequence[str], Sequence[str]], latest: Sequence[Event], count: int
+) -> str:
+    """In the catalogue's language."""
+    interests, tags = words
+    did = Counter(event.event for event in latest).most_common(3)
+    if view.catalogue.manifest.language == "zh":
+        parts = [
+            f"自述兴趣：{'、'.join(interests)}" if interests else "",
+            f"最近偏好：{'、'.join(tags)}" if tags else "",
+            f"共 {count} 个事件，近期有 " + "、".join(f"{n} 次 {name}" for name, n in did)
+            if did
+            else "还没有事件",
+        ]
+        return "。".join(part for part in parts if part) + "。"
+    parts = [
+        f"Says they like {', '.join(interests)}" if interests else "",
+        f"Lately close to {', '.join(tags)}" if tags else "",
+        f"{count} events, lately " + ", ".join(f"{n} × {name}" for name, n in did)
+        if did
+        else "No events yet",
+    ]
+    return ". ".join(part for part in parts if part) + "."
+
+
+def _told(event: Event) -> dict[str, Any]:
+    told = {
+        "event_id": event.event_id,
+        "event": event.event,
+        "item_id": event.item_id,
+        "text": event.text,
+        "value": event.value,
+        "at": event.at,
+        "session_id": event.session_id,
+        "context": dict(event.context) or None,
+    }
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,66 @@
+"""/v1/items and /v1/catalog: the catalogue as it is."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Response
+
+from indexer import RequestError
+from service.edge import PROBLEMS, Problem, ReadRoute, decoded
+from service.live import View
+from service.services import ServicesNow
+from service.wire import ItemsOut, ItemsQuery, SchemaOut
+
+router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["catalogue"], responses=PROBLEMS)
+
+
+@router.get("/items", response_model=ItemsOut)
+async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesNow) -> Response:
+    """List items in order of id, available or not."""
+    condition = _filter(asked.filter)
+    return await services.answer(
+        lambda view: services.pages.listing(view, condition, asked.limit, asked.cursor)
+    )
+
+
+@router.get("/items/{item_id:item}", response_model=dict[str, Any])
+async def get_item(item_id: str, services: ServicesNow) -> Response:
+    """Return an item with all its fields. Percent-encode the id."""
+    known = decoded(item_id)
+    return await services.answer(lambda view: item_of(view, known))
+
+
+@router.get("/catalog/schema", response_model=SchemaOut)
+async def schema(services: ServicesNow) -> Response:
+    """Return the fields, their types and most frequent values, for filter panels."""
+    return await services.answer(
+        lambda view: {
+            "snapshot": view.catalogue.id,
+            "items": len(view.catalogue),
+            **view.catalogue.schema.to_json(),
+        }
+    )
+
+
+def item_of(view: View, item_id: str) -> dict[str, Any]:
+    """Return an item.
+
+    Raises:
+        Problem: 404 if there is none of that id.
+    """
+    item = view.catalogue.get(item_id)
+    if item is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
+    return item
+
+
+def _filter(text: str | None) -> Any:
+    if not text:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            f'filter is not JSON ({error}); percent-encode an object such as {{"available": true}}'
+        ) from error

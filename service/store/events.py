@@ -1,0 +1,173 @@
+"""The body of an event to an `Event`. Pure; the log is kept by `service.store.event_log`.
+
+What a person did with an item, searched for or wrote. A `search` has a text, a `review` both a text
+and an item, a `rating` a value; names of your own are accepted, misspelt known ones are not.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from indexer.errors import RequestError
+from indexer.request import (
+    BUILT_IN_EVENTS,
+    ContextValue,
+    parse_context,
+    parse_event_name,
+    parse_finite,
+    parse_id,
+    parse_moment,
+    parse_text,
+    refuse_misspelt,
+    refuse_unknown,
+    shown,
+)
+
+MAX_EVENTS = 1_000
+SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
+
+_APART_S = 1e-6
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_CONTEXT: Mapping[str, ContextValue] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        user_id: None for an anonymous visitor, who has a session.
+        at: Unix seconds.
+    """
+
+    event_id: str
+    user_id: str | None
+    session_id: str | None
+    item_id: str | None
+    event: str
+    value: float | None
+    text: str | None
+    at: float
+    context: Mapping[str, ContextValue] = field(default_factory=lambda: _NO_CONTEXT)
+    recommendation_id: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The user, or the session of an anonymous visitor."""
+        return self.user_id or self.session_id or ""
+
+
+def parse_events(
+    body: Mapping[str, Any], *, now: float, known: Collection[str] = BUILT_IN_EVENTS
+) -> list[Event]:
+    """Return the events of `{"events": […]}`, or the one that the body itself is.
+
+    Args:
+        body: As it was sent.
+        now: When events without a time happened, Unix seconds.
+        known: Names of events.
+
+    Raises:
+        RequestError: Naming the field, what it holds and what it may hold.
+    """
+    if "events" not in body:
+        return [parse_event(body, now=now, known=known)]
+    if len(body) > 1:
+        other = next(name for name in body if name != "events")
+        raise RequestError(f"send either one event or a list in events, not events and {other}")
+    events = body["events"]
+    if not isinstance(events, Sequence) or isinstance(events, str):
+        raise RequestError(f"events must be a list, got {shown(events)}")
+    if len(events) > MAX_EVENTS:
+        raise RequestError(
+            f"events has {len(events)} entries, at most {MAX_EVENTS} are read; send fewer at once"
+        )
+    # Events without a time happened in the order in which they are listed.
+    return [
+        parse_event(event, f"events[{n}]", now=now + n * _APART_S, known=known)
+        for n, event in enumerate(events)
+    ]
+
+
+def parse_event(
+    body: Any, name: str = "", *, now: float, known: Collection[str] = BUILT_IN_EVENTS
+) -> Event:
+    """Return one event; without `event_id` it gets one, without `at` it happened now.
+
+    Raises:
+        RequestError: Naming the field, what it holds and what it may hold.
+    """
+    if not isinstance(body, Mapping):
+        raise RequestError(f"{name or 'the event'} must be an object, got {shown(body)}")
+    prefix = f"{name}." if name else ""
+    given: dict[str, Any] = {}
+    refuse_unknown(body, _PARSERS, name or "the event")
+    for key, value in body.items():
+        if value is not None:
+            given[key] = _PARSERS[key](value, f"{prefix}{key}")
+    given.setdefault("event_id", uuid.uuid4().hex)
+    given.setdefault("at", now)
+    event = Event(**{**_ABSENT, **given})
+    refuse_misspelt(event.event, f"{prefix}event", known)
+    _check(event, name or "the event")
+    return event
+
+
+def _check(event: Event, name: str) -> None:
+    """Refuse an event that lacks what its kind needs."""
+    if not event.event:
+        raise RequestError(f"{name} has no event; say what happened, such as click")
+    if not event.owner:
+        raise RequestError(f"{name} has no user_id; an anonymous visitor needs a session_id")
+    if event.event == SEARCH and event.text is None:
+        raise RequestError(f"{name} is a search without text; give the words in text")
+    if event.event != SEARCH and event.item_id is None:
+        raise RequestError(f"{name} has no item_id; only a search can do without")
+    if event.event == REVIEW and event.text is None:
+        raise RequestError(f"{name} is a review without text; give the words in text")
+    if event.event == RATING and event.value is None:
+        raise RequestError(f"{name} is a rating without value; give the number in value")
+
+
+def checked_id(value: Any, name: str) -> str:
+    """Return an id that any database can keep.
+
+    Raises:
+        RequestError: If it is none, or holds control characters.
+    """
+    found = parse_id(value, name)
+    if _CONTROL.search(found):
+        raise RequestError(f"{name} {shown(found)} has control characters; leave them out")
+    return found
+
+
+def checked_text(value: Any, name: str) -> str | None:
+    """Return text that any database can keep, or None if it is empty.
+
+    Raises:
+        RequestError: If it is no text, too long, or holds the character NUL.
+    """
+    found = parse_text(value, name)
+    if found and "\x00" in found:
+        raise RequestError(f"{name} holds the character NUL; leave it out")
+    return found
+
+
+_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "event_id": checked_id,
+    "user_id": checked_id,
+    "session_id": checked_id,
+    "item_id": checked_id,
+    "event": parse_event_name,
+    "value": parse_finite,
+    "text": checked_text,
+    "at": parse_moment,
+    "context": parse_context,
+    "recommendation_id": checked_id,
+}
+_ABSENT: Mapping[str, Any] = {
+    "user_id": None, "session_id": None, "item_id": None, "event": "", "value": None, "text": None,
+}  # fmt: skip

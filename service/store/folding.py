@@ -1,0 +1,126 @@
+"""The live store to what a build folds in, and what the store may forget afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sa
+
+from indexer import SnapshotError
+from indexer.build import DeletedId
+from indexer.language import VectorCache, describe, text_hash
+from indexer.reading import Interaction, Item
+from indexer.snapshot import list_ids, read_manifest, snapshot_path
+from service.store.database import LiveDatabase
+from service.store.event_log import UserHash, event_of
+from service.store.events import IMPRESSION, Event
+from service.store.item_store import ItemChange, drop, prune, to_fold_in
+from service.store.schema import erased, events
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChanges:
+    """What a build lays over its sources.
+
+    Attributes:
+        items: The last change of each item.
+        events: The log, in order of (time, event id).
+        is_erased: Whether an interaction belongs to somebody who was erased after it.
+        applied_seq: How far the store had come.
+    """
+
+    items: list[Item | DeletedId]
+    events: list[Interaction]
+    is_erased: Callable[[Interaction], bool]
+    applied_seq: int
+
+
+def read_changes(
+    database: LiveDatabase, secret: str, *, with_items: bool = True
+) -> tuple[LiveChanges, list[ItemChange]]:
+    """Return what to fold in, all of one moment, and the item changes with their vectors."""
+    with database.reading() as connection:
+        changes = list(to_fold_in(connection)) if with_items else []
+        found = LiveChanges(
+            items=[_item(change) for change in changes],
+            events=_interactions(connection),
+            is_erased=_eraser(connection, UserHash(secret)),
+            applied_seq=database.sequence(connection).seq,
+        )
+    return found, changes
+
+
+def spare_encoding(root: Path, changes: list[ItemChange]) -> None:
+    """Let the next build find the vectors that the service has made with the model it serves."""
+    try:
+        manifest = read_manifest(snapshot_path(root))
+    except SnapshotError:
+        return
+    if manifest.encoder is None:
+        return
+    key = manifest.encoder.key
+    vectors = {
+        text_hash(key, describe(change.fields, rating_scale=manifest.rating_scale)): change.raw
+        for change in changes
+        if change.fields is not None and change.raw is not None and change.encoder == key
+    }
+    if vectors:
+        cache = VectorCache(root / "encoded" / f"{key}.bin", manifest.encoder.dim)
+        stacked = np.stack(list(vectors.values())).astype(np.float32)
+        cache.append(list(vectors), stacked)
+
+
+def forget_applied(database: LiveDatabase, root: Path, *, drop_up_to: int | None) -> None:
+    """Drop changes if asked to; forget those that every kept snapshot knows.
+
+    Until then a dropped change stays: an older snapshot, rolled back to, still needs it.
+    """
+    if drop_up_to is not None:
+        drop(database, up_to=drop_up_to)
+    applied = []
+    for name in list_ids(root):
+        try:
+            manifest = read_manifest(snapshot_path(root, name))
+        except SnapshotError:
+            continue  # damaged: nobody can roll back to it
+        applied.append(manifest.applied_seq)
+    if applied:
+        prune(database, applied_by_all=min(applied))
+
+
+def _item(change: ItemChange) -> Item | DeletedId:
+    """Texts are encoded by the build's own model; only vectors that callers gave are taken over."""
+    if change.fields is None:
+        return DeletedId(change.item_id)
+    given = change.raw is not None and not change.encoder
+    vector = change.raw.astype(np.float32) if given and change.raw is not None else None
+    return Item(change.item_id, change.fields, vector)
+
+
+def _interactions(connection: sa.Connection) -> list[Interaction]:
+    query = sa.select(events).where(events.c.event != IMPRESSION)
+    rows = connection.execute(query.order_by(events.c.at, events.c.event_id)).mappings()
+    return [_interaction(event_of(row)) for row in rows]
+
+
+def _interaction(event: Event) -> Interaction:
+    return Interaction(
+        user_id=event.user_id or f"session {event.session_id}",
+        item_id=event.item_id or "",
+        event=event.event,
+        value=event.value,
+        at=event.at,
+        text=event.text,
+        context={name: str(value) for name, value in event.context.items()},
+    )
+
+
+def _eraser(connection: sa.Connection, hashes: UserHash) -> Callable[[Interaction], bool]:
+    gone = {row.user_hash: row.erased_at for row in connection.execute(sa.select(erased))}
+
+    def is_erased(interaction: Interaction) -> bool:
+        at = gone.get(hashes.of(interaction.user_id)) if gone else None
+        return at is not None and (interaction.at is None or interaction.at <= at)
+
+    return is_erased

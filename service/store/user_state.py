@@ -1,0 +1,88 @@
+"""A user's events to what a request is made of: a fold over them in order of (at, event_id). Pure.
+
+So retracting, merging, erasing and replaying are exact, and the order of arrival does not matter.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from indexer.request import NEVER_SEEN_BY, HistoryEntry, Request
+from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
+
+# The newest ones count: a weight halves every few entries, so older ones are below rounding.
+MAX_RECENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What is known of a user, or of an anonymous session.
+
+    Attributes:
+        history: The latest entries, oldest first.
+        met: Event to the items it happened to, in order of id; no searches and impressions.
+        interests: Stored ones.
+    """
+
+    history: tuple[HistoryEntry, ...] = ()
+    met: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    interests: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Every item the user has met, in order of id."""
+        return tuple(sorted(set().union(*self.met.values())))
+
+
+NOBODY = UserState()
+
+
+def fold(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
+    """Return what a user's events say."""
+    ordered = sorted(events, key=lambda event: (event.at, event.event_id))
+    entries = [_entry(event) for event in ordered if event.event != IMPRESSION]
+    return UserState(
+        history=tuple(entries[-MAX_RECENT:]),
+        met=met_by((event.event, event.item_id) for event in ordered),
+        interests=tuple(interests),
+    )
+
+
+def met_by(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
+    """Return the items of (event, item) pairs by event, without searches and impressions."""
+    met: dict[str, set[str]] = {}
+    for event, item_id in pairs:
+        if item_id is not None and event not in NEVER_SEEN_BY:
+            met.setdefault(event, set()).add(item_id)
+    return {event: tuple(sorted(met[event])) for event in sorted(met)}
+
+
+def personal(request: Request, state: UserState, *, now: float) -> Request:
+    """Add what is stored to what a request brings.
+
+    What the request tells without a time is the latest there is, so it comes after what is stored.
+    """
+    if state == NOBODY:
+        return request
+    told = request.history
+    if state.history:
+        told = tuple(entry if entry.at is not None else entry._replace(at=now) for entry in told)
+    return replace(
+        request,
+        history=(*state.history, *told),
+        interests=tuple(dict.fromkeys([*state.interests, *request.interests])),
+        seen=state.seen,
+        seen_by_event=state.met,
+    )
+
+
+def _entry(event: Event) -> HistoryEntry:
+    """A search is words of the user's own, even if it says where they led; so are a review's."""
+    is_search = event.event == SEARCH
+    return HistoryEntry(
+        item_id=None if is_search else event.item_id,
+        text=event.text if is_search or event.event == REVIEW else None,
+        event=event.event,
+        value=event.value,
+        at=event.at,
+        context=event.context,
+    )

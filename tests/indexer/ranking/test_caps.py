@@ -1,0 +1,71 @@
+"""Caps against a plain walk down the ranking."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.metadata.cells import Cells
+from indexer.query.eligibility import ORDER, Pool
+from indexer.ranking.caps import Cap, capped, kept_within
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[int, list[list[list[int]]], list[int], list[int], list[bool]]:
+    """Values of each row in one or two fields, the caps, a ranking, and what is allowed."""
+    count = draw(st.integers(0, 25))
+    most_values = draw(st.integers(1, 2))
+    row = st.lists(st.integers(0, 4), max_size=most_values)
+    fields = draw(st.lists(st.lists(row, min_size=count, max_size=count), min_size=1, max_size=2))
+    caps = draw(st.lists(st.integers(1, 4), min_size=len(fields), max_size=len(fields)))
+    order = draw(st.permutations(range(count)))
+    allowed = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    return count, fields, caps, order, allowed
+
+
+def caps_of(fields: list[list[list[int]]], most: list[int]) -> list[Cap]:
+    made = []
+    for values, n in zip(fields, most, strict=True):
+        pairs = [(row, value) for row, held in enumerate(values) for value in held]
+        rows = np.array([row for row, _ in pairs], np.int64)
+        made.append(Cap(Cells(rows, np.array([value for _, value in pairs], np.uint64)), n))
+    return made
+
+
+def walk(order: list[int], fields: list[list[list[int]]], most: list[int]) -> list[int]:
+    used: dict[tuple[int, int], int] = {}
+    kept = []
+    for row in order:
+        wanted = {(f, value) for f, values in enumerate(fields) for value in values[row]}
+        if all(used.get(key, 0) < most[key[0]] for key in wanted):
+            kept.append(row)
+            used.update({key: used.get(key, 0) + 1 for key in wanted})
+    return kept
+
+
+@given(cases())
+def test_caps_keep_what_a_walk_down_the_ranking_keeps(case: Any) -> None:
+    _, fields, most, order, _ = case
+    kept = kept_within(np.array(order, np.int64), caps_of(fields, most))
+    assert np.array(order, np.int64)[kept].tolist() == walk(order, fields, most)
+
+
+@given(cases(), st.integers(0, 3))
+def test_a_pool_is_narrowed_and_the_rest_counted(case: Any, head: int) -> None:
+    count, fields, most, order, allowed = case
+    first = [row for row in order if row % 5 == 0][:head]
+    place = {row: n for n, row in enumerate(order)}
+    pool = Pool(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
+    found = capped(
+        pool,
+        caps_of(fields, most),
+        first=np.array(first, np.int64),
+        ranked=lambda rows: np.array(sorted(rows.tolist(), key=place.__getitem__), np.int64),
+    )
+    walked = [*first, *(row for row in order if row not in first and allowed[row])]
+    right = {row for row in walk(walked, fields, most) if allowed[row]}
+    assert set(np.flatnonzero(found.allowed).tolist()) == right
+    assert found.excluded["cap"] == sum(allowed) - len(right)
+    assert pool.allowed.tolist() == allowed
+    assert len(found.allowed) == count

@@ -1,0 +1,57 @@
+"""scripts/replay.py in a world where the right answer is known: tastes change after the cut."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer import build_index
+from tests.oracle import write_rows
+from tests.paths import REPOSITORY
+
+KINDS, EACH, USERS = 6, 40, 20
+
+pytestmark = pytest.mark.slow
+
+
+def world(folder: Path) -> tuple[Path, Path]:
+    """Items of six kinds; everybody likes one kind before the cut and another after it."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(KINDS * EACH):
+        vector = np.eye(KINDS)[number // EACH] + 0.1 * rng.normal(size=KINDS)
+        rows.append({"id": f"m{number}", "title": f"item {number}", "vector": vector.tolist()})
+    build_index(write_rows(folder / "items.jsonl", rows), folder / "index", model="none")
+    interactions: list[dict[str, Any]] = []
+    for step in range(20):
+        for user in range(USERS):
+            kind = (user + (step >= 10)) % KINDS
+            item = kind * EACH + int(rng.permutation(EACH)[0])
+            interactions.append({"user_id": f"u{user}", "item_id": f"m{item}", "event": "like",
+                                 "timestamp": 1_000_000 * (step + 1) + user})  # fmt: skip
+    return folder / "index", write_rows(folder / "interactions.jsonl", interactions)
+
+
+def test_live_state_follows_a_change_of_taste_that_frozen_state_cannot(tmp_path: Path) -> None:
+    index, interactions = world(tmp_path)
+    command = [
+        sys.executable, str(REPOSITORY / "scripts" / "replay.py"), "--index", str(index),
+        "--interactions", str(interactions), "--last", "50%",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_STATE_HOME": str(tmp_path)}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["replayed"] == 10 * USERS
+    assert told["users"] == USERS
+    live, frozen = told["ndcg@10_live"], told["ndcg@10_frozen"]
+    assert live[1] > frozen[2]
+    ratios = told["live_over_frozen"]  # null where frozen state found nothing at all
+    assert all(ratio is None or ratio > 1 for ratio in ratios)
+    assert told["live_over_mean"][0] > 1  # the mean still looks back half of the time
+    assert told["users_known_at_the_cut"]["users"] == USERS

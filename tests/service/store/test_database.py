@@ -1,0 +1,160 @@
+"""The live store itself: durable, patient, migrated, and as much PostgreSQL as SQLite."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from service.edge.problems import Problem
+from service.settings import SettingsError
+from service.store.database import LiveDatabase, shown_url
+from service.store.schema import MIGRATIONS, events, items, tables, version
+
+
+def pragmas(database: LiveDatabase) -> Iterator[dict[str, object]]:
+    """What a reading and a writing connection are set to."""
+    names = ("journal_mode", "synchronous", "secure_delete", "busy_timeout")
+    with database.reading() as connection:
+        yield {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
+    with database.writing() as write:
+        read = write.connection.exec_driver_sql
+        yield {name: read(f"PRAGMA {name}").scalar() for name in names}
+
+
+def test_every_connection_is_durable_and_leaves_nothing_deleted(tmp_path: Path) -> None:
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    full = 2
+    for found in pragmas(database):
+        assert found == {
+            "journal_mode": "wal", "synchronous": full, "secure_delete": 1, "busy_timeout": 10_000,
+        }  # fmt: skip
+    database.close()
+
+
+def test_a_write_that_fails_leaves_nothing(database: LiveDatabase) -> None:
+    def fail() -> None:
+        with database.writing() as write:
+            write.take(5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with database.reading() as connection:
+        assert database.sequence(connection).seq == 0
+
+
+def test_a_reader_sees_one_state_while_others_write(database: LiveDatabase) -> None:
+    with database.reading() as connection:
+        before = database.sequence(connection)
+        with database.writing() as write:
+            write.take()
+        assert database.sequence(connection) == before
+    with database.reading() as connection:
+        assert database.sequence(connection).seq == before.seq + 1
+
+
+def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Path) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}", busy_s=0.1)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Problem) as caught, database.writing():
+        pass
+    assert caught.value.status_code == 503
+    assert "Retry-After" in (caught.value.headers or {})
+    other.close()
+    inside = threading.Event()
+    done = threading.Event()
+
+    def hold() -> None:
+        with database.writing():
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    inside.wait(10)
+    with pytest.raises(Problem, match="busy"), database.writing():
+        pass
+    done.set()
+    thread.join()
+    database.close()
+
+
+def test_opening_again_changes_nothing(live_url: str) -> None:
+    for seq in (0, 3):
+        database = LiveDatabase.open(live_url)
+        with database.writing() as write:
+            assert write.seq == seq
+            write.take(3)
+        database.close()
+
+
+def test_a_store_of_a_newer_release_is_refused_by_name(live_url: str) -> None:
+    database = LiveDatabase.open(live_url)
+    with database.writing() as write:
+        write.connection.execute(version.update().values(version=len(MIGRATIONS) + 1))
+    database.close()
+    with pytest.raises(SettingsError, match="newer release"):
+        LiveDatabase.open(live_url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://me@127.0.0.1:1/live", "cannot be opened"),
+        ("postgresql+pg8000://me@db/live", "needs the driver 'pg8000'; install it with"),
+        ("no url", "SQLAlchemy URL"),
+        ("nosuch://host/db", "SQLAlchemy URL"),
+        ("sqlite:////nowhere/at/all/live.sqlite", "cannot be opened"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_with_a_remedy(url: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        LiveDatabase.open(url)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "live.sqlite").write_text("this is no database, whatever its name says" * 100)
+    with pytest.raises(SettingsError, match="cannot be opened"):
+        LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "hunter2" not in shown_url("postgresql://me:hunter2@db/live")
+
+
+def test_the_tables_are_good_sql_for_postgresql_too() -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # as SQLAlchemy ships it
+    made = [str(CreateTable(table).compile(dialect=dialect)) for table in tables.sorted_tables]
+    made += [str(CreateIndex(index).compile(dialect=dialect)) for index in events.indexes]
+    assert any("BYTEA" in text for text in made)
+    assert any("WHERE user_id IS NULL" in text for text in made)
+    assert "FOR UPDATE" in str(sa.select(items).with_for_update().compile(dialect=dialect))
+
+
+def test_what_may_pass_is_a_503_and_what_is_our_fault_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+
+    def read(statement: str) -> None:
+        with database.reading() as connection:
+            connection.exec_driver_sql(statement)
+
+    with pytest.raises(sa.exc.OperationalError, match="no such table"):
+        read("SELECT * FROM no_such_table")
+    with sqlite3.connect(file) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    database.close()
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(Problem, match="restore the store from a backup") as caught:
+        read("SELECT * FROM live_events ORDER BY event_id")
+    assert caught.value.status_code == 500
+    database.close()
