@@ -22,7 +22,7 @@ class Settings:
         host: Address to listen on; anything but loopback needs an `api_key_file`.
         port: TCP port; 0 picks a free one.
         workers: Processes; each holds a model of its own.
-        api_key_file: See `service.edge.keys`; None: whoever can connect may do everything.
+        api_key_file: See `service.edge.api_keys`; None: whoever can connect may do everything.
         db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory, or none if
             that cannot be written.
         scenarios: TOML file of scenarios; None: `scenarios.toml` in the index directory, if any.

@@ -15,11 +15,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer.language.encoder import Encoder
-from indexer.request.parse import parse_request
+from indexer.request.body import parse_request
 from indexer.request.scenario_file import load_scenarios
 from indexer.request.scenarios import Scenario
 from service import Settings, create_app
-from service.llm.asked import parse_asked
+from service.llm.options import parse_asked
 from tests.service.conftest import wait_until
 
 ROOT = Path(__file__).parents[1]

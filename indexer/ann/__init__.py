@@ -6,11 +6,11 @@ Out: `Found` rows by inner product, exact or with a recall measured on request v
 
 from indexer.ann.builder import IndexWish, build_index_file
 from indexer.ann.effort import least_effort
-from indexer.ann.engine import Effort
-from indexer.ann.found import Found, best
+from indexer.ann.faiss_searcher import Effort
 from indexer.ann.layout import Layout
 from indexer.ann.plan import check_index_name, plan_index
 from indexer.ann.recall import request_vectors
+from indexer.ann.top_rows import Found, best
 from indexer.ann.vector_index import VectorIndex
 
 __all__ = [

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from indexer.ann.effort import least_effort
-from indexer.ann.engine import Effort, keeps_vectors, library, use_all_threads
-from indexer.ann.found import ItemVectors
+from indexer.ann.faiss_searcher import Effort, keeps_vectors, library, use_all_threads
 from indexer.ann.layout import Layout
 from indexer.ann.plan import Plan, flat, plan_index, refined
 from indexer.ann.recall import (
@@ -23,6 +22,7 @@ from indexer.ann.recall import (
     request_vectors,
     truth_of,
 )
+from indexer.ann.top_rows import ItemVectors
 from indexer.ann.vector_index import GATHER_SHARE, VectorIndex, finite
 from indexer.errors import CatalogError
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from indexer.ann.engine import Effort
+from indexer.ann.faiss_searcher import Effort
 
 # Candidates scored exactly for each row asked for, and the queue of a graph search.
 _STEPS = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from indexer.ann.engine import library
+from indexer.ann.faiss_searcher import library
 from indexer.errors import CatalogError
 
 KINDS = ("auto", "flat", "hnsw", "ivf")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.ann.engine import library
-from indexer.ann.found import Found, ItemVectors
+from indexer.ann.faiss_searcher import library
 from indexer.ann.layout import Layout
+from indexer.ann.top_rows import Found, ItemVectors
 from indexer.ann.vector_index import VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.engine import Asked, Effort, Engine, library
-from indexer.ann.found import NOTHING, Found, best, rounded, settled
+from indexer.ann.faiss_searcher import Asked, Effort, Engine, library
+from indexer.ann.top_rows import NOTHING, Found, best, rounded, settled
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import SnapshotError, VectorShapeError
 

@@ -4,7 +4,7 @@ In: a request, from `recommend`, `search` or `similar`.
 Out: an `Answer` of `Hit`s.
 """
 
-from indexer.answer.find import search, similar
+from indexer.answer.hits import Answer, Hit
 from indexer.answer.listing import list_items
 from indexer.answer.recommend import (
     profile_vector,
@@ -13,7 +13,7 @@ from indexer.answer.recommend import (
     recommend_prepared,
     warmed,
 )
-from indexer.answer.shape import Answer, Hit
+from indexer.answer.search import search, similar
 
 __all__ = [
     "Answer",

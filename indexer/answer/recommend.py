@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from indexer.answer.answering import answered, with_unknown
-from indexer.answer.explain import explained
-from indexer.answer.shape import Answer
+from indexer.answer.explanation import explained
+from indexer.answer.hits import Answer
+from indexer.answer.pipeline import answered, with_unknown
 from indexer.arrays import Vectors
 from indexer.query import (
     FIRST_PAGE,

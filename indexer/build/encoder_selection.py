@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from indexer.build.incremental_reuse import Parent, why_all_is_encoded_anew, why_tuning_ends
 from indexer.build.options import NO_MODEL, BuildOptions
-from indexer.build.reuse import Parent, why_all_is_encoded_anew, why_tuning_ends
 from indexer.errors import EncoderUnavailableError
 from indexer.language import (
     DEFAULT_MODEL,

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.ann import IndexWish, Layout, build_index_file, check_index_name
-from indexer.build import learning
-from indexer.build.collecting import Collecting
+from indexer.build import taste_training as learning
+from indexer.build.collector import Collecting
 from indexer.build.encoder_selection import ChosenEncoder
 from indexer.build.finished import Examine, FinishedBuild
 from indexer.build.folder import full_disk_told, locked, working_folder
+from indexer.build.incremental_reuse import Parent, content_of, inputs_of
+from indexer.build.item_files import store_items
 from indexer.build.options import BuildOptions, BuildSummary, Report
 from indexer.build.raw_vectors import RawVectors
-from indexer.build.reuse import Parent, content_of, inputs_of
 from indexer.build.staging import Staging
-from indexer.build.storing import store_items
 from indexer.errors import CatalogError, SnapshotError
 from indexer.language import (
     MeaningSpace,

@@ -4,19 +4,19 @@ In: interactions cut by time, this recommender and its peers.
 Out: NDCG, recall, MRR and coverage with intervals over users; a page of them.
 """
 
-from indexer.evaluation.asking import Asked, ask
+from indexer.evaluation.answers import Asked, ask
 from indexer.evaluation.cases import MOST_CASES, Cases, cases_of
-from indexer.evaluation.log import Log, Part, log_of
+from indexer.evaluation.interaction_log import Log, Part, log_of
 from indexer.evaluation.page import evaluation_page, note, page, section, table
-from indexer.evaluation.peers.face import FOREVER, POSITIVE, Lesson
-from indexer.evaluation.peers.items import ItemKnn
+from indexer.evaluation.peers.item_item import ItemKnn
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
-from indexer.evaluation.peers.roster import names_of
+from indexer.evaluation.peers.protocol import FOREVER, POSITIVE, Lesson
+from indexer.evaluation.peers.registry import names_of
+from indexer.evaluation.report import Top, as_text, figures_by_slice, slices_of
 from indexer.evaluation.run import Plan, evaluate
 from indexer.evaluation.svg import Bar, bars, lines
-from indexer.evaluation.table import Top, as_text, figures_by_slice, slices_of
 from indexer.evaluation.tuning import Judged, judged
-from indexer.evaluation.workplace import (
+from indexer.evaluation.workspace import (
     LATER_KNOWLEDGE,
     borrow_vectors,
     read_log_rows,

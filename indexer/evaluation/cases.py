@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows
-from indexer.evaluation.log import Log, Part
+from indexer.evaluation.interaction_log import Log, Part
 from indexer.metrics import ANSWER_LENGTH
 
 MOST_CASES = 3_000

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from indexer.evaluation.report import ratio_text
 from indexer.evaluation.svg import Bar, bars
-from indexer.evaluation.table import ratio_text
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;

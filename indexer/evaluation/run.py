@@ -17,16 +17,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from indexer.build import BuildOptions, Report, build_snapshot
-from indexer.evaluation.asking import Asked, ask
+from indexer.evaluation.answers import Asked, ask
 from indexer.evaluation.cases import MOST_CASES, Cases, cases_of
-from indexer.evaluation.log import Log, Part, log_of
-from indexer.evaluation.peers.face import EVERY, Knobs, Lesson, Peer, Scores
+from indexer.evaluation.interaction_log import Log, Part, log_of
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
-from indexer.evaluation.peers.roster import TEXT_EASE, peers_of, unavailable
-from indexer.evaluation.peers.text import TextEase, unit
-from indexer.evaluation.table import Measured, evaluation
+from indexer.evaluation.peers.protocol import EVERY, Knobs, Lesson, Peer, Scores
+from indexer.evaluation.peers.registry import TEXT_EASE, peers_of, unavailable
+from indexer.evaluation.peers.text_mean import TextEase, unit
+from indexer.evaluation.report import Measured, evaluation
 from indexer.evaluation.tuning import judged, tuned
-from indexer.evaluation.workplace import (
+from indexer.evaluation.workspace import (
     LATER_KNOWLEDGE,
     borrow_vectors,
     read_log_rows,

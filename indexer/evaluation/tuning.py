@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import RequestError
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.peers.face import Fitted, Knobs, Lesson, Peer, Scores
+from indexer.evaluation.peers.protocol import Fitted, Knobs, Lesson, Peer, Scores
 from indexer.metrics import gains, ranks_in_scores
 
 _CHUNK_CELLS = 4_000_000  # cases x items scored at once

@@ -4,12 +4,12 @@ In: fields of items, texts of requests, the name or directory of a language mode
 Out: raw vectors `(n, r) float32`, and the `MeaningSpace` that centres and whitens them.
 """
 
-from indexer.language.bundled import DEFAULT_MODEL
+from indexer.language.bundled_models import DEFAULT_MODEL
 from indexer.language.encoder import Encoder, LanguageModel, is_path, load_encoder
+from indexer.language.encoder_identity import KnownModel, model_stamp
 from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_MARK, Fingerprint
-from indexer.language.identity import KnownModel, model_stamp
+from indexer.language.item_text import TEXT_VERSION, describe, is_chinese, title_of
 from indexer.language.sequels import NONE, PAST_ITEMS, Sequels
-from indexer.language.text import TEXT_VERSION, describe, is_chinese, title_of
 from indexer.language.tuned_layer import tune_layer
 from indexer.language.vector_cache import VectorCache, text_hash
 from indexer.language.whitening import (

@@ -22,7 +22,7 @@ import numpy as np
 
 from indexer.arrays import Vectors
 from indexer.errors import EncoderUnavailableError
-from indexer.language import bundled
+from indexer.language import bundled_models as bundled
 from indexer.language.fingerprint import TUNED_MARK, Fingerprint, weights_hash
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a text is really encoded

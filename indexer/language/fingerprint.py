@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from indexer.language.text import TEXT_VERSION
+from indexer.language.item_text import TEXT_VERSION
 
 PROBE_TEXT = "A traveller reads by the window while it rains. 雨天，旅人在窗边读书。"
 TUNED_MARK = " (tuned)"  # after the name of a model whose last layer was tuned

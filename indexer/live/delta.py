@@ -12,8 +12,8 @@ import numpy as np
 
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.index import Index
+from indexer.live.delta_full_text import DeltaWords
 from indexer.live.delta_masks import DeltaMasks
-from indexer.live.delta_text import DeltaWords
 from indexer.metadata import (
     FieldType,
     Filter,

@@ -4,13 +4,13 @@ In: items in row order; filters and field names of requests.
 Out: items, ids, full-text matches, `Cells` of a field, masks `(n,) bool`.
 """
 
-from indexer.metadata.cells import CellKind, Cells, cells_of_items
 from indexer.metadata.columns import Columns
 from indexer.metadata.columns_writer import ColumnsWriter
 from indexer.metadata.filters import parse_filter
 from indexer.metadata.full_text import IndexedText, exact_key, indexed_text, query_terms, title_key
-from indexer.metadata.matching import Held, held_by_path, holds
+from indexer.metadata.item_matcher import Held, held_by_path, holds
 from indexer.metadata.predicates import And, AnyOf, Exists, Filter, Not, Or
+from indexer.metadata.row_values import CellKind, Cells, cells_of_items
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.metadata.store import Metadata
 from indexer.metadata.store_writer import MetadataWriter

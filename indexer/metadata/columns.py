@@ -13,12 +13,12 @@ import numpy as np
 
 from indexer.arrays import Mask
 from indexer.errors import SnapshotError
-from indexer.metadata.cells import CellKind, Cells, keys_of_numbers
 from indexer.metadata.column_parts import Numbers, Places, Presence
 from indexer.metadata.columns_writer import COLUMNS_VERSION, ColumnsWriter
 from indexer.metadata.flat_arrays import FlatArrays, Span
 from indexer.metadata.postings import Words
 from indexer.metadata.predicates import AllOf, And, AnyOf, Between, Exists, Filter, Near, Not, Or
+from indexer.metadata.row_values import CellKind, Cells, keys_of_numbers
 from indexer.metadata.schema import Schema
 
 __all__ = ["Columns", "ColumnsWriter"]

@@ -20,12 +20,19 @@ from indexer.query.inputs import (
     history_signals,
     profile_mixes,
 )
-from indexer.query.interests import WORLD_RANKS, balance, worlds_of
-from indexer.query.learned import NO_TERMS, Learned, Moment, NamedTerms, apply_taste, context_words
+from indexer.query.interest_clusters import WORLD_RANKS, balance, worlds_of
 from indexer.query.page import FIRST_PAGE, Page, Rows
-from indexer.query.query import Question
 from indexer.query.read import Read, everywhere_terms, read_request, signals_of
 from indexer.query.score_terms import Term, newest_rows
+from indexer.query.search_query import Question
+from indexer.query.taste_contribution import (
+    NO_TERMS,
+    Learned,
+    Moment,
+    NamedTerms,
+    apply_taste,
+    context_words,
+)
 
 __all__ = [
     "FIRST_PAGE",

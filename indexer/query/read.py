@@ -15,8 +15,8 @@ from indexer.query.inputs import (
     interest_signals,
     moment_signals,
 )
-from indexer.query.learned import context_words
 from indexer.query.score_terms import Term, boost_terms, freshness_term, nearness_term
+from indexer.query.taste_contribution import context_words
 from indexer.request import Language, Request, Scenario, scenario_named, words_of
 from indexer.snapshot import Manifest
 

@@ -6,7 +6,13 @@ Out: the rows of one page in rank order, and those that follow.
 
 from indexer.ranking.caps import caps_of
 from indexer.ranking.paging import narrowed
-from indexer.ranking.rank import EXPLORE_NEWEST, EXPLORE_NEXT, Arranged, arranged, within_caps
+from indexer.ranking.ranked_page import (
+    EXPLORE_NEWEST,
+    EXPLORE_NEXT,
+    Arranged,
+    arranged,
+    within_caps,
+)
 
 __all__ = [
     "EXPLORE_NEWEST",

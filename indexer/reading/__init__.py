@@ -4,9 +4,9 @@ In: files (JSONL, CSV, TSV, Parquet, plain or .gz) and SQLAlchemy URLs.
 Out: `Item` and `Interaction`, or a `Rejection` with file, line and reason.
 """
 
-from indexer.reading.catalog import Item, read_catalog, to_item
 from indexer.reading.database_url import missing_driver, parse_url
 from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
+from indexer.reading.items import Item, read_catalog, to_item
 from indexer.reading.rows import Rejection, Row, parse_mapping, rejection_line, suggestion
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from indexer.reading.fields import (
+from indexer.reading.field_parsers import (
     BadValueError,
     is_missing,
     is_missing_for,

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import orjson
 
 from indexer.errors import CatalogError
-from indexer.reading.delimited import Delimited
+from indexer.reading.delimited_file import Delimited
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
 
 __all__ = ["BadRow", "Row", "is_database_url", "read_rows"]

@@ -5,7 +5,7 @@ Out: a snapshot with its report, or a `ReleaseError`; and `verify`, which checks
 """
 
 from indexer.release.publish import build_index
-from indexer.release.verify import verify
+from indexer.release.verification import verify
 
 __all__ = [
     "build_index",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.metrics import Comparison, compare
-from indexer.release.exam import LEAST_CASES
+from indexer.release.holdout import LEAST_CASES
 
 TOLERANCE = {"all": 0.02, "cold": 0.1, "new_user": 0.1}  # of NDCG@10 that noise may cost
 _WORDS = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}

@@ -72,7 +72,7 @@ def examine_build(finished: FinishedBuild, *, report: Report, force: bool) -> di
     Raises:
         ReleaseError: If it is refused.
     """
-    from indexer.release.examine import examine, keep
+    from indexer.release.report import examine, keep
 
     told = examine(finished, report=report)
     keep(told, finished, force=force)

@@ -4,6 +4,14 @@ In: the fields of POST /v1/recommend, from HTTP, a file or Python.
 Out: a frozen `Request`, or a `RequestError` that names the field and the remedy.
 """
 
+from indexer.request.body import (
+    MAX_HISTORY,
+    MAX_HISTORY_BATCH,
+    HistoryEntry,
+    Request,
+    Weights,
+    parse_request,
+)
 from indexer.request.context import ContextValue, Language, words_of
 from indexer.request.event_names import (
     BUILT_IN_EVENTS,
@@ -11,14 +19,6 @@ from indexer.request.event_names import (
     known_events,
     parse_event_name,
     refuse_misspelt,
-)
-from indexer.request.parse import (
-    MAX_HISTORY,
-    MAX_HISTORY_BATCH,
-    HistoryEntry,
-    Request,
-    Weights,
-    parse_request,
 )
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost
 from indexer.request.scenario_file import load_scenarios, scenarios_beside

@@ -1,7 +1,7 @@
 """Scenario presets as data: how a shop, a newsroom, a music player differ.
 
 Each number is a default a caller may override for one request; none is stored in a snapshot. A
-TOML file changes or adds scenarios for one service, see `indexer.request.parse.scenario_file`.
+TOML file changes or adds scenarios for one service, see `indexer.request.body.scenario_file`.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ In: query vectors, eligible rows, score terms.
 Out: `Candidates`: rows with exact scores, best first, ties by id.
 """
 
-from indexer.retrieval.batching import Shared, Wanted
+from indexer.retrieval.prefetch import Shared, Wanted
 from indexer.retrieval.prepare import Prepared, prepared
 from indexer.retrieval.search import DENSE_SHARE, Candidates, at_least, retrieve, score_rows
 

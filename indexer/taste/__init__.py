@@ -20,8 +20,8 @@ from indexer.taste.history import (
 )
 from indexer.taste.matrices import Matrix, from_coordinates
 from indexer.taste.model import TasteModel, settings_in
-from indexer.taste.scoring import Scorer
-from indexer.taste.sequels import sequels_of
+from indexer.taste.next_item_examples import sequels_of
+from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, standard_error
 

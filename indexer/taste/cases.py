@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.circumstances import word_rows
+from indexer.taste.context_directions import word_rows
 from indexer.taste.events import UNKNOWN_WORD, Events
 from indexer.taste.history import Past
 

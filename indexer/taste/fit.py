@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from indexer.metrics import gains
 from indexer.reading import Interaction
 from indexer.taste.cases import repeat_share, windows_of
-from indexer.taste.circumstances import Circumstances, fit_circumstances
+from indexer.taste.context_directions import Circumstances, fit_circumstances
 from indexer.taste.events import Events, events_of
 from indexer.taste.model import TasteModel
 from indexer.taste.neighbours import Neighbours, fit_neighbours
 from indexer.taste.prior import picks, usual_of
-from indexer.taste.scoring import Blocks, Scorer
+from indexer.taste.scorer import Blocks, Scorer
 from indexer.taste.settings import TasteSettings
-from indexer.taste.text_taste import TextTaste, fit_text_taste
-from indexer.taste.trials import Trials, key_of
+from indexer.taste.text_block import TextTaste, fit_text_taste
 from indexer.taste.tuning import (
     PRIOR_HALF_LIVES,
     TASTE_HALF_LIVES,
@@ -28,6 +27,7 @@ from indexer.taste.tuning import (
     presets,
     tune,
 )
+from indexer.taste.tuning_trials import Trials, key_of
 
 REPEAT_SHARE = 0.2  # of liked events; above it items are consumed again and again
 WINDOWS = 3

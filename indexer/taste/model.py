@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import SnapshotError
-from indexer.taste.circumstances import Circumstances
+from indexer.taste.context_directions import Circumstances
 from indexer.taste.history import NamedWeights
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import Usual

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from indexer.cores import allowed_threads
 from indexer.metrics import gains
-from indexer.taste.scoring import Scorer
+from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
-from indexer.taste.trials import Trials
+from indexer.taste.tuning_trials import Trials
 
 MIN_CASES = 30
 STANDARD_ERRORS = 2.0

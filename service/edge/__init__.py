@@ -4,8 +4,8 @@ In: requests of anybody.
 Out: requests of those who may, and problems (RFC 9457) for all others.
 """
 
+from service.edge.api_keys import Keys, Role
 from service.edge.cursors import Cursor, CursorSigner, Kind, continuations, load_secret
-from service.edge.keys import Keys, Role
 from service.edge.metrics import CountRequests, RequestCounters, process_lines, snapshot_lines
 from service.edge.problems import PROBLEMS, Problem, answer_problems_as_json, unavailable
 from service.edge.routing import (

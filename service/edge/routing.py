@@ -13,7 +13,7 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
-from service.edge.keys import Role
+from service.edge.api_keys import Role
 from service.edge.problems import Problem
 
 MAX_BODY = 1 << 20  # bytes

@@ -4,9 +4,9 @@ In: the snapshot in use and the live store.
 Out: a `View` that a request is answered from, and snapshots swapped under it.
 """
 
+from service.live.active_index import Recommender
 from service.live.items import MAX_ITEMS
-from service.live.recommender import Recommender
-from service.live.user_profile import described_user, parse_profile
+from service.live.profiles import described_user, parse_profile
 from service.live.view import Live, Refresher, View, Views, live_url, open_live, required
 
 __all__ = [

@@ -15,8 +15,8 @@ from indexer import Index
 from indexer.live import Overlay
 from indexer.request import Request, scenario_named
 from service.edge import Problem, unavailable
+from service.live.active_index import Recommender
 from service.live.items import LiveItems, StaleViewError
-from service.live.recommender import Recommender
 from service.settings import Settings
 from service.store import (
     NOBODY,

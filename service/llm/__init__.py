@@ -4,7 +4,11 @@ In: a request and the candidates that were found.
 Out: a request read, an order of the same candidates, sentences checked against the reasons.
 """
 
-from service.llm.asked import (
+from service.llm.assistant import Assistant, Event
+from service.llm.client import LanguageModel
+from service.llm.config import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
+from service.llm.endpoint import Endpoint
+from service.llm.options import (
     DEFAULT_BUDGET_MS,
     DEFAULT_CANDIDATES,
     MAX_BUDGET_MS,
@@ -15,10 +19,6 @@ from service.llm.asked import (
     Mode,
     parse_asked,
 )
-from service.llm.assistant import Assistant, Event
-from service.llm.config import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
-from service.llm.endpoint import Endpoint
-from service.llm.model import LanguageModel
 
 __all__ = [
     "DEFAULT_BUDGET_MS",

@@ -14,18 +14,18 @@ from typing import Any, TypeVar
 
 from service.answering import Pages, asked_by
 from service.live import View
-from service.llm.asked import Asked
+from service.llm.client import LanguageModel
 from service.llm.config import NO_ENDPOINT
 from service.llm.counters import Ledger
-from service.llm.drafts import Drafted, drafted, moved, reordered, told
 from service.llm.endpoint import Prompt
 from service.llm.errors import LlmError
-from service.llm.explain import Case, Sentence, explained
-from service.llm.facts import Person, person_of
-from service.llm.ideal import imagined
-from service.llm.model import LanguageModel
-from service.llm.rerank import reordered as ordered
-from service.llm.understand import Heard, heard, prompt_for
+from service.llm.explanations import Case, Sentence, explained
+from service.llm.ideal_item import imagined
+from service.llm.options import Asked
+from service.llm.prompt_inputs import Person, person_of
+from service.llm.query_understanding import Heard, heard, prompt_for
+from service.llm.reranker import reordered as ordered
+from service.llm.shortlist import Drafted, drafted, moved, reordered, told
 
 _T = TypeVar("_T")
 _MOST_SENTENCES = 20  # written by the model; further items get the template's

@@ -8,7 +8,7 @@ from indexer.errors import FilterError
 from indexer.field_names import TEXT_FIELDS, TITLE_FIELDS
 from indexer.live import Overlay
 from indexer.metadata import FieldInfo, FieldType, Schema, parse_filter
-from service.llm.untrusted import plain
+from service.llm.sanitiser import plain
 
 OPERATORS = ("any", "all", "none", "gte", "gt", "lte", "lt")
 _BOUNDS = ("gte", "gt", "lte", "lt")

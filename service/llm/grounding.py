@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from service.llm.facts import Language, Told
+from service.llm.prompt_inputs import Language, Told
 from service.llm.vocabulary import JOINING, JOINING_ZH
 
 MAX_CHARS = 300

@@ -6,8 +6,8 @@ A cause is told only if its share is positive; what pushed an item down is no re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.llm.facts import Language, Told
-from service.llm.untrusted import tidy
+from service.llm.prompt_inputs import Language, Told
+from service.llm.sanitiser import tidy
 
 MOST_CAUSES = 3
 _WORDS_CHARS = 80

@@ -7,8 +7,8 @@ Out: user states (a fold over events), item changes after a number, trending ite
 from service.store.database import LiveDatabase, Sequence
 from service.store.event_log import EventLog, UserHash, of_owner, recent
 from service.store.events import MAX_EVENTS, Event, checked_id, parse_events
-from service.store.folding import forget_applied, read_changes, spare_encoding
-from service.store.item_store import ItemChange, changes_after, changes_of, keep
+from service.store.item_changes import ItemChange, changes_after, changes_of, keep
+from service.store.rebuild_changes import forget_applied, read_changes, spare_encoding
 from service.store.schema import events
 from service.store.trending import Trending
 from service.store.user_state import NOBODY, UserState, personal

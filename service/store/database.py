@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from indexer.reading import missing_driver, parse_url
 from service.edge import Problem, unavailable
 from service.settings import SettingsError
-from service.store.database_faults import first_line, problem_of
+from service.store.database_errors import first_line, problem_of
 from service.store.schema import MIGRATIONS, counter, version
 
 BUSY_S = 10.0

@@ -4,7 +4,16 @@ In: JSON bodies and query parameters.
 Out: checked fields for `answering` and `store`; models of the answers.
 """
 
-from service.wire.answers import (
+from service.wire.changes import EventsIn, ItemBody, ItemsIn, MergeIn, TrendingQuery, UserIn
+from service.wire.requests import (
+    BatchIn,
+    ItemsQuery,
+    RecommendIn,
+    SearchIn,
+    SimilarIn,
+    SimilarQuery,
+)
+from service.wire.responses import (
     AnswerOut,
     BatchOut,
     Erased,
@@ -20,15 +29,6 @@ from service.wire.answers import (
     Switched,
     UserKept,
     UserOut,
-)
-from service.wire.changes import EventsIn, ItemBody, ItemsIn, MergeIn, TrendingQuery, UserIn
-from service.wire.requests import (
-    BatchIn,
-    ItemsQuery,
-    RecommendIn,
-    SearchIn,
-    SimilarIn,
-    SimilarQuery,
 )
 
 __all__ = [

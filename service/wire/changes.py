@@ -9,7 +9,7 @@ from indexer.request import MAX_K
 from service.live import MAX_ITEMS
 from service.store import MAX_EVENTS
 from service.wire.requests import Wire
-from service.wire.shapes import (
+from service.wire.schemas import (
     CLEAN_ID_JSON,
     CLEAN_TEXT_JSON,
     CONTEXT_JSON,

@@ -1,7 +1,7 @@
 """The JSON of every call, as OpenAPI documents it.
 
 These models know which fields there are. What a value may be is decided in one place for every
-door, `indexer.request.parse.parse_request`, so values pass through here untouched.
+door, `indexer.request.body.parse_request`, so values pass through here untouched.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from indexer.request import MAX_K, nearest_known, shown
 from service.answering import MAX_BATCH_K
-from service.wire.shapes import (
+from service.wire.schemas import (
     BOOSTS_JSON,
     CAPS_JSON,
     CONTEXT_JSON,

@@ -7,7 +7,7 @@ import pytest
 
 from indexer import Index, build_index
 from indexer.language.encoder import LanguageModel, load_encoder
-from indexer.language.text import describe
+from indexer.language.item_text import describe
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
 from tests.worlds import Built, described_rows

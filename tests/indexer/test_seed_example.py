@@ -11,7 +11,7 @@ import pytest
 
 from indexer import Index, build_index
 from indexer.language.encoder import LanguageModel
-from indexer.language.text import is_chinese
+from indexer.language.item_text import is_chinese
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.paths import SAMPLE

@@ -20,7 +20,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer import build_index
-from indexer.language.text import describe
+from indexer.language.item_text import describe
 from service import Settings, create_app
 from service.store.database import LiveDatabase
 from service.store.schema import counter, tables

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.peers.face import (
+from indexer.evaluation.peers.protocol import (
     EVERY,
     FOREVER,
     POSITIVE,

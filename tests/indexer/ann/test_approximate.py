@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.ann import VectorIndex
-from indexer.ann.engine import library
+from indexer.ann.faiss_searcher import library
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError
 from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests

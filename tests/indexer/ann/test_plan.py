@@ -9,10 +9,10 @@ import pytest
 from typing_extensions import override
 
 from indexer.ann.effort import least_effort
-from indexer.ann.engine import Effort, Engine
-from indexer.ann.found import Found
+from indexer.ann.faiss_searcher import Effort, Engine
 from indexer.ann.plan import check_index_name, plan_index
 from indexer.ann.recall import Requests, Truth, recall_of, request_vectors, truth_of
+from indexer.ann.top_rows import Found
 from indexer.errors import CatalogError, VectorShapeError
 from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from indexer import FilterError, Index, RequestError, build_index
-from indexer.answer.shape import Hit
+from indexer.answer.hits import Hit
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.worlds import Built

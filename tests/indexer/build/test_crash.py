@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, SnapshotError, build_index
-from indexer.release.verify import verify
+from indexer.release.verification import verify
 from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows

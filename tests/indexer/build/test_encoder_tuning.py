@@ -18,7 +18,7 @@ from indexer.errors import CatalogError
 from indexer.language.encoder import load_encoder
 from indexer.language.sequels import Sequels
 from indexer.language.tuned_layer import PAIRS, TEMPERATURE, Layer, _Student, tune_layer
-from indexer.release.verify import verify
+from indexer.release.verification import verify
 from indexer.taste.events import events_of
 from tests.indexer.taste.worlds import ids, interaction
 from tests.oracle import write_rows

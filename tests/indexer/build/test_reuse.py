@@ -15,10 +15,10 @@ from typing_extensions import override
 
 from indexer import CatalogError, EncoderUnavailableError, Index, build_index
 from indexer.ann import recall
-from indexer.build.reuse import Parent
-from indexer.language.identity import model_stamp
+from indexer.build.incremental_reuse import Parent
+from indexer.language.encoder_identity import model_stamp
 from indexer.language.vector_cache import VectorCache, text_hash
-from indexer.reading.catalog import Item
+from indexer.reading.items import Item
 from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -79,7 +79,7 @@ def no_model(name: str | None = None) -> Any:
 def test_a_file_that_has_not_changed_is_not_even_read(
     catalog: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.build.collecting.read_catalog", no_rows)
+    monkeypatch.setattr("indexer.build.collector.read_catalog", no_rows)
     summary = rebuilt(catalog)
     assert (summary.unchanged, summary.items, summary.encoded) == (True, 40, 0)
     with pytest.raises(AssertionError):
@@ -95,7 +95,7 @@ def test_a_model_of_the_live_snapshot_is_not_loaded_if_nothing_has_changed(
     catalog = write_rows(tmp_path / "i.jsonl", titled(6))
     build_index(catalog, tmp_path / "x", model=model)
     probe = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).probe
-    monkeypatch.setattr("indexer.language.identity.load_encoder", no_model)
+    monkeypatch.setattr("indexer.language.encoder_identity.load_encoder", no_model)
     monkeypatch.setattr("indexer.build.encoder_selection.load_encoder", no_model)
     write_rows(catalog, [*reversed(titled(6))])  # another file, the same items
     assert build_index(catalog, tmp_path / "x", model=model, since="last").unchanged

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from indexer.evaluation.cases import Cases, cases_of
-from indexer.evaluation.log import Part, log_of
-from indexer.evaluation.workplace import read_log_rows
+from indexer.evaluation.interaction_log import Part, log_of
+from indexer.evaluation.workspace import read_log_rows
 from indexer.metrics import compare, figures, rank_in_answer
 
 pytestmark = pytest.mark.data

@@ -5,7 +5,7 @@ import pytest
 
 from indexer.errors import CatalogError
 from indexer.evaluation.cases import cases_of
-from indexer.evaluation.log import Log, Part, log_of, positives
+from indexer.evaluation.interaction_log import Log, Part, log_of, positives
 from indexer.reading.interactions import Interaction
 
 # user, item, rating, time: the first eight are fitted on, then one to tune on, one to test on.

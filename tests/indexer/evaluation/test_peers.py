@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from indexer.evaluation.cases import Cases, cases_of
-from indexer.evaluation.log import Part, log_of
+from indexer.evaluation.interaction_log import Part, log_of
 from indexer.evaluation.peers import sasrec
-from indexer.evaluation.peers.face import EVERY, FOREVER, POSITIVE, Lesson, Peer, entries_of
 from indexer.evaluation.peers.ials import Ials
-from indexer.evaluation.peers.items import Ease, ItemKnn
+from indexer.evaluation.peers.item_item import Ease, ItemKnn
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT, OwnItems
+from indexer.evaluation.peers.protocol import EVERY, FOREVER, POSITIVE, Lesson, Peer, entries_of
 from indexer.evaluation.peers.sasrec import LENGTH, SasRec, windows_of
-from indexer.evaluation.peers.text import TEXT_MEAN, TEXT_TUNED
+from indexer.evaluation.peers.text_mean import TEXT_MEAN, TEXT_TUNED
 from indexer.evaluation.tuning import judged, tuned
 from indexer.metrics import gains
 from indexer.reading.interactions import Interaction

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from indexer.errors import RequestError
-from indexer.evaluation.log import Part
+from indexer.evaluation.interaction_log import Part
 from indexer.evaluation.page import evaluation_page
-from indexer.evaluation.peers.roster import names_of
+from indexer.evaluation.peers.registry import names_of
+from indexer.evaluation.report import as_text
 from indexer.evaluation.run import OURS, Plan, evaluate
-from indexer.evaluation.table import as_text
-from indexer.evaluation.workplace import write_catalogue
+from indexer.evaluation.workspace import write_catalogue
 from tests.indexer.evaluation.worlds import write_world
 from tests.indexer.taste.worlds import chains, noise
 from tests.paths import SCRIPTS

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
-from indexer.language import bundled, encoder
+from indexer.language import bundled_models as bundled
+from indexer.language import encoder
 from indexer.language.encoder import Encoder, LanguageModel, load_encoder
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.whitening import Moments, background_of, fit_meaning_space

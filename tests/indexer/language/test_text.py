@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.language.text import describe, is_chinese, title_of
+from indexer.language.item_text import describe, is_chinese, title_of
 
 
 def test_an_english_item_reads_title_tags_prose_facts_numbers_reviews() -> None:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from indexer import FilterError, Index, build_index
 from indexer.answer import recommend, search
 from indexer.answer.listing import list_items
-from indexer.language.text import describe
+from indexer.language.item_text import describe
 from indexer.live.catalogue import DeletedItem, LiveItem, Overlay
 from indexer.live.delta_masks import DeltaMasks
 from indexer.metadata.filters import parse_filter
-from indexer.metadata.matching import held_by_path, matches
+from indexer.metadata.item_matcher import held_by_path, matches
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
-from indexer.request.parse import parse_request
+from indexer.request.body import parse_request
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.worlds import WORDS, Built, described_rows

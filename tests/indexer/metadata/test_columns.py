@@ -17,7 +17,7 @@ from indexer.errors import SnapshotError
 from indexer.metadata import columns_writer
 from indexer.metadata.columns import Columns, ColumnsWriter
 from indexer.metadata.filters import parse_filter
-from indexer.metadata.matching import matches
+from indexer.metadata.item_matcher import matches
 from indexer.metadata.schema import FieldType, Schema
 
 # Imported by name: mypy would find the file a second time, as a package member.

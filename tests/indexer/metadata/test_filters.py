@@ -8,7 +8,7 @@ import pytest
 
 from indexer.errors import FilterError
 from indexer.metadata.filters import MAX_DEPTH, MAX_LEAVES, parse_filter
-from indexer.metadata.matching import matches
+from indexer.metadata.item_matcher import matches
 from indexer.metadata.predicates import And
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.metadata.values import instant

@@ -18,7 +18,7 @@ from indexer.query.inputs import (
     moment_signals,
     reasons_of,
 )
-from indexer.request.parse import HistoryEntry, Weights
+from indexer.request.body import HistoryEntry, Weights
 from indexer.request.scenarios import SCENARIOS, Scenario, scenario_named
 
 PLAIN = Scenario("plain", half_life_events=1.0, recent_vectors=2)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.metadata.cells import Cells
+from indexer.metadata.row_values import Cells
 from indexer.query.eligibility import ORDER, Pool
 from indexer.ranking.caps import Cap, capped, kept_within
 

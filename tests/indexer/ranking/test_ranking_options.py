@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from indexer import FilterError
 from indexer.answer.recommend import recommend
 from indexer.query.page import Page
-from indexer.request.parse import parse_request
+from indexer.request.body import parse_request
 from tests.indexer.test_promises import ITEM_IDS, SAME, away_from_the_edge, bodies, filters
 from tests.oracle import Expected
 from tests.worlds import Built

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
-from indexer.reading.catalog import (
+from indexer.reading.items import (
     Item,
     Rejection,
     parse_mapping,

@@ -15,7 +15,7 @@ import pytest
 
 from indexer import Index, ReleaseError, build_index
 from indexer.reading.interactions import Interaction
-from indexer.release import examine as examining
+from indexer.release import report as examining
 from indexer.snapshot import directory as snapshot
 from indexer.taste import fit as fitting
 from indexer.taste.model import TasteModel

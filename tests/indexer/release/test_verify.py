@@ -8,7 +8,7 @@ import pytest
 
 from indexer import build_index
 from indexer.ann import VectorIndex
-from indexer.release.verify import verify
+from indexer.release.verification import verify
 from indexer.snapshot import directory as snapshot
 from tests.oracle import write_rows
 

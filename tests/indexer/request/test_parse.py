@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import RequestError
-from indexer.request.parse import HistoryEntry, Request, Weights, parse_request
+from indexer.request.body import HistoryEntry, Request, Weights, parse_request
 
 
 def test_an_empty_body_is_a_valid_request() -> None:

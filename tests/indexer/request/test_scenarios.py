@@ -11,7 +11,7 @@ from indexer import Index, RequestError, build_index
 from indexer.answer.recommend import recommend
 from indexer.errors import FilterError, ScenarioError
 from indexer.live.catalogue import LiveItem, Overlay
-from indexer.request.parse import parse_request
+from indexer.request.body import parse_request
 from indexer.request.scenario_file import load_scenarios
 from indexer.request.scenarios import SCENARIOS
 from tests.oracle import write_rows

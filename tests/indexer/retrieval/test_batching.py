@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from indexer.answer.recommend import recommend, recommend_many
 from indexer.arrays import Vectors
-from indexer.request.parse import parse_request
+from indexer.request.body import parse_request
 from tests.indexer.ranking.test_ranking_options import asked
 from tests.worlds import Built
 

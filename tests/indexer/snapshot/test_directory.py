@@ -17,7 +17,7 @@ from indexer import CatalogError, Index, SnapshotError, build_index
 from indexer.ann.layout import Layout
 from indexer.arrays import Vectors
 from indexer.language.encoder import Progress, is_path
-from indexer.language.identity import model_stamp
+from indexer.language.encoder_identity import model_stamp
 from indexer.snapshot import directory as snapshot
 from indexer.snapshot.directory import Manifest
 from tests.fakes import WordEncoder

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexer import Index
-from indexer.release.verify import verify
+from indexer.release.verification import verify
 from indexer.snapshot import directory as snapshot
 from tests.indexer.snapshot.golden.make import nearest
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from indexer.taste.circumstances import fit_circumstances, word_rows
+from indexer.taste.context_directions import fit_circumstances, word_rows
 from indexer.taste.events import events_of
 from tests.indexer.taste.worlds import interaction
 

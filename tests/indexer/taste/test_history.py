@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from indexer.ann.layout import Layout
 from indexer.query.inputs import Role, Signal, compose, history_signals
-from indexer.query.learned import Moment, apply_taste
-from indexer.request.parse import HistoryEntry, Weights
+from indexer.query.taste_contribution import Moment, apply_taste
+from indexer.request.body import HistoryEntry, Weights
 from indexer.request.scenarios import Scenario
 from indexer.taste.cases import windows_of
 from indexer.taste.events import events_of
 from indexer.taste.fit import fit_blocks, weighted
 from indexer.taste.history import PastItem, certainty, entry_weights, leaning, past_of
-from indexer.taste.scoring import Scorer
+from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_meaning
 

@@ -6,7 +6,7 @@ import pytest
 from indexer.language.sequels import Sequels
 from indexer.reading.interactions import Interaction
 from indexer.taste.events import events_of
-from indexer.taste.sequels import sequels_of
+from indexer.taste.next_item_examples import sequels_of
 from tests.indexer.taste.worlds import ids, interaction, noise
 
 

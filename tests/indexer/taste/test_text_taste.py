@@ -3,7 +3,7 @@
 import numpy as np
 
 from indexer.taste.neighbours import Neighbours
-from indexer.taste.text_taste import fit_text_taste
+from indexer.taste.text_block import fit_text_taste
 from tests.indexer.taste.worlds import random_meaning
 
 

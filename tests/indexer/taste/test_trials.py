@@ -16,9 +16,9 @@ import pytest
 from indexer.taste import TasteModel, fit_taste
 from indexer.taste.events import events_of
 from indexer.taste.fit import WINDOWS
-from indexer.taste.scoring import Scorer
+from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
-from indexer.taste.trials import Trials, key_of
+from indexer.taste.tuning_trials import Trials, key_of
 from tests.indexer.taste.worlds import chains, ids, random_meaning
 from tests.paths import REPOSITORY
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service import Settings, create_app
-from service.edge.keys import Keys
+from service.edge.api_keys import Keys
 from service.settings import SettingsError, is_loopback
 from tests.service.conftest import Serve, Shop, problem, wait_until
 

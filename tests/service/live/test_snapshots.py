@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from indexer import Index
 from indexer.snapshot import directory as snapshot
 from service import Settings, create_app
-from service.live.recommender import Recommender
+from service.live.active_index import Recommender
 from tests.service.conftest import Serve, Shop, problem, rebuild, wait_until
 
 

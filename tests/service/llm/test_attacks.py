@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from indexer import build_index
-from service.llm.asked import Mode
+from service.llm.client import LanguageModel
 from service.llm.config import LlmConfig
 from service.llm.counters import Ledger
 from service.llm.endpoint import Endpoint
-from service.llm.explain import Case
-from service.llm.facts import Person, Told, told_item
+from service.llm.explanations import Case
 from service.llm.grounding import is_grounded
-from service.llm.hostile import speaks_to_machine
-from service.llm.model import LanguageModel
-from service.llm.rerank import reordered
-from service.llm.untrusted import plain, tidy
+from service.llm.options import Mode
+from service.llm.prompt_injection import speaks_to_machine
+from service.llm.prompt_inputs import Person, Told, told_item
+from service.llm.reranker import reordered
+from service.llm.sanitiser import plain, tidy
 from tests.oracle import write_rows
 from tests.service.conftest import Shop
 from tests.service.llm.attacks import ATTACKS, Attack

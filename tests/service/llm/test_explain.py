@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.llm.explain import Case
-from service.llm.facts import Language, Told
+from service.llm.explanations import Case
 from service.llm.grounding import is_grounded
+from service.llm.prompt_inputs import Language, Told
 from service.llm.templates import causes_of
 from tests.service.llm.conftest import Helped
 from tests.service.llm.fake_endpoint import Reply, prompt_of, said

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from service.llm.breaker import Breaker
 from service.llm.cache import CompletionCache
+from service.llm.circuit_breaker import Breaker
+from service.llm.client import LanguageModel
 from service.llm.config import LlmConfig
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Endpoint, Prompt
 from service.llm.errors import BudgetError, EndpointError, RestingError
-from service.llm.model import LanguageModel
 from service.settings import SettingsError
 from tests.service.conftest import wait_until
 from tests.service.llm.conftest import Helped

@@ -4,8 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer import RequestError
+from indexer.request.body import parse_request
 from indexer.request.event_names import BUILT_IN_EVENTS, known_events, refuse_misspelt
-from indexer.request.parse import parse_request
 from indexer.request.scenarios import SCENARIOS, Scenario
 from service.store.events import parse_events
 from tests.service.conftest import Serve, Shop, liked, problem

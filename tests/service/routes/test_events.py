@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.request.parse import parse_request
+from indexer.request.body import parse_request
 from service import Settings, create_app
 from service.live.view import Live
 from service.store.database import LiveDatabase

@@ -18,8 +18,8 @@ from indexer.language.whitening import background_texts
 from service import Settings
 from service.live.items import LiveItems
 from service.store.database import LiveDatabase
-from service.store.folding import forget_applied, read_changes, spare_encoding
-from service.store.item_store import changes_of
+from service.store.item_changes import changes_of
+from service.store.rebuild_changes import forget_applied, read_changes, spare_encoding
 from tests.oracle import write_rows
 from tests.paths import REPOSITORY, SCRIPTS
 from tests.service.conftest import Serve, Shop, ids_for, liked, problem, wait_until

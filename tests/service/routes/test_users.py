@@ -16,7 +16,7 @@ from service.edge.problems import Problem
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog, UserHash
 from service.store.events import Event
-from service.store.folding import read_changes
+from service.store.rebuild_changes import read_changes
 from service.store.user_state import fold
 from service.store.users import Profile, Users
 from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem

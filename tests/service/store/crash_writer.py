@@ -20,7 +20,7 @@ import numpy as np
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog, UserHash
 from service.store.events import Event
-from service.store.item_store import ItemChange, keep
+from service.store.item_changes import ItemChange, keep
 
 LONGEST_S = 0.12
 

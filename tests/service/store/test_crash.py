@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.store.database import LiveDatabase
-from service.store.item_store import changes_after
+from service.store.item_changes import changes_after
 from service.store.schema import events
 from tests.paths import REPOSITORY
 from tests.service.conftest import running

@@ -11,9 +11,9 @@ from indexer.arrays import Rows
 from indexer.query.additive import Additive
 from indexer.query.catalogue import Catalogue
 from indexer.query.inputs import RequestVectors, reasons_of
-from indexer.query.learned import NO_TERMS, NamedTerms
 from indexer.query.page import FIRST_PAGE, Page
 from indexer.query.score_terms import Term, total
+from indexer.query.taste_contribution import NO_TERMS, NamedTerms
 from indexer.request import Request, Scenario
 
 

@@ -15,11 +15,11 @@ from indexer.live import Overlay
 from indexer.metadata import FieldInfo, FieldType, parse_filter
 from indexer.request import parse_text
 from service.llm.clauses import OPERATORS, clause_of, offered_fields
+from service.llm.client import LanguageModel, read_object
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
-from service.llm.model import LanguageModel, read_object
-from service.llm.untrusted import tidy
+from service.llm.sanitiser import tidy
 
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]{3,}")
 _MAX_TOKENS = 400

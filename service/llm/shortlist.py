@@ -8,10 +8,10 @@ from indexer.answer import Hit
 from indexer.request import parse_k, parse_texts
 from service.answering import Draft, Pages, asked_by
 from service.live import View
-from service.llm.asked import Asked
-from service.llm.explain import Case
-from service.llm.facts import Person, Told, candidates_of, mentioned, person_of, titles_of
-from service.llm.understand import Heard, Understood, checked
+from service.llm.explanations import Case
+from service.llm.options import Asked
+from service.llm.prompt_inputs import Person, Told, candidates_of, mentioned, person_of, titles_of
+from service.llm.query_understanding import Heard, Understood, checked
 
 _ABOUT_CHARS = 160
 

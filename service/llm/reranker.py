@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from service.llm.asked import Mode
+from service.llm.client import LanguageModel, read_object
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
-from service.llm.facts import Person, Told
-from service.llm.model import LanguageModel, read_object
+from service.llm.options import Mode
+from service.llm.prompt_inputs import Person, Told
 
 WINDOW, STEP = 20, 10
 _TOKENS_EACH, _TOKENS_MORE = 4, 24

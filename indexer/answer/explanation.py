@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.answer.shape import Answer
+from indexer.answer.hits import Answer
 from indexer.query import Catalogue, Signal, Term, filtered, includes_seen, pool_for
 from indexer.ranking import EXPLORE_NEWEST, EXPLORE_NEXT, caps_of
 from indexer.request import Request, Scenario

@@ -15,7 +15,7 @@ from indexer.snapshot import list_ids, read_manifest, snapshot_path
 from service.store.database import LiveDatabase
 from service.store.event_log import UserHash, event_of
 from service.store.events import IMPRESSION, Event
-from service.store.item_store import ItemChange, drop, prune, to_fold_in
+from service.store.item_changes import ItemChange, drop, prune, to_fold_in
 from service.store.schema import erased, events
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from indexer.answer.shape import Answer, Hit
+from indexer.answer.hits import Answer, Hit
 from indexer.query import Catalogue, Clock, Pool, Question
 from indexer.ranking import Arranged, arranged, caps_of, narrowed, within_caps
 from indexer.retrieval import at_least

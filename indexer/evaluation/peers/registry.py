@@ -4,12 +4,12 @@ from collections.abc import Collection
 from importlib.util import find_spec
 
 from indexer.errors import RequestError
-from indexer.evaluation.peers.face import Peer
 from indexer.evaluation.peers.ials import Ials
-from indexer.evaluation.peers.items import Ease, ItemKnn
+from indexer.evaluation.peers.item_item import Ease, ItemKnn
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT, OwnItems
+from indexer.evaluation.peers.protocol import Peer
 from indexer.evaluation.peers.sasrec import SasRec
-from indexer.evaluation.peers.text import TEXT_MEAN, TEXT_TUNED
+from indexer.evaluation.peers.text_mean import TEXT_MEAN, TEXT_TUNED
 
 TEXT_EASE = "text_ease"  # made of what the peers before it were tuned to
 FAST = (

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.taste.cases import Cases
-from indexer.taste.circumstances import Circumstances
+from indexer.taste.context_directions import Circumstances
 from indexer.taste.history import LEAN_DOUBT, certainty, entry_weights, repeat_weights
 from indexer.taste.matrices import Matrix, from_coordinates
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import prior_of, usual_of
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
-from indexer.taste.text_taste import TextTaste
+from indexer.taste.text_block import TextTaste
 
 HIDDEN = np.float32(-1e6)
 _TINY = np.float32(1e-9)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
-from service.llm.breaker import Breaker
 from service.llm.cache import CompletionCache
+from service.llm.circuit_breaker import Breaker
 from service.llm.counters import Counters, Ledger
 from service.llm.endpoint import Completion, Endpoint, Prompt
 from service.llm.errors import AnswerError, BudgetError, BusyError, EndpointError, LlmError

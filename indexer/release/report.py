@@ -20,17 +20,17 @@ from indexer.errors import IndexerError, ReleaseError
 from indexer.evaluation import Asked, ask, slices_of
 from indexer.metrics import figures
 from indexer.reading import Interaction
-from indexer.release.exam import MOST_CASES, Exam, exam_of
-from indexer.release.findings import (
+from indexer.release.diagnostics import (
     calibration,
     figures_of,
     peer_figures,
 )
 from indexer.release.gate import Standing, alarms, judge
-from indexer.release.live import answers_of_live, recognised
-from indexer.release.rehearsal import REHEARSAL, Meaning, meaning_of, rehearsed
+from indexer.release.holdout import MOST_CASES, Exam, exam_of
+from indexer.release.holdout_index import REHEARSAL, Meaning, meaning_of, rehearsed
+from indexer.release.live_baseline import answers_of_live, recognised
 from indexer.release.report_page import release_page
-from indexer.release.words import block_words
+from indexer.release.setting_descriptions import block_words
 from indexer.snapshot import read_manifest, snapshot_path
 from indexer.taste import TasteModel, fit_taste, refit_taste
 

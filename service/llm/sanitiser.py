@@ -9,7 +9,7 @@ import html
 import re
 import unicodedata
 
-from service.llm.hostile import speaks_to_machine
+from service.llm.prompt_injection import speaks_to_machine
 
 _MOST_CHARS = 4_000  # of a text that is looked at at all
 _TAG = re.compile(r"<[^<>]{0,500}>|<!--.*?-->", re.DOTALL)

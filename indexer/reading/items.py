@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
 from indexer.field_names import TEXT_FIELDS
-from indexer.reading.fields import (
+from indexer.reading.field_parsers import (
     BadValueError,
     Parser,
     coordinates,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows
-from indexer.metadata.matching import Held
+from indexer.metadata.item_matcher import Held
 from indexer.metadata.postings import key_of
 from indexer.metadata.schema import FieldInfo, FieldType
 from indexer.metadata.values import instant, unit_vectors

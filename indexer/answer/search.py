@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from indexer.answer.answering import answered
-from indexer.answer.shape import Answer
+from indexer.answer.hits import Answer
+from indexer.answer.pipeline import answered
 from indexer.errors import RequestError
 from indexer.query import (
     FIRST_PAGE,

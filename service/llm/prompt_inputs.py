@@ -13,7 +13,7 @@ from indexer.field_names import PROSE_FIELDS, TAG_FIELDS
 from indexer.language import is_chinese, title_of
 from indexer.live import Overlay
 from indexer.request import Request, words_of
-from service.llm.untrusted import plain, tidy
+from service.llm.sanitiser import plain, tidy
 
 Language = Literal["en", "zh"]
 UNTITLED = "an item without a usable title"

@@ -6,12 +6,12 @@ The description is one more input of the request vector: it can only bring near 
 import json
 
 from indexer.language import is_chinese
+from service.llm.client import LanguageModel, read_object
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
-from service.llm.facts import Person
-from service.llm.model import LanguageModel, read_object
-from service.llm.untrusted import plain
+from service.llm.prompt_inputs import Person
+from service.llm.sanitiser import plain
 
 _MAX_CHARS = 300
 _MAX_TOKENS = 120

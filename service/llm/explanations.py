@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.llm.client import LanguageModel, read_object
 from service.llm.counters import Ledger
 from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
-from service.llm.facts import Language, Told
 from service.llm.grounding import is_grounded
-from service.llm.model import LanguageModel, read_object
+from service.llm.prompt_inputs import Language, Told
 from service.llm.templates import causes_of, sentence_of
 
 _SCHEMA = json.dumps(

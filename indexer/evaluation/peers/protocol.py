@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.log import Log
+from indexer.evaluation.interaction_log import Log
 from indexer.taste import Matrix, from_coordinates
 
 Knobs: TypeAlias = Mapping[str, Any]

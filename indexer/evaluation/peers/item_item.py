@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.peers.face import (
+from indexer.evaluation.peers.protocol import (
     EVERY,
     FOREVER,
     POSITIVE,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from indexer.arrays import Vectors
 from indexer.errors import EncoderUnavailableError
-from indexer.language.bundled import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, checkpoint_dir
+from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, checkpoint_dir
 from indexer.language.encoder import MAX_TOKENS, Encoder, Progress, is_path, load_encoder
 from indexer.language.fingerprint import Fingerprint
-from indexer.language.text import TEXT_VERSION
+from indexer.language.item_text import TEXT_VERSION
 
 _LIBRARIES = ("sentence-transformers", "tokenizers", "torch", "transformers")
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.peers.face import (
+from indexer.evaluation.peers.item_item import Ease
+from indexer.evaluation.peers.popularity import POPULAR_RECENT
+from indexer.evaluation.peers.protocol import (
     EVERY,
     FOREVER,
     POSITIVE,
@@ -17,8 +19,6 @@ from indexer.evaluation.peers.face import (
     Scores,
     entries_of,
 )
-from indexer.evaluation.peers.items import Ease
-from indexer.evaluation.peers.popularity import POPULAR_RECENT
 
 RAW = -1.0  # power of whitening: not even centred
 _TINY = 1e-9

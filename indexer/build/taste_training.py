@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.build.collecting import REJECTED
+from indexer.build.collector import REJECTED
+from indexer.build.incremental_reuse import Parent
 from indexer.build.options import BuildOptions
-from indexer.build.reuse import Parent
 from indexer.errors import CatalogError, SnapshotError
 from indexer.reading import Interaction, Rejection, read_interactions, rejection_line
 from indexer.taste import TasteModel, TasteSettings, settings_in

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import SnapshotError
-from indexer.evaluation.log import ORDER, SPLIT, Log
+from indexer.evaluation.interaction_log import ORDER, SPLIT, Log
 from indexer.reading import Interaction, Item, read_catalog, read_interactions
 from indexer.snapshot import TUNED_LAYER, make_current, snapshot_path, snapshots_dir
 

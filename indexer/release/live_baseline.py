@@ -5,8 +5,8 @@ from indexer.errors import IndexerError
 from indexer.evaluation import Asked, ask
 from indexer.index import Index
 from indexer.metrics import figures
-from indexer.release.exam import Exam, exam_of
-from indexer.release.rehearsal import REHEARSAL, facts_of, meaning_of, rehearsed
+from indexer.release.holdout import Exam, exam_of
+from indexer.release.holdout_index import REHEARSAL, facts_of, meaning_of, rehearsed
 from indexer.snapshot import read_manifest, snapshot_path
 from indexer.taste import refit_taste
 
