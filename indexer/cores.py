@@ -4,16 +4,16 @@ import os
 import re
 
 
-def allowed_threads() -> int:
+def count_threads() -> int:
     """Return what `OMP_NUM_THREADS` says, for the outermost level, else how many cores it has.
 
     OpenMP also takes a list, "4,2": a number for each level of nesting (OpenMP 5.2, 21.1.2).
     """
     told = re.match(r"\s*(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
-    return max(1, int(told[1])) if told else _cores()
+    return max(1, int(told[1])) if told else _count_cores()
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     """Those that this process is bound to, where the system tells."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

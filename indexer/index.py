@@ -12,20 +12,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import Found, VectorIndex
+from indexer.ann import TopRows, VectorIndex
 from indexer.answer import Answer, recommend, search, similar
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import RequestError, SnapshotError
 from indexer.language import MIN_PROBE_COSINE, PROBE_TEXT, Encoder, MeaningSpace, load_encoder
-from indexer.metadata import CellKind, Cells, Columns, Filter, Metadata, Schema, parse_filter
-from indexer.request import MAX_HISTORY_BATCH, SCENARIOS, Scenario, parse_request, scenarios_beside
+from indexer.metadata import (
+    Columns,
+    Filter,
+    MetadataStore,
+    RowValueKind,
+    RowValues,
+    Schema,
+    parse_filter,
+)
+from indexer.request import (
+    MAX_HISTORY_BATCH,
+    SCENARIOS,
+    Scenario,
+    load_index_scenarios,
+    parse_request,
+)
 from indexer.snapshot import (
     Manifest,
-    check_sizes,
-    hold,
+    check_files,
+    find_snapshot,
+    find_tuned_layer,
+    lock_snapshot,
     read_manifest,
-    snapshot_path,
-    tuned_layer_of,
 )
 from indexer.taste import TasteModel
 
@@ -47,16 +61,16 @@ class Index:
         self.scenarios = scenarios
         self.closed = False
         with ExitStack() as opened:  # closes what is open if something else is damaged
-            self._held = opened.enter_context(closing(hold(path)))  # from pruning
+            self._pruning_hold = opened.enter_context(closing(lock_snapshot(path)))  # from pruning
             self.manifest: Manifest = read_manifest(path)
-            check_sizes(path, self.manifest)
-            self._metadata = opened.enter_context(Metadata.open(path / "catalog.sqlite"))
+            check_files(path, self.manifest)
+            self._metadata = opened.enter_context(MetadataStore.open(path / "catalog.sqlite"))
             self._open_arrays(path)
             self._encoder: Encoder | None = None
             self._encoder_lock = threading.Lock()
-            self._check_agreement()
+            self._check_row_counts()
             if encoder is not None:
-                self._encoder = self._checked(encoder)
+                self._encoder = self._check_encoder(encoder)
             opened.pop_all()
 
     def _open_arrays(self, path: Path) -> None:
@@ -88,8 +102,8 @@ class Index:
                 made its vectors.
         """
         if scenarios is None:
-            scenarios = scenarios_beside(Path(root))
-        return cls(snapshot_path(Path(root), snapshot_id), encoder, scenarios)
+            scenarios = load_index_scenarios(Path(root))
+        return cls(find_snapshot(Path(root), snapshot_id), encoder, scenarios)
 
     def __len__(self) -> int:
         return self.count
@@ -98,7 +112,7 @@ class Index:
         """Close the files; a call still running ends well, later ones may fail."""
         self.closed = True
         self._metadata.close()
-        self._held.close()
+        self._pruning_hold.close()
 
     @property
     def id(self) -> str:
@@ -126,9 +140,9 @@ class Index:
                         "this index was built with --model none and cannot read text; "
                         "ask with item ids, or rebuild with a model"
                     )
-                layer = tuned_layer_of(self.path, self.manifest)
+                layer = find_tuned_layer(self.path, self.manifest)
                 loaded = load_encoder(self.manifest.encoder_source, layer=layer)
-                self._encoder = self._checked(loaded)
+                self._encoder = self._check_encoder(loaded)
             return self._encoder
 
     def recommend(self, **fields: Any) -> Answer:
@@ -195,7 +209,7 @@ class Index:
             FilterError: If the filter `condition` does not fit the catalogue.
         """
         if condition is None:
-            return self._metadata.page(after, limit)
+            return self._metadata.read_page(after, limit)
         mask = self.mask(parse_filter(condition, self.schema))
         rows = np.flatnonzero(mask[after + 1 :])[:limit] + after + 1
         return list(zip(rows.tolist(), self.items(rows.tolist()), strict=True))
@@ -214,58 +228,58 @@ class Index:
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each known id."""
-        return self._metadata.rows(ids)
+        return self._metadata.find_rows(ids)
 
     def ids(self, rows: Sequence[int]) -> list[str]:
         """Return the ids of rows."""
-        return self._metadata.ids(rows)
+        return self._metadata.read_ids(rows)
 
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return the items of rows."""
-        return self._metadata.items(rows)
+        return self._metadata.read_items(rows)
 
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
-        return self._columns.mask(condition)
+        return self._columns.match_rows(condition)
 
-    def cells(self, field: str, kind: CellKind) -> Cells:
+    def cells(self, field: str, kind: RowValueKind) -> RowValues:
         """Return what rows hold in a field."""
-        return self._columns.cells(field, kind)
+        return self._columns.read_values(field, kind)
 
     @property
     def deleted(self) -> Mask | None:
         """Which rows are gone, `(count,) bool`; None: none is."""
         return None
 
-    def in_id_order(self, rows: Rows) -> Rows:
+    def sort_by_id(self, rows: Rows) -> Rows:
         """Return ascending rows in order of id, which is what they are."""
         return rows
 
-    def exact(self, text: str) -> list[int]:
+    def find_exact(self, text: str) -> list[int]:
         """Return rows whose id or title is this text."""
-        return self._metadata.exact(text)
+        return self._metadata.find_exact(text)
 
-    def full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
+    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
         """Return rows that hold words of a text, with BM25 scores; higher is better."""
         return self._metadata.search(text, limit)
 
-    def frequency(self, phrase: str) -> int:
-        """Return how many items hold a phrase, the text of one of `query_terms`."""
-        return self._metadata.frequency(phrase)
+    def document_frequency(self, phrase: str) -> int:
+        """Return how many items hold a phrase, the text of one of `parse_query_terms`."""
+        return self._metadata.count_phrase(phrase)
 
-    def query_vectors(self, texts: Sequence[str]) -> Vectors:
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return texts as `(m, d) float32` in the item space, meaning block only."""
         out = np.zeros((len(texts), self.manifest.layout.dim), np.float32)
         if texts:
             raw = self.encoder.encode_queries(texts)
-            out[:, : self.manifest.layout.meaning] = self._space.queries(raw)
+            out[:, : self.manifest.layout.meaning] = self._space.map_queries(raw)
         return out
 
-    def meaning_of(self, raw: Vectors) -> Vectors:
+    def to_meaning_vectors(self, raw: Vectors) -> Vectors:
         """Map raw item vectors of this index's encoder to `(m, d) float32` meaning vectors."""
-        return self._space.items(raw)
+        return self._space.map_items(raw)
 
-    def raw_vector(self, row: int) -> tuple[NDArray[np.float16], bytes | None]:
+    def load_raw_vector(self, row: int) -> tuple[NDArray[np.float16], bytes | None]:
         """Return a row's vector as the encoder gave it, and the hash of the text it stands for.
 
         The hash is None if the catalogue brought the vector.
@@ -275,26 +289,26 @@ class Index:
         name = hashes[row].tobytes()
         return np.array(raw[row]), name if any(name) else None
 
-    def alike(self, vectors: Vectors) -> Vectors:
+    def to_similarity_queries(self, vectors: Vectors) -> Vectors:
         """Turn `(m, d)` vectors of things into request vectors for things of their kind."""
         width = self.manifest.layout.meaning
         turned = vectors.copy()
-        turned[:, :width] = self._space.alike(vectors[:, :width])
+        turned[:, :width] = self._space.map_similar(vectors[:, :width])
         return turned
 
     def item_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
-        return self._vectors.vectors(rows)
+        return self._vectors.read_vectors(rows)
 
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products `(q, m) float32`."""
-        return self._vectors.scores(vectors, rows)
+        return self._vectors.compute_scores(vectors, rows)
 
-    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""
         return self._vectors.search(vectors, k, allowed)
 
-    def _checked(self, encoder: Encoder) -> Encoder:
+    def _check_encoder(self, encoder: Encoder) -> Encoder:
         """The encoder, if it is the one that made the vectors."""
         if self.manifest.encoder is None:
             return encoder
@@ -314,7 +328,7 @@ class Index:
             )
         return encoder
 
-    def _check_agreement(self) -> None:
+    def _check_row_counts(self) -> None:
         """Refuse a snapshot whose parts do not hold the same rows."""
         sizes = {
             "manifest.json": self.manifest.counts["items"],

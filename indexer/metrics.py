@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 ANSWER_LENGTH = 50
 BOOTSTRAP_SEED = 2026
-RESAMPLES = 2_000
-_TOP = 10
+RESAMPLE_COUNT = 2_000
+_TOP_K = 10
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Metrics:
     """Means over cases; all zero without any.
 
     Attributes:
@@ -49,7 +49,7 @@ class Comparison:
     ratio95: tuple[float, float]
 
 
-def rank_in_answer(
+def find_rank(
     items: Sequence[tuple[str, float]], target: str, length: int = ANSWER_LENGTH
 ) -> float:
     """Return the rank of an item in a list of ids with scores; infinite if it is not found.
@@ -66,7 +66,7 @@ def rank_in_answer(
     return math.inf if full and tied and own == min(scores.values()) else rank
 
 
-def ranks_in_scores(
+def compute_ranks(
     scores: NDArray[np.floating], targets: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """Return `(c,)` ranks in `(c, n)` scores; what may not be recommended is at minus infinity."""
@@ -75,16 +75,16 @@ def ranks_in_scores(
     return ranks
 
 
-def gains(ranks: ArrayLike) -> Floats:
+def compute_ndcg10(ranks: ArrayLike) -> Floats:
     """Return NDCG@10 of each rank."""
     rank = np.asarray(ranks, float)
-    found = rank <= _TOP
+    found = rank <= _TOP_K
     return np.where(found, 1 / np.log2(1 + np.where(found, rank, 1)), 0)
 
 
-def figures(
+def compute_metrics(
     ranks: ArrayLike, *, top10: Iterable[Collection[str | int]] = (), items: int = 0
-) -> Figures:
+) -> Metrics:
     """Return the figures of some cases.
 
     Args:
@@ -94,28 +94,28 @@ def figures(
     """
     rank = np.asarray(ranks, float)
     if len(rank) == 0:
-        return Figures(0, 0.0, 0.0, 0.0, 0.0)
+        return Metrics(0, 0.0, 0.0, 0.0, 0.0)
     listed = rank <= ANSWER_LENGTH
-    return Figures(
+    return Metrics(
         cases=len(rank),
-        ndcg10=float(gains(rank).mean()),
-        recall10=float((rank <= _TOP).mean()),
+        ndcg10=float(compute_ndcg10(rank).mean()),
+        recall10=float((rank <= _TOP_K).mean()),
         recall50=float(listed.mean()),
         mrr50=float(np.where(listed, 1 / rank, 0).mean()),
         coverage10=len(set().union(*map(set, top10))) / items if items else None,
     )
 
 
-def compare(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> Comparison | None:
+def compare_ranks(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> Comparison | None:
     """Compare paired ranks; a user's cases stay together. None without cases."""
-    own, other = gains(ranks), gains(reference)
+    own, other = compute_ndcg10(ranks), compute_ndcg10(reference)
     if len(own) == 0:
         return None
     _, user = np.unique(np.asarray(users), return_inverse=True)
     count = user.max() + 1
     a, b, cases = (np.bincount(user, x, count) for x in (own, other, np.ones(len(own))))
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLE_COUNT).astype(float)
     sum_a, sum_b, size = drawn @ a, drawn @ b, drawn @ cases
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sum_b > 0, sum_a / sum_b, np.nan)
@@ -123,12 +123,12 @@ def compare(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> Compari
     nothing = (math.nan, math.nan)
     return Comparison(
         difference=float((own - other).mean()),
-        difference95=_interval((sum_a - sum_b) / size),
+        difference95=_compute_interval((sum_a - sum_b) / size),
         ratio=float(own.sum() / other.sum()) if known else math.nan,
-        ratio95=_interval(ratios) if known else nothing,
+        ratio95=_compute_interval(ratios) if known else nothing,
     )
 
 
-def _interval(values: Floats) -> tuple[float, float]:
+def _compute_interval(values: Floats) -> tuple[float, float]:
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)

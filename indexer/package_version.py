@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 
-def release() -> str:
+def read_version() -> str:
     """Return the version; "0" in a checkout that is not installed."""
     try:
         return version("zhiyin")

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from indexer.evaluation import Cases
 from indexer.index import Index
-from indexer.live import Overlay
-from indexer.metrics import compare, figures
-from service.answering import Pages
+from indexer.live import LiveCatalogue
+from indexer.metrics import compare_ranks, compute_metrics
+from service.answering import PageBuilder
 from service.edge import CursorSigner
-from service.live import View
-from service.llm import Asked, Assistant, Endpoint, LanguageModel, LlmConfig, Mode
+from service.live import RequestView
+from service.llm import Assistant, Endpoint, LlmClient, LlmConfig, LlmOptions, RerankMode
 
 _T = TypeVar("_T")
 _BUDGET_MS = 600_000
@@ -59,7 +59,7 @@ class Measurer:
         plain: NDArray[np.float64] | None = None
         async with Endpoint(self.config) as endpoint:
             for name, wanted in self._parts().items():
-                model = LanguageModel(endpoint)  # its own: what another part paid for is no saving
+                model = LlmClient(endpoint)  # its own: what another part paid for is no saving
                 ranks, cost = await self._ask(
                     index, model, wanted, list(zip(asked, targets, strict=True)), name
                 )
@@ -67,9 +67,9 @@ class Measurer:
                 if wanted.explain:  # words change no rank
                     measured[name] = cost
                     continue
-                measured[name] = {**asdict(figures(ranks)), **cost}
+                measured[name] = {**asdict(compute_metrics(ranks)), **cost}
                 if name != "none":
-                    versus = compare(ranks, plain, users)
+                    versus = compare_ranks(ranks, plain, users)
                     measured[name]["versus_none"] = versus and asdict(versus)
         return {
             "model": self.config.model,
@@ -80,15 +80,15 @@ class Measurer:
             "parts": measured,
         }
 
-    def _parts(self) -> dict[str, Asked]:
-        def asked(**parts: Any) -> Asked:
-            return Asked(**parts, candidates=self.candidates, budget_ms=_BUDGET_MS)
+    def _parts(self) -> dict[str, LlmOptions]:
+        def asked(**parts: Any) -> LlmOptions:
+            return LlmOptions(**parts, candidates=self.candidates, budget_ms=_BUDGET_MS)
 
         return {
             "none": asked(),
             "generate": asked(generate=True),
             "rerank": asked(rerank=True),
-            "rerank_likelihood": asked(rerank=True, mode=Mode.LIKELIHOOD),
+            "rerank_likelihood": asked(rerank=True, mode=RerankMode.LIKELIHOOD),
             "generate+rerank": asked(generate=True, rerank=True),
             "explain": asked(explain=True),
         }
@@ -96,18 +96,18 @@ class Measurer:
     async def _ask(
         self,
         index: Index,
-        model: LanguageModel,
-        wanted: Asked,
+        model: LlmClient,
+        wanted: LlmOptions,
         cases: Sequence[tuple[Mapping[str, Any], str]],
         name: str,
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
         """Ranks `(c,)` of what was picked, and what the answers cost."""
-        view = View(index, Overlay(index))
-        pages = Pages(
+        view = RequestView(index, LiveCatalogue(index))
+        pages = PageBuilder(
             CursorSigner("for one evaluation", lifetime_s=_HOUR_S, clock=time.time), time.time
         )
 
-        async def look(call: Callable[[View], _T]) -> _T:
+        async def look(call: Callable[[RequestView], _T]) -> _T:
             return call(view)
 
         ranks = np.full(len(cases), np.inf)

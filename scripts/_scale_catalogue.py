@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from indexer import Index, build_index
-from indexer.ann import IndexWish
+from indexer.ann import IndexOptions
 from indexer.metadata import parse_filter
 from indexer.reading import Item, read_catalog
 
@@ -112,7 +112,7 @@ def _items(start: int, count: int) -> Iterator[dict[str, Any]]:
         yield item
 
 
-def build_catalogue(folder: Path, wish: IndexWish) -> dict[str, Any]:
+def build_catalogue(folder: Path, wish: IndexOptions) -> dict[str, Any]:
     """Build from JSONL with ready-made vectors; return time, memory and what was made."""
     before, started = peak_mb(), time.perf_counter()
     watch = _Watch()

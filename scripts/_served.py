@@ -56,7 +56,7 @@ class ServedVectors:
         """Return `(m, d)` of a slice or an array of rows."""
         chunk = self._raw[rows].astype(np.float32)
         out = np.zeros((len(chunk), self._layout.dim), np.float32)
-        out[:, : self._layout.meaning] = self._space.items(chunk)
+        out[:, : self._layout.meaning] = self._space.map_items(chunk)
         out[:, self._layout.meaning] = self._prior[rows]
         return out
 
@@ -65,7 +65,7 @@ def served_in_place(raw: NDArray[Any]) -> tuple[ServedVectors, Layout]:
     """Fit the space that a build would, in chunks."""
     count, dim = raw.shape
     chunks = (raw[start : start + _CHUNK_ROWS] for start in range(0, count, _CHUNK_ROWS))
-    moments = Moments.of(chunks, dim)
+    moments = Moments.from_chunks(chunks, dim)
     mean = moments.mean.astype(np.float32)
     background = Background(mean, mean, moments.covariance.astype(np.float32))
     layout = Layout(meaning=dim)

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-from indexer.cores import allowed_threads
+from indexer.cores import count_threads
 from indexer.errors import WorkerError
 
 _AHEAD = 2  # pieces that wait for each process, so that none is idle
@@ -39,7 +39,7 @@ def ordered(
     context = multiprocessing.get_context("spawn")  # a fork of one with threads may hang
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow)
     waiting: deque[Future[_Result]] = deque()
-    threads = max(1, allowed_threads() // workers)
+    threads = max(1, count_threads() // workers)
     try:
         for piece in pieces:
             with _for_children(threads=threads):

@@ -114,7 +114,7 @@ def _body(start: int, batch: int) -> dict[str, Any]:
 def _looked_up(url: str) -> tuple[int, str]:
     """How many different events the store holds, and how durably it writes."""
     database = LiveDatabase.open(url)
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         count = connection.execute(sa.select(sa.func.count(events.c.event_id.distinct()))).scalar()
         durability = database.dialect
         if durability == "sqlite":

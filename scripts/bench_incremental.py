@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 from indexer import Index, build_index
 from indexer.errors import RequestError
 from indexer.evaluation import (
-    LATER_KNOWLEDGE,
+    LEAKING_FIELDS,
     Cases,
-    Log,
+    InteractionLog,
     Part,
-    ask,
-    borrow_vectors,
-    cases_of,
-    log_of,
+    ask_index,
+    build_cases,
+    build_log,
+    link_vectors,
     read_log_rows,
     write_catalogue,
     write_rows,
 )
-from indexer.metrics import gains
+from indexer.metrics import compute_ndcg10
 from indexer.reading import parse_mapping
 
 SLICES = 10
@@ -60,10 +60,10 @@ def main() -> int:
             work / "items.jsonl",
             query=None,
             fields=arguments.fields,
-            drop=frozenset(LATER_KNOWLEDGE),
+            drop=frozenset(LEAKING_FIELDS),
         )
         rows = read_log_rows(arguments.interactions, context=None, fields=arguments.fields)
-        log = log_of(rows, ids)
+        log = build_log(rows, ids)
         if np.isnan(log.at).any():
             raise RequestError(f"{arguments.interactions} has rows without a time; give times")
         found = _Run(work, arguments, log).measured(bars, arguments.share)
@@ -74,9 +74,9 @@ def main() -> int:
 class _Run:
     """One prequential run in a folder."""
 
-    def __init__(self, work: Path, arguments: Any, log: Log) -> None:
+    def __init__(self, work: Path, arguments: Any, log: InteractionLog) -> None:
         self.work, self.arguments, self.log = work, arguments, log
-        self.repeats = log.repeats
+        self.repeats = log.has_repeats
 
     def measured(self, bars: Bars, share: float) -> dict[str, Any]:
         """Ask slice after slice."""
@@ -119,7 +119,7 @@ class _Run:
         """Build on the oldest rows; return what it took."""
         root = self.work / name
         if self.arguments.index and not root.exists():
-            borrow_vectors(Path(self.arguments.index), root)
+            link_vectors(Path(self.arguments.index), root)
         events = self.work / f"{name}.csv"
         columns = write_rows(self.log, np.arange(len(self.log)) < rows, events)
         started, cpu = time.perf_counter(), time.process_time()
@@ -146,7 +146,7 @@ class _Run:
         number = np.arange(len(self.log))
         part = np.where(number < start, Part.FIT, np.where(number < end, Part.TEST, Part.TEST + 1))
         log = replace(self.log, part=part)
-        return cases_of(log, Part.TEST, repeats=self.repeats, most=self.arguments.cases)
+        return build_cases(log, Part.TEST, repeats=self.repeats, most=self.arguments.cases)
 
     def as_known_at(self, cases: Cases, moment: int) -> Cases:
         """The same picks with histories that end at a row."""
@@ -156,7 +156,7 @@ class _Run:
         """NDCG@10 of each case."""
         index = Index.open(self.work / name)
         targets = [self.log.item_ids[item] for item in cases.target]
-        found = gains(ask(index, list(cases.requests()), targets).ranks)
+        found = compute_ndcg10(ask_index(index, list(cases.requests()), targets).ranks)
         index.close()
         return found
 

@@ -17,7 +17,7 @@ from _cli import parser, run
 from numpy.typing import NDArray
 
 from indexer.reading import Interaction
-from indexer.taste import Events, TasteModel, events_of, fit_taste, refit_taste
+from indexer.taste import Events, TasteModel, build_events, fit_taste, refit_taste
 
 KINDS = 1_000
 T = TypeVar("T")
@@ -96,7 +96,7 @@ def _rows(
 
 
 def _read(rows: list[Interaction], ids: list[str]) -> tuple[Events, float]:
-    return _timed(lambda: events_of(rows, ids))
+    return _timed(lambda: build_events(rows, ids))
 
 
 def _equal(one: TasteModel, other: TasteModel) -> bool:

@@ -17,8 +17,15 @@ from _cli import parser, run
 
 from indexer import Index
 from indexer.answer import recommend
-from indexer.query import Moment, apply_taste, compose, signals_of, sources_of, worlds_of
-from indexer.request import MAX_HISTORY_BATCH, Request, parse_request, scenario_named
+from indexer.query import (
+    TasteContext,
+    apply_taste_model,
+    build_input_vectors,
+    build_inputs,
+    build_query_vectors,
+    find_interest_clusters,
+)
+from indexer.request import MAX_HISTORY_BATCH, Request, find_scenario, parse_request
 
 T = TypeVar("T")
 
@@ -80,23 +87,26 @@ def main() -> int:
 
 
 def _steps(index: Index, request: Request, laps: Laps) -> None:
-    scenario = scenario_named(request.scenario, index.scenarios)
-    signals = laps.lap("signals", lambda: signals_of(request, scenario, index.manifest, 0.0))
+    scenario = find_scenario(request.scenario, index.scenarios)
+    signals = laps.lap("signals", lambda: build_inputs(request, scenario, index.manifest, 0.0))
     ids = [signal.item_id for signal in signals if signal.item_id is not None]
     known = laps.lap("rows", lambda: index.rows(ids))
-    sources = laps.lap("vectors", lambda: sources_of(index, signals, known))
+    sources = laps.lap("vectors", lambda: build_input_vectors(index, signals, known))
     if index.taste is not None:
         taste = index.taste
-        moment = Moment(scenario=scenario, weights=request.weights, context={}, include_seen=False)
+        moment = TasteContext(
+            scenario=scenario, weights=request.weights, context_words={}, include_seen=False
+        )
         layout = index.manifest.layout
         learned = laps.lap(
-            "taste", lambda: apply_taste(taste, signals, known, layout=layout, moment=moment)
+            "taste", lambda: apply_taste_model(taste, signals, known, layout=layout, moment=moment)
         )
-        signals = learned.signals
+        signals = learned.inputs
     is_learned = index.taste is not None
-    laps.lap("worlds", lambda: worlds_of(signals, sources, by_weight=is_learned))
+    laps.lap("worlds", lambda: find_interest_clusters(signals, sources, by_weight=is_learned))
     laps.lap(
-        "compose", lambda: compose(signals, sources, scenario=scenario, weights=request.weights)
+        "compose",
+        lambda: build_query_vectors(signals, sources, scenario=scenario, weights=request.weights),
     )
 
 

@@ -30,7 +30,7 @@ from _scale_catalogue import (
 )
 from _served import raw_vectors, served_in_place, synthetic
 
-from indexer.ann import IndexWish, VectorIndex, build_index_file, request_vectors
+from indexer.ann import IndexOptions, VectorIndex, build_index_file, draw_query_sets
 from indexer.arrays import Vectors
 
 _SIZES = (10_000, 100_000, 1_000_000)
@@ -59,7 +59,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder) / "given.npy"
             source = _in_process(_give, raw, arguments.vectors, size)
-            wish = IndexWish(arguments.index, arguments.min_recall)
+            wish = IndexOptions(arguments.index, arguments.min_recall)
             measured = (
                 _of_catalogue(Path(folder), wish, arguments.texts)
                 if arguments.catalog
@@ -71,12 +71,12 @@ def main() -> int:
     return 0
 
 
-def _of_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
+def _of_vectors(folder: Path, wish: IndexOptions) -> dict[str, Any]:
     built = _in_process(_build_vectors, folder, wish)
     return {**built, **_in_process(_open_vectors, folder)}
 
 
-def _of_catalogue(folder: Path, wish: IndexWish, texts: str | None) -> dict[str, Any]:
+def _of_catalogue(folder: Path, wish: IndexOptions, texts: str | None) -> dict[str, Any]:
     written = _in_process(write_catalogue, folder / "items.jsonl", folder / "given.npy", texts)
     (folder / "given.npy").unlink()
     built = _in_process(build_catalogue, folder, wish)
@@ -134,7 +134,7 @@ def _mixed(some: Vectors, count: int, *, seed: int) -> Vectors:
     return mixed
 
 
-def _build_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
+def _build_vectors(folder: Path, wish: IndexOptions) -> dict[str, Any]:
     started, before = time.perf_counter(), peak_mb()
     items, layout = served_in_place(np.load(folder / "given.npy", mmap_mode="r"))
     path = folder / "index.faiss"
@@ -153,8 +153,8 @@ def _build_vectors(folder: Path, wish: IndexWish) -> dict[str, Any]:
 def _open_vectors(folder: Path) -> dict[str, Any]:
     facts = json.loads((folder / "facts.json").read_text())
     items, layout = served_in_place(np.load(folder / "given.npy", mmap_mode="r"))
-    kinds = request_vectors(items, layout, rng=np.random.default_rng(5), count=_ASKED)
-    queries = np.concatenate([kind.vectors for kind in kinds if kind.several == 1])
+    kinds = draw_query_sets(items, layout, rng=np.random.default_rng(5), count=_ASKED)
+    queries = np.concatenate([kind.vectors for kind in kinds if kind.vectors_per_query == 1])
     started = time.perf_counter()
     index = VectorIndex.open(folder / "index.faiss", facts)
     open_ms = 1_000 * (time.perf_counter() - started)

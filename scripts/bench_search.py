@@ -27,13 +27,13 @@ from _served import raw_vectors, served
 
 from indexer.ann import (
     Effort,
-    IndexWish,
+    IndexOptions,
     Layout,
     VectorIndex,
     build_index_file,
-    least_effort,
+    draw_query_sets,
+    find_least_effort,
     plan_index,
-    request_vectors,
 )
 from indexer.arrays import Rows, Vectors
 
@@ -73,8 +73,8 @@ def main() -> int:
 
 
 def _requests(vectors: Vectors, layout: Layout, count: int) -> Vectors:
-    kinds = request_vectors(vectors, layout, rng=np.random.default_rng(77), count=count)
-    mixed = np.concatenate([kind.vectors for kind in kinds if kind.several == 1])
+    kinds = draw_query_sets(vectors, layout, rng=np.random.default_rng(77), count=count)
+    mixed = np.concatenate([kind.vectors for kind in kinds if kind.vectors_per_query == 1])
     return mixed[np.random.default_rng(0).permutation(len(mixed))[:count]]
 
 
@@ -144,7 +144,7 @@ def _ours(
     wanted = plan_index(kind, *vectors.shape).factory
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index.faiss"
-        wish = IndexWish(wanted, max(_TARGETS))
+        wish = IndexOptions(wanted, max(_TARGETS))
         facts = build_index_file(path, vectors, layout, wish=wish, report=_silent)
         _progress(f"{kind} built in {facts['build_s']} s")
         index = VectorIndex.open(path, facts)
@@ -153,8 +153,8 @@ def _ours(
             return _rows_of(VectorIndex.open(path, {"effort": asdict(effort)}))
 
         def raised(target: float) -> dict[str, Any]:
-            effort = least_effort(
-                lambda one: _recall(truth, at_effort(one)(queries, _K)), index.lists, target
+            effort = find_least_effort(
+                lambda one: _recall(truth, at_effort(one)(queries, _K)), index.list_count, target
             )
             return {"effort": asdict(effort), **_measured(at_effort(effort), queries, truth)}
 

@@ -23,14 +23,14 @@ from _llm_parts import Measurer, as_lines
 
 from indexer.errors import CatalogError, RequestError
 from indexer.evaluation import (
-    LATER_KNOWLEDGE,
-    MOST_CASES,
+    LEAKING_FIELDS,
+    MAX_CASES,
+    EvaluationPlan,
     Part,
-    Plan,
-    as_text,
     evaluate,
-    evaluation_page,
-    names_of,
+    parse_peer_names,
+    render_evaluation_page,
+    render_text,
 )
 from indexer.reading import parse_mapping
 from service.llm import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
@@ -43,7 +43,7 @@ _REPEATS = {"auto": None, "yes": True, "no": False}
 def main() -> int:
     """Parse the command line, evaluate, write and print."""
     arguments = _arguments().parse_args()
-    plan = Plan(
+    plan = EvaluationPlan(
         catalog=arguments.catalog,
         interactions=arguments.interactions,
         peers=arguments.peers,
@@ -66,9 +66,9 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     line = json.dumps(told, ensure_ascii=False)
     (out / "evaluation.json").write_text(line + "\n", encoding="utf-8")
-    (out / "evaluation.html").write_text(evaluation_page(told), encoding="utf-8")
+    (out / "evaluation.html").write_text(render_evaluation_page(told), encoding="utf-8")
     more = as_lines(told["llm"]) if "llm" in told else []
-    text = "\n".join([as_text(told), *more, str(out / "evaluation.html")])
+    text = "\n".join([render_text(told), *more, str(out / "evaluation.html")])
     print(line if arguments.json else text)
     return 0
 
@@ -94,13 +94,13 @@ def _arguments() -> Parser:
     add("--model", metavar="NAME|DIR", help="encoder; 'none' if every row has a vector")
     add(
         "--peers",
-        type=option(names_of),
-        default=names_of("fast"),
+        type=option(parse_peer_names),
+        default=parse_peer_names("fast"),
         metavar="fast|all|NAME,…",
         help="what to compare with; all adds SASRec, which is slow (default fast)",
     )
     add("--part", choices=tuple(_PARTS), default="test", help="valid while you are still choosing")
-    add("--cases", type=int, default=MOST_CASES, metavar="N", help="asked at most")
+    add("--cases", type=int, default=MAX_CASES, metavar="N", help="asked at most")
     add("--fields", type=option(parse_mapping), default={}, metavar="OURS=THEIRS,…")
     add("--context", type=_columns, metavar="COL,…", help="columns that are known when asking")
     add("--rating-scale", type=option(_scale), metavar="LOW-HIGH", help="default: inferred")
@@ -108,7 +108,7 @@ def _arguments() -> Parser:
     add(
         "--drop",
         type=_columns,
-        default=LATER_KNOWLEDGE,
+        default=LEAKING_FIELDS,
         metavar="FIELD,…",
         help="item fields that only later knowledge could fill (default: well-known averages)",
     )

@@ -26,7 +26,7 @@ from indexer import BuildOptions, BuildSummary, build_index
 from indexer.language import DEFAULT_MODEL
 from indexer.reading import parse_mapping
 from service.edge import load_secret
-from service.store import LiveDatabase, forget_applied, read_changes, spare_encoding
+from service.store import LiveDatabase, cache_live_vectors, prune_applied_changes, read_changes
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def _with_live(arguments: argparse.Namespace, options: BuildOptions) -> Iterator
     try:
         secret = load_secret(None, os.environ)
         found, changes = read_changes(database, secret, with_items=not drops)
-        spare_encoding(out, changes)
+        cache_live_vectors(out, changes)
         yield replace(
             options,
             changes=found.items,
@@ -76,7 +76,7 @@ def _with_live(arguments: argparse.Namespace, options: BuildOptions) -> Iterator
             is_erased=found.is_erased,
             applied_seq=found.applied_seq,
         )
-        forget_applied(database, out, drop_up_to=found.applied_seq if drops else None)
+        prune_applied_changes(database, out, drop_up_to=found.applied_seq if drops else None)
     finally:
         database.close()
 

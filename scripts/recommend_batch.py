@@ -29,13 +29,13 @@ from _workers import ordered
 
 from indexer import Index
 from indexer.answer import recommend
-from indexer.cores import allowed_threads
+from indexer.cores import count_threads
 from indexer.errors import IndexerError, RequestError
 from indexer.request import MAX_HISTORY_BATCH, parse_request, refuse_surrogates
-from service.answering import fashion
+from service.answering import compute_trending_terms
 from service.edge import load_secret
-from service.live import Live, View, Views
-from service.llm import NOT_IN_BATCHES
+from service.live import LiveStore, RequestView, RequestViews
+from service.llm import UNUSED_IN_BATCH
 from service.store import LiveDatabase
 
 _PIECE_LINES, _PIECE_CHARS = 32, 1_000_000  # what a process takes at a time
@@ -155,7 +155,7 @@ def _worth_it(pieces: Iterator[Piece]) -> tuple[int, Iterator[Piece]]:
     """How many processes are worth starting, and all the pieces."""
     begun = list(islice(pieces, _FEW_PIECES + 1))
     is_long = len(begun) > _FEW_PIECES
-    return min(allowed_threads(), _WORKERS) if is_long else 1, chain(begun, pieces)
+    return min(count_threads(), _WORKERS) if is_long else 1, chain(begun, pieces)
 
 
 def _answered_apart(root: str, snapshot_id: str, piece: Piece) -> list[Told]:
@@ -164,12 +164,12 @@ def _answered_apart(root: str, snapshot_id: str, piece: Piece) -> list[Told]:
 
 
 @cache
-def _snapshot_viewed(root: str, snapshot_id: str) -> View:
-    with Views(None).of(Index.open(root, snapshot_id=snapshot_id)) as view:
+def _snapshot_viewed(root: str, snapshot_id: str) -> RequestView:
+    with RequestViews(None).open(Index.open(root, snapshot_id=snapshot_id)) as view:
         return view  # without a store nothing of it ends here
 
 
-def _piece_answered(view: View, piece: Piece) -> list[Told]:
+def _piece_answered(view: RequestView, piece: Piece) -> list[Told]:
     answers = [(line, _answered(view, text)) for line, text in piece]
     told = [
         Told(line, json.dumps(answer, ensure_ascii=False), answer.get("error"))
@@ -190,28 +190,28 @@ def _settle() -> None:
 
 
 @contextmanager
-def _viewed(root: str, url: str | None) -> Iterator[View]:
+def _viewed(root: str, url: str | None) -> Iterator[RequestView]:
     """The catalogue and the store at one moment."""
     index = Index.open(root)
     if url is None:
-        with Views(None).of(index) as view:
+        with RequestViews(None).open(index) as view:
             yield view
         return
     database = LiveDatabase.open(url)
     try:
-        live = Live.over(database, load_secret(None, os.environ), time.time)
-        with Views(live).of(index) as view:
+        live = LiveStore.from_database(database, load_secret(None, os.environ), time.time)
+        with RequestViews(live).open(index) as view:
             yield view
     finally:
         database.close()
 
 
-def _answered(view: View, text: str) -> dict[str, Any]:
+def _answered(view: RequestView, text: str) -> dict[str, Any]:
     request_id = None
     try:
         body = _body(text)
         request_id = body.pop("request_id")
-        said = {} if body.pop("llm", None) is None else {"llm": NOT_IN_BATCHES}
+        said = {} if body.pop("llm", None) is None else {"llm": UNUSED_IN_BATCH}
         return {"request_id": request_id, **_recommended(view, body), **said}
     except IndexerError as error:
         return {"request_id": request_id, "error": str(error)}
@@ -228,15 +228,15 @@ def _body(text: str) -> dict[str, Any]:
     return body
 
 
-def _recommended(view: View, body: dict[str, Any]) -> dict[str, Any]:
+def _recommended(view: RequestView, body: dict[str, Any]) -> dict[str, Any]:
     now = time.time()
     request = parse_request(
         {"explain": False, **body},
         max_history=MAX_HISTORY_BATCH,
         scenarios=view.catalogue.scenarios,
     )
-    asked = view.personal(request, now=now)
-    addends = fashion(view, asked, now=now)
+    asked = view.personalise(request, now=now)
+    addends = compute_trending_terms(view, asked, now=now)
     answer = recommend(view.catalogue, asked, now=now, addends=addends)
     items = [
         {"id": hit.id, "rank": hit.rank, "score": hit.score, "item": hit.item,
@@ -245,7 +245,7 @@ def _recommended(view: View, body: dict[str, Any]) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "snapshot": answer.snapshot,
-        "live_seq": view.now.seq,
+        "live_seq": view.sequence.seq,
         "user_id": request.user_id,
         "unknown_items": answer.unknown_items,
         "items": items,

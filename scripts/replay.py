@@ -28,9 +28,9 @@ from _service import Caller, Service
 from numpy.typing import NDArray
 
 from indexer import Index, RequestError
-from indexer.query import history_signals
+from indexer.query import build_history_inputs
 from indexer.reading import Interaction, read_interactions
-from indexer.request import HistoryEntry, scenario_named
+from indexer.request import HistoryEntry, find_scenario
 
 K = 10
 ARMS = ("live", "frozen", "mean")
@@ -175,8 +175,8 @@ class _Replay:
     def _weight(self, event: Interaction) -> float:
         """What the event says about its item, as the service would weigh it."""
         entry = HistoryEntry(event.item_id, event=str(event.event), value=event.value)
-        (signal,) = history_signals(
-            [entry], scenario=scenario_named(None), now=0.0, scale=self._scale
+        (signal,) = build_history_inputs(
+            [entry], scenario=find_scenario(None), now=0.0, scale=self._scale
         )
         return signal.weight
 

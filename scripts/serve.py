@@ -23,11 +23,11 @@ from _cli import Parser, parser, run
 from uvicorn.supervisors import Multiprocess
 
 from indexer.request import load_scenarios
-from indexer.snapshot import check_sizes, read_manifest, snapshot_path
+from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service import Settings, create_app
 from service.app import SETTINGS_VARIABLE
-from service.edge import Keys
-from service.live import live_url
+from service.edge import ApiKeys
+from service.live import find_live_url
 from service.llm import LlmConfig
 from service.settings import SettingsError
 from service.store import LiveDatabase
@@ -123,13 +123,13 @@ def _check(settings: Settings) -> None:
     """Fail here, with one sentence, rather than in every worker."""
     settings.check_exposure()
     if settings.api_key_file:
-        Keys.load(settings.api_key_file)
+        ApiKeys.load(settings.api_key_file)
     if settings.scenarios:
         load_scenarios(settings.scenarios)
     LlmConfig.from_environment(os.environ)
-    path = snapshot_path(settings.index)
-    check_sizes(path, read_manifest(path))
-    url = live_url(settings)
+    path = find_snapshot(settings.index)
+    check_files(path, read_manifest(path))
+    url = find_live_url(settings)
     if url is not None:
         LiveDatabase.open(url).close()  # made or brought up to date once, before workers start
 

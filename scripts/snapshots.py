@@ -12,16 +12,16 @@ from pathlib import Path
 from _cli import parser, run
 
 from indexer.errors import SnapshotError
-from indexer.release import verify
+from indexer.release import verify_snapshot
 from indexer.snapshot import (
-    check_sizes,
-    current_id,
+    check_files,
+    find_snapshot,
     list_ids,
+    locate_snapshots,
     make_current,
     prune,
+    read_current_id,
     read_manifest,
-    snapshot_path,
-    snapshots_dir,
 )
 
 
@@ -49,12 +49,12 @@ def main() -> int:
 
 
 def _list(root: Path) -> int:
-    live = current_id(root)
+    live = read_current_id(root)
     print(f"{'':2}{'snapshot':26} {'created':20} {'items':>9} {'MB':>8} {'index':>8} {'recall':>7}")
     for name in list_ids(root):
         mark = "* " if name == live else "  "
         try:
-            manifest = read_manifest(snapshots_dir(root) / name)
+            manifest = read_manifest(locate_snapshots(root) / name)
         except SnapshotError as error:
             print(f"{mark}{name:26} damaged: {error}")
             continue
@@ -68,8 +68,8 @@ def _list(root: Path) -> int:
 
 
 def _verify(root: Path, snapshot_id: str | None) -> int:
-    chosen = snapshot_id or current_id(root)
-    findings = verify(root, chosen)
+    chosen = snapshot_id or read_current_id(root)
+    findings = verify_snapshot(root, chosen)
     for finding in findings:
         print(f"{chosen}: {finding}")
     if not findings:
@@ -78,14 +78,14 @@ def _verify(root: Path, snapshot_id: str | None) -> int:
 
 
 def _rollback(root: Path, snapshot_id: str | None) -> int:
-    live = current_id(root)
+    live = read_current_id(root)
     if snapshot_id is None:
         older = [name for name in list_ids(root) if name < live]
         if not older:
             raise SnapshotError(f"{root} has no snapshot older than {live}; nothing was changed")
         snapshot_id = older[-1]
-    path = snapshot_path(root, snapshot_id)
-    check_sizes(path, read_manifest(path))
+    path = find_snapshot(root, snapshot_id)
+    check_files(path, read_manifest(path))
     make_current(root, snapshot_id)
     print(f"{snapshot_id} is live; it was {live}")
     return 0
@@ -93,8 +93,8 @@ def _rollback(root: Path, snapshot_id: str | None) -> int:
 
 def _prune(root: Path, keep: int) -> int:
     done = prune(root, keep)
-    print(f"{len(done.deleted)} deleted, {len(done.kept)} kept")
-    for name in done.held:
+    print(f"{len(done.deleted)} deleted, {len(done.remaining)} kept")
+    for name in done.in_use:
         print(f"{name} is kept: a running process has it open")
     return 0
 

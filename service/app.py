@@ -17,30 +17,30 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from indexer.language import Encoder
-from indexer.package_version import release
+from indexer.package_version import read_version
 from indexer.request import load_scenarios
-from service.answering import Pages
+from service.answering import PageBuilder
 from service.edge import (
-    SLOW_CLIENTS,
-    CountRequests,
+    SLOW_CLIENTS_STATE_KEY,
+    ApiKeys,
     CursorSigner,
-    HeadAsGet,
-    Keys,
-    RawIdPaths,
+    HeadAsGetMiddleware,
+    RawIdPathMiddleware,
+    RequestCounterMiddleware,
     RequestCounters,
     SlowClients,
     WorkQueue,
-    answer_problems_as_json,
+    install_problem_handlers,
     load_secret,
 )
-from service.live import Live, Recommender, Refresher, Views, open_live
-from service.llm import Endpoint, LanguageModel, LlmConfig
+from service.live import ActiveIndex, LiveStore, Refresher, RequestViews, open_live_store
+from service.llm import Endpoint, LlmClient, LlmConfig
 from service.routes import OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
-_ADMIN_WAITING = 8
+_ADMIN_QUEUE_SIZE = 8
 _PARENT_CHECK_S = 1.0
 
 
@@ -63,33 +63,33 @@ def create_app(
         SettingsError: If it would be reachable without keys, or a file it needs cannot be used.
     """
     settings.check_exposure()
-    keys = Keys.load(settings.api_key_file) if settings.api_key_file else None
+    keys = ApiKeys.load(settings.api_key_file) if settings.api_key_file else None
     secret = load_secret(settings.secret_file, os.environ)
     llm = llm or LlmConfig.from_environment(os.environ)
     signer = CursorSigner(secret, lifetime_s=settings.cursor_lifetime_s, clock=clock)
-    pages = Pages(signer, clock)
+    pages = PageBuilder(signer, clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             endpoint = await stack.enter_async_context(Endpoint(llm)) if llm else None
-            live = open_live(settings, secret, clock)
-            services = _services(settings, keys, pages, encoder, live)
+            live = open_live_store(settings, secret, clock)
+            services = _build_services(settings, keys, pages, encoder, live)
             if endpoint:
-                services = replace(services, language_model=LanguageModel(endpoint))
+                services = replace(services, llm_client=LlmClient(endpoint))
             app.state.services = services
-            services.recommender.start()
+            services.active_index.start()
             services.refresher.start()
             try:
                 slow = SlowClients(patience_s=settings.patience_s, most=settings.slow_clients)
-                yield {SLOW_CLIENTS: slow}
+                yield {SLOW_CLIENTS_STATE_KEY: slow}
             finally:
                 services.close()
 
     app = FastAPI(
         title="Zhiyin 知音",
         description="A self-hosted recommender. Errors are application/problem+json (RFC 9457).",
-        version=release(),
+        version=read_version(),
         lifespan=lifespan,
         redirect_slashes=False,
     )
@@ -100,15 +100,15 @@ def create_app(
         app.include_router(router)
     for router in ROUTERS:
         app.include_router(router, dependencies=documented)
-    answer_problems_as_json(app)
+    install_problem_handlers(app)
     app.state.request_counters = RequestCounters()
-    app.add_middleware(CountRequests, counters=app.state.request_counters)
-    app.add_middleware(RawIdPaths)
-    app.add_middleware(HeadAsGet)
+    app.add_middleware(RequestCounterMiddleware, counters=app.state.request_counters)
+    app.add_middleware(RawIdPathMiddleware)
+    app.add_middleware(HeadAsGetMiddleware)
     return app
 
 
-def app_from_environment() -> FastAPI:
+def create_app_from_environment() -> FastAPI:
     """Return the service of a worker process, as its parent wrote it to the environment.
 
     Raises:
@@ -120,44 +120,44 @@ def app_from_environment() -> FastAPI:
         raise SettingsError(
             f"{SETTINGS_VARIABLE} is not set; start the service with scripts/serve.py"
         ) from error
-    threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     return create_app(Settings.from_json(text))
 
 
-def _stop_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """End this worker when its parent was killed: nobody else could stop or replace it."""
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _services(
+def _build_services(
     settings: Settings,
-    keys: Keys | None,
-    pages: Pages,
+    keys: ApiKeys | None,
+    pages: PageBuilder,
     encoder: Encoder | None,
-    live: Live | None,
+    live: LiveStore | None,
 ) -> Services:
-    recommender = Recommender(
+    recommender = ActiveIndex(
         settings.index,
         encoder=encoder,
         scenarios=load_scenarios(settings.scenarios) if settings.scenarios else None,
         poll_s=settings.poll_s,
         retry_s=settings.retry_s,
     )
-    views = Views(live)
+    views = RequestViews(live)
     return Services(
         settings=settings,
         keys=keys,
-        recommender=recommender,
+        active_index=recommender,
         pages=pages,
-        work=WorkQueue("answers", threads=settings.threads, waiting=settings.queue),
-        admin_work=WorkQueue("snapshots", threads=1, waiting=_ADMIN_WAITING),
-        event_work=WorkQueue("events", threads=1, waiting=settings.write_queue),
-        item_work=WorkQueue("items", threads=1, waiting=settings.write_queue),
-        live=live,
+        answer_queue=WorkQueue("answers", threads=settings.threads, waiting=settings.queue),
+        admin_queue=WorkQueue("snapshots", threads=1, waiting=_ADMIN_QUEUE_SIZE),
+        event_queue=WorkQueue("events", threads=1, waiting=settings.write_queue),
+        item_queue=WorkQueue("items", threads=1, waiting=settings.write_queue),
+        live_store=live,
         views=views,
         refresher=Refresher(recommender, views, every_s=settings.poll_s),
-        language_model=None,
+        llm_client=None,
         clock=pages.clock,
     )

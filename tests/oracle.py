@@ -83,7 +83,7 @@ def shrunk_space(raw: Numbers, item_texts: Any, query_texts: Any, power: float) 
     values = values + 0.01 * values.mean()
     scales = values / values.mean()
     matrix = directions @ np.diag(scales ** (-power / 2)) @ directions.T
-    likeness = directions @ np.diag(scales ** (whitening.LIKENESS_POWER / 2)) @ directions.T
+    likeness = directions @ np.diag(scales ** (whitening.SIMILARITY_POWER / 2)) @ directions.T
     queries = np.asarray(query_texts, np.float64).mean(axis=0)
     return Space(mean, queries + mean - background.mean(axis=0), matrix, likeness)
 

@@ -19,7 +19,7 @@ from indexer.request.body import parse_request
 from indexer.request.scenario_file import load_scenarios
 from indexer.request.scenarios import Scenario
 from service import Settings, create_app
-from service.llm.options import parse_asked
+from service.llm.options import parse_llm_options
 from tests.service.conftest import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -71,14 +71,14 @@ def test_every_json_body_is_a_request() -> None:
     assert bodies
     for body in bodies:
         asked = json.loads(body)
-        parse_asked(asked.pop("llm", {}))
+        parse_llm_options(asked.pop("llm", {}))
         assert parse_request(asked).k >= 1
 
 
 def test_what_a_language_model_may_be_asked_is_a_request() -> None:
     (body,) = blocks("json")
     asked = json.loads(body)
-    parts = parse_asked(asked.pop("llm"))
+    parts = parse_llm_options(asked.pop("llm"))
     assert parts.understand
     assert parts.generate
     assert parts.rerank

@@ -9,54 +9,54 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.effort import least_effort
-from indexer.ann.faiss_searcher import Effort, keeps_vectors, library, use_all_threads
+from indexer.ann.effort import find_least_effort
+from indexer.ann.faiss_searcher import Effort, has_readable_vectors, load_faiss, use_all_threads
 from indexer.ann.layout import Layout
-from indexer.ann.plan import Plan, flat, plan_index, refined
+from indexer.ann.plan import IndexPlan, add_refinement, plan_flat, plan_index
 from indexer.ann.recall import (
-    DEPTH,
-    Requests,
-    Truth,
-    filtered_recall,
-    recall_of,
-    request_vectors,
-    truth_of,
+    RECALL_DEPTH,
+    GroundTruth,
+    QuerySet,
+    compute_ground_truth,
+    draw_query_sets,
+    measure_filtered_recall,
+    measure_recall,
 )
 from indexer.ann.top_rows import ItemVectors
-from indexer.ann.vector_index import GATHER_SHARE, VectorIndex, finite
+from indexer.ann.vector_index import GATHER_SHARE, VectorIndex, require_finite
 from indexer.errors import CatalogError
 
 Progress = Callable[[str, int, int], None]
 
 _CHUNK_ROWS = 16_384
 _SAMPLE_ROWS = 65_536
-_GRAPH_EFFORT = 160  # FAISS's 40 leaves rows that prior-heavy requests never reach
-_MOST_EFFORT = 2.0  # times that of an index when it was trained; then it is trained anew
+_EF_CONSTRUCTION = 160  # FAISS's 40 leaves rows that prior-heavy requests never reach
+_MAX_EFFORT_GROWTH = 2.0  # times that of an index when it was trained; then it is trained anew
 _SEED = 20_240_501
-_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
-_FILTERED_REQUESTS, _TIMED_REQUESTS = 64, 8
+_ALLOWED_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_FILTERED_QUERIES, _TIMED_QUERIES = 64, 8
 
 
 @dataclass(frozen=True, slots=True)
-class IndexWish:
+class IndexOptions:
     """What a caller wants of an index.
 
     Attributes:
         kind: auto, flat, hnsw, ivf or a FAISS factory string.
         min_recall: recall@10 that must hold for every kind of request.
-        known: Facts of an index over nearly the same vectors, from which measuring sets out.
-        trained: That index's file; what it was trained to is kept while at most twice the effort is
+        known_facts: Facts of an index over nearly the same vectors, from which measuring sets out.
+        trained_file: That index's file; what it was trained to is kept while at most twice the effort is
             needed.
     """
 
     kind: str = "auto"
     min_recall: float = 0.99
-    known: Mapping[str, Any] = field(default_factory=dict)
-    trained: Path | None = None
+    known_facts: Mapping[str, Any] = field(default_factory=dict)
+    trained_file: Path | None = None
 
 
 def build_index_file(
-    path: Path, items: ItemVectors, layout: Layout, *, wish: IndexWish, report: Progress
+    path: Path, items: ItemVectors, layout: Layout, *, wish: IndexOptions, report: Progress
 ) -> dict[str, Any]:
     """Write the index of some vectors; return the facts for the manifest.
 
@@ -72,16 +72,16 @@ def build_index_file(
     plan = plan_index(wish.kind, count, dim)
     facts: dict[str, Any] = {}
     if plan.kind != "flat":
-        plan = _readable(plan, items)
-        facts = _approximate(path, items, layout, wish, plan, report)
+        plan = _ensure_readable(plan, items)
+        facts = _build_approximate(path, items, layout, wish, plan, report)
         worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
         if worst < wish.min_recall:
-            plan = flat(
+            plan = plan_flat(
                 f"{plan.factory} reached recall {worst:.3f} at most (requests of {weights}), "
                 f"less than {wish.min_recall:g}; the index is flat instead"
             )
     if plan.kind == "flat":
-        _write(path, items, _empty(items, plan), plan, report)
+        _write_index(path, items, _train_index(items, plan), plan, report)
         facts = {"recall": 1.0, "search": "exact", "gather_share": GATHER_SHARE}
     size = 4 * dim if plan.kind == "flat" else round(path.stat().st_size / max(count, 1), 1)
     return {
@@ -95,49 +95,60 @@ def build_index_file(
     }
 
 
-def _approximate(
-    path: Path, items: ItemVectors, layout: Layout, wish: IndexWish, plan: Plan, report: Progress
+def _build_approximate(
+    path: Path,
+    items: ItemVectors,
+    layout: Layout,
+    wish: IndexOptions,
+    plan: IndexPlan,
+    report: Progress,
 ) -> dict[str, Any]:
     """Write an index and measure it; what the live one was trained to is kept while it serves."""
-    is_known = wish.known.get("factory") == plan.factory
-    wish = wish if is_known else replace(wish, known={}, trained=None)
-    kept = _emptied(wish.trained, items, plan) if wish.trained else None
-    before = wish.known.get("trained_effort", wish.known.get("effort"))
+    is_known = wish.known_facts.get("factory") == plan.factory
+    wish = wish if is_known else replace(wish, known_facts={}, trained_file=None)
+    kept = _reuse_trained_index(wish.trained_file, items, plan) if wish.trained_file else None
+    before = wish.known_facts.get("trained_effort", wish.known_facts.get("effort"))
     try:
         if kept is not None:
-            _write(path, items, kept, plan, report)
-            facts = _measured(path, items, layout, wish, report)
-            if _holds(facts, before, wish.min_recall):
+            _write_index(path, items, kept, plan, report)
+            facts = _measure_index(path, items, layout, wish, report)
+            if _is_good_enough(facts, before, wish.min_recall):
                 return {**facts, "trained_effort": before}
         if before is not None:  # what it took before it aged, or effort would only ever grow
-            wish = replace(wish, known={**wish.known, "effort": before})
-        _write(path, items, _empty(items, plan), plan, report)
-        return _measured(path, items, layout, wish, report)
+            wish = replace(wish, known_facts={**wish.known_facts, "effort": before})
+        _write_index(path, items, _train_index(items, plan), plan, report)
+        return _measure_index(path, items, layout, wish, report)
     except RuntimeError as error:
-        raise _unusable("search", plan, items, error) from error
+        raise _make_faiss_error("search", plan, items, error) from error
 
 
-def _holds(facts: Mapping[str, Any], before: Mapping[str, float], min_recall: float) -> bool:
+def _is_good_enough(
+    facts: Mapping[str, Any], before: Mapping[str, float], min_recall: float
+) -> bool:
     """Whether an index is as good, at not much more effort than when it was trained."""
-    is_cheap = all(facts["effort"][part] <= _MOST_EFFORT * before[part] for part in before)
+    is_cheap = all(facts["effort"][part] <= _MAX_EFFORT_GROWTH * before[part] for part in before)
     return is_cheap and min(facts["recall_by_weights"].values()) >= min_recall
 
 
-def _write(path: Path, items: ItemVectors, index: Any, plan: Plan, report: Progress) -> None:
+def _write_index(
+    path: Path, items: ItemVectors, index: Any, plan: IndexPlan, report: Progress
+) -> None:
     """Add the vectors to a trained index in chunks, and write it."""
     count = items.shape[0]
     try:
-        _reserve(index, count)
+        _reserve_vectors(index, count)
         for start in range(0, count, _CHUNK_ROWS):
-            index.add(finite(items[start : start + _CHUNK_ROWS], start))
+            index.add(require_finite(items[start : start + _CHUNK_ROWS], start))
             report("index", min(start + _CHUNK_ROWS, count), count)
     except RuntimeError as error:
-        raise _unusable("build", plan, items, error) from error
+        raise _make_faiss_error("build", plan, items, error) from error
     path.unlink(missing_ok=True)  # an index that still maps the old file keeps it
-    library().write_index(index, str(path))
+    load_faiss().write_index(index, str(path))
 
 
-def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) -> CatalogError:
+def _make_faiss_error(
+    what: str, plan: IndexPlan, items: ItemVectors, error: RuntimeError
+) -> CatalogError:
     said = str(error).rpartition("Error: ")[2]
     count, dim = items.shape
     return CatalogError(
@@ -146,59 +157,61 @@ def _unusable(what: str, plan: Plan, items: ItemVectors, error: RuntimeError) ->
     )
 
 
-def _readable(plan: Plan, items: ItemVectors) -> Plan:
+def _ensure_readable(plan: IndexPlan, items: ItemVectors) -> IndexPlan:
     """The plan of an index that is refined by readable vectors if it has none itself."""
-    if keeps_vectors(_untrained(items, plan)):
+    if has_readable_vectors(_create_index(items, plan)):
         return plan
     if "refine" in plan.factory.lower():
         raise CatalogError(
             f"{plan.factory!r} refines with vectors that cannot be read in place; "
             f"end it with Refine(SQfp16)"
         )
-    return refined(plan)
+    return add_refinement(plan)
 
 
-def _untrained(items: ItemVectors, plan: Plan) -> Any:
+def _create_index(items: ItemVectors, plan: IndexPlan) -> Any:
     """An index of a plan, as it is before it has seen a vector."""
-    faiss = library()
+    faiss = load_faiss()
     try:
         return faiss.index_factory(items.shape[1], plan.factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
-        raise _unusable("build", plan, items, error) from error
+        raise _make_faiss_error("build", plan, items, error) from error
 
 
-def _empty(items: ItemVectors, plan: Plan) -> Any:
+def _train_index(items: ItemVectors, plan: IndexPlan) -> Any:
     """An index without vectors, trained on a sample."""
-    faiss = library()
+    faiss = load_faiss()
     count = items.shape[0]
-    index = _untrained(items, plan)
+    index = _create_index(items, plan)
     try:
         if isinstance(faiss.downcast_index(index), faiss.IndexHNSW):
-            faiss.downcast_index(index).hnsw.efConstruction = _GRAPH_EFFORT
+            faiss.downcast_index(index).hnsw.efConstruction = _EF_CONSTRUCTION
         if not index.is_trained:
             rng = np.random.default_rng(_SEED)
             rows = np.sort(rng.choice(count, min(count, _SAMPLE_ROWS), replace=False))
-            index.train(finite(items[rows], 0))
+            index.train(require_finite(items[rows], 0))
     except RuntimeError as error:
-        raise _unusable("build", plan, items, error) from error
+        raise _make_faiss_error("build", plan, items, error) from error
     return index
 
 
-def _emptied(trained: Path, items: ItemVectors, plan: Plan) -> Any | None:
+def _reuse_trained_index(trained: Path, items: ItemVectors, plan: IndexPlan) -> Any | None:
     """The live index without its vectors; None if it needs no training or cannot be used."""
-    if _untrained(items, plan).is_trained:
+    if _create_index(items, plan).is_trained:
         return None
     try:
-        index = library().read_index(str(trained))  # not mapped: what is mapped cannot be emptied
+        index = load_faiss().read_index(
+            str(trained)
+        )  # not mapped: what is mapped cannot be emptied
         index.reset()
     except (RuntimeError, MemoryError):  # the latter where a damaged file tells a huge size
         return None
     return index if index.d == items.shape[1] and index.is_trained else None
 
 
-def _reserve(index: Any, count: int) -> None:
+def _reserve_vectors(index: Any, count: int) -> None:
     """Make room for all vectors at once: a growing array is copied, at twice the memory."""
-    faiss = library()
+    faiss = load_faiss()
     top = faiss.downcast_index(index)
     store = faiss.downcast_index(top.refine_index) if isinstance(top, faiss.IndexRefine) else top
     if hasattr(store, "codes") and hasattr(store, "code_size"):
@@ -206,22 +219,24 @@ def _reserve(index: Any, count: int) -> None:
         store.codes.resize(0)
 
 
-def _measured(
-    path: Path, items: ItemVectors, layout: Layout, wish: IndexWish, report: Progress
+def _measure_index(
+    path: Path, items: ItemVectors, layout: Layout, wish: IndexOptions, report: Progress
 ) -> dict[str, Any]:
     """Find the least effort whose recall holds for every kind of request."""
     rng = np.random.default_rng(_SEED)
-    truths = truth_of(items, request_vectors(items, layout, rng=rng))
+    truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
     recalls: dict[Effort, dict[str, float]] = {}
 
     def worst(effort: Effort) -> float:
         report("measure", len(recalls), len(recalls) + 1)
         index = VectorIndex.open(path, {"effort": asdict(effort)})
-        recalls[effort] = {t.requests.name: recall_of(index, items, t) for t in truths}
+        recalls[effort] = {t.query_set.name: measure_recall(index, items, t) for t in truths}
         return min(recalls[effort].values())
 
-    known = Effort.from_json(wish.known["effort"]) if "effort" in wish.known else None
-    effort = least_effort(worst, VectorIndex.open(path).lists, wish.min_recall, known=known)
+    known = Effort.from_json(wish.known_facts["effort"]) if "effort" in wish.known_facts else None
+    effort = find_least_effort(
+        worst, VectorIndex.open(path).list_count, wish.min_recall, known=known
+    )
     index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
     held = recalls[effort]
     report("measure", len(recalls), len(recalls))
@@ -230,45 +245,51 @@ def _measured(
         "recall_by_weights": {name: round(value, 5) for name, value in held.items()},
         "effort": asdict(effort),
         "search": "exact" if index.is_exact else "ann",
-        **(_known_crossover(wish) or _crossover(index, truths, wish.min_recall)),
+        **(_reuse_gather_share(wish) or _find_gather_share(index, truths, wish.min_recall)),
     }
 
 
-def _known_crossover(wish: IndexWish) -> dict[str, Any]:
+def _reuse_gather_share(wish: IndexOptions) -> dict[str, Any]:
     """What one row in a hundred hardly moves; nothing, if the recall was asked for anew."""
     kept = ("gather_share", "filtered_recall")
-    is_same = wish.known.get("min_recall") == wish.min_recall and all(k in wish.known for k in kept)
-    return {name: wish.known[name] for name in kept} if is_same else {}
+    is_same = wish.known_facts.get("min_recall") == wish.min_recall and all(
+        k in wish.known_facts for k in kept
+    )
+    return {name: wish.known_facts[name] for name in kept} if is_same else {}
 
 
-def _crossover(index: VectorIndex, truths: list[Truth], min_recall: float) -> dict[str, Any]:
+def _find_gather_share(
+    index: VectorIndex, truths: list[GroundTruth], min_recall: float
+) -> dict[str, Any]:
     """The share of allowed rows below which gathering them is faster, or is needed."""
     rng = np.random.default_rng(_SEED)
-    requests = _mixed([truth.requests for truth in truths])
+    requests = _mix_queries([truth.query_set for truth in truths])
     recalls: dict[str, float] = {}
-    for share in _SHARES:
+    for share in _ALLOWED_SHARES:
         allowed = rng.random(len(index)) < share
-        if np.count_nonzero(allowed) < DEPTH:
+        if np.count_nonzero(allowed) < RECALL_DEPTH:
             return {"gather_share": share, "filtered_recall": recalls}
-        recall = filtered_recall(
-            index, requests, allowed, index.search(requests.vectors, DEPTH, allowed)
+        recall = measure_filtered_recall(
+            index, requests, allowed, index.search(requests.vectors, RECALL_DEPTH, allowed)
         )
-        queries = requests.vectors[:_TIMED_REQUESTS]
+        queries = requests.vectors[:_TIMED_QUERIES]
         rows = np.flatnonzero(allowed)
-        approximate_s = _seconds(partial(index.search, k=DEPTH, allowed=allowed), queries)
-        gather_s = _seconds(partial(index.scores, rows=rows), queries)
+        approximate_s = _time_queries(
+            partial(index.search, k=RECALL_DEPTH, allowed=allowed), queries
+        )
+        gather_s = _time_queries(partial(index.compute_scores, rows=rows), queries)
         if recall < min_recall or gather_s < approximate_s:
             return {"gather_share": share, "filtered_recall": recalls}
         recalls[f"{share:g}"] = round(recall, 5)
-    return {"gather_share": _SHARES[-1], "filtered_recall": recalls}
+    return {"gather_share": _ALLOWED_SHARES[-1], "filtered_recall": recalls}
 
 
-def _mixed(kinds: list[Requests]) -> Requests:
-    each = -(-_FILTERED_REQUESTS // len(kinds))
-    return Requests("mixed", np.concatenate([kind.vectors[:each] for kind in kinds]))
+def _mix_queries(kinds: list[QuerySet]) -> QuerySet:
+    each = -(-_FILTERED_QUERIES // len(kinds))
+    return QuerySet("mixed", np.concatenate([kind.vectors[:each] for kind in kinds]))
 
 
-def _seconds(call: Callable[[Any], object], queries: Any) -> float:
+def _time_queries(call: Callable[[Any], object], queries: Any) -> float:
     """The median over single queries."""
     took = []
     for query in queries:

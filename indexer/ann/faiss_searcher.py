@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.cores import allowed_threads
+from indexer.cores import count_threads
 from indexer.errors import SnapshotError
 
-_SPARE = 4  # asked beyond k, so that a tie at the cut is seen
-_MARGIN = 1.2  # a mask may pass a little less among the near rows than among all
-_LATE = 4.0  # standard deviations by which the k-th allowed row may come later than by chance
-_local = threading.local()
+_EXTRA_ROWS = 4  # asked beyond k, so that a tie at the cut is seen
+_MASK_MARGIN = 1.2  # a mask may pass a little less among the near rows than among all
+_LATE_DEVIATIONS = (
+    4.0  # standard deviations by which the k-th allowed row may come later than by chance
+)
+_thread_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Effort:
         """Read what a manifest holds."""
         return replace(cls(), **raw)
 
-    def times(self, breadth: float) -> "Effort":
+    def scale_by(self, breadth: float) -> "Effort":
         """The same, so many times broader."""
         if breadth == 1:
             return self
@@ -52,7 +54,7 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchOptions:
     """What is looked for.
 
     Attributes:
@@ -68,85 +70,91 @@ class Asked:
     breadth: float = 1.0
 
 
-class Engine:
+class FaissSearcher:
     """One FAISS index, never mutated; thread-safe.
 
     Attributes:
         index: As FAISS gave it.
-        lists: Inverted lists; 0: it has none.
+        list_count: Inverted lists; 0: it has none.
         vectors: `(n, d)` float32 or float16, the stored vectors, read-only.
         is_exact: Whether the index scans all of `vectors`.
     """
 
     def __init__(self, index: Any) -> None:
-        faiss = library()
+        faiss = load_faiss()
         self.index = index  # the views below die with it
-        self._top = top = faiss.downcast_index(index)
-        self._refines = isinstance(top, faiss.IndexRefine)
-        self._base = faiss.downcast_index(top.base_index) if self._refines else top
-        inner = _untransformed(faiss, self._base)
-        self.lists = int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
+        self._top_index = top = faiss.downcast_index(index)
+        self._has_refine = isinstance(top, faiss.IndexRefine)
+        self._base_index = faiss.downcast_index(top.base_index) if self._has_refine else top
+        inner = _strip_transforms(faiss, self._base_index)
+        self.list_count = int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
         self._is_graph = isinstance(inner, faiss.IndexHNSW)
         self.count, self.dim = int(index.ntotal), int(index.d)
-        store = _store(faiss, top)
-        _refuse_distances(faiss, [top, self._base, inner, store])
-        self.vectors = _stored_vectors(faiss, store)
+        store = _find_vector_store(faiss, top)
+        _require_inner_product(faiss, [top, self._base_index, inner, store])
+        self.vectors = _view_stored_vectors(faiss, store)
         self.is_exact = store is top
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
         """Return `(q, k)` scores and rows of an exact index."""
-        faiss = library()
-        _one_thread_for_small_batches(faiss, len(queries))
-        bitmap = _bitmap(allowed)  # must outlive the call
+        faiss = load_faiss()
+        _limit_threads(faiss, len(queries))
+        bitmap = _pack_mask(allowed)  # must outlive the call
         params = (
-            faiss.SearchParameters(sel=_selector(faiss, bitmap)) if bitmap is not None else None
+            faiss.SearchParameters(sel=_build_selector(faiss, bitmap))
+            if bitmap is not None
+            else None
         )
-        scores, rows = self._top.search(queries, k, params=params)
+        scores, rows = self._top_index.search(queries, k, params=params)
         if (rows < 0).any():
             raise SnapshotError("the index returned fewer rows than it holds; verify the snapshot")
         return scores, rows
 
-    def candidates(
-        self, queries: Vectors, asked: Asked, effort: Effort
+    def find_candidates(
+        self, queries: Vectors, asked: SearchOptions, effort: Effort
     ) -> Iterator[tuple[Rows, Vectors]] | None:
         """Yield for each query allowed rows and their exact scores; None if a scan is cheaper.
 
         Rows may be fewer than asked for: then try harder, or scan.
         """
-        wanted = math.ceil((asked.k + _SPARE) * asked.breadth)
-        effort = effort.times(asked.breadth)
+        wanted = math.ceil((asked.k + _EXTRA_ROWS) * asked.breadth)
+        effort = effort.scale_by(asked.breadth)
         if asked.allowed is None:
-            return self._unmasked(queries, wanted, effort)
-        enough = math.ceil(wanted * self._factor(effort) / asked.breadth)
-        count = math.ceil(_MARGIN * asked.breadth * enough / asked.share)
+            return self._search_unmasked(queries, wanted, effort)
+        enough = math.ceil(wanted * self._compute_oversampling(effort) / asked.breadth)
+        count = math.ceil(_MASK_MARGIN * asked.breadth * enough / asked.share)
         queue = max(effort.ef, 2 * count)  # as long as the list, a graph's last rows are a guess
         if max(count, queue if self._is_graph else 0) > self.count // 2:
             return None
         deeper = asked.share**-0.5  # ranks lie 1/share further, lists to visit about its root
-        params = self._params(replace(effort, nprobe=math.ceil(effort.nprobe * deeper), ef=queue))
-        rows = self._search(self._base, queries, count, params)[1]
-        return self._scored(queries, rows, asked.allowed, self._latest(asked), enough)
+        params = self._build_faiss_params(
+            replace(effort, nprobe=math.ceil(effort.nprobe * deeper), ef=queue)
+        )
+        rows = self._search(self._base_index, queries, count, params)[1]
+        return self._score_candidates(
+            queries, rows, asked.allowed, self._compute_rank_limit(asked), enough
+        )
 
-    def _unmasked(
+    def _search_unmasked(
         self, queries: Vectors, wanted: int, effort: Effort
     ) -> Iterator[tuple[Rows, Vectors]] | None:
         """Without a mask FAISS itself scores the candidates."""
-        factor = self._factor(effort)
+        factor = self._compute_oversampling(effort)
         if wanted * factor > self.count // 2:
             return None
-        params = self._params(replace(effort, ef=max(effort.ef, wanted)))
-        if self._refines:
-            params = library().IndexRefineSearchParameters(
+        params = self._build_faiss_params(replace(effort, ef=max(effort.ef, wanted)))
+        if self._has_refine:
+            params = load_faiss().IndexRefineSearchParameters(
                 k_factor=factor, base_index_params=params
             )
-        scores, rows = self._search(self._top, queries, wanted, params)
+        scores, rows = self._search(self._top_index, queries, wanted, params)
         return ((r[r >= 0], s[r >= 0]) for r, s in zip(rows, scores, strict=True))
 
-    def _factor(self, effort: Effort) -> float:
+    def _compute_oversampling(self, effort: Effort) -> float:
         """Candidates of the base index for each of the best rows."""
-        return effort.k_factor if self._refines else 1.0
+        return effort.k_factor if self._has_refine else 1.0
 
-    def _scored(
+    def _score_candidates(
         self, queries: Vectors, near: Rows, allowed: Mask, latest: tuple[int, float], enough: int
     ) -> Iterator[tuple[Rows, Vectors]]:
         """Score the allowed candidates, at most twice enough; no row if the search fell short."""
@@ -158,7 +166,7 @@ class Engine:
             mine = found[at[: 0 if is_short else 2 * enough]]
             yield mine, query @ self.vectors[mine].astype(np.float32).T
 
-    def _latest(self, asked: Asked) -> tuple[int, float]:
+    def _compute_rank_limit(self, asked: SearchOptions) -> tuple[int, float]:
         """Which allowed row must come before which place among the near ones.
 
         A mask that spares the near rows, such as a filter on another brand, has its best rows where
@@ -168,27 +176,27 @@ class Engine:
             Number of an allowed row, from 0, and the place it must come before; a search so many
             times broader may find it so many times later.
         """
-        k = asked.k + _SPARE
-        return k - 1, asked.breadth * (k + _LATE * math.sqrt(k)) / asked.share
+        k = asked.k + _EXTRA_ROWS
+        return k - 1, asked.breadth * (k + _LATE_DEVIATIONS * math.sqrt(k)) / asked.share
 
     def _search(
         self, index: Any, queries: Vectors, count: int, params: Any
     ) -> tuple[Vectors, Rows]:
-        _one_thread_for_small_batches(library(), len(queries))
+        _limit_threads(load_faiss(), len(queries))
         scores, rows = index.search(queries, count, params=params)
         return scores, rows
 
-    def _params(self, effort: Effort) -> Any:
+    def _build_faiss_params(self, effort: Effort) -> Any:
         """FAISS search parameters of the base index."""
-        faiss = library()
-        if self.lists:
-            return faiss.SearchParametersIVF(nprobe=min(effort.nprobe, self.lists))
+        faiss = load_faiss()
+        if self.list_count:
+            return faiss.SearchParametersIVF(nprobe=min(effort.nprobe, self.list_count))
         if self._is_graph:
             return faiss.SearchParametersHNSW(efSearch=min(effort.ef, self.count))
         return None
 
 
-def library() -> Any:
+def load_faiss() -> Any:
     """FAISS, untyped: its stubs lack what SWIG adds at run time."""
     import faiss
 
@@ -197,34 +205,34 @@ def library() -> Any:
 
 def use_all_threads() -> None:
     """Let a build use what the machine, or OMP_NUM_THREADS, allows."""
-    threads = allowed_threads()
-    library().omp_set_num_threads(threads)
-    _local.threads = threads
+    threads = count_threads()
+    load_faiss().omp_set_num_threads(threads)
+    _thread_local.threads = threads
 
 
-def _one_thread_for_small_batches(faiss: Any, batch: int) -> None:
+def _limit_threads(faiss: Any, batch: int) -> None:
     """OpenMP's thread count belongs to the calling thread; many callers times many is a storm."""
-    threads = 1 if batch < 32 else allowed_threads()
-    if getattr(_local, "threads", None) != threads:
+    threads = 1 if batch < 32 else count_threads()
+    if getattr(_thread_local, "threads", None) != threads:
         faiss.omp_set_num_threads(threads)
-        _local.threads = threads
+        _thread_local.threads = threads
 
 
-def _bitmap(allowed: Mask | None) -> NDArray[np.uint8] | None:
+def _pack_mask(allowed: Mask | None) -> NDArray[np.uint8] | None:
     return None if allowed is None else np.packbits(allowed, bitorder="little")
 
 
-def _selector(faiss: Any, bitmap: NDArray[np.uint8]) -> Any:
+def _build_selector(faiss: Any, bitmap: NDArray[np.uint8]) -> Any:
     return faiss.IDSelectorBitmap(bitmap.size, faiss.swig_ptr(bitmap))
 
 
-def _untransformed(faiss: Any, index: Any) -> Any:
+def _strip_transforms(faiss: Any, index: Any) -> Any:
     while isinstance(index, faiss.IndexPreTransform):
         index = faiss.downcast_index(index.index)
     return index
 
 
-def _store(faiss: Any, top: Any) -> Any:
+def _find_vector_store(faiss: Any, top: Any) -> Any:
     """The part of an index that scores are computed from."""
     if isinstance(top, faiss.IndexRefine):
         return faiss.downcast_index(top.refine_index)
@@ -233,7 +241,7 @@ def _store(faiss: Any, top: Any) -> Any:
     return top
 
 
-def _refuse_distances(faiss: Any, parts: list[Any]) -> None:
+def _require_inner_product(faiss: Any, parts: list[Any]) -> None:
     """Some FAISS constructors fall back to L2 whatever they are asked for."""
     for part in parts:
         if part.metric_type != faiss.METRIC_INNER_PRODUCT:
@@ -243,14 +251,14 @@ def _refuse_distances(faiss: Any, parts: list[Any]) -> None:
             )
 
 
-def keeps_vectors(index: Any) -> bool:
+def has_readable_vectors(index: Any) -> bool:
     """Whether the stored vectors of an index can be read in place."""
-    faiss = library()
-    store = _store(faiss, faiss.downcast_index(index))
-    return _stored_type(faiss, store) is not None
+    faiss = load_faiss()
+    store = _find_vector_store(faiss, faiss.downcast_index(index))
+    return _find_stored_dtype(faiss, store) is not None
 
 
-def _stored_type(faiss: Any, store: Any) -> str | None:
+def _find_stored_dtype(faiss: Any, store: Any) -> str | None:
     if isinstance(store, faiss.IndexFlat):
         return "<f4"
     if isinstance(store, faiss.IndexScalarQuantizer):
@@ -258,9 +266,9 @@ def _stored_type(faiss: Any, store: Any) -> str | None:
     return None
 
 
-def _stored_vectors(faiss: Any, store: Any) -> NDArray[Any]:
+def _view_stored_vectors(faiss: Any, store: Any) -> NDArray[Any]:
     """A read-only view of the vectors inside the index: no second copy in memory or on disk."""
-    kind = _stored_type(faiss, store)
+    kind = _find_stored_dtype(faiss, store)
     if kind is None:
         raise SnapshotError(
             f"index.faiss keeps its vectors as {type(store).__name__}, which cannot be read in "

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 
-from indexer.ann.faiss_searcher import library
+from indexer.ann.faiss_searcher import load_faiss
 from indexer.errors import CatalogError
 
-KINDS = ("auto", "flat", "hnsw", "ivf")
+INDEX_KINDS = ("auto", "flat", "hnsw", "ivf")
 # A flat scan reads all of it for every request: 50,000 rows of 392 numbers, 5 to 15 ms.
-FLAT_BYTES = 80_000_000
+MAX_FLAT_BYTES = 80_000_000
 _MIN_TRAINED_ROWS = 1_000
 _ROWS_PER_LIST = 39  # fewer and FAISS warns that its lists are poorly trained
 _MAX_LISTS = 4_096
-_REFINE = ",Refine(SQfp16)"
-_NUMBERS_OF_A_CODE = 3  # of 4 bits; 4 numbers need four times as many candidates, 2 a longer scan
+_REFINE_SUFFIX = ",Refine(SQfp16)"
+_DIMS_PER_CODE = 3  # of 4 bits; 4 numbers need four times as many candidates, 2 a longer scan
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class IndexPlan:
     """An index to build.
 
     Attributes:
@@ -36,51 +36,53 @@ def check_index_name(wanted: str) -> None:
     Raises:
         CatalogError: If it is neither, or would not use the inner product.
     """
-    if wanted in KINDS:
+    if wanted in INDEX_KINDS:
         return
-    faiss = library()
+    faiss = load_faiss()
     try:  # the width is not known yet, so only what is wrong at any width is refused
         faiss.index_factory(1_920, wanted, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         if "could not parse" in str(error) or "not parse" in str(error):
             raise CatalogError(
-                f"unknown index {wanted!r}; use {', '.join(KINDS)} or a FAISS factory string "
+                f"unknown index {wanted!r}; use {', '.join(INDEX_KINDS)} or a FAISS factory string "
                 f"such as IVF512,PQ96x4fs,Refine(SQfp16)"
             ) from error
 
 
-def plan_index(wanted: str, count: int, dim: int) -> Plan:
+def plan_index(wanted: str, count: int, dim: int) -> IndexPlan:
     """Choose an index for `count` vectors of `dim` numbers, a multiple of 8."""
     if wanted == "auto":
-        wanted = "flat" if 4 * count * dim <= FLAT_BYTES else "pq"
+        wanted = "flat" if 4 * count * dim <= MAX_FLAT_BYTES else "pq"
     if wanted not in ("flat", "hnsw") and count < _MIN_TRAINED_ROWS:
-        return flat(f"{count} rows are too few to train {wanted}; they are scanned exactly")
+        return plan_flat(f"{count} rows are too few to train {wanted}; they are scanned exactly")
     match wanted:
         case "flat" | "Flat":
-            return flat()
+            return plan_flat()
         case "pq":
-            codes = -(-dim // _NUMBERS_OF_A_CODE)
-            padded = codes * _NUMBERS_OF_A_CODE
+            codes = -(-dim // _DIMS_PER_CODE)
+            padded = codes * _DIMS_PER_CODE
             pad = f"Pad{padded}," if padded > dim else ""
-            return Plan("pq", f"{pad}PQ{codes}x4fs{_REFINE}")
+            return IndexPlan("pq", f"{pad}PQ{codes}x4fs{_REFINE_SUFFIX}")
         case "hnsw":
-            return Plan("hnsw", "HNSW32_SQfp16")
+            return IndexPlan("hnsw", "HNSW32_SQfp16")
         case "ivf":
-            return Plan("ivf", f"IVF{_lists(count)},PQ{dim // 2}x4fsr{_REFINE}")
-    return Plan("custom", wanted)
+            return IndexPlan(
+                "ivf", f"IVF{_choose_list_count(count)},PQ{dim // 2}x4fsr{_REFINE_SUFFIX}"
+            )
+    return IndexPlan("custom", wanted)
 
 
-def flat(note: str = "") -> Plan:
+def plan_flat(note: str = "") -> IndexPlan:
     """The plan that is always exact."""
-    return Plan("flat", "Flat", note)
+    return IndexPlan("flat", "Flat", note)
 
 
-def refined(plan: Plan) -> Plan:
+def add_refinement(plan: IndexPlan) -> IndexPlan:
     """The same with stored vectors that can be read in place."""
-    return Plan(plan.kind, plan.factory + _REFINE, plan.note)
+    return IndexPlan(plan.kind, plan.factory + _REFINE_SUFFIX, plan.note)
 
 
-def _lists(count: int) -> int:
+def _choose_list_count(count: int) -> int:
     """A power of two near half the square root, with enough rows to train each."""
     lists = 1
     while 2 * lists <= min(0.65 * count**0.5, count / _ROWS_PER_LIST, _MAX_LISTS):

@@ -8,68 +8,76 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.ann.faiss_searcher import library
+from indexer.ann.faiss_searcher import load_faiss
 from indexer.ann.layout import Layout
-from indexer.ann.top_rows import Found, ItemVectors
+from indexer.ann.top_rows import ItemVectors, TopRows
 from indexer.ann.vector_index import VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 
-DEPTH = 10  # recall@10
-REQUESTS = 1_000
+RECALL_DEPTH = 10  # recall@10
+QUERY_COUNT = 1_000
 _CHUNK_ROWS = 16_384
-_SAME_SCORE = 1e-6
-_SCORED_AT_ONCE = 16
+_SCORE_TOLERANCE = 1e-6
+_SCORE_BATCH = 16
 # (meaning, taste, prior), and how many vectors a request has.
-_WEIGHTS = ((1.0, 1.0, 1.0), (1.0, 0.0, 0.0), (1.0, 1.0, 10.0), (0.0, 1.0, 0.0), (0.2, 1.0, 0.5))
+_BLOCK_WEIGHTS = (
+    (1.0, 1.0, 1.0),
+    (1.0, 0.0, 0.0),
+    (1.0, 1.0, 10.0),
+    (0.0, 1.0, 0.0),
+    (0.2, 1.0, 0.5),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
+class QuerySet:
     """Request vectors of one kind.
 
     Attributes:
         name: Of the kind, such as "1,0,10" for the weights.
         vectors: `(requests * several, d) float32`.
-        several: Vectors of one request.
+        vectors_per_query: Vectors of one request.
     """
 
     name: str
     vectors: Vectors
-    several: int = 1
+    vectors_per_query: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class GroundTruth:
     """The exact answer.
 
     Attributes:
-        requests: Which.
-        least: `(requests,) float32`, score of the last of the ten best rows.
+        query_set: Which.
+        kth_scores: `(requests,) float32`, score of the last of the ten best rows.
     """
 
-    requests: Requests
-    least: Vectors
+    query_set: QuerySet
+    kth_scores: Vectors
 
 
-def request_vectors(
-    items: ItemVectors, layout: Layout, *, rng: np.random.Generator, count: int = REQUESTS
-) -> list[Requests]:
+def draw_query_sets(
+    items: ItemVectors, layout: Layout, *, rng: np.random.Generator, count: int = QUERY_COUNT
+) -> list[QuerySet]:
     """Draw requests: half like one item, half like the mean of up to five."""
-    weights = [w for w in _WEIGHTS if w[0] == 1 or layout.taste]
+    weights = [w for w in _BLOCK_WEIGHTS if w[0] == 1 or layout.taste]
     each = -(-count // (len(weights) + 1))
     drawn = [
-        Requests(",".join(f"{part:g}" for part in w), _weighed(items, layout, w, each, rng))
+        QuerySet(
+            ",".join(f"{part:g}" for part in w), _draw_weighted_means(items, layout, w, each, rng)
+        )
         for w in weights
     ]
-    several = _weighed(items, layout, weights[0], 3 * each, rng)
-    return [*drawn, Requests("3 vectors", several, 3)]
+    several = _draw_weighted_means(items, layout, weights[0], 3 * each, rng)
+    return [*drawn, QuerySet("3 vectors", several, 3)]
 
 
-def truth_of(items: ItemVectors, requests: list[Requests]) -> list[Truth]:
+def compute_ground_truth(items: ItemVectors, requests: list[QuerySet]) -> list[GroundTruth]:
     """Compare every request with every item, in chunks, in float32."""
-    faiss = library()
+    faiss = load_faiss()
     queries = np.concatenate([kind.vectors for kind in requests])
-    depth = min(DEPTH, items.shape[0])
+    depth = min(RECALL_DEPTH, items.shape[0])
     scores = np.empty((len(queries), 0), np.float32)
     rows = np.empty((len(queries), 0), np.int64)
     for start in range(0, items.shape[0], _CHUNK_ROWS):
@@ -81,32 +89,32 @@ def truth_of(items: ItemVectors, requests: list[Requests]) -> list[Truth]:
         order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
         scores = np.take_along_axis(scores, order, 1)
         rows = np.take_along_axis(rows, order, 1)
-    return list(_least(requests, scores, rows, depth))
+    return list(_build_ground_truths(requests, scores, rows, depth))
 
 
-def recall_of(index: VectorIndex, items: ItemVectors, truth: Truth) -> float:
+def measure_recall(index: VectorIndex, items: ItemVectors, truth: GroundTruth) -> float:
     """Return the share of the ten best rows that the index finds; equal scores are as good."""
-    return _share_found(items, truth, index.search(truth.requests.vectors, DEPTH))
+    return _compute_recall(items, truth, index.search(truth.query_set.vectors, RECALL_DEPTH))
 
 
-def filtered_recall(
-    index: VectorIndex, requests: Requests, allowed: Mask, found: list[Found]
+def measure_filtered_recall(
+    index: VectorIndex, requests: QuerySet, allowed: Mask, found: list[TopRows]
 ) -> float:
     """Return the share of the ten best allowed rows that are in `found`."""
     rows = np.flatnonzero(allowed)
-    depth = min(DEPTH, len(rows))
+    depth = min(RECALL_DEPTH, len(rows))
     hits = 0
     # A few at a time: the scores of half a million rows for all of them, and a copy, are 300 MB.
-    for start in range(0, len(found), _SCORED_AT_ONCE):
-        exact = index.scores(requests.vectors[start : start + _SCORED_AT_ONCE], rows)
+    for start in range(0, len(found), _SCORE_BATCH):
+        exact = index.compute_scores(requests.vectors[start : start + _SCORE_BATCH], rows)
         exact.partition(len(rows) - depth, axis=1)
         least = exact[:, len(rows) - depth]
-        for one, at_least in zip(found[start : start + _SCORED_AT_ONCE], least, strict=True):
-            hits += int(np.count_nonzero(one.scores[:DEPTH] >= at_least - _SAME_SCORE))
+        for one, at_least in zip(found[start : start + _SCORE_BATCH], least, strict=True):
+            hits += int(np.count_nonzero(one.scores[:RECALL_DEPTH] >= at_least - _SCORE_TOLERANCE))
     return hits / (len(found) * depth)
 
 
-def _weighed(
+def _draw_weighted_means(
     items: ItemVectors,
     layout: Layout,
     weights: tuple[float, float, float],
@@ -128,29 +136,35 @@ def _weighed(
     return out
 
 
-def _least(requests: list[Requests], scores: Vectors, rows: Rows, depth: int) -> list[Truth]:
+def _build_ground_truths(
+    requests: list[QuerySet], scores: Vectors, rows: Rows, depth: int
+) -> list[GroundTruth]:
     truths, start = [], 0
     for kind in requests:
         stop = start + len(kind.vectors)
         least = [
-            _kth(scores[place : place + kind.several], rows[place : place + kind.several], depth)
-            for place in range(start, stop, kind.several)
+            _compute_kth_score(
+                scores[place : place + kind.vectors_per_query],
+                rows[place : place + kind.vectors_per_query],
+                depth,
+            )
+            for place in range(start, stop, kind.vectors_per_query)
         ]
-        truths.append(Truth(kind, np.array(least, np.float32)))
+        truths.append(GroundTruth(kind, np.array(least, np.float32)))
         start = stop
     return truths
 
 
-def _kth(scores: Vectors, rows: Rows, depth: int) -> float:
+def _compute_kth_score(scores: Vectors, rows: Rows, depth: int) -> float:
     """The k-th best of distinct rows, each with the best of its scores."""
     order = np.argsort(-scores, axis=None)
     _, first = np.unique(rows.ravel()[order], return_index=True)
     return float(np.sort(-scores.ravel()[order][first])[depth - 1] * -1)
 
 
-def _share_found(items: ItemVectors, truth: Truth, found: list[Found]) -> float:
-    several = truth.requests.several
-    depth = min(DEPTH, items.shape[0])
+def _compute_recall(items: ItemVectors, truth: GroundTruth, found: list[TopRows]) -> float:
+    several = truth.query_set.vectors_per_query
+    depth = min(RECALL_DEPTH, items.shape[0])
     rows = [
         np.unique(np.concatenate([hits.rows for hits in found[place : place + several]]))
         for place in range(0, len(found), several)
@@ -159,7 +173,9 @@ def _share_found(items: ItemVectors, truth: Truth, found: list[Found]) -> float:
     vectors = items[distinct]
     hits = 0
     for place, mine in enumerate(rows):
-        queries = truth.requests.vectors[place * several : (place + 1) * several]
+        queries = truth.query_set.vectors[place * several : (place + 1) * several]
         scores = (queries @ vectors[np.searchsorted(distinct, mine)].T).max(axis=0)
-        hits += min(depth, int(np.count_nonzero(scores >= truth.least[place] - _SAME_SCORE)))
+        hits += min(
+            depth, int(np.count_nonzero(scores >= truth.kth_scores[place] - _SCORE_TOLERANCE))
+        )
     return hits / (depth * len(rows))

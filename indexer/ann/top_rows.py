@@ -22,7 +22,7 @@ class ItemVectors(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TopRows:
     """Rows found for one query, best first, ties by row.
 
     Attributes:
@@ -34,34 +34,34 @@ class Found:
     scores: Vectors
 
 
-NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.float32))
+NO_TOP_ROWS = TopRows(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-def best(rows: Rows, scores: Vectors, k: int) -> Found:
+def select_top(rows: Rows, scores: Vectors, k: int) -> TopRows:
     """Keep the k best rows: by score, equal scores (to six decimals) by row."""
     if k < len(rows):
-        cut = rounded(np.partition(scores, len(scores) - k)[len(scores) - k])
-        keep = rounded(scores) >= cut
+        cut = round_scores(np.partition(scores, len(scores) - k)[len(scores) - k])
+        keep = round_scores(scores) >= cut
         rows, scores = rows[keep], scores[keep]
-    order = np.lexsort((rows, -rounded(scores)))[:k]
-    return Found(rows[order], scores[order])
+    order = np.lexsort((rows, -round_scores(scores)))[:k]
+    return TopRows(rows[order], scores[order])
 
 
-def settled(rows: Rows, scores: Vectors, k: int) -> Found | None:
+def select_top_unless_tied(rows: Rows, scores: Vectors, k: int) -> TopRows | None:
     """Keep the k best of the best rows; None if rows that tie with the k-th may be missing.
 
     Such ties must be broken by row, so what was found may not end inside one.
     """
     if len(rows) < k:
         return None
-    told = rounded(scores)
+    told = round_scores(scores)
     order = np.lexsort((rows, -told))
     if told[order[-1]] >= told[order[k - 1]]:
         return None
     order = order[:k]
-    return Found(rows[order], scores[order])
+    return TopRows(rows[order], scores[order])
 
 
-def rounded(scores: Any) -> Any:
+def round_scores(scores: Any) -> Any:
     """Six decimals: the last bits of a float32 sum depend on the path that computed it."""
     return np.round(scores, 6)

@@ -8,16 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.faiss_searcher import Asked, Effort, Engine, library
-from indexer.ann.top_rows import NOTHING, Found, best, rounded, settled
+from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions, load_faiss
+from indexer.ann.top_rows import (
+    NO_TOP_ROWS,
+    TopRows,
+    round_scores,
+    select_top,
+    select_top_unless_tied,
+)
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import SnapshotError, VectorShapeError
 
 # Below this share of allowed rows, gathering them and one exact product beats a masked scan.
 GATHER_SHARE = 0.05
 _CHUNK_ROWS = 16_384
-_FEW_COLUMNS = 2  # a query of so few numbers reads only their columns
-_MOST_COLUMNS = 8
+_MAX_NONZERO_COLUMNS = 2  # a query of so few numbers reads only their columns
+_MAX_CACHED_COLUMNS = 8
 
 
 class VectorIndex:
@@ -30,12 +36,12 @@ class VectorIndex:
 
     def __init__(self, index: Any, facts: Mapping[str, Any] | None = None) -> None:
         known = facts or {}
-        self._engine = Engine(index)
+        self._searcher = FaissSearcher(index)
         self._effort = Effort.from_json(known.get("effort", {}))
         self._gather_share = float(known.get("gather_share", GATHER_SHARE))
-        self._vectors = self._engine.vectors
-        self._columns: dict[int, Vectors] = {}
-        self._columns_lock = Lock()
+        self._vectors = self._searcher.vectors
+        self._column_cache: dict[int, Vectors] = {}
+        self._column_cache_lock = Lock()
 
     @classmethod
     def build(cls, vectors: Vectors) -> "VectorIndex":
@@ -46,9 +52,9 @@ class VectorIndex:
         """
         if vectors.ndim != 2:
             raise VectorShapeError(f"vectors have shape {vectors.shape}, expected (n, d)")
-        index = library().IndexFlatIP(vectors.shape[1])
+        index = load_faiss().IndexFlatIP(vectors.shape[1])
         for start in range(0, len(vectors), _CHUNK_ROWS):
-            index.add(finite(vectors[start : start + _CHUNK_ROWS], start))
+            index.add(require_finite(vectors[start : start + _CHUNK_ROWS], start))
         return cls(index)
 
     @classmethod
@@ -62,7 +68,7 @@ class VectorIndex:
         Raises:
             SnapshotError: If the file is missing, truncated or no FAISS index.
         """
-        faiss = library()
+        faiss = load_faiss()
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
@@ -73,33 +79,33 @@ class VectorIndex:
 
     def save(self, path: Path) -> None:
         """Write the index to one file."""
-        library().write_index(self._engine.index, str(path))
+        load_faiss().write_index(self._searcher.index, str(path))
 
     def __len__(self) -> int:
-        return self._engine.count
+        return self._searcher.count
 
     @property
     def dim(self) -> int:
         """Width of the vectors."""
-        return self._engine.dim
+        return self._searcher.dim
 
     @property
-    def lists(self) -> int:
+    def list_count(self) -> int:
         """Inverted lists of the index; 0 if it is of another kind."""
-        return self._engine.lists
+        return self._searcher.list_count
 
     @property
     def is_exact(self) -> bool:
         """Whether every answer is the true one."""
-        return self._engine.is_exact
+        return self._searcher.is_exact
 
-    def vectors(self, rows: Sequence[int] | Rows) -> Vectors:
+    def read_vectors(self, rows: Sequence[int] | Rows) -> Vectors:
         """Return the stored vectors of some rows, `(m, d) float32`."""
         return self._vectors[np.asarray(rows, dtype=np.int64)].astype(np.float32, copy=False)
 
-    def scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
+    def compute_scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
         """Return exact inner products `(q, m) float32` with the given rows, or with all of them."""
-        self._check(queries)
+        self._check_queries(queries)
         count = len(self) if rows is None else len(rows)
         out = np.empty((len(queries), count), np.float32)
         for start in range(0, count, _CHUNK_ROWS):
@@ -109,7 +115,7 @@ class VectorIndex:
             np.matmul(queries, wide.T, out=out[:, start:stop])
         return out
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> list[Found]:
+    def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> list[TopRows]:
         """Find the rows with the highest inner product for each query.
 
         Args:
@@ -120,86 +126,88 @@ class VectorIndex:
         Raises:
             VectorShapeError: If `queries` is not `(q, d) float32`, or holds a NaN.
         """
-        self._check(queries)
+        self._check_queries(queries)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
         k = min(k, count)
         if k < 1:
-            return [NOTHING for _ in queries]
+            return [NO_TOP_ROWS for _ in queries]
         if allowed is not None and count <= self._gather_share * len(self):
-            return self._gather(queries, k, np.flatnonzero(allowed))
+            return self._search_subset(queries, k, np.flatnonzero(allowed))
         mask = allowed if count < len(self) else None
-        is_narrow = np.count_nonzero(queries, axis=1) <= _FEW_COLUMNS
+        is_narrow = np.count_nonzero(queries, axis=1) <= _MAX_NONZERO_COLUMNS
         found = {
-            place: self._few_columns(queries[place], k, mask)
+            place: self._search_few_columns(queries[place], k, mask)
             for place in np.flatnonzero(is_narrow).tolist()
         }
         others = np.flatnonzero(~is_narrow).tolist()
-        asked = Asked(k, mask, count / len(self))
-        look = self._scan if self._engine.is_exact else self._approach
+        asked = SearchOptions(k, mask, count / len(self))
+        look = self._search_flat if self._searcher.is_exact else self._search_approximate
         answers = look(queries[others], asked) if others else []
         found |= dict(zip(others, answers, strict=True))
         return [found[place] for place in range(len(queries))]
 
-    def _gather(self, queries: Vectors, k: int, rows: Rows) -> list[Found]:
-        return [best(rows, scores, k) for scores in self.scores(queries, rows)]
+    def _search_subset(self, queries: Vectors, k: int, rows: Rows) -> list[TopRows]:
+        return [select_top(rows, scores, k) for scores in self.compute_scores(queries, rows)]
 
-    def _exactly(self, queries: Vectors, asked: Asked) -> list[Found]:
+    def _search_exact(self, queries: Vectors, asked: SearchOptions) -> list[TopRows]:
         if asked.allowed is not None:
-            return self._gather(queries, asked.k, np.flatnonzero(asked.allowed))
+            return self._search_subset(queries, asked.k, np.flatnonzero(asked.allowed))
         rows = np.arange(len(self))
-        return [best(rows, scores, asked.k) for scores in self.scores(queries)]
+        return [select_top(rows, scores, asked.k) for scores in self.compute_scores(queries)]
 
-    def _scan(self, queries: Vectors, asked: Asked) -> list[Found]:
+    def _search_flat(self, queries: Vectors, asked: SearchOptions) -> list[TopRows]:
         """Scan a flat index, for more until every row tied with the k-th is inside."""
         k, wanted = asked.k, asked.k
         total = round(asked.share * len(self))
         while True:
             count = min(wanted + 16, total)
-            scores, rows = self._engine.scan(queries, count, asked.allowed)
-            open_tie = (count < total) & (rounded(scores[:, -1]) >= rounded(scores[:, k - 1]))
+            scores, rows = self._searcher.scan(queries, count, asked.allowed)
+            open_tie = (count < total) & (
+                round_scores(scores[:, -1]) >= round_scores(scores[:, k - 1])
+            )
             if not np.any(open_tie):
-                return [best(r, s, k) for r, s in zip(rows, scores, strict=True)]
+                return [select_top(r, s, k) for r, s in zip(rows, scores, strict=True)]
             wanted = 4 * count
             if wanted >= total // 4:
-                return self._exactly(queries, asked)
+                return self._search_exact(queries, asked)
 
-    def _approach(self, queries: Vectors, asked: Asked) -> list[Found]:
+    def _search_approximate(self, queries: Vectors, asked: SearchOptions) -> list[TopRows]:
         """Try harder with the queries that are left, until all rows have been looked at."""
-        found: dict[int, Found] = {}
+        found: dict[int, TopRows] = {}
         left = np.arange(len(queries))
         while len(left):
-            tried = self._engine.candidates(queries[left], asked, self._effort)
+            tried = self._searcher.find_candidates(queries[left], asked, self._effort)
             if tried is None:
-                found |= zip(left.tolist(), self._exactly(queries[left], asked), strict=True)
+                found |= zip(left.tolist(), self._search_exact(queries[left], asked), strict=True)
                 break
             for place, (rows, scores) in zip(left.tolist(), tried, strict=True):
-                mine = settled(rows, scores, asked.k)
+                mine = select_top_unless_tied(rows, scores, asked.k)
                 if mine is not None:
                     found[place] = mine
             left = np.array([place for place in left.tolist() if place not in found], np.int64)
             asked = replace(asked, breadth=4 * asked.breadth)
         return [found[place] for place in range(len(queries))]
 
-    def _few_columns(self, query: Vectors, k: int, mask: Mask | None) -> Found:
+    def _search_few_columns(self, query: Vectors, k: int, mask: Mask | None) -> TopRows:
         """Score all rows by the few numbers a query has, such as the prior alone.
 
         Such scores tie in thousands, which no approximate search can break by row.
         """
         scores = np.zeros(len(self), np.float32)
         for column in np.flatnonzero(query).tolist():
-            scores += query[column] * self._column(column)
+            scores += query[column] * self._load_column(column)
         rows = np.arange(len(self)) if mask is None else np.flatnonzero(mask)
-        return best(rows, scores[rows], k)
+        return select_top(rows, scores[rows], k)
 
-    def _column(self, column: int) -> Vectors:
-        with self._columns_lock:
-            if column not in self._columns:
-                if len(self._columns) >= _MOST_COLUMNS:
-                    self._columns.pop(next(iter(self._columns)))
-                self._columns[column] = self._vectors[:, column].astype(np.float32)
-            return self._columns[column]
+    def _load_column(self, column: int) -> Vectors:
+        with self._column_cache_lock:
+            if column not in self._column_cache:
+                if len(self._column_cache) >= _MAX_CACHED_COLUMNS:
+                    self._column_cache.pop(next(iter(self._column_cache)))
+                self._column_cache[column] = self._vectors[:, column].astype(np.float32)
+            return self._column_cache[column]
 
-    def _check(self, queries: Vectors) -> None:
+    def _check_queries(self, queries: Vectors) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.dim or queries.dtype != np.float32:
             raise VectorShapeError(
                 f"queries have shape {queries.shape} and type {queries.dtype}, but this index "
@@ -209,7 +217,7 @@ class VectorIndex:
             raise VectorShapeError("a query vector holds NaN or infinity")
 
 
-def finite(chunk: Vectors, first_row: int) -> Vectors:
+def require_finite(chunk: Vectors, first_row: int) -> Vectors:
     """Return a chunk as FAISS wants it.
 
     Raises:

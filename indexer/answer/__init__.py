@@ -7,23 +7,23 @@ Out: an `Answer` of `Hit`s.
 from indexer.answer.hits import Answer, Hit
 from indexer.answer.listing import list_items
 from indexer.answer.recommend import (
-    profile_vector,
+    compute_profile_vector,
+    prefetch,
     recommend,
     recommend_many,
     recommend_prepared,
-    warmed,
 )
 from indexer.answer.search import search, similar
 
 __all__ = [
     "Answer",
     "Hit",
+    "compute_profile_vector",
     "list_items",
-    "profile_vector",
+    "prefetch",
     "recommend",
     "recommend_many",
     "recommend_prepared",
     "search",
     "similar",
-    "warmed",
 ]

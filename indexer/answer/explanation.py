@@ -6,53 +6,60 @@ from typing import Any
 import numpy as np
 
 from indexer.answer.hits import Answer
-from indexer.query import Catalogue, Signal, Term, filtered, includes_seen, pool_for
-from indexer.ranking import EXPLORE_NEWEST, EXPLORE_NEXT, caps_of
+from indexer.query import (
+    Catalogue,
+    QueryInput,
+    ScoreTerm,
+    compute_filter_mask,
+    includes_seen,
+    select_eligible,
+)
+from indexer.ranking import EXPLORE_NEWEST, EXPLORE_NEXT, resolve_caps
 from indexer.request import Request, Scenario
 from indexer.retrieval import DENSE_SHARE
 
 
-def explained(
+def explain_request(
     catalogue: Catalogue,
     request: Request,
     scenario: Scenario,
-    signals: Sequence[Signal],
-    terms: Sequence[Term],
+    signals: Sequence[QueryInput],
+    terms: Sequence[ScoreTerm],
 ) -> Answer:
     """Return an answer without hits whose `reading` says how the request is read.
 
     Raises:
         FilterError: If a filter or cap does not fit the catalogue.
     """
-    caps_of(catalogue, request, scenario)
-    pool = pool_for(catalogue, request, scenario)
-    passing = filtered(catalogue, request, scenario)
+    resolve_caps(catalogue, request, scenario)
+    pool = select_eligible(catalogue, request, scenario)
+    passing = compute_filter_mask(catalogue, request, scenario)
     reading = {
         "scenario": scenario.name,
         "language": catalogue.manifest.language,
         "include_seen": includes_seen(request, scenario),
-        "signals": [_signal(signal) for signal in signals],
-        "terms": [_term(term) for term in terms],
-        "filter": None if passing is None else _plan(int(passing.sum()), catalogue.count),
-        "pool": _plan(pool.eligible, catalogue.count),
-        "arrangement": _arrangement(request, scenario, catalogue),
+        "signals": [_describe_input(signal) for signal in signals],
+        "terms": [_describe_term(term) for term in terms],
+        "filter": None if passing is None else _describe_plan(int(passing.sum()), catalogue.count),
+        "pool": _describe_plan(pool.count, catalogue.count),
+        "arrangement": _describe_ranking_options(request, scenario, catalogue),
     }
     complete = {
         "returned": 0,
-        "eligible": pool.eligible,
+        "eligible": pool.count,
         "excluded": dict(pool.excluded),
         "search": "none",
     }
     return Answer((), complete, catalogue.manifest.id, reading=reading)
 
 
-def _signal(signal: Signal) -> dict[str, Any]:
+def _describe_input(signal: QueryInput) -> dict[str, Any]:
     """What an input says, in which words, and how much it weighs beside the others of its role."""
     told = {"role": str(signal.role), **signal.reason, "weight": round(signal.weight, 6)}
     return {**told, "words": signal.text} if signal.text else told
 
 
-def _term(term: Term) -> dict[str, Any]:
+def _describe_term(term: ScoreTerm) -> dict[str, Any]:
     gaining = np.flatnonzero(term.values)
     held = term.values[gaining]
     return {
@@ -63,14 +70,16 @@ def _term(term: Term) -> dict[str, Any]:
     }
 
 
-def _plan(rows: int, count: int) -> dict[str, Any]:
+def _describe_plan(rows: int, count: int) -> dict[str, Any]:
     """How many rows are left, and whether they are scored one by one or searched."""
     share = rows / max(count, 1)
     way = "one exact product" if share <= DENSE_SHARE else "search under a mask"
     return {"items": rows, "share": round(share, 6), "plan": way}
 
 
-def _arrangement(request: Request, scenario: Scenario, catalogue: Catalogue) -> dict[str, Any]:
+def _describe_ranking_options(
+    request: Request, scenario: Scenario, catalogue: Catalogue
+) -> dict[str, Any]:
     known = catalogue.schema.fields
     own = {name: most for name, most in scenario.max_per.items() if name in known}
     return {

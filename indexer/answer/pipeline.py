@@ -5,70 +5,70 @@ from dataclasses import replace
 from typing import Any
 
 from indexer.answer.hits import Answer, Hit
-from indexer.query import Catalogue, Clock, Pool, Question
-from indexer.ranking import Arranged, arranged, caps_of, narrowed, within_caps
-from indexer.retrieval import at_least
+from indexer.query import Catalogue, Eligible, Query, Stopwatch
+from indexer.ranking import RankedPage, apply_query_caps, rank_page, resolve_caps, restrict_to_page
+from indexer.retrieval import apply_min_score
 
 
-def answered(question: Question, pool: Pool, clock: "Clock") -> Answer:
+def answer_query(question: Query, pool: Eligible, clock: "Stopwatch") -> Answer:
     """Retrieve, cut, and tell why.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
     catalogue, request, page = question.catalogue, question.request, question.page
-    pool = limited(question, pool)
-    pool = narrowed(catalogue, pool, page)
-    found = arranged(question, pool)
+    pool = apply_limits(question, pool)
+    pool = restrict_to_page(catalogue, pool, page)
+    found = rank_page(question, pool)
     clock.lap("search")
-    rows = [*found.page.rows.tolist(), *found.following.tolist()]
+    rows = [*found.candidates.rows.tolist(), *found.following.tolist()]
     ids = catalogue.ids(rows)
-    hits = _hits(question, found, ids[: len(found.page.rows)])
+    hits = _hydrate_hits(question, found, ids[: len(found.candidates.rows)])
     clock.lap("rank")
     return Answer(
         hits=hits,
         complete={
             "returned": len(hits),
-            "eligible": max(0, pool.eligible - page.skip),
+            "eligible": max(0, pool.count - page.skip),
             "excluded": dict(pool.excluded),
             "search": catalogue.manifest.index.get("search", "exact"),
         },
         snapshot=catalogue.manifest.id,
-        unknown_items=unknown_items(
+        unknown_items=find_unknown_ids(
             catalogue, [*request.exclude, *(p.item_id for p in request.pin)]
         ),
         following=tuple(ids[len(hits) :]),
-        timing_ms=clock.told(),
+        timing_ms=clock.report(),
     )
 
 
-def limited(question: Question, pool: Pool) -> Pool:
+def apply_limits(question: Query, pool: Eligible) -> Eligible:
     """Narrow a pool to what scores enough and what the caps keep.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
     catalogue, request = question.catalogue, question.request
-    caps = caps_of(catalogue, request, question.scenario)
+    caps = resolve_caps(catalogue, request, question.scenario)
     if request.min_score is not None:
-        vectors, additive = question.weighed.vectors, question.additive
-        pool = at_least(catalogue, vectors, pool, request.min_score, additive)
-    return within_caps(question, pool, caps) if caps else pool
+        vectors, additive = question.vectors.vectors, question.term_totals
+        pool = apply_min_score(catalogue, vectors, pool, request.min_score, additive)
+    return apply_query_caps(question, pool, caps) if caps else pool
 
 
-def unknown_items(catalogue: Catalogue, ids: Sequence[str]) -> tuple[str, ...]:
+def find_unknown_ids(catalogue: Catalogue, ids: Sequence[str]) -> tuple[str, ...]:
     """Return the ids that the catalogue does not have, each once."""
     known = catalogue.rows(ids)
     return tuple(dict.fromkeys(item_id for item_id in ids if item_id not in known))
 
 
-def with_unknown(answer: Answer, first: Sequence[str]) -> Answer:
+def add_unknown_ids(answer: Answer, first: Sequence[str]) -> Answer:
     """Return the answer with further unknown ids before its own."""
     return replace(answer, unknown_items=tuple(dict.fromkeys([*first, *answer.unknown_items])))
 
 
-def _hits(question: Question, found: Arranged, ids: Sequence[str]) -> tuple[Hit, ...]:
-    catalogue, request, page = question.catalogue, question.request, found.page
+def _hydrate_hits(question: Query, found: RankedPage, ids: Sequence[str]) -> tuple[Hit, ...]:
+    catalogue, request, page = question.catalogue, question.request, found.candidates
     rows = page.rows
     stored = catalogue.item_vectors(rows) if request.explain and len(rows) else None
     first = question.page.offset + 1
@@ -80,16 +80,16 @@ def _hits(question: Question, found: Arranged, ids: Sequence[str]) -> tuple[Hit,
         reasons: list[dict[str, Any]] = []
         if stored is not None:
             winner = int(page.winners[place])
-            reasons = question.reasons(int(rows[place]), stored[place], winner)
+            reasons = question.explain_row(int(rows[place]), stored[place], winner)
         chance = None if found.propensities is None else float(found.propensities[place])
-        shown = _chosen(item, request.fields)
+        shown = _select_fields(item, request.fields)
         # Six decimals are what the order goes by: the last bits depend on the path of the sum.
         score = round(float(page.scores[place]), 6)
         hits.append(Hit(item_id, first + place, score, shown, reasons, chance))
     return tuple(hits)
 
 
-def _chosen(item: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+def _select_fields(item: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
     if fields is None:
         return item
     return {key: item[key] for key in ("id", *fields) if key in item}

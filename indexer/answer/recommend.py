@@ -11,30 +11,30 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from indexer.answer.explanation import explained
+from indexer.answer.explanation import explain_request
 from indexer.answer.hits import Answer
-from indexer.answer.pipeline import answered, with_unknown
+from indexer.answer.pipeline import add_unknown_ids, answer_query
 from indexer.arrays import Vectors
 from indexer.query import (
     FIRST_PAGE,
     Catalogue,
     Page,
-    Question,
+    Query,
     Role,
-    compose,
-    everywhere_terms,
-    read_request,
-    sources_of,
+    build_catalogue_terms,
+    build_input_vectors,
+    build_query_vectors,
+    resolve_request,
 )
 from indexer.request import Request
-from indexer.retrieval import Prepared, Shared, Wanted, prepared
+from indexer.retrieval import CachedCatalogue, PreparedQuery, SearchTask, prepare_query
 
 # Kind of reason to item id to what the item gains.
-Addends: TypeAlias = Mapping[str, Mapping[str, float]]
-NO_ADDENDS: Addends = MappingProxyType({})
+ScoreTerms: TypeAlias = Mapping[str, Mapping[str, float]]
+NO_SCORE_TERMS: ScoreTerms = MappingProxyType({})
 # A request and the present, Unix seconds.
-Asked: TypeAlias = tuple[Request, float]
-_MOST_FLAGS = 1 << 26  # of pools, a byte for each row and request, held at once
+TimedRequest: TypeAlias = tuple[Request, float]
+_MAX_FLAGS = 1 << 26  # of pools, a byte for each row and request, held at once
 
 
 def recommend(
@@ -43,7 +43,7 @@ def recommend(
     *,
     page: Page = FIRST_PAGE,
     now: float | None = None,
-    addends: Addends = NO_ADDENDS,
+    addends: ScoreTerms = NO_SCORE_TERMS,
 ) -> Answer:
     """Answer a request for recommendations.
 
@@ -58,38 +58,40 @@ def recommend(
         RequestError: If the request cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
-    read = read_request(catalogue, request, now=time.time() if now is None else now)
+    read = resolve_request(catalogue, request, now=time.time() if now is None else now)
     if request.validate_only:
-        everywhere = everywhere_terms(catalogue, read)
-        answer = explained(catalogue, request, read.scenario, read.signals, everywhere)
-        return with_unknown(answer, read.unknown)
-    return recommend_prepared(catalogue, prepared(catalogue, read), page=page, addends=addends)
+        everywhere = build_catalogue_terms(catalogue, read)
+        answer = explain_request(catalogue, request, read.scenario, read.inputs, everywhere)
+        return add_unknown_ids(answer, read.unknown_ids)
+    return recommend_prepared(catalogue, prepare_query(catalogue, read), page=page, addends=addends)
 
 
 def recommend_prepared(
     catalogue: Catalogue,
-    ready: Prepared,
+    ready: PreparedQuery,
     *,
     page: Page = FIRST_PAGE,
-    addends: Addends = NO_ADDENDS,
+    addends: ScoreTerms = NO_SCORE_TERMS,
 ) -> Answer:
     """Answer a request that was prepared over the same catalogue.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
-    ready.clock.resume()
-    question = Question(
+    ready.stopwatch.resume()
+    question = Query(
         catalogue=catalogue,
-        request=ready.read.request,
-        scenario=ready.read.scenario,
-        weighed=ready.weighed,
-        terms=_named_terms(catalogue, addends),
-        everywhere=ready.everywhere,
-        learned=ready.learned.terms,
+        request=ready.resolved.request,
+        scenario=ready.resolved.scenario,
+        vectors=ready.vectors,
+        row_terms=_group_terms_by_row(catalogue, addends),
+        catalogue_terms=ready.catalogue_terms,
+        input_terms=ready.taste_contribution.input_terms,
         page=page,
     )
-    return with_unknown(answered(question, ready.pool, ready.clock), ready.read.unknown)
+    return add_unknown_ids(
+        answer_query(question, ready.eligible, ready.stopwatch), ready.resolved.unknown_ids
+    )
 
 
 def recommend_many(
@@ -102,11 +104,11 @@ def recommend_many(
         FilterError: If a filter does not fit the catalogue.
     """
     moment = time.time() if now is None else now
-    together = max(1, _MOST_FLAGS // max(catalogue.count, 1))
+    together = max(1, _MAX_FLAGS // max(catalogue.count, 1))
     answers = []
     for start in range(0, len(requests), together):
         some = requests[start : start + together]
-        shared, ready = warmed(catalogue, [(request, moment) for request in some])
+        shared, ready = prefetch(catalogue, [(request, moment) for request in some])
         answers += [
             recommend(shared, request, now=moment)
             if own is None
@@ -116,7 +118,9 @@ def recommend_many(
     return answers
 
 
-def warmed(catalogue: Catalogue, asked: Sequence[Asked]) -> tuple[Catalogue, list[Prepared | None]]:
+def prefetch(
+    catalogue: Catalogue, asked: Sequence[TimedRequest]
+) -> tuple[Catalogue, list[PreparedQuery | None]]:
     """Prepare requests together: their texts are encoded, and their searches made, in one go.
 
     Returns:
@@ -127,19 +131,19 @@ def warmed(catalogue: Catalogue, asked: Sequence[Asked]) -> tuple[Catalogue, lis
         RequestError: If one cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
-    shared = Shared(catalogue)
-    shared.know(item_id for request, _ in asked for item_id in _items_of(request))
+    shared = CachedCatalogue(catalogue)
+    shared.know(item_id for request, _ in asked for item_id in _collect_item_ids(request))
     face = shared.catalogue_face
-    read = [read_request(face, request, now=now) for request, now in asked]
-    shared.encode([s.text for one in read for s in one.signals if s.text and s.item_id is None])
-    ready = [None if one.request.validate_only else prepared(face, one) for one in read]
+    read = [resolve_request(face, request, now=now) for request, now in asked]
+    shared.encode([s.text for one in read for s in one.inputs if s.text and s.item_id is None])
+    ready = [None if one.request.validate_only else prepare_query(face, one) for one in read]
     shared.search(
         [
-            Wanted(
-                f"{one.read.scenario.name}|{one.read.request.filter!r}",
-                one.weighed.vectors,
-                one.pool.allowed,
-                one.read.request.k,
+            SearchTask(
+                f"{one.resolved.scenario.name}|{one.resolved.request.filter!r}",
+                one.vectors.vectors,
+                one.eligible.allowed,
+                one.resolved.request.k,
             )
             for one in ready
             if one is not None
@@ -148,26 +152,28 @@ def warmed(catalogue: Catalogue, asked: Sequence[Asked]) -> tuple[Catalogue, lis
     return face, ready
 
 
-def _items_of(request: Request) -> list[str]:
+def _collect_item_ids(request: Request) -> list[str]:
     """Ids whose rows answering will ask for."""
     told = [entry.item_id for entry in request.history if entry.item_id is not None]
     stored = chain.from_iterable(request.seen_by_event.values())
     return [*told, *request.exclude, *request.seen, *stored]
 
 
-def profile_vector(catalogue: Catalogue, request: Request, *, now: float) -> Vectors:
+def compute_profile_vector(catalogue: Catalogue, request: Request, *, now: float) -> Vectors:
     """Return `(d,) float32`: what a request's history and interests say, as one unit vector."""
-    read = read_request(catalogue, request, now=now)
-    signals = [signal for signal in read.signals if signal.role is Role.PROFILE]
+    read = resolve_request(catalogue, request, now=now)
+    signals = [signal for signal in read.inputs if signal.role is Role.PROFILE]
     if not signals:
         return np.zeros(catalogue.manifest.layout.dim, np.float32)
-    sources = sources_of(catalogue, signals, read.known)
-    weighed = compose(signals, sources, scenario=read.scenario, weights=request.weights)
+    sources = build_input_vectors(catalogue, signals, read.item_rows)
+    weighed = build_query_vectors(signals, sources, scenario=read.scenario, weights=request.weights)
     vector: Vectors = weighed.vectors[0]
     return vector
 
 
-def _named_terms(catalogue: Catalogue, addends: Addends) -> dict[int, list[dict[str, Any]]]:
+def _group_terms_by_row(
+    catalogue: Catalogue, addends: ScoreTerms
+) -> dict[int, list[dict[str, Any]]]:
     """Addends by row; items that are not in the catalogue gain nothing."""
     terms: dict[int, list[dict[str, Any]]] = {}
     for kind, shares in addends.items():

@@ -5,20 +5,20 @@ from dataclasses import replace
 from typing import Any
 
 from indexer.answer.hits import Answer
-from indexer.answer.pipeline import answered
+from indexer.answer.pipeline import answer_query
 from indexer.errors import RequestError
 from indexer.query import (
     FIRST_PAGE,
     Catalogue,
-    Clock,
     Page,
-    Question,
+    Query,
+    QueryInput,
     Role,
-    Signal,
-    compose,
-    compose_examples,
-    pool_for,
-    sources_of,
+    Stopwatch,
+    build_example_vectors,
+    build_input_vectors,
+    build_query_vectors,
+    select_eligible,
 )
 from indexer.request import Request, Scenario, Weights, parse_id, parse_text
 
@@ -26,7 +26,7 @@ _LEXICAL_WEIGHT = 0.3  # what the best full-text match gains over none
 _EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # before anything that is merely similar
 _LEXICAL_CANDIDATES = 1_000
 _MAX_EXAMPLES = 1_000
-_PLAIN = Scenario("default")  # a text or an example means the same in every scenario
+_DEFAULT_SCENARIO = Scenario("default")  # a text or an example means the same in every scenario
 
 
 def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -> Answer:
@@ -38,16 +38,18 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
     """
     if not request.query:
         raise RequestError("query is empty; give the words to look for")
-    clock = Clock()
+    clock = Stopwatch()
     signals = [
-        Signal(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query)
+        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query)
     ]
-    sources = sources_of(catalogue, signals, {})
+    sources = build_input_vectors(catalogue, signals, {})
     clock.lap("encode")
-    weighed = compose(signals, sources, scenario=_PLAIN, weights=request.weights)
-    terms = _lexical_terms(catalogue, request.query)
-    question = Question(catalogue, request, _PLAIN, weighed, terms, page=page)
-    return answered(question, pool_for(catalogue, request, _PLAIN), clock)
+    weighed = build_query_vectors(
+        signals, sources, scenario=_DEFAULT_SCENARIO, weights=request.weights
+    )
+    terms = _build_lexical_terms(catalogue, request.query)
+    question = Query(catalogue, request, _DEFAULT_SCENARIO, weighed, terms, page=page)
+    return answer_query(question, select_eligible(catalogue, request, _DEFAULT_SCENARIO), clock)
 
 
 def similar(
@@ -59,39 +61,39 @@ def similar(
         RequestError: If an example is unknown, or none has a positive weight.
         FilterError: If the filter does not fit the catalogue.
     """
-    clock = Clock()
-    signals = [*_examples(items, "items"), *_examples(texts, "texts")]
+    clock = Stopwatch()
+    signals = [*_parse_examples(items, "items"), *_parse_examples(texts, "texts")]
     if not any(signal.weight > 0 for signal in signals):
         raise RequestError("no example has a positive weight; say what the results should be like")
     known = catalogue.rows([s.item_id for s in signals if s.item_id is not None])
     for signal in signals:
         if signal.item_id is not None and signal.item_id not in known:
             raise RequestError(f"no item {signal.item_id!r} in the catalogue")
-    sources = catalogue.alike(sources_of(catalogue, signals, known))
+    sources = catalogue.to_similarity_queries(build_input_vectors(catalogue, signals, known))
     clock.lap("encode")
-    weighed = compose_examples(signals, sources, weights=request.weights)
+    weighed = build_example_vectors(signals, sources, weights=request.weights)
     asked = replace(request, exclude=(*request.exclude, *known))
-    question = Question(catalogue, asked, _PLAIN, weighed, {}, page=page)
-    return answered(question, pool_for(catalogue, asked, _PLAIN), clock)
+    question = Query(catalogue, asked, _DEFAULT_SCENARIO, weighed, {}, page=page)
+    return answer_query(question, select_eligible(catalogue, asked, _DEFAULT_SCENARIO), clock)
 
 
-def _lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dict[str, Any]]]:
+def _build_lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dict[str, Any]]]:
     """Additive terms of rows that hold words of the query, or are exactly what it names."""
     terms: dict[int, list[dict[str, Any]]] = {}
-    found = catalogue.full_text(query, _LEXICAL_CANDIDATES)
+    found = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
     top = max((score for _, score in found), default=0.0)
     for row, score in found:
         if score > 0:
             share = _LEXICAL_WEIGHT * score / top
             terms.setdefault(row, []).append({"kind": "words", "text": query, "share": share})
     ids = catalogue.rows([query])
-    for row in catalogue.exact(query):
+    for row in catalogue.find_exact(query):
         share = _EXACT_ID if row in ids.values() else _EXACT_TITLE
         terms.setdefault(row, []).append({"kind": "exact", "text": query, "share": share})
     return terms
 
 
-def _examples(given: Any, name: str) -> list[Signal]:
+def _parse_examples(given: Any, name: str) -> list[QueryInput]:
     """Weighted examples as signals: an id or text, a list of them, or a mapping to weights."""
     if isinstance(given, str):
         given = {given: 1.0}
@@ -103,15 +105,15 @@ def _examples(given: Any, name: str) -> list[Signal]:
         raise RequestError(f"{name} has {len(given)} examples, at most {_MAX_EXAMPLES} are read")
     signals = []
     for example, weight in given.items():
-        number = Weights.checked(weight, f"{name}[{example!r}]")
+        number = Weights.parse_weight(weight, f"{name}[{example!r}]")
         if name == "items":
             item_id = parse_id(example, name)
             reason = {"kind": "item", "item_id": item_id}
-            signals.append(Signal(Role.PROFILE, number, reason, item_id=item_id))
+            signals.append(QueryInput(Role.PROFILE, number, reason, item_id=item_id))
         else:
             text = parse_text(example, name)
             if text:
                 signals.append(
-                    Signal(Role.PROFILE, number, {"kind": "text", "text": text}, text=text)
+                    QueryInput(Role.PROFILE, number, {"kind": "text", "text": text}, text=text)
                 )
     return signals

@@ -5,7 +5,7 @@ Out: a published snapshot and a `BuildSummary`.
 """
 
 from indexer.build.finished import FinishedBuild
-from indexer.build.options import BuildOptions, BuildSummary, Report, with_chosen
+from indexer.build.options import BuildOptions, BuildSummary, StageProgress, override_options
 from indexer.build.pipeline import build_snapshot
 from indexer.build.staging import DeletedId
 
@@ -14,7 +14,7 @@ __all__ = [
     "BuildSummary",
     "DeletedId",
     "FinishedBuild",
-    "Report",
+    "StageProgress",
     "build_snapshot",
-    "with_chosen",
+    "override_options",
 ]

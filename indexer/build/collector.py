@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from indexer.build.options import BuildOptions, Report
+from indexer.build.options import BuildOptions, StageProgress
 from indexer.build.staging import DeletedId, Staging
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import Item, Rejection, read_catalog, rejection_line
+from indexer.reading import Item, Rejection, read_catalog, render_rejection
 
-_REPORT_EVERY = 1_000
-REJECTED = "rejected.jsonl"
+_REPORT_EVERY_ROWS = 1_000
+REJECTED_FILE = "rejected.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectionSummary:
     """What was read.
 
     Attributes:
@@ -31,7 +31,7 @@ class Collected:
     dim: int
 
 
-class Collecting:
+class ItemCollector:
     """Reads the rows of one build."""
 
     def __init__(
@@ -39,44 +39,44 @@ class Collecting:
         options: BuildOptions,
         encoder: Callable[[], Encoder | None],
         staging: Staging,
-        report: Report,
+        report: StageProgress,
     ) -> None:
         """Take where items go; `encoder` is asked when the first row turns out to be readable."""
-        self._options, self._encoder = options, encoder
+        self._options, self._get_encoder = options, encoder
         self._staging, self._report = staging, report
-        self._rejected = self._dim = 0
+        self._rejected_count = self._dim = 0
 
-    def collect(self, sources: Sequence[str], work: Path) -> Collected:
+    def collect(self, sources: Sequence[str], work: Path) -> CollectionSummary:
         """Stage what the sources and the live changes hold.
 
         Raises:
             CatalogError: If a source cannot be read, or too many rows are bad.
         """
         options, staging = self._options, self._staging
-        with (work / REJECTED).open("w", encoding="utf-8") as rejected:
+        with (work / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
             rows = read_catalog(sources, query=options.query, mapping=options.fields)
             for done, row in enumerate(rows):
-                self._take(row, rejected)
-                if done % _REPORT_EVERY == 0:
+                self._stage_row(row, rejected)
+                if done % _REPORT_EVERY_ROWS == 0:
                     self._report("read", done, 0)
-            added = staging.added
-            changed = self._lay_changes_over(rejected)
-        items = staging.finish()
-        self._report("read", staging.added, staging.added)
-        self._refuse_bad(sources, work / REJECTED)
-        return Collected(items, self._rejected, added + changed - items, self._dim)
+            added = staging.added_count
+            changed = self._apply_changes(rejected)
+        items = staging.commit()
+        self._report("read", staging.added_count, staging.added_count)
+        self._check_rejected_share(sources, work / REJECTED_FILE)
+        return CollectionSummary(items, self._rejected_count, added + changed - items, self._dim)
 
-    def _take(self, row: Item | Rejection, rejected: TextIO) -> bool:
+    def _stage_row(self, row: Item | Rejection, rejected: TextIO) -> bool:
         """Stage a row if it is good; return whether it was."""
-        checked = self._fitting(row) if isinstance(row, Item) else row
+        checked = self._check_vector(row) if isinstance(row, Item) else row
         if isinstance(checked, Item):
             self._staging.add(checked)
             return True
-        self._rejected += 1
-        rejected.write(rejection_line(checked) + "\n")
+        self._rejected_count += 1
+        rejected.write(render_rejection(checked) + "\n")
         return False
 
-    def _lay_changes_over(self, rejected: TextIO) -> int:
+    def _apply_changes(self, rejected: TextIO) -> int:
         """Apply the live changes; return how many items they add in all."""
         more = 0
         for change in self._options.changes:
@@ -84,13 +84,13 @@ class Collecting:
             if isinstance(change, DeletedId):
                 self._staging.remove(change.id)
                 more -= there
-            elif self._take(change, rejected):
+            elif self._stage_row(change, rejected):
                 more += not there
         return more
 
-    def _fitting(self, item: Item) -> Item | Rejection:
+    def _check_vector(self, item: Item) -> Item | Rejection:
         """An item whose vector fits, or the reason against it."""
-        encoder = self._encoder()
+        encoder = self._get_encoder()
         if encoder is not None:
             self._dim = encoder.fingerprint.dim
         if item.vector is None:
@@ -104,9 +104,9 @@ class Collecting:
             reason = f"vector has {len(item.vector)} numbers, expected {self._dim}"
         return Rejection(item.source or "catalogue", item.line, reason, {"id": item.id})
 
-    def _refuse_bad(self, sources: Sequence[str], file: Path) -> None:
+    def _check_rejected_share(self, sources: Sequence[str], file: Path) -> None:
         """Stop before anything is published if too many rows are bad."""
-        accepted, rejected = self._staging.added, self._rejected
+        accepted, rejected = self._staging.added_count, self._rejected_count
         names = ", ".join(sources)
         share = rejected / max(accepted + rejected, 1)
         if accepted and share <= self._options.max_rejected:

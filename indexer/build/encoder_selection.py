@@ -4,29 +4,33 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from indexer.build.incremental_reuse import Parent, why_all_is_encoded_anew, why_tuning_ends
+from indexer.build.incremental_reuse import (
+    ParentSnapshot,
+    explain_dropped_layer,
+    explain_full_encoding,
+)
 from indexer.build.options import NO_MODEL, BuildOptions
 from indexer.errors import EncoderUnavailableError
 from indexer.language import (
     DEFAULT_MODEL,
     PROBE_TEXT,
     TEXT_VERSION,
-    TUNED_MARK,
+    TUNED_SUFFIX,
     Encoder,
-    KnownModel,
-    LanguageModel,
+    LazyEncoder,
+    TextEncoder,
     VectorCache,
+    compute_model_stamp,
     is_path,
     load_encoder,
-    model_stamp,
 )
-from indexer.snapshot import TUNED_LAYER, vectors_of
+from indexer.snapshot import TUNED_LAYER_FILE, find_reusable_encoder
 
 
-class ChosenEncoder:
+class EncoderSelection:
     """Which model describes the catalogue, and what it has described already."""
 
-    def __init__(self, root: Path, options: BuildOptions, parent: Parent) -> None:
+    def __init__(self, root: Path, options: BuildOptions, parent: ParentSnapshot) -> None:
         self._root, self._options, self._parent = root, options, parent
 
     @cached_property
@@ -34,7 +38,11 @@ class ChosenEncoder:
         """By what the model is known without being loaded; empty if it is not."""
         if self._options.encoder:
             return self._options.encoder.fingerprint.key
-        return NO_MODEL if self._options.model == NO_MODEL else model_stamp(self._options.model)
+        return (
+            NO_MODEL
+            if self._options.model == NO_MODEL
+            else compute_model_stamp(self._options.model)
+        )
 
     @cached_property
     def model(self) -> Encoder | None:
@@ -44,26 +52,31 @@ class ChosenEncoder:
             return options.encoder
         before = None if options.force_full else self._parent.manifest
         is_same = before is not None and before.encoder_stamp == self.stamp != ""
-        is_tuned = before is not None and TUNED_LAYER in before.files
-        if before and before.encoder and is_same and is_tuned == (self.layer is not None):
-            return KnownModel(options.model, before.encoder, layer=self.layer)
-        if self.layer is not None:
+        is_tuned = before is not None and TUNED_LAYER_FILE in before.files
+        if (
+            before
+            and before.encoder
+            and is_same
+            and is_tuned == (self.tuned_layer_file is not None)
+        ):
+            return LazyEncoder(options.model, before.encoder, layer=self.tuned_layer_file)
+        if self.tuned_layer_file is not None:
             try:
-                return load_encoder(options.model, layer=self.layer)
+                return load_encoder(options.model, layer=self.tuned_layer_file)
             except EncoderUnavailableError:
-                self.layer = None  # the model is not the one that it was tuned on
+                self.tuned_layer_file = None  # the model is not the one that it was tuned on
         return load_encoder(options.model)
 
     @cached_property
-    def layer(self) -> Path | None:
+    def tuned_layer_file(self) -> Path | None:
         """The tuned layer that a build goes on with: the live snapshot's, or a given encoder's."""
         if self._options.encoder:
             given = self._options.encoder
-            return given.layer if isinstance(given, LanguageModel) else None
+            return given.layer if isinstance(given, TextEncoder) else None
         before = self._parent.manifest
         if self._options.since is None or before is None:
             return None
-        return self._parent.layer if before.encoder_source == self.source else None
+        return self._parent.tuned_layer_file if before.encoder_source == self.source else None
 
     @property
     def source(self) -> str:
@@ -72,51 +85,51 @@ class ChosenEncoder:
         if options.model and is_path(options.model):
             return str(Path(options.model).resolve())
         given = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
-        return options.model or given.removesuffix(TUNED_MARK)
+        return options.model or given.removesuffix(TUNED_SUFFIX)
 
     @property
     def key(self) -> str:
         """What changes with the language model, or with how an item is described to it."""
         return self.model.fingerprint.key if self.model else str(TEXT_VERSION)
 
-    def go_on_with(self, tuned: Encoder) -> None:
+    def replace_model(self, tuned: Encoder) -> None:
         """Go on with a tuned model, whose layer the working folder has."""
         self.model = tuned
 
-    def tell_why_anew(self) -> None:
+    def notify_full_encoding(self) -> None:
         """Say before hours of encoding begin why nothing is known, and what becomes of a layer."""
         notice = self._options.notice
         if self.model is None or notice is None:
             return
         fingerprint = self.model.fingerprint
-        reason = why_all_is_encoded_anew(self._parent, self._options, fingerprint)
+        reason = explain_full_encoding(self._parent, self._options, fingerprint)
         if reason:
             notice(f"every text is encoded again: {reason}")
-        goes_on = self.layer is not None
-        ended = why_tuning_ends(self._parent, self._options, goes_on=goes_on)
+        goes_on = self.tuned_layer_file is not None
+        ended = explain_dropped_layer(self._parent, self._options, goes_on=goes_on)
         if ended:
             notice(f"the tuned layer of {fingerprint.name} is given up: {ended}")
 
-    def known_vectors(self, dim: int) -> VectorCache | None:
+    def open_vector_cache(self, dim: int) -> VectorCache | None:
         """What earlier builds have encoded; with --force-full only what is added to it."""
         if self.model is None:
             return None
-        journal = self._journal(self.model)
+        journal = self._journal_path(self.model)
         if self._options.force_full:
             journal.unlink(missing_ok=True)
         cache = VectorCache(journal, dim)
         if self._parent.id and not self._options.force_full:
             folder = self._parent.folder
-            if vectors_of(folder) == self.model.fingerprint:
+            if find_reusable_encoder(folder) == self.model.fingerprint:
                 cache.add_snapshot(folder)
         return cache
 
-    def forget_waiting(self) -> None:
+    def delete_journal(self) -> None:
         """Remove the vectors that waited for a snapshot to hold them."""
         if self.model is not None:
-            self._journal(self.model).unlink(missing_ok=True)
+            self._journal_path(self.model).unlink(missing_ok=True)
 
-    def probe(self) -> Sequence[float]:
+    def compute_probe(self) -> Sequence[float]:
         """The vector by which a snapshot knows its model again; empty without a model."""
         before = self._parent.manifest
         if self.model is None:
@@ -126,5 +139,5 @@ class ChosenEncoder:
         numbers: list[float] = self.model.encode_items([PROBE_TEXT])[0].tolist()
         return numbers
 
-    def _journal(self, model: Encoder) -> Path:
+    def _journal_path(self, model: Encoder) -> Path:
         return self._root / "encoded" / f"{model.fingerprint.key}.bin"

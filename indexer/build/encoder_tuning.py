@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.build.options import Report
+from indexer.build.options import StageProgress
 from indexer.build.raw_vectors import RawVectors
 from indexer.build.staging import Staging
 from indexer.language import (
@@ -22,42 +22,42 @@ from indexer.language import (
     MeaningSpace,
     Moments,
     VectorCache,
-    background_of,
-    chunks,
     describe,
     fit_meaning_space,
+    iter_chunks,
+    load_background,
     load_encoder,
     tune_layer,
 )
-from indexer.metrics import gains
+from indexer.metrics import compute_ndcg10
 from indexer.reading import Interaction
-from indexer.snapshot import TUNED_LAYER, Facts
+from indexer.snapshot import TUNED_LAYER_FILE, CatalogueStats
 from indexer.taste import (
     MIN_CASES,
-    REPEAT_SHARE,
+    MIN_REPEAT_SHARE,
     STANDARD_ERRORS,
+    WINDOW_COUNT,
     WINDOW_SHARE,
-    WINDOWS,
     Events,
     Scorer,
-    events_of,
+    build_events,
+    build_next_item_examples,
+    compute_repeat_share,
+    compute_standard_error,
     fit_blocks,
     fit_taste,
-    repeat_share,
-    sequels_of,
-    standard_error,
-    windows_of,
+    split_windows,
 )
 
 MIN_SEQUELS = 1_000
 # Taste is tuned on windows of what is older than the cases here, and they on none of the lessons.
-_LEFT_OUT = (WINDOWS + 1) * WINDOW_SHARE
+_HOLDOUT_SHARE = (WINDOW_COUNT + 1) * WINDOW_SHARE
 
 Meaning = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class EncodedCatalogue:
     """A catalogue as an encoder sees it.
 
     Attributes:
@@ -70,56 +70,61 @@ class Described:
     raw: NDArray[np.float16]
     space: MeaningSpace
 
-    def meaning(self) -> Meaning:
+    def compute_meaning(self) -> Meaning:
         """`(n, m) float32`, unit length."""
-        return self.space.every_item(self.raw)
+        return self.space.map_stored_items(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class EncoderTrainingData:
     """What an encoder learns from.
 
     Attributes:
         staging: The items.
-        facts: About them.
+        stats: About them.
         interactions: All of them.
     """
 
     staging: Staging
-    facts: Facts
+    stats: CatalogueStats
     interactions: Sequence[Interaction]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TuningOutcome:
     """What came of tuning.
 
     Attributes:
-        told: For `report.json`: `kept`, and figures or the reason.
-        encoded: Texts that the tuned encoder has encoded.
-        tuned: The catalogue as the tuned encoder sees it, if that is better.
+        report: For `report.json`: `kept`, and figures or the reason.
+        encoded_count: Texts that the tuned encoder has encoded.
+        tuned_catalogue: The catalogue as the tuned encoder sees it, if that is better.
     """
 
-    told: dict[str, Any]
-    encoded: int = 0
-    tuned: Described | None = field(default=None, repr=False)
+    report: dict[str, Any]
+    encoded_count: int = 0
+    tuned_catalogue: EncodedCatalogue | None = field(default=None, repr=False)
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """What became of it, for people."""
-        if "reason" in self.told:
-            return f"the encoder is not tuned: {self.told['reason']}"
-        before, after = self.told["ndcg10"]["before"], self.told["ndcg10"]["tuned"]
-        verdict = "is kept" if self.told["kept"] else "is not kept, for it is not clearly better"
+        if "reason" in self.report:
+            return f"the encoder is not tuned: {self.report['reason']}"
+        before, after = self.report["ndcg10"]["before"], self.report["ndcg10"]["tuned"]
+        verdict = "is kept" if self.report["kept"] else "is not kept, for it is not clearly better"
         return (
             f"the tuned encoder {verdict}: NDCG@10 {after:.4f} against {before:.4f} on "
-            f"{self.told['cases']} picks (difference {self.told['difference']:+.4f}, two standard "
-            f"errors {self.told['two_standard_errors']:.4f})"
+            f"{self.report['cases']} picks (difference {self.report['difference']:+.4f}, two standard "
+            f"errors {self.report['two_standard_errors']:.4f})"
         )
 
 
 def try_tuning(
-    model: str | None, before: Described, lessons: Lessons, *, folder: Path, report: Report
-) -> Trial:
+    model: str | None,
+    before: EncodedCatalogue,
+    lessons: EncoderTrainingData,
+    *,
+    folder: Path,
+    report: StageProgress,
+) -> TuningOutcome:
     """Tune, describe the catalogue anew, and compare.
 
     Args:
@@ -132,28 +137,28 @@ def try_tuning(
     Raises:
         EncoderUnavailableError: If the model's last layer cannot be tuned.
     """
-    facts = lessons.facts
-    events = events_of(lessons.interactions, facts.ids)
-    has_text = np.array([item.vector is None for item in lessons.staging.items()], bool)
-    sequels = sequels_of(events, newest_left_out=_LEFT_OUT).among(has_text)
+    facts = lessons.stats
+    events = build_events(lessons.interactions, facts.ids)
+    has_text = np.array([item.vector is None for item in lessons.staging.iter_items()], bool)
+    sequels = build_next_item_examples(events, newest_left_out=_HOLDOUT_SHARE).keep_known(has_text)
     if len(sequels) < MIN_SEQUELS:
         few = (
             f"{len(sequels)} liked picks with an earlier one before them are too few, it takes "
-            f"{MIN_SEQUELS}, among the oldest {1 - _LEFT_OUT:.0%} and of items that have no vector "
+            f"{MIN_SEQUELS}, among the oldest {1 - _HOLDOUT_SHARE:.0%} and of items that have no vector "
             f"of their own"
         )
-        return Trial({"kept": False, "reason": few})
-    rows = sequels.rows()
+        return TuningOutcome({"kept": False, "reason": few})
+    rows = sequels.collect_rows()
     layer = tune_layer(
         model,
-        _texts(lessons.staging, facts, set(rows.tolist())),
-        sequels.renumbered(rows),
+        _describe_rows(lessons.staging, facts, set(rows.tolist())),
+        sequels.renumber(rows),
         seed=0,
         told=lambda done, total: report("tune encoder", done, total),
     )
     folder.mkdir()
-    layer.save(folder / TUNED_LAYER)
-    encoder = load_encoder(model, layer=folder / TUNED_LAYER)
+    layer.save(folder / TUNED_LAYER_FILE)
+    encoder = load_encoder(model, layer=folder / TUNED_LAYER_FILE)
     vectors = RawVectors(folder, before.raw.shape)
     raw = vectors.write(
         lessons.staging,
@@ -162,14 +167,14 @@ def try_tuning(
         VectorCache(folder / "encoded.bin", before.raw.shape[1]),
         report,
     )
-    moments = Moments.of(chunks(raw), raw.shape[1])
-    tuned = Described(encoder, raw, fit_meaning_space(moments, background_of(encoder)))
+    moments = Moments.from_chunks(iter_chunks(raw), raw.shape[1])
+    tuned = EncodedCatalogue(encoder, raw, fit_meaning_space(moments, load_background(encoder)))
     report("compare encoders", 0, 0)
-    told = compare(events, before.meaning, tuned.meaning, facts.ids)
-    return Trial(told, vectors.encoded, tuned if told["kept"] else None)
+    told = compare_encoders(events, before.compute_meaning, tuned.compute_meaning, facts.ids)
+    return TuningOutcome(told, vectors.encoded_count, tuned if told["kept"] else None)
 
 
-def compare(
+def compare_encoders(
     events: Events,
     before: Callable[[], Meaning],
     tuned: Callable[[], Meaning],
@@ -187,8 +192,8 @@ def compare(
         `kept`, `cases`, `ndcg10` of both, the paired `difference` and its `two_standard_errors`
         over whole users; or `kept` and a `reason`.
     """
-    repeats = repeat_share(events) >= REPEAT_SHARE
-    windows = windows_of(events, repeats=repeats, count=1, seed=0)
+    repeats = compute_repeat_share(events) >= MIN_REPEAT_SHARE
+    windows = split_windows(events, repeats=repeats, count=1, seed=0)
     users = len(np.unique(windows[0].cases.user)) if windows else 0
     if users < MIN_CASES:
         few = f"the newest picks are of {users} users, it takes {MIN_CASES} to judge by"
@@ -197,12 +202,14 @@ def compare(
     reached = []
     for meaning_of in (before, tuned):
         meaning = meaning_of()
-        settings = fit_taste(window.fitted, item_ids, meaning).settings
-        blocks = fit_blocks(window.fitted, meaning, only=settings)
-        reached.append(gains(Scorer(blocks, window.cases, repeats).ranks(settings)))
+        settings = fit_taste(window.train, item_ids, meaning).settings
+        blocks = fit_blocks(window.train, meaning, only=settings)
+        reached.append(
+            compute_ndcg10(Scorer(blocks, window.cases, repeats).compute_ranks(settings))
+        )
     paired = reached[1] - reached[0]
     _, user = np.unique(window.cases.user, return_inverse=True)
-    noise = STANDARD_ERRORS * standard_error(paired, user)
+    noise = STANDARD_ERRORS * compute_standard_error(paired, user)
     return {
         "kept": bool(paired.mean() > noise),
         "cases": len(paired),
@@ -212,10 +219,10 @@ def compare(
     }
 
 
-def _texts(staging: Staging, facts: Facts, rows: set[int]) -> list[str]:
+def _describe_rows(staging: Staging, facts: CatalogueStats, rows: set[int]) -> list[str]:
     """Texts of some rows, ascending."""
     return [
         describe(item.fields, rating_scale=facts.rating_scale)
-        for row, item in enumerate(staging.items())
+        for row, item in enumerate(staging.iter_items())
         if row in rows
     ]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexer.build.options import Report
+from indexer.build.options import StageProgress
 from indexer.language import Encoder
 from indexer.reading import Interaction
-from indexer.snapshot import Facts, Manifest
+from indexer.snapshot import CatalogueStats, Manifest
 from indexer.taste import TasteModel, TasteSettings
 
 
@@ -25,7 +25,7 @@ class FinishedBuild:
     root: Path
     work: Path
     manifest: Manifest
-    facts: Facts
+    facts: CatalogueStats
     encoder: Encoder | None
     interactions: Sequence[Interaction]
     taste: TasteModel
@@ -36,7 +36,7 @@ class FinishedBuild:
 class Examine(Protocol):
     """Decides about a build before it is published."""
 
-    def __call__(self, finished: FinishedBuild, *, report: Report) -> dict[str, Any]:
+    def __call__(self, finished: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
         """Return the release report of a build that may be published.
 
         Raises:

@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from indexer.errors import SnapshotError
-from indexer.snapshot import snapshots_dir, sweep
+from indexer.snapshot import locate_snapshots, sweep_leftovers
 
-_NO_SPACE_BYTES = 65_536
-_LOCK = ".lock"
+_MIN_FREE_BYTES = 65_536
+_LOCK_FILE = ".lock"
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def lock_directory(root: Path) -> Iterator[None]:
     """Let one build at a time into a directory; the lock dies with its process."""
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock = (root / _LOCK).open("w")
+        lock = (root / _LOCK_FILE).open("w")
     except OSError as error:
         raise SnapshotError(
             f"{root} cannot be written ({error.strerror}); choose another --out"
@@ -37,14 +37,14 @@ def locked(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def full_disk_told(root: Path) -> Iterator[None]:
+def explain_full_disk(root: Path) -> Iterator[None]:
     """SQLite, FAISS and the file system each say it in their own way."""
     try:
         yield
     except (OSError, sqlite3.Error, RuntimeError) as error:
         number = getattr(error, "errno", None)
         told = number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
-        if told or shutil.disk_usage(root).free < _NO_SPACE_BYTES:
+        if told or shutil.disk_usage(root).free < _MIN_FREE_BYTES:
             raise SnapshotError(
                 f"no space is left in {root}; free some, for example with scripts/snapshots.py "
                 f"prune, or choose another --out; the live snapshot is as it was"
@@ -53,11 +53,11 @@ def full_disk_told(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def working_folder(root: Path) -> Iterator[Path]:
+def open_working_folder(root: Path) -> Iterator[Path]:
     """A hidden sibling of the snapshots; what a killed build left there is swept first."""
-    folder = snapshots_dir(root)
+    folder = locate_snapshots(root)
     folder.mkdir(exist_ok=True)
-    sweep(root)
+    sweep_leftovers(root)
     for leftover in folder.glob(".building-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     work = folder / f".building-{uuid.uuid4().hex[:8]}"

@@ -11,22 +11,22 @@ from numpy.typing import NDArray
 
 from indexer.build.options import BuildOptions
 from indexer.errors import SnapshotError
-from indexer.language import TUNED_MARK, Fingerprint
+from indexer.language import TUNED_SUFFIX, Fingerprint
 from indexer.snapshot import (
-    TUNED_LAYER,
+    TUNED_LAYER_FILE,
     Manifest,
-    check_sizes,
+    check_files,
+    compute_sha256,
+    find_snapshot,
+    find_tuned_layer,
     read_manifest,
-    sha256_of,
-    snapshot_path,
-    tuned_layer_of,
 )
 
-_CHUNK = 16_384
+_CHUNK_ROWS = 16_384
 _SEED = 20_240_501
 
 
-class Parent:
+class ParentSnapshot:
     """The live snapshot as a build sees it; without one, or with a damaged one, it spares nothing.
 
     Attributes:
@@ -37,7 +37,7 @@ class Parent:
         """Look for the live snapshot of an index directory."""
         self._root = root
         try:
-            self.id: str | None = snapshot_path(root).name
+            self.id: str | None = find_snapshot(root).name
         except SnapshotError:
             self.id = None
 
@@ -52,17 +52,17 @@ class Parent:
     @property
     def folder(self) -> Path:
         """Where it lies."""
-        return snapshot_path(self._root, self.id)
+        return find_snapshot(self._root, self.id)
 
     @cached_property
-    def layer(self) -> Path | None:
+    def tuned_layer_file(self) -> Path | None:
         """The tuned last layer of its encoder, if it has one and it is whole."""
         try:
-            return tuned_layer_of(self.folder, self.manifest) if self.manifest else None
+            return find_tuned_layer(self.folder, self.manifest) if self.manifest else None
         except SnapshotError:
             return None
 
-    def holds(self, *, inputs: str = "", content: str = "") -> bool:
+    def matches(self, *, inputs: str = "", content: str = "") -> bool:
         """Whether it is whole and was made of just this; an empty hash is never equal."""
         if self.manifest is None:
             return False
@@ -71,12 +71,12 @@ class Parent:
         if not (is_same_input or is_same_content):
             return False
         try:
-            check_sizes(self.folder, self.manifest)
+            check_files(self.folder, self.manifest)
         except SnapshotError:
             return False
         return True
 
-    def changed_share(self, raw: NDArray[np.float16]) -> float:
+    def compute_changed_share(self, raw: NDArray[np.float16]) -> float:
         """Return which share of vectors is new or gone; 1 if they cannot be compared."""
         if self.manifest is None:
             return 1.0
@@ -86,12 +86,12 @@ class Parent:
             return 1.0
         if before.shape[1:] != raw.shape[1:] or not len(before):
             return 1.0
-        old, new = _sums(before), _sums(raw)
+        old, new = _hash_rows(before), _hash_rows(raw)
         added, gone = ~np.isin(new, old), ~np.isin(old, new)
         return float(max(added.mean(), gone.mean()))
 
 
-def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerprint) -> str:
+def explain_full_encoding(parent: ParentSnapshot, options: BuildOptions, now: Fingerprint) -> str:
     """Return the reason in words; empty if vectors of the live snapshot can be kept."""
     if parent.id is None:
         return ""
@@ -102,29 +102,29 @@ def why_all_is_encoded_anew(parent: Parent, options: BuildOptions, now: Fingerpr
     before = parent.manifest.encoder
     if before is None or before == now:
         return ""
-    if before.name != now.name and before.name.removesuffix(TUNED_MARK) == now.name:
+    if before.name != now.name and before.name.removesuffix(TUNED_SUFFIX) == now.name:
         return ""  # why its tuned layer is given up is told apart, and its vectors may be known
     if replace(before, text_version=now.text_version) == now:
         return f"the text template changed (version {before.text_version} to {now.text_version})"
     return f"the model changed ({before.name} to {now.name})"
 
 
-def why_tuning_ends(parent: Parent, options: BuildOptions, *, goes_on: bool) -> str:
+def explain_dropped_layer(parent: ParentSnapshot, options: BuildOptions, *, goes_on: bool) -> str:
     """Return why the live snapshot's tuned layer is given up; empty if it is not, or has none."""
     before = parent.manifest
-    if before is None or TUNED_LAYER not in before.files:
+    if before is None or TUNED_LAYER_FILE not in before.files:
         return ""
     if goes_on or options.tune_encoder or options.encoder:
         return ""
     if options.since is None:
         return "the build has neither --since last nor --tune-encoder"
-    if parent.layer is None:
-        file = parent.folder / TUNED_LAYER
+    if parent.tuned_layer_file is None:
+        file = parent.folder / TUNED_LAYER_FILE
         return f"{file} is missing or damaged; tune anew with --tune-encoder"
     return "--model is not the model that it was tuned on; tune anew with --tune-encoder"
 
 
-def inputs_of(options: BuildOptions, sources: Sequence[str], model: Callable[[], str]) -> str:
+def hash_inputs(options: BuildOptions, sources: Sequence[str], model: Callable[[], str]) -> str:
     """Hash the files of a build and all that it is asked for; "" if something else counts too.
 
     Args:
@@ -132,20 +132,20 @@ def inputs_of(options: BuildOptions, sources: Sequence[str], model: Callable[[],
         sources: Catalogue files and URLs.
         model: Tells what changes with the language model; "" if that is not known.
     """
-    is_more = bool(options.changes) or _learns_from_more_than_files(options)
+    is_more = bool(options.changes) or _has_training_data_beside_files(options)
     if is_more or any("://" in source for source in sources):
         return ""
     files = [*sources, *([options.interactions] if options.interactions else [])]
     try:
-        read = [("".join(Path(f).suffixes), sha256_of(Path(f))) for f in files]
+        read = [("".join(Path(f).suffixes), compute_sha256(Path(f))) for f in files]
     except OSError:
         return ""  # reading it will say what is wrong
     known = model()
-    wished = (_asked(options), options.query, options.max_rejected)
-    return _hash(read, len(sources), known, wished) if known else ""
+    wished = (_list_hashed_options(options), options.query, options.max_rejected)
+    return _hash_parts(read, len(sources), known, wished) if known else ""
 
 
-def content_of(options: BuildOptions, items: bytes, model: str) -> str:
+def hash_content(options: BuildOptions, items: bytes, model: str) -> str:
     """Hash all that decides what a snapshot holds; "" if that is not known.
 
     Args:
@@ -153,31 +153,31 @@ def content_of(options: BuildOptions, items: bytes, model: str) -> str:
         items: Hash of the items, however they were written.
         model: What changes with the language model.
     """
-    if _learns_from_more_than_files(options):
+    if _has_training_data_beside_files(options):
         return ""
-    lessons = sha256_of(Path(options.interactions)) if options.interactions else ""
-    return _hash(items.hex(), model, _asked(options), lessons)
+    lessons = compute_sha256(Path(options.interactions)) if options.interactions else ""
+    return _hash_parts(items.hex(), model, _list_hashed_options(options), lessons)
 
 
-def _learns_from_more_than_files(options: BuildOptions) -> bool:
+def _has_training_data_beside_files(options: BuildOptions) -> bool:
     told = options.live_events or options.is_erased or "://" in (options.interactions or "")
     return bool(told)
 
 
-def _asked(options: BuildOptions) -> tuple[object, ...]:
+def _list_hashed_options(options: BuildOptions) -> tuple[object, ...]:
     wished = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
     return (*wished, options.context, sorted(options.fields.items()))
 
 
-def _hash(*parts: object) -> str:
+def _hash_parts(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _sums(raw: NDArray[np.float16]) -> NDArray[np.uint64]:
+def _hash_rows(raw: NDArray[np.float16]) -> NDArray[np.uint64]:
     """One number for each vector; two vectors with the same one are the same."""
     odd = np.random.default_rng(_SEED).integers(2**63, size=raw.shape[1], dtype=np.uint64)
     sums = np.empty(len(raw), np.uint64)
-    for start in range(0, len(raw), _CHUNK):
-        bits = np.ascontiguousarray(raw[start : start + _CHUNK]).view(np.uint16)
+    for start in range(0, len(raw), _CHUNK_ROWS):
+        bits = np.ascontiguousarray(raw[start : start + _CHUNK_ROWS]).view(np.uint16)
         sums[start : start + len(bits)] = bits.astype(np.uint64) @ odd
     return sums

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.build.options import Report
+from indexer.build.options import StageProgress
 from indexer.build.staging import Staging
-from indexer.language import is_chinese, title_of
+from indexer.language import find_title, is_chinese
 from indexer.metadata import ColumnsWriter, MetadataWriter
 from indexer.reading import infer_rating_scale
-from indexer.snapshot import Facts
+from indexer.snapshot import CatalogueStats
 
-_REPORT_EVERY = 1_000
+_REPORT_EVERY_ROWS = 1_000
 
 
 def store_items(
@@ -19,8 +19,8 @@ def store_items(
     count: int,
     folder: Path,
     rating_scale: tuple[float, float] | None,
-    report: Report,
-) -> Facts:
+    report: StageProgress,
+) -> CatalogueStats:
     """Write catalog.sqlite and columns/; in passing, learn the language and the ratings.
 
     Args:
@@ -38,16 +38,16 @@ def store_items(
         MetadataWriter(folder / "catalog.sqlite") as metadata,
         ColumnsWriter(folder / "columns") as columns,
     ):
-        for row, item in enumerate(staging.items()):
+        for row, item in enumerate(staging.iter_items()):
             metadata.add(row, item.fields)
             columns.add(item.fields)
             ratings[row] = item.fields.get("rating", np.nan)
             ids.append(item.id)
-            chinese += is_chinese(title_of(item.fields))
-            if row % _REPORT_EVERY == 0:
+            chinese += is_chinese(find_title(item.fields))
+            if row % _REPORT_EVERY_ROWS == 0:
                 report("store", row, count)
         metadata.finish()
         columns.finish()
     report("store", count, count)
     scale = rating_scale or infer_rating_scale(ratings[~np.isnan(ratings)].tolist())
-    return Facts(scale, "zh" if 2 * chinese > count else "en", ratings, ids)
+    return CatalogueStats(scale, "zh" if 2 * chinese > count else "en", ratings, ids)

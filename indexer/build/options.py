@@ -10,12 +10,12 @@ from typing import Any
 from indexer.build.staging import DeletedId
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import Interaction, Item, suggestion
+from indexer.reading import Interaction, Item, suggest_name
 
 NO_MODEL = "none"  # as a model: every row brings its vector, and no text can be asked
 
 # What a stage reports: its name, units done, units in all (0: unknown).
-Report = Callable[[str, int, int], None]
+StageProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class BuildOptions:
         if not 0 < self.min_recall <= 1:
             raise CatalogError(f"min_recall is {self.min_recall}; give a share from above 0 to 1")
         if self.rating_scale is not None:
-            _check_scale(self.rating_scale)
+            _check_rating_scale(self.rating_scale)
         if self.tune_encoder:
             self._check_tuning()
 
@@ -74,7 +74,7 @@ class BuildOptions:
             )
 
 
-def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:
+def override_options(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:
     """Return the options with single ones replaced; a path may be given as one.
 
     Raises:
@@ -84,14 +84,14 @@ def with_chosen(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOption
     known = [option.name for option in fields(BuildOptions)]
     for name in chosen:
         if name not in known:
-            raise TypeError(f"build_index has no option {name!r}; {suggestion(name, known)}")
+            raise TypeError(f"build_index has no option {name!r}; {suggest_name(name, known)}")
     told: dict[str, Any] = {
         name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()
     }
     return replace(options, **told)
 
 
-def _check_scale(scale: Sequence[float]) -> None:
+def _check_rating_scale(scale: Sequence[float]) -> None:
     is_pair = len(scale) == 2 and all(math.isfinite(end) for end in scale)
     if not (is_pair and scale[0] < scale[1]):
         raise CatalogError(

@@ -16,31 +16,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import IndexWish, Layout, build_index_file, check_index_name
+from indexer.ann import IndexOptions, Layout, build_index_file, check_index_name
 from indexer.build import taste_training as learning
-from indexer.build.collector import Collecting
-from indexer.build.encoder_selection import ChosenEncoder
+from indexer.build.collector import ItemCollector
+from indexer.build.encoder_selection import EncoderSelection
 from indexer.build.finished import Examine, FinishedBuild
-from indexer.build.folder import full_disk_told, locked, working_folder
-from indexer.build.incremental_reuse import Parent, content_of, inputs_of
+from indexer.build.folder import explain_full_disk, lock_directory, open_working_folder
+from indexer.build.incremental_reuse import ParentSnapshot, hash_content, hash_inputs
 from indexer.build.item_files import store_items
-from indexer.build.options import BuildOptions, BuildSummary, Report
+from indexer.build.options import BuildOptions, BuildSummary, StageProgress
 from indexer.build.raw_vectors import RawVectors
 from indexer.build.staging import Staging
 from indexer.errors import CatalogError, SnapshotError
 from indexer.language import (
     MeaningSpace,
     Moments,
-    background_of,
-    chunks,
+    build_identity_space,
     fit_meaning_space,
-    identity_space,
+    iter_chunks,
+    load_background,
 )
 from indexer.reading import Interaction
-from indexer.snapshot import TUNED_LAYER, BlockVectors, Facts, Manifest, file_facts, publish
+from indexer.snapshot import (
+    TUNED_LAYER_FILE,
+    BlockVectors,
+    CatalogueStats,
+    Manifest,
+    collect_file_facts,
+    publish,
+)
 from indexer.taste import TasteModel
 
-_COUNTED = (
+_COUNT_NAMES = (
     "items",
     "rejected",
     "duplicates",
@@ -49,7 +56,7 @@ _COUNTED = (
     "interactions",
     "rejected_interactions",
 )
-_FEW_CHANGES = 0.01  # of the vectors: then what was measured of an index guides the next
+_MAX_CHANGED_SHARE = 0.01  # of the vectors: then what was measured of an index guides the next
 
 
 def build_snapshot(
@@ -57,7 +64,7 @@ def build_snapshot(
     root: Path,
     options: BuildOptions,
     *,
-    report: Report,
+    report: StageProgress,
     examine: Examine | None = None,
 ) -> BuildSummary:
     """Build a snapshot and publish it.
@@ -73,18 +80,18 @@ def build_snapshot(
         CatalogError: If a source cannot be read, or too many rows are bad; nothing is published.
         SnapshotError: If another build is running in `root`, or it cannot be written.
         EncoderUnavailableError: If the model cannot be loaded.
-        ReleaseError: If `examine` refuses it.
+        ReleaseError: If `evaluate_release` refuses it.
     """
     check_index_name(options.index)
-    if options.tune_encoder and not learning.has_lessons(options):
+    if options.tune_encoder and not learning.has_training_data(options):
         raise CatalogError(
             "tune_encoder has nothing to learn from; give interactions (--interactions)"
         )
-    with locked(root), working_folder(root) as work, full_disk_told(root):
-        return _Build(root, work, options, report, examine).run(list(sources))
+    with lock_directory(root), open_working_folder(root) as work, explain_full_disk(root):
+        return _BuildRun(root, work, options, report, examine).run(list(sources))
 
 
-class _Build:
+class _BuildRun:
     """The state of one build: the working folder and what the stages found out."""
 
     def __init__(
@@ -92,42 +99,44 @@ class _Build:
         root: Path,
         work: Path,
         options: BuildOptions,
-        report: Report,
+        report: StageProgress,
         examine: Examine | None,
     ) -> None:
         self.root, self.work, self.options, self.report = root, work, options, report
         self.examine = examine
-        self.started = datetime.now(UTC)
-        self.trials = root / "tried.jsonl"  # outlives a killed build, as encoded vectors do
-        self.counts = dict.fromkeys(_COUNTED, 0)
-        self.learned: dict[str, Any] | None = None
-        self.tuning: dict[str, Any] | None = None  # what came of tuning the encoder
-        self.known: learning.Earlier | None = None
-        self.dim = 0  # of raw vectors; 0 until the first is seen
-        self.parent = Parent(root)
-        self.encoder = ChosenEncoder(root, options, self.parent)
-        self.content = self.inputs = ""
+        self.started_at = datetime.now(UTC)
+        self.trials_file = root / "tried.jsonl"  # outlives a killed build, as encoded vectors do
+        self.counts = dict.fromkeys(_COUNT_NAMES, 0)
+        self.taste_report: dict[str, Any] | None = None
+        self.encoder_report: dict[str, Any] | None = None  # what came of tuning the encoder
+        self.earlier_tuning: learning.EarlierTuning | None = None
+        self.raw_dim = 0  # of raw vectors; 0 until the first is seen
+        self.parent = ParentSnapshot(root)
+        self.encoder = EncoderSelection(root, options, self.parent)
+        self.content_hash = self.inputs_hash = ""
 
     @cached_property
-    def lessons(self) -> Sequence[Interaction]:
+    def interactions(self) -> Sequence[Interaction]:
         """What can be learned from, read once."""
-        return learning.read_lessons(self.options, self.work, self.counts)
+        return learning.read_training_data(self.options, self.work, self.counts)
 
-    def spares(self) -> bool:
+    def may_skip_publishing(self) -> bool:
         """Whether nothing need be published if nothing has changed."""
         return bool(self.options.since) and not self.options.force_full
 
     def run(self, sources: list[str]) -> BuildSummary:
         """Read, and publish a snapshot if there is anything new."""
-        self.inputs = inputs_of(self.options, sources, lambda: self.encoder.stamp)
-        if self.spares() and self.parent.holds(inputs=self.inputs):
-            return self.unchanged()
+        self.inputs_hash = hash_inputs(self.options, sources, lambda: self.encoder.stamp)
+        if self.may_skip_publishing() and self.parent.matches(inputs=self.inputs_hash):
+            return self.report_unchanged()
         staging = Staging(self.work / "staging.sqlite")
         try:
             self.collect(sources, staging)
-            self.content = content_of(self.options, staging.digest(), self.encoder.key)
-            if self.spares() and self.parent.holds(content=self.content):
-                return self.unchanged()
+            self.content_hash = hash_content(
+                self.options, staging.compute_digest(), self.encoder.key
+            )
+            if self.may_skip_publishing() and self.parent.matches(content=self.content_hash):
+                return self.report_unchanged()
             scale, count = self.options.rating_scale, self.counts["items"]
             facts = store_items(staging, count, self.work, scale, self.report)
             raw = self.write_raw_vectors(staging, facts)
@@ -138,57 +147,57 @@ class _Build:
             staging.close()
             (self.work / "staging.sqlite").unlink()
         space.save(self.work / "space.safetensors")
-        if self.encoder.layer:
-            shutil.copyfile(self.encoder.layer, self.work / TUNED_LAYER)
-        taste = self.learn(raw, space, facts)
+        if self.encoder.tuned_layer_file:
+            shutil.copyfile(self.encoder.tuned_layer_file, self.work / TUNED_LAYER_FILE)
+        taste = self.learn_taste(raw, space, facts)
         layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
         index = build_index_file(
             self.work / "index.faiss",
             BlockVectors(raw, space, layout, facts, taste),
             layout,
-            wish=self.index_wish(raw),
+            wish=self.choose_index_options(raw),
             report=self.report,
         )
-        manifest = self.manifest(sources, facts, layout, index)
-        release = self.examined(manifest, facts, taste)
-        report = {"counts": self.counts, "learned": self.learned, "release": release}
+        manifest = self.build_manifest(sources, facts, layout, index)
+        release = self.check_release(manifest, facts, taste)
+        report = {"counts": self.counts, "learned": self.taste_report, "release": release}
         (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
-        manifest = replace(manifest, files=file_facts(self.work))
+        manifest = replace(manifest, files=collect_file_facts(self.work))
         publish(self.work, self.root, manifest)
-        self.encoder.forget_waiting()  # the snapshot holds it all
-        self.trials.unlink(missing_ok=True)
-        return self.summary(manifest)
+        self.encoder.delete_journal()  # the snapshot holds it all
+        self.trials_file.unlink(missing_ok=True)
+        return self.build_summary(manifest)
 
     def collect(self, sources: list[str], staging: Staging) -> None:
         """Rows to staged items; bad rows to rejected.jsonl."""
-        collecting = Collecting(self.options, lambda: self.encoder.model, staging, self.report)
+        collecting = ItemCollector(self.options, lambda: self.encoder.model, staging, self.report)
         found = collecting.collect(sources, self.work)
-        self.dim = found.dim
+        self.raw_dim = found.dim
         for name in ("items", "rejected", "duplicates"):
             self.counts[name] = getattr(found, name)
 
-    def write_raw_vectors(self, staging: Staging, facts: Facts) -> NDArray[np.float16]:
+    def write_raw_vectors(self, staging: Staging, facts: CatalogueStats) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
-        self.encoder.tell_why_anew()
-        vectors = RawVectors(self.work, (self.counts["items"], self.dim))
-        cache = self.encoder.known_vectors(self.dim)
+        self.encoder.notify_full_encoding()
+        vectors = RawVectors(self.work, (self.counts["items"], self.raw_dim))
+        cache = self.encoder.open_vector_cache(self.raw_dim)
         scale, model = facts.rating_scale, self.encoder.model
         raw = vectors.write(staging, scale, model, cache, self.report)
-        self.counts |= {"encoded": vectors.encoded, "reused": vectors.reused}
+        self.counts |= {"encoded": vectors.encoded_count, "reused": vectors.reused_count}
         return raw
 
     def fit_space(self, raw: NDArray[np.float16]) -> MeaningSpace:
         """The statistics of this catalogue's vectors, kept in the snapshot."""
         if self.encoder.model is None:
-            return identity_space(self.dim)
-        moments = Moments.of(chunks(raw), self.dim)
-        return fit_meaning_space(moments, background_of(self.encoder.model))
+            return build_identity_space(self.raw_dim)
+        moments = Moments.from_chunks(iter_chunks(raw), self.raw_dim)
+        return fit_meaning_space(moments, load_background(self.encoder.model))
 
     def tune_encoder(
-        self, staging: Staging, facts: Facts, raw: NDArray[np.float16], space: MeaningSpace
+        self, staging: Staging, facts: CatalogueStats, raw: NDArray[np.float16], space: MeaningSpace
     ) -> tuple[NDArray[np.float16], MeaningSpace]:
         """Go on with an encoder whose last layer was tuned, if that is clearly better."""
-        from indexer.build.encoder_tuning import Described, Lessons, try_tuning
+        from indexer.build.encoder_tuning import EncodedCatalogue, EncoderTrainingData, try_tuning
 
         model = self.encoder.model
         if model is None:
@@ -196,47 +205,52 @@ class _Build:
         folder = self.work / "tuned"
         trial = try_tuning(
             self.options.model,
-            Described(model, raw, space),
-            Lessons(staging, facts, self.lessons),
+            EncodedCatalogue(model, raw, space),
+            EncoderTrainingData(staging, facts, self.interactions),
             folder=folder,
             report=self.report,
         )
-        self.tuning = trial.told
-        self.counts["encoded"] += trial.encoded
+        self.encoder_report = trial.report
+        self.counts["encoded"] += trial.encoded_count
         if self.options.notice:
-            self.options.notice(trial.sentence())
-        if trial.tuned is not None:
-            for name in ("raw.npy", "hashes.npy", TUNED_LAYER):
+            self.options.notice(trial.describe())
+        if trial.tuned_catalogue is not None:
+            for name in ("raw.npy", "hashes.npy", TUNED_LAYER_FILE):
                 (folder / name).replace(self.work / name)
-            self.encoder.go_on_with(trial.tuned.encoder)
-            self.content = content_of(self.options, staging.digest(), self.encoder.key)
-            raw, space = trial.tuned.raw, trial.tuned.space
+            self.encoder.replace_model(trial.tuned_catalogue.encoder)
+            self.content_hash = hash_content(
+                self.options, staging.compute_digest(), self.encoder.key
+            )
+            raw, space = trial.tuned_catalogue.raw, trial.tuned_catalogue.space
         shutil.rmtree(folder, ignore_errors=True)
         return raw, space
 
-    def learn(
-        self, raw: NDArray[np.float16], space: MeaningSpace, facts: Facts
+    def learn_taste(
+        self, raw: NDArray[np.float16], space: MeaningSpace, facts: CatalogueStats
     ) -> TasteModel | None:
         """Interactions to a taste model; without interactions, none."""
-        if not learning.has_lessons(self.options):
+        if not learning.has_training_data(self.options):
             return None
         self.report("learn", 0, 0)
-        lessons = self.lessons
-        meaning = space.every_item(raw)
-        self.known = learning.earlier(self.options, self.parent, len(lessons))
-        model = learning.learn(
-            learning.LearnedFrom(lessons, facts.ids, meaning),
+        lessons = self.interactions
+        meaning = space.map_stored_items(raw)
+        self.earlier_tuning = learning.find_earlier_tuning(self.options, self.parent, len(lessons))
+        model = learning.train_taste(
+            learning.TasteTrainingData(lessons, facts.ids, meaning),
             folder=self.work / "taste",
-            known=self.known,
-            trials=self.trials,
+            known=self.earlier_tuning,
+            trials=self.trials_file,
             step=lambda said: self.report(f"learn: {said}", 0, 0),
         )
-        self.learned = {**model.report, **({"encoder": self.tuning} if self.tuning else {})}
+        self.taste_report = {
+            **model.report,
+            **({"encoder": self.encoder_report} if self.encoder_report else {}),
+        }
         self.report("learn", 1, 1)
         return model
 
-    def examined(
-        self, manifest: Manifest, facts: Facts, taste: TasteModel | None
+    def check_release(
+        self, manifest: Manifest, facts: CatalogueStats, taste: TasteModel | None
     ) -> dict[str, Any] | None:
         """Compare what was learned with the live snapshot; refuse what is clearly worse."""
         if taste is None or self.examine is None:
@@ -247,25 +261,25 @@ class _Build:
             manifest=manifest,
             facts=facts,
             encoder=self.encoder.model,
-            interactions=self.lessons,
+            interactions=self.interactions,
             taste=taste,
-            kept=self.known.settings if self.known else None,
+            kept=self.earlier_tuning.settings if self.earlier_tuning else None,
             min_recall=self.options.min_recall,
         )
         return self.examine(finished, report=self.report)
 
-    def manifest(
-        self, sources: list[str], facts: Facts, layout: Layout, index: dict[str, Any]
+    def build_manifest(
+        self, sources: list[str], facts: CatalogueStats, layout: Layout, index: dict[str, Any]
     ) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
         model = self.encoder.model
         return Manifest(
-            id=f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
-            created_at=self.started.isoformat(timespec="seconds"),
+            id=f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+            created_at=self.started_at.isoformat(timespec="seconds"),
             encoder=model.fingerprint if model else None,
             encoder_source=self.encoder.source if model else None,
             encoder_stamp=self.encoder.stamp,
-            probe=tuple(round(number, 6) for number in self.encoder.probe()),
+            probe=tuple(round(number, 6) for number in self.encoder.compute_probe()),
             language=facts.language,
             rating_scale=facts.rating_scale,
             layout=layout,
@@ -274,31 +288,33 @@ class _Build:
             sources=tuple(Path(s).name if "://" not in s else s.split("://")[0] for s in sources),
             parent=self.parent.id,
             applied_seq=self.options.applied_seq,
-            learned=self.learned is not None,
-            content=self.content,
-            inputs=self.inputs,
+            learned=self.taste_report is not None,
+            content=self.content_hash,
+            inputs=self.inputs_hash,
         )
 
-    def index_wish(self, raw: NDArray[np.float16]) -> IndexWish:
+    def choose_index_options(self, raw: NDArray[np.float16]) -> IndexOptions:
         """What is asked for, and the live snapshot's index if its vectors are nearly these."""
-        wish = IndexWish(self.options.index, self.options.min_recall)
+        wish = IndexOptions(self.options.index, self.options.min_recall)
         before = self.parent.manifest
         if before is None or self.options.force_full:
             return wish
-        if self.parent.changed_share(raw) > _FEW_CHANGES:
+        if self.parent.compute_changed_share(raw) > _MAX_CHANGED_SHARE:
             return wish
-        return replace(wish, known=before.index, trained=self.parent.folder / "index.faiss")
+        return replace(
+            wish, known_facts=before.index, trained_file=self.parent.folder / "index.faiss"
+        )
 
-    def unchanged(self) -> BuildSummary:
+    def report_unchanged(self) -> BuildSummary:
         """What the caller is told if the live snapshot stays."""
         before = self.parent.manifest
         if before is None:
             raise SnapshotError(f"{self.root} has no live snapshot; run the build again")
         kept = ("items", "rejected", "duplicates")
         self.counts |= {name: before.counts[name] for name in kept}
-        return self.summary(before, unchanged=True)
+        return self.build_summary(before, unchanged=True)
 
-    def summary(self, manifest: Manifest, *, unchanged: bool = False) -> BuildSummary:
+    def build_summary(self, manifest: Manifest, *, unchanged: bool = False) -> BuildSummary:
         """What the caller is told."""
         return BuildSummary(
             snapshot=manifest.id,
@@ -307,7 +323,7 @@ class _Build:
             bytes_per_vector=manifest.index["bytes_per_vector"],
             index_note=manifest.index.get("note", ""),
             unchanged=unchanged,
-            seconds=round((datetime.now(UTC) - self.started).total_seconds(), 2),
+            seconds=round((datetime.now(UTC) - self.started_at).total_seconds(), 2),
             out=str(self.root),
             **self.counts,
         )

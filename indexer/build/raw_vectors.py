@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows
-from indexer.build.options import Report
+from indexer.build.options import StageProgress
 from indexer.build.staging import Staging
-from indexer.language import Encoder, VectorCache, describe, text_hash
+from indexer.language import Encoder, VectorCache, describe, hash_text
 
-_CHUNK = 2_048
+_CHUNK_TEXTS = 2_048
 
 
 class RawVectors:
@@ -25,14 +25,14 @@ class RawVectors:
 
     Attributes:
         raw: `(n, d) float16`, unit length, memory-mapped.
-        encoded: Texts that went through the model.
-        reused: Rows whose vector was known, or that share their text with another.
+        encoded_count: Texts that went through the model.
+        reused_count: Rows whose vector was known, or that share their text with another.
     """
 
     def __init__(self, work: Path, shape: tuple[int, int]) -> None:
         """Make room on the disk."""
         self._work = work
-        self.encoded = self.reused = 0
+        self.encoded_count = self.reused_count = 0
         file = work / "raw.npy"
         self.raw = np.lib.format.open_memmap(file, mode="w+", dtype="<f2", shape=shape)
         with file.open("r+b") as opened:
@@ -46,25 +46,25 @@ class RawVectors:
         rating_scale: tuple[float, float],
         encoder: Encoder | None,
         cache: VectorCache | None,
-        report: Report,
+        report: StageProgress,
     ) -> NDArray[np.float16]:
         """Fill in all rows; what a killed build has encoded is in the cache, too."""
         key = encoder.fingerprint.key if encoder else ""
-        with _Waiting(self._work / "texts.tmp") as waiting:
-            for row, item in enumerate(staging.items()):
+        with _PendingTexts(self._work / "texts.tmp") as waiting:
+            for row, item in enumerate(staging.iter_items()):
                 if item.vector is not None:
                     wide = item.vector.astype(np.float64)  # squares of float32 over- or underflow
                     self.raw[row] = wide / np.linalg.norm(wide)
                     continue
                 text = describe(item.fields, rating_scale=rating_scale)
-                name = text_hash(key, text)
+                name = hash_text(key, text)
                 self._hashes[row] = np.void(name)
                 known = cache.get(name) if cache else None
                 if known is None:
                     waiting.add(row, text)
                 else:
                     self.raw[row] = known
-                    self.reused += 1
+                    self.reused_count += 1
             if encoder is not None and cache is not None:
                 self._encode(waiting, encoder, cache, report)
         self.raw.flush()
@@ -72,28 +72,28 @@ class RawVectors:
         return self.raw
 
     def _encode(
-        self, waiting: "_Waiting", encoder: Encoder, cache: VectorCache, report: Report
+        self, waiting: "_PendingTexts", encoder: Encoder, cache: VectorCache, report: StageProgress
     ) -> None:
         """Longest first, equal texts once; each chunk is durable before the next begins."""
-        rows = waiting.rows()
+        rows = waiting.list_rows()
         _, first, same = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
-        longest_first = first[np.argsort(-waiting.sizes()[first], kind="stable")]
+        longest_first = first[np.argsort(-waiting.list_sizes()[first], kind="stable")]
         total = len(first)
-        for start in range(0, total, _CHUNK):
-            places = longest_first[start : start + _CHUNK]
-            told = _counting(report, start, total)
-            vectors = encoder.encode_items([waiting.text(int(p)) for p in places], told)
+        for start in range(0, total, _CHUNK_TEXTS):
+            places = longest_first[start : start + _CHUNK_TEXTS]
+            told = _shift_progress(report, start, total)
+            vectors = encoder.encode_items([waiting.read_text(int(p)) for p in places], told)
             self.raw[rows[places]] = vectors
             cache.append([self._hashes[row].tobytes() for row in rows[places]], vectors)
         for place, row in enumerate(rows.tolist()):
             twin = int(rows[first[same[place]]])
             if twin != row:
                 self.raw[row] = self.raw[twin]
-        self.encoded = total
-        self.reused += len(rows) - total
+        self.encoded_count = total
+        self.reused_count += len(rows) - total
 
 
-def _counting(report: Report, done: int, total: int) -> Callable[[int], None]:
+def _shift_progress(report: StageProgress, done: int, total: int) -> Callable[[int], None]:
     """Report texts finished after `done` of `total`."""
 
     def progress(finished: int) -> None:
@@ -104,14 +104,14 @@ def _counting(report: Report, done: int, total: int) -> Callable[[int], None]:
     return progress
 
 
-class _Waiting:
+class _PendingTexts:
     """Texts in a scratch file, with the row of each; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("w+b")
-        self._numbers = array("q")  # row, place in the file and size of each text
-        self._end = 0
+        self._records = array("q")  # row, place in the file and size of each text
+        self._end_offset = 0
 
     def __enter__(self) -> Self:
         return self
@@ -123,19 +123,19 @@ class _Waiting:
     def add(self, row: int, text: str) -> None:
         content = text.encode("utf-8", "surrogatepass")
         self._file.write(content)
-        self._numbers.extend((row, self._end, len(content)))
-        self._end += len(content)
+        self._records.extend((row, self._end_offset, len(content)))
+        self._end_offset += len(content)
 
-    def rows(self) -> Rows:
-        return self._column(0)
+    def list_rows(self) -> Rows:
+        return self._read_column(0)
 
-    def sizes(self) -> Rows:
-        return self._column(2)
+    def list_sizes(self) -> Rows:
+        return self._read_column(2)
 
-    def text(self, number: int) -> str:
-        _, place, size = self._numbers[3 * number : 3 * number + 3]
+    def read_text(self, number: int) -> str:
+        _, place, size = self._records[3 * number : 3 * number + 3]
         self._file.seek(place)
         return self._file.read(size).decode("utf-8", "surrogatepass")
 
-    def _column(self, column: int) -> Rows:
-        return np.array(self._numbers, np.int64)[column::3]
+    def _read_column(self, column: int) -> Rows:
+        return np.array(self._records, np.int64)[column::3]

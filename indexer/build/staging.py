@@ -13,7 +13,7 @@ import orjson
 
 from indexer.reading import Item
 
-_BATCH = 2_000
+_BATCH_SIZE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,15 @@ class Staging:
             " WITHOUT ROWID; BEGIN"
         )
         self._pending: dict[str, tuple[str, bytes, bytes | None]] = {}
-        self.added = 0
+        self.added_count = 0
 
     def add(self, item: Item) -> None:
         """Keep an item, in place of an earlier one of the same id."""
         vector = None if item.vector is None else item.vector.astype("<f4").tobytes()
-        fields = _dumped(item.fields)
+        fields = _dump_fields(item.fields)
         self._pending[item.id] = (item.id, fields, vector)
-        self.added += 1
-        if len(self._pending) >= _BATCH:
+        self.added_count += 1
+        if len(self._pending) >= _BATCH_SIZE:
             self._flush()
 
     def remove(self, item_id: str) -> None:
@@ -55,14 +55,14 @@ class Staging:
         found = self._connection.execute("SELECT 1 FROM items WHERE id = ?", (item_id,))
         return found.fetchone() is not None
 
-    def finish(self) -> int:
+    def commit(self) -> int:
         """Return how many distinct items there are."""
         self._flush()
         self._connection.execute("COMMIT")
         (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
         return int(count)
 
-    def digest(self) -> bytes:
+    def compute_digest(self) -> bytes:
         """Hash all items: equal for equal items, in whatever order they came."""
         digest = hashlib.sha256()
         for parts in self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id"):
@@ -71,12 +71,14 @@ class Staging:
                 digest.update(len(content).to_bytes(8, "little") + content)
         return digest.digest()
 
-    def items(self) -> Iterator[Item]:
+    def iter_items(self) -> Iterator[Item]:
         """Yield the items in order of id (by code point)."""
         cursor = self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id")
         for item_id, fields, vector in cursor:
             yield Item(
-                item_id, _loaded(fields), None if vector is None else np.frombuffer(vector, "<f4")
+                item_id,
+                _load_fields(fields),
+                None if vector is None else np.frombuffer(vector, "<f4"),
             )
 
     def close(self) -> None:
@@ -90,14 +92,14 @@ class Staging:
         self._pending.clear()
 
 
-def _dumped(fields: dict[str, Any]) -> bytes:
+def _dump_fields(fields: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(fields)
     except TypeError:  # a lone surrogate, which JSON may spell and UTF-8 may not
         return json.dumps(fields).encode("ascii")
 
 
-def _loaded(content: bytes) -> dict[str, Any]:
+def _load_fields(content: bytes) -> dict[str, Any]:
     decoded: dict[str, Any]
     try:
         decoded = orjson.loads(content)

@@ -10,23 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.build.collector import REJECTED
-from indexer.build.incremental_reuse import Parent
+from indexer.build.collector import REJECTED_FILE
+from indexer.build.incremental_reuse import ParentSnapshot
 from indexer.build.options import BuildOptions
 from indexer.errors import CatalogError, SnapshotError
-from indexer.reading import Interaction, Rejection, read_interactions, rejection_line
-from indexer.taste import TasteModel, TasteSettings, settings_in
+from indexer.reading import Interaction, Rejection, read_interactions, render_rejection
+from indexer.taste import TasteModel, TasteSettings, load_settings
 
 RETUNE_GROWTH = 2
-_LEAST_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
+_MIN_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
 
 
-def has_lessons(options: BuildOptions) -> bool:
+def has_training_data(options: BuildOptions) -> bool:
     """Whether a build has anything to learn from."""
-    return options.interactions is not None or len(options.live_events) >= _LEAST_LIVE_EVENTS
+    return options.interactions is not None or len(options.live_events) >= _MIN_LIVE_EVENTS
 
 
-def read_lessons(options: BuildOptions, work: Path, counts: dict[str, int]) -> list[Interaction]:
+def read_training_data(
+    options: BuildOptions, work: Path, counts: dict[str, int]
+) -> list[Interaction]:
     """Return the good rows and the live events, without those of users who were erased.
 
     Args:
@@ -39,7 +41,7 @@ def read_lessons(options: BuildOptions, work: Path, counts: dict[str, int]) -> l
     """
     rows: Sequence[Interaction] = ()
     if options.interactions is not None:
-        rows = _good_rows(options.interactions, options, work, counts)
+        rows = _read_good_rows(options.interactions, options, work, counts)
     is_erased = options.is_erased or (lambda _: False)
     found = [row for row in (*rows, *options.live_events) if not is_erased(row)]
     counts["interactions"] = len(found)
@@ -47,21 +49,23 @@ def read_lessons(options: BuildOptions, work: Path, counts: dict[str, int]) -> l
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierTuning:
     """What an earlier build was tuned to.
 
     Attributes:
-        snapshot: Its id.
+        snapshot_id: Its id.
         settings: The learned numbers.
-        tuned_from: How many interactions they were tuned on.
+        tuned_on_count: How many interactions they were tuned on.
     """
 
-    snapshot: str
+    snapshot_id: str
     settings: TasteSettings
-    tuned_from: int
+    tuned_on_count: int
 
 
-def earlier(options: BuildOptions, parent: Parent, rows: int) -> Earlier | None:
+def find_earlier_tuning(
+    options: BuildOptions, parent: ParentSnapshot, rows: int
+) -> EarlierTuning | None:
     """Return what the live snapshot was tuned to, if a build is to go on from there.
 
     Once there are `RETUNE_GROWTH` times the interactions it was tuned on, they are worth tuning
@@ -73,20 +77,22 @@ def earlier(options: BuildOptions, parent: Parent, rows: int) -> Earlier | None:
         return None
     try:
         report = json.loads((parent.folder / "report.json").read_text(encoding="utf-8"))
-        known = Earlier(
-            parent.id, settings_in(parent.folder / "taste"), int(_tuned_from(report["learned"]))
+        known = EarlierTuning(
+            parent.id,
+            load_settings(parent.folder / "taste"),
+            int(_read_tuned_from(report["learned"])),
         )
     except (SnapshotError, OSError, ValueError, LookupError, TypeError):
         return None  # nothing to go on from: it is tuned anew
-    return known if rows < RETUNE_GROWTH * known.tuned_from else None
+    return known if rows < RETUNE_GROWTH * known.tuned_on_count else None
 
 
-def _tuned_from(learned: Mapping[str, Any]) -> Any:
+def _read_tuned_from(learned: Mapping[str, Any]) -> Any:
     return learned.get("tuned_from", learned["events"])
 
 
 @dataclass(frozen=True, slots=True)
-class LearnedFrom:
+class TasteTrainingData:
     """What is learned from.
 
     Attributes:
@@ -100,11 +106,11 @@ class LearnedFrom:
     meaning: NDArray[np.float32]
 
 
-def learn(
-    lessons: LearnedFrom,
+def train_taste(
+    lessons: TasteTrainingData,
     *,
     folder: Path,
-    known: Earlier | None,
+    known: EarlierTuning | None,
     trials: Path,
     step: Callable[[str], None],
 ) -> TasteModel:
@@ -126,7 +132,7 @@ def learn(
         told: dict[str, Any] = {"tuned_from": model.report["events"]}
     else:
         model = refit_taste(*given, settings=known.settings)
-        told = {"tuned_from": known.tuned_from, "settings_of": known.snapshot}
+        told = {"tuned_from": known.tuned_on_count, "settings_of": known.snapshot_id}
     told["fit_cpu_s"] = round(time.process_time() - started, 2)
     model = replace(model, report={**model.report, **told})
     folder.mkdir()
@@ -134,18 +140,18 @@ def learn(
     return model
 
 
-def _good_rows(
+def _read_good_rows(
     source: str, options: BuildOptions, work: Path, counts: dict[str, int]
 ) -> list[Interaction]:
     found = []
     rows = read_interactions(
         source, context=options.context, mapping=options.fields, query=options.interactions_query
     )
-    with (work / REJECTED).open("a", encoding="utf-8") as rejected:
+    with (work / REJECTED_FILE).open("a", encoding="utf-8") as rejected:
         for row in rows:
             if isinstance(row, Rejection):
                 counts["rejected_interactions"] += 1
-                rejected.write(rejection_line(row) + "\n")
+                rejected.write(render_rejection(row) + "\n")
             else:
                 found.append(row)
     bad = counts["rejected_interactions"]

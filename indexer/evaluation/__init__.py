@@ -4,61 +4,67 @@ In: interactions cut by time, this recommender and its peers.
 Out: NDCG, recall, MRR and coverage with intervals over users; a page of them.
 """
 
-from indexer.evaluation.answers import Asked, ask
-from indexer.evaluation.cases import MOST_CASES, Cases, cases_of
-from indexer.evaluation.interaction_log import Log, Part, log_of
-from indexer.evaluation.page import evaluation_page, note, page, section, table
+from indexer.evaluation.answers import IndexAnswers, ask_index
+from indexer.evaluation.cases import MAX_CASES, Cases, build_cases
+from indexer.evaluation.interaction_log import InteractionLog, Part, build_log
+from indexer.evaluation.page import (
+    render_evaluation_page,
+    render_note,
+    render_page,
+    render_section,
+    render_table,
+)
 from indexer.evaluation.peers.item_item import ItemKnn
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
-from indexer.evaluation.peers.protocol import FOREVER, POSITIVE, Lesson
-from indexer.evaluation.peers.registry import names_of
-from indexer.evaluation.report import Top, as_text, figures_by_slice, slices_of
-from indexer.evaluation.run import Plan, evaluate
-from indexer.evaluation.svg import Bar, bars, lines
-from indexer.evaluation.tuning import Judged, judged
+from indexer.evaluation.peers.protocol import NO_DECAY, POSITIVE_EVENTS, TrainingData
+from indexer.evaluation.peers.registry import parse_peer_names
+from indexer.evaluation.report import TopItems, build_slices, compute_metrics_by_slice, render_text
+from indexer.evaluation.run import EvaluationPlan, evaluate
+from indexer.evaluation.svg import Bar, draw_bars, draw_lines
+from indexer.evaluation.tuning import PeerAnswers, ask_peer
 from indexer.evaluation.workspace import (
-    LATER_KNOWLEDGE,
-    borrow_vectors,
+    LEAKING_FIELDS,
+    link_vectors,
     read_log_rows,
     write_catalogue,
     write_rows,
 )
 
 __all__ = [
-    "FOREVER",
-    "LATER_KNOWLEDGE",
-    "MOST_CASES",
+    "LEAKING_FIELDS",
+    "MAX_CASES",
+    "NO_DECAY",
     "POPULAR",
     "POPULAR_RECENT",
-    "POSITIVE",
-    "Asked",
+    "POSITIVE_EVENTS",
     "Bar",
     "Cases",
+    "EvaluationPlan",
+    "IndexAnswers",
+    "InteractionLog",
     "ItemKnn",
-    "Judged",
-    "Lesson",
-    "Log",
     "Part",
-    "Plan",
-    "Top",
-    "as_text",
-    "ask",
-    "bars",
-    "borrow_vectors",
-    "cases_of",
+    "PeerAnswers",
+    "TopItems",
+    "TrainingData",
+    "ask_index",
+    "ask_peer",
+    "build_cases",
+    "build_log",
+    "build_slices",
+    "compute_metrics_by_slice",
+    "draw_bars",
+    "draw_lines",
     "evaluate",
-    "evaluation_page",
-    "figures_by_slice",
-    "judged",
-    "lines",
-    "log_of",
-    "names_of",
-    "note",
-    "page",
+    "link_vectors",
+    "parse_peer_names",
     "read_log_rows",
-    "section",
-    "slices_of",
-    "table",
+    "render_evaluation_page",
+    "render_note",
+    "render_page",
+    "render_section",
+    "render_table",
+    "render_text",
     "write_catalogue",
     "write_rows",
 ]

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.answer import recommend_many
-from indexer.metrics import rank_in_answer
+from indexer.metrics import find_rank
 from indexer.query import Catalogue
 from indexer.request import MAX_HISTORY_BATCH, parse_request
 
-_TOGETHER = 64  # requests of one call
-_PLAIN = {"explain": False, "fields": ["id"]}
+_BATCH_SIZE = 64  # requests of one call
+_ANSWER_FIELDS = {"explain": False, "fields": ["id"]}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class IndexAnswers:
     """What an index answered.
 
     Attributes:
@@ -33,13 +33,13 @@ class Asked:
     hit: NDArray[np.bool_]
 
 
-def ask(
+def ask_index(
     index: Catalogue,
     requests: Sequence[Mapping[str, Any]],
     targets: Sequence[str],
     *,
     progress: Callable[[int], None] = lambda _: None,
-) -> Asked:
+) -> IndexAnswers:
     """Ask for each request and find its target in the answer.
 
     Args:
@@ -52,17 +52,18 @@ def ask(
     ranks = np.full(count, np.inf)
     scores, hit = np.full((count, 10), np.nan), np.zeros((count, 10), bool)
     top10: list[list[str]] = []
-    for start in range(0, count, _TOGETHER):
-        bodies = requests[start : start + _TOGETHER]
+    for start in range(0, count, _BATCH_SIZE):
+        bodies = requests[start : start + _BATCH_SIZE]
         parsed = [
-            parse_request({**body, **_PLAIN}, max_history=MAX_HISTORY_BATCH) for body in bodies
+            parse_request({**body, **_ANSWER_FIELDS}, max_history=MAX_HISTORY_BATCH)
+            for body in bodies
         ]
         for case, answer in enumerate(recommend_many(index, parsed), start=start):
             found = [(item.id, item.score) for item in answer]
-            ranks[case] = rank_in_answer(found, targets[case])
+            ranks[case] = find_rank(found, targets[case])
             first = found[:10]
             top10.append([item_id for item_id, _ in first])
             scores[case, : len(first)] = [score for _, score in first]
             hit[case, : len(first)] = [item_id == targets[case] for item_id, _ in first]
-        progress(min(start + _TOGETHER, count))
-    return Asked(ranks, top10, scores, hit)
+        progress(min(start + _BATCH_SIZE, count))
+    return IndexAnswers(ranks, top10, scores, hit)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows
-from indexer.evaluation.interaction_log import Log, Part
+from indexer.evaluation.interaction_log import InteractionLog, Part
 from indexer.metrics import ANSWER_LENGTH
 
-MOST_CASES = 3_000
-NEW_USER_ROWS = 3  # of history at most
+MAX_CASES = 3_000
+NEW_USER_MAX_ROWS = 3  # of history at most
 _SEED = "2026"
 
 
@@ -28,10 +28,10 @@ class Cases:
         row: `(c,)`, the row that was picked, ascending.
         histories: Earlier rows of the same user, in order.
         cold: `(c,) bool`, whether the item has no row in the fitted parts.
-        new_user: `(c,) bool`, whether the history has at most `NEW_USER_ROWS`.
+        new_user: `(c,) bool`, whether the history has at most `NEW_USER_MAX_ROWS`.
     """
 
-    log: Log
+    log: InteractionLog
     part: Part
     repeats: bool
     row: Rows
@@ -93,17 +93,17 @@ class Cases:
         return {name: value for name, value in entry.items() if value not in (None, {})}
 
 
-def cases_of(log: Log, part: Part, *, repeats: bool, most: int = MOST_CASES) -> Cases:
+def build_cases(log: InteractionLog, part: Part, *, repeats: bool, most: int = MAX_CASES) -> Cases:
     """Ask about each positive row of a part, or about a sample that is always the same.
 
     A row whose item is in its own history is no question, unless items are consumed again.
     """
-    by_user = _rows_by_user(log)
-    fitted = log.fitted(part)
+    by_user = _group_rows_by_user(log)
+    fitted = log.select_fit_rows(part)
     asked = np.flatnonzero((log.part == part) & log.positive)
     found: list[tuple[int, Rows]] = []
-    for row in sorted(asked.tolist(), key=lambda row: (_key(log, part, row), row)):
-        history = _history(log, by_user[log.user[row]], row, fitted)
+    for row in sorted(asked.tolist(), key=lambda row: (_compute_sampling_key(log, part, row), row)):
+        history = _find_history(log, by_user[log.user[row]], row, fitted)
         if repeats or log.item[row] not in log.item[history]:
             found.append((row, history))
         if len(found) == most:
@@ -119,28 +119,28 @@ def cases_of(log: Log, part: Part, *, repeats: bool, most: int = MOST_CASES) -> 
         row=rows,
         histories=tuple(history for _, history in found),
         cold=~warm[log.item[rows]],
-        new_user=np.array([len(h) <= NEW_USER_ROWS for _, h in found], bool),
+        new_user=np.array([len(h) <= NEW_USER_MAX_ROWS for _, h in found], bool),
     )
 
 
-def _rows_by_user(log: Log) -> list[Rows]:
+def _group_rows_by_user(log: InteractionLog) -> list[Rows]:
     order = np.argsort(log.user, kind="stable")
     counts = np.bincount(log.user, minlength=len(log.user_ids))
     return list(np.split(order, np.cumsum(counts)[:-1]))
 
 
-def _history(log: Log, mine: Rows, row: int, fitted: NDArray[np.bool_]) -> Rows:
-    if not log.ordered:
+def _find_history(log: InteractionLog, mine: Rows, row: int, fitted: NDArray[np.bool_]) -> Rows:
+    if not log.is_ordered:
         return mine[fitted[mine]]
     earlier = mine[log.step[mine] < log.step[row]]
     in_order: Rows = earlier[np.argsort(log.step[earlier], kind="stable")]
     return in_order
 
 
-def _key(log: Log, part: Part, row: int) -> str:
+def _compute_sampling_key(log: InteractionLog, part: Part, row: int) -> str:
     user, item = log.user_ids[log.user[row]], log.item_ids[log.item[row]]
-    text = f"{_SEED}|{_NAMES[part]}|{user}|{item}|{row}"
+    text = f"{_SEED}|{_PART_KEYS[part]}|{user}|{item}|{row}"
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-_NAMES = {Part.FIT: "fit0", Part.VALID: "valid", Part.TEST: "test"}
+_PART_KEYS = {Part.FIT: "fit0", Part.VALID: "valid", Part.TEST: "test"}

@@ -28,11 +28,11 @@ class Part(IntEnum):
     FIT, VALID, TEST = 0, 1, 2
 
 
-_NAMED_PARTS = {"train": Part.FIT, "valid": Part.VALID, "test": Part.TEST}
+_PART_BY_NAME = {"train": Part.FIT, "valid": Part.VALID, "test": Part.TEST}
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class InteractionLog:
     """Rows in their fixed order.
 
     Attributes:
@@ -48,7 +48,7 @@ class Log:
         part: `(m,) int64`, a `Part`.
         positive: `(m,) bool`, whether it was liked.
         contexts: Of each row, by column.
-        ordered: Whether rows have an order.
+        is_ordered: Whether rows have an order.
     """
 
     item_ids: tuple[str, ...]
@@ -62,29 +62,29 @@ class Log:
     part: NDArray[np.int64]
     positive: NDArray[np.bool_]
     contexts: tuple[Mapping[str, str], ...]
-    ordered: bool
+    is_ordered: bool
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def fitted(self, part: Part) -> NDArray[np.bool_]:
+    def select_fit_rows(self, part: Part) -> NDArray[np.bool_]:
         """`(m,) bool`, what a method may be fitted on when it is judged on a part."""
         return self.part < part
 
     @property
-    def repeats(self) -> bool:
+    def has_repeats(self) -> bool:
         """Whether items are consumed again, by what the part to fit shows."""
         rows = np.flatnonzero((self.part == Part.FIT) & self.positive)
         pair = self.user[rows] * len(self.item_ids) + self.item[rows]
         return len(rows) > 0 and 1 - len(np.unique(pair)) / len(rows) >= REPEAT_SHARE
 
 
-def log_of(
+def build_log(
     interactions: Sequence[Interaction],
     item_ids: Sequence[str],
     *,
     rating_scale: tuple[float, float] | None = None,
-) -> Log:
+) -> InteractionLog:
     """Order and cut interactions; those with items that are not in the catalogue are left out.
 
     Raises:
@@ -97,13 +97,13 @@ def log_of(
     users = {user: place for place, user in enumerate(sorted({row.user_id for row in known}))}
     user = np.array([users[row.user_id] for row in known], np.int64)
     item = np.array([items[row.item_id] for row in known], np.int64)
-    order, step, part = _order_of(known)(known, user, item)
+    order, step, part = _choose_split(known)(known, user, item)
     rows = [known[place] for place in order]
     names = tuple(str(row.event) for row in rows)
-    value = np.array([_rating(row) for row in rows], np.float64)
+    value = np.array([_read_rating(row) for row in rows], np.float64)
     timed = all(row.at is not None for row in known)
     at = [row.at if timed and row.at is not None else np.nan for row in rows]
-    return Log(
+    return InteractionLog(
         item_ids=tuple(items),
         user_ids=tuple(users),
         user=user[order],
@@ -113,13 +113,13 @@ def log_of(
         at=np.array(at, np.float64),
         step=step,
         part=part,
-        positive=positives(names, value, top=rating_scale[1] if rating_scale else None),
-        contexts=tuple(_context(row) for row in rows),
-        ordered=bool((step >= 0).all()),
+        positive=find_positives(names, value, top=rating_scale[1] if rating_scale else None),
+        contexts=tuple(_read_context(row) for row in rows),
+        is_ordered=bool((step >= 0).all()),
     )
 
 
-def positives(
+def find_positives(
     names: Sequence[str], value: NDArray[np.float64], *, top: float | None = None
 ) -> NDArray[np.bool_]:
     """Return which rows were liked, `(m,) bool`.
@@ -131,37 +131,37 @@ def positives(
     """
     if np.isnan(value).all():
         return np.array([name not in _NEGATIVE for name in names], bool)
-    scale = top if top is not None else _top_of(float(np.nanmax(value)))
+    scale = top if top is not None else _infer_scale_top(float(np.nanmax(value)))
     return np.nan_to_num(value, nan=-np.inf) >= _LIKED_SHARE * scale
 
 
-def _top_of(most: float) -> float:
+def _infer_scale_top(most: float) -> float:
     return next((top for top in (1.0, 5.0, 10.0) if most <= top), 100.0)
 
 
-def _rating(row: Interaction) -> float:
+def _read_rating(row: Interaction) -> float:
     return np.nan if row.value is None or row.event != Event.RATING else row.value
 
 
-def _context(row: Interaction) -> Mapping[str, str]:
+def _read_context(row: Interaction) -> Mapping[str, str]:
     return {name: word for name, word in row.context.items() if name not in (SPLIT, ORDER)}
 
 
-Ordered = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-Ordering = Callable[[Sequence[Interaction], NDArray[np.int64], NDArray[np.int64]], Ordered]
+OrderAndParts = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+Split = Callable[[Sequence[Interaction], NDArray[np.int64], NDArray[np.int64]], OrderAndParts]
 
 
-def _order_of(rows: Sequence[Interaction]) -> Ordering:
+def _choose_split(rows: Sequence[Interaction]) -> Split:
     if all(row.at is not None for row in rows):
-        return _by_time
-    if all(row.context.get(SPLIT) in _NAMED_PARTS and ORDER in row.context for row in rows):
-        return _by_source
-    return _by_hash
+        return _split_by_time
+    if all(row.context.get(SPLIT) in _PART_BY_NAME and ORDER in row.context for row in rows):
+        return _split_by_source
+    return _split_by_hash
 
 
-def _by_time(
+def _split_by_time(
     rows: Sequence[Interaction], user: NDArray[np.int64], item: NDArray[np.int64]
-) -> Ordered:
+) -> OrderAndParts:
     at = np.array([row.at for row in rows], np.float64)
     order = np.lexsort((item, user, at))
     moment = at[order]
@@ -170,21 +170,23 @@ def _by_time(
     return order, np.unique(moment, return_inverse=True)[1].astype(np.int64), part
 
 
-def _by_source(
+def _split_by_source(
     rows: Sequence[Interaction], user: NDArray[np.int64], _: NDArray[np.int64]
-) -> Ordered:
+) -> OrderAndParts:
     step = np.array([int(row.context[ORDER]) for row in rows], np.int64)
-    part = np.array([_NAMED_PARTS[row.context[SPLIT]] for row in rows], np.int64)
+    part = np.array([_PART_BY_NAME[row.context[SPLIT]] for row in rows], np.int64)
     order = np.lexsort((step, user))
     return order, step[order], part[order]
 
 
-def _by_hash(rows: Sequence[Interaction], user: NDArray[np.int64], _: NDArray[np.int64]) -> Ordered:
-    drawn = np.array([_drawn(row, number) for number, row in enumerate(rows)], np.int64)
+def _split_by_hash(
+    rows: Sequence[Interaction], user: NDArray[np.int64], _: NDArray[np.int64]
+) -> OrderAndParts:
+    drawn = np.array([_hash_to_percent(row, number) for number, row in enumerate(rows)], np.int64)
     part = (drawn >= 80).astype(np.int64) + (drawn >= 90)
     return np.arange(len(rows)), np.full(len(rows), -1, np.int64), part
 
 
-def _drawn(row: Interaction, number: int) -> int:
+def _hash_to_percent(row: Interaction, number: int) -> int:
     text = f"{row.user_id}|{row.item_id}|{number}"
     return int(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), 16) % 100

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from indexer.evaluation.report import ratio_text
-from indexer.evaluation.svg import Bar, bars
+from indexer.evaluation.report import format_ratio
+from indexer.evaluation.svg import Bar, draw_bars
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;
@@ -20,10 +20,10 @@ svg .t{font-weight:600;font-size:13px}
 .note{color:#5a6472}
 """
 
-_FIGURES = ("ndcg10", "recall10", "recall50", "mrr50", "coverage10")
+_METRICS = ("ndcg10", "recall10", "recall50", "mrr50", "coverage10")
 
 
-def page(title: str, sections: Sequence[str]) -> str:
+def render_page(title: str, sections: Sequence[str]) -> str:
     """Return a whole page."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -33,48 +33,48 @@ def page(title: str, sections: Sequence[str]) -> str:
     )
 
 
-def section(title: str, *parts: str) -> str:
+def render_section(title: str, *parts: str) -> str:
     """Return a titled part of a page."""
     return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
 
 
-def note(text: str) -> str:
+def render_note(text: str) -> str:
     """Return a sentence."""
     return f'<p class="note">{escape(text)}</p>'
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, own: str = "") -> str:
+def render_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, own: str = "") -> str:
     """Return a table; the row that begins with `own` stands out."""
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "".join(
         f"<tr{' class=own' if str(row[0]) == own else ''}>"
-        + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row)
+        + "".join(f"<td>{escape(_format_cell(cell))}</td>" for cell in row)
         + "</tr>"
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def evaluation_page(told: Mapping[str, Any]) -> str:
+def render_evaluation_page(told: Mapping[str, Any]) -> str:
     """Return an evaluation as a page."""
     methods = dict(sorted(told["methods"].items(), key=lambda pair: -pair[1]["all"]["ndcg10"]))
     own = next(iter(told["methods"]))
     rows = [
-        [name, *(m["all"][key] for key in _FIGURES),
-         m["cold"]["recall10"], m["new_user"]["ndcg10"], ratio_text(m["versus_best_peer"]),
+        [name, *(m["all"][key] for key in _METRICS),
+         m["cold"]["recall10"], m["new_user"]["ndcg10"], format_ratio(m["versus_best_peer"]),
          f"{m['fit_cpu_s']:.1f}", f"{m['ms_per_request']:.1f}"]
         for name, m in methods.items()
     ]  # fmt: skip
     heads = ["method", "NDCG@10", "R@10", "R@50", "MRR", "cov@10", "cold R@10", "new NDCG@10",
              "ratio to best peer", "fit CPU s", "ms/request"]  # fmt: skip
     pictures = [
-        bars(
+        draw_bars(
             [Bar(name, m[part][figure], accent=name == own) for name, m in methods.items()],
             title=f"{words} ({m_cases} cases)",
         )
@@ -91,19 +91,19 @@ def evaluation_page(told: Mapping[str, Any]) -> str:
         if v["all"]
     ]
     facts = [[key, str(told[key])] for key in told if key not in ("methods", "versus")]
-    return page(
+    return render_page(
         "Zhiyin: evaluation",
         [
-            section("Figures", table(heads, rows, own=own)),
-            section("By slice", *pictures),
-            section(
+            render_section("Figures", render_table(heads, rows, own=own)),
+            render_section("By slice", *pictures),
+            render_section(
                 f"NDCG@10 of {own} over each peer",
-                note("Whiskers: 95% intervals, whole users resampled."),
-                bars(ratios, title="1 means equal", mark=1.0),
+                render_note("Whiskers: 95% intervals, whole users resampled."),
+                draw_bars(ratios, title="1 means equal", mark=1.0),
             ),
-            section("What each was tuned to", table(
+            render_section("What each was tuned to", render_table(
                 ["method", "knobs"], [[name, str(m["knobs"])] for name, m in methods.items()]
             )),
-            section("Conditions", table(["what", "value"], facts)),
+            render_section("Conditions", render_table(["what", "value"], facts)),
         ],
     )  # fmt: skip

@@ -16,19 +16,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from indexer.build import BuildOptions, Report, build_snapshot
-from indexer.evaluation.answers import Asked, ask
-from indexer.evaluation.cases import MOST_CASES, Cases, cases_of
-from indexer.evaluation.interaction_log import Log, Part, log_of
+from indexer.build import BuildOptions, StageProgress, build_snapshot
+from indexer.evaluation.answers import IndexAnswers, ask_index
+from indexer.evaluation.cases import MAX_CASES, Cases, build_cases
+from indexer.evaluation.interaction_log import InteractionLog, Part, build_log
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
-from indexer.evaluation.peers.protocol import EVERY, Knobs, Lesson, Peer, Scores
-from indexer.evaluation.peers.registry import TEXT_EASE, peers_of, unavailable
-from indexer.evaluation.peers.text_mean import TextEase, unit
-from indexer.evaluation.report import Measured, evaluation
-from indexer.evaluation.tuning import judged, tuned
+from indexer.evaluation.peers.protocol import ALL_EVENTS, Params, Peer, Scores, TrainingData
+from indexer.evaluation.peers.registry import TEXT_EASE, explain_unavailable, select_peers
+from indexer.evaluation.peers.text_mean import TextEase, normalise_rows
+from indexer.evaluation.report import Measurement, build_evaluation
+from indexer.evaluation.tuning import ask_peer, tune
 from indexer.evaluation.workspace import (
-    LATER_KNOWLEDGE,
-    borrow_vectors,
+    LEAKING_FIELDS,
+    link_vectors,
     read_log_rows,
     write_catalogue,
     write_rows,
@@ -36,13 +36,13 @@ from indexer.evaluation.workspace import (
 from indexer.index import Index
 from indexer.language import Encoder
 
-OURS = "zhiyin"
-MOST_TUNING_CASES = 1_500
-Beside: TypeAlias = Callable[[Index, Cases], Any]
+OWN_METHOD = "zhiyin"
+MAX_TUNING_CASES = 1_500
+ExtraMeasurement: TypeAlias = Callable[[Index, Cases], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EvaluationPlan:
     """What to evaluate.
 
     Attributes:
@@ -66,17 +66,17 @@ class Plan:
     context: tuple[str, ...] | None = None
     rating_scale: tuple[float, float] | None = None
     repeats: bool | None = None
-    drop: Sequence[str] = LATER_KNOWLEDGE
-    most_cases: int = MOST_CASES
+    drop: Sequence[str] = LEAKING_FIELDS
+    most_cases: int = MAX_CASES
     seed: int = 0
 
 
 def evaluate(
-    plan: Plan,
+    plan: EvaluationPlan,
     *,
-    report: Report = lambda *_: None,
+    report: StageProgress = lambda *_: None,
     encoder: Encoder | None = None,
-    beside: Mapping[str, Beside] = MappingProxyType({}),
+    beside: Mapping[str, ExtraMeasurement] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the evaluation as JSON holds it; see `table.evaluation`.
 
@@ -96,33 +96,39 @@ def evaluate(
             drop=frozenset(plan.drop),
         )
         rows = read_log_rows(plan.interactions, context=plan.context, fields=plan.fields)
-        log = log_of(rows, ids, rating_scale=plan.rating_scale)
-        repeats = log.repeats if plan.repeats is None else plan.repeats
-        cases = cases_of(log, plan.part, repeats=repeats, most=plan.most_cases)
-        clock = _Clock()
-        index = _built(plan, work, log, report, encoder)
-        clock.lap()
+        log = build_log(rows, ids, rating_scale=plan.rating_scale)
+        repeats = log.has_repeats if plan.repeats is None else plan.repeats
+        cases = build_cases(log, plan.part, repeats=repeats, most=plan.most_cases)
+        clock = _CpuTimer()
+        index = _build_own_index(plan, work, log, report, encoder)
+        clock.stop()
         try:
             requests = list(cases.requests())
-            measured = [_ours(index, cases, requests, clock, report)]
+            measured = [_measure_own_method(index, cases, requests, clock, report)]
             told_nothing = None
             if any(request.get("context") for request in requests):
-                bare = [_without_context(request) for request in requests]
-                told_nothing = _ours(index, cases, bare, clock, report)
+                bare = [_drop_context(request) for request in requests]
+                told_nothing = _measure_own_method(index, cases, bare, clock, report)
             more = {name: measure(index, cases) for name, measure in beside.items()}
-            vectors = _encoded(index)
+            vectors = _load_unit_vectors(index)
         finally:
             index.close()
-        measured += _peers(plan, log, cases, vectors, report)
-    facts = _facts(plan, log, cases, left_out=len(rows) - len(log))
-    return {**evaluation(measured, cases, facts, without_context=told_nothing), **more}
+        measured += _measure_peers(plan, log, cases, vectors, report)
+    facts = _collect_facts(plan, log, cases, left_out=len(rows) - len(log))
+    return {**build_evaluation(measured, cases, facts, without_context=told_nothing), **more}
 
 
-def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | None) -> Index:
-    columns = write_rows(log, log.fitted(plan.part), work / "fit.csv")
+def _build_own_index(
+    plan: EvaluationPlan,
+    work: Path,
+    log: InteractionLog,
+    report: StageProgress,
+    encoder: Encoder | None,
+) -> Index:
+    columns = write_rows(log, log.select_fit_rows(plan.part), work / "fit.csv")
     root = work / "index"
     if plan.index is not None:
-        borrow_vectors(Path(plan.index), root)
+        link_vectors(Path(plan.index), root)
     options = BuildOptions(
         model=plan.model,
         encoder=encoder,
@@ -135,11 +141,11 @@ def _built(plan: Plan, work: Path, log: Log, report: Report, encoder: Encoder | 
     return Index.open(root, encoder=encoder)
 
 
-def _encoded(index: Index) -> Scores:
-    return unit(np.load(index.path / "raw.npy", allow_pickle=False).astype(np.float32))
+def _load_unit_vectors(index: Index) -> Scores:
+    return normalise_rows(np.load(index.path / "raw.npy", allow_pickle=False).astype(np.float32))
 
 
-def _without_context(request: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_context(request: Mapping[str, Any]) -> dict[str, Any]:
     """The same question of somebody who tells nothing of the moment, nor of earlier ones."""
     bare = {name: value for name, value in request.items() if name != "context"}
     bare["history"] = [
@@ -149,60 +155,60 @@ def _without_context(request: Mapping[str, Any]) -> dict[str, Any]:
     return bare
 
 
-def _ours(
+def _measure_own_method(
     index: Index,
     cases: Cases,
     requests: Sequence[Mapping[str, Any]],
-    clock: "_Clock",
-    report: Report,
-) -> Measured:
+    clock: "_CpuTimer",
+    report: StageProgress,
+) -> Measurement:
     targets = [cases.log.item_ids[item] for item in cases.target]
     started = time.process_time()
-    asked: Asked = ask(
+    asked: IndexAnswers = ask_index(
         index,
         requests,
         targets,
         progress=lambda done: report("ask", done, len(cases)),
     )
-    return Measured(
-        name=OURS,
+    return Measurement(
+        name=OWN_METHOD,
         ranks=asked.ranks,
         top10=asked.top10,
         fit_cpu_s=clock.cpu_s,
-        ms_per_request=_ms_since(started, len(cases)),
-        knobs=_settings(index),
+        ms_per_request=_compute_ms_per_case(started, len(cases)),
+        params=_read_settings(index),
     )
 
 
-def _settings(index: Index) -> dict[str, Any]:
+def _read_settings(index: Index) -> dict[str, Any]:
     return {} if index.taste is None else asdict(index.taste.settings)
 
 
-def _peers(
-    plan: Plan, log: Log, cases: Cases, vectors: Scores, report: Report
-) -> Iterator[Measured]:
+def _measure_peers(
+    plan: EvaluationPlan, log: InteractionLog, cases: Cases, vectors: Scores, report: StageProgress
+) -> Iterator[Measurement]:
     """Tune, fit again and ask each peer."""
-    seen = Lesson(log, log.part == Part.FIT, vectors, cases.repeats, plan.seed)
-    whole = Lesson(log, log.fitted(plan.part), vectors, cases.repeats, plan.seed)
-    valid = cases_of(log, Part.VALID, repeats=cases.repeats, most=MOST_TUNING_CASES)
+    seen = TrainingData(log, log.part == Part.FIT, vectors, cases.repeats, plan.seed)
+    whole = TrainingData(log, log.select_fit_rows(plan.part), vectors, cases.repeats, plan.seed)
+    valid = build_cases(log, Part.VALID, repeats=cases.repeats, most=MAX_TUNING_CASES)
     nothing = np.zeros(len(log.item_ids), np.float32)
-    popular, _ = tuned(POPULAR_RECENT, seen, valid, nothing)
-    known: dict[str, Knobs] = {}
+    popular, _ = tune(POPULAR_RECENT, seen, valid, nothing)
+    known: dict[str, Params] = {}
 
-    def measured(peer: Peer) -> Measured:
-        knobs, on_valid = tuned(peer, seen, valid, _fallback(seen, popular))
+    def measured(peer: Peer) -> Measurement:
+        knobs, on_valid = tune(peer, seen, valid, _compute_fallback(seen, popular))
         known[peer.name] = knobs
-        clock = _Clock()
+        clock = _CpuTimer()
         fitted = peer.fit(whole, knobs)
-        clock.lap()
+        clock.stop()
         started = time.process_time()
-        answers = judged(fitted, knobs, cases, _fallback(whole, popular))
-        cost = _ms_since(started, len(cases))
+        answers = ask_peer(fitted, knobs, cases, _compute_fallback(whole, popular))
+        cost = _compute_ms_per_case(started, len(cases))
         told = {**knobs, "ndcg10_when_tuned": round(on_valid, 4)}
-        return Measured(peer.name, answers.ranks, answers.top10, clock.cpu_s, cost, told)
+        return Measurement(peer.name, answers.ranks, answers.top10, clock.cpu_s, cost, told)
 
-    alone = peers_of(_needed(plan.peers), repeats=cases.repeats)
-    wanted = [peer for peer in alone if not unavailable(peer.name, repeats=cases.repeats)]
+    alone = select_peers(_add_required_peers(plan.peers), repeats=cases.repeats)
+    wanted = [peer for peer in alone if not explain_unavailable(peer.name, repeats=cases.repeats)]
     for done, peer in enumerate(wanted):
         report(f"peer {peer.name}", done, len(wanted))
         found = measured(peer)
@@ -213,21 +219,23 @@ def _peers(
         yield measured(TextEase(known["text_tuned"], known["ease_decay"], popular, cases.repeats))
 
 
-def _needed(names: Sequence[str]) -> set[str]:
+def _add_required_peers(names: Sequence[str]) -> set[str]:
     parts = {"text_tuned", "ease_decay"} if TEXT_EASE in names else set()
     return parts | set(names)
 
 
-def _fallback(lesson: Lesson, popular: Knobs) -> Scores:
+def _compute_fallback(lesson: TrainingData, popular: Params) -> Scores:
     """`(n,)` in [0, 1]: what everybody gets when a peer has nothing to say."""
     counts = POPULAR_RECENT.fit(lesson, popular).counts
     if not counts.any():
-        counts = POPULAR.fit(lesson, {"use": EVERY, "half_life": 1.0}).counts
+        counts = POPULAR.fit(lesson, {"use": ALL_EVENTS, "half_life": 1.0}).counts
     return counts / max(float(counts.max()), 1e-9)
 
 
-def _facts(plan: Plan, log: Log, cases: Cases, *, left_out: int) -> dict[str, Any]:
-    names = [name for name in plan.peers if unavailable(name, repeats=cases.repeats)]
+def _collect_facts(
+    plan: EvaluationPlan, log: InteractionLog, cases: Cases, *, left_out: int
+) -> dict[str, Any]:
+    names = [name for name in plan.peers if explain_unavailable(name, repeats=cases.repeats)]
     parts = {part.name.lower(): int((log.part == part).sum()) for part in Part}
     return {
         "part": plan.part.name.lower(),
@@ -236,24 +244,24 @@ def _facts(plan: Plan, log: Log, cases: Cases, *, left_out: int) -> dict[str, An
         "users": len(log.user_ids),
         "items": len(log.item_ids),
         "rows": parts,
-        "ordered": log.ordered,
+        "ordered": log.is_ordered,
         "repeats": cases.repeats,
         "seed": plan.seed,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "not_measured": {name: unavailable(name, repeats=cases.repeats) for name in names},
+        "not_measured": {name: explain_unavailable(name, repeats=cases.repeats) for name in names},
     }
 
 
-class _Clock:
+class _CpuTimer:
     """Processor seconds since it was made."""
 
     def __init__(self) -> None:
         self._started = time.process_time()
         self.cpu_s = 0.0
 
-    def lap(self) -> None:
+    def stop(self) -> None:
         self.cpu_s = time.process_time() - self._started
 
 
-def _ms_since(started: float, count: int) -> float:
+def _compute_ms_per_case(started: float, count: int) -> float:
     return 1_000 * (time.process_time() - started) / max(count, 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 _COLOURS = ("#2456a6", "#c8553d", "#3a7d44", "#8a5fbf", "#b8860b", "#5a6472", "#1b998b", "#d1495b")
-_ROW, _LABEL, _WIDTH = 24, 170, 640
+_ROW_HEIGHT, _LABEL_WIDTH, _WIDTH = 24, 170, 640
 _PLOT_HEIGHT, _LEFT, _BOTTOM = 240, 64, 40
 
 
@@ -25,7 +25,7 @@ class Bar:
     accent: bool = False
 
 
-def bars(rows: Sequence[Bar], *, title: str, mark: float | None = None) -> str:
+def draw_bars(rows: Sequence[Bar], *, title: str, mark: float | None = None) -> str:
     """Return horizontal bars with their numbers.
 
     Args:
@@ -37,31 +37,31 @@ def bars(rows: Sequence[Bar], *, title: str, mark: float | None = None) -> str:
     if mark is not None:
         ends.append(mark)
     top = max([end for end in ends if math.isfinite(end)], default=0.0) or 1.0
-    scale = (_WIDTH - _LABEL - 80) / top
-    height = _ROW * len(rows) + 34
-    parts = [_opened(_WIDTH, height, title)]
+    scale = (_WIDTH - _LABEL_WIDTH - 80) / top
+    height = _ROW_HEIGHT * len(rows) + 34
+    parts = [_open_svg(_WIDTH, height, title)]
     for place, row in enumerate(rows):
-        parts.append(_bar(row, 30 + place * _ROW, scale))
+        parts.append(_draw_bar(row, 30 + place * _ROW_HEIGHT, scale))
     if mark is not None:
-        x = _LABEL + mark * scale
+        x = _LABEL_WIDTH + mark * scale
         parts.append(f'<path d="M{x:.1f} 26V{height - 6}" stroke="#222" stroke-dasharray="4 3"/>')
     return "".join([*parts, "</svg>"])
 
 
-def _bar(row: Bar, y: int, scale: float) -> str:
+def _draw_bar(row: Bar, y: int, scale: float) -> str:
     value = row.value if math.isfinite(row.value) else 0.0
     length = max(value, 0) * scale
     colour = _COLOURS[0] if row.accent else "#9db4d6"
     told = f"{row.value:.4g}" if math.isfinite(row.value) else "none"
     whisker = ""
-    end = _LABEL + length
+    end = _LABEL_WIDTH + length
     if row.interval and all(map(math.isfinite, row.interval)):
-        low, high = (_LABEL + max(number, 0) * scale for number in row.interval)
+        low, high = (_LABEL_WIDTH + max(number, 0) * scale for number in row.interval)
         whisker = f'<path d="M{low:.1f} {y + 8}H{high:.1f}" stroke="#222" stroke-width="1.5"/>'
         end = max(end, high)
     return (
-        f'<text x="{_LABEL - 8}" y="{y + 12}" text-anchor="end">{escape(row.label)}</text>'
-        f'<rect x="{_LABEL}" y="{y}" width="{length:.1f}" height="16" fill="{colour}"/>{whisker}'
+        f'<text x="{_LABEL_WIDTH - 8}" y="{y + 12}" text-anchor="end">{escape(row.label)}</text>'
+        f'<rect x="{_LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="16" fill="{colour}"/>{whisker}'
         f'<text x="{end + 6:.1f}" y="{y + 12}">{told}</text>'
     )
 
@@ -69,7 +69,7 @@ def _bar(row: Bar, y: int, scale: float) -> str:
 Points = Sequence[tuple[float, float]]
 
 
-def lines(series: Mapping[str, Points], *, title: str, across: str, log: bool = False) -> str:
+def draw_lines(series: Mapping[str, Points], *, title: str, across: str, log: bool = False) -> str:
     """Return lines over one axis, with their names beneath.
 
     Args:
@@ -78,7 +78,7 @@ def lines(series: Mapping[str, Points], *, title: str, across: str, log: bool = 
         across: What x is.
         log: Whether x is shown as `log10(1 + x)`.
     """
-    drawn = {name: _finite(points, log=log) for name, points in series.items()}
+    drawn = {name: _keep_finite(points, log=log) for name, points in series.items()}
     every = [point for points in drawn.values() for point in points]
     xs, ys = [x for x, _ in every] or [0.0], [y for _, y in every] or [0.0]
     low, high = min(xs), max(xs)
@@ -90,14 +90,14 @@ def lines(series: Mapping[str, Points], *, title: str, across: str, log: bool = 
         y = 30 + (top - point[1]) / ((top - bottom) or 1) * (_PLOT_HEIGHT - 30)
         return f"{x:.1f},{y:.1f}"
 
-    parts = [_opened(_WIDTH, height, title)]
+    parts = [_open_svg(_WIDTH, height, title)]
     parts.append(
         f'<path d="M{_LEFT} 30V{_PLOT_HEIGHT}H{_WIDTH - 20}" fill="none" stroke="#888"/>'
         f'<text x="{_LEFT - 6}" y="38" text-anchor="end">{top:.3g}</text>'
         f'<text x="{_LEFT - 6}" y="{_PLOT_HEIGHT}" text-anchor="end">{bottom:.3g}</text>'
-        f'<text x="{_LEFT}" y="{_PLOT_HEIGHT + 18}">{_shown(low, log=log)}</text>'
+        f'<text x="{_LEFT}" y="{_PLOT_HEIGHT + 18}">{_format_x(low, log=log)}</text>'
         f'<text x="{_WIDTH - 20}" y="{_PLOT_HEIGHT + 18}" text-anchor="end">'
-        f"{_shown(high, log=log)} {escape(across)}</text>"
+        f"{_format_x(high, log=log)} {escape(across)}</text>"
     )
     for place, (name, points) in enumerate(drawn.items()):
         colour = _COLOURS[place % len(_COLOURS)]
@@ -108,25 +108,25 @@ def lines(series: Mapping[str, Points], *, title: str, across: str, log: bool = 
             f'<rect x="{_LEFT}" y="{y - 9}" width="12" height="10" fill="{colour}"/>'
             f'<text x="{_LEFT + 18}" y="{y}">{escape(name)}</text>'
         )
-        parts += [_dot(placed(point), colour) for point in points]
+        parts += [_draw_dot(placed(point), colour) for point in points]
     return "".join([*parts, "</svg>"])
 
 
-def _dot(at: str, colour: str) -> str:
+def _draw_dot(at: str, colour: str) -> str:
     x, y = at.split(",")
     return f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
 
 
-def _finite(points: Points, *, log: bool) -> list[tuple[float, float]]:
+def _keep_finite(points: Points, *, log: bool) -> list[tuple[float, float]]:
     known = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     return [(math.log10(1 + x) if log else x, y) for x, y in known]
 
 
-def _shown(x: float, *, log: bool) -> str:
+def _format_x(x: float, *, log: bool) -> str:
     return f"{10**x - 1:,.0f}" if log else f"{x:.3g}"
 
 
-def _opened(width: int, height: int, title: str) -> str:
+def _open_svg(width: int, height: int, title: str) -> str:
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">'
         f'<text x="4" y="16" class="t">{escape(title)}</text>'

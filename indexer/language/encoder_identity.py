@@ -8,7 +8,7 @@ from pathlib import Path
 
 from indexer.arrays import Vectors
 from indexer.errors import EncoderUnavailableError
-from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, checkpoint_dir
+from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, ensure_checkpoint
 from indexer.language.encoder import MAX_TOKENS, Encoder, Progress, is_path, load_encoder
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.item_text import TEXT_VERSION
@@ -16,14 +16,14 @@ from indexer.language.item_text import TEXT_VERSION
 _LIBRARIES = ("sentence-transformers", "tokenizers", "torch", "transformers")
 
 
-def model_stamp(name: str | None) -> str:
+def compute_model_stamp(name: str | None) -> str:
     """Return what changes with a model's files, its libraries or our use of it; "" if unknown.
 
     Files are known by size and time, as `make` knows them. A model of the hub has no folder to
     look at: it is loaded to know what it is.
     """
     name = name or DEFAULT_MODEL
-    folder = checkpoint_dir(name) if name in (MULTILINGUAL, ENGLISH) else Path(name)
+    folder = ensure_checkpoint(name) if name in (MULTILINGUAL, ENGLISH) else Path(name)
     if not (is_path(str(folder)) and folder.is_dir()):
         return ""
     files = [
@@ -36,7 +36,7 @@ def model_stamp(name: str | None) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-class KnownModel:
+class LazyEncoder:
     """An encoder that is loaded with the first text, if there is one."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import Any
 from indexer.language.item_text import TEXT_VERSION
 
 PROBE_TEXT = "A traveller reads by the window while it rains. 雨天，旅人在窗边读书。"
-TUNED_MARK = " (tuned)"  # after the name of a model whose last layer was tuned
+TUNED_SUFFIX = " (tuned)"  # after the name of a model whose last layer was tuned
 MIN_PROBE_COSINE = 0.999  # bfloat16 against float32 stays above .9999; another model far below
 
 
@@ -30,7 +30,7 @@ class Fingerprint:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def weights_hash(model: Any) -> str:
+def hash_weights(model: Any) -> str:
     """Hash a sample of every tensor: fast, and no two checkpoints in use agree on all of them.
 
     The pooler is left out: we pool ourselves, and where a checkpoint has none, transformers fills

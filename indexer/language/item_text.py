@@ -28,12 +28,12 @@ _LABELS = {
     "developer": "开发商", "publisher": "出版社", "series": "系列", "material": "材质",
     "color": "颜色", "colour": "颜色", "city": "城市", "country": "国家",
 }  # fmt: skip
-_SILENT = re.compile(
+_IGNORED_FIELDS = re.compile(
     r"(^|_)(id|ids|url|uri|link|links|image|images|img|isbn|sku|asin|hash|raw|source|currency"
     r"|lang|language|licence|license|text|original|available|vector|location|lat|lon|binding)"
     r"($|_)|(class|level)$"
 )
-_HANDLED = frozenset((*TEXT_FIELDS, *DATE_FIELDS, "rating", "price"))
+_DEDICATED_FIELDS = frozenset((*TEXT_FIELDS, *DATE_FIELDS, "rating", "price"))
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _SPACE = re.compile(r"\s+")
 _YEAR = re.compile(r"^(1[5-9]\d\d|20\d\d)")
@@ -63,27 +63,33 @@ def describe(fields: Mapping[str, Any], *, rating_scale: tuple[float, float] = (
         fields: The item's fields as `to_item` leaves them: words, numbers, lists.
         rating_scale: Lowest and highest possible `rating`, to turn the number into a word.
     """
-    title = _clip(title_of(fields), _TITLE_CHARS)
-    prose = [_clip(text, _PROSE_CHARS) for key in PROSE_FIELDS for text in _words(fields.get(key))]
+    title = _clip(find_title(fields), _TITLE_CHARS)
+    prose = [
+        _clip(text, _PROSE_CHARS)
+        for key in PROSE_FIELDS
+        for text in _collect_strings(fields.get(key))
+    ]
     chinese = is_chinese(title + "".join(prose))
     stop, comma = ("。", "、") if chinese else (". ", ", ")
     sentences = [
         title,
         comma.join(
-            _unique(tag for key in TAG_FIELDS for tag in _words(fields.get(key)))[:_MAX_TAGS]
+            _drop_duplicates(
+                tag for key in TAG_FIELDS for tag in _collect_strings(fields.get(key))
+            )[:_MAX_TAGS]
         ),
         *prose,
-        *_facts(fields, chinese=chinese),
-        *_numbers(fields, rating_scale, chinese=chinese),
-        *(_clip(text, _REVIEW_CHARS) for text in _reviews(fields)),
+        *_list_facts(fields, chinese=chinese),
+        *_describe_numbers(fields, rating_scale, chinese=chinese),
+        *(_clip(text, _REVIEW_CHARS) for text in _list_reviews(fields)),
     ]
-    spoken = [sentence.rstrip(" .。") for sentence in _unique(sentences) if sentence]
+    spoken = [sentence.rstrip(" .。") for sentence in _drop_duplicates(sentences) if sentence]
     return stop.join(spoken).strip()
 
 
-def title_of(fields: Mapping[str, Any]) -> str:
+def find_title(fields: Mapping[str, Any]) -> str:
     """Return the item's title, or an empty string if it has none."""
-    return next((word for key in TITLE_FIELDS for word in _words(fields.get(key))), "")
+    return next((word for key in TITLE_FIELDS for word in _collect_strings(fields.get(key))), "")
 
 
 def is_chinese(text: str) -> bool:
@@ -94,12 +100,12 @@ def is_chinese(text: str) -> bool:
     return letters > 0 and len(_CJK.findall(text)) >= letters / 5
 
 
-def _facts(fields: Mapping[str, Any], *, chinese: bool) -> list[str]:
+def _list_facts(fields: Mapping[str, Any], *, chinese: bool) -> list[str]:
     known = [key for key in _LABELS if key in fields]
-    others = sorted(key for key in fields if key not in _LABELS and _speaks(key))
+    others = sorted(key for key in fields if key not in _LABELS and _is_fact_field(key))
     facts = []
     for key in [*known, *others]:
-        words = [word for word in _words(fields[key]) if _is_word(word)][:_MAX_NAMES]
+        words = [word for word in _collect_strings(fields[key]) if _is_word(word)][:_MAX_NAMES]
         if words:
             label = _LABELS.get(key, key) if chinese else key.replace("_", " ")
             joined = ("、" if chinese else ", ").join(words)
@@ -108,15 +114,15 @@ def _facts(fields: Mapping[str, Any], *, chinese: bool) -> list[str]:
 
 
 @lru_cache(maxsize=10_000)
-def _speaks(key: str) -> bool:
-    return key not in _HANDLED and not _SILENT.search(key.lower())
+def _is_fact_field(key: str) -> bool:
+    return key not in _DEDICATED_FIELDS and not _IGNORED_FIELDS.search(key.lower())
 
 
 def _is_word(word: str) -> bool:
     return len(word) <= _FACT_CHARS and any(c.isalpha() for c in word) and "://" not in word
 
 
-def _numbers(
+def _describe_numbers(
     fields: Mapping[str, Any], rating_scale: tuple[float, float], *, chinese: bool
 ) -> list[str]:
     words = []
@@ -135,23 +141,25 @@ def _numbers(
     return words
 
 
-def _reviews(fields: Mapping[str, Any]) -> list[str]:
-    return [text for key in REVIEW_FIELDS for text in _words(fields.get(key))][:_MAX_REVIEWS]
+def _list_reviews(fields: Mapping[str, Any]) -> list[str]:
+    return [text for key in REVIEW_FIELDS for text in _collect_strings(fields.get(key))][
+        :_MAX_REVIEWS
+    ]
 
 
-def _words(value: Any) -> list[str]:
+def _collect_strings(value: Any) -> list[str]:
     """The strings inside a field, whatever its shape, with white space tidied."""
     if isinstance(value, str):
         tidy = _SPACE.sub(" ", value).strip()
         return [tidy] if tidy else []
     if isinstance(value, list | tuple):
-        return [word for part in value for word in _words(part)]
+        return [word for part in value for word in _collect_strings(part)]
     if isinstance(value, Mapping):
-        return _words(value.get("text", value.get("name", "")))
+        return _collect_strings(value.get("text", value.get("name", "")))
     return []
 
 
-def _unique(words: Iterable[str]) -> list[str]:
+def _drop_duplicates(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 

@@ -16,28 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import EncoderUnavailableError
-from indexer.language.encoder import BASE_KEY, CHARS_PER_TOKEN_BOUND, open_model
-from indexer.language.fingerprint import PROBE_TEXT, weights_hash
-from indexer.language.sequels import NONE, Sequels
+from indexer.language.encoder import BASE_WEIGHTS_KEY, MAX_CHARS_PER_TOKEN, open_model
+from indexer.language.fingerprint import PROBE_TEXT, hash_weights
+from indexer.language.sequels import NO_ITEM, NextItemExamples
 
 if TYPE_CHECKING:  # torch takes seconds to import
     import torch
 
 STEPS = 300
-PAIRS = 64  # in each step
+PAIRS_PER_STEP = 64  # in each step
 LEARNING_RATE = 5e-4
 TEMPERATURE = 0.05
 _MAX_TOKENS = 64  # learned from; encoding reads on
 _WARM_UP = 0.1  # of the steps
-_STATES_AT_ONCE = 64
+_STATES_BATCH_SIZE = 64
 _MIN_COSINE = 0.999  # of a layer called by itself against the model as a whole
 
-Told = Callable[[int, int], None]
+StepProgress = Callable[[int, int], None]
 Tensor: TypeAlias = "torch.Tensor"
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class TunedLayer:
     """A tuned last layer.
 
     Attributes:
@@ -52,12 +52,17 @@ class Layer:
         """Write it as safetensors."""
         from safetensors.numpy import save_file
 
-        save_file(self.tensors, path, metadata={BASE_KEY: self.base})
+        save_file(self.tensors, path, metadata={BASE_WEIGHTS_KEY: self.base})
 
 
 def tune_layer(
-    name: str | None, texts: Sequence[str], sequels: Sequels, *, seed: int, told: Told
-) -> Layer:
+    name: str | None,
+    texts: Sequence[str],
+    sequels: NextItemExamples,
+    *,
+    seed: int,
+    told: StepProgress,
+) -> TunedLayer:
     """Return the last layer as it is when it has learned.
 
     Args:
@@ -70,85 +75,85 @@ def tune_layer(
     Raises:
         EncoderUnavailableError: If the model is not there, or its last layer cannot be tuned.
     """
-    student = _Student(name, texts)
+    student = _LayerTrainer(name, texts)
     frequency = np.bincount(sequels.target, minlength=len(texts)) / len(sequels)
-    optimizer = student.optimizer()
-    for step, batch in enumerate(_batches(sequels, seed)):
-        optimizer.param_groups[0]["lr"] = LEARNING_RATE * _pace((step + 1) / STEPS)
+    optimizer = student.build_optimizer()
+    for step, batch in enumerate(_draw_batches(sequels, seed)):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * _compute_rate_factor((step + 1) / STEPS)
         optimizer.zero_grad()
-        student.learn(batch, frequency)
+        student.backpropagate(batch, frequency)
         optimizer.step()
         told(step + 1, STEPS)
-    return student.layer()
+    return student.export_layer()
 
 
-def _pace(done: float) -> float:
+def _compute_rate_factor(done: float) -> float:
     """Linear warm-up, then linear decay to nothing."""
     return min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP))
 
 
-def _batches(sequels: Sequels, seed: int) -> Iterator[Sequels]:
+def _draw_batches(sequels: NextItemExamples, seed: int) -> Iterator[NextItemExamples]:
     rng = np.random.default_rng(seed)
     for _ in range(STEPS):
-        size = min(PAIRS, len(sequels))
-        yield sequels.where(np.sort(rng.choice(len(sequels), size, replace=False)))
+        size = min(PAIRS_PER_STEP, len(sequels))
+        yield sequels.select(np.sort(rng.choice(len(sequels), size, replace=False)))
 
 
 @dataclass(frozen=True, slots=True)
-class _States:
+class _HiddenStates:
     """What enters the last layer, of the real tokens of each text.
 
     Attributes:
-        flat: `(tokens, width) float16`.
+        states: `(tokens, width) float16`.
         starts: `(t + 1,) int64`.
     """
 
-    flat: NDArray[np.float16]
+    states: NDArray[np.float16]
     starts: NDArray[np.int64]
 
-    def padded(self, rows: NDArray[np.integer]) -> tuple[Tensor, Tensor]:
+    def pad(self, rows: NDArray[np.integer]) -> tuple[Tensor, Tensor]:
         """Return `(b, tokens, width)` states and the `(b, tokens) int64` mask of real tokens."""
         import torch
 
         lengths = self.starts[rows + 1] - self.starts[rows]
-        states = np.zeros((len(rows), int(lengths.max()), self.flat.shape[1]), np.float32)
+        states = np.zeros((len(rows), int(lengths.max()), self.states.shape[1]), np.float32)
         for place, row in enumerate(rows):
-            states[place, : lengths[place]] = self.flat[self.starts[row] : self.starts[row + 1]]
+            states[place, : lengths[place]] = self.states[self.starts[row] : self.starts[row + 1]]
         mask = np.arange(states.shape[1]) < lengths[:, None]
         return torch.from_numpy(states), torch.from_numpy(mask.astype(np.int64))
 
 
-class _Student:
+class _LayerTrainer:
     """A model of which the last layer learns."""
 
     def __init__(self, name: str | None, texts: Sequence[str]) -> None:
         self._model, label, prompts = open_model(name)
         self._model.eval()  # without dropout the same seed gives the same layer
         self._model.max_seq_length = min(_MAX_TOKENS, self._model.max_seq_length or _MAX_TOKENS)
-        self._base = weights_hash(self._model)
-        self._prefix, self._layer = _last_layer(self._model, label)
-        _check(self._below, self._above, label)
-        limit = _MAX_TOKENS * CHARS_PER_TOKEN_BOUND
-        _, self._states = self._below([text[:limit] for text in texts], prompts.item)
+        self._base_weights = hash_weights(self._model)
+        self._prefix, self._layer = _find_last_layer(self._model, label)
+        _check_layer(self._record_states, self._run_layer, label)
+        limit = _MAX_TOKENS * MAX_CHARS_PER_TOKEN
+        _, self._states = self._record_states([text[:limit] for text in texts], prompts.item)
 
-    def optimizer(self) -> Any:
+    def build_optimizer(self) -> Any:
         import torch
 
         return torch.optim.AdamW(self._layer.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
 
-    def learn(self, batch: Sequels, frequency: NDArray[np.float64]) -> None:
-        loss: Any = self.loss(batch, frequency)  # torch's `backward` has no types
+    def backpropagate(self, batch: NextItemExamples, frequency: NDArray[np.float64]) -> None:
+        loss: Any = self.compute_loss(batch, frequency)  # torch's `backward` has no types
         loss.backward()
 
-    def loss(self, batch: Sequels, frequency: NDArray[np.float64]) -> Tensor:
+    def compute_loss(self, batch: NextItemExamples, frequency: NDArray[np.float64]) -> Tensor:
         """Cross entropy of the item picked next among those picked next in the batch."""
         import torch
 
-        rows = batch.rows()
+        rows = batch.collect_rows()
         vectors = self.encode(rows)
         targets, answer = np.unique(batch.target, return_inverse=True)
-        real = torch.from_numpy((batch.past != NONE).astype(np.float32))
-        places = np.searchsorted(rows, np.maximum(batch.past, rows[0]))
+        real = torch.from_numpy((batch.history != NO_ITEM).astype(np.float32))
+        places = np.searchsorted(rows, np.maximum(batch.history, rows[0]))
         past = (vectors[torch.from_numpy(places)] * real[:, :, None]).sum(dim=1)
         likeness = (
             torch.nn.functional.normalize(past, dim=1)
@@ -156,25 +161,25 @@ class _Student:
         )
         drawn = torch.from_numpy(np.log(frequency[targets]).astype(np.float32))
         logits = likeness / TEMPERATURE - drawn
-        met = (batch.past[:, :, None] == targets).any(axis=1)
+        met = (batch.history[:, :, None] == targets).any(axis=1)
         met[np.arange(len(batch)), answer] = False
         logits = logits.masked_fill(torch.from_numpy(met), float("-inf"))
         return torch.nn.functional.cross_entropy(logits, torch.from_numpy(answer))
 
     def encode(self, rows: NDArray[np.integer]) -> Tensor:
         """`(b, d)`, unit length, through the last layer."""
-        states, mask = self._states.padded(rows)
-        return self._above(states, mask)
+        states, mask = self._states.pad(rows)
+        return self._run_layer(states, mask)
 
-    def layer(self) -> Layer:
+    def export_layer(self) -> TunedLayer:
         """The layer as it is now."""
         tensors = {
             f"{self._prefix}.{name}": tensor.detach().float().numpy().copy()
             for name, tensor in self._layer.state_dict().items()
         }
-        return Layer(tensors, self._base)
+        return TunedLayer(tensors, self._base_weights)
 
-    def _above(self, states: Tensor, mask: Tensor) -> Tensor:
+    def _run_layer(self, states: Tensor, mask: Tensor) -> Tensor:
         import torch
 
         seen = mask[:, None, None, :].bool().expand(-1, 1, states.shape[1], -1)
@@ -187,7 +192,9 @@ class _Student:
             features = module(features)
         return torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
 
-    def _below(self, texts: Sequence[str], prompt: str) -> tuple[NDArray[np.float32], _States]:
+    def _record_states(
+        self, texts: Sequence[str], prompt: str
+    ) -> tuple[NDArray[np.float32], _HiddenStates]:
         """Return the vectors `(t, d)` of the whole model, and what enters its last layer."""
         import torch
 
@@ -200,8 +207,8 @@ class _Student:
         flat = np.empty((0, 0), np.float16)
         starts = [0]
         with torch.inference_mode():
-            for first in range(0, len(texts), _STATES_AT_ONCE):
-                some = list(texts[first : first + _STATES_AT_ONCE])
+            for first in range(0, len(texts), _STATES_BATCH_SIZE):
+                some = list(texts[first : first + _STATES_BATCH_SIZE])
                 features: Any = self._model.preprocess(some, prompt=prompt or None)
                 mask = features["attention_mask"]
                 vectors.append(self._model(features)["sentence_embedding"].float().numpy())
@@ -211,10 +218,12 @@ class _Student:
                 flat[starts[-1] : starts[-1] + len(states)] = states
                 starts += (starts[-1] + np.cumsum(mask.sum(dim=1).numpy())).tolist()
         hook.remove()
-        return np.concatenate(vectors), _States(flat[: starts[-1]], np.array(starts, np.int64))
+        return np.concatenate(vectors), _HiddenStates(
+            flat[: starts[-1]], np.array(starts, np.int64)
+        )
 
 
-def _last_layer(model: Any, label: str) -> tuple[str, Any]:
+def _find_last_layer(model: Any, label: str) -> tuple[str, Any]:
     """The end of the longest stack of layers, and its name in the model."""
     import torch
 
@@ -223,13 +232,13 @@ def _last_layer(model: Any, label: str) -> tuple[str, Any]:
         if isinstance(stack, torch.nn.ModuleList) and len(stack) > 1
     ]  # fmt: skip
     if not stacks:
-        raise EncoderUnavailableError(_refusal(label))
+        raise EncoderUnavailableError(_build_refusal(label))
     name, stack = max(stacks, key=lambda found: len(found[1]))
     return f"{name}.{len(stack) - 1}", stack[-1]
 
 
-def _check(
-    below: Callable[[Sequence[str], str], tuple[NDArray[np.float32], _States]],
+def _check_layer(
+    below: Callable[[Sequence[str], str], tuple[NDArray[np.float32], _HiddenStates]],
     above: Callable[[Tensor, Tensor], Tensor],
     label: str,
 ) -> None:
@@ -239,15 +248,15 @@ def _check(
     try:
         whole, states = below([PROBE_TEXT, PROBE_TEXT[:9]], "")  # the shorter one is padded
         with torch.inference_mode():
-            alone = above(*states.padded(np.arange(2))).numpy()
+            alone = above(*states.pad(np.arange(2))).numpy()
     except (TypeError, RuntimeError, ValueError, LookupError, AttributeError) as error:
-        raise EncoderUnavailableError(_refusal(label)) from error
+        raise EncoderUnavailableError(_build_refusal(label)) from error
     lengths = np.linalg.norm(whole, axis=1)
     if not ((alone * whole).sum(axis=1) / lengths).min() >= _MIN_COSINE:
-        raise EncoderUnavailableError(_refusal(label))
+        raise EncoderUnavailableError(_build_refusal(label))
 
 
-def _refusal(label: str) -> str:
+def _build_refusal(label: str) -> str:
     return (
         f"the last layer of {label!r} cannot be tuned: it is not built like BERT; build without "
         f"--tune-encoder, or give a BERT-like --model"

@@ -18,12 +18,12 @@ from indexer.arrays import Vectors
 from indexer.durable import fsync
 
 _HASH_BYTES = 16
-_CHUNK = 16_384
-_NOT_UNIT = 0.01
+_CHUNK_ROWS = 16_384
+_NORM_TOLERANCE = 0.01
 Hashes = NDArray[np.void]
 
 
-def text_hash(fingerprint_key: str, text: str) -> bytes:
+def hash_text(fingerprint_key: str, text: str) -> bytes:
     """Return 16 bytes that name a text as one encoder sees it."""
     return hashlib.sha256(f"{fingerprint_key}\n{text}".encode()).digest()[:_HASH_BYTES]
 
@@ -38,8 +38,8 @@ class VectorCache:
 
     def __init__(self, journal: Path, dim: int) -> None:
         self._journal = journal
-        self._record = np.dtype([("hash", f"V{_HASH_BYTES}"), ("vector", "<f2", (dim,))])
-        self._stored: list[_Stored] = []
+        self._record_type = np.dtype([("hash", f"V{_HASH_BYTES}"), ("vector", "<f2", (dim,))])
+        self._stored: list[_StoredVectors] = []
         self._read_journal()
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class VectorCache:
         """Know the vectors of an earlier snapshot of the same encoder."""
         hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
         raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
-        self._stored.append(_Stored.of(hashes, raw, np.arange(len(hashes))))
+        self._stored.append(_StoredVectors.from_rows(hashes, raw, np.arange(len(hashes))))
 
     def get(self, name: bytes) -> NDArray[np.float16] | None:
         """Return the `(d,) float16` vector of a text hash, if an earlier build knew it."""
@@ -58,7 +58,7 @@ class VectorCache:
 
     def append(self, names: Sequence[bytes], vectors: Vectors) -> None:
         """Put freshly encoded vectors into the journal, durably."""
-        records = np.empty(len(names), self._record)
+        records = np.empty(len(names), self._record_type)
         records["hash"] = np.array(names, f"V{_HASH_BYTES}")
         records["vector"] = vectors
         self._journal.parent.mkdir(parents=True, exist_ok=True)
@@ -74,30 +74,32 @@ class VectorCache:
         if not self._journal.exists():
             return
         size = self._journal.stat().st_size
-        whole = size - size % self._record.itemsize
+        whole = size - size % self._record_type.itemsize
         if whole != size:  # the writer was killed in the middle of a record
             with self._journal.open("r+b") as file:
                 file.truncate(whole)
         if not whole:
             return
-        records = np.memmap(self._journal, self._record, mode="r")
+        records = np.memmap(self._journal, self._record_type, mode="r")
         self._stored.append(
-            _Stored.of(records["hash"], records["vector"], _sound_rows(records["vector"]))
+            _StoredVectors.from_rows(
+                records["hash"], records["vector"], _find_unit_rows(records["vector"])
+            )
         )
 
 
-def _sound_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
+def _find_unit_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
     """Rows of unit length: a page that was torn by a crash has none."""
     sound = [
-        np.abs(np.linalg.norm(vectors[start : start + _CHUNK].astype(np.float32), axis=1) - 1)
-        < _NOT_UNIT
-        for start in range(0, len(vectors), _CHUNK)
+        np.abs(np.linalg.norm(vectors[start : start + _CHUNK_ROWS].astype(np.float32), axis=1) - 1)
+        < _NORM_TOLERANCE
+        for start in range(0, len(vectors), _CHUNK_ROWS)
     ]
     return np.flatnonzero(np.concatenate(sound))
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredVectors:
     """Vectors on disk, found by halving: a dictionary of millions would fill memory.
 
     Attributes:
@@ -113,7 +115,7 @@ class _Stored:
     raw: NDArray[np.float16]
 
     @classmethod
-    def of(cls, hashes: Hashes, raw: NDArray[np.float16], rows: NDArray[np.int64]) -> Self:
+    def from_rows(cls, hashes: Hashes, raw: NDArray[np.float16], rows: NDArray[np.int64]) -> Self:
         """Take the vectors of some rows; equal hashes have equal vectors."""
         first_halves = np.ascontiguousarray(hashes[rows]).view("<u8")[::2]
         order = np.argsort(first_halves, kind="stable")

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError
 from indexer.language.encoder import Encoder
-from indexer.language.fingerprint import TUNED_MARK
+from indexer.language.fingerprint import TUNED_SUFFIX
 
 WHITENING_POWER = 0.3  # 0 only centres, 1 makes all directions equal; chosen on validation data
-LIKENESS_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
+SIMILARITY_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
 _EIGENVALUE_FLOOR = 1e-2  # of the mean eigenvalue: below it is noise, not meaning
 _MEAN_PRIOR_ITEMS = 50.0  # the background's mean weighs as much as this many catalogue items
 _COVARIANCE_PRIOR_ITEMS = 1_000.0
-_CHUNK = 16_384
-_TINY = 1e-6
+_CHUNK_ROWS = 16_384
+_EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Moments:
     outer: NDArray[np.float64]
 
     @classmethod
-    def of(cls, chunks: Iterable[Vectors], dim: int) -> "Moments":
+    def from_chunks(cls, chunks: Iterable[Vectors], dim: int) -> "Moments":
         """Sum up `(n, d)` chunks."""
         count, total, outer = 0, np.zeros(dim), np.zeros((dim, dim))
         for chunk in chunks:
@@ -90,50 +90,53 @@ class MeaningSpace:
         item_mean: `(d,) float32`, subtracted from item vectors.
         query_mean: `(d,) float32`, subtracted from query vectors.
         projection: `(d, d) float32`, symmetric whitening matrix.
-        likeness: `(d, d) float32`, symmetric; gives the dominant directions, which say what kind
+        similarity_projection: `(d, d) float32`, symmetric; gives the dominant directions, which say what kind
             of thing an item is, more than their raw weight again.
     """
 
     item_mean: NDArray[np.float32]
     query_mean: NDArray[np.float32]
     projection: NDArray[np.float32]
-    likeness: NDArray[np.float32]
+    similarity_projection: NDArray[np.float32]
 
     @property
     def dim(self) -> int:
         """Width of a meaning vector."""
         return int(self.projection.shape[1])
 
-    def items(self, raw: Vectors) -> Vectors:
+    def map_items(self, raw: Vectors) -> Vectors:
         """Map `(n, d)` raw item vectors to `(n, d) float32` of unit length."""
         return self._map(raw, self.item_mean)
 
-    def every_item(self, stored: NDArray[np.float16]) -> Vectors:
+    def map_stored_items(self, stored: NDArray[np.float16]) -> Vectors:
         """Map `(n, d)` stored raw item vectors, a chunk at a time, to what `items` gives."""
         return np.concatenate(
-            [np.empty((0, self.dim), np.float32), *(self.items(chunk) for chunk in chunks(stored))]
+            [
+                np.empty((0, self.dim), np.float32),
+                *(self.map_items(chunk) for chunk in iter_chunks(stored)),
+            ]
         )
 
-    def queries(self, raw: Vectors) -> Vectors:
+    def map_queries(self, raw: Vectors) -> Vectors:
         """Map `(n, d)` raw query vectors to `(n, d) float32` of unit length."""
         return self._map(raw, self.query_mean)
 
-    def alike(self, meaning: Vectors) -> Vectors:
+    def map_similar(self, meaning: Vectors) -> Vectors:
         """Map `(n, d)` meaning vectors to request vectors for items of the same kind.
 
         For "like this one" the kind of thing counts, for "what next" whitening's finer directions
         do. The inner product of an item with its own image is 1.
         """
-        turned: Vectors = np.matmul(meaning, self.likeness, dtype=np.float32)
+        turned: Vectors = np.matmul(meaning, self.similarity_projection, dtype=np.float32)
         own = (turned * meaning).sum(axis=1, keepdims=True)
-        turned /= np.maximum(own, _TINY)
+        turned /= np.maximum(own, _EPSILON)
         return turned
 
     def _map(self, raw: Vectors, mean: NDArray[np.float32]) -> Vectors:
         centred: Vectors = raw.astype(np.float32) - mean
         rows: Vectors = np.matmul(centred, self.projection, dtype=np.float32)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows /= np.maximum(norms, _TINY)
+        rows /= np.maximum(norms, _EPSILON)
         return rows
 
     def save(self, path: Path) -> None:
@@ -145,7 +148,7 @@ class MeaningSpace:
                 "item_mean": self.item_mean,
                 "query_mean": self.query_mean,
                 "projection": self.projection,
-                "likeness": self.likeness,
+                "likeness": self.similarity_projection,
             },
             path,
         )
@@ -178,25 +181,27 @@ def fit_meaning_space(
     return MeaningSpace(
         item_mean=mean.astype(np.float32),
         query_mean=query_mean.astype(np.float32),
-        projection=_spectral_power(covariance, -power / 2).astype(np.float32),
-        likeness=_spectral_power(covariance, LIKENESS_POWER / 2).astype(np.float32),
+        projection=_compute_matrix_power(covariance, -power / 2).astype(np.float32),
+        similarity_projection=_compute_matrix_power(covariance, SIMILARITY_POWER / 2).astype(
+            np.float32
+        ),
     )
 
 
-def chunks(stored: NDArray[np.float16]) -> Iterator[Vectors]:
+def iter_chunks(stored: NDArray[np.float16]) -> Iterator[Vectors]:
     """Yield stored vectors as float32, as many at a time as memory bears."""
-    for start in range(0, len(stored), _CHUNK):
-        yield stored[start : start + _CHUNK].astype(np.float32)
+    for start in range(0, len(stored), _CHUNK_ROWS):
+        yield stored[start : start + _CHUNK_ROWS].astype(np.float32)
 
 
-def identity_space(dim: int) -> MeaningSpace:
+def build_identity_space(dim: int) -> MeaningSpace:
     """The space of ready-made vectors, which are only brought to unit length."""
     zeros = np.zeros(dim, np.float32)
     eye = np.eye(dim, dtype=np.float32)
     return MeaningSpace(zeros, zeros, eye, eye)
 
 
-def background_of(encoder: Encoder) -> Background:
+def load_background(encoder: Encoder) -> Background:
     """Return the background of an encoder: shipped for bundled ones, else measured on the spot.
 
     The measured one has the mean of a few hundred shipped texts and no preferred directions,
@@ -204,7 +209,7 @@ def background_of(encoder: Encoder) -> Background:
     hold another model, so a background of another width is not taken. Of a tuned encoder the means
     are measured, for tuning moves items and queries apart, and the directions are its model's.
     """
-    name = encoder.fingerprint.name.removesuffix(TUNED_MARK)
+    name = encoder.fingerprint.name.removesuffix(TUNED_SUFFIX)
     shipped = resources.files("indexer.language") / "background" / f"{name}.safetensors"
     known: Background | None = None
     if shipped.is_file():
@@ -214,11 +219,11 @@ def background_of(encoder: Encoder) -> Background:
             known = Background(*(part.astype(np.float32) for part in parts))
     if known is not None and name == encoder.fingerprint.name:
         return known
-    measured = measure_background(encoder, **background_texts())
+    measured = measure_background(encoder, **load_background_texts())
     return measured if known is None else replace(measured, covariance=known.covariance)
 
 
-def background_texts() -> dict[str, list[str]]:
+def load_background_texts() -> dict[str, list[str]]:
     """The shipped texts: `items` (descriptions of things) and `queries` (wishes and tags)."""
     path = resources.files("indexer.language") / "background" / "texts.json"
     texts: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
@@ -237,10 +242,10 @@ def measure_background(encoder: Encoder, items: list[str], queries: list[str]) -
     )
 
 
-def _spectral_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+def _compute_matrix_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:
     """Return the symmetric matrix whose directions are scaled by their variance to a power."""
     values, directions = np.linalg.eigh(covariance)
-    values = np.maximum(values, 0) + _EIGENVALUE_FLOOR * max(float(values.mean()), _TINY)
+    values = np.maximum(values, 0) + _EIGENVALUE_FLOOR * max(float(values.mean()), _EPSILON)
     scale = (values / values.mean()) ** power
     matrix: NDArray[np.float64] = (directions * scale) @ directions.T
     return matrix
@@ -255,16 +260,16 @@ def _load_tensors(path: Path, *names: str) -> list[NDArray[np.float32]]:
         tensors: dict[str, NDArray[np.float32]] = load_file(path)
         found = [tensors[name] for name in names]
     except KeyError as error:
-        raise _unreadable(path, f"it has no {error}") from error
+        raise _build_read_error(path, f"it has no {error}") from error
     except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+        raise _build_read_error(path, error) from error
     dim = found[0].shape[-1] if found[0].ndim else 0
     if any(part.shape not in ((dim,), (dim, dim)) for part in found):
-        raise _unreadable(path, f"its shapes are {[part.shape for part in found]}")
+        raise _build_read_error(path, f"its shapes are {[part.shape for part in found]}")
     return found
 
 
-def _unreadable(path: Path, cause: object) -> SnapshotError:
+def _build_read_error(path: Path, cause: object) -> SnapshotError:
     return SnapshotError(
         f"{path} cannot be read ({cause}); roll back with scripts/snapshots.py or rebuild"
     )

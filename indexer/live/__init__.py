@@ -4,11 +4,11 @@ In: an opened `Index` and item changes in order.
 Out: a `Catalogue` that answers as an index built over the result would.
 """
 
-from indexer.live.catalogue import Overlay
-from indexer.live.changes import DeletedItem, LiveItem
+from indexer.live.catalogue import LiveCatalogue
+from indexer.live.changes import LiveItem, Tombstone
 
 __all__ = [
-    "DeletedItem",
+    "LiveCatalogue",
     "LiveItem",
-    "Overlay",
+    "Tombstone",
 ]

@@ -12,7 +12,7 @@ from indexer.index import Index
 from indexer.live.delta import Delta
 from indexer.live.vectors import LiveVectors
 
-BASE = -1  # in place of a slot: the row shows the snapshot's own item
+FROM_SNAPSHOT = -1  # in place of a slot: the row shows the snapshot's own item
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,71 +29,73 @@ class LiveItem:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletedItem:
+class Tombstone:
     """A change that takes an item away."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class LiveState:
     """What one overlay shows.
 
     Attributes:
-        slots: Live id to its slot.
-        places: Live id that the snapshot lacks to the number of snapshot ids before it.
-        base_slots: `(n,) int32`, the slot in each row of the snapshot, or `BASE`.
-        deleted: Rows of the snapshot whose item is gone, `(n,) bool`.
+        positions: Live id to its slot.
+        insertion_points: Live id that the snapshot lacks to the number of snapshot ids before it.
+        base_positions: `(n,) int32`, the slot in each row of the snapshot, or `FROM_SNAPSHOT`.
+        tombstones: Rows of the snapshot whose item is gone, `(n,) bool`.
     """
 
-    slots: Mapping[str, int]
-    places: Mapping[str, int]
-    base_slots: NDArray[np.int32]
-    deleted: Mask
+    positions: Mapping[str, int]
+    insertion_points: Mapping[str, int]
+    base_positions: NDArray[np.int32]
+    tombstones: Mask
 
 
-def changed(
+def apply_changes(
     base: Index,
     vectors: LiveVectors,
     delta: Delta,
-    before: Shown,
-    changes: Sequence[LiveItem | DeletedItem],
-) -> Shown:
+    before: LiveState,
+    changes: Sequence[LiveItem | Tombstone],
+) -> LiveState:
     """Return what is shown after some changes; the last one of an id counts."""
     last = {change.id: change for change in changes}
     brought = [change for change in last.values() if isinstance(change, LiveItem)]
     rows = base.rows(list(last))
-    slots, places = dict(before.slots), dict(before.places)
-    base_slots, deleted = before.base_slots.copy(), before.deleted.copy()
-    fresh = _added(vectors, delta, brought, rows)
+    slots, places = dict(before.positions), dict(before.insertion_points)
+    base_slots, deleted = before.base_positions.copy(), before.tombstones.copy()
+    fresh = _add_to_delta(vectors, delta, brought, rows)
     strangers = [item_id for item_id in fresh if item_id not in rows and item_id not in places]
-    places.update(zip(strangers, insertion_places(base, strangers), strict=True))
+    places.update(zip(strangers, find_insertion_points(base, strangers), strict=True))
     for item_id in last:
         slot = fresh.get(item_id)
         if item_id in rows:
-            base_slots[rows[item_id]] = BASE if slot is None else slot
+            base_slots[rows[item_id]] = FROM_SNAPSHOT if slot is None else slot
             deleted[rows[item_id]] = slot is None
         if slot is None:
             slots.pop(item_id, None)
             places.pop(item_id, None)
         else:
             slots[item_id] = slot
-    return Shown(slots, places, base_slots, deleted)
+    return LiveState(slots, places, base_slots, deleted)
 
 
-def compacted(base: Index, delta: Delta, shown: Shown) -> tuple[Delta, Shown]:
+def compact_delta(base: Index, delta: Delta, shown: LiveState) -> tuple[Delta, LiveState]:
     """Return the same in a delta of its own, without the slots that nobody sees any more."""
     smaller = Delta(base)
-    ids = list(shown.slots)
-    old = np.array([shown.slots[item_id] for item_id in ids], np.int64)
-    fresh = smaller.add([delta.item(slot) for slot in old.tolist()], delta.vectors(old))
-    renumbered = np.full(len(delta) + 1, BASE, np.int32)  # the last is for BASE itself
+    ids = list(shown.positions)
+    old = np.array([shown.positions[item_id] for item_id in ids], np.int64)
+    fresh = smaller.add([delta.get_item(slot) for slot in old.tolist()], delta.vectors(old))
+    renumbered = np.full(len(delta) + 1, FROM_SNAPSHOT, np.int32)  # the last is for BASE itself
     renumbered[old] = fresh
     slots = dict(zip(ids, fresh, strict=True))
-    return smaller, Shown(slots, shown.places, renumbered[shown.base_slots], shown.deleted)
+    return smaller, LiveState(
+        slots, shown.insertion_points, renumbered[shown.base_positions], shown.tombstones
+    )
 
 
-def insertion_places(base: Index, ids: Sequence[str]) -> list[int]:
+def find_insertion_points(base: Index, ids: Sequence[str]) -> list[int]:
     """Return how many of the snapshot's ids come before each id: all are bisected together."""
     low = np.zeros(len(ids), np.int64)
     high = np.full(len(ids), base.count, np.int64)
@@ -109,7 +111,7 @@ def insertion_places(base: Index, ids: Sequence[str]) -> list[int]:
     return [int(place) for place in low]
 
 
-def _added(
+def _add_to_delta(
     vectors: LiveVectors, delta: Delta, brought: Sequence[LiveItem], rows: Mapping[str, int]
 ) -> dict[str, int]:
     """The slot of each item that is brought."""

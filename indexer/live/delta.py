@@ -12,17 +12,17 @@ import numpy as np
 
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.index import Index
-from indexer.live.delta_full_text import DeltaWords
+from indexer.live.delta_full_text import DeltaFullText
 from indexer.live.delta_masks import DeltaMasks
 from indexer.metadata import (
     FieldType,
     Filter,
-    Held,
     Leaf,
-    exact_key,
-    held_by_path,
-    leaves,
-    title_key,
+    PathValues,
+    collect_leaves,
+    collect_path_values,
+    compute_exact_key,
+    compute_title_key,
 )
 
 
@@ -33,9 +33,9 @@ class Delta:
         self._schema = base.schema
         self._lock = threading.Lock()
         self._items: list[dict[str, Any]] = []
-        self._unknown: list[list[Leaf]] = []
+        self._unknown_values: list[list[Leaf]] = []
         self._vectors = np.empty((0, base.manifest.layout.dim), np.float32)
-        self._words = DeltaWords(base.count, base.frequency)
+        self._words = DeltaFullText(base.count, base.document_frequency)
         self._titles: dict[str, list[int]] = {}
         self._masks = DeltaMasks()
 
@@ -46,20 +46,20 @@ class Delta:
         """Keep items with their `(m, d) float32` vectors; return their slots."""
         with self._lock:
             first = len(self._items)
-            self._vectors = _grown(self._vectors, first, vectors)
+            self._vectors = _append_rows(self._vectors, first, vectors)
             for slot, fields in enumerate(items, first):
                 self._words.add(slot, fields)
-                self._masks.add(held_by_path(fields))
-                self._unknown.append(self._unknown_leaves(fields))
-                self._titles.setdefault(title_key(fields), []).append(slot)
+                self._masks.add(collect_path_values(fields))
+                self._unknown_values.append(self._find_unknown_leaves(fields))
+                self._titles.setdefault(compute_title_key(fields), []).append(slot)
                 self._items.append(fields)
             return list(range(first, len(self._items)))
 
-    def item(self, slot: int) -> dict[str, Any]:
+    def get_item(self, slot: int) -> dict[str, Any]:
         """Return an item's fields."""
         return dict(self._items[slot])
 
-    def id_of(self, slot: int) -> str:
+    def get_id(self, slot: int) -> str:
         """Return an item's id."""
         item_id: str = self._items[slot]["id"]
         return item_id
@@ -75,35 +75,35 @@ class Delta:
             picked: Mask = self._masks.mask(condition)[slots]
         return picked
 
-    def held(self, slots: Rows) -> list[Mapping[str, Held]]:
+    def list_values(self, slots: Rows) -> list[Mapping[str, PathValues]]:
         """Return what some slots hold, by path."""
-        return [self._masks.held[slot] for slot in slots.tolist()]
+        return [self._masks.values_by_path[slot] for slot in slots.tolist()]
 
-    def titled(self, text: str) -> list[int]:
+    def find_by_title(self, text: str) -> list[int]:
         """Return the slots whose title reads as the text does."""
-        key = exact_key(text)
+        key = compute_exact_key(text)
         with self._lock:
             return list(self._titles.get(key, ())) if key else []
 
-    def full_text(self, query: str) -> dict[int, float]:
+    def search_text(self, query: str) -> dict[int, float]:
         """Return the score of each slot that holds words of a query."""
         with self._lock:
             return self._words.search(query)
 
-    def unknown(self, slots: Rows) -> list[Leaf]:
+    def list_unknown_values(self, slots: Rows) -> list[Leaf]:
         """Return the values of some slots in fields that the snapshot's schema does not know."""
-        return [leaf for slot in slots.tolist() for leaf in self._unknown[slot]]
+        return [leaf for slot in slots.tolist() for leaf in self._unknown_values[slot]]
 
-    def _unknown_leaves(self, fields: Mapping[str, Any]) -> list[Leaf]:
+    def _find_unknown_leaves(self, fields: Mapping[str, Any]) -> list[Leaf]:
         known = self._schema.fields
         return [
             leaf
-            for leaf in leaves(fields)
+            for leaf in collect_leaves(fields)
             if leaf[0] not in known or known[leaf[0]].type is FieldType.EMPTY
         ]
 
 
-def _grown(vectors: Vectors, used: int, more: Vectors) -> Vectors:
+def _append_rows(vectors: Vectors, used: int, more: Vectors) -> Vectors:
     """The array with more rows; it doubles, and what others hold of the old one stays as it is."""
     needed = used + len(more)
     if needed > len(vectors):

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from indexer.metadata import IndexedText, indexed_text, query_terms
+from indexer.metadata import IndexedText, build_indexed_text, parse_query_terms
 
 _COLUMN_WEIGHTS = (10.0, 4.0, 1.0)  # title, tags, rest: as in the snapshot
-_K1 = 1.2
-_LEAST_IDF = 1e-6
-_TERMS_KEPT = 1 << 16  # whose frequencies are known without asking
+_BM25_K1 = 1.2
+_MIN_IDF = 1e-6
+_FREQUENCY_CACHE_SIZE = 1 << 16  # whose frequencies are known without asking
 
 
-class DeltaWords:
+class DeltaFullText:
     """An inverted index that only grows; the caller guards it.
 
     Args:
@@ -28,15 +28,15 @@ class DeltaWords:
     """
 
     def __init__(self, count: int, frequency: Callable[[str], int]) -> None:
-        self._count = count
-        self._frequency = lru_cache(_TERMS_KEPT)(frequency)
+        self._item_count = count
+        self._document_frequency = lru_cache(_FREQUENCY_CACHE_SIZE)(frequency)
         self._postings: dict[str, dict[int, float]] = {}
         self._vocabulary: list[str] = []  # sorted
         self._texts: dict[int, IndexedText] = {}
 
     def add(self, slot: int, fields: Mapping[str, Any]) -> None:
         """Index an item under a new slot."""
-        texts = IndexedText(*(_folded(text) for text in indexed_text(fields)))
+        texts = IndexedText(*(_fold_text(text) for text in build_indexed_text(fields)))
         self._texts[slot] = texts
         for text, weight in zip(texts, _COLUMN_WEIGHTS, strict=True):
             for word in text.split():
@@ -49,18 +49,25 @@ class DeltaWords:
     def search(self, query: str) -> dict[int, float]:
         """Return the score of each slot that holds a term of the query; higher is better."""
         scores: dict[int, float] = {}
-        for term in query_terms(query):
-            for slot, frequency in self._occurrences(_folded(term.text), term.is_prefix).items():
-                gain = self._idf(term.text) * frequency * (_K1 + 1) / (frequency + _K1)
+        for term in parse_query_terms(query):
+            for slot, frequency in self._find_postings(
+                _fold_text(term.text), term.is_prefix
+            ).items():
+                gain = (
+                    self._compute_idf(term.text)
+                    * frequency
+                    * (_BM25_K1 + 1)
+                    / (frequency + _BM25_K1)
+                )
                 scores[slot] = scores.get(slot, 0.0) + gain
         return scores
 
-    def _occurrences(self, term: str, is_prefix: bool) -> dict[int, float]:  # noqa: FBT001  # the term's own flag
+    def _find_postings(self, term: str, is_prefix: bool) -> dict[int, float]:  # noqa: FBT001  # the term's own flag
         words = term.split()
         if not words:
             return {}
         if len(words) > 1:
-            return self._phrase(words)
+            return self._match_phrase(words)
         if not is_prefix:
             return self._postings.get(words[0], {})
         found: dict[int, float] = {}
@@ -71,7 +78,7 @@ class DeltaWords:
             place += 1
         return found
 
-    def _phrase(self, words: list[str]) -> dict[int, float]:
+    def _match_phrase(self, words: list[str]) -> dict[int, float]:
         rarest = min((self._postings.get(word, {}) for word in words), key=len)
         wanted = f" {' '.join(words)} "
         found = {}
@@ -84,12 +91,12 @@ class DeltaWords:
                 found[slot] = weight
         return found
 
-    def _idf(self, term: str) -> float:
-        held = self._frequency(term)
-        return max(_LEAST_IDF, math.log((self._count - held + 0.5) / (held + 0.5)))
+    def _compute_idf(self, term: str) -> float:
+        held = self._document_frequency(term)
+        return max(_MIN_IDF, math.log((self._item_count - held + 0.5) / (held + 0.5)))
 
 
-def _folded(text: str) -> str:
+def _fold_text(text: str) -> str:
     """Letters and digits only, without accents, as the snapshot's tokenizer leaves them."""
     plain = (char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
     return " ".join("".join(char if char.isalnum() else " " for char in plain).split())

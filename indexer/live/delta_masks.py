@@ -10,57 +10,57 @@ from functools import reduce
 import numpy as np
 
 from indexer.arrays import Mask
-from indexer.metadata import And, AnyOf, Filter, Held, Not, Or, holds
+from indexer.metadata import And, AnyOf, Filter, Not, Or, PathValues, matches_values
 
-_MOST_KEPT = 256
+_MAX_CACHED_MASKS = 256
 
 
 class DeltaMasks:
     """What the items of a delta hold, by path; it only grows, and the caller guards it."""
 
     def __init__(self) -> None:
-        self.held: list[Mapping[str, Held]] = []
-        self._holders: dict[tuple[str, str | bool], list[int]] = {}
-        self._kept: dict[Filter, Mask] = {}
+        self.values_by_path: list[Mapping[str, PathValues]] = []
+        self._inverted_lists: dict[tuple[str, str | bool], list[int]] = {}
+        self._cached_masks: dict[Filter, Mask] = {}
 
-    def add(self, held: Mapping[str, Held]) -> None:
+    def add(self, held: Mapping[str, PathValues]) -> None:
         """Take the item of the next slot."""
-        slot = len(self.held)
-        self.held.append(held)
+        slot = len(self.values_by_path)
+        self.values_by_path.append(held)
         for path, values in held.items():
-            for word in _words(values):
-                self._holders.setdefault((path, word), []).append(slot)
+            for word in _iter_keywords(values):
+                self._inverted_lists.setdefault((path, word), []).append(slot)
 
     def mask(self, condition: Filter) -> Mask:
         """Return which slots pass, `(m,) bool`; the caller must not write to it."""
         match condition:
             case And(parts):
-                return reduce(np.logical_and, map(self.mask, parts), self._all())
+                return reduce(np.logical_and, map(self.mask, parts), self._build_full_mask())
             case Or(parts):
-                return reduce(np.logical_or, map(self.mask, parts), ~self._all())
+                return reduce(np.logical_or, map(self.mask, parts), ~self._build_full_mask())
             case Not(part):
                 return ~self.mask(part)
             case AnyOf(field, values, as_dates) if not as_dates and not values.numbers:
-                mask = ~self._all()
-                for word in values.words():
-                    mask[self._holders.get((field, word), [])] = True
+                mask = ~self._build_full_mask()
+                for word in values.collect_words():
+                    mask[self._inverted_lists.get((field, word), [])] = True
                 return mask
-        return self._looked_at(condition)
+        return self._compare_new_items(condition)
 
-    def _all(self) -> Mask:
-        return np.ones(len(self.held), np.bool_)
+    def _build_full_mask(self) -> Mask:
+        return np.ones(len(self.values_by_path), np.bool_)
 
-    def _looked_at(self, leaf: Filter) -> Mask:
+    def _compare_new_items(self, leaf: Filter) -> Mask:
         """One comparison, asked of every item that came since it was last asked."""
-        known = self._kept.pop(leaf, np.empty(0, np.bool_))
-        fresh = [holds(leaf, held) for held in self.held[len(known) :]]
+        known = self._cached_masks.pop(leaf, np.empty(0, np.bool_))
+        fresh = [matches_values(leaf, held) for held in self.values_by_path[len(known) :]]
         mask = np.concatenate([known, np.array(fresh, np.bool_)])
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.pop(next(iter(self._kept)))
-        self._kept[leaf] = mask
+        if len(self._cached_masks) >= _MAX_CACHED_MASKS:
+            self._cached_masks.pop(next(iter(self._cached_masks)))
+        self._cached_masks[leaf] = mask
         return mask
 
 
-def _words(values: Held) -> Iterator[str | bool]:
+def _iter_keywords(values: PathValues) -> Iterator[str | bool]:
     yield from values.strings
     yield from values.booleans

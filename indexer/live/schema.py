@@ -8,14 +8,23 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from indexer.metadata import FieldInfo, FieldType, Leaf, Mark, Place, Schema, Value, instant
+from indexer.metadata import (
+    FieldInfo,
+    FieldType,
+    GeoPoint,
+    Leaf,
+    NonValue,
+    Schema,
+    Value,
+    parse_instant,
+)
 
-_MOST_TOP_VALUES = 50
-_LONGEST_TOP_VALUE = 256
+_MAX_TOP_VALUES = 50
+_MAX_TOP_VALUE_CHARS = 256
 
 
 @dataclass(slots=True)
-class _Seen:
+class _FieldStats:
     """What came under one new path."""
 
     is_list: bool = False
@@ -28,29 +37,31 @@ class _Seen:
         match value:
             case str():
                 self.kinds.add(FieldType.STRING)
-                self.may_be_date = self.may_be_date and instant(value) is not None
+                self.may_be_date = self.may_be_date and parse_instant(value) is not None
             case bool():
                 self.kinds.add(FieldType.BOOLEAN)
             case float():
                 self.kinds.add(FieldType.NUMBER)
-            case Place():
+            case GeoPoint():
                 self.kinds.add(FieldType.LOCATION)
-            case Mark.OBJECT:
+            case NonValue.OBJECT:
                 self.kinds.add(FieldType.OBJECT)
-        self.present += value is not Mark.NOTHING
+        self.present += value is not NonValue.MISSING
         if isinstance(value, str | bool | float):
             self.counts[value] += 1
 
-    def info(self, name: str) -> FieldInfo:
+    def to_field_info(self, name: str) -> FieldInfo:
         numbers = [value for value in self.counts if isinstance(value, float)]
-        short = Counter({v: n for v, n in self.counts.items() if len(str(v)) <= _LONGEST_TOP_VALUE})
+        short = Counter(
+            {v: n for v, n in self.counts.items() if len(str(v)) <= _MAX_TOP_VALUE_CHARS}
+        )
         return FieldInfo(
             name,
             self.type,
             is_list=self.is_list,
             present=self.present,
             distinct=len(self.counts),
-            top_values=tuple(short.most_common(_MOST_TOP_VALUES)),
+            top_values=tuple(short.most_common(_MAX_TOP_VALUES)),
             minimum=min(numbers, default=None),
             maximum=max(numbers, default=None),
         )
@@ -64,13 +75,15 @@ class _Seen:
         return FieldType.MIXED if self.kinds else FieldType.EMPTY
 
 
-def grown(base: Schema, unknown: Iterable[Leaf]) -> Schema:
+def extend_schema(base: Schema, unknown: Iterable[Leaf]) -> Schema:
     """Return the schema with the fields of some leaves added."""
-    seen: dict[str, _Seen] = {}
+    seen: dict[str, _FieldStats] = {}
     for path, value, in_list in unknown:
-        entry = seen.setdefault(path, _Seen())
+        entry = seen.setdefault(path, _FieldStats())
         entry.is_list |= in_list
         entry.add(value)
     if not seen:
         return base
-    return Schema({**base.fields, **{path: entry.info(path) for path, entry in seen.items()}})
+    return Schema(
+        {**base.fields, **{path: entry.to_field_info(path) for path, entry in seen.items()}}
+    )

@@ -12,9 +12,9 @@ from indexer.index import Index
 from indexer.metadata import Exists
 from indexer.snapshot import PRIOR_SCALE
 
-_SAMPLE = 2_000
+_SAMPLE_ROWS = 2_000
 _RIDGE = 1e-3
-_TINY = 1e-9
+_EPSILON = 1e-9
 
 
 class LiveVectors:
@@ -44,54 +44,54 @@ class LiveVectors:
         known = [place for place, row in enumerate(rows) if row is not None]
         if known:
             out[known] = self._base.item_vectors(np.array([rows[p] for p in known], np.int64))
-        out[:, : layout.meaning] = self._base.meaning_of(raw)
+        out[:, : layout.meaning] = self._base.to_meaning_vectors(raw)
         new = [place for place, row in enumerate(rows) if row is None]
         if new and layout.taste:
             block = slice(layout.meaning, layout.meaning + layout.taste)
-            out[new, block] = out[new, : layout.meaning] @ self._taste_of_meaning
+            out[new, block] = out[new, : layout.meaning] @ self._taste_from_meaning
         prior = layout.meaning + layout.taste
         if self._base.manifest.learned:
             out[new, prior] = self._cold_prior
         else:
-            out[:, prior] = [self._rated_prior(item.get("rating")) for item in items]
+            out[:, prior] = [self._compute_rated_prior(item.get("rating")) for item in items]
         return out
 
-    def _rated_prior(self, rating: Any) -> float:
-        if not isinstance(rating, int | float) or self._middle is None:
+    def _compute_rated_prior(self, rating: Any) -> float:
+        if not isinstance(rating, int | float) or self._mean_rating_share is None:
             return 0.0
-        return PRIOR_SCALE * (self._share(float(rating)) - self._middle)
+        return PRIOR_SCALE * (self._scale_rating(float(rating)) - self._mean_rating_share)
 
-    def _share(self, rating: float) -> float:
+    def _scale_rating(self, rating: float) -> float:
         low, high = self._base.manifest.rating_scale
         return (rating - low) / (high - low)
 
     @cached_property
-    def _middle(self) -> float | None:
+    def _mean_rating_share(self) -> float | None:
         """The mean share of the scale that the build subtracted, read back from one rated row."""
         rated = np.flatnonzero(self._base.mask(Exists("rating")))
         for row in rated[:1].tolist():
             rating = self._base.items([row])[0]["rating"]
             gain = self._base.item_vectors(np.array([row]))[0, self._layout.meaning]
-            return self._share(float(rating)) - float(gain) / PRIOR_SCALE
+            return self._scale_rating(float(rating)) - float(gain) / PRIOR_SCALE
         return None
 
     @cached_property
-    def _sample(self) -> Vectors:
+    def _sample_vectors(self) -> Vectors:
         count = self._base.count
-        rows = np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)
+        rows = np.linspace(0, count - 1, min(count, _SAMPLE_ROWS)).astype(np.int64)
         return self._base.item_vectors(rows).astype(np.float32)
 
     @cached_property
     def _cold_prior(self) -> float:
-        sample = self._sample[:, self._layout.meaning + self._layout.taste]
+        sample = self._sample_vectors[:, self._layout.meaning + self._layout.taste]
         return float(np.median(sample)) if len(sample) else 0.0
 
     @cached_property
-    def _taste_of_meaning(self) -> NDArray[np.float32]:
+    def _taste_from_meaning(self) -> NDArray[np.float32]:
         """`(meaning, taste) float32`: ridge regression over the snapshot's items."""
         width, taste = self._layout.meaning, self._layout.taste
-        meaning = self._sample[:, :width].astype(np.float64)
+        meaning = self._sample_vectors[:, :width].astype(np.float64)
         moments = meaning.T @ meaning
-        moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width + _TINY
-        target = meaning.T @ self._sample[:, width : width + taste]
+        moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width + _EPSILON
+        target = meaning.T @ self._sample_vectors[:, width : width + taste]
         return np.linalg.solve(moments, target).astype(np.float32)

@@ -1,62 +1,68 @@
 """Items to SQLite and columns; a filter to the rows that pass it.
 
 In: items in row order; filters and field names of requests.
-Out: items, ids, full-text matches, `Cells` of a field, masks `(n,) bool`.
+Out: items, ids, full-text matches, `RowValues` of a field, masks `(n,) bool`.
 """
 
 from indexer.metadata.columns import Columns
 from indexer.metadata.columns_writer import ColumnsWriter
 from indexer.metadata.filters import parse_filter
-from indexer.metadata.full_text import IndexedText, exact_key, indexed_text, query_terms, title_key
-from indexer.metadata.item_matcher import Held, held_by_path, holds
+from indexer.metadata.full_text import (
+    IndexedText,
+    build_indexed_text,
+    compute_exact_key,
+    compute_title_key,
+    parse_query_terms,
+)
+from indexer.metadata.item_matcher import PathValues, collect_path_values, matches_values
 from indexer.metadata.predicates import And, AnyOf, Exists, Filter, Not, Or
-from indexer.metadata.row_values import CellKind, Cells, cells_of_items
+from indexer.metadata.row_values import RowValueKind, RowValues, collect_row_values
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
-from indexer.metadata.store import Metadata
+from indexer.metadata.store import MetadataStore
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.metadata.values import (
     EARTH_RADIUS_KM,
+    GeoPoint,
     Leaf,
-    Mark,
-    Place,
+    NonValue,
     Value,
-    instant,
-    leaves,
-    unit_vectors,
+    collect_leaves,
+    parse_instant,
+    to_unit_vectors,
 )
 
 __all__ = [
     "EARTH_RADIUS_KM",
     "And",
     "AnyOf",
-    "CellKind",
-    "Cells",
     "Columns",
     "ColumnsWriter",
     "Exists",
     "FieldInfo",
     "FieldType",
     "Filter",
-    "Held",
+    "GeoPoint",
     "IndexedText",
     "Leaf",
-    "Mark",
-    "Metadata",
+    "MetadataStore",
     "MetadataWriter",
+    "NonValue",
     "Not",
     "Or",
-    "Place",
+    "PathValues",
+    "RowValueKind",
+    "RowValues",
     "Schema",
     "Value",
-    "cells_of_items",
-    "exact_key",
-    "held_by_path",
-    "holds",
-    "indexed_text",
-    "instant",
-    "leaves",
+    "build_indexed_text",
+    "collect_leaves",
+    "collect_path_values",
+    "collect_row_values",
+    "compute_exact_key",
+    "compute_title_key",
+    "matches_values",
     "parse_filter",
-    "query_terms",
-    "title_key",
-    "unit_vectors",
+    "parse_instant",
+    "parse_query_terms",
+    "to_unit_vectors",
 ]

@@ -13,26 +13,26 @@ import numpy as np
 
 from indexer.arrays import Mask
 from indexer.errors import SnapshotError
-from indexer.metadata.column_parts import Numbers, Places, Presence
+from indexer.metadata.column_parts import GeoPoints, Numbers, Presence
 from indexer.metadata.columns_writer import COLUMNS_VERSION, ColumnsWriter
 from indexer.metadata.flat_arrays import FlatArrays, Span
-from indexer.metadata.postings import Words
-from indexer.metadata.predicates import AllOf, And, AnyOf, Between, Exists, Filter, Near, Not, Or
-from indexer.metadata.row_values import CellKind, Cells, keys_of_numbers
+from indexer.metadata.postings import Postings
+from indexer.metadata.predicates import AllOf, And, AnyOf, Exists, Filter, Near, Not, Or, Range
+from indexer.metadata.row_values import RowValueKind, RowValues, compute_number_keys
 from indexer.metadata.schema import Schema
 
 __all__ = ["Columns", "ColumnsWriter"]
 
-_CACHE_BYTES = 64 << 20
-_MOST_MASKS = 256
+_MAX_CACHE_BYTES = 64 << 20
+_MAX_CACHED_MASKS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class _FieldColumns:
     present: Presence
-    words: Words | None
+    postings: Postings | None
     numbers: Numbers | None
-    places: Places | None
+    geo_points: GeoPoints | None
 
 
 class Columns:
@@ -43,7 +43,9 @@ class Columns:
         self._parts: Mapping[str, Any] = content["parts"]
         self._schema = Schema.from_json(content)
         self._count: int = content["count"]
-        self._cache = _MaskCache(max(1, min(_MOST_MASKS, _CACHE_BYTES // (self._count + 1))))
+        self._cache = _MaskCache(
+            max(1, min(_MAX_CACHED_MASKS, _MAX_CACHE_BYTES // (self._count + 1)))
+        )
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -78,7 +80,7 @@ class Columns:
     def __len__(self) -> int:
         return self._count
 
-    def mask(self, condition: Filter) -> Mask:
+    def match_rows(self, condition: Filter) -> Mask:
         """Return `(n,) bool`, read-only: which rows pass. Recent answers are kept.
 
         Args:
@@ -92,91 +94,97 @@ class Columns:
         self._cache.put(condition, mask)
         return mask
 
-    def cells(self, field: str, kind: CellKind) -> Cells:
+    def read_values(self, field: str, kind: RowValueKind) -> RowValues:
         """Return what rows hold in a field; nothing if there is no such field."""
         if field not in self._parts:
-            return Cells.joined([], kind)
-        known = self._field(field)
+            return RowValues.concatenate([], kind)
+        known = self._open_field(field)
         parts = []
-        if kind is CellKind.KEYS and known.words:
-            parts.append(Cells.of(known.words.rows, known.words.keys()))
-        if kind is CellKind.KEYS and known.numbers:
-            parts.append(Cells.of(known.numbers.rows, keys_of_numbers(known.numbers.ordered)))
-        if kind is CellKind.NUMBERS and known.numbers:
-            parts.append(Cells.of(known.numbers.rows, known.numbers.ordered))
-        if kind is CellKind.POINTS and known.places:
-            parts.append(Cells.of(*known.places.pairs()))
-        return Cells.joined(parts, kind)
+        if kind is RowValueKind.KEYS and known.postings:
+            parts.append(RowValues.from_pairs(known.postings.rows, known.postings.repeat_keys()))
+        if kind is RowValueKind.KEYS and known.numbers:
+            parts.append(
+                RowValues.from_pairs(
+                    known.numbers.rows, compute_number_keys(known.numbers.sorted_values)
+                )
+            )
+        if kind is RowValueKind.NUMBERS and known.numbers:
+            parts.append(RowValues.from_pairs(known.numbers.rows, known.numbers.sorted_values))
+        if kind is RowValueKind.POINTS and known.geo_points:
+            parts.append(RowValues.from_pairs(*known.geo_points.to_pairs()))
+        return RowValues.concatenate(parts, kind)
 
     def _evaluate(self, condition: Filter) -> Mask:
         """A fresh mask, which the caller may overwrite."""
         match condition:
             case And(parts):
                 masks = map(self._evaluate, parts)
-                return reduce(_and, masks, np.ones(self._count, dtype=np.bool_))
+                return reduce(_intersect, masks, np.ones(self._count, dtype=np.bool_))
             case Or(parts):
                 masks = map(self._evaluate, parts)
-                return reduce(_or, masks, np.zeros(self._count, dtype=np.bool_))
+                return reduce(_unite, masks, np.zeros(self._count, dtype=np.bool_))
             case Not(part):
                 mask = self._evaluate(part)
                 return np.logical_not(mask, out=mask)
         if condition.field not in self._parts:
             return np.zeros(self._count, dtype=np.bool_)
-        return self._compare(condition, self._field(condition.field))
+        return self._evaluate_leaf(condition, self._open_field(condition.field))
 
-    def _compare(self, leaf: AnyOf | AllOf | Between | Exists | Near, field: _Field) -> Mask:
+    def _evaluate_leaf(
+        self, leaf: AnyOf | AllOf | Range | Exists | Near, field: _FieldColumns
+    ) -> Mask:
         nobody = np.zeros(self._count, dtype=np.bool_)
         match leaf:
             case Exists():
-                return field.present.mask()
+                return field.present.to_mask()
             case Near(_, centre, km):
-                return field.places.near(centre, km) if field.places else nobody
-            case Between():
-                return field.numbers.between(leaf) if field.numbers else nobody
+                return field.geo_points.match_near(centre, km) if field.geo_points else nobody
+            case Range():
+                return field.numbers.match_range(leaf) if field.numbers else nobody
             case AnyOf():
-                return reduce(_or, _any_of(leaf, field), nobody)
+                return reduce(_unite, _match_any(leaf, field), nobody)
             case AllOf():
-                return reduce(_and, _all_of(leaf, field, nobody), ~nobody)
+                return reduce(_intersect, _match_all(leaf, field, nobody), ~nobody)
 
-    def _field(self, name: str) -> _Field:
+    def _open_field(self, name: str) -> _FieldColumns:
         spans = {
             part: {array: Span(*span) for array, span in arrays.items()}
             for part, arrays in self._parts[name].items()
         }
         n, arrays = self._count, self._arrays
-        return _Field(
+        return _FieldColumns(
             present=Presence.read(arrays, spans["present"], n),
-            words=Words.read(arrays, spans["words"], n) if "words" in spans else None,
+            postings=Postings.read(arrays, spans["words"], n) if "words" in spans else None,
             numbers=Numbers.read(arrays, spans["numbers"], n) if "numbers" in spans else None,
-            places=Places.read(arrays, spans["places"], n) if "places" in spans else None,
+            geo_points=GeoPoints.read(arrays, spans["places"], n) if "places" in spans else None,
         )
 
 
-def _any_of(leaf: AnyOf, field: _Field) -> list[Mask]:
-    words, numbers = leaf.values.words(), leaf.values.numbers
+def _match_any(leaf: AnyOf, field: _FieldColumns) -> list[Mask]:
+    words, numbers = leaf.values.collect_words(), leaf.values.numbers
     masks = []
-    if words and field.words:
-        masks.append(field.words.any_of(words))
+    if words and field.postings:
+        masks.append(field.postings.match_any(words))
     if numbers and field.numbers:
-        masks.append(field.numbers.any_of(numbers))
+        masks.append(field.numbers.match_any(numbers))
     return masks
 
 
-def _all_of(leaf: AllOf, field: _Field, nobody: Mask) -> list[Mask]:
-    words, numbers = leaf.values.words(), leaf.values.numbers
+def _match_all(leaf: AllOf, field: _FieldColumns, nobody: Mask) -> list[Mask]:
+    words, numbers = leaf.values.collect_words(), leaf.values.numbers
     masks = []
     if words:
-        masks.append(field.words.all_of(words) if field.words else nobody)
+        masks.append(field.postings.match_all(words) if field.postings else nobody)
     if numbers:
-        masks.append(field.numbers.all_of(numbers) if field.numbers else nobody)
+        masks.append(field.numbers.match_all(numbers) if field.numbers else nobody)
     return masks
 
 
-def _and(left: Mask, right: Mask) -> Mask:
+def _intersect(left: Mask, right: Mask) -> Mask:
     return np.logical_and(left, right, out=left)
 
 
-def _or(left: Mask, right: Mask) -> Mask:
+def _unite(left: Mask, right: Mask) -> Mask:
     return np.logical_or(left, right, out=left)
 
 
@@ -184,7 +192,7 @@ class _MaskCache:
     """The masks asked for last."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._max_masks = most
         self._masks: OrderedDict[Filter, Mask] = OrderedDict()
         self._lock = Lock()
 
@@ -197,5 +205,5 @@ class _MaskCache:
     def put(self, condition: Filter, mask: Mask) -> None:
         with self._lock:
             self._masks[condition] = mask
-            while len(self._masks) > self._most:
+            while len(self._masks) > self._max_masks:
                 self._masks.popitem(last=False)

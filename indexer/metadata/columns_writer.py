@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from indexer.metadata.field_columns import FieldValues, write_field
 from indexer.metadata.flat_arrays import FlatArraysWriter
-from indexer.metadata.postings import key_of
+from indexer.metadata.postings import hash_word
 from indexer.metadata.schema import FieldType, Schema
-from indexer.metadata.values import Mark, Place, Value, instant, leaves
+from indexer.metadata.values import GeoPoint, NonValue, Value, collect_leaves, parse_instant
 
 COLUMNS_VERSION = 1
 MAX_FIELDS = 2_000  # values under still more paths are kept and returned, but not filterable
-LONGEST_COUNTED = 256  # characters; longer text still compares, but is no value to choose from
+MAX_COUNTED_CHARS = 256  # characters; longer text still compares, but is no value to choose from
 
-_CHUNK = 16_384
-_CACHED_WORDS = 200_000
+_CHUNK_VALUES = 16_384
+_MAX_CACHED_WORDS = 200_000
 
 
 class ColumnsWriter:
@@ -41,10 +41,10 @@ class ColumnsWriter:
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._scratch = Path(tempfile.mkdtemp(prefix=".spool-", dir=self._folder))
-        self._texts = _Texts(self._scratch / "texts")
-        self._fields: dict[str, _FieldSpool] = {}
+        self._texts = _TextFile(self._scratch / "texts")
+        self._spools: dict[str, _FieldSpool] = {}
         self._count = 0
-        self._cached_words = 0
+        self._cached_word_count = 0
 
     def __enter__(self) -> Self:
         return self
@@ -59,21 +59,21 @@ class ColumnsWriter:
 
     def add(self, fields: Mapping[str, Any]) -> None:
         """Take the item of the next row."""
-        for path, value, in_list in leaves(fields):
-            spool = self._fields.get(path) or self._new_field(path)
+        for path, value, in_list in collect_leaves(fields):
+            spool = self._spools.get(path) or self._add_field(path)
             if spool is not None:
-                self._cached_words += spool.add(self._count, value)
+                self._cached_word_count += spool.add(self._count, value)
                 spool.is_list |= in_list
         self._count += 1
-        if self._cached_words > _CACHED_WORDS:
-            self._forget_words()
+        if self._cached_word_count > _MAX_CACHED_WORDS:
+            self._clear_word_cache()
 
     def finish(self) -> Schema:
         """Write the columns and return what they hold."""
         files = FlatArraysWriter(self._folder)
         infos, parts = {}, {}
         try:
-            for name, spool in self._fields.items():
+            for name, spool in self._spools.items():
                 values = spool.read(name)
                 infos[name], parts[name] = write_field(values, self._count, files, self._texts.file)
             files.finish()
@@ -91,17 +91,17 @@ class ColumnsWriter:
         self._texts.file.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _new_field(self, path: str) -> "_FieldSpool | None":
-        number = len(self._fields)
+    def _add_field(self, path: str) -> "_FieldSpool | None":
+        number = len(self._spools)
         if number == MAX_FIELDS:
             return None
-        self._fields[path] = _FieldSpool(self._scratch / str(number), self._texts)
-        return self._fields[path]
+        self._spools[path] = _FieldSpool(self._scratch / str(number), self._texts)
+        return self._spools[path]
 
-    def _forget_words(self) -> None:
-        for spool in self._fields.values():
+    def _clear_word_cache(self) -> None:
+        for spool in self._spools.values():
             spool.codes.clear()
-        self._cached_words = 0
+        self._cached_word_count = 0
 
 
 class _FieldSpool:
@@ -111,11 +111,13 @@ class _FieldSpool:
     another, and `write_field` joins the two by their key.
     """
 
-    def __init__(self, prefix: Path, texts: "_Texts") -> None:
+    def __init__(self, prefix: Path, texts: "_TextFile") -> None:
         self.is_list = False
         self.codes: dict[str | bool, int] = {}
         self._texts = texts
-        self._arrays = {name: _Spool(prefix, name, typecode) for name, typecode in _SPOOLS.items()}
+        self._arrays = {
+            name: _Spool(prefix, name, typecode) for name, typecode in _SPOOL_TYPECODES.items()
+        }
         self._next_code = 0
         self._may_be_date = True
         self._word_kinds: set[FieldType] = set()
@@ -125,24 +127,24 @@ class _FieldSpool:
         arrays = self._arrays
         if isinstance(value, str | bool):
             known = self.codes.get(value)
-            code = self._new_code(value) if known is None else known
+            code = self._assign_code(value) if known is None else known
             arrays["word_rows"].append(row)
             arrays["word_codes"].append(code)
             return int(known is None)
         if isinstance(value, float):
             arrays["number_rows"].append(row)
             arrays["numbers"].append(value)
-        elif isinstance(value, Place):
+        elif isinstance(value, GeoPoint):
             arrays["place_rows"].append(row)
             arrays["degrees"].append(value.lat)
             arrays["degrees"].append(value.lon)
-        elif value is Mark.OBJECT:
+        elif value is NonValue.OBJECT:
             arrays["object_rows"].append(row)
         return 0
 
     def read(self, name: str) -> FieldValues:
         arrays = {spool: values.read() for spool, values in self._arrays.items()}
-        kinds = self._word_kinds | {kind for kind, rows in _ROWS.items() if len(arrays[rows])}
+        kinds = self._word_kinds | {kind for kind, rows in _ROW_SPOOLS.items() if len(arrays[rows])}
         return FieldValues(
             name=name,
             is_list=self.is_list,
@@ -151,29 +153,29 @@ class _FieldSpool:
             **arrays,
         )
 
-    def _new_code(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
+    def _assign_code(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
         code = self._next_code
         self._next_code += 1
         self.codes[word] = code
         self._word_kinds.add(FieldType.STRING if isinstance(word, str) else FieldType.BOOLEAN)
-        key = key_of(word)
+        key = hash_word(word)
         self._arrays["code_high"].append(key.high)
         self._arrays["code_low"].append(key.low)
-        self._arrays["code_texts"].append(self._kept_text(word))
+        self._arrays["code_texts"].append(self._store_text(word))
         if self._may_be_date:
-            moment = instant(word) if isinstance(word, str) else None
+            moment = parse_instant(word) if isinstance(word, str) else None
             self._may_be_date = moment is not None
             self._arrays["code_instants"].append(0.0 if moment is None else moment)
         return code
 
-    def _kept_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
+    def _store_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
         """Where the word is spelled out in the file of texts, -1 if it is too long for that."""
-        if isinstance(word, str) and len(word) > LONGEST_COUNTED:
+        if isinstance(word, str) and len(word) > MAX_COUNTED_CHARS:
             return -1
         return self._texts.append(json.dumps(word).encode("ascii"))
 
 
-_SPOOLS = {
+_SPOOL_TYPECODES = {
     "word_rows": "i", "word_codes": "i",
     "code_high": "Q", "code_low": "Q", "code_texts": "q", "code_instants": "d",
     "number_rows": "i", "numbers": "d",
@@ -182,14 +184,14 @@ _SPOOLS = {
 }  # fmt: skip
 
 
-_ROWS = {
+_ROW_SPOOLS = {
     FieldType.NUMBER: "number_rows",
     FieldType.LOCATION: "place_rows",
     FieldType.OBJECT: "object_rows",
 }
 
 
-class _Texts:
+class _TextFile:
     """A file of lines, written once and then read by the place of a line."""
 
     def __init__(self, path: Path) -> None:
@@ -212,7 +214,7 @@ class _Spool:
 
     def append(self, value: float) -> None:
         self._tail.append(value)
-        if len(self._tail) == _CHUNK:
+        if len(self._tail) == _CHUNK_VALUES:
             with self._path.open("ab") as file:
                 self._tail.tofile(file)
             del self._tail[:]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Mask
-from indexer.metadata.column_parts import Floats, Numbers, Places, Presence
+from indexer.metadata.column_parts import Floats, GeoPoints, Numbers, Presence
 from indexer.metadata.flat_arrays import FlatArraysWriter, Span
-from indexer.metadata.postings import Keys, Rows, Words
+from indexer.metadata.postings import KeyHalves, Postings, Rows
 from indexer.metadata.schema import FieldInfo, FieldType
 
 MAX_TOP_VALUES = 50
@@ -44,8 +44,8 @@ class FieldValues:
     may_be_date: bool
     word_rows: Rows
     word_codes: NDArray[np.int32]
-    code_high: Keys
-    code_low: Keys
+    code_high: KeyHalves
+    code_low: KeyHalves
     code_texts: NDArray[np.int64]
     code_instants: Floats
     number_rows: Rows
@@ -56,10 +56,10 @@ class FieldValues:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dictionary:
+class _TermDictionary:
     """The different words of a field by key, with the code each was first seen under."""
 
-    words: Words
+    postings: Postings
     first_codes: NDArray[np.intp]
 
 
@@ -67,28 +67,30 @@ def write_field(
     values: FieldValues, n: int, files: FlatArraysWriter, texts: BinaryIO
 ) -> tuple[FieldInfo, dict[str, dict[str, Span]]]:
     """Append the field's parts to the files; return its schema entry and where the parts lie."""
-    kind = _type_of(values)
+    kind = _infer_type(values)
     if kind is FieldType.DATE:
-        values = _as_instants(values)
-    dictionary = _dictionary(values, n)
-    present = _present(values, n)
-    parts = {"present": Presence.of_mask(present).write(files)}
+        values = _to_instants(values)
+    dictionary = _build_dictionary(values, n)
+    present = _build_presence_mask(values, n)
+    parts = {"present": Presence.from_mask(present).write(files)}
     if len(values.word_rows):
-        parts["words"] = dictionary.words.write(files)
+        parts["words"] = dictionary.postings.write(files)
     if len(values.number_rows):
-        parts["numbers"] = Numbers.of_pairs(n, values.number_rows, values.numbers).write(files)
+        parts["numbers"] = Numbers.from_pairs(n, values.number_rows, values.numbers).write(files)
     if len(values.place_rows):
         degrees = values.degrees.reshape(-1, 2)
-        parts["places"] = Places.of_pairs(n, values.place_rows, degrees).write(files)
-    counted = _top_words(dictionary, values.code_texts, texts)
+        parts["places"] = GeoPoints.from_pairs(n, values.place_rows, degrees).write(files)
+    counted = _count_top_words(dictionary, values.code_texts, texts)
     if kind is not FieldType.DATE:
-        counted += _top_numbers(values)
+        counted += _count_top_numbers(values)
     info = FieldInfo(
         values.name,
         kind,
-        is_list=values.is_list or _repeats(values.word_rows) or _repeats(values.number_rows),
+        is_list=values.is_list
+        or _has_repeats(values.word_rows)
+        or _has_repeats(values.number_rows),
         present=int(np.count_nonzero(present)),
-        distinct=_distinct(values, dictionary),
+        distinct=_count_distinct(values, dictionary),
         top_values=tuple(sorted(counted, key=lambda pair: -pair[1])[:MAX_TOP_VALUES]),
         minimum=float(values.numbers.min()) if len(values.numbers) else None,
         maximum=float(values.numbers.max()) if len(values.numbers) else None,
@@ -96,7 +98,7 @@ def write_field(
     return info, parts
 
 
-def _type_of(values: FieldValues) -> FieldType:
+def _infer_type(values: FieldValues) -> FieldType:
     if values.kinds == {FieldType.STRING} and values.may_be_date:
         return FieldType.DATE
     if len(values.kinds) == 1:
@@ -104,7 +106,7 @@ def _type_of(values: FieldValues) -> FieldType:
     return FieldType.MIXED if values.kinds else FieldType.EMPTY
 
 
-def _as_instants(values: FieldValues) -> FieldValues:
+def _to_instants(values: FieldValues) -> FieldValues:
     nothing = np.empty(0, np.int32)
     instants = values.code_instants[values.word_codes]
     return replace(
@@ -118,7 +120,7 @@ def _as_instants(values: FieldValues) -> FieldValues:
     )
 
 
-def _dictionary(values: FieldValues, n: int) -> _Dictionary:
+def _build_dictionary(values: FieldValues, n: int) -> _TermDictionary:
     by_key = np.lexsort((values.code_low, values.code_high))  # stable: codes ascend within a key
     high, low = values.code_high[by_key], values.code_low[by_key]
     is_new = np.ones(len(by_key), dtype=np.bool_)
@@ -132,29 +134,31 @@ def _dictionary(values: FieldValues, n: int) -> _Dictionary:
     once[1:] = (places[1:] != places[:-1]) | (rows[1:] != rows[:-1])
     counts = np.bincount(places[once], minlength=int(np.count_nonzero(is_new)))
     starts = np.concatenate([[0], np.cumsum(counts)])
-    return _Dictionary(Words(n, high[is_new], low[is_new], starts, rows[once]), by_key[is_new])
+    return _TermDictionary(
+        Postings(n, high[is_new], low[is_new], starts, rows[once]), by_key[is_new]
+    )
 
 
-def _present(values: FieldValues, n: int) -> Mask:
+def _build_presence_mask(values: FieldValues, n: int) -> Mask:
     present = np.zeros(n, dtype=np.bool_)
     for rows in (values.word_rows, values.number_rows, values.place_rows, values.object_rows):
         present[rows] = True
     return present
 
 
-def _repeats(rows: Rows) -> bool:
+def _has_repeats(rows: Rows) -> bool:
     return bool(np.any(rows[1:] == rows[:-1]))
 
 
-def _distinct(values: FieldValues, dictionary: _Dictionary) -> int:
+def _count_distinct(values: FieldValues, dictionary: _TermDictionary) -> int:
     points = values.degrees.view(np.complex128)
     return len(dictionary.first_codes) + len(np.unique(values.numbers)) + len(np.unique(points))
 
 
-def _top_words(
-    dictionary: _Dictionary, code_texts: NDArray[np.int64], texts: BinaryIO
+def _count_top_words(
+    dictionary: _TermDictionary, code_texts: NDArray[np.int64], texts: BinaryIO
 ) -> list[tuple[Any, int]]:
-    counts = np.diff(dictionary.words.starts)
+    counts = np.diff(dictionary.postings.starts)
     counted = np.flatnonzero(code_texts[dictionary.first_codes] >= 0)
     best_first = np.lexsort((dictionary.first_codes[counted], -counts[counted]))
     top = []
@@ -164,7 +168,7 @@ def _top_words(
     return top
 
 
-def _top_numbers(values: FieldValues) -> list[tuple[Any, int]]:
+def _count_top_numbers(values: FieldValues) -> list[tuple[Any, int]]:
     different = np.unique(values.numbers)
     if len(different) > MAX_TOP_VALUES:
         return []

@@ -14,7 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from indexer.errors import FilterError
-from indexer.metadata.comparisons import BOUNDS, OPERATORS, between, checked_list, equals, show
+from indexer.metadata.comparisons import (
+    BOUNDS,
+    OPERATOR_PARSERS,
+    parse_equality,
+    parse_range,
+    render_value,
+    require_list,
+)
 from indexer.metadata.predicates import And, Filter, Not, Or
 from indexer.metadata.schema import MAX_NAME_CHARS, FieldInfo, Schema
 
@@ -31,78 +38,80 @@ def parse_filter(raw: Any, schema: Schema) -> Filter:
         FilterError: If a field is unknown, a value is of the wrong type, an operator is unknown,
             a list is empty, or a limit is passed. The message names it and the way out.
     """
-    return _Parser(schema).object(raw, 1)
+    return _Parser(schema).parse_object(raw, 1)
 
 
 class _Parser:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._leaves = 0
+        self._leaf_count = 0
 
-    def object(self, raw: Any, depth: int) -> Filter:
+    def parse_object(self, raw: Any, depth: int) -> Filter:
         if not isinstance(raw, Mapping):
-            raise FilterError(f"a filter must be an object, not {show(raw)}")
+            raise FilterError(f"a filter must be an object, not {render_value(raw)}")
         if depth > MAX_DEPTH:
             raise FilterError(f"the filter is nested deeper than {MAX_DEPTH} levels; flatten it")
-        return _joined([self._member(key, value, depth) for key, value in raw.items()])
+        return _combine([self._parse_member(key, value, depth) for key, value in raw.items()])
 
-    def _member(self, key: Any, value: Any, depth: int) -> Filter:
+    def _parse_member(self, key: Any, value: Any, depth: int) -> Filter:
         match key:
             case "and":
-                return _joined(self._parts("and", value, depth))
+                return _combine(self._parse_parts("and", value, depth))
             case "or":
-                return Or(tuple(self._parts("or", value, depth)))
+                return Or(tuple(self._parse_parts("or", value, depth)))
             case "not":
-                return Not(self.object(value, depth + 1))
+                return Not(self.parse_object(value, depth + 1))
             case _:
-                return self._condition(self._known(key), value)
+                return self._parse_condition(self._find_field(key), value)
 
-    def _parts(self, operator: str, raw: Any, depth: int) -> list[Filter]:
-        parts = checked_list(f"{operator!r}", "filters", raw)
-        return [self.object(part, depth + 1) for part in parts]
+    def _parse_parts(self, operator: str, raw: Any, depth: int) -> list[Filter]:
+        parts = require_list(f"{operator!r}", "filters", raw)
+        return [self.parse_object(part, depth + 1) for part in parts]
 
-    def _known(self, name: Any) -> FieldInfo:
+    def _find_field(self, name: Any) -> FieldInfo:
         if isinstance(name, str) and name in self._schema.fields:
             return self._schema.fields[name]
         shown = str(name)[:MAX_NAME_CHARS]
-        nearest = self._schema.nearest(shown)
+        nearest = self._schema.find_nearest_name(shown)
         hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
         raise FilterError(f"unknown field {shown!r}; {hint}")
 
-    def _condition(self, info: FieldInfo, raw: Any) -> Filter:
+    def _parse_condition(self, info: FieldInfo, raw: Any) -> Filter:
         if not isinstance(raw, Mapping):
-            self._count()
-            return equals(info, raw)
+            self._count_leaf()
+            return parse_equality(info, raw)
         if not raw:
-            raise FilterError(f"field {info.name!r} is compared with nothing; {_known_operators()}")
-        parts = [self._operator(info, key, raw[key]) for key in raw if key not in BOUNDS]
+            raise FilterError(
+                f"field {info.name!r} is compared with nothing; {_describe_operators()}"
+            )
+        parts = [self._parse_operator(info, key, raw[key]) for key in raw if key not in BOUNDS]
         bounds = {key: raw[key] for key in BOUNDS if key in raw}
         if bounds:
-            self._count()
-            parts.append(between(info, bounds))
-        return _joined(parts)
+            self._count_leaf()
+            parts.append(parse_range(info, bounds))
+        return _combine(parts)
 
-    def _operator(self, info: FieldInfo, key: Any, raw: Any) -> Filter:
-        self._count()
-        if key in OPERATORS:
-            return OPERATORS[key](info, raw)
+    def _parse_operator(self, info: FieldInfo, key: Any, raw: Any) -> Filter:
+        self._count_leaf()
+        if key in OPERATOR_PARSERS:
+            return OPERATOR_PARSERS[key](info, raw)
         nested = f"{info.name}.{key}"
-        hint = f"write {nested!r}" if nested in self._schema.fields else _known_operators()
+        hint = f"write {nested!r}" if nested in self._schema.fields else _describe_operators()
         shown = str(key)[:MAX_NAME_CHARS]
         raise FilterError(f"unknown operator {shown!r} on field {info.name!r}; {hint}")
 
-    def _count(self) -> None:
-        self._leaves += 1
-        if self._leaves > MAX_LEAVES:
+    def _count_leaf(self) -> None:
+        self._leaf_count += 1
+        if self._leaf_count > MAX_LEAVES:
             raise FilterError(
                 f"the filter makes more than {MAX_LEAVES} comparisons; "
                 f"put the values of one field into one 'any'"
             )
 
 
-def _joined(parts: list[Filter]) -> Filter:
+def _combine(parts: list[Filter]) -> Filter:
     return parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
-def _known_operators() -> str:
-    return f"use one of {', '.join([*OPERATORS, *BOUNDS])}"
+def _describe_operators() -> str:
+    return f"use one of {', '.join([*OPERATOR_PARSERS, *BOUNDS])}"

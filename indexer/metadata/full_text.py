@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from indexer.field_names import TAG_FIELDS, TITLE_FIELDS
-from indexer.language import title_of
-from indexer.metadata.values import leaves
+from indexer.language import find_title
+from indexer.metadata.values import collect_leaves
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000
@@ -34,7 +34,7 @@ class IndexedText(NamedTuple):
     rest: str
 
 
-class Term(NamedTuple):
+class QueryTerm(NamedTuple):
     """What a query looks for: a word, or several in a row.
 
     Attributes:
@@ -45,61 +45,61 @@ class Term(NamedTuple):
     is_prefix: bool
 
 
-def indexed_text(fields: Mapping[str, Any]) -> IndexedText:
+def build_indexed_text(fields: Mapping[str, Any]) -> IndexedText:
     """Return the item's words; addresses and the id itself are no words."""
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for path, value, _ in leaves(fields):
+    for path, value, _ in collect_leaves(fields):
         if isinstance(value, str) and path != "id" and "://" not in value:
-            parts[_column(path.partition(".")[0])].append(value)
-    return IndexedText(*map(_spaced, parts))
+            parts[_find_column(path.partition(".")[0])].append(value)
+    return IndexedText(*map(_space_words, parts))
 
 
-def match_expression(query: str) -> str:
+def build_match_expression(query: str) -> str:
     """Return an FTS5 expression that finds any of the query's words; empty if it has none.
 
     Each term is quoted and holds letters and digits only, so no query can use the FTS syntax. The
     last word may be the beginning of a longer one, as when somebody is still typing.
     """
-    terms = query_terms(query)
+    terms = parse_query_terms(query)
     return " OR ".join(f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms)
 
 
-def query_terms(query: str) -> list[Term]:
+def parse_query_terms(query: str) -> list[QueryTerm]:
     """Return the different words and phrases that a query looks for."""
-    terms = list(dict.fromkeys(_TERM.findall(_normal(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
+    terms = list(dict.fromkeys(_TERM.findall(_normalize(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
     last = len(terms) - 1
     return [
-        Term(_split(term), place == last and not _CJK_CHAR.match(term))
+        QueryTerm(_split_cjk(term), place == last and not _CJK_CHAR.match(term))
         for place, term in enumerate(terms)
     ]
 
 
-def title_key(fields: Mapping[str, Any]) -> str:
+def compute_title_key(fields: Mapping[str, Any]) -> str:
     """Return what two titles have in common if they read the same; empty without a title."""
-    return exact_key(title_of(fields))
+    return compute_exact_key(find_title(fields))
 
 
-def exact_key(text: str) -> str:
+def compute_exact_key(text: str) -> str:
     """Return the text without differences of width, case and white space."""
-    return " ".join(_normal(text).split())
+    return " ".join(_normalize(text).split())
 
 
-def _column(field: str) -> int:
+def _find_column(field: str) -> int:
     return 0 if field in TITLE_FIELDS else 1 if field in TAG_FIELDS else 2
 
 
-def _spaced(texts: Iterable[str]) -> str:
+def _space_words(texts: Iterable[str]) -> str:
     joined = "\n".join(texts)[:_MAX_INDEXED_CHARS]
-    return _split(_normal(joined))
+    return _split_cjk(_normalize(joined))
 
 
-def _split(text: str) -> str:
+def _split_cjk(text: str) -> str:
     if text.isascii():
         return text.strip()
     return _CJK_CHAR.sub(r" \g<0> ", text).strip()
 
 
-def _normal(text: str) -> str:
+def _normalize(text: str) -> str:
     if text.isascii():
         return text.lower()
     # A lone surrogate is legal in JSON but not in UTF-8, which is what SQLite stores.

@@ -6,18 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from indexer.metadata.predicates import AllOf, And, AnyOf, Between, Exists, Filter, Near, Not, Or
-from indexer.metadata.values import Mark, Place, instant, is_within, leaves, unit_vectors
+from indexer.metadata.predicates import AllOf, And, AnyOf, Exists, Filter, Near, Not, Or, Range
+from indexer.metadata.values import (
+    GeoPoint,
+    NonValue,
+    collect_leaves,
+    is_within,
+    parse_instant,
+    to_unit_vectors,
+)
 
 
 @dataclass(slots=True)
-class Held:
+class PathValues:
     """What one item holds under one path."""
 
     strings: set[str] = field(default_factory=set)
     booleans: set[bool] = field(default_factory=set)
     numbers: set[float] = field(default_factory=set)
-    places: list[Place] = field(default_factory=list)
+    geo_points: list[GeoPoint] = field(default_factory=list)
 
 
 def matches(condition: Filter, fields: Mapping[str, Any]) -> bool:
@@ -26,16 +33,16 @@ def matches(condition: Filter, fields: Mapping[str, Any]) -> bool:
     The item may have fields and types that the filter's schema does not know. In a date field of
     such an item numbers count as Unix seconds, strings that are no dates as nothing.
     """
-    return holds(condition, held_by_path(fields))
+    return matches_values(condition, collect_path_values(fields))
 
 
-def held_by_path(fields: Mapping[str, Any]) -> dict[str, Held]:
-    """Return what an item holds under each path, for `holds` to be asked many times."""
-    paths: dict[str, Held] = {}
-    for path, value, _ in leaves(fields):
-        if value is Mark.NOTHING:
+def collect_path_values(fields: Mapping[str, Any]) -> dict[str, PathValues]:
+    """Return what an item holds under each path, for `matches_values` to be asked many times."""
+    paths: dict[str, PathValues] = {}
+    for path, value, _ in collect_leaves(fields):
+        if value is NonValue.MISSING:
             continue
-        held = paths.setdefault(path, Held())
+        held = paths.setdefault(path, PathValues())
         match value:
             case str():
                 held.strings.add(value)
@@ -43,33 +50,35 @@ def held_by_path(fields: Mapping[str, Any]) -> dict[str, Held]:
                 held.booleans.add(value)
             case float():
                 held.numbers.add(value)
-            case Place():
-                held.places.append(value)
+            case GeoPoint():
+                held.geo_points.append(value)
     return paths
 
 
-def holds(condition: Filter, paths: Mapping[str, Held]) -> bool:
+def matches_values(condition: Filter, paths: Mapping[str, PathValues]) -> bool:
     """Whether an item passes the filter, as `matches` says it."""
     match condition:
         case And(parts):
-            return all(holds(part, paths) for part in parts)
+            return all(matches_values(part, paths) for part in parts)
         case Or(parts):
-            return any(holds(part, paths) for part in parts)
+            return any(matches_values(part, paths) for part in parts)
         case Not(part):
-            return not holds(part, paths)
+            return not matches_values(part, paths)
     held = paths.get(condition.field)
-    return held is not None and _compares(condition, held)
+    return held is not None and _matches_leaf(condition, held)
 
 
-def _compares(leaf: AnyOf | AllOf | Between | Exists | Near, held: Held) -> bool:
+def _matches_leaf(leaf: AnyOf | AllOf | Range | Exists | Near, held: PathValues) -> bool:
     match leaf:
         case Exists():
             return True
         case Near():
-            return _is_near(leaf, held.places)
-        case Between():
-            return any(_is_between(leaf, number) for number in _numbers(held, leaf.as_dates))
-    wanted, numbers = leaf.values, _numbers(held, leaf.as_dates)
+            return _is_near(leaf, held.geo_points)
+        case Range():
+            return any(
+                _is_between(leaf, number) for number in _collect_numbers(held, leaf.as_dates)
+            )
+    wanted, numbers = leaf.values, _collect_numbers(held, leaf.as_dates)
     found = (
         wanted.strings & held.strings,
         wanted.booleans & held.booleans,
@@ -80,14 +89,14 @@ def _compares(leaf: AnyOf | AllOf | Between | Exists | Near, held: Held) -> bool
     return found == (wanted.strings, wanted.booleans, wanted.numbers)
 
 
-def _numbers(held: Held, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
+def _collect_numbers(held: PathValues, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
     if not as_dates:
         return held.numbers
-    moments = {moment for text in held.strings if (moment := instant(text)) is not None}
+    moments = {moment for text in held.strings if (moment := parse_instant(text)) is not None}
     return held.numbers | moments
 
 
-def _is_between(leaf: Between, number: float) -> bool:
+def _is_between(leaf: Range, number: float) -> bool:
     return (
         (leaf.gte is None or number >= leaf.gte)
         and (leaf.gt is None or number > leaf.gt)
@@ -96,7 +105,7 @@ def _is_between(leaf: Between, number: float) -> bool:
     )
 
 
-def _is_near(leaf: Near, places: list[Place]) -> bool:
+def _is_near(leaf: Near, places: list[GeoPoint]) -> bool:
     degrees = np.array(places, dtype=np.float64).reshape(-1, 2)
-    points = unit_vectors(degrees[:, 0], degrees[:, 1])
+    points = to_unit_vectors(degrees[:, 0], degrees[:, 1])
     return bool(is_within(points, leaf.centre, leaf.km).any())

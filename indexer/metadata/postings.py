@@ -12,25 +12,25 @@ from indexer.arrays import Mask
 from indexer.metadata.flat_arrays import FlatArrays, FlatArraysWriter, Span
 
 Rows: TypeAlias = NDArray[np.int32]
-Keys: TypeAlias = NDArray[np.uint64]
+KeyHalves: TypeAlias = NDArray[np.uint64]
 
 
-class Key(NamedTuple):
+class WordKey(NamedTuple):
     """128 bits that stand for a word; two words sharing them is not expected in 10^18 words."""
 
     high: int
     low: int
 
 
-def key_of(word: str | bool) -> Key:  # noqa: FBT001  # a value, not a switch
+def hash_word(word: str | bool) -> WordKey:  # noqa: FBT001  # a value, not a switch
     """Return the key by which a word is found, however long it is."""
     content = f"={word}".encode("utf-8", "surrogatepass") if isinstance(word, str) else b"%d" % word
     digest = blake2b(content, digest_size=16).digest()
-    return Key(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big"))
+    return WordKey(int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big"))
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Postings:
     """Sorted keys, and for each the rows that hold it.
 
     Attributes:
@@ -42,8 +42,8 @@ class Words:
     """
 
     n: int
-    high: Keys
-    low: Keys
+    high: KeyHalves
+    low: KeyHalves
     starts: NDArray[np.int64]
     rows: Rows
 
@@ -63,23 +63,23 @@ class Words:
         starts, rows = files.read("starts", spans["starts"]), files.read("rows", spans["rows"])
         return cls(n, high, low, starts, rows)
 
-    def any_of(self, words: Iterable[str | bool]) -> Mask:
+    def match_any(self, words: Iterable[str | bool]) -> Mask:
         """Rows that hold one of the words."""
         mask = np.zeros(self.n, dtype=np.bool_)
         for word in words:
-            mask[self._rows_of(word)] = True
+            mask[self._find_rows(word)] = True
         return mask
 
-    def all_of(self, words: Iterable[str | bool]) -> Mask:
+    def match_all(self, words: Iterable[str | bool]) -> Mask:
         """Rows that hold each of the words."""
-        return mask_of(common(map(self._rows_of, words)), self.n)
+        return build_mask(intersect_rows(map(self._find_rows, words)), self.n)
 
-    def keys(self) -> Keys:
+    def repeat_keys(self) -> KeyHalves:
         """The first half of the key of each row in `rows`."""
         return np.repeat(self.high, np.diff(self.starts))
 
-    def _rows_of(self, word: str | bool) -> Rows:  # noqa: FBT001  # a value, not a switch
-        key = key_of(word)
+    def _find_rows(self, word: str | bool) -> Rows:  # noqa: FBT001  # a value, not a switch
+        key = hash_word(word)
         first = int(np.searchsorted(self.high, np.uint64(key.high), side="left"))
         last = int(np.searchsorted(self.high, np.uint64(key.high), side="right"))
         for position in range(first, last):
@@ -88,14 +88,14 @@ class Words:
         return self.rows[:0]
 
 
-def mask_of(rows: Rows, n: int) -> Mask:
+def build_mask(rows: Rows, n: int) -> Mask:
     """Return a fresh mask that is set at the rows."""
     mask = np.zeros(n, dtype=np.bool_)
     mask[rows] = True
     return mask
 
 
-def common(lists: Iterable[Rows]) -> Rows:
+def intersect_rows(lists: Iterable[Rows]) -> Rows:
     """Return the rows that are in each of some ascending lists; the rarest bounds the work."""
     rarest, *others = sorted(lists, key=len)
     for rows in others:

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from indexer.metadata.values import Place
+from indexer.metadata.values import GeoPoint
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class FilterValues:
     """Values to compare with, apart by kind because in Python `True == 1`."""
 
     strings: frozenset[str] = frozenset()
     booleans: frozenset[bool] = frozenset()
     numbers: frozenset[float] = frozenset()  # instants (Unix seconds) for a date field
 
-    def words(self) -> list[str | bool]:
+    def collect_words(self) -> list[str | bool]:
         """Return what is looked up rather than measured."""
         return [*self.strings, *self.booleans]
 
@@ -24,7 +24,7 @@ class AnyOf:
     """The field holds at least one of the values."""
 
     field: str
-    values: Values
+    values: FilterValues
     as_dates: bool = False
 
 
@@ -33,12 +33,12 @@ class AllOf:
     """The field holds every one of the values."""
 
     field: str
-    values: Values
+    values: FilterValues
     as_dates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class Range:
     """The field holds a number (or an instant) within all the bounds given."""
 
     field: str
@@ -61,7 +61,7 @@ class Near:
     """The field holds a place at most `km` away from `centre`."""
 
     field: str
-    centre: Place
+    centre: GeoPoint
     km: float
 
 
@@ -86,4 +86,4 @@ class Not:
     part: "Filter"
 
 
-Filter: TypeAlias = AnyOf | AllOf | Between | Exists | Near | And | Or | Not
+Filter: TypeAlias = AnyOf | AllOf | Range | Exists | Near | And | Or | Not

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows
-from indexer.metadata.item_matcher import Held
-from indexer.metadata.postings import key_of
+from indexer.metadata.item_matcher import PathValues
+from indexer.metadata.postings import hash_word
 from indexer.metadata.schema import FieldInfo, FieldType
-from indexer.metadata.values import instant, unit_vectors
+from indexer.metadata.values import parse_instant, to_unit_vectors
 
 
-class CellKind(StrEnum):
+class RowValueKind(StrEnum):
     """Which of a field's values are wanted, and as what."""
 
     KEYS = "keys"  # every value, as uint64: equal values have equal keys
@@ -24,7 +24,7 @@ class CellKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class RowValues:
     """Pairs of a row and a value; a row with a list has several, a row without the field none.
 
     Attributes:
@@ -36,62 +36,62 @@ class Cells:
     values: NDArray[Any]
 
     @classmethod
-    def of(cls, rows: NDArray[Any], values: NDArray[Any]) -> Self:
+    def from_pairs(cls, rows: NDArray[Any], values: NDArray[Any]) -> Self:
         """Take pairs with row numbers of any width."""
         return cls(rows.astype(np.int64), values)
 
     @classmethod
-    def joined(cls, parts: Sequence[Self], kind: CellKind) -> Self:
+    def concatenate(cls, parts: Sequence[Self], kind: RowValueKind) -> Self:
         """Put pairs together."""
-        values = [part.values for part in parts] or [_empty(kind)]
+        values = [part.values for part in parts] or [_make_empty_values(kind)]
         rows = [part.rows for part in parts] or [np.empty(0, np.int64)]
         return cls(np.concatenate(rows).astype(np.int64), np.concatenate(values))
 
-    def where(self, kept: NDArray[np.bool_]) -> "Cells":
+    def select(self, kept: NDArray[np.bool_]) -> "RowValues":
         """Return the pairs that are kept, `(z,) bool`."""
-        return Cells(self.rows[kept], self.values[kept])
+        return RowValues(self.rows[kept], self.values[kept])
 
 
-def keys_of_numbers(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
+def compute_number_keys(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return the keys by which equal numbers are known."""
     positive = numbers + 0.0  # -0.0 is 0.0
     return positive.astype(np.float64).view(np.uint64)
 
 
-def cells_of_items(
-    held: Sequence[tuple[int, Mapping[str, Held]]], info: FieldInfo, kind: CellKind
-) -> Cells:
+def collect_row_values(
+    held: Sequence[tuple[int, Mapping[str, PathValues]]], info: FieldInfo, kind: RowValueKind
+) -> RowValues:
     """Return the pairs of single items, given with their rows, in a field."""
     rows: list[int] = []
     values: list[Any] = []
     for row, paths in held:
         if info.name in paths:
-            found = _values(paths[info.name], info, kind)
+            found = _convert_values(paths[info.name], info, kind)
             rows += [row] * len(found)
             values += found
-    made = np.array(values, _empty(kind).dtype) if values else _empty(kind)
-    return Cells(np.array(rows, np.int64), made)
+    made = np.array(values, _make_empty_values(kind).dtype) if values else _make_empty_values(kind)
+    return RowValues(np.array(rows, np.int64), made)
 
 
-def _values(held: Held, info: FieldInfo, kind: CellKind) -> list[Any]:
+def _convert_values(held: PathValues, info: FieldInfo, kind: RowValueKind) -> list[Any]:
     """A date counts as its instant only, as in a column."""
-    if kind is CellKind.POINTS:
-        return [unit_vectors(np.array(p.lat), np.array(p.lon)) for p in held.places]
+    if kind is RowValueKind.POINTS:
+        return [to_unit_vectors(np.array(p.lat), np.array(p.lon)) for p in held.geo_points]
     dated = info.type is FieldType.DATE
-    moments = {instant(text) for text in held.strings} if dated else set()
+    moments = {parse_instant(text) for text in held.strings} if dated else set()
     numbers = [*held.numbers, *(moment for moment in moments if moment is not None)]
-    if kind is CellKind.NUMBERS:
+    if kind is RowValueKind.NUMBERS:
         return numbers
     words = [*held.booleans, *(() if dated else held.strings)]
-    keys = keys_of_numbers(np.array(numbers, np.float64)).tolist()
-    return [*keys, *(key_of(word).high for word in words)]
+    keys = compute_number_keys(np.array(numbers, np.float64)).tolist()
+    return [*keys, *(hash_word(word).high for word in words)]
 
 
-def _empty(kind: CellKind) -> NDArray[Any]:
+def _make_empty_values(kind: RowValueKind) -> NDArray[Any]:
     match kind:
-        case CellKind.KEYS:
+        case RowValueKind.KEYS:
             return np.empty(0, np.uint64)
-        case CellKind.NUMBERS:
+        case RowValueKind.NUMBERS:
             return np.empty(0, np.float64)
-        case CellKind.POINTS:
+        case RowValueKind.POINTS:
             return np.empty((0, 3), np.float64)

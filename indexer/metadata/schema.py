@@ -75,7 +75,7 @@ class Schema:
         infos = map(FieldInfo.from_json, raw["fields"])
         return cls({info.name: info for info in infos})
 
-    def nearest(self, name: str) -> str | None:
+    def find_nearest_name(self, name: str) -> str | None:
         """Return the known field that looks most like `name`; None if no field is known."""
         by_folded = {known[:MAX_NAME_CHARS].casefold(): known for known in sorted(self.fields)}
         folded = name[:MAX_NAME_CHARS].casefold()

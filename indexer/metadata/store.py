@@ -20,26 +20,26 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from indexer.errors import SnapshotError
-from indexer.metadata.full_text import exact_key, match_expression
-from indexer.metadata.store_writer import METADATA_VERSION, MetadataWriter, items
+from indexer.metadata.full_text import build_match_expression, compute_exact_key
+from indexer.metadata.store_writer import METADATA_VERSION, MetadataWriter, items_table
 
-__all__ = ["Metadata", "MetadataWriter"]
+__all__ = ["MetadataStore", "MetadataWriter"]
 
-_MAX_PARAMETERS = 500
+_MAX_SQL_PARAMETERS = 500
 _MAX_EXACT = 1_000
 _IDLE_CONNECTIONS = 16
 
-_MOST_KNOWN_ROWS = 500_000
+_MAX_CACHED_ROWS = 500_000
 _T = TypeVar("_T")
-_SEARCH = sa.text(
+_SEARCH_SQL = sa.text(
     "SELECT rowid, -rank FROM words WHERE words MATCH :expression "
     "ORDER BY rank, rowid LIMIT :at_most"
 )
 
-_COUNT = sa.text("SELECT count(*) FROM words WHERE words MATCH :expression")
+_COUNT_SQL = sa.text("SELECT count(*) FROM words WHERE words MATCH :expression")
 
 
-class Metadata:
+class MetadataStore:
     """What `MetadataWriter` wrote; safe to use from many threads.
 
     A connection serves one thread at a time and then waits for the next; a thread never waits for
@@ -49,7 +49,7 @@ class Metadata:
     def __init__(self, engine: sa.Engine, path: Path) -> None:
         self._engine = engine
         self._path = path
-        self._known_rows: dict[str, int] = {}  # the file never changes, so they stay right
+        self._row_cache: dict[str, int] = {}  # the file never changes, so they stay right
         with self._engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version != METADATA_VERSION:
@@ -57,7 +57,7 @@ class Metadata:
                     f"{path} is of version {version}, this program reads {METADATA_VERSION}; "
                     f"rebuild the index"
                 )
-            last = connection.execute(sa.select(sa.func.max(items.c.row))).scalar_one()
+            last = connection.execute(sa.select(sa.func.max(items_table.c.row))).scalar_one()
         self._count = 0 if last is None else int(last) + 1
 
     @classmethod
@@ -106,63 +106,67 @@ class Metadata:
         """Number of rows."""
         return self._count
 
-    def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    def read_items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return the items of some rows, in the order asked.
 
         Raises:
             SnapshotError: If a row is not there.
         """
-        return [self._item(body) for body in self._by_row(items.c.body, rows)]
+        return [self._parse_item(body) for body in self._read_column(items_table.c.body, rows)]
 
-    def ids(self, rows: Sequence[int]) -> list[str]:
+    def read_ids(self, rows: Sequence[int]) -> list[str]:
         """Return the ids of some rows, in the order asked.
 
         Raises:
             SnapshotError: If a row is not there.
         """
-        return self._by_row(items.c.id, rows)
+        return self._read_column(items_table.c.id, rows)
 
-    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+    def find_rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each id that is known, in the order asked."""
-        known = self._known_rows
+        known = self._row_cache
         rows = {item_id: known.get(item_id) for item_id in ids}
         missing = [item_id for item_id, row in rows.items() if row is None]
         if missing:
             looked_up = self._look_up(missing)
             rows |= looked_up
-            if len(known) + len(looked_up) > _MOST_KNOWN_ROWS:
-                self._known_rows = looked_up
+            if len(known) + len(looked_up) > _MAX_CACHED_ROWS:
+                self._row_cache = looked_up
             else:
                 known.update(looked_up)
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
     def _look_up(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
-        with self._reading() as connection:
-            for chunk in _chunks(_storable(ids)):
-                query = sa.select(items.c.id, items.c.row).where(items.c.id.in_(chunk))
+        with self._borrow_connection() as connection:
+            for chunk in _split_into_chunks(_drop_unstorable(ids)):
+                query = sa.select(items_table.c.id, items_table.c.row).where(
+                    items_table.c.id.in_(chunk)
+                )
                 found.update((item_id, row) for item_id, row in connection.execute(query))
         return found
 
-    def page(self, after_row: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
+    def read_page(self, after_row: int, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """Return the next rows with their items, in order; the first page is after row -1."""
-        query = sa.select(items.c.row, items.c.body).where(items.c.row > int(after_row))
-        with self._reading() as connection:
-            found = connection.execute(query.order_by(items.c.row).limit(int(limit)))
-            return [(row, self._item(body)) for row, body in found]
+        query = sa.select(items_table.c.row, items_table.c.body).where(
+            items_table.c.row > int(after_row)
+        )
+        with self._borrow_connection() as connection:
+            found = connection.execute(query.order_by(items_table.c.row).limit(int(limit)))
+            return [(row, self._parse_item(body)) for row, body in found]
 
-    def exact(self, text: str) -> list[int]:
+    def find_exact(self, text: str) -> list[int]:
         """Return the rows whose id is the text, then those whose title reads the same.
 
         Titles are compared without differences of width, case and white space; at most 1,000.
         """
-        by_id = list(self.rows([text]).values())
-        key = exact_key(text)
+        by_id = list(self.find_rows([text]).values())
+        key = compute_exact_key(text)
         if not key:
             return by_id
-        query = sa.select(items.c.row).where(items.c.title_key == key)
-        query = query.order_by(items.c.row).limit(_MAX_EXACT)
-        with self._reading() as connection:
+        query = sa.select(items_table.c.row).where(items_table.c.title_key == key)
+        query = query.order_by(items_table.c.row).limit(_MAX_EXACT)
+        with self._borrow_connection() as connection:
             by_title = connection.execute(query).scalars().all()
         return list(dict.fromkeys([*by_id, *by_title]))
 
@@ -172,25 +176,25 @@ class Metadata:
         The score is BM25: higher is better, comparable within one query only. A word in the title
         weighs more than one in the tags, and that more than one elsewhere.
         """
-        expression = match_expression(text)
+        expression = build_match_expression(text)
         if not expression:
             return []
         asked = {"expression": expression, "at_most": int(limit)}
-        with self._reading() as connection:
-            return [(row, score) for row, score in connection.execute(_SEARCH, asked)]
+        with self._borrow_connection() as connection:
+            return [(row, score) for row, score in connection.execute(_SEARCH_SQL, asked)]
 
-    def frequency(self, phrase: str) -> int:
-        """Return how many items hold a phrase, the text of one of `query_terms`."""
+    def count_phrase(self, phrase: str) -> int:
+        """Return how many items hold a phrase, the text of one of `parse_query_terms`."""
         quoted = {"expression": f'"{phrase}"'}
-        with self._reading() as connection:
-            return int(connection.execute(_COUNT, quoted).scalar_one())
+        with self._borrow_connection() as connection:
+            return int(connection.execute(_COUNT_SQL, quoted).scalar_one())
 
     def close(self) -> None:
         """Close the idle connections; one in use closes when its call returns."""
         self._engine.dispose()
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
+    def _borrow_connection(self) -> Iterator[sa.Connection]:
         """Lend a connection; what SQLite cannot read in it is named.
 
         Raises:
@@ -200,26 +204,26 @@ class Metadata:
             with self._engine.connect() as connection:
                 yield connection
         except DatabaseError as error:
-            raise self._damaged(error.orig) from error
+            raise self._make_damage_error(error.orig) from error
 
-    def _item(self, body: bytes) -> dict[str, Any]:
+    def _parse_item(self, body: bytes) -> dict[str, Any]:
         try:
             item: dict[str, Any] = json.loads(body)
         except ValueError as error:
-            raise self._damaged(error) from error
+            raise self._make_damage_error(error) from error
         return item
 
-    def _damaged(self, cause: object) -> SnapshotError:
+    def _make_damage_error(self, cause: object) -> SnapshotError:
         return SnapshotError(
             f"{self._path} is damaged ({cause}); roll back with scripts/snapshots.py, or rebuild"
         )
 
-    def _by_row(self, column: sa.Column[_T], rows: Sequence[int]) -> list[_T]:
+    def _read_column(self, column: sa.Column[_T], rows: Sequence[int]) -> list[_T]:
         wanted = [int(row) for row in rows]
         found: dict[int, _T] = {}
-        with self._reading() as connection:
-            for chunk in _chunks(wanted):
-                query = sa.select(items.c.row, column).where(items.c.row.in_(chunk))
+        with self._borrow_connection() as connection:
+            for chunk in _split_into_chunks(wanted):
+                query = sa.select(items_table.c.row, column).where(items_table.c.row.in_(chunk))
                 found.update((row, value) for row, value in connection.execute(query))
         missing = next((row for row in wanted if row not in found), None)
         if missing is not None:
@@ -227,12 +231,12 @@ class Metadata:
         return [found[row] for row in wanted]
 
 
-def _chunks(values: Sequence[_T]) -> Iterator[list[_T]]:
+def _split_into_chunks(values: Sequence[_T]) -> Iterator[list[_T]]:
     different = iter(dict.fromkeys(values))
-    while chunk := list(islice(different, _MAX_PARAMETERS)):
+    while chunk := list(islice(different, _MAX_SQL_PARAMETERS)):
         yield chunk
 
 
-def _storable(ids: Sequence[str]) -> list[str]:
+def _drop_unstorable(ids: Sequence[str]) -> list[str]:
     """The ids that can be in the file at all: SQLite stores UTF-8, so no lone surrogates."""
     return [item_id for item_id in ids if not any("\ud800" <= char <= "\udfff" for char in item_id)]

@@ -13,12 +13,12 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable
 
 from indexer.errors import CatalogError
-from indexer.metadata.full_text import indexed_text, title_key
+from indexer.metadata.full_text import build_indexed_text, compute_title_key
 
 METADATA_VERSION = 1
-_BATCH = 1_000
+_BATCH_ROWS = 1_000
 
-items = sa.Table(
+items_table = sa.Table(
     "items",
     sa.MetaData(),
     sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),
@@ -28,16 +28,16 @@ items = sa.Table(
 )
 # Built after the rows are in: one sort instead of a search for each row.
 _INDEXES = (
-    sa.Index("items_by_id", items.c.id, unique=True),
-    sa.Index("items_by_title", items.c.title_key),
+    sa.Index("items_by_id", items_table.c.id, unique=True),
+    sa.Index("items_by_title", items_table.c.title_key),
 )
-_WORDS = """
+_CREATE_WORDS_SQL = """
 CREATE VIRTUAL TABLE words USING fts5(
     title, tags, rest, content='', tokenize='unicode61 remove_diacritics 2'
 )
 """
-_WEIGHTS = "INSERT INTO words(words, rank) VALUES ('rank', 'bm25(10.0, 4.0, 1.0)')"
-_INSERT_WORDS = sa.text(
+_BM25_WEIGHTS_SQL = "INSERT INTO words(words, rank) VALUES ('rank', 'bm25(10.0, 4.0, 1.0)')"
+_INSERT_WORDS_SQL = sa.text(
     "INSERT INTO words(rowid, title, tags, rest) VALUES (:row, :title, :tags, :rest)"
 )
 
@@ -55,13 +55,13 @@ class MetadataWriter:
         self._engine = sa.create_engine(
             "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
         )
-        self._items: list[dict[str, Any]] = []
-        self._words: list[dict[str, Any]] = []
+        self._pending_items: list[dict[str, Any]] = []
+        self._pending_words: list[dict[str, Any]] = []
         self._count = 0
         with self._engine.begin() as connection:
-            connection.execute(CreateTable(items))
-            connection.exec_driver_sql(_WORDS)
-            connection.exec_driver_sql(_WEIGHTS)
+            connection.execute(CreateTable(items_table))
+            connection.exec_driver_sql(_CREATE_WORDS_SQL)
+            connection.exec_driver_sql(_BM25_WEIGHTS_SQL)
 
     def __enter__(self) -> Self:
         return self
@@ -82,11 +82,15 @@ class MetadataWriter:
         """
         if row != self._count:
             raise CatalogError(f"row {row} was added where row {self._count} is due")
-        stored = {"row": row, "id": _id_of(fields, row), "title_key": title_key(fields) or None}
-        self._items.append({**stored, "body": _body(fields)})
-        self._words.append({"row": row, **indexed_text(fields)._asdict()})
+        stored = {
+            "row": row,
+            "id": _parse_id(fields, row),
+            "title_key": compute_title_key(fields) or None,
+        }
+        self._pending_items.append({**stored, "body": _encode_body(fields)})
+        self._pending_words.append({"row": row, **build_indexed_text(fields)._asdict()})
         self._count += 1
-        if len(self._items) >= _BATCH:
+        if len(self._pending_items) >= _BATCH_ROWS:
             self._flush()
 
     def finish(self) -> None:
@@ -101,7 +105,7 @@ class MetadataWriter:
                 for index in _INDEXES:
                     index.create(connection)
         except IntegrityError as error:
-            raise CatalogError(self._duplicate()) from error
+            raise CatalogError(self._describe_duplicate()) from error
         with self._engine.begin() as connection:
             connection.exec_driver_sql("INSERT INTO words(words) VALUES ('optimize')")
         with self._engine.connect() as connection:
@@ -116,16 +120,18 @@ class MetadataWriter:
         self._engine.dispose()
 
     def _flush(self) -> None:
-        if not self._items:
+        if not self._pending_items:
             return
         with self._engine.begin() as connection:
-            connection.execute(sa.insert(items), self._items)
-            connection.execute(_INSERT_WORDS, self._words)
-        self._items, self._words = [], []
+            connection.execute(sa.insert(items_table), self._pending_items)
+            connection.execute(_INSERT_WORDS_SQL, self._pending_words)
+        self._pending_items, self._pending_words = [], []
 
-    def _duplicate(self) -> str:
-        query = sa.select(items.c.id, sa.func.min(items.c.row), sa.func.max(items.c.row))
-        query = query.group_by(items.c.id).having(sa.func.count() > 1).limit(1)
+    def _describe_duplicate(self) -> str:
+        query = sa.select(
+            items_table.c.id, sa.func.min(items_table.c.row), sa.func.max(items_table.c.row)
+        )
+        query = query.group_by(items_table.c.id).having(sa.func.count() > 1).limit(1)
         with self._engine.connect() as connection:
             item_id, first, last = connection.execute(query).one()
         return f"id {item_id!r} is on rows {first} and {last}; ids must differ"
@@ -139,7 +145,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _id_of(fields: Mapping[str, Any], row: int) -> str:
+def _parse_id(fields: Mapping[str, Any], row: int) -> str:
     item_id = fields.get("id")
     try:
         if isinstance(item_id, str) and item_id.encode("utf-8"):
@@ -149,7 +155,7 @@ def _id_of(fields: Mapping[str, Any], row: int) -> str:
     raise CatalogError(f"the id of row {row} must be a string of characters: {item_id!r}")
 
 
-def _body(fields: Mapping[str, Any]) -> bytes:
+def _encode_body(fields: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError) as error:

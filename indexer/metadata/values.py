@@ -25,25 +25,25 @@ _ISO = re.compile(
 )
 
 
-class Place(NamedTuple):
+class GeoPoint(NamedTuple):
     """A point on Earth, in degrees."""
 
     lat: float
     lon: float
 
 
-class Mark(Enum):
+class NonValue(Enum):
     """What a path holds if it is not a value."""
 
     OBJECT = "an object with something inside"
-    NOTHING = "named, but missing"
+    MISSING = "named, but missing"
 
 
-Value: TypeAlias = str | bool | float | Place | Mark
+Value: TypeAlias = str | bool | float | GeoPoint | NonValue
 Leaf: TypeAlias = tuple[str, Value, bool]  # path, value, whether it was in a list
 
 
-def leaves(fields: Mapping[str, Any]) -> list[Leaf]:
+def collect_leaves(fields: Mapping[str, Any]) -> list[Leaf]:
     """Return every value of an item with its path, in the item's order."""
     found: list[Leaf] = []
     for name, value in fields.items():
@@ -51,7 +51,7 @@ def leaves(fields: Mapping[str, Any]) -> list[Leaf]:
     return found
 
 
-def instant(text: str) -> float | None:
+def parse_instant(text: str) -> float | None:
     """Return Unix seconds for an ISO 8601 / RFC 3339 date or time, None for any other text.
 
     Only the extended form (`2024-05-01`, `2024-05-01T20:00:00+08:00`): `20240501` may well be an
@@ -66,7 +66,7 @@ def instant(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def finite(value: Any) -> float | None:
+def to_finite_float(value: Any) -> float | None:
     """Return a number as a float; None for a boolean, NaN, an infinity or anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -77,24 +77,24 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return `(3, n) float64`: points on the unit sphere, for degrees `(n,)`."""
     phi, theta = np.radians(lat), np.radians(lon)
     return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)])
 
 
-def is_within(points: NDArray[np.float64], centre: Place, km: float) -> NDArray[np.bool_]:
+def is_within(points: NDArray[np.float64], centre: GeoPoint, km: float) -> NDArray[np.bool_]:
     """Whether the great-circle distance to `centre` is at most `km`.
 
     The haversine is a quarter of the squared chord, so comparing chords is the same formula
     without trigonometry per row, and as exact for neighbours as for antipodes.
 
     Args:
-        points: `(3, n) float64` from `unit_vectors`; NaN is never within.
+        points: `(3, n) float64` from `to_unit_vectors`; NaN is never within.
         centre: The middle of the circle.
         km: Its radius, `0 <= km`.
     """
-    middle = unit_vectors(np.array([centre.lat]), np.array([centre.lon]))[:, 0]
+    middle = to_unit_vectors(np.array([centre.lat]), np.array([centre.lon]))[:, 0]
     half_angle = min(km / (2 * EARTH_RADIUS_KM), math.pi / 2)
     # Half the circumference reaches every point: rounding must not lose the antipode.
     limit = math.inf if half_angle == math.pi / 2 else 4 * math.sin(half_angle) ** 2
@@ -110,32 +110,32 @@ def _walk(path: str, value: Any, where: tuple[bool, int], found: list[Leaf]) -> 
     if isinstance(value, str | bool):
         found.append((path, value, in_list))
     elif isinstance(value, int | float):
-        number = finite(value)
-        found.append((path, Mark.NOTHING if number is None else number, in_list))
+        number = to_finite_float(value)
+        found.append((path, NonValue.MISSING if number is None else number, in_list))
     elif isinstance(value, list | tuple) and value and depth < MAX_NESTING:
         for part in value:
             _walk(path, part, (True, depth + 1), found)
     elif isinstance(value, Mapping) and value and depth < MAX_NESTING:
         _walk_object(path, value, where, found)
     else:
-        found.append((path, Mark.NOTHING, in_list or isinstance(value, list | tuple)))
+        found.append((path, NonValue.MISSING, in_list or isinstance(value, list | tuple)))
 
 
 def _walk_object(
     path: str, value: Mapping[str, Any], where: tuple[bool, int], found: list[Leaf]
 ) -> None:
     in_list, depth = where
-    place, before = _place(value), len(found)
+    place, before = _parse_geo_point(value), len(found)
     for key, part in value.items():
         if place is None or key not in ("lat", "lon"):
             _walk(f"{path}.{key}", part, (in_list, depth + 1), found)
-    holds_something = any(leaf[1] is not Mark.NOTHING for leaf in found[before:])
-    itself = place or (Mark.OBJECT if holds_something else Mark.NOTHING)
+    holds_something = any(leaf[1] is not NonValue.MISSING for leaf in found[before:])
+    itself = place or (NonValue.OBJECT if holds_something else NonValue.MISSING)
     found.append((path, itself, in_list))
 
 
-def _place(value: Mapping[str, Any]) -> Place | None:
-    lat, lon = finite(value.get("lat")), finite(value.get("lon"))
+def _parse_geo_point(value: Mapping[str, Any]) -> GeoPoint | None:
+    lat, lon = to_finite_float(value.get("lat")), to_finite_float(value.get("lon"))
     if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180:
         return None
-    return Place(lat, lon)
+    return GeoPoint(lat, lon)

@@ -4,71 +4,75 @@ In: a `Request` and the `Catalogue` it is asked of.
 Out: `QueryVectors` whose inner products split into reasons, and what is added to them.
 """
 
-from indexer.query.additive import Additive
+from indexer.query.additive import TermTotals
 from indexer.query.catalogue import Catalogue
-from indexer.query.clock import Clock
-from indexer.query.eligibility import Pool, filtered, includes_seen, pool_for
-from indexer.query.history_clusters import clusters_of
-from indexer.query.input_vectors import sources_of
+from indexer.query.clock import Stopwatch
+from indexer.query.eligibility import Eligible, compute_filter_mask, includes_seen, select_eligible
+from indexer.query.history_clusters import cluster_history
+from indexer.query.input_vectors import build_input_vectors
 from indexer.query.inputs import (
-    RequestVectors,
+    QueryInput,
+    QueryVectors,
     Role,
-    Signal,
-    coefficients_of,
-    compose,
-    compose_examples,
-    history_signals,
-    profile_mixes,
+    build_example_vectors,
+    build_history_inputs,
+    build_query_vectors,
+    combine_coefficients,
+    compute_profile_coefficients,
 )
-from indexer.query.interest_clusters import WORLD_RANKS, balance, worlds_of
-from indexer.query.page import FIRST_PAGE, Page, Rows
-from indexer.query.read import Read, everywhere_terms, read_request, signals_of
-from indexer.query.score_terms import Term, newest_rows
-from indexer.query.search_query import Question
+from indexer.query.interest_clusters import (
+    CALIBRATION_RANKS,
+    compute_calibration_factors,
+    find_interest_clusters,
+)
+from indexer.query.page import FIRST_PAGE, Page, RowLookup
+from indexer.query.read import ResolvedRequest, build_catalogue_terms, build_inputs, resolve_request
+from indexer.query.score_terms import ScoreTerm, find_newest_rows
+from indexer.query.search_query import Query
 from indexer.query.taste_contribution import (
-    NO_TERMS,
-    Learned,
-    Moment,
-    NamedTerms,
-    apply_taste,
-    context_words,
+    NO_INPUT_TERMS,
+    InputTerms,
+    TasteContext,
+    TasteContribution,
+    apply_taste_model,
+    to_context_words,
 )
 
 __all__ = [
+    "CALIBRATION_RANKS",
     "FIRST_PAGE",
-    "NO_TERMS",
-    "WORLD_RANKS",
-    "Additive",
+    "NO_INPUT_TERMS",
     "Catalogue",
-    "Clock",
-    "Learned",
-    "Moment",
-    "NamedTerms",
+    "Eligible",
+    "InputTerms",
     "Page",
-    "Pool",
-    "Question",
-    "Read",
-    "RequestVectors",
+    "Query",
+    "QueryInput",
+    "QueryVectors",
+    "ResolvedRequest",
     "Role",
-    "Rows",
-    "Signal",
-    "Term",
-    "apply_taste",
-    "balance",
-    "clusters_of",
-    "coefficients_of",
-    "compose",
-    "compose_examples",
-    "context_words",
-    "everywhere_terms",
-    "filtered",
-    "history_signals",
+    "RowLookup",
+    "ScoreTerm",
+    "Stopwatch",
+    "TasteContext",
+    "TasteContribution",
+    "TermTotals",
+    "apply_taste_model",
+    "build_catalogue_terms",
+    "build_example_vectors",
+    "build_history_inputs",
+    "build_input_vectors",
+    "build_inputs",
+    "build_query_vectors",
+    "cluster_history",
+    "combine_coefficients",
+    "compute_calibration_factors",
+    "compute_filter_mask",
+    "compute_profile_coefficients",
+    "find_interest_clusters",
+    "find_newest_rows",
     "includes_seen",
-    "newest_rows",
-    "pool_for",
-    "profile_mixes",
-    "read_request",
-    "signals_of",
-    "sources_of",
-    "worlds_of",
+    "resolve_request",
+    "select_eligible",
+    "to_context_words",
 ]

@@ -7,12 +7,12 @@ import numpy as np
 from indexer.arrays import Mask, Rows, Vectors
 
 
-class Additive:
+class TermTotals:
     """Additive score terms: of some rows, summed up by row, and of the whole catalogue.
 
     Args:
         totals: Row to the sum of its terms.
-        everywhere: `(n,) float32`, added to each row; None: nothing is.
+        catalogue_sums: `(n,) float32`, added to each row; None: nothing is.
     """
 
     def __init__(
@@ -23,12 +23,12 @@ class Additive:
         order = np.argsort(rows)
         self._rows = rows[order]
         self._sums = np.fromiter(given.values(), np.float32, len(given))[order]
-        self.everywhere = everywhere
+        self.catalogue_sums = everywhere
 
     @classmethod
-    def summed(
+    def sum_by_row(
         cls, rows: Rows, values: Vectors, *, everywhere: Vectors | None = None
-    ) -> "Additive":
+    ) -> "TermTotals":
         """Sum up `(z,)` terms given by row; a row may have several."""
         made = cls(everywhere=everywhere)
         made._rows, place = np.unique(rows, return_inverse=True)
@@ -38,15 +38,15 @@ class Additive:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def rows(self, allowed: Mask) -> Rows:
+    def select_rows(self, allowed: Mask) -> Rows:
         """The allowed rows that have a term of their own, ascending."""
         return self._rows[allowed[self._rows]]
 
-    def of(self, rows: Rows) -> Vectors:
+    def lookup(self, rows: Rows) -> Vectors:
         """`(m,) float32`, the sum of terms of each row; 0 where it has none."""
         if len(self._rows) == 0:
             found: Vectors = np.zeros(len(rows), np.float32)
         else:
             place = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
             found = np.where(self._rows[place] == rows, self._sums[place], np.float32(0))
-        return found if self.everywhere is None else found + self.everywhere[rows]
+        return found if self.catalogue_sums is None else found + self.catalogue_sums[rows]

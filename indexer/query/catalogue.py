@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from indexer.ann import Found
+from indexer.ann import TopRows
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.metadata import CellKind, Cells, Filter, Schema
+from indexer.metadata import Filter, RowValueKind, RowValues, Schema
 from indexer.request import Scenario
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
 
 
 class Catalogue(Protocol):
-    """Rows 0..count-1; `Index` is one, `Overlay` another."""
+    """Rows 0..count-1; `Index` is one, `LiveCatalogue` another."""
 
     manifest: Manifest
     scenarios: Mapping[str, Scenario]
@@ -29,12 +29,12 @@ class Catalogue(Protocol):
     def ids(self, rows: Sequence[int]) -> list[str]: ...  # noqa: D102
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]: ...  # noqa: D102
     def mask(self, condition: Filter) -> Mask: ...  # noqa: D102
-    def cells(self, field: str, kind: CellKind) -> Cells: ...  # noqa: D102
-    def in_id_order(self, rows: Rows) -> Rows: ...  # noqa: D102
-    def exact(self, text: str) -> list[int]: ...  # noqa: D102
-    def full_text(self, text: str, limit: int) -> list[tuple[int, float]]: ...  # noqa: D102
-    def query_vectors(self, texts: Sequence[str]) -> Vectors: ...  # noqa: D102
-    def alike(self, vectors: Vectors) -> Vectors: ...  # noqa: D102
+    def cells(self, field: str, kind: RowValueKind) -> RowValues: ...  # noqa: D102
+    def sort_by_id(self, rows: Rows) -> Rows: ...  # noqa: D102
+    def find_exact(self, text: str) -> list[int]: ...  # noqa: D102
+    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]: ...  # noqa: D102
+    def encode_queries(self, texts: Sequence[str]) -> Vectors: ...  # noqa: D102
+    def to_similarity_queries(self, vectors: Vectors) -> Vectors: ...  # noqa: D102
     def item_vectors(self, rows: Rows) -> Vectors: ...  # noqa: D102
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors: ...  # noqa: D102
-    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]: ...  # noqa: D102
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]: ...  # noqa: D102

@@ -3,7 +3,7 @@
 import time
 
 
-class Clock:
+class Stopwatch:
     """Milliseconds between laps."""
 
     def __init__(self) -> None:
@@ -22,6 +22,6 @@ class Clock:
         self._laps[name] = round(1_000 * (now - self._last), 3)
         self._last = now
 
-    def told(self) -> dict[str, float]:
+    def report(self) -> dict[str, float]:
         """Return the laps and their total."""
         return {**self._laps, "total": round(1_000 * (self._last - self._started), 3)}

@@ -10,13 +10,13 @@ from indexer.arrays import Mask
 from indexer.errors import FilterError, RequestError
 from indexer.metadata import parse_filter
 from indexer.query.catalogue import Catalogue
-from indexer.request import Request, Scenario, nearest_known, shown
+from indexer.request import Request, Scenario, format_value, suggest_name
 
 ORDER = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class Eligible:
     """The rows that may be recommended, and how many are out for which reason.
 
     Attributes:
@@ -28,12 +28,12 @@ class Pool:
     excluded: Mapping[str, int]
 
     @property
-    def eligible(self) -> int:
+    def count(self) -> int:
         """How many rows are allowed."""
         return int(np.count_nonzero(self.allowed))
 
 
-def pool_for(catalogue: Catalogue, request: Request, scenario: Scenario) -> Pool:
+def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) -> Eligible:
     """Return what a request may be answered with, before minimum scores and caps.
 
     Raises:
@@ -47,25 +47,25 @@ def pool_for(catalogue: Catalogue, request: Request, scenario: Scenario) -> Pool
     if "available" in catalogue.schema.fields:
         out_of_stock = parse_filter({"available": False}, catalogue.schema)
         stages["unavailable"] = catalogue.mask(out_of_stock)
-    stages["requested"] = mask_of(catalogue, catalogue.rows(request.exclude).values())
+    stages["requested"] = build_mask(catalogue, catalogue.rows(request.exclude).values())
     if not includes_seen(request, scenario):
-        seen = catalogue.rows(seen_by(request, scenario))
-        stages["seen"] = mask_of(catalogue, seen.values())
-    passing = filtered(catalogue, request, scenario)
+        seen = catalogue.rows(collect_seen_ids(request, scenario))
+        stages["seen"] = build_mask(catalogue, seen.values())
+    passing = compute_filter_mask(catalogue, request, scenario)
     if passing is not None:
         stages["filter"] = ~passing
-    return pool_of(stages, catalogue.count)
+    return build_eligible(stages, catalogue.count)
 
 
 def _refuse_unknown_fields(catalogue: Catalogue, request: Request) -> None:
     known = catalogue.schema.fields
     for name in request.fields or ():
         if name not in known and name != "id":
-            hint = nearest_known(name, known)
-            raise RequestError(f"fields has an unknown field {shown(name)}; {hint}")
+            hint = suggest_name(name, known)
+            raise RequestError(f"fields has an unknown field {format_value(name)}; {hint}")
 
 
-def filtered(catalogue: Catalogue, request: Request, scenario: Scenario) -> Mask | None:
+def compute_filter_mask(catalogue: Catalogue, request: Request, scenario: Scenario) -> Mask | None:
     """Return which rows pass the filters of request and scenario; None if there is no filter.
 
     Raises:
@@ -88,7 +88,7 @@ def includes_seen(request: Request, scenario: Scenario) -> bool:
     return scenario.include_seen if request.include_seen is None else request.include_seen
 
 
-def seen_by(request: Request, scenario: Scenario) -> list[str]:
+def collect_seen_ids(request: Request, scenario: Scenario) -> list[str]:
     """Return the ids that do not come again, from this request and from what is stored.
 
     A scenario may hide only what was met in some ways; with `include_seen` false all is hidden.
@@ -106,14 +106,14 @@ def seen_by(request: Request, scenario: Scenario) -> list[str]:
     return [*told, *chain.from_iterable(stored)]
 
 
-def mask_of(catalogue: Catalogue, rows: Iterable[int]) -> Mask:
+def build_mask(catalogue: Catalogue, rows: Iterable[int]) -> Mask:
     """Return `(n,) bool`, set at the rows."""
     mask = np.zeros(catalogue.count, np.bool_)
     mask[np.fromiter(rows, np.int64)] = True
     return mask
 
 
-def pool_of(stages: Mapping[str, Mask], count: int) -> Pool:
+def build_eligible(stages: Mapping[str, Mask], count: int) -> Eligible:
     """Exclude rows by reason.
 
     Args:
@@ -129,4 +129,4 @@ def pool_of(stages: Mapping[str, Mask], count: int) -> Pool:
             now = int(np.count_nonzero(allowed))
             excluded[reason] = left - now
             left = now
-    return Pool(allowed, excluded)
+    return Eligible(allowed, excluded)

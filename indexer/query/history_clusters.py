@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.query.inputs import Role, Signal
+from indexer.query.inputs import QueryInput, Role
 
 MIN_LIKED = 8  # a shorter history is not taken apart
-_LATEST = 64  # liked items that are looked at
-_MIN_ITEMS = 3
-_ROUNDS = 6
+_MAX_LIKED_ITEMS = 64  # liked items that are looked at
+_MIN_CLUSTER_ITEMS = 3
+_ITERATIONS = 6
 _TINY = 1e-9
 
 
-def clusters_of(
-    signals: Sequence[Signal], sources: Vectors, most: int
+def cluster_history(
+    signals: Sequence[QueryInput], sources: Vectors, most: int
 ) -> list[NDArray[np.float32]]:
     """Return which inputs belong to which cluster, each `(m,)` of zeros and ones.
 
@@ -32,28 +32,28 @@ def clusters_of(
         place
         for place, signal in enumerate(signals)
         if signal.role is Role.PROFILE and signal.weight > 0 and signal.item_id is not None
-    ][-_LATEST:]
+    ][-_MAX_LIKED_ITEMS:]
     if not most or len(liked) < MIN_LIKED:
         return []
-    group = _grouped(sources[liked], most)
+    group = _assign_clusters(sources[liked], most)
     found = []
     for number in range(most):
         places = np.array(liked)[group == number]
-        if len(places) >= _MIN_ITEMS:
+        if len(places) >= _MIN_CLUSTER_ITEMS:
             own = np.zeros(len(signals), np.float32)
             own[places] = 1.0
             found.append(own)
     return found
 
 
-def _grouped(items: Vectors, most: int) -> NDArray[np.int64]:
+def _assign_clusters(items: Vectors, most: int) -> NDArray[np.int64]:
     """The cluster of each of n unit vectors, `(n,)`."""
     starts = [len(items) - 1]
     for _ in range(min(most, len(items)) - 1):
         starts.append(int((items @ items[starts].T).max(axis=1).argmin()))
     centres = items[starts]
     group: NDArray[np.int64] = (items @ centres.T).argmax(axis=1)
-    for _ in range(_ROUNDS):
+    for _ in range(_ITERATIONS):
         sums = np.stack(
             [items[group == n].sum(axis=0) if (group == n).any() else c
              for n, c in enumerate(centres)]

@@ -6,11 +6,11 @@ import numpy as np
 
 from indexer.arrays import Vectors
 from indexer.query.catalogue import Catalogue
-from indexer.query.inputs import Role, Signal
+from indexer.query.inputs import QueryInput, Role
 
 
-def sources_of(
-    catalogue: Catalogue, signals: Sequence[Signal], known: Mapping[str, int]
+def build_input_vectors(
+    catalogue: Catalogue, signals: Sequence[QueryInput], known: Mapping[str, int]
 ) -> Vectors:
     """Return `(m, d) float32`: each signal's vector in the item space."""
     layout = catalogue.manifest.layout
@@ -21,7 +21,7 @@ def sources_of(
         rows = np.array([known[signals[place].item_id or ""] for place in items])
         sources[items, : layout.meaning] = catalogue.item_vectors(rows)[:, : layout.meaning]
     if texts:
-        sources[texts] = catalogue.query_vectors([signals[place].text or "" for place in texts])
+        sources[texts] = catalogue.encode_queries([signals[place].text or "" for place in texts])
     for place, signal in enumerate(signals):
         if signal.role is Role.PRIOR:
             sources[place, layout.meaning + layout.taste] = 1.0

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
 from indexer.request import HistoryEntry, Scenario, Weights
-from indexer.taste import certainty
+from indexer.taste import compute_shrinkage_factor
 
 # A vector of its own for a recent item is this much whole profile, the rest that item: chosen on
 # validation data, where it beat both the profile alone and the item alone.
 _RECENT_PROFILE_SHARE = 0.7
-_OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
-_FULL_CONTEXT = 3  # so many context fields count whole; more share what these would have
+_MAX_OTHER_SHARE = 0.1  # of the absolute sum: the smallest reasons up to this are told as one
+_FULL_WEIGHT_FIELDS = 3  # so many context fields count whole; more share what these would have
 _MAX_REASONS = 50
-_REVIEW = "review"
-_OPINIONS = frozenset({"like", "dislike", "rating", _REVIEW})
-_REVIEW_WORDS = 0.5  # against the item itself; no public data set has had it tuned
-_TOLD_CHARS = 200
+_REVIEW_EVENT = "review"
+_OPINION_EVENTS = frozenset({"like", "dislike", "rating", _REVIEW_EVENT})
+_REVIEW_TEXT_WEIGHT = 0.5  # against the item itself; no public data set has had it tuned
+_MAX_REASON_CHARS = 200
 _TINY = 1e-9
 
 
@@ -43,7 +43,7 @@ class Role(StrEnum):
     PRIOR = "prior"
 
 
-class Signal(NamedTuple):
+class QueryInput(NamedTuple):
     """One input of a request, with its reason as the answer will tell it.
 
     A tuple, for a request makes hundreds: a frozen dataclass takes three times as long.
@@ -56,49 +56,49 @@ class Signal(NamedTuple):
     text: str | None = None
     entry: HistoryEntry | None = None
 
-    def weighing(self, weight: float) -> "Signal":
+    def with_weight(self, weight: float) -> "QueryInput":
         """Return the same input with another weight; `_replace` takes three times as long."""
-        return Signal(self.role, weight, self.reason, self.item_id, self.text, self.entry)
+        return QueryInput(self.role, weight, self.reason, self.item_id, self.text, self.entry)
 
 
 @dataclass(frozen=True, slots=True)
-class RequestVectors:
+class QueryVectors:
     """A few vectors whose best inner product with an item is its score.
 
     Attributes:
-        signals: The m inputs.
-        sources: `(m, d) float32`, the vector of each input in the item space.
+        inputs: The m inputs.
+        input_vectors: `(m, d) float32`, the vector of each input in the item space.
         coefficients: `(q, m) float32`.
-        learned: `(m, d) float32`, what each input adds to every request vector through the learned
+        taste_vectors: `(m, d) float32`, what each input adds to every request vector through the learned
             taste block or a learned direction, weighted already; None if none does.
     """
 
-    signals: tuple[Signal, ...]
-    sources: Vectors
+    inputs: tuple[QueryInput, ...]
+    input_vectors: Vectors
     coefficients: Vectors
-    learned: Vectors | None = None
+    taste_vectors: Vectors | None = None
 
     @property
     def vectors(self) -> Vectors:
         """`(q, d) float32`, what is searched."""
-        product: Vectors = self.coefficients @ self.sources
-        if self.learned is not None:
-            product += self.learned.sum(axis=0)
+        product: Vectors = self.coefficients @ self.input_vectors
+        if self.taste_vectors is not None:
+            product += self.taste_vectors.sum(axis=0)
         return product
 
-    def shares(self, item: Vectors, winner: int) -> NDArray[np.float64]:
+    def split_score(self, item: Vectors, winner: int) -> NDArray[np.float64]:
         """Split the inner product of one item `(d,)` with vector `winner` into `(m,)` shares."""
         parts: NDArray[np.float64] = self.coefficients[winner].astype(np.float64) * (
-            self.sources.astype(np.float64) @ item.astype(np.float64)
+            self.input_vectors.astype(np.float64) @ item.astype(np.float64)
         )
-        if self.learned is not None:
-            parts += self.learned.astype(np.float64) @ item.astype(np.float64)
+        if self.taste_vectors is not None:
+            parts += self.taste_vectors.astype(np.float64) @ item.astype(np.float64)
         return parts
 
 
-def history_signals(
+def build_history_inputs(
     history: Sequence[HistoryEntry], *, scenario: Scenario, now: float, scale: tuple[float, float]
-) -> list[Signal]:
+) -> list[QueryInput]:
     """Weigh history entries by event, rating, order and age; the newest last.
 
     The last opinion of an item decides: what was done before it and says the opposite is left out.
@@ -113,23 +113,23 @@ def history_signals(
     signals = []
     opinions: dict[str, float] = {}
     for newer, entry in enumerate(reversed(ordered)):
-        reaction = _reaction(entry, scenario, scale)
+        reaction = _compute_reaction(entry, scenario, scale)
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
                 continue
-            if entry.event in _OPINIONS:
+            if entry.event in _OPINION_EVENTS:
                 opinions.setdefault(entry.item_id, reaction)
         weight = reaction * 0.5 ** (newer / scenario.half_life_events)
         if scenario.half_life_s and entry.at is not None:
             weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
-        if entry.event == _REVIEW and entry.item_id is not None and entry.text:
-            signals.append(_review_words(entry, weight))
-        reason = _told(entry, reaction)
-        signals.append(Signal(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
+        if entry.event == _REVIEW_EVENT and entry.item_id is not None and entry.text:
+            signals.append(_build_review_input(entry, weight))
+        reason = _build_history_reason(entry, reaction)
+        signals.append(QueryInput(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
     return signals[::-1]
 
 
-def _told(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
+def _build_history_reason(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
     """An entry as a reason; of words it is said only if they are not wanted."""
     if entry.item_id is not None:
         return {"kind": "history", "item_id": entry.item_id, "event": entry.event}
@@ -137,32 +137,32 @@ def _told(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
     return {"kind": "history", "text": entry.text, **event}
 
 
-def _review_words(entry: HistoryEntry, weight: float) -> Signal:
+def _build_review_input(entry: HistoryEntry, weight: float) -> QueryInput:
     """What a review says, beside the item it is about; the rating that came with it gives the sign.
 
     Without a rating the words count as what somebody cares to write about.
     """
     text = entry.text or ""
-    told = text if len(text) <= _TOLD_CHARS else text[: _TOLD_CHARS - 1] + "…"
-    reason = {**_told(entry, weight), "text": told}
-    return Signal(Role.PROFILE, _REVIEW_WORDS * weight, reason, text=text, entry=entry)
+    told = text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
+    reason = {**_build_history_reason(entry, weight), "text": told}
+    return QueryInput(Role.PROFILE, _REVIEW_TEXT_WEIGHT * weight, reason, text=text, entry=entry)
 
 
-def _reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
+def _compute_reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
     """What an entry says, from -1 to 1; words count fully unless they say what is not wanted."""
-    if entry.event in ("rating", _REVIEW) and entry.value is not None:
+    if entry.event in ("rating", _REVIEW_EVENT) and entry.value is not None:
         low, high = scale
         middle = (low + high) / 2
         reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
     else:
-        reaction = scenario.weight_of(entry.event)
+        reaction = scenario.get_event_weight(entry.event)
     return 1.0 if entry.item_id is None and reaction >= 0 else reaction
 
 
-def interest_signals(interests: Sequence[str], *, scenario: Scenario) -> list[Signal]:
+def build_interest_inputs(interests: Sequence[str], *, scenario: Scenario) -> list[QueryInput]:
     """Interests count alike, whatever their order."""
     return [
-        Signal(
+        QueryInput(
             Role.PROFILE,
             scenario.interest_weight,
             {"kind": "interest", "text": text},
@@ -172,40 +172,40 @@ def interest_signals(interests: Sequence[str], *, scenario: Scenario) -> list[Si
     ]
 
 
-def moment_signals(
+def build_context_inputs(
     query: str | None, words: Mapping[str, str], context: Mapping[str, Any], *, scenario: Scenario
-) -> list[Signal]:
+) -> list[QueryInput]:
     """Return the query and one signal for each context field that has words.
 
-    Up to `_FULL_CONTEXT` fields each count alike whatever the others are; the weights of more are
+    Up to `_FULL_WEIGHT_FIELDS` fields each count alike whatever the others are; the weights of more are
     scaled down together, so that a form with a dozen fields does not drown taste.
     """
     signals = []
-    weight = scenario.context_weight * min(1.0, _FULL_CONTEXT / max(len(words), 1))
+    weight = scenario.context_weight * min(1.0, _FULL_WEIGHT_FIELDS / max(len(words), 1))
     if query:
         reason = {"kind": "query", "text": query}
-        signals.append(Signal(Role.QUERY, scenario.query_weight, reason, text=query))
+        signals.append(QueryInput(Role.QUERY, scenario.query_weight, reason, text=query))
     for field, text in words.items():
         reason = {"kind": "context", "field": field, "value": context.get(field, text)}
-        signals.append(Signal(Role.CONTEXT, weight, reason, text=text))
+        signals.append(QueryInput(Role.CONTEXT, weight, reason, text=text))
     return signals
 
 
-def ideal_signal(ideal: str, *, scenario: Scenario) -> Signal:
+def build_ideal_input(ideal: str, *, scenario: Scenario) -> QueryInput:
     """A description of the ideal item is added with a constant weight, as a query is."""
     reason = {"kind": "ideal", "text": ideal}
-    return Signal(Role.QUERY, scenario.ideal_weight, reason, text=ideal)
+    return QueryInput(Role.QUERY, scenario.ideal_weight, reason, text=ideal)
 
 
-def compose(
-    signals: Sequence[Signal],
+def build_query_vectors(
+    signals: Sequence[QueryInput],
     sources: Vectors,
     *,
     scenario: Scenario,
     weights: Weights,
     apart: Sequence[NDArray[np.float32]] = (),
     doubt: float = 0.0,
-) -> RequestVectors:
+) -> QueryVectors:
     """Weigh the signals into request vectors.
 
     Args:
@@ -215,17 +215,17 @@ def compose(
         scenario: How many recent items get a vector of their own.
         weights: Of the blocks.
         apart: Inputs, each `(m,)`, that get a vector of their own together.
-        doubt: See `profile_mixes`; vectors of `apart` keep their length.
+        doubt: See `compute_profile_coefficients`; vectors of `apart` keep their length.
     """
     roles = np.array([signal.role for signal in signals])
     raw = np.array([signal.weight for signal in signals], np.float32)
-    mixes = profile_mixes(signals, sources, scenario, doubt=doubt)
+    mixes = compute_profile_coefficients(signals, sources, scenario, doubt=doubt)
     mixes += [_to_unit(own, sources) for own in apart]
-    return RequestVectors(tuple(signals), sources, coefficients_of(roles, raw, mixes, weights))
+    return QueryVectors(tuple(signals), sources, combine_coefficients(roles, raw, mixes, weights))
 
 
-def profile_mixes(
-    signals: Sequence[Signal],
+def compute_profile_coefficients(
+    signals: Sequence[QueryInput],
     sources: Vectors,
     scenario: Scenario,
     members: NDArray[np.bool_] | None = None,
@@ -256,11 +256,11 @@ def profile_mixes(
     if not doubt:
         return mixes
     # Dislikes too are evidence: counted as nothing, they alone would push nothing away.
-    length = certainty(float(np.abs(weights).sum()), doubt)
+    length = compute_shrinkage_factor(float(np.abs(weights).sum()), doubt)
     return [mix * length for mix in mixes]
 
 
-def coefficients_of(
+def combine_coefficients(
     roles: NDArray[np.str_],
     raw: NDArray[np.float32],
     mixes: Sequence[NDArray[np.float32]],
@@ -272,9 +272,9 @@ def coefficients_of(
     return np.stack([(mix + constant) * block for mix in mixes]).astype(np.float32)
 
 
-def compose_examples(
-    signals: Sequence[Signal], sources: Vectors, *, weights: Weights
-) -> RequestVectors:
+def build_example_vectors(
+    signals: Sequence[QueryInput], sources: Vectors, *, weights: Weights
+) -> QueryVectors:
     """Average weighted examples into one request vector.
 
     Weights are divided by the sum of their absolute values, so an item that is a near copy of
@@ -282,7 +282,7 @@ def compose_examples(
     """
     raw = np.array([signal.weight for signal in signals], np.float32)
     share = raw * np.float32(weights.meaning / max(float(np.abs(raw).sum()), _TINY))
-    return RequestVectors(tuple(signals), sources, share[np.newaxis, :])
+    return QueryVectors(tuple(signals), sources, share[np.newaxis, :])
 
 
 def _to_unit(mix: NDArray[np.float32], sources: Vectors) -> NDArray[np.float32]:
@@ -297,8 +297,8 @@ def _to_unit(mix: NDArray[np.float32], sources: Vectors) -> NDArray[np.float32]:
     return scaled
 
 
-def reasons_of(
-    signals: Sequence[Signal],
+def build_reasons(
+    signals: Sequence[QueryInput],
     shares: NDArray[np.float64],
     terms: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
@@ -314,7 +314,7 @@ def reasons_of(
     ]
     told += [dict(term) for term in terms]
     told.sort(key=lambda reason: -abs(reason["share"]))
-    limit = _OTHER_SHARE * sum(abs(reason["share"]) for reason in told)
+    limit = _MAX_OTHER_SHARE * sum(abs(reason["share"]) for reason in told)
     kept = len(told)
     rest = 0.0
     while kept > _MAX_REASONS and rest + abs(told[kept - 1]["share"]) <= limit:

@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.query.inputs import Role, Signal
+from indexer.query.inputs import QueryInput, Role
 
 MIN_LIKED = 8  # a shorter history is of one world
-_LATEST = 32  # liked items that are looked at; of 64 it takes twice the time
-_MIN_SHARE, _MIN_ITEMS = 0.15, 3
-_ALIKE = 0.1  # mean cosine above which two groups are one world
-WORLD_RANKS = 10  # ranks over which worlds are shown in proportion
-_LEAST, _MOST = 0.5, 2.0  # by which a world is scaled
-_HALVINGS = 16
+_MAX_LIKED_ITEMS = 32  # liked items that are looked at; of 64 it takes twice the time
+_MIN_CLUSTER_SHARE, _MIN_CLUSTER_ITEMS = 0.15, 3
+_MIN_LINKAGE_COSINE = 0.1  # mean cosine above which two groups are one world
+CALIBRATION_RANKS = 10  # ranks over which worlds are shown in proportion
+_MIN_FACTOR, _MAX_FACTOR = 0.5, 2.0  # by which a world is scaled
+_BISECTION_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Worlds:
+class InterestClusters:
     """Which inputs belong to which world.
 
     Attributes:
@@ -37,9 +37,9 @@ class Worlds:
     shares: NDArray[np.float64]
 
 
-def worlds_of(
-    signals: Sequence[Signal], sources: Vectors, *, by_weight: bool = False
-) -> Worlds | None:
+def find_interest_clusters(
+    signals: Sequence[QueryInput], sources: Vectors, *, by_weight: bool = False
+) -> InterestClusters | None:
     """Return the worlds of a history; None if there is but one.
 
     Args:
@@ -49,13 +49,13 @@ def worlds_of(
             world left behind fades as fast as everything else.
     """
     liked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and s.weight > 0]
-    items = [place for place in liked if signals[place].item_id is not None][-_LATEST:]
+    items = [place for place in liked if signals[place].item_id is not None][-_MAX_LIKED_ITEMS:]
     if len(items) < MIN_LIKED:
         return None
     meaning = sources[items]
-    group = _joined(meaning @ meaning.T)
+    group = _cluster_by_average_linkage(meaning @ meaning.T)
     numbers, counts = np.unique(group, return_counts=True)
-    large = (counts >= _MIN_ITEMS) & (counts >= _MIN_SHARE * len(items))
+    large = (counts >= _MIN_CLUSTER_ITEMS) & (counts >= _MIN_CLUSTER_SHARE * len(items))
     if np.count_nonzero(large) < 2:
         return None
     centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
@@ -66,10 +66,12 @@ def worlds_of(
     members[:, disliked] = True
     counted = [signals[place].weight if by_weight else 1.0 for place in items]
     held = members[:, items] @ np.array(counted)
-    return Worlds(members, held / held.sum())
+    return InterestClusters(members, held / held.sum())
 
 
-def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def compute_calibration_factors(
+    products: Vectors, added: Vectors, shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return by what each world's vectors are scaled to be shown in proportion, `(w,)`.
 
     If a world is to have n of the first ten ranks, its n-th best item must score what the n'-th
@@ -80,7 +82,7 @@ def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> N
         added: `(c,)`, what each gains whatever the world.
         shares: `(w,)`, of the worlds.
     """
-    wanted = np.maximum(1, np.round(WORLD_RANKS * shares).astype(int))
+    wanted = np.maximum(1, np.round(CALIBRATION_RANKS * shares).astype(int))
     own = products.argmax(axis=0)
     factors = np.ones(len(shares))
     if (np.bincount(own, minlength=len(shares)) == 0).any():
@@ -94,20 +96,20 @@ def balance(products: Vectors, added: Vectors, shares: NDArray[np.float64]) -> N
     target = edge(largest, 1.0)
     for world in range(len(shares)):
         if world != largest:
-            factors[world] = _reaching(target, partial(edge, world))
+            factors[world] = _bisect_factor(target, partial(edge, world))
     return factors
 
 
-def _reaching(target: float, edge: Callable[[float], float]) -> float:
+def _bisect_factor(target: float, edge: Callable[[float], float]) -> float:
     """The factor at which an edge, which grows with it, comes nearest to a target."""
-    low, high = _LEAST, _MOST
-    for _ in range(_HALVINGS):
+    low, high = _MIN_FACTOR, _MAX_FACTOR
+    for _ in range(_BISECTION_STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if edge(middle) < target else (low, middle)
     return (low + high) / 2
 
 
-def _joined(alike: Vectors) -> NDArray[np.int64]:
+def _cluster_by_average_linkage(alike: Vectors) -> NDArray[np.int64]:
     """Join the two groups most alike on average until none are alike enough, `(n,)` numbers."""
     group = np.arange(len(alike))
     sums, sizes = alike.astype(np.float64), np.ones(len(alike))
@@ -116,7 +118,7 @@ def _joined(alike: Vectors) -> NDArray[np.int64]:
     np.fill_diagonal(means, -np.inf)
     for _ in range(len(alike) - 1):
         first, second = divmod(int(means.argmax()), len(means))
-        if means[first, second] < _ALIKE:
+        if means[first, second] < _MIN_LINKAGE_COSINE:
             break
         group[group == second] = first
         sums[first] += sums[second]

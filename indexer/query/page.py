@@ -11,27 +11,27 @@ class Page:
 
     Attributes:
         offset: How many hits the earlier pages had; ranks continue after it.
-        only: Choose among these ids; None: among everything the request allows.
-        served: Ids of earlier pages, passed over without being counted as excluded.
+        only_ids: Choose among these ids; None: among everything the request allows.
+        served_ids: Ids of earlier pages, passed over without being counted as excluded.
         skip: Passes over this many of the best, where `served` is too long to send around. Right
             only within one snapshot.
-        ahead: If at most this many ids are left after the page, `Answer.following` names them all;
+        lookahead: If at most this many ids are left after the page, `Answer.following` names them all;
             else it names none, since the next page can be ranked as cheaply as this one.
-        settled: `only` is in the order of its ranks, which no score gave it.
+        keeps_order: `only` is in the order of its ranks, which no score gave it.
     """
 
     offset: int = 0
-    only: Sequence[str] | None = None
-    served: Sequence[str] = ()
+    only_ids: Sequence[str] | None = None
+    served_ids: Sequence[str] = ()
     skip: int = 0
-    ahead: int = 0
-    settled: bool = False
+    lookahead: int = 0
+    keeps_order: bool = False
 
 
 FIRST_PAGE = Page()
 
 
-class Rows(Protocol):
+class RowLookup(Protocol):
     """Ids to dense rows 0..count-1."""
 
     @property

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import FilterError
-from indexer.metadata import EARTH_RADIUS_KM, CellKind, FieldType, parse_filter, unit_vectors
+from indexer.metadata import EARTH_RADIUS_KM, FieldType, RowValueKind, parse_filter, to_unit_vectors
 from indexer.query.catalogue import Catalogue
-from indexer.request import PLACES, Boost, Scenario
+from indexer.request import LOCATION_FIELDS, Boost, Scenario
 
 DATE_FIELDS = ("created_at", "published_at", "published")  # the first one that the catalogue has
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class ScoreTerm:
     """What every item gains for one reason.
 
     Attributes:
@@ -43,7 +43,7 @@ class Term:
         return [{**self.reason, **more, "share": share}]
 
 
-def total(terms: Sequence[Term]) -> Vectors | None:
+def sum_terms(terms: Sequence[ScoreTerm]) -> Vectors | None:
     """Return the sum of terms by row, `(n,) float32`; None without any."""
     if not terms:
         return None
@@ -51,7 +51,7 @@ def total(terms: Sequence[Term]) -> Vectors | None:
     return summed
 
 
-def boost_terms(catalogue: Catalogue, boosts: Sequence[Boost]) -> list[Term]:
+def build_boost_terms(catalogue: Catalogue, boosts: Sequence[Boost]) -> list[ScoreTerm]:
     """Return a term for each boost.
 
     Raises:
@@ -65,62 +65,62 @@ def boost_terms(catalogue: Catalogue, boosts: Sequence[Boost]) -> list[Term]:
             raise FilterError(f"boost[{place}].filter: {error}") from error
         passing = catalogue.mask(condition)
         values = np.where(passing, np.float32(boost.weight), np.float32(0))
-        terms.append(Term({"kind": "boost", "index": place}, values))
+        terms.append(ScoreTerm({"kind": "boost", "index": place}, values))
     return terms
 
 
-def freshness_term(catalogue: Catalogue, scenario: Scenario, now: float) -> Term | None:
+def build_freshness_term(catalogue: Catalogue, scenario: Scenario, now: float) -> ScoreTerm | None:
     """Return what new items gain; None if the scenario or the catalogue knows no age."""
-    name = date_field(catalogue)
+    name = find_date_field(catalogue)
     if not scenario.fresh_weight or name is None:
         return None
-    ages = np.maximum(0.0, now - newest_by_row(catalogue, name))
+    ages = np.maximum(0.0, now - collect_latest_dates(catalogue, name))
     decay = 0.5 ** (ages / scenario.fresh_half_life_s)
     values = (scenario.fresh_weight * decay).astype(np.float32)
-    return Term({"kind": "freshness", "field": name}, values)
+    return ScoreTerm({"kind": "freshness", "field": name}, values)
 
 
-def date_field(catalogue: Catalogue) -> str | None:
+def find_date_field(catalogue: Catalogue) -> str | None:
     """Return the field that says since when an item is there; None if there is none."""
     known = catalogue.schema.fields
     dated = (FieldType.DATE, FieldType.NUMBER, FieldType.MIXED)
     return next((f for f in DATE_FIELDS if f in known and known[f].type in dated), None)
 
 
-def newest_by_row(catalogue: Catalogue, name: str) -> NDArray[np.float64]:
+def collect_latest_dates(catalogue: Catalogue, name: str) -> NDArray[np.float64]:
     """Return `(n,)` Unix seconds, minus infinity for rows without a date."""
-    cells = catalogue.cells(name, CellKind.NUMBERS)
+    cells = catalogue.cells(name, RowValueKind.NUMBERS)
     moments = np.full(catalogue.count, -np.inf)
     np.maximum.at(moments, cells.rows, cells.values)
     return moments
 
 
-def newest_rows(catalogue: Catalogue, allowed: Mask, most: int) -> Rows:
+def find_newest_rows(catalogue: Catalogue, allowed: Mask, most: int) -> Rows:
     """Return the allowed rows with the latest dates, the newest first, ties by row."""
-    name = date_field(catalogue)
+    name = find_date_field(catalogue)
     if name is None or not most:
         return np.empty(0, np.int64)
     rows = np.flatnonzero(allowed)
-    moments = newest_by_row(catalogue, name)[rows]
+    moments = collect_latest_dates(catalogue, name)[rows]
     known = moments > -np.inf
     rows, moments = rows[known], moments[known]
     return rows[np.lexsort((rows, -moments))[:most]]
 
 
-def nearness_term(
+def build_nearness_term(
     catalogue: Catalogue, context: Mapping[str, Any], scenario: Scenario
-) -> Term | None:
+) -> ScoreTerm | None:
     """Return what items near the user gain; None without coordinates on both sides."""
-    here = next((context[f] for f in PLACES if isinstance(context.get(f), Mapping)), None)
+    here = next((context[f] for f in LOCATION_FIELDS if isinstance(context.get(f), Mapping)), None)
     known = catalogue.schema.fields.items()
     name = next((field for field, info in known if info.type is FieldType.LOCATION), None)
     if here is None or name is None or not scenario.near_weight:
         return None
-    cells = catalogue.cells(name, CellKind.POINTS)
-    middle = unit_vectors(np.array(here["lat"]), np.array(here["lon"]))
+    cells = catalogue.cells(name, RowValueKind.POINTS)
+    middle = to_unit_vectors(np.array(here["lat"]), np.array(here["lon"]))
     chords = np.sqrt(np.square(cells.values - middle).sum(axis=1))
     km = np.full(catalogue.count, np.inf)
     np.minimum.at(km, cells.rows, 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1)))
     values = (scenario.near_weight * 0.5 ** (km / scenario.near_half_km)).astype(np.float32)
     reason = {"kind": "context", "field": "place", "value": dict(here)}
-    return Term(reason, values, {"km": km})
+    return ScoreTerm(reason, values, {"km": km})

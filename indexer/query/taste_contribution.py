@@ -13,74 +13,74 @@ from numpy.typing import NDArray
 
 from indexer.ann import Layout
 from indexer.arrays import Rows, Vectors
-from indexer.query.inputs import Role, Signal
+from indexer.query.inputs import QueryInput, Role
 from indexer.request import Scenario, Weights
 from indexer.taste import (
-    NamedWeights,
-    Past,
-    PastItem,
+    History,
+    HistoryItem,
+    ScoreTermWeights,
     TasteModel,
-    entry_weights,
-    leaning,
-    past_of,
-    repeat_weights,
-    weightiest,
+    build_history,
+    compute_entry_weights,
+    compute_popularity_affinity,
+    compute_repeat_weights,
+    keep_heaviest,
 )
 
-_MOST_SMALL = 1 << 16
+_MAX_UINT16_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class NamedTerms:
+class InputTerms:
     """Additive terms of single items, each earned from one input.
 
     Attributes:
         rows: `(z,) int64`, the item that gains; ascending.
-        signals: `(z,) int64`, place of the input.
+        input_positions: `(z,) int64`, place of the input.
         values: `(z,) float32`.
     """
 
     rows: Rows
-    signals: NDArray[np.int64]
+    input_positions: NDArray[np.int64]
     values: Vectors
 
-    def shares(self, row: int, count: int) -> NDArray[np.float64]:
+    def sum_by_input(self, row: int, count: int) -> NDArray[np.float64]:
         """Return `(count,) float64`: what each input adds to a row."""
         first, last = np.searchsorted(self.rows, [row, row + 1])
         return np.bincount(
-            self.signals[first:last], self.values[first:last], minlength=count
+            self.input_positions[first:last], self.values[first:last], minlength=count
         ).astype(np.float64)
 
 
-NO_TERMS = NamedTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+NO_INPUT_TERMS = InputTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TasteContribution:
     """What a taste model makes of one history.
 
     Attributes:
-        signals: The request's inputs, those of the history and the prior weighed as learned.
-        sources: `(m, d) float32`, what each input adds through the taste block or a learned
+        inputs: The request's inputs, those of the history and the prior weighed as learned.
+        taste_vectors: `(m, d) float32`, what each input adds through the taste block or a learned
             direction; None if none does.
-        terms: Named terms: neighbours of past items, and past items coming again.
-        doubt: How little a short history says; see `TasteSettings.meaning_doubt`.
+        input_terms: Named terms: neighbours of past items, and past items coming again.
+        shrinkage: How little a short history says; see `TasteSettings.meaning_doubt`.
     """
 
-    signals: list[Signal]
-    sources: Vectors | None
-    terms: NamedTerms
-    doubt: float = 0.0
+    inputs: list[QueryInput]
+    taste_vectors: Vectors | None
+    input_terms: InputTerms
+    shrinkage: float = 0.0
 
 
-def apply_taste(
+def apply_taste_model(
     model: TasteModel,
-    signals: Sequence[Signal],
+    signals: Sequence[QueryInput],
     rows: Mapping[str, int],
     *,
     layout: Layout,
-    moment: "Moment",
-) -> Learned:
+    moment: "TasteContext",
+) -> TasteContribution:
     """Weigh a history as learned.
 
     Args:
@@ -96,19 +96,23 @@ def apply_taste(
         for place, signal in enumerate(signals)
         if signal.entry is not None and signal.item_id is not None and rows[signal.item_id] < met
     ]
-    past = past_of(
-        [_past_item(signals[place], rows) for place in places], model.settings, moment.context
+    past = build_history(
+        [_to_past_item(signals[place], rows) for place in places],
+        model.settings,
+        moment.context_words,
     )
-    weighed = _weighed(signals, places, past, model, moment.scenario)
-    taste = entry_weights(past, model.settings.taste_reach, model.settings)
-    lean = leaning(taste, model.usual.deviations(model.prior[past.row]), model.settings)
+    weighed = _reweigh_history(signals, places, past, model, moment.scenario)
+    taste = compute_entry_weights(past, model.settings.taste_reach, model.settings)
+    lean = compute_popularity_affinity(
+        taste, model.picked_prior_stats.compute_deviations(model.prior[past.row]), model.settings
+    )
     taste *= np.float32(moment.weights.taste)
     for place, signal in enumerate(signals):
         if signal.role is Role.PRIOR:
-            weighed[place] = signal.weighing(signal.weight * (1 + lean))
-    directions = dict(_circumstances(model, signals, moment.context))
+            weighed[place] = signal.with_weight(signal.weight * (1 + lean))
+    directions = dict(_find_context_directions(model, signals, moment.context_words))
     for place in directions:
-        weighed[place] = signals[place].weighing(0.0)  # what was learned replaces the words
+        weighed[place] = signals[place].with_weight(0.0)  # what was learned replaces the words
     sources = None
     if directions or (places and layout.taste):  # else a matrix of nothing would cost milliseconds
         sources = np.zeros((len(signals), layout.dim), np.float32)
@@ -116,68 +120,70 @@ def apply_taste(
         sources[places, block] = taste[:, None] * model.sources[past.row]
         for place, direction in directions.items():
             sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
-    terms = _terms(model, past, taste, moment)
-    named = NamedTerms(terms.rows, np.array(places, np.int64)[terms.signals], terms.values)
-    return Learned(weighed, sources, named, model.settings.meaning_doubt)
+    terms = _build_input_terms(model, past, taste, moment)
+    named = InputTerms(terms.rows, np.array(places, np.int64)[terms.input_positions], terms.values)
+    return TasteContribution(weighed, sources, named, model.settings.meaning_doubt)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TasteContext:
     """The parts of a request that change what its history means."""
 
     scenario: Scenario
     weights: Weights
-    context: Mapping[str, str]
+    context_words: Mapping[str, str]
     include_seen: bool
 
 
-def _past_item(signal: Signal, rows: Mapping[str, int]) -> PastItem:
+def _to_past_item(signal: QueryInput, rows: Mapping[str, int]) -> HistoryItem:
     entry = signal.entry
     if entry is None or signal.item_id is None:
         raise TypeError(signal)
-    return PastItem(rows[signal.item_id], entry.event, entry.value, entry.at, entry.context)
+    return HistoryItem(rows[signal.item_id], entry.event, entry.value, entry.at, entry.context)
 
 
-def _weighed(
-    signals: Sequence[Signal],
+def _reweigh_history(
+    signals: Sequence[QueryInput],
     places: Sequence[int],
-    past: Past,
+    past: History,
     model: TasteModel,
     scenario: Scenario,
-) -> list[Signal]:
+) -> list[QueryInput]:
     """The signals with learned weights; what is disliked keeps the scenario's."""
-    weights = entry_weights(past, model.settings.meaning_reach, model.settings)
+    weights = compute_entry_weights(past, model.settings.meaning_reach, model.settings)
     weighed = list(signals)
     for place, weight, liking in zip(places, weights.tolist(), past.liking.tolist(), strict=True):
         if liking >= 0:
-            weighed[place] = signals[place].weighing(weight)
+            weighed[place] = signals[place].with_weight(weight)
     return weighed
 
 
-def _terms(model: TasteModel, past: Past, taste: Vectors, moment: Moment) -> NamedTerms:
+def _build_input_terms(
+    model: TasteModel, past: History, taste: Vectors, moment: TasteContext
+) -> InputTerms:
     """Neighbours and repeats; `signals` are still places in the past."""
-    weights = NamedWeights(weightiest(taste), repeat_weights(past, model.settings))
-    found = model.addends(past.row, weights, include_seen=moment.include_seen)
-    small = found.row.astype(np.uint16) if len(model.prior) <= _MOST_SMALL else found.row
+    weights = ScoreTermWeights(keep_heaviest(taste), compute_repeat_weights(past, model.settings))
+    found = model.compute_score_terms(past.row, weights, include_seen=moment.include_seen)
+    small = found.row.astype(np.uint16) if len(model.prior) <= _MAX_UINT16_ROWS else found.row
     order = np.argsort(small, kind="stable")  # short integers are sorted by radix
     # Neighbours carry the request's weight through `taste` already, repeats do not.
-    scale = np.where(found.repeat, np.float32(moment.weights.taste), np.float32(1))
+    scale = np.where(found.is_repeat, np.float32(moment.weights.taste), np.float32(1))
     values = (found.value * scale).astype(np.float32)
-    return NamedTerms(found.row[order], found.entry[order], values[order])
+    return InputTerms(found.row[order], found.entry[order], values[order])
 
 
-def _circumstances(
-    model: TasteModel, signals: Sequence[Signal], context: Mapping[str, str]
+def _find_context_directions(
+    model: TasteModel, signals: Sequence[QueryInput], context: Mapping[str, str]
 ) -> Iterator[tuple[int, Vectors]]:
     """Place and learned direction `(d,)` of each context signal that has one."""
-    directions = model.circumstances.of(context)
+    directions = model.context_directions.find_directions(context)
     for place, signal in enumerate(signals):
         direction = directions.get(signal.reason.get("field", ""))
         if direction is not None and direction.any():
             yield place, direction
 
 
-def context_words(context: Mapping[str, Any]) -> dict[str, str]:
+def to_context_words(context: Mapping[str, Any]) -> dict[str, str]:
     """Return the circumstances of now as the words that interactions record."""
     return {
         name: str(word) for name, word in context.items() if not isinstance(word, bool | Mapping)

@@ -4,22 +4,22 @@ In: a query and its eligible rows.
 Out: the rows of one page in rank order, and those that follow.
 """
 
-from indexer.ranking.caps import caps_of
-from indexer.ranking.paging import narrowed
+from indexer.ranking.caps import resolve_caps
+from indexer.ranking.paging import restrict_to_page
 from indexer.ranking.ranked_page import (
     EXPLORE_NEWEST,
     EXPLORE_NEXT,
-    Arranged,
-    arranged,
-    within_caps,
+    RankedPage,
+    apply_query_caps,
+    rank_page,
 )
 
 __all__ = [
     "EXPLORE_NEWEST",
     "EXPLORE_NEXT",
-    "Arranged",
-    "arranged",
-    "caps_of",
-    "narrowed",
-    "within_caps",
+    "RankedPage",
+    "apply_query_caps",
+    "rank_page",
+    "resolve_caps",
+    "restrict_to_page",
 ]

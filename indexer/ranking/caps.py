@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from indexer.arrays import Mask, Rows
 from indexer.errors import FilterError
-from indexer.metadata import CellKind, Cells
-from indexer.query import Catalogue, Pool
+from indexer.metadata import RowValueKind, RowValues
+from indexer.query import Catalogue, Eligible
 from indexer.request import Request, Scenario
 
 
@@ -24,29 +24,31 @@ class Cap:
 
     Attributes:
         cells: Rows and the keys of their values; rows without a value are not capped.
-        most: The number.
+        limit: The number.
     """
 
-    cells: Cells
-    most: int
+    cells: RowValues
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Uses:
+class _ValueUses:
     """Which row uses which value, each pair once.
 
     Attributes:
-        places: `(z,) int64`, places of rows in their order.
+        positions: `(z,) int64`, places of rows in their order.
         values: `(z,) int64`, over all caps.
         limits: How often each value may be used.
     """
 
-    places: Rows
+    positions: Rows
     values: NDArray[np.int64]
     limits: NDArray[np.int64]
 
 
-def capped(pool: Pool, caps: Sequence[Cap], *, first: Rows, ranked: Callable[[Rows], Rows]) -> Pool:
+def apply_caps(
+    pool: Eligible, caps: Sequence[Cap], *, first: Rows, ranked: Callable[[Rows], Rows]
+) -> Eligible:
     """Narrow a pool to what the caps keep, counting the others.
 
     Args:
@@ -57,71 +59,71 @@ def capped(pool: Pool, caps: Sequence[Cap], *, first: Rows, ranked: Callable[[Ro
     """
     walked = pool.allowed.copy()
     walked[first] = True
-    contested = _contested(walked, caps)
+    contested = _find_contested(walked, caps)
     contested[first] = False
     order = np.concatenate([first, ranked(np.flatnonzero(contested))])
-    dropped = order[~kept_within(order, caps)]
+    dropped = order[~compute_kept_mask(order, caps)]
     allowed = pool.allowed.copy()
     allowed[dropped] = False
-    excluded = {**pool.excluded, "cap": pool.eligible - int(np.count_nonzero(allowed))}
+    excluded = {**pool.excluded, "cap": pool.count - int(np.count_nonzero(allowed))}
     return replace(pool, allowed=allowed, excluded=excluded)
 
 
-def kept_within(order: Rows, caps: Sequence[Cap]) -> Mask:
+def compute_kept_mask(order: Rows, caps: Sequence[Cap]) -> Mask:
     """Return which of some rows the caps keep, `(m,) bool`.
 
     Args:
         order: `(m,)`, distinct, the best first.
         caps: Of several fields.
     """
-    uses = _uses(order, caps)
-    if len(np.unique(uses.places)) == len(uses.places):
-        return _kept_singly(len(order), uses)
-    return _kept_jointly(len(order), uses)
+    uses = _collect_uses(order, caps)
+    if len(np.unique(uses.positions)) == len(uses.positions):
+        return _keep_single_valued(len(order), uses)
+    return _keep_multi_valued(len(order), uses)
 
 
-def _contested(walked: Mask, caps: Sequence[Cap]) -> Mask:
+def _find_contested(walked: Mask, caps: Sequence[Cap]) -> Mask:
     """Rows with a value that more rows want than may have it."""
     found = np.zeros_like(walked)
     for cap in caps:
-        cells = cap.cells.where(walked[cap.cells.rows])
+        cells = cap.cells.select(walked[cap.cells.rows])
         _, value, count = np.unique(cells.values, return_inverse=True, return_counts=True)
-        found[cells.rows[count[value] > cap.most]] = True
+        found[cells.rows[count[value] > cap.limit]] = True
     return found
 
 
-def _uses(order: Rows, caps: Sequence[Cap]) -> _Uses:
+def _collect_uses(order: Rows, caps: Sequence[Cap]) -> _ValueUses:
     by_row = np.argsort(order)
     ascending = order[by_row]
     places, values, limits, known = [], [], [], 0
     for cap in caps if len(order) else ():
         near = np.minimum(np.searchsorted(ascending, cap.cells.rows), len(order) - 1)
-        cells = cap.cells.where(ascending[near] == cap.cells.rows)
+        cells = cap.cells.select(ascending[near] == cap.cells.rows)
         keys, value = np.unique(cells.values, return_inverse=True)
         held = np.stack([by_row[np.searchsorted(ascending, cells.rows)], value + known])
         once = np.unique(held, axis=1)
         places.append(once[0])
         values.append(once[1])
-        limits.append(np.full(len(keys), cap.most))
+        limits.append(np.full(len(keys), cap.limit))
         known += len(keys)
     nothing = [np.empty(0, np.int64)]
-    return _Uses(*(np.concatenate(parts or nothing) for parts in (places, values, limits)))
+    return _ValueUses(*(np.concatenate(parts or nothing) for parts in (places, values, limits)))
 
 
-def _kept_singly(count: int, uses: _Uses) -> Mask:
+def _keep_single_valued(count: int, uses: _ValueUses) -> Mask:
     """Each row uses one value, so its turn among those that want it decides."""
-    by_value = np.lexsort((uses.places, uses.values))
+    by_value = np.lexsort((uses.positions, uses.values))
     values = uses.values[by_value]
     turn = np.arange(len(values)) - np.searchsorted(values, values)
     kept = np.ones(count, np.bool_)
-    kept[uses.places[by_value]] = turn < uses.limits[values]
+    kept[uses.positions[by_value]] = turn < uses.limits[values]
     return kept
 
 
-def _kept_jointly(count: int, uses: _Uses) -> Mask:
+def _keep_multi_valued(count: int, uses: _ValueUses) -> Mask:
     """A row that is passed over for one value leaves its others to the next."""
     wanted: list[list[int]] = [[] for _ in range(count)]
-    for place, value in zip(uses.places.tolist(), uses.values.tolist(), strict=True):
+    for place, value in zip(uses.positions.tolist(), uses.values.tolist(), strict=True):
         wanted[place].append(value)
     left = uses.limits.tolist()
     kept = np.ones(count, np.bool_)
@@ -134,7 +136,7 @@ def _kept_jointly(count: int, uses: _Uses) -> Mask:
     return kept
 
 
-def caps_of(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[Cap]:
+def resolve_caps(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[Cap]:
     """Return the caps of a request, or those of its scenario that the catalogue has fields for.
 
     Raises:
@@ -146,7 +148,7 @@ def caps_of(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[
         given = {name: most for name, most in scenario.max_per.items() if name in known}
     for name in given:
         if name not in known:
-            nearest = catalogue.schema.nearest(name)
+            nearest = catalogue.schema.find_nearest_name(name)
             hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
             raise FilterError(f"max_per has an unknown field {name[:100]!r}; {hint}")
-    return [Cap(catalogue.cells(name, CellKind.KEYS), most) for name, most in given.items()]
+    return [Cap(catalogue.cells(name, RowValueKind.KEYS), most) for name, most in given.items()]

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
 
-Places: TypeAlias = NDArray[np.int64]
+Positions: TypeAlias = NDArray[np.int64]
 
 DIVERSE_RANKS = 200  # ranks that variety arranges; nobody compares what lies further down
 DIVERSITY_WINDOW = 100  # a rank is given to one of the best so many candidates that are left
-_LEAST_LIKENESS = 0.05  # below it candidates have nothing in common that could be avoided
-_SAME = 1e-5
+_MIN_SIMILARITY = 0.05  # below it candidates have nothing in common that could be avoided
+_TIE_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Explored:
+class Exploration:
     """A page with some of its ranks given to other candidates.
 
     Attributes:
@@ -32,14 +32,14 @@ class Explored:
         propensities: `(k,) float64`: the probability, over seeds, that a rank shows what it does.
     """
 
-    page: Places
-    rest: Places
+    page: Positions
+    rest: Positions
     propensities: NDArray[np.float64]
 
 
-def diversified(
+def diversify(
     meaning: Vectors, scores: Vectors, *, diversity: float, ranks: int, shown: Vectors
-) -> Places:
+) -> Positions:
     """Order candidates by maximal marginal relevance.
 
     Each rank goes to the candidate with the highest `(1 - diversity) * relevance - diversity *
@@ -62,14 +62,14 @@ def diversified(
     likeness = np.zeros(len(near), np.float32)
     if len(shown):
         likeness = np.maximum(likeness, (near @ shown.T).max(axis=1))
-    relevance = (1 - diversity) * _relevance(scores)[: len(near)]
-    weight = np.float32(diversity) / _usual_likeness(near[:DIVERSITY_WINDOW])
+    relevance = (1 - diversity) * _scale_relevance(scores)[: len(near)]
+    weight = np.float32(diversity) / _compute_neighbour_similarity(near[:DIVERSITY_WINDOW])
     window = np.arange(min(DIVERSITY_WINDOW, count))
     chosen: list[int] = []
     while len(chosen) < ranks:
         worth = relevance[window] - weight * likeness[window]
         # Not argmax: the last bits must not decide between equals, the order does.
-        place = int(np.flatnonzero(worth >= worth.max() - _SAME)[0])
+        place = int(np.flatnonzero(worth >= worth.max() - _TIE_TOLERANCE)[0])
         best = int(window[place])
         following = len(chosen) + DIVERSITY_WINDOW
         entering = [following] if following < len(near) else []
@@ -81,25 +81,27 @@ def diversified(
     return np.concatenate([np.array(chosen, np.int64), np.flatnonzero(left)])
 
 
-def _relevance(scores: Vectors) -> Vectors:
+def _scale_relevance(scores: Vectors) -> Vectors:
     if not len(scores):
         return scores
     low = scores[min(DIVERSITY_WINDOW, len(scores)) - 1]
     spread = float(scores[0] - low)
-    relevance: Vectors = (scores - low) / np.float32(spread if spread > _SAME else 1.0)
+    relevance: Vectors = (scores - low) / np.float32(spread if spread > _TIE_TOLERANCE else 1.0)
     return relevance
 
 
-def _usual_likeness(meaning: Vectors) -> np.float32:
+def _compute_neighbour_similarity(meaning: Vectors) -> np.float32:
     """The mean cosine of candidates with their nearest neighbour."""
     if len(meaning) < 2:
         return np.float32(1)
     near = meaning @ meaning.T
     np.fill_diagonal(near, -1)
-    return np.float32(max(float(near.max(axis=1).mean()), _LEAST_LIKENESS))
+    return np.float32(max(float(near.max(axis=1).mean()), _MIN_SIMILARITY))
 
 
-def pinned(order: Places, pins: Sequence[tuple[int, int]], *, total: int) -> tuple[Places, Places]:
+def insert_pins(
+    order: Positions, pins: Sequence[tuple[int, int]], *, total: int
+) -> tuple[Positions, Positions]:
     """Put pinned places at their ranks.
 
     Args:
@@ -130,15 +132,15 @@ def pinned(order: Places, pins: Sequence[tuple[int, int]], *, total: int) -> tup
     return np.array(merged, np.int64), np.array(fixed, np.int64)
 
 
-def explored(
-    order: Places,
-    pool: Places,
+def explore(
+    order: Positions,
+    pool: Positions,
     *,
-    free: Places,
+    free: Positions,
     k: int,
     chance: float,
     rng: np.random.Generator,
-) -> Explored:
+) -> Exploration:
     """Give each free rank of a page, with a chance, to a candidate from beyond the page.
 
     Ranks and the pool are matched at random, each with at most one partner; a matched rank takes
@@ -165,4 +167,4 @@ def explored(
         taken = rng.random(matched) < chance
         page[ranks[taken]] = partners[taken]
         propensities[ranks[taken]] = chance / wider
-    return Explored(page, order[~np.isin(order, page)], propensities)
+    return Exploration(page, order[~np.isin(order, page)], propensities)

@@ -6,34 +6,34 @@ from dataclasses import replace
 import numpy as np
 
 from indexer.arrays import Mask
-from indexer.query import Page, Pool, Rows
+from indexer.query import Eligible, Page, RowLookup
 from indexer.retrieval import Candidates
 
 
-def narrowed(catalogue: Rows, pool: Pool, page: Page) -> Pool:
+def restrict_to_page(catalogue: RowLookup, pool: Eligible, page: Page) -> Eligible:
     """Return the part of the pool that is left for this page and later ones."""
     allowed = pool.allowed
-    if page.only is not None:
-        allowed = allowed & _mask_of(catalogue, page.only)
-    if page.served:
-        allowed = allowed & ~_mask_of(catalogue, page.served)
-    return Pool(allowed, pool.excluded)
+    if page.only_ids is not None:
+        allowed = allowed & _build_mask(catalogue, page.only_ids)
+    if page.served_ids:
+        allowed = allowed & ~_build_mask(catalogue, page.served_ids)
+    return Eligible(allowed, pool.excluded)
 
 
-def _mask_of(catalogue: Rows, ids: Sequence[str]) -> Mask:
+def _build_mask(catalogue: RowLookup, ids: Sequence[str]) -> Mask:
     mask = np.zeros(catalogue.count, np.bool_)
     mask[np.fromiter(catalogue.rows(ids).values(), np.int64)] = True
     return mask
 
 
-def wanted(eligible: int, k: int, page: Page) -> int:
+def compute_rank_depth(eligible: int, k: int, page: Page) -> int:
     """Return how many candidates to rank, out of `eligible`, for a page of `k`."""
-    if eligible - page.skip - k <= page.ahead:
+    if eligible - page.skip - k <= page.lookahead:
         return eligible
     return page.skip + k
 
 
-def after_skipped(found: Candidates, page: Page) -> Candidates:
+def drop_skipped(found: Candidates, page: Page) -> Candidates:
     """Drop the ranks that earlier pages had."""
     kept = slice(page.skip, None)
     return replace(

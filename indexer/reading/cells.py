@@ -38,49 +38,56 @@ def is_identifier(column: str) -> bool:
     return bool(_IDENTIFIER.search(column.lower()) or _CAMEL_IDENTIFIER.search(column))
 
 
-class Column:
+class CsvColumn:
     """One CSV column: show it every cell, then ask for its conversion."""
 
-    __slots__ = ("_booleans", "_numbers", "_tags", "_text", "_values", "_whole")
+    __slots__ = (
+        "_may_be_booleans",
+        "_may_be_numbers",
+        "_is_tags",
+        "_is_text",
+        "_value_count",
+        "_is_whole",
+    )
 
     def __init__(self, *names: str) -> None:
         """Take the column's own name and the names it is mapped to."""
         spoken = {*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS}
-        self._text = any(name in spoken or is_identifier(name) for name in names)
-        self._tags = any(name in TAG_FIELDS for name in names)
-        self._numbers = self._booleans = not (self._text or self._tags)
-        self._whole = True
-        self._values = 0  # cells that are numbers or booleans, to leave an empty column text
+        self._is_text = any(name in spoken or is_identifier(name) for name in names)
+        self._is_tags = any(name in TAG_FIELDS for name in names)
+        self._may_be_numbers = self._may_be_booleans = not (self._is_text or self._is_tags)
+        self._is_whole = True
+        self._value_count = 0  # cells that are numbers or booleans, to leave an empty column text
 
     @property
-    def undecided(self) -> bool:
+    def is_undecided(self) -> bool:
         """Whether another cell could still change the type."""
-        return self._numbers or self._booleans
+        return self._may_be_numbers or self._may_be_booleans
 
-    def see(self, cell: str) -> None:
+    def observe(self, cell: str) -> None:
         """Narrow the type by one cell."""
         tidy = cell.strip()
         if is_missing_cell(tidy):
             return
-        if self._booleans:
-            self._booleans = tidy.lower() in _BOOLEANS
-            self._values += self._booleans
-        if self._numbers and tidy.lower() != "nan":
-            self._numbers = _is_number(tidy)
-            self._values += self._numbers
-            self._whole = self._whole and "." not in tidy and "e" not in tidy
+        if self._may_be_booleans:
+            self._may_be_booleans = tidy.lower() in _BOOLEAN_WORDS
+            self._value_count += self._may_be_booleans
+        if self._may_be_numbers and tidy.lower() != "nan":
+            self._may_be_numbers = _is_number(tidy)
+            self._value_count += self._may_be_numbers
+            self._is_whole = self._is_whole and "." not in tidy and "e" not in tidy
 
     @property
     def conversion(self) -> Conversion:
         """What turns a cell of this column into its value."""
-        if self._text or (self.undecided and not self._values):
-            return _text
-        if self._numbers:
-            return _whole if self._whole else _number
-        return _boolean if self._booleans else _text_or_list
+        if self._is_text or (self.is_undecided and not self._value_count):
+            return _convert_text
+        if self._may_be_numbers:
+            return _convert_integer if self._is_whole else _convert_number
+        return _convert_boolean if self._may_be_booleans else _convert_text_or_list
 
 
-_BOOLEANS = {"true": True, "false": False}
+_BOOLEAN_WORDS = {"true": True, "false": False}
 
 
 def is_missing_cell(cell: str) -> bool:
@@ -92,23 +99,23 @@ def _is_number(tidy: str) -> bool:
     return bool(_NUMBER.fullmatch(tidy)) and math.isfinite(float(tidy))
 
 
-def _text(cell: str) -> str | None:
+def _convert_text(cell: str) -> str | None:
     return None if is_missing_cell(cell) else cell
 
 
-def _number(cell: str) -> float | None:
+def _convert_number(cell: str) -> float | None:
     return None if is_missing_cell(cell) or cell.strip().lower() == "nan" else float(cell)
 
 
-def _whole(cell: str) -> int | None:
+def _convert_integer(cell: str) -> int | None:
     return None if is_missing_cell(cell) or cell.strip().lower() == "nan" else int(cell)
 
 
-def _boolean(cell: str) -> bool | None:
-    return None if is_missing_cell(cell) else _BOOLEANS[cell.strip().lower()]
+def _convert_boolean(cell: str) -> bool | None:
+    return None if is_missing_cell(cell) else _BOOLEAN_WORDS[cell.strip().lower()]
 
 
-def _text_or_list(cell: str) -> str | list[str] | None:
+def _convert_text_or_list(cell: str) -> str | list[str] | None:
     if is_missing_cell(cell):
         return None
     return split_list(cell) if "|" in cell else cell
@@ -119,7 +126,7 @@ def split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split("|") if part.strip()]
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return a database or Parquet value as JSON would hold it.
 
     Dates become ISO 8601, decimals floats, mappings and sequences dicts and lists, NaN missing.
@@ -132,27 +139,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return None if math.isnan(value) else value
     if isinstance(value, Mapping):
-        return {str(key): _inner(part) for key, part in value.items()}
+        return {str(key): _to_plain_nested(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_inner(part) for part in value]
-    return _plain_object(value)
+        return [_to_plain_nested(part) for part in value]
+    return _to_plain_object(value)
 
 
-def _inner(value: Any) -> Any:
+def _to_plain_nested(value: Any) -> Any:
     """A nested value; NaN stays, for a vector that has one must be refused and not shortened."""
-    return float(value) if isinstance(value, float) else plain(value)
+    return float(value) if isinstance(value, float) else to_plain(value)
 
 
-def _plain_object(value: Any) -> Any:
+def _to_plain_object(value: Any) -> Any:
     match value:
         case datetime() | date() | time():
             return value.isoformat()
         case Decimal():
-            return plain(float(value))
+            return to_plain(float(value))
         case timedelta():
             return value.total_seconds()
         case np.ndarray():
-            return plain(value.tolist())
+            return to_plain(value.tolist())
         case bytes() | bytearray() | memoryview():
             return None
     return str(value)

@@ -10,9 +10,9 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from indexer.errors import CatalogError
-from indexer.reading.cells import parse_json_cell, parse_json_text, plain
-from indexer.reading.database_url import missing_driver, parse_url
-from indexer.reading.rows import BadRow, Row, clip, suggestion
+from indexer.reading.cells import parse_json_cell, parse_json_text, to_plain
+from indexer.reading.database_url import explain_missing_driver, parse_url
+from indexer.reading.rows import BadRow, Row, clip, suggest_name
 
 _BATCH_ROWS = 1000
 _TABLE = re.compile(r"[^\W\d][\w$]*(?:\.[^\W\d][\w$]*)?")
@@ -31,16 +31,16 @@ def read_database(address: str, query: str | None) -> Iterator[Row | BadRow]:
     Raises:
         CatalogError: If the URL, the driver, the connection or the query does not work.
     """
-    url = _parse(address)
+    url = _parse_address(address)
     name = url.render_as_string(hide_password=True)
     if not query or not query.strip():
         raise CatalogError(f"{name} needs --query: a SELECT, or the name of a table")
     if not (_TABLE.fullmatch(query.strip()) or _SELECT.match(query)):
         raise CatalogError(f"--query {clip(query)!r} is neither a SELECT nor the name of a table")
-    return _stream(name, _engine(url, name), query.strip())
+    return _stream_rows(name, _create_engine(url, name), query.strip())
 
 
-def _parse(address: str) -> URL:
+def _parse_address(address: str) -> URL:
     try:
         return parse_url(address)
     except (ArgumentError, ValueError) as error:
@@ -51,10 +51,10 @@ def _parse(address: str) -> URL:
         ) from error
 
 
-def _engine(url: URL, name: str) -> Engine:
+def _create_engine(url: URL, name: str) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
-            return _sqlite_engine(url, name)
+            return _create_sqlite_engine(url, name)
         return create_engine(url, poolclass=NullPool)
     except NoSuchModuleError as error:
         raise CatalogError(
@@ -62,12 +62,12 @@ def _engine(url: URL, name: str) -> Engine:
             "postgresql://user@host/shop, or the path of a file"
         ) from error
     except ImportError as error:
-        raise CatalogError(f"{name} {missing_driver(error)}") from error
+        raise CatalogError(f"{name} {explain_missing_driver(error)}") from error
     except SQLAlchemyError as error:
-        raise CatalogError(f"{name} cannot be used ({_first_line(error)}); check it") from error
+        raise CatalogError(f"{name} cannot be used ({_describe_cause(error)}); check it") from error
 
 
-def _sqlite_engine(url: URL, name: str) -> Engine:
+def _create_sqlite_engine(url: URL, name: str) -> Engine:
     """An engine that cannot create the file: SQLite would, for any path that does not exist."""
     path = url.database or ""
     if path.startswith("file:") or path in ("", ":memory:") or url.get_driver_name() != "pysqlite":
@@ -82,24 +82,24 @@ def _sqlite_engine(url: URL, name: str) -> Engine:
     )
 
 
-def _stream(name: str, engine: Engine, query: str) -> Iterator[Row | BadRow]:
+def _stream_rows(name: str, engine: Engine, query: str) -> Iterator[Row | BadRow]:
     try:
         with engine.connect() as connection:
-            select = _select(name, connection, query)
-            documents = _declared_json(connection, select)
+            select = _build_select(name, connection, query)
+            documents = _find_json_columns(connection, select)
             if engine.dialect.name in _READ_ONLY:
                 connection.rollback()  # what was looked up so far opened a transaction
                 connection.exec_driver_sql(_READ_ONLY[engine.dialect.name])
-            yield from _rows(name, connection, select, documents)
+            yield from _read_rows(name, connection, select, documents)
     except SQLAlchemyError as error:
         raise CatalogError(
-            f"{name} failed ({_first_line(error)}); check the URL and --query {clip(query)!r}"
+            f"{name} failed ({_describe_cause(error)}); check the URL and --query {clip(query)!r}"
         ) from error
     finally:
         engine.dispose()
 
 
-def _select(name: str, connection: Connection, query: str) -> str:
+def _build_select(name: str, connection: Connection, query: str) -> str:
     """The SELECT for a query that may be the name of a table or view."""
     if not _TABLE.fullmatch(query):
         return query
@@ -107,12 +107,12 @@ def _select(name: str, connection: Connection, query: str) -> str:
     inspector = inspect(connection)
     if not inspector.has_table(table, schema or None):
         known = inspector.get_table_names(schema or None) + inspector.get_view_names(schema or None)
-        raise CatalogError(f"{name} has no table {query!r}; {suggestion(table, known)}")
+        raise CatalogError(f"{name} has no table {query!r}; {suggest_name(table, known)}")
     quoted = connection.dialect.identifier_preparer.quote
     return f"SELECT * FROM {'.'.join(quoted(part) for part in query.split('.'))}"
 
 
-def _declared_json(connection: Connection, select: str) -> frozenset[str]:
+def _find_json_columns(connection: Connection, select: str) -> frozenset[str]:
     """The columns of a SELECT that SQLite's tables declare JSON; other databases decode theirs.
 
     SQLite itself does not tell a document from a text that happens to be one.
@@ -129,7 +129,7 @@ def _declared_json(connection: Connection, select: str) -> frozenset[str]:
     return frozenset(column.name for column in columns if "JSON" in column.type.upper())
 
 
-def _rows(
+def _read_rows(
     name: str, connection: Connection, select: str, documents: frozenset[str]
 ) -> Iterator[Row]:
     # Without parameters the driver leaves % and : in the query alone.
@@ -140,11 +140,11 @@ def _rows(
     columns = list(result.keys())
     readers = [parse_json_cell if column in documents else parse_json_text for column in columns]
     for line, cells in enumerate(result, start=1):
-        plains = map(plain, cells)
+        plains = map(to_plain, cells)
         values = [read(*pair) for read, *pair in zip(readers, columns, plains, strict=True)]
         yield Row(name, line, dict(zip(columns, values, strict=True)))
 
 
-def _first_line(error: SQLAlchemyError) -> str:
+def _describe_cause(error: SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None) or error
     return clip(str(cause).partition("\n")[0])

@@ -20,7 +20,7 @@ def parse_url(address: str) -> URL:
     return url.set(drivername="postgresql+psycopg2" if is_old else "postgresql+psycopg")
 
 
-def missing_driver(error: ImportError) -> str:
+def explain_missing_driver(error: ImportError) -> str:
     """Return what is missing and how to install it, as the end of a sentence."""
     package = {"psycopg": '"psycopg[binary]"', "MySQLdb": "mysqlclient"}.get(error.name or "")
     return f"needs the driver {error.name!r}; install it with `pip install {package or error.name}`"

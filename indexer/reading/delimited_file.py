@@ -13,15 +13,15 @@ from functools import partial
 from typing import BinaryIO, TextIO
 
 from indexer.errors import CatalogError
-from indexer.reading.cells import Column, Conversion, is_missing_cell
+from indexer.reading.cells import Conversion, CsvColumn, is_missing_cell
 from indexer.reading.rows import BadRow, Row, clip
 
-_LONGEST_CELL_CHARS = 16 * 1024 * 1024
-_LONGEST_LINE_CHARS = 4 * _LONGEST_CELL_CHARS
+_MAX_CELL_CHARS = 16 * 1024 * 1024
+_MAX_LINE_CHARS = 4 * _MAX_CELL_CHARS
 
 
 @dataclass(frozen=True, slots=True)
-class Delimited:
+class DelimitedFile:
     """A CSV or TSV source that can be opened again.
 
     Attributes:
@@ -34,45 +34,47 @@ class Delimited:
     open: Callable[[], BinaryIO]
     delimiter: str
 
-    def typed_rows(self, mapping: Mapping[str, str]) -> Iterator[Row | BadRow]:
+    def read_typed_rows(self, mapping: Mapping[str, str]) -> Iterator[Row | BadRow]:
         """Yield rows with the types of their columns, which the names after `mapping` decide."""
-        with self._text() as text:
-            conversions = self._conversions(text, mapping)
-        with self._text() as text:
-            yield from self._rows(text, conversions)
+        with self._open_text() as text:
+            conversions = self._infer_conversions(text, mapping)
+        with self._open_text() as text:
+            yield from self._read_rows(text, conversions)
 
-    def text_rows(self) -> Iterator[Row | BadRow]:
+    def read_text_rows(self) -> Iterator[Row | BadRow]:
         """Yield rows whose cells are strings; one pass."""
-        with self._text() as text:
-            yield from self._rows(text, None)
+        with self._open_text() as text:
+            yield from self._read_rows(text, None)
 
-    def _text(self) -> TextIO:
+    def _open_text(self) -> TextIO:
         # Surrogates carry an undecodable byte to the row it belongs to, which is then refused.
         return io.TextIOWrapper(self.open(), encoding="utf-8", errors="surrogateescape", newline="")
 
-    def _conversions(self, text: TextIO, mapping: Mapping[str, str]) -> list[Conversion]:
-        records = self._records(text)
-        header = self._header(records)
+    def _infer_conversions(self, text: TextIO, mapping: Mapping[str, str]) -> list[Conversion]:
+        records = self._read_records(text)
+        header = self._read_header(records)
         columns = [
-            Column(name, *(ours for ours, theirs in mapping.items() if theirs == name))
+            CsvColumn(name, *(ours for ours, theirs in mapping.items() if theirs == name))
             for name in header
         ]
-        undecided = [(i, column) for i, column in enumerate(columns) if column.undecided]
+        undecided = [(i, column) for i, column in enumerate(columns) if column.is_undecided]
         for record in records:
             if isinstance(record, BadRow):
                 continue
             for i, column in undecided:
-                column.see(record[1][i])
-            undecided = [pair for pair in undecided if pair[1].undecided]
+                column.observe(record[1][i])
+            undecided = [pair for pair in undecided if pair[1].is_undecided]
             if not undecided:
                 break
         return [column.conversion for column in columns]
 
-    def _rows(self, text: TextIO, conversions: list[Conversion] | None) -> Iterator[Row | BadRow]:
-        records = self._records(text)
-        header = self._header(records)
+    def _read_rows(
+        self, text: TextIO, conversions: list[Conversion] | None
+    ) -> Iterator[Row | BadRow]:
+        records = self._read_records(text)
+        header = self._read_header(records)
         wanted = [  # a column without a name is the row number that pandas writes
-            (i, name, conversions[i] if conversions else _as_it_is)
+            (i, name, conversions[i] if conversions else _keep_text)
             for i, name in enumerate(header)
             if name
         ]
@@ -84,7 +86,7 @@ class Delimited:
                 values = {name: convert(cells[i]) for i, name, convert in wanted}
                 yield Row(self.name, line, values)
 
-    def _header(self, records: Iterator[tuple[int, list[str]] | BadRow]) -> list[str]:
+    def _read_header(self, records: Iterator[tuple[int, list[str]] | BadRow]) -> list[str]:
         first = next(records, None)
         if isinstance(first, BadRow):
             raise CatalogError(
@@ -98,10 +100,10 @@ class Delimited:
                 )
         return header
 
-    def _records(self, text: TextIO) -> Iterator[tuple[int, list[str]] | BadRow]:
+    def _read_records(self, text: TextIO) -> Iterator[tuple[int, list[str]] | BadRow]:
         """Yield `(line, cells)`, as many cells as the first record has."""
-        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL_CHARS))
-        lines = _Lines(text)
+        csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_CHARS))
+        lines = _LineReader(text)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
         width = 0
         while True:
@@ -109,23 +111,23 @@ class Delimited:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                yield BadRow(self.name, line, _csv_reason(error), lines.rewind())
+                yield BadRow(self.name, line, _describe_csv_error(error), lines.rewind())
                 continue
             if cells is None:
                 return
             if len(cells) <= 1 and not "".join(cells).strip():
                 continue
             width = width or len(cells)
-            reason = _flaw(cells, width)
+            reason = _find_flaw(cells, width)
             yield BadRow(self.name, line, reason, lines.rewind()) if reason else (line, cells)
 
 
-class _Lines:
+class _LineReader:
     """Physical lines that can be put back when a record turns out not to be one."""
 
     def __init__(self, text: TextIO) -> None:
-        self._fresh = iter(partial(text.readline, _LONGEST_LINE_CHARS), "")
-        self._again: deque[str] = deque()
+        self._source = iter(partial(text.readline, _MAX_LINE_CHARS), "")
+        self._pushback: deque[str] = deque()
         self._record: list[str] = []
         self._line = 0
 
@@ -133,7 +135,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        text = self._again.popleft() if self._again else next(self._fresh)
+        text = self._pushback.popleft() if self._pushback else next(self._source)
         self._record.append(text)
         self._line += 1
         return text
@@ -145,17 +147,17 @@ class _Lines:
 
     def rewind(self) -> str:
         """Put back all lines of the record but the first, which is returned, clipped."""
-        self._again.extendleft(reversed(self._record[1:]))
+        self._pushback.extendleft(reversed(self._record[1:]))
         self._line -= len(self._record) - 1
         first = clip(self._record[0].rstrip("\r\n"))
         return first.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _as_it_is(cell: str) -> str | None:
+def _keep_text(cell: str) -> str | None:
     return None if is_missing_cell(cell) else cell
 
 
-def _flaw(cells: list[str], width: int) -> str:
+def _find_flaw(cells: list[str], width: int) -> str:
     """What is wrong with a record, or an empty string."""
     if len(cells) != width:
         return f"has {len(cells)} cells where the header has {width}"
@@ -167,10 +169,10 @@ def _flaw(cells: list[str], width: int) -> str:
     return ""
 
 
-def _csv_reason(error: csv.Error) -> str:
+def _describe_csv_error(error: csv.Error) -> str:
     text = str(error)
     if "unexpected end of data" in text:
         return "has a quoted cell that is never closed"
     if "field limit" in text:
-        return f"has a cell of more than {_LONGEST_CELL_CHARS} characters; is a quote unclosed?"
+        return f"has a cell of more than {_MAX_CELL_CHARS} characters; is a quote unclosed?"
     return f"cannot be split into cells: {text}"

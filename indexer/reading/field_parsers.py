@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.field_names import MAX_ID_CHARS
 from indexer.reading.cells import split_list
-from indexer.reading.rows import shown
+from indexer.reading.rows import render_value
 
 Parser = Callable[[str, Any], Any]
 
@@ -23,14 +23,14 @@ Parser = Callable[[str, Any], Any]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _SHORT_DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?", re.ASCII)
-_ANSWERS = {
+_BOOLEAN_WORDS = {
     "true": True, "yes": True, "1": True, "1.0": True,
     "false": False, "no": False, "0": False, "0.0": False,
 }  # fmt: skip
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "longitude")
-_EXACT = 2**53  # above it a float no longer tells two neighbouring ids apart
-_MOST_DIGITS = 400  # past the largest float
-_LARGEST = 1e300  # whole numbers far beyond it do not fit a float
+_MAX_EXACT_INTEGER = 2**53  # above it a float no longer tells two neighbouring ids apart
+_MAX_DIGITS = 400  # past the largest float
+_MAX_NUMBER = 1e300  # whole numbers far beyond it do not fit a float
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
 
 
@@ -50,21 +50,23 @@ def parse_id(name: str, value: Any) -> str:
     if is_missing(value) and not (isinstance(value, str) and _CONTROL.search(value)):
         raise BadValueError(f"{name} is missing")
     if isinstance(value, str):
-        return _checked_id(name, value)
+        return _check_id(name, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadValueError(f"{name} must be a string or a number, not {shown(value)}")
-    if isinstance(value, float) and not abs(value) < _EXACT:
-        raise BadValueError(f"{name} {shown(value)} is too large to be exact; write it in quotes")
+        raise BadValueError(f"{name} must be a string or a number, not {render_value(value)}")
+    if isinstance(value, float) and not abs(value) < _MAX_EXACT_INTEGER:
+        raise BadValueError(
+            f"{name} {render_value(value)} is too large to be exact; write it in quotes"
+        )
     return str(int(value) if value == int(value) else value)
 
 
-def _checked_id(name: str, value: str) -> str:
+def _check_id(name: str, value: str) -> str:
     if _CONTROL.search(value):
-        raise BadValueError(f"{name} {shown(value)} has control characters")
+        raise BadValueError(f"{name} {render_value(value)} has control characters")
     tidy = value.strip()
     if len(tidy) > MAX_ID_CHARS:
         raise BadValueError(
-            f"{name} {shown(tidy)} has {len(tidy)} characters; at most {MAX_ID_CHARS} are allowed"
+            f"{name} {render_value(tidy)} has {len(tidy)} characters; at most {MAX_ID_CHARS} are allowed"
         )
     return tidy
 
@@ -74,12 +76,12 @@ def parse_number(name: str, value: Any) -> float:
     number = value
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         # Python refuses to read integers of thousands of digits; a float says "too large" instead.
-        is_whole = len(value) <= _MOST_DIGITS and not re.search(r"[.eE]", value)
+        is_whole = len(value) <= _MAX_DIGITS and not re.search(r"[.eE]", value)
         number = int(value) if is_whole else float(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise BadValueError(f"{name} must be a number, not {shown(value)}")
-    if not math.isfinite(number) or abs(number) > _LARGEST:
-        raise BadValueError(f"{name} must be finite, not {shown(value)}")
+        raise BadValueError(f"{name} must be a number, not {render_value(value)}")
+    if not math.isfinite(number) or abs(number) > _MAX_NUMBER:
+        raise BadValueError(f"{name} must be finite, not {render_value(value)}")
     return number
 
 
@@ -91,11 +93,11 @@ def is_missing_for(parser: Parser, value: Any) -> bool:
     return spelled and parser not in (parse_text, parse_list)
 
 
-def parse_yes_no(name: str, value: Any) -> bool:
+def parse_boolean(name: str, value: Any) -> bool:
     """Return a boolean, from true/false, yes/no or 1/0 in any case."""
-    answer = _ANSWERS.get(str(value).strip().lower())
+    answer = _BOOLEAN_WORDS.get(str(value).strip().lower())
     if answer is None:
-        raise BadValueError(f"{name} must be true or false, not {shown(value)}")
+        raise BadValueError(f"{name} must be true or false, not {render_value(value)}")
     return answer
 
 
@@ -103,9 +105,9 @@ def parse_text(name: str, value: Any) -> str:
     """Return a string; numbers become one, since a film may be called 1917."""
     if isinstance(value, str):
         return value
-    if not _is_real(value):
-        raise BadValueError(f"{name} must be text, not {shown(value)}")
-    return _word(value)
+    if not _is_number(value):
+        raise BadValueError(f"{name} must be text, not {render_value(value)}")
+    return _number_to_text(value)
 
 
 def parse_list(name: str, value: Any) -> list[str]:
@@ -113,90 +115,94 @@ def parse_list(name: str, value: Any) -> list[str]:
 
     Entries that are objects count by their `name` or `text`; nulls and blanks are left out.
     """
-    given = _json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    given = _parse_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
     if isinstance(given, str):
         return split_list(given)
-    if _is_real(given):
-        return [_word(given)]
+    if _is_number(given):
+        return [_number_to_text(given)]
     if not isinstance(given, list):
-        raise BadValueError(f"{name} must be a list of words, not {shown(value)}")
-    words = (_entry(name, part) for part in given if not is_missing(part))
+        raise BadValueError(f"{name} must be a list of words, not {render_value(value)}")
+    words = (_parse_entry(name, part) for part in given if not is_missing(part))
     return [word for word in words if word]
 
 
-def _entry(name: str, part: Any) -> str:
+def _parse_entry(name: str, part: Any) -> str:
     if isinstance(part, Mapping):
         part = part.get("name", part.get("text"))
     if isinstance(part, str):
         return part.strip()
-    if not _is_real(part):
-        raise BadValueError(f"{name} must hold words or numbers, not {shown(part)}")
-    return _word(part)
+    if not _is_number(part):
+        raise BadValueError(f"{name} must hold words or numbers, not {render_value(part)}")
+    return _number_to_text(part)
 
 
-def _word(number: float) -> str:
+def _number_to_text(number: float) -> str:
     return str(int(number)) if math.isfinite(number) and number == int(number) else str(number)
 
 
-def parse_place(name: str, value: Any) -> dict[str, Any]:
+def parse_location(name: str, value: Any) -> dict[str, Any]:
     """Return `{"lat", "lon"}` in degrees, from an object, its JSON text, or "lat,lon"."""
-    given = _json(value) if isinstance(value, str) else value
+    given = _parse_json(value) if isinstance(value, str) else value
     if isinstance(given, str) and given.count(",") == 1:
         given = dict(zip(("lat", "lon"), given.split(","), strict=True))
-    if not isinstance(given, Mapping) or coordinates(given) is None:
+    if not isinstance(given, Mapping) or find_coordinates(given) is None:
         raise BadValueError(
-            f'{name} must be {{"lat", "lon"}} or "lat,lon", not {shown(value)}; '
+            f'{name} must be {{"lat", "lon"}} or "lat,lon", not {render_value(value)}; '
             "a place name belongs in another column, such as city"
         )
     extras = {key: part for key, part in given.items() if key not in _LATITUDES + _LONGITUDES}
-    return {**place_at(name, given), **extras}
+    return {**parse_coordinates(name, given), **extras}
 
 
-def coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
+def find_coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """Return the latitude and longitude that an object or a row has, or None without both."""
     lat = next((values[key] for key in _LATITUDES if not is_missing(values.get(key))), None)
     lon = next((values[key] for key in _LONGITUDES if not is_missing(values.get(key))), None)
     return None if lat is None or lon is None else (lat, lon)
 
 
-def place_at(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the checked place of an object or a row that has `coordinates`."""
-    lat, lon = coordinates(values) or (None, None)
+def parse_coordinates(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked place of an object or a row that has `find_coordinates`."""
+    lat, lon = find_coordinates(values) or (None, None)
     return {
-        "lat": _degrees(f"{name} lat", lat, 90),
-        "lon": _degrees(f"{name} lon", lon, 180),
+        "lat": _parse_degrees(f"{name} lat", lat, 90),
+        "lon": _parse_degrees(f"{name} lon", lon, 180),
     }
 
 
-def _degrees(name: str, value: Any, limit: int) -> float:
+def _parse_degrees(name: str, value: Any, limit: int) -> float:
     degrees = parse_number(name, value)
     if abs(degrees) > limit:
-        raise BadValueError(f"{name} must be between -{limit} and {limit}, not {shown(value)}")
+        raise BadValueError(
+            f"{name} must be between -{limit} and {limit}, not {render_value(value)}"
+        )
     return degrees
 
 
-def parse_moment(name: str, value: Any) -> str:
+def parse_datetime(name: str, value: Any) -> str:
     """Return an ISO date or time as it was given; Unix time becomes ISO in UTC.
 
     A whole number of four digits is a year and one of eight may be a date (20240501): read as Unix
     time both would be in 1970. A month (2024-05) is fine.
     """
-    digits = _word(value) if _is_real(value) else str(value).strip()
+    digits = _number_to_text(value) if _is_number(value) else str(value).strip()
     if _SHORT_DATE.fullmatch(digits):
         return digits
-    if re.fullmatch(r"(?:19|20)\d{6}", digits) and (day := _basic_date(digits)):
+    if re.fullmatch(r"(?:19|20)\d{6}", digits) and (day := _parse_basic_date(digits)):
         return day
     if isinstance(value, str) and not _NUMBER.fullmatch(digits):
-        _iso_seconds(name, value)
+        _parse_iso_seconds(name, value)
         return value
     seconds = parse_unix_seconds(name, value)
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, OSError, ValueError):
-        raise BadValueError(f"{name} {shown(value)} is outside the years 1 to 9999") from None
+        raise BadValueError(
+            f"{name} {render_value(value)} is outside the years 1 to 9999"
+        ) from None
 
 
-def _basic_date(digits: str) -> str | None:
+def _parse_basic_date(digits: str) -> str | None:
     try:
         return date.fromisoformat(digits).isoformat()
     except ValueError:
@@ -210,31 +216,31 @@ def parse_unix_seconds(name: str, value: Any) -> float:
     microseconds, above 1e17 nanoseconds.
     """
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        return _iso_seconds(name, value)
+        return _parse_iso_seconds(name, value)
     try:
         number = parse_number(name, value)
     except BadValueError:
-        raise _not_a_time(name, value) from None
+        raise _make_time_error(name, value) from None
     return next((number / unit for least, unit in _UNIX_UNITS if abs(number) > least), number)
 
 
-def _iso_seconds(name: str, value: str) -> float:
+def _parse_iso_seconds(name: str, value: str) -> float:
     try:
         moment = datetime.fromisoformat(value.strip())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise _not_a_time(name, value) from None
+        raise _make_time_error(name, value) from None
 
 
-def _not_a_time(name: str, value: Any) -> BadValueError:
-    return BadValueError(f"{name} must be an ISO date or Unix seconds, not {shown(value)}")
+def _make_time_error(name: str, value: Any) -> BadValueError:
+    return BadValueError(f"{name} must be an ISO date or Unix seconds, not {render_value(value)}")
 
 
 def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
     """Return `(d,) float32`, finite and not all zeros, from a list or the JSON text of one."""
-    given = _json(value) if isinstance(value, str) else value
-    if not isinstance(given, list) or not given or not all(map(_is_real, given)):
-        raise BadValueError(f"{name} must be a list of numbers, not {shown(value)}")
+    given = _parse_json(value) if isinstance(value, str) else value
+    if not isinstance(given, list) or not given or not all(map(_is_number, given)):
+        raise BadValueError(f"{name} must be a list of numbers, not {render_value(value)}")
     with np.errstate(over="ignore"):
         vector = np.array(given, dtype=np.float64).astype(np.float32)
     if not np.isfinite(vector).all():
@@ -244,11 +250,11 @@ def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
     return vector
 
 
-def _is_real(part: Any) -> bool:
+def _is_number(part: Any) -> bool:
     return isinstance(part, int | float) and not isinstance(part, bool)
 
 
-def _json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     """The object or list that a string spells, or the string."""
     try:
         value = orjson.loads(text)

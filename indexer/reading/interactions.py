@@ -20,12 +20,12 @@ from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
     BadRow,
-    ColumnWatch,
     Rejection,
+    RequiredColumns,
     Row,
     reject,
-    rename,
-    shown,
+    rename_columns,
+    render_value,
 )
 from indexer.reading.tables import read_rows
 
@@ -35,7 +35,7 @@ DEFAULT_CONTEXT = (
     "daytime", "daytype", "weekday", "season", "place", "location", "city", "country", "weather",
     "social", "scene", "device", "mood",
 )  # fmt: skip
-ALIASES = {
+COLUMN_ALIASES = {
     "user_id": ("user_id", "user"),
     "item_id": ("item_id", "item"),
     "value": ("value", "rating"),
@@ -47,8 +47,13 @@ RATING_SCALES = (
     (-10.0, 10.0), (1.0, 100.0), (0.0, 100.0),
 )  # fmt: skip
 
-_OURS = {"event", "text", *ALIASES, *(name for names in ALIASES.values() for name in names)}
-_UNKNOWN = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
+_OUR_COLUMNS = {
+    "event",
+    "text",
+    *COLUMN_ALIASES,
+    *(name for names in COLUMN_ALIASES.values() for name in names),
+}
+_UNKNOWN_WORDS = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
 _MAX_EVENT_CHARS = 64
 
 T = TypeVar("T")
@@ -122,73 +127,77 @@ def read_interactions(
     """
     columns = (*(DEFAULT_CONTEXT if context is None else context), *also)
     rows = read_rows(source, query=query, infer_types=False)
-    used = {ours: theirs for ours, theirs in mapping.items() if ours in _OURS or ours in columns}
+    used = {
+        ours: theirs for ours, theirs in mapping.items() if ours in _OUR_COLUMNS or ours in columns
+    }
     required = [theirs for ours, theirs in used.items() if ours in INTERACTION_FIELDS]
     watches = (
-        ColumnWatch(required, option="--fields"),
-        ColumnWatch(context or (), option="--context"),
+        RequiredColumns(required, option="--fields"),
+        RequiredColumns(context or (), option="--context"),
     )
     if "id" in mapping and not {"item_id", "item"} & used.keys():
         used["item_id"] = mapping["id"]
-    return _interactions(rows, columns, used, watches)
+    return _read_interactions(rows, columns, used, watches)
 
 
-def _interactions(
+def _read_interactions(
     rows: Iterator[Row | BadRow],
     columns: Sequence[str],
     mapping: Mapping[str, str],
-    watches: tuple[ColumnWatch, ColumnWatch],
+    watches: tuple[RequiredColumns, RequiredColumns],
 ) -> Iterator[Interaction | Rejection]:
     for row in rows:
         if isinstance(row, BadRow):
             yield reject(row)
             continue
-        values = rename(row.values, mapping) if mapping else row.values
-        watches[0].see(row.values)
-        watches[1].see(values)
-        watches[1].see(_nested_context(values))
+        values = rename_columns(row.values, mapping) if mapping else row.values
+        watches[0].observe(row.values)
+        watches[1].observe(values)
+        watches[1].observe(_find_nested_context(values))
         try:
-            yield _parse(values, columns)
+            yield _parse_interaction(values, columns)
         except BadValueError as error:
             yield reject(row, str(error))
     for watch in watches:
         watch.check()
 
 
-def _parse(values: Mapping[str, Any], columns: Sequence[str]) -> Interaction:
-    value = _optional("value", values, parse_number)
-    event = _event(values, has_value=value is not None)
+def _parse_interaction(values: Mapping[str, Any], columns: Sequence[str]) -> Interaction:
+    value = _parse_optional("value", values, parse_number)
+    event = _parse_event(values, has_value=value is not None)
     if event == Event.RATING and value is None:
         raise BadValueError("value is missing, and a rating needs one")
-    text = _optional("text", values, parse_text)
+    text = _parse_optional("text", values, parse_text)
     searched = event == Event.SEARCH and text is not None
-    item_id = _first("item_id", values)
+    item_id = _find_value("item_id", values)
     return Interaction(
-        user_id=parse_id("user_id", _first("user_id", values)),
+        user_id=parse_id("user_id", _find_value("user_id", values)),
         item_id="" if searched and is_missing(item_id) else parse_id("item_id", item_id),
         event=event,
         value=None if value is None else float(value),
-        at=_optional("timestamp", values, parse_unix_seconds),
+        at=_parse_optional("timestamp", values, parse_unix_seconds),
         text=text,
-        context=_context(values, columns),
+        context=_parse_context(values, columns),
     )
 
 
-def _first(name: str, values: Mapping[str, Any]) -> Any:
+def _find_value(name: str, values: Mapping[str, Any]) -> Any:
     """The value under our name or the first alias that has one."""
-    for alias in ALIASES.get(name, (name,)):
+    for alias in COLUMN_ALIASES.get(name, (name,)):
         value = values.get(alias)
         if value is not None:
             return value
     return None
 
 
-def _optional(name: str, values: Mapping[str, Any], parse: Callable[[str, Any], T]) -> T | None:
-    value = _first(name, values)
+def _parse_optional(
+    name: str, values: Mapping[str, Any], parse: Callable[[str, Any], T]
+) -> T | None:
+    value = _find_value(name, values)
     return None if is_missing_for(parse, value) else parse(name, value)
 
 
-def _event(values: Mapping[str, Any], *, has_value: bool) -> str:
+def _parse_event(values: Mapping[str, Any], *, has_value: bool) -> str:
     given = values.get("event")
     if is_missing(given):
         if "event" not in values and has_value:
@@ -196,24 +205,26 @@ def _event(values: Mapping[str, Any], *, has_value: bool) -> str:
         raise BadValueError("event is missing; name its column with --fields event=…")
     name = parse_id("event", given)
     if len(name) > _MAX_EVENT_CHARS:
-        raise BadValueError(f"event {shown(name)} is longer than {_MAX_EVENT_CHARS} characters")
+        raise BadValueError(
+            f"event {render_value(name)} is longer than {_MAX_EVENT_CHARS} characters"
+        )
     return _KNOWN_EVENTS.get(re.sub(r"[\s-]+", "_", name.lower()), name)
 
 
-def _context(values: Mapping[str, Any], columns: Sequence[str]) -> dict[str, str]:
+def _parse_context(values: Mapping[str, Any], columns: Sequence[str]) -> dict[str, str]:
     """The signals of a row, from its columns and from a `context` object if it has one."""
-    nested = _nested_context(values)
+    nested = _find_nested_context(values)
     given = {**nested, **values} if nested else values
-    words = {name: _word(given[name]) for name in columns if name in given}
-    return {name: word for name, word in words.items() if word.lower() not in _UNKNOWN}
+    words = {name: _to_word(given[name]) for name in columns if name in given}
+    return {name: word for name, word in words.items() if word.lower() not in _UNKNOWN_WORDS}
 
 
-def _nested_context(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def _find_nested_context(values: Mapping[str, Any]) -> Mapping[str, Any]:
     nested = values.get("context")
     return nested if isinstance(nested, Mapping) else {}
 
 
-def _word(value: Any) -> str:
+def _to_word(value: Any) -> str:
     """A context value as a word; 3.0 is "3"; what is neither word nor number is no signal."""
     if isinstance(value, bool):
         return str(value).lower()

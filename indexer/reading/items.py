@@ -18,35 +18,35 @@ from indexer.field_names import TEXT_FIELDS
 from indexer.reading.field_parsers import (
     BadValueError,
     Parser,
-    coordinates,
+    find_coordinates,
     is_missing,
     is_missing_for,
+    parse_boolean,
+    parse_coordinates,
+    parse_datetime,
     parse_id,
     parse_list,
-    parse_moment,
+    parse_location,
     parse_number,
-    parse_place,
     parse_text,
     parse_vector,
-    parse_yes_no,
-    place_at,
 )
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
     BadRow,
-    ColumnWatch,
     Rejection,
+    RequiredColumns,
     Row,
     parse_mapping,
     reject,
-    rejection_line,
-    rename,
-    shown,
+    rename_columns,
+    render_rejection,
+    render_value,
 )
 from indexer.reading.tables import is_database_url, read_rows
 
-__all__ = ["Item", "Rejection", "parse_mapping", "read_catalog", "rejection_line", "to_item"]
+__all__ = ["Item", "Rejection", "parse_mapping", "read_catalog", "render_rejection", "to_item"]
 
 LIST_FIELDS = ("tags", "categories", "reviews", "genres", "keywords", "topics", "comments")
 
@@ -56,11 +56,11 @@ _PARSERS: dict[str, Parser] = {
     "description": parse_text,
     "rating": parse_number,
     "price": parse_number,
-    "available": parse_yes_no,
-    "location": parse_place,
-    "created_at": parse_moment,
+    "available": parse_boolean,
+    "location": parse_location,
+    "created_at": parse_datetime,
 }
-_DEEPEST = 32
+_MAX_NESTING = 32
 _INT64 = 2**63
 
 
@@ -107,20 +107,20 @@ def read_catalog(
         read_rows(source, query=query if source in urls else None, mapping=mapping)
         for source in sources
     ]
-    return _items(tables, mapping)
+    return _read_items(tables, mapping)
 
 
-def _items(
+def _read_items(
     tables: Sequence[Iterator[Row | BadRow]], mapping: Mapping[str, str]
 ) -> Iterator[Item | Rejection]:
     wanted = [theirs for ours, theirs in mapping.items() if ours not in INTERACTION_FIELDS]
-    watch = ColumnWatch(wanted, option="--fields")
+    watch = RequiredColumns(wanted, option="--fields")
     for table in tables:
         for row in table:
             if isinstance(row, BadRow):
                 yield reject(row)
             else:
-                watch.see(row.values)
+                watch.observe(row.values)
                 yield to_item(row, mapping=mapping)
     watch.check()
 
@@ -128,53 +128,53 @@ def _items(
 def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Rejection:
     """Return the item of a row, or why it has none."""
     try:
-        item = _parse(rename(row.values, mapping) if mapping else row.values)
+        item = _parse_item(rename_columns(row.values, mapping) if mapping else row.values)
     except BadValueError as error:
         return reject(row, str(error))
     return replace(item, source=row.source, line=row.line)
 
 
-def _parse(values: Mapping[str, Any]) -> Item:
-    given = _tidy_names(values)
+def _parse_item(values: Mapping[str, Any]) -> Item:
+    given = _clean_names(values)
     item_id = parse_id("id", given.pop("id", None))
-    _name_to_title(given)
+    _move_name_to_title(given)
     vector = given.pop("vector", None)
     fields: dict[str, Any] = {"id": item_id}
     for name, value in given.items():
-        _add(fields, name, value)
-    if "location" not in fields and coordinates(fields):
-        fields["location"] = place_at("location", fields)
+        _add_field(fields, name, value)
+    if "location" not in fields and find_coordinates(fields):
+        fields["location"] = parse_coordinates("location", fields)
     if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
         raise BadValueError("has no text; give it a title, a description or tags")
     return Item(item_id, fields, None if is_missing(vector) else parse_vector("vector", vector))
 
 
-def _tidy_names(values: Mapping[str, Any]) -> dict[str, Any]:
+def _clean_names(values: Mapping[str, Any]) -> dict[str, Any]:
     tidy: dict[str, Any] = {}
     for name, value in values.items():
         ours = name.strip().lstrip("_")
         if not ours:
-            raise BadValueError(f"has a field without a name ({shown(name)})")
+            raise BadValueError(f"has a field without a name ({render_value(name)})")
         if ours == name or tidy.get(ours, values.get(ours)) is None:
             tidy[ours] = value
     return tidy
 
 
-def _name_to_title(given: dict[str, Any]) -> None:
+def _move_name_to_title(given: dict[str, Any]) -> None:
     if is_missing(given.get("title")) and not is_missing(given.get("name")):
         given["title"] = given.pop("name")
 
 
-def _add(fields: dict[str, Any], name: str, value: Any) -> None:
+def _add_field(fields: dict[str, Any], name: str, value: Any) -> None:
     parser = _PARSERS.get(name)
     if parser:
         if not is_missing_for(parser, value):
             fields[name] = parser(name, value)
     elif value is not None and value == value:  # NaN is not equal to itself
-        fields[name] = _jsonable(name, value, _DEEPEST)
+        fields[name] = _to_jsonable(name, value, _MAX_NESTING)
 
 
-def _jsonable(name: str, value: Any, depth: int) -> Any:
+def _to_jsonable(name: str, value: Any, depth: int) -> Any:
     """The value as it is, if JSON can hold it.
 
     A nested NaN becomes null, a whole number of more than 64 bits becomes its digits.
@@ -184,19 +184,19 @@ def _jsonable(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, int):
         return value if -_INT64 <= value < _INT64 else str(value)
     if isinstance(value, float):
-        return _finite(name, value)
+        return _require_finite(name, value)
     if not depth:
-        raise BadValueError(f"{name} is nested more than {_DEEPEST} levels deep")
+        raise BadValueError(f"{name} is nested more than {_MAX_NESTING} levels deep")
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(name, part, depth - 1) for key, part in value.items()}
+        return {str(key): _to_jsonable(name, part, depth - 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(name, part, depth - 1) for part in value]
-    raise BadValueError(f"{name} is {shown(value)}, which JSON cannot hold")
+        return [_to_jsonable(name, part, depth - 1) for part in value]
+    raise BadValueError(f"{name} is {render_value(value)}, which JSON cannot hold")
 
 
-def _finite(name: str, value: float) -> float | None:
+def _require_finite(name: str, value: float) -> float | None:
     if math.isinf(value):
-        raise BadValueError(f"{name} must be finite, not {shown(value)}")
+        raise BadValueError(f"{name} must be finite, not {render_value(value)}")
     return None if math.isnan(value) else value
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from indexer.errors import CatalogError
-from indexer.reading.cells import parse_json_text, plain
+from indexer.reading.cells import parse_json_text, to_plain
 from indexer.reading.rows import BadRow, Row, clip
 
 _BATCH_ROWS = 1024
@@ -22,7 +22,7 @@ def read_parquet(name: str, file: BinaryIO) -> Iterator[Row | BadRow]:
     line = 0
     try:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS):
-            for values in _python_rows(_without_nanoseconds(batch)):
+            for values in _to_python_rows(_drop_nanoseconds(batch)):
                 line += 1
                 if isinstance(values, dict):
                     yield Row(name, line, values)
@@ -35,17 +35,17 @@ def read_parquet(name: str, file: BinaryIO) -> Iterator[Row | BadRow]:
         ) from error
 
 
-def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
+def _to_python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
     """Yield each row of a batch, or why it is none; one bad cell costs one row."""
     try:
         rows: list[dict[str, Any] | str] = batch.to_pylist()
     except (pa.ArrowException, ValueError, OverflowError):
-        rows = [_one_row(batch.slice(i, 1)) for i in range(batch.num_rows)]
+        rows = [_to_python_row(batch.slice(i, 1)) for i in range(batch.num_rows)]
     for row in rows:
-        yield row if isinstance(row, str) else _plain_row(row)
+        yield row if isinstance(row, str) else _to_plain_row(row)
 
 
-def _one_row(batch: Any) -> dict[str, Any] | str:
+def _to_python_row(batch: Any) -> dict[str, Any] | str:
     try:
         row: dict[str, Any] = batch.to_pylist()[0]
     except (pa.ArrowException, ValueError, OverflowError) as error:
@@ -53,11 +53,11 @@ def _one_row(batch: Any) -> dict[str, Any] | str:
     return row
 
 
-def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: parse_json_text(name, plain(value)) for name, value in row.items()}
+def _to_plain_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: parse_json_text(name, to_plain(value)) for name, value in row.items()}
 
 
-def _without_nanoseconds(batch: Any) -> Any:
+def _drop_nanoseconds(batch: Any) -> Any:
     """The batch with times Python can hold: its finest unit is the microsecond."""
     for i, field in enumerate(batch.schema):
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns":

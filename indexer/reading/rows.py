@@ -17,9 +17,11 @@ INTERACTION_FIELDS = frozenset(
     ("user_id", "user", "item_id", "item", "event", "value", "timestamp", "time")
 )
 
-_CLIPPED_CHARS = 200
-_REPORTED_CHARS, _REPORTED_ENTRIES, _REPORTED_DEPTH = 500, 50, 4
-_MOST_COLUMNS = 1000  # remembered for suggestions; a source may have a new name in every row
+_MAX_CLIP_CHARS = 200
+_MAX_REPORTED_CHARS, _MAX_REPORTED_ENTRIES, _MAX_REPORTED_DEPTH = 500, 50, 4
+_MAX_REMEMBERED_COLUMNS = (
+    1000  # remembered for suggestions; a source may have a new name in every row
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,45 +60,45 @@ def reject(row: Row | BadRow, reason: str = "") -> Rejection:
     return Rejection(row.source, row.line, reason, row.values)
 
 
-def rejection_line(rejection: Rejection) -> str:
+def render_rejection(rejection: Rejection) -> str:
     """Return the rejection as one line of `rejected.jsonl`; what is huge in its row is cut."""
     report = {
         "source": rejection.source,
         "line": rejection.line,
         "reason": rejection.reason,
-        "row": _shortened(rejection.row, _REPORTED_DEPTH),
+        "row": _shorten(rejection.row, _MAX_REPORTED_DEPTH),
     }
     return json.dumps(report, ensure_ascii=False, allow_nan=False)
 
 
-def _shortened(value: Any, depth: int) -> Any:
+def _shorten(value: Any, depth: int) -> Any:
     """A value that JSON can hold, however large, deep or strange the given one is."""
     if isinstance(value, Mapping) and depth:
-        kept = list(value.items())[:_REPORTED_ENTRIES]
-        return {clip(str(key)): _shortened(part, depth - 1) for key, part in kept}
+        kept = list(value.items())[:_MAX_REPORTED_ENTRIES]
+        return {clip(str(key)): _shorten(part, depth - 1) for key, part in kept}
     if isinstance(value, list) and depth:
-        return [_shortened(part, depth - 1) for part in value[:_REPORTED_ENTRIES]]
+        return [_shorten(part, depth - 1) for part in value[:_MAX_REPORTED_ENTRIES]]
     if isinstance(value, bool | int) or value is None:
         return value
     if isinstance(value, float) and value - value == 0:  # neither NaN nor infinite
         return value
-    return clip(value if isinstance(value, str) else shown(value), _REPORTED_CHARS)
+    return clip(value if isinstance(value, str) else render_value(value), _MAX_REPORTED_CHARS)
 
 
-def clip(text: str, limit: int = _CLIPPED_CHARS) -> str:
+def clip(text: str, limit: int = _MAX_CLIP_CHARS) -> str:
     """Return the text, cut with an ellipsis if it is longer than `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def shown(value: Any) -> str:
+def render_value(value: Any) -> str:
     """Return a short picture of a value for a message, quoted if it is a string."""
-    return _pictures.repr(value)
+    return _value_repr.repr(value)
 
 
-_pictures = reprlib.Repr()
-_pictures.maxstring = _pictures.maxother = 60
-_pictures.maxdict = _pictures.maxlist = 4
-_pictures.maxlevel = 2
+_value_repr = reprlib.Repr()
+_value_repr.maxstring = _value_repr.maxother = 60
+_value_repr.maxdict = _value_repr.maxlist = 4
+_value_repr.maxlevel = 2
 
 
 def parse_mapping(text: str) -> dict[str, str]:
@@ -120,7 +122,7 @@ def parse_mapping(text: str) -> dict[str, str]:
     return mapping
 
 
-def rename(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+def rename_columns(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
     """Return the row under our names.
 
     A mapped column replaces a column that already has our name. A row without the mapped column
@@ -132,7 +134,7 @@ def rename(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, A
     return {**{ours: values[theirs] for ours, theirs in present.items()}, **kept}
 
 
-class ColumnWatch:
+class RequiredColumns:
     """Columns that the user named, until a row has them."""
 
     def __init__(self, wanted: Iterable[str], *, option: str) -> None:
@@ -141,11 +143,11 @@ class ColumnWatch:
         self._option = option
         self._seen: dict[str, None] = {}
 
-    def see(self, names: Iterable[str]) -> None:
+    def observe(self, names: Iterable[str]) -> None:
         """Take note of the columns of one row; free once nothing is missing."""
         if self._missing:
             self._missing.difference_update(names)
-            if len(self._seen) < _MOST_COLUMNS:
+            if len(self._seen) < _MAX_REMEMBERED_COLUMNS:
                 self._seen.update(dict.fromkeys(names))
 
     def check(self) -> None:
@@ -159,11 +161,11 @@ class ColumnWatch:
         column = min(self._missing)
         raise CatalogError(
             f"{self._option} names the column {column!r}, which no row has; "
-            + suggestion(column, self._seen)
+            + suggest_name(column, self._seen)
         )
 
 
-def suggestion(wanted: str, known: Iterable[str]) -> str:
+def suggest_name(wanted: str, known: Iterable[str]) -> str:
     """Return a remedy for a wrong name: the nearest known one, or the known ones."""
     by_lower = {name.lower(): name for name in known}
     nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1)

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import orjson
 
 from indexer.errors import CatalogError
-from indexer.reading.delimited_file import Delimited
+from indexer.reading.delimited_file import DelimitedFile
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
 
 __all__ = ["BadRow", "Row", "is_database_url", "read_rows"]
@@ -26,9 +26,9 @@ _KINDS = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
 }  # fmt: skip
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
-_LONGEST_LINE_BYTES = 64 * 1024 * 1024
+_MAX_LINE_BYTES = 64 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _NOT_A_NUMBER = re.compile(r"[:\[,]\s*-?(NaN|Infinity)\b")
 
 
@@ -58,8 +58,8 @@ def read_rows(
         return read_database(source, query)
     if query:
         raise CatalogError(f"--query needs a database URL, but {source} is a file; drop --query")
-    kind, path = _kind_of(source), _readable(source)
-    return _damage_named(source, _read_file(source, path, kind, mapping if infer_types else None))
+    kind, path = _find_kind(source), _check_readable(source)
+    return _name_damage(source, _read_file(source, path, kind, mapping if infer_types else None))
 
 
 def is_database_url(source: str) -> bool:
@@ -67,7 +67,7 @@ def is_database_url(source: str) -> bool:
     return "://" in source
 
 
-def _kind_of(source: str) -> str:
+def _find_kind(source: str) -> str:
     suffixes = [suffix.lower() for suffix in Path(source).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -80,7 +80,7 @@ def _kind_of(source: str) -> str:
     return kind
 
 
-def _readable(source: str) -> Path:
+def _check_readable(source: str) -> Path:
     path = Path(source)
     try:
         is_there, is_folder = path.exists(), path.is_dir()
@@ -105,11 +105,11 @@ def _read_file(
         case "parquet":
             yield from _read_parquet(source, path)
         case _:
-            table = Delimited(source, lambda: _open_text(path), _DELIMITERS[kind])
-            yield from table.text_rows() if mapping is None else table.typed_rows(mapping)
+            table = DelimitedFile(source, lambda: _open_text(path), _DELIMITERS[kind])
+            yield from table.read_text_rows() if mapping is None else table.read_typed_rows(mapping)
 
 
-def _damage_named(source: str, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+def _name_damage(source: str, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
     try:
         yield from rows
     except (OSError, EOFError, zlib.error) as error:
@@ -119,7 +119,7 @@ def _damage_named(source: str, rows: Iterator[Row | BadRow]) -> Iterator[Row | B
         ) from error
 
 
-def _open(path: Path) -> BinaryIO:
+def _open_bytes(path: Path) -> BinaryIO:
     if path.suffix.lower() == ".gz":
         return io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")))
     return path.open("rb")
@@ -127,9 +127,9 @@ def _open(path: Path) -> BinaryIO:
 
 def _open_text(path: Path) -> BinaryIO:
     """Open a file whose bytes are text, without its byte order mark if it has one."""
-    file = cast(io.BufferedReader, _open(path))
+    file = cast(io.BufferedReader, _open_bytes(path))
     start = file.peek(3)
-    if start.startswith(_UTF_16):
+    if start.startswith(_UTF_16_BOMS):
         file.close()
         raise CatalogError(f"{path} is in UTF-16; save it as UTF-8")
     if start.startswith(_BOM):
@@ -140,18 +140,18 @@ def _open_text(path: Path) -> BinaryIO:
 def _read_jsonl(source: str, path: Path) -> Iterator[Row | BadRow]:
     with _open_text(path) as file:
         line = 0
-        while text := file.readline(_LONGEST_LINE_BYTES):
+        while text := file.readline(_MAX_LINE_BYTES):
             line += 1
-            if len(text) == _LONGEST_LINE_BYTES and not text.endswith(b"\n"):
+            if len(text) == _MAX_LINE_BYTES and not text.endswith(b"\n"):
                 _skip_line(file)
-                reason = f"is longer than {_LONGEST_LINE_BYTES} bytes"
+                reason = f"is longer than {_MAX_LINE_BYTES} bytes"
                 yield BadRow(source, line, reason, text[:200].decode("utf-8", "replace"))
             elif not text.isspace():
                 yield _parse_json(source, line, text)
 
 
 def _skip_line(file: BinaryIO) -> None:
-    while (more := file.readline(_LONGEST_LINE_BYTES)) and not more.endswith(b"\n"):
+    while (more := file.readline(_MAX_LINE_BYTES)) and not more.endswith(b"\n"):
         pass
 
 
@@ -160,14 +160,14 @@ def _parse_json(source: str, line: int, text: bytes) -> Row | BadRow:
         values = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         shown = clip(text.strip().decode("utf-8", "replace"))
-        return BadRow(source, line, _json_reason(text, error), shown)
+        return BadRow(source, line, _describe_json_error(text, error), shown)
     if not isinstance(values, dict):
         shown = clip(text.strip().decode())
         return BadRow(source, line, "is JSON, but not an object with fields", shown)
     return Row(source, line, values)
 
 
-def _json_reason(text: bytes, error: orjson.JSONDecodeError) -> str:
+def _describe_json_error(text: bytes, error: orjson.JSONDecodeError) -> str:
     try:
         decoded = text.decode()
     except UnicodeDecodeError as wrong:
@@ -184,7 +184,7 @@ def _json_reason(text: bytes, error: orjson.JSONDecodeError) -> str:
 def _read_parquet(source: str, path: Path) -> Iterator[Row | BadRow]:
     from indexer.reading.parquet import read_parquet
 
-    with _open(path) as file:
+    with _open_bytes(path) as file:
         if path.suffix.lower() != ".gz":
             yield from read_parquet(source, file)
             return

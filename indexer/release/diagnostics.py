@@ -5,34 +5,34 @@ from typing import Any
 import numpy as np
 
 from indexer.evaluation import (
-    FOREVER,
+    NO_DECAY,
     POPULAR,
     POPULAR_RECENT,
-    POSITIVE,
-    Asked,
+    POSITIVE_EVENTS,
     Cases,
+    IndexAnswers,
     ItemKnn,
-    Judged,
-    Lesson,
     Part,
-    Top,
-    figures_by_slice,
-    judged,
+    PeerAnswers,
+    TopItems,
+    TrainingData,
+    ask_peer,
+    compute_metrics_by_slice,
 )
 
 _BINS = 10
-_MOST_KNN_ROWS = 200_000  # its strips of common users would take longer than the fit itself
-_KNN = {"use": POSITIVE, "shrink": 20.0, "nearest": 200, "decay": 10.0, "aggregate": "sum",
+_MAX_KNN_ROWS = 200_000  # its strips of common users would take longer than the fit itself
+_KNN_PARAMS = {"use": POSITIVE_EVENTS, "shrink": 20.0, "nearest": 200, "decay": 10.0, "aggregate": "sum",
         "own": 0.0}  # fmt: skip
 
 
-def figures_of(answers: Asked | Judged, cases: Cases) -> dict[str, Any]:
+def compute_release_metrics(answers: IndexAnswers | PeerAnswers, cases: Cases) -> dict[str, Any]:
     """Return the figures of every slice, and how popular what is listed is."""
-    told = figures_by_slice(answers.ranks, answers.top10, cases)
-    return {**told, "popularity_bias": popularity_bias(answers.top10, cases)}
+    told = compute_metrics_by_slice(answers.ranks, answers.top10, cases)
+    return {**told, "popularity_bias": compute_popularity_bias(answers.top10, cases)}
 
 
-def popularity_bias(top10: Top, cases: Cases) -> dict[str, float]:
+def compute_popularity_bias(top10: TopItems, cases: Cases) -> dict[str, float]:
     """Return where lists and picks stand among all items by popularity, 0 the least popular.
 
     `listed` and `picked` are mean percentiles; `top_percent` is the share of the places in lists
@@ -56,7 +56,7 @@ def popularity_bias(top10: Top, cases: Cases) -> dict[str, float]:
     }
 
 
-def calibration(asked: Asked) -> list[dict[str, float]]:
+def compute_calibration(asked: IndexAnswers) -> list[dict[str, float]]:
     """Return, for tenths of the listed places by score, the mean score and the share of hits."""
     known = ~np.isnan(asked.scores)
     score, hit = asked.scores[known], asked.hit[known]
@@ -68,23 +68,23 @@ def calibration(asked: Asked) -> list[dict[str, float]]:
     ]
 
 
-def peer_figures(cases: Cases) -> dict[str, Any]:
+def compute_peer_metrics(cases: Cases) -> dict[str, Any]:
     """Return the figures of peers that cost next to nothing, with usual knobs, untuned."""
-    lesson = Lesson(
+    lesson = TrainingData(
         log=cases.log,
-        rows=cases.log.part < Part.TEST,
+        row_mask=cases.log.part < Part.TEST,
         vectors=np.zeros((len(cases.log.item_ids), 1), np.float32),
         repeats=cases.repeats,
         seed=0,
     )
-    popular = POPULAR.fit(lesson, {"use": POSITIVE, "half_life": FOREVER})
-    recent = POPULAR_RECENT.fit(lesson, {"use": POSITIVE, "half_life": 0.1})
+    popular = POPULAR.fit(lesson, {"use": POSITIVE_EVENTS, "half_life": NO_DECAY})
+    recent = POPULAR_RECENT.fit(lesson, {"use": POSITIVE_EVENTS, "half_life": 0.1})
     fallback = recent.counts / max(float(recent.counts.max()), 1e-9)
     answers = {
-        "popular": judged(popular, {}, cases, fallback),
-        "popular_recent": judged(recent, {}, cases, fallback),
+        "popular": ask_peer(popular, {}, cases, fallback),
+        "popular_recent": ask_peer(recent, {}, cases, fallback),
     }
-    if np.count_nonzero(lesson.rows) <= _MOST_KNN_ROWS:
-        knn = ItemKnn(cases.repeats).fit(lesson, _KNN)
-        answers["itemknn_decay"] = judged(knn, _KNN, cases, fallback)
-    return {name: figures_of(answer, cases) for name, answer in answers.items()}
+    if np.count_nonzero(lesson.row_mask) <= _MAX_KNN_ROWS:
+        knn = ItemKnn(cases.repeats).fit(lesson, _KNN_PARAMS)
+        answers["itemknn_decay"] = ask_peer(knn, _KNN_PARAMS, cases, fallback)
+    return {name: compute_release_metrics(answer, cases) for name, answer in answers.items()}

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.metrics import Comparison, compare
-from indexer.release.holdout import LEAST_CASES
+from indexer.metrics import Comparison, compare_ranks
+from indexer.release.holdout import MIN_CASES
 
-TOLERANCE = {"all": 0.02, "cold": 0.1, "new_user": 0.1}  # of NDCG@10 that noise may cost
-_WORDS = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
+NDCG_TOLERANCE = {"all": 0.02, "cold": 0.1, "new_user": 0.1}  # of NDCG@10 that noise may cost
+_SLICE_NAMES = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
 RECALL_TOLERANCE = 0.01  # of the index against exact search
-LEAST_SHARE = 0.5  # of the live snapshot's rows, and of its quality: less is no accident
+MIN_SHARE = 0.5  # of the live snapshot's rows, and of its quality: less is no accident
 
 Slices = Mapping[str, NDArray[np.bool_]]
 
@@ -24,43 +24,43 @@ class Verdict:
 
     Attributes:
         reasons: Against publishing; none is a pass.
-        compared: By slice, the new against the live: cases, ratio, intervals.
+        comparison_by_slice: By slice, the new against the live: cases, ratio, intervals.
     """
 
     reasons: tuple[str, ...]
-    compared: dict[str, Any]
+    comparison_by_slice: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GuardrailMetrics:
     """What is known of a snapshot beside its answers.
 
     Attributes:
         recall: Of its index against exact search.
-        rows: Interactions it learned from; 0 if none.
+        interaction_count: Interactions it learned from; 0 if none.
         ndcg10: Of the live one, on the exam of its release, of whose answers it had seen none;
             of the new one, what the live one reaches on rows of the new that it learned from, if
             they are the same. None if there is no such exam.
     """
 
     recall: float
-    rows: int
+    interaction_count: int
     ndcg10: float | None
 
 
-def judge(
+def judge_release(
     new: NDArray[np.float64], live: NDArray[np.float64], users: NDArray[np.int64], slices: Slices
 ) -> Verdict:
     """Compare paired ranks: worse is where the whole interval, and more than noise, is below."""
     reasons, compared = [], {}
     for name, which in slices.items():
-        found = compare(new[which], live[which], users[which])
+        found = compare_ranks(new[which], live[which], users[which])
         cases = int(which.sum())
         compared[name] = {"cases": cases, **({} if found is None else asdict(found))}
-        if found is not None and cases >= LEAST_CASES and _is_worse(found, TOLERANCE[name]):
+        if found is not None and cases >= MIN_CASES and _is_worse(found, NDCG_TOLERANCE[name]):
             low, high = found.ratio95
             reasons.append(
-                f"NDCG@10 for {_WORDS[name]} is {found.ratio:.2f} of the live snapshot's "
+                f"NDCG@10 for {_SLICE_NAMES[name]} is {found.ratio:.2f} of the live snapshot's "
                 f"(95% interval {low:.2f} to {high:.2f}, {cases} cases)"
             )
     return Verdict(tuple(reasons), compared)
@@ -71,7 +71,9 @@ def _is_worse(found: Comparison, tolerance: float) -> bool:
     return found.difference95[1] < 0 and found.ratio < 1 - tolerance
 
 
-def alarms(new: Standing, live: Standing, *, min_recall: float) -> list[str]:
+def check_guardrails(
+    new: GuardrailMetrics, live: GuardrailMetrics, *, min_recall: float
+) -> list[str]:
     """Say what no comparison on the new rows can show, when the rows themselves are wrong."""
     found = []
     if new.recall < min(live.recall - RECALL_TOLERANCE, min_recall):
@@ -79,12 +81,12 @@ def alarms(new: Standing, live: Standing, *, min_recall: float) -> list[str]:
             f"the index finds {new.recall:.3f} of what exact search finds, "
             f"the live one {live.recall:.3f}"
         )
-    if new.rows < LEAST_SHARE * live.rows:
+    if new.interaction_count < MIN_SHARE * live.interaction_count:
         found.append(
-            f"it learned from {new.rows} interactions, the live snapshot from {live.rows}; "
+            f"it learned from {new.interaction_count} interactions, the live snapshot from {live.interaction_count}; "
             f"give all interactions, not only new ones"
         )
-    if _has_collapsed(new.ndcg10, live.ndcg10):
+    if _has_quality_collapsed(new.ndcg10, live.ndcg10):
         found.append(
             f"the live snapshot does not know the interactions it learned from: NDCG@10 "
             f"{new.ndcg10:.4f}, at its release {live.ndcg10:.4f}; are the ids still the same?"
@@ -92,5 +94,5 @@ def alarms(new: Standing, live: Standing, *, min_recall: float) -> list[str]:
     return found
 
 
-def _has_collapsed(now: float | None, then: float | None) -> bool:
-    return now is not None and then is not None and now < LEAST_SHARE * then
+def _has_quality_collapsed(now: float | None, then: float | None) -> bool:
+    return now is not None and then is not None and now < MIN_SHARE * then

@@ -11,26 +11,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import IndexWish, Layout, build_index_file
+from indexer.ann import IndexOptions, Layout, build_index_file
 from indexer.index import Index
 from indexer.language import Encoder, MeaningSpace
-from indexer.metadata import CellKind
-from indexer.snapshot import MANIFEST, BlockVectors, Facts, Manifest
+from indexer.metadata import RowValueKind
+from indexer.snapshot import MANIFEST_FILE, BlockVectors, CatalogueStats, Manifest
 from indexer.taste import TasteModel
 
-REHEARSAL = "rehearsal"  # in a working folder; gone before anything is published
-_OWN = ("index.faiss", MANIFEST, "report.json", "report.html", "taste", REHEARSAL)
+HOLDOUT_FOLDER = "rehearsal"  # in a working folder; gone before anything is published
+_NOT_LINKED = ("index.faiss", MANIFEST_FILE, "report.json", "report.html", "taste", HOLDOUT_FOLDER)
 
 Meaning = NDArray[np.float32]
 
 
 @contextmanager
-def rehearsed(
+def open_holdout_index(
     source: Path,
     manifest: Manifest,
     taste: TasteModel | None,
     *,
-    facts: Facts,
+    facts: CatalogueStats,
     encoder: Encoder | None,
     folder: Path,
 ) -> Iterator[Index]:
@@ -44,12 +44,12 @@ def rehearsed(
         encoder: Its encoder, if it is loaded.
         folder: Where to work; must not exist, and is for the caller to delete.
     """
-    _link(source, folder)
+    _link_files(source, folder)
     space = MeaningSpace.load(source / "space.safetensors")
     raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
     layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
     vectors = BlockVectors(raw, space, layout, facts, taste)
-    wish = IndexWish("flat")
+    wish = IndexOptions("flat")
     made = build_index_file(
         folder / "index.faiss", vectors, layout, wish=wish, report=lambda *_: None
     )
@@ -57,7 +57,7 @@ def rehearsed(
         (folder / "taste").mkdir()
         taste.save(folder / "taste")
     own = replace(manifest, layout=layout, index=made, learned=taste is not None, files={})
-    (folder / MANIFEST).write_text(own.to_json(), encoding="utf-8")
+    (folder / MANIFEST_FILE).write_text(own.to_json(), encoding="utf-8")
     index = Index(folder, encoder)
     try:
         yield index
@@ -65,28 +65,28 @@ def rehearsed(
         index.close()
 
 
-def facts_of(index: Index) -> Facts:
+def read_catalogue_stats(index: Index) -> CatalogueStats:
     """Read again what a build found out about a catalogue."""
     ratings = np.full(index.count, np.nan, np.float32)
     if "rating" in index.schema.fields:
-        cells = index.cells("rating", CellKind.NUMBERS)
+        cells = index.cells("rating", RowValueKind.NUMBERS)
         ratings[cells.rows] = cells.values
     manifest = index.manifest
     ids = index.ids(range(index.count))
-    return Facts(manifest.rating_scale, manifest.language, ratings, ids)
+    return CatalogueStats(manifest.rating_scale, manifest.language, ratings, ids)
 
 
-def meaning_of(source: Path) -> Meaning:
+def load_meaning(source: Path) -> Meaning:
     """Return the meaning vectors of a snapshot folder, `(n, d) float32`."""
     space = MeaningSpace.load(source / "space.safetensors")
     raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
-    return space.every_item(raw)
+    return space.map_stored_items(raw)
 
 
-def _link(source: Path, folder: Path) -> None:
+def _link_files(source: Path, folder: Path) -> None:
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         name = file.relative_to(source)
-        if name.parts[0] in _OWN:
+        if name.parts[0] in _NOT_LINKED:
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(file.resolve())

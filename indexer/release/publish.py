@@ -9,9 +9,9 @@ from indexer.build import (
     BuildOptions,
     BuildSummary,
     FinishedBuild,
-    Report,
+    StageProgress,
     build_snapshot,
-    with_chosen,
+    override_options,
 )
 
 
@@ -19,7 +19,7 @@ def build_index(
     catalog: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    report: Report | None = None,
+    report: StageProgress | None = None,
     options: BuildOptions | None = None,
     **chosen: Any,
 ) -> BuildSummary:
@@ -37,7 +37,7 @@ def build_index(
             inferred from the data), `index` ("auto", "flat", "hnsw", "ivf" or a FAISS factory
             string), `min_recall` (that the index must reach for every kind of request),
             `max_rejected` (share), `force_full` (encode all anew), `since` ("last": publish
-            nothing if nothing has changed, keep what was tuned), `examine` (compare what was
+            nothing if nothing has changed, keep what was tuned), `evaluate_release` (compare what was
             learned with the live snapshot, and keep a report of it), `force` (publish it even if
             it is clearly worse), `tune_encoder` (tune the model's last layer on the interactions,
             and keep it if that is clearly better),
@@ -56,7 +56,7 @@ def build_index(
         ReleaseError: If what was learned is clearly worse than what is live.
     """
     sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
-    picked = with_chosen(options or BuildOptions(), chosen)
+    picked = override_options(options or BuildOptions(), chosen)
     return build_snapshot(
         [str(source) for source in sources],
         Path(out),
@@ -66,14 +66,14 @@ def build_index(
     )
 
 
-def examine_build(finished: FinishedBuild, *, report: Report, force: bool) -> dict[str, Any]:
+def examine_build(finished: FinishedBuild, *, report: StageProgress, force: bool) -> dict[str, Any]:
     """Compare what was learned with the live snapshot; refuse what is clearly worse.
 
     Raises:
         ReleaseError: If it is refused.
     """
-    from indexer.release.report import examine, keep
+    from indexer.release.report import evaluate_release, record_decision
 
-    told = examine(finished, report=report)
-    keep(told, finished, force=force)
+    told = evaluate_release(finished, report=report)
+    record_decision(told, finished, force=force)
     return told

@@ -15,33 +15,35 @@ from typing import Any
 
 import numpy as np
 
-from indexer.build import FinishedBuild, Report
+from indexer.build import FinishedBuild, StageProgress
 from indexer.errors import IndexerError, ReleaseError
-from indexer.evaluation import Asked, ask, slices_of
-from indexer.metrics import figures
+from indexer.evaluation import IndexAnswers, ask_index, build_slices
+from indexer.metrics import compute_metrics
 from indexer.reading import Interaction
 from indexer.release.diagnostics import (
-    calibration,
-    figures_of,
-    peer_figures,
+    compute_calibration,
+    compute_peer_metrics,
+    compute_release_metrics,
 )
-from indexer.release.gate import Standing, alarms, judge
-from indexer.release.holdout import MOST_CASES, Exam, exam_of
-from indexer.release.holdout_index import REHEARSAL, Meaning, meaning_of, rehearsed
-from indexer.release.live_baseline import answers_of_live, recognised
-from indexer.release.report_page import release_page
-from indexer.release.setting_descriptions import block_words
-from indexer.snapshot import read_manifest, snapshot_path
+from indexer.release.gate import GuardrailMetrics, check_guardrails, judge_release
+from indexer.release.holdout import MAX_CASES, Holdout, split_holdout
+from indexer.release.holdout_index import HOLDOUT_FOLDER, Meaning, load_meaning, open_holdout_index
+from indexer.release.live_baseline import evaluate_live, measure_live_on_training_rows
+from indexer.release.report_page import render_release_page
+from indexer.release.setting_descriptions import describe_settings
+from indexer.snapshot import find_snapshot, read_manifest
 from indexer.taste import TasteModel, fit_taste, refit_taste
 
-REFUSED = "refused"  # folder beside the snapshots: report of the last build that was not published
+REFUSED_FOLDER = (
+    "refused"  # folder beside the snapshots: report of the last build that was not published
+)
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)
 _CURVE_CASES = 300
-_KEPT_CASES = 300  # where nothing was tuned, asking would take longer than learning
-_CURVE_SHARE = 0.3  # of all rows at most, so that the points together cost less than one fit
+_MAX_UNTUNED_CASES = 300  # where nothing was tuned, asking would take longer than learning
+_MAX_CURVE_SHARE = 0.3  # of all rows at most, so that the points together cost less than one fit
 
 
-def examine(made: FinishedBuild, *, report: Report) -> dict[str, Any]:
+def evaluate_release(made: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
     """Return the release report, `decision` still open: `reasons` are what speaks against."""
     times = [row.at for row in made.interactions if row.at is not None]
     timed = len(times) == len(made.interactions)
@@ -52,27 +54,27 @@ def examine(made: FinishedBuild, *, report: Report) -> dict[str, Any]:
         "learned_until": max(times, default=None) if timed else None,
         "settings": asdict(made.taste.settings),
         "settings_kept": made.kept is not None,
-        "blocks": block_words(asdict(made.taste.settings)),
+        "blocks": describe_settings(asdict(made.taste.settings)),
         "reasons": [],
         "what": "There were too few interactions to compare anything.",
     }
-    live = _live_report(made)
-    exam = exam_of(
+    live = _read_live_report(made)
+    exam = split_holdout(
         made.interactions,
         made.facts.ids,
         learned_until=live.get("learned_until"),
-        most_cases=MOST_CASES if made.kept is None else _KEPT_CASES,
+        most_cases=MAX_CASES if made.kept is None else _MAX_UNTUNED_CASES,
     )
     if exam is not None:
         try:
-            told |= _compared(made, exam, report)
+            told |= _compare_with_live(made, exam, report)
         finally:
-            shutil.rmtree(made.work / REHEARSAL, ignore_errors=True)
-    told["reasons"] += _alarms(made, live, told)
+            shutil.rmtree(made.work / HOLDOUT_FOLDER, ignore_errors=True)
+    told["reasons"] += _find_guardrail_alarms(made, live, told)
     return told
 
 
-def keep(told: dict[str, Any], made: FinishedBuild, *, force: bool) -> None:
+def record_decision(told: dict[str, Any], made: FinishedBuild, *, force: bool) -> None:
     """Keep the report in the build's folder, or beside the snapshots if it is refused.
 
     Raises:
@@ -80,10 +82,10 @@ def keep(told: dict[str, Any], made: FinishedBuild, *, force: bool) -> None:
     """
     refused = bool(told["reasons"]) and not force
     told["decision"] = "refused" if refused else "published"
-    (made.work / "report.html").write_text(release_page(told), encoding="utf-8")
+    (made.work / "report.html").write_text(render_release_page(told), encoding="utf-8")
     if not refused:
         return
-    folder = made.root / REFUSED
+    folder = made.root / REFUSED_FOLDER
     folder.mkdir(exist_ok=True)
     (made.work / "report.html").replace(folder / "report.html")
     (folder / "report.json").write_text(json.dumps(told), encoding="utf-8")
@@ -93,84 +95,88 @@ def keep(told: dict[str, Any], made: FinishedBuild, *, force: bool) -> None:
     )
 
 
-def _compared(made: FinishedBuild, exam: Exam, report: Report) -> dict[str, Any]:
+def _compare_with_live(made: FinishedBuild, exam: Holdout, report: StageProgress) -> dict[str, Any]:
     report("examine", 0, 3)
-    meaning = meaning_of(made.work)
-    new = _asked(made, _fitted(made, exam.before, meaning), exam)
+    meaning = load_meaning(made.work)
+    new = _evaluate_taste(made, _fit_candidate(made, exam.training_rows, meaning), exam)
     report("examine", 1, 3)
-    old, words = answers_of_live(made, exam)
-    methods = {"new": figures_of(new, exam.cases)}
+    old, words = evaluate_live(made, exam)
+    methods = {"new": compute_release_metrics(new, exam.cases)}
     told: dict[str, Any] = {
-        "what": f"{_slice_words(exam)} {words}",
+        "what": f"{_describe_holdout(exam)} {words}",
         "methods": methods,
-        "calibration": calibration(new),
+        "calibration": compute_calibration(new),
     }
     if old is not None:
-        verdict = judge(new.ranks, old.ranks, exam.cases.user, slices_of(exam.cases))
-        methods["live"] = figures_of(old, exam.cases)
-        told |= {"compared": verdict.compared, "reasons": list(verdict.reasons)}
+        verdict = judge_release(new.ranks, old.ranks, exam.cases.user, build_slices(exam.cases))
+        methods["live"] = compute_release_metrics(old, exam.cases)
+        told |= {"compared": verdict.comparison_by_slice, "reasons": list(verdict.reasons)}
     report("examine", 2, 3)
     if made.kept is None:
-        methods |= peer_figures(exam.cases)
-        told["learning_curve"] = _curve(made, exam, meaning, new)
+        methods |= compute_peer_metrics(exam.cases)
+        told["learning_curve"] = _compute_learning_curve(made, exam, meaning, new)
     report("examine", 3, 3)
     return told
 
 
-def _slice_words(exam: Exam) -> str:
-    since = "" if exam.since is None else f" since {_day(exam.since)}"
+def _describe_holdout(exam: Holdout) -> str:
+    since = "" if exam.starts_at is None else f" since {_format_time(exam.starts_at)}"
     return (
         f"Asked: {len(exam.cases)} picks of the newest interactions{since}. The new model was "
-        f"rehearsed for it: fitted in the same way on the {len(exam.before)} interactions before."
+        f"rehearsed for it: fitted in the same way on the {len(exam.training_rows)} interactions before."
     )
 
 
-def _day(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="minutes")
 
 
-def _fitted(made: FinishedBuild, rows: Sequence[Interaction], meaning: Meaning) -> TasteModel:
+def _fit_candidate(
+    made: FinishedBuild, rows: Sequence[Interaction], meaning: Meaning
+) -> TasteModel:
     if made.kept is None:
         return fit_taste(rows, made.facts.ids, meaning)
     return refit_taste(rows, made.facts.ids, meaning, settings=made.kept)
 
 
-def _asked(made: FinishedBuild, taste: TasteModel, exam: Exam) -> Asked:
-    folder = made.work / REHEARSAL / "new"
-    with rehearsed(
+def _evaluate_taste(made: FinishedBuild, taste: TasteModel, exam: Holdout) -> IndexAnswers:
+    folder = made.work / HOLDOUT_FOLDER / "new"
+    with open_holdout_index(
         made.work, made.manifest, taste, facts=made.facts, encoder=made.encoder, folder=folder
     ) as index:
-        answers = ask(index, exam.requests, exam.targets)
+        answers = ask_index(index, exam.requests, exam.targets)
     shutil.rmtree(folder)
     return answers
 
 
-def _curve(made: FinishedBuild, exam: Exam, meaning: Meaning, new: Asked) -> list[dict[str, Any]]:
+def _compute_learning_curve(
+    made: FinishedBuild, exam: Holdout, meaning: Meaning, new: IndexAnswers
+) -> list[dict[str, Any]]:
     """NDCG@10 by how many of the last rows before the slice are learned from."""
     drawn = np.sort(np.random.default_rng(0).permutation(len(exam.cases))[:_CURVE_CASES])
-    some = exam.some(drawn)
-    count = len(exam.before)
+    some = exam.take(drawn)
+    count = len(exam.training_rows)
     points = []
-    for rows in (n for n in CURVE_ROWS if n <= _CURVE_SHARE * count):
-        model = _fitted(made, exam.before[count - rows :], meaning)
-        points.append(_point(rows, _asked(made, model, some), some))
-    return [*points, _point(count, replace(new, ranks=new.ranks[drawn]), some)]
+    for rows in (n for n in CURVE_ROWS if n <= _MAX_CURVE_SHARE * count):
+        model = _fit_candidate(made, exam.training_rows[count - rows :], meaning)
+        points.append(_build_curve_point(rows, _evaluate_taste(made, model, some), some))
+    return [*points, _build_curve_point(count, replace(new, ranks=new.ranks[drawn]), some)]
 
 
-def _point(rows: int, asked: Asked, exam: Exam) -> dict[str, Any]:
+def _build_curve_point(rows: int, asked: IndexAnswers, exam: Holdout) -> dict[str, Any]:
     parts = {
-        name: figures(asked.ranks[which]).ndcg10
-        for name, which in slices_of(exam.cases).items()
+        name: compute_metrics(asked.ranks[which]).ndcg10
+        for name, which in build_slices(exam.cases).items()
         if which.any()
     }
     return {"rows": rows, **parts}
 
 
-def _live_report(made: FinishedBuild) -> dict[str, Any]:
+def _read_live_report(made: FinishedBuild) -> dict[str, Any]:
     """What the live snapshot's release told; nothing if it is older than release reports."""
     if made.manifest.parent is None:
         return {}
-    path = snapshot_path(made.root, made.manifest.parent) / "report.json"
+    path = find_snapshot(made.root, made.manifest.parent) / "report.json"
     try:
         told = json.loads(path.read_text(encoding="utf-8")).get("release")
     except (OSError, ValueError):
@@ -178,24 +184,28 @@ def _live_report(made: FinishedBuild) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _alarms(made: FinishedBuild, live: dict[str, Any], told: dict[str, Any]) -> list[str]:
+def _find_guardrail_alarms(
+    made: FinishedBuild, live: dict[str, Any], told: dict[str, Any]
+) -> list[str]:
     if made.manifest.parent is None:
         return []
     try:
-        path = snapshot_path(made.root, made.manifest.parent)
+        path = find_snapshot(made.root, made.manifest.parent)
         recall = read_manifest(path).index["recall"]
-        then = _ndcg(live)
-        now = None if then is None else recognised(made, live.get("learned_until"))
+        then = _read_ndcg10(live)
+        now = (
+            None if then is None else measure_live_on_training_rows(made, live.get("learned_until"))
+        )
     except IndexerError:
         return []
     told["recognised_by_live"] = now
-    return alarms(
-        Standing(made.manifest.index["recall"], len(made.interactions), now),
-        Standing(recall, live.get("learned_from", 0), then),
+    return check_guardrails(
+        GuardrailMetrics(made.manifest.index["recall"], len(made.interactions), now),
+        GuardrailMetrics(recall, live.get("learned_from", 0), then),
         min_recall=made.min_recall,
     )
 
 
-def _ndcg(told: dict[str, Any]) -> float | None:
+def _read_ndcg10(told: dict[str, Any]) -> float | None:
     found = told.get("methods", {}).get("new", {}).get("all", {}).get("ndcg10")
     return None if found is None else float(found)

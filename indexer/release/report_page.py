@@ -3,28 +3,40 @@
 from collections.abc import Mapping
 from typing import Any
 
-from indexer.evaluation import Bar, bars, lines, note, page, section, table
+from indexer.evaluation import (
+    Bar,
+    draw_bars,
+    draw_lines,
+    render_note,
+    render_page,
+    render_section,
+    render_table,
+)
 
-_SLICES = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
-_FIGURES = ("ndcg10", "recall10", "recall50", "mrr50")
+_SLICE_NAMES = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
+_METRICS = ("ndcg10", "recall10", "recall50", "mrr50")
 
 
-def release_page(told: Mapping[str, Any]) -> str:
-    """Return the page of a report as `examine` makes it."""
-    parts = [section("Decision", note(_decision(told)), note(told["what"]))]
+def render_release_page(told: Mapping[str, Any]) -> str:
+    """Return the page of a report as `evaluate_release` makes it."""
+    parts = [
+        render_section("Decision", render_note(_describe_decision(told)), render_note(told["what"]))
+    ]
     if told.get("methods"):
-        parts += [_by_slice(told), _reach(told)]
+        parts += [_render_slices(told), _render_coverage(told)]
     if told.get("compared"):
-        parts.append(_compared(told["compared"]))
+        parts.append(_render_comparison(told["compared"]))
     if told.get("learning_curve"):
-        parts.append(_curve(told["learning_curve"]))
+        parts.append(_render_learning_curve(told["learning_curve"]))
     if told.get("calibration"):
-        parts.append(_calibration(told["calibration"]))
-    parts.append(section("What was learned", *(note(words) for words in told["blocks"])))
-    return page("Zhiyin: release report", parts)
+        parts.append(_render_calibration(told["calibration"]))
+    parts.append(
+        render_section("What was learned", *(render_note(words) for words in told["blocks"]))
+    )
+    return render_page("Zhiyin: release report", parts)
 
 
-def _decision(told: Mapping[str, Any]) -> str:
+def _describe_decision(told: Mapping[str, Any]) -> str:
     reasons = "; ".join(told["reasons"])
     if told["decision"] == "refused":
         return f"Not published: {reasons}."
@@ -33,25 +45,25 @@ def _decision(told: Mapping[str, Any]) -> str:
     return "Published."
 
 
-def _by_slice(told: Mapping[str, Any]) -> str:
+def _render_slices(told: Mapping[str, Any]) -> str:
     methods = told["methods"]
     rows = [
-        [f"{name}, {words}", figures[part]["cases"], *(figures[part][f] for f in _FIGURES)]
+        [f"{name}, {words}", figures[part]["cases"], *(figures[part][f] for f in _METRICS)]
         for name, figures in methods.items()
-        for part, words in _SLICES.items()
+        for part, words in _SLICE_NAMES.items()
     ]
     pictures = [
-        bars(
+        draw_bars(
             [Bar(name, m[part]["ndcg10"], accent=name == "new") for name, m in methods.items()],
             title=f"NDCG@10, {words}",
         )
-        for part, words in _SLICES.items()
+        for part, words in _SLICE_NAMES.items()
     ]
     heads = ["method, slice", "cases", "NDCG@10", "R@10", "R@50", "MRR"]
-    return section("On the newest interactions", *pictures, table(heads, rows))
+    return render_section("On the newest interactions", *pictures, render_table(heads, rows))
 
 
-def _reach(told: Mapping[str, Any]) -> str:
+def _render_coverage(told: Mapping[str, Any]) -> str:
     methods = told["methods"]
     covered = [
         Bar(name, m["all"]["coverage10"], accent=name == "new") for name, m in methods.items()
@@ -62,44 +74,46 @@ def _reach(told: Mapping[str, Any]) -> str:
         for bias in (m["popularity_bias"],)
     ]
     heads = ["method", "percentile listed", "percentile picked", "places of the top 1%"]
-    return section(
+    return render_section(
         "Coverage and popularity",
-        bars(covered, title="Share of the catalogue in any first ten"),
-        note("Percentiles of popularity: 1 is the most popular item, 0 the least."),
-        table(heads, rows),
+        draw_bars(covered, title="Share of the catalogue in any first ten"),
+        render_note("Percentiles of popularity: 1 is the most popular item, 0 the least."),
+        render_table(heads, rows),
     )
 
 
-def _compared(compared: Mapping[str, Any]) -> str:
+def _render_comparison(compared: Mapping[str, Any]) -> str:
     rows = [
-        Bar(f"{_SLICES[name]} ({found['cases']})", found["ratio"], tuple(found["ratio95"]))
+        Bar(f"{_SLICE_NAMES[name]} ({found['cases']})", found["ratio"], tuple(found["ratio95"]))
         for name, found in compared.items()
         if "ratio" in found
     ]
-    return section(
+    return render_section(
         "Against the live snapshot",
-        note("Ratio of NDCG@10 with 95% intervals, whole users resampled; 1 means equal."),
-        bars(rows, title="New over live", mark=1.0),
+        render_note("Ratio of NDCG@10 with 95% intervals, whole users resampled; 1 means equal."),
+        draw_bars(rows, title="New over live", mark=1.0),
     )
 
 
-def _curve(points: list[Mapping[str, Any]]) -> str:
+def _render_learning_curve(points: list[Mapping[str, Any]]) -> str:
     series = {
         words: [(point["rows"], point[part]) for point in points]
-        for part, words in _SLICES.items()
+        for part, words in _SLICE_NAMES.items()
         if all(part in point for point in points)
     }
-    return section(
+    return render_section(
         "Learning curve",
-        note("NDCG@10 when only the last so many interactions before the slice are learned from."),
-        lines(series, title="NDCG@10 by interactions", across="interactions", log=True),
+        render_note(
+            "NDCG@10 when only the last so many interactions before the slice are learned from."
+        ),
+        draw_lines(series, title="NDCG@10 by interactions", across="interactions", log=True),
     )
 
 
-def _calibration(parts: list[Mapping[str, float]]) -> str:
+def _render_calibration(parts: list[Mapping[str, float]]) -> str:
     points = [(part["score"], part["hits"]) for part in parts]
-    return section(
+    return render_section(
         "What a score promises",
-        note("Places in the first ten, by score: how many were picked."),
-        lines({"share picked": points}, title="Picked by score", across="score"),
+        render_note("Places in the first ten, by score: how many were picked."),
+        draw_lines({"share picked": points}, title="Picked by score", across="score"),
     )

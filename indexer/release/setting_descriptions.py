@@ -14,13 +14,13 @@ _WEIGHTS = (
 _REACHES = (
     ("meaning_reach", "meaning"), ("taste_reach", "taste"), ("repeat_reach", "habit"),
 )  # fmt: skip
-_LEAN = "prior_lean"
-_TOLD = {_LEAN, *(name for name, *_ in (*_WEIGHTS, *_REACHES))}
+_POPULARITY_AFFINITY = "prior_lean"
+_DESCRIBED = {_POPULARITY_AFFINITY, *(name for name, *_ in (*_WEIGHTS, *_REACHES))}
 
 
-def block_words(settings: Mapping[str, Any]) -> list[str]:
+def describe_settings(settings: Mapping[str, Any]) -> list[str]:
     """Return a sentence for every learned number, what is shut among them."""
-    told = [_weight(settings, *row) for row in _WEIGHTS if row[0] in settings]
+    told = [_describe_weight(settings, *row) for row in _WEIGHTS if row[0] in settings]
     told += [
         f"For {what}, an event {settings[name]:g} events ago counts a quarter of the last one."
         if name != "repeat_reach"
@@ -28,25 +28,25 @@ def block_words(settings: Mapping[str, Any]) -> list[str]:
         for name, what in _REACHES
         if name in settings and (name != "repeat_reach" or settings.get("repeat_weight"))
     ]
-    if settings.get(_LEAN) and settings.get("prior_weight"):
+    if settings.get(_POPULARITY_AFFINITY) and settings.get("prior_weight"):
         told.append(
             f"To a user whose picks are one standard deviation more popular than picks are, what "
-            f"is popular counts up to {settings[_LEAN]:.0%} more; to one whose picks are less so, "
+            f"is popular counts up to {settings[_POPULARITY_AFFINITY]:.0%} more; to one whose picks are less so, "
             f"less."
         )
-    rest = {name: value for name, value in settings.items() if name not in _TOLD}
-    told += [f"{name.replace('_', ' ')}: {_shown(value)}." for name, value in rest.items()]
+    rest = {name: value for name, value in settings.items() if name not in _DESCRIBED}
+    told += [f"{name.replace('_', ' ')}: {_format_value(value)}." for name, value in rest.items()]
     return told
 
 
-def _weight(settings: Mapping[str, Any], name: str, what: str, block: str) -> str:
+def _describe_weight(settings: Mapping[str, Any], name: str, what: str, block: str) -> str:
     weight = settings[name]
     if not weight:
         return f"{what} ({block}) is shut: there was no evidence that it helps."
     return f"{what} ({block}) counts with weight {weight:g}, against 1 for meaning."
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(str(part) for part in value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,13 +13,19 @@ from indexer.arrays import Rows
 from indexer.errors import IndexerError
 from indexer.index import Index
 from indexer.language import MIN_PROBE_COSINE, PROBE_TEXT, Encoder, describe, load_encoder
-from indexer.snapshot import Manifest, damaged_files, read_manifest, snapshot_path, tuned_layer_of
+from indexer.snapshot import (
+    Manifest,
+    find_damaged_files,
+    find_snapshot,
+    find_tuned_layer,
+    read_manifest,
+)
 
-_SAMPLED_ROWS = 32
+_SAMPLE_SIZE = 32
 _MIN_ROW_COSINE = 0.99  # float16 storage and bfloat16 encoding stay above .999
 
 
-def verify(
+def verify_snapshot(
     root: Path, snapshot_id: str | None = None, *, encoder: Encoder | None = None
 ) -> list[str]:
     """Return one sentence for each thing wrong with a snapshot; none if it is sound.
@@ -36,16 +42,16 @@ def verify(
     Raises:
         SnapshotError: If there is no such snapshot, or its manifest cannot be read.
     """
-    path = snapshot_path(root, snapshot_id)
+    path = find_snapshot(root, snapshot_id)
     manifest = read_manifest(path)
-    findings = damaged_files(path, manifest)
+    findings = find_damaged_files(path, manifest)
     if findings:  # what is damaged on disk would only be found again, in other words
         return [f"{finding}; roll back or rebuild" for finding in findings]
-    return list(_deeper(path, manifest, encoder))
+    return list(_check_contents(path, manifest, encoder))
 
 
-def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator[str]:
-    said = _integrity(path / "catalog.sqlite")
+def _check_contents(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator[str]:
+    said = _check_sqlite(path / "catalog.sqlite")
     if said != "ok":
         yield f"catalog.sqlite is damaged ({said}); roll back or rebuild"
     try:
@@ -53,21 +59,21 @@ def _deeper(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator
     except IndexerError as error:
         yield str(error)
         return
-    yield from _rows_differ(index)
+    yield from _compare_rows(index)
     if manifest.encoder is None:
         index.close()
         return
     try:
-        layer = tuned_layer_of(path, manifest)
+        layer = find_tuned_layer(path, manifest)
         model = encoder or load_encoder(manifest.encoder_source, layer=layer)
-        yield from _vectors_differ(index, manifest, model)
+        yield from _compare_vectors(index, manifest, model)
     except IndexerError as error:
         yield f"the vectors were not checked: {error}"
     finally:
         index.close()
 
 
-def _integrity(file: Path) -> str:
+def _check_sqlite(file: Path) -> str:
     """What SQLite says of a file: "ok", or what is wrong."""
     uri = f"file:{quote(os.fsencode(file.resolve()))}?mode=ro&immutable=1"
     try:
@@ -77,37 +83,37 @@ def _integrity(file: Path) -> str:
         return str(error)
 
 
-def _rows_differ(index: Index) -> Iterator[str]:
+def _compare_rows(index: Index) -> Iterator[str]:
     """The index holds the mapped raw vectors, row by row, wherever they come from."""
     raw = np.load(index.path / "raw.npy", mmap_mode="r", allow_pickle=False)
     if len(raw) != index.count:
         yield f"raw.npy holds {len(raw)} rows, index.faiss {index.count}; rebuild"
         return
-    rows = _sampled(index)
-    expected = index.meaning_of(raw[rows].astype(np.float32))
+    rows = _sample_rows(index)
+    expected = index.to_meaning_vectors(raw[rows].astype(np.float32))
     stored = index.item_vectors(rows)[:, : expected.shape[1]]
     for row, close in zip(rows, (expected * stored).sum(axis=1), strict=True):
         if not close >= _MIN_ROW_COSINE:
             yield f"row {row} of index.faiss is not that of raw.npy (cosine {close:.3f}); rebuild"
 
 
-def _sampled(index: Index) -> Rows:
+def _sample_rows(index: Index) -> Rows:
     """Rows spread evenly over the index."""
-    return np.linspace(0, index.count - 1, min(_SAMPLED_ROWS, index.count)).astype(np.int64)
+    return np.linspace(0, index.count - 1, min(_SAMPLE_SIZE, index.count)).astype(np.int64)
 
 
-def _vectors_differ(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
+def _compare_vectors(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
     probe = encoder.encode_items([PROBE_TEXT])[0]
     cosine = float(probe @ np.array(manifest.probe, np.float32))
     if not cosine >= MIN_PROBE_COSINE:
         yield f"the model gives the probe text another vector (cosine {cosine:.3f}); rebuild"
         return
-    rows = _sampled(index)
+    rows = _sample_rows(index)
     items = index.items(rows.tolist())
     texts = [describe(item, rating_scale=manifest.rating_scale) for item in items]
     hashes = np.load(index.path / "hashes.npy", allow_pickle=False)
     given = np.array([hashes[row].tobytes() == bytes(16) for row in rows])
-    expected = index.meaning_of(encoder.encode_items(texts))
+    expected = index.to_meaning_vectors(encoder.encode_items(texts))
     width = manifest.layout.meaning
     cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
     for row, item, close, is_given in zip(rows, items, cosines, given, strict=True):

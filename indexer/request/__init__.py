@@ -12,37 +12,38 @@ from indexer.request.body import (
     Weights,
     parse_request,
 )
-from indexer.request.context import ContextValue, Language, words_of
+from indexer.request.context import ContextValue, Language, describe_context
 from indexer.request.event_names import (
     BUILT_IN_EVENTS,
     MAX_EVENT_NAME,
-    known_events,
+    collect_known_events,
     parse_event_name,
     refuse_misspelt,
 )
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost
-from indexer.request.scenario_file import load_scenarios, scenarios_beside
-from indexer.request.scenarios import NEVER_SEEN_BY, SCENARIOS, Scenario, scenario_named
+from indexer.request.scenario_file import load_index_scenarios, load_scenarios
+from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, find_scenario
 from indexer.request.values import (
+    LOCATION_FIELDS,
     MAX_K,
     MAX_TEXT,
-    PLACES,
-    nearest_known,
+    format_value,
     parse_boolean,
     parse_context,
     parse_finite,
     parse_id,
     parse_k,
-    parse_moment,
     parse_text,
     parse_texts,
+    parse_timestamp,
     refuse_surrogates,
     refuse_unknown,
-    shown,
+    suggest_name,
 )
 
 __all__ = [
     "BUILT_IN_EVENTS",
+    "LOCATION_FIELDS",
     "MAX_BOOST",
     "MAX_BOOSTS",
     "MAX_EVENT_NAME",
@@ -51,8 +52,7 @@ __all__ = [
     "MAX_K",
     "MAX_PINS",
     "MAX_TEXT",
-    "NEVER_SEEN_BY",
-    "PLACES",
+    "NON_HIDING_EVENTS",
     "SCENARIOS",
     "Boost",
     "ContextValue",
@@ -61,24 +61,24 @@ __all__ = [
     "Request",
     "Scenario",
     "Weights",
-    "known_events",
+    "collect_known_events",
+    "describe_context",
+    "find_scenario",
+    "format_value",
+    "load_index_scenarios",
     "load_scenarios",
-    "nearest_known",
     "parse_boolean",
     "parse_context",
     "parse_event_name",
     "parse_finite",
     "parse_id",
     "parse_k",
-    "parse_moment",
     "parse_request",
     "parse_text",
     "parse_texts",
+    "parse_timestamp",
     "refuse_misspelt",
     "refuse_surrogates",
     "refuse_unknown",
-    "scenario_named",
-    "scenarios_beside",
-    "shown",
-    "words_of",
+    "suggest_name",
 ]

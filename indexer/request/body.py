@@ -11,25 +11,25 @@ from typing import Any, NamedTuple
 
 from indexer.errors import RequestError
 from indexer.request.context import ContextValue, parse_time
-from indexer.request.event_names import known_events, parse_event_name, refuse_misspelt
+from indexer.request.event_names import collect_known_events, parse_event_name, refuse_misspelt
 from indexer.request.ranking_options import Boost, Pin, parse_boosts, parse_max_per, parse_pins
 from indexer.request.scenarios import SCENARIOS, Scenario
 from indexer.request.values import (
     MAX_K,
     MAX_TEXT,
+    format_value,
     parse_boolean,
     parse_context,
     parse_finite,
+    parse_fraction,
     parse_id,
     parse_k,
     parse_list,
-    parse_moment,
     parse_seed,
-    parse_share,
     parse_text,
     parse_texts,
+    parse_timestamp,
     refuse_unknown,
-    shown,
 )
 
 __all__ = [
@@ -43,9 +43,9 @@ __all__ = [
     "parse_context",
     "parse_finite",
     "parse_id",
-    "parse_moment",
     "parse_request",
     "parse_text",
+    "parse_timestamp",
 ]
 
 MAX_HISTORY = 1_000
@@ -77,7 +77,7 @@ class Weights:
     prior: float = 1.0
 
     @staticmethod
-    def checked(value: Any, name: str) -> float:
+    def parse_weight(value: Any, name: str) -> float:
         """Return a weight as a number.
 
         Raises:
@@ -160,7 +160,7 @@ def parse_request(
             f"history has {len(history)} entries, at most {max_history} are read; "
             f"send the latest ones"
         )
-    known = known_events(scenarios)
+    known = collect_known_events(scenarios)
     for place, entry in enumerate(history):
         refuse_misspelt(entry.event, f"history[{place}].event", known)
     at = parsed.pop("at", None)
@@ -173,20 +173,22 @@ def parse_request(
     return Request(**parsed)
 
 
-def _history(value: Any) -> tuple[HistoryEntry, ...]:
+def _parse_history(value: Any) -> tuple[HistoryEntry, ...]:
     if isinstance(value, HistoryEntry):  # a tuple, but one entry
-        raise RequestError(f"history must be a list, got {shown(value)}")
+        raise RequestError(f"history must be a list, got {format_value(value)}")
     entries = value if isinstance(value, list | tuple) else parse_list(value, "history")
-    return tuple(_history_entry(entry, f"history[{place}]") for place, entry in enumerate(entries))
+    return tuple(
+        _parse_history_entry(entry, f"history[{place}]") for place, entry in enumerate(entries)
+    )
 
 
-def _history_entry(value: Any, name: str) -> HistoryEntry:
+def _parse_history_entry(value: Any, name: str) -> HistoryEntry:
     if isinstance(value, HistoryEntry):
         return value
     if isinstance(value, str | int):
         return HistoryEntry(item_id=parse_id(value, name))
     if not isinstance(value, Mapping):
-        raise RequestError(f"{name} must be an id or an object, got {shown(value)}")
+        raise RequestError(f"{name} must be an id or an object, got {format_value(value)}")
     refuse_unknown(value, _HISTORY_PARSERS, name)
     parsed = {
         key: _HISTORY_PARSERS[key](part, f"{name}.{key}")
@@ -199,19 +201,21 @@ def _history_entry(value: Any, name: str) -> HistoryEntry:
     return entry
 
 
-def _weights(value: Any) -> Weights:
+def _parse_weights(value: Any) -> Weights:
     if isinstance(value, Weights):
         return value
     if not isinstance(value, Mapping):
-        raise RequestError(f"weights must be an object, got {shown(value)}")
+        raise RequestError(f"weights must be an object, got {format_value(value)}")
     known = {item.name for item in fields(Weights)}
     refuse_unknown(value, known, "weights")
-    return Weights(**{key: Weights.checked(part, f"weights.{key}") for key, part in value.items()})
+    return Weights(
+        **{key: Weights.parse_weight(part, f"weights.{key}") for key, part in value.items()}
+    )
 
 
-def _scenario(value: Any) -> str:
+def _parse_scenario(value: Any) -> str:
     if not isinstance(value, str):
-        raise RequestError(f"scenario must be a name, got {shown(value)}")
+        raise RequestError(f"scenario must be a name, got {format_value(value)}")
     return value
 
 
@@ -219,27 +223,27 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "user_id": lambda value: parse_id(value, "user_id"),
     "session_id": lambda value: parse_id(value, "session_id"),
     "k": parse_k,
-    "scenario": _scenario,
-    "history": _history,
+    "scenario": _parse_scenario,
+    "history": _parse_history,
     "interests": lambda value: parse_texts(value, "interests"),
     "query": lambda value: parse_text(value, "query"),
     "context": parse_context,
-    "at": lambda value: value if parse_moment(value, "at") is not None else None,
+    "at": lambda value: value if parse_timestamp(value, "at") is not None else None,
     "filter": lambda value: value,
     "exclude": lambda value: tuple(
         parse_id(part, "exclude") for part in parse_list(value, "exclude")
     ),
     "include_seen": lambda value: parse_boolean(value, "include_seen"),
     "min_score": lambda value: parse_finite(value, "min_score"),
-    "weights": _weights,
+    "weights": _parse_weights,
     "fields": lambda value: parse_texts(value, "fields"),
     "explain": lambda value: parse_boolean(value, "explain"),
     "seed": parse_seed,
-    "diversity": lambda value: parse_share(value, "diversity"),
+    "diversity": lambda value: parse_fraction(value, "diversity"),
     "max_per": parse_max_per,
     "boost": parse_boosts,
     "pin": parse_pins,
-    "explore": lambda value: parse_share(value, "explore"),
+    "explore": lambda value: parse_fraction(value, "explore"),
     "validate_only": lambda value: parse_boolean(value, "validate_only"),
 }
 _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
@@ -247,6 +251,6 @@ _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
     "text": parse_text,
     "event": parse_event_name,
     "value": parse_finite,
-    "at": parse_moment,
+    "at": parse_timestamp,
     "context": parse_context,
 }

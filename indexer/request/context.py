@@ -16,9 +16,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from indexer.errors import RequestError
-from indexer.request.public_holidays import country_code, country_name, is_southern, public_holiday
+from indexer.request.public_holidays import (
+    find_country_code,
+    find_country_name,
+    find_public_holiday,
+    is_southern,
+)
 
-_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_CHINESE_CHARS = re.compile(r"[\u3400-\u9fff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Language = Literal["en", "zh"]
 ContextValue: TypeAlias = str | float | bool | Mapping[str, float]  # the last: lat and lon
@@ -39,7 +44,7 @@ _WEEKDAYS = (
 _SEASONS = (("winter", "冬天"), ("spring", "春天"), ("summer", "夏天"), ("autumn", "秋天"))
 
 # field -> how its value is said. Unknown fields speak as "field: value".
-_BLANK = "{}"
+_PLACEHOLDER = "{}"
 _PHRASES: dict[str, tuple[str, str]] = {
     "weather": ("{} weather", "天气：{}"),
     "place": ("in {}", "地点：{}"),
@@ -55,7 +60,7 @@ _PHRASES: dict[str, tuple[str, str]] = {
     "season": ("in {}", "{}"),
     "weekday": ("on {}", "{}"),
 }
-_VALUES_ZH = {
+_VALUE_WORDS_ZH = {
     "rain": "下雨", "rainy": "下雨", "snow": "下雪", "snowy": "下雪", "sunny": "晴天",
     "clear": "晴天", "cloudy": "多云", "storm": "暴风雨", "hot": "炎热", "cold": "寒冷",
     "windy": "刮风", "fog": "有雾", "home": "家里", "work": "公司", "office": "公司",
@@ -73,7 +78,7 @@ _ADJECTIVES_EN = {
 }  # fmt: skip
 
 
-def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[str, str]:
+def describe_context(context: Mapping[str, ContextValue], language: Language) -> dict[str, str]:
     """Return what each context field says, in order of field name.
 
     Raises:
@@ -84,21 +89,23 @@ def words_of(context: Mapping[str, ContextValue], language: Language) -> dict[st
         value = context[field]
         if field == "time":
             where = context.get("country")
-            country = country_code(where) if isinstance(where, str) else None
-            own = _language_of(context, language)
-            spoken[field] = _time_words(value, own, country, is_south=_is_south(context, country))
+            country = find_country_code(where) if isinstance(where, str) else None
+            own = _detect_language(context, language)
+            spoken[field] = _describe_time_field(
+                value, own, country, is_south=_is_south(context, country)
+            )
         elif isinstance(value, bool):
             if value:
                 spoken[field] = field.replace("_", " ")
         elif not isinstance(value, Mapping):
-            own = "zh" if isinstance(value, str) and _CHINESE.search(value) else language
-            words = _value_words(field, value, own)
+            own = "zh" if isinstance(value, str) and _CHINESE_CHARS.search(value) else language
+            words = _describe_value(field, value, own)
             if words:
-                spoken[field] = _phrase(field, words, own)
+                spoken[field] = _format_phrase(field, words, own)
     return spoken
 
 
-def time_words(
+def describe_time(
     moment: datetime,
     language: Language,
     country: str | None = None,
@@ -118,23 +125,23 @@ def time_words(
     weekday = _WEEKDAYS[moment.weekday()][chinese]
     if is_south is None:
         is_south = country is not None and is_southern(country)
-    season = _season(moment, language, is_south=is_south)
+    season = _describe_season(moment, language, is_south=is_south)
     weekend = moment.weekday() >= 5
     day = ("工作日", "周末")[weekend] if chinese else ("working day", "weekend")[weekend]
-    if country and (holiday := public_holiday(country, moment.date(), language)):
+    if country and (holiday := find_public_holiday(country, moment.date(), language)):
         day = f"节假日{holiday}，" if chinese else f"public holiday: {holiday}"
     if chinese:
         return f"{season}，{day}{weekday}{chinese_part}"
     return f"{weekday} {english_part}, {day}, {season}"
 
 
-def _time_words(
+def _describe_time_field(
     value: ContextValue, language: Language, country: str | None, *, is_south: bool
 ) -> str:
     moment = parse_time(value)
     if isinstance(value, int | float):
-        return _season(moment, language, is_south=is_south)
-    return time_words(moment, language, country, is_south=is_south)
+        return _describe_season(moment, language, is_south=is_south)
+    return describe_time(moment, language, country, is_south=is_south)
 
 
 def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
@@ -146,15 +153,15 @@ def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
     return next((float(lat) < 0 for lat in latitudes if isinstance(lat, int | float)), False)
 
 
-def _season(moment: datetime, language: Language, *, is_south: bool) -> str:
+def _describe_season(moment: datetime, language: Language, *, is_south: bool) -> str:
     half_year = 2 if is_south else 0
     return _SEASONS[(moment.month % 12 // 3 + half_year) % 4][language == "zh"]
 
 
-def _language_of(context: Mapping[str, ContextValue], language: Language) -> Language:
+def _detect_language(context: Mapping[str, ContextValue], language: Language) -> Language:
     """That of the other words, so that one moment is said in one language."""
     words = [word for field, word in context.items() if isinstance(word, str) and field != "time"]
-    return "zh" if any(map(_CHINESE.search, words)) else language
+    return "zh" if any(map(_CHINESE_CHARS.search, words)) else language
 
 
 def parse_time(value: ContextValue) -> datetime:
@@ -164,49 +171,49 @@ def parse_time(value: ContextValue) -> datetime:
         RequestError: If the value is neither, or out of range.
     """
     if isinstance(value, bool | Mapping):
-        raise _no_time(value)
+        raise _build_time_error(value)
     try:
         if isinstance(value, int | float):
             return _EPOCH + timedelta(seconds=float(value))
         moment = datetime.fromisoformat(value.strip())
     except (ValueError, OverflowError) as error:
-        raise _no_time(value) from error
+        raise _build_time_error(value) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _no_time(value: ContextValue) -> RequestError:
+def _build_time_error(value: ContextValue) -> RequestError:
     return RequestError(
         f"{value!r} is not a time; use RFC 3339 such as 2026-11-24T20:30:00+08:00, or Unix seconds"
     )
 
 
-def _value_words(field: str, value: str | float, language: Language) -> str:
+def _describe_value(field: str, value: str | float, language: Language) -> str:
     if isinstance(value, int | float):
         return f"{value:g}"
     words = value.strip()
-    if field == "country" and len(words) <= 3 and (code := country_code(words)):
-        words = country_name(code)
+    if field == "country" and len(words) <= 3 and (code := find_country_code(words)):
+        words = find_country_name(code)
     if language == "zh":
-        return _VALUES_ZH.get(words.lower(), words)
+        return _VALUE_WORDS_ZH.get(words.lower(), words)
     return words
 
 
-def _phrase(field: str, words: str, language: Language) -> str:
+def _format_phrase(field: str, words: str, language: Language) -> str:
     english, chinese = _PHRASES.get(
-        field, (f"{field.replace('_', ' ')}: {_BLANK}", f"{field}：{_BLANK}")
+        field, (f"{field.replace('_', ' ')}: {_PLACEHOLDER}", f"{field}：{_PLACEHOLDER}")
     )
     if language == "zh":
-        return _filled(chinese, words)
+        return _fill_template(chinese, words)
     if field == "weather":
         words = _ADJECTIVES_EN.get(words.lower(), words)
     if field == "social" and words.lower() in ("alone", "nobody"):
         return "alone"
     if words.lower().startswith(("my ", "with ", "in ", "at ", "on ", "the ")):
         return words
-    return _filled(english, words)
+    return _fill_template(english, words)
 
 
-def _filled(phrase: str, words: str) -> str:
+def _fill_template(phrase: str, words: str) -> str:
     """Not `str.format`: a field's name comes from outside and may hold braces of its own."""
-    before, _, after = phrase.rpartition(_BLANK)
+    before, _, after = phrase.rpartition(_PLACEHOLDER)
     return before + words + after

@@ -10,12 +10,12 @@ from typing import Any
 
 from indexer.errors import RequestError
 from indexer.request.scenarios import EVENT_WEIGHTS, NEUTRAL_EVENTS, Scenario
-from indexer.request.values import parse_text, shown
+from indexer.request.values import format_value, parse_text
 
 MAX_EVENT_NAME = 64
 BUILT_IN_EVENTS = frozenset([*EVENT_WEIGHTS, *NEUTRAL_EVENTS])
-_NEARLY = 0.8  # likeness from which another name is a misspelling
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MISSPELLING_CUTOFF = 0.8  # likeness from which another name is a misspelling
+_CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_event_name(value: Any, name: str) -> str:
@@ -27,15 +27,15 @@ def parse_event_name(value: Any, name: str) -> str:
     if isinstance(value, str) and value in BUILT_IN_EVENTS:
         return value
     found = parse_text(value, name) if isinstance(value, str) else None
-    if not found or len(found) > MAX_EVENT_NAME or _CONTROL.search(found):
+    if not found or len(found) > MAX_EVENT_NAME or _CONTROL_CHARS.search(found):
         raise RequestError(
             f"{name} must be a word of at most {MAX_EVENT_NAME} characters such as click, got "
-            f"{shown(value)}"
+            f"{format_value(value)}"
         )
     return found
 
 
-def known_events(scenarios: Mapping[str, Scenario]) -> frozenset[str]:
+def collect_known_events(scenarios: Mapping[str, Scenario]) -> frozenset[str]:
     """Return the built-in events and those that a scenario weighs or hides by."""
     own = [
         name
@@ -54,10 +54,10 @@ def refuse_misspelt(event: str, name: str, known: Collection[str]) -> None:
     if event in known:
         return
     names, lower = sorted(known), event.lower()
-    close = get_close_matches(lower, names, n=1, cutoff=_NEARLY)
+    close = get_close_matches(lower, names, n=1, cutoff=_MISSPELLING_CUTOFF)
     close = close or [name for name in names if sorted(name) == sorted(lower)]  # "veiw"
     if close:
         raise RequestError(
-            f"{name} is {shown(event)}; did you mean {close[0]!r}? An event of your own with so "
+            f"{name} is {format_value(event)}; did you mean {close[0]!r}? An event of your own with so "
             f"similar a name needs a weight in scenarios.toml"
         )

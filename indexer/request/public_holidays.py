@@ -6,7 +6,7 @@ from datetime import date
 from functools import cache
 
 # Names that people write and the tables do not have.
-_OTHER_NAMES = {
+_COUNTRY_ALIASES = {
     "usa": "US", "america": "US", "uk": "GB", "greatbritain": "GB", "england": "GB",
     "korea": "KR", "russia": "RU", "czechrepublic": "CZ",
     "中国": "CN", "中华人民共和国": "CN", "美国": "US", "英国": "GB", "日本": "JP", "韩国": "KR",
@@ -14,52 +14,52 @@ _OTHER_NAMES = {
     "新加坡": "SG", "印度": "IN", "俄罗斯": "RU", "巴西": "BR", "香港": "HK", "中国香港": "HK",
     "台湾": "TW", "中国台湾": "TW", "澳门": "MO", "泰国": "TH", "越南": "VN", "马来西亚": "MY",
 }  # fmt: skip
-_SOUTHERN = frozenset(
+_SOUTHERN_COUNTRIES = frozenset(
     ("AR", "AU", "BO", "BR", "BW", "CL", "FJ", "LS", "MG", "MU", "MW", "MZ", "NA", "NZ", "PE", "PG",
      "PY", "SZ", "UY", "ZA", "ZM", "ZW")
 )  # fmt: skip
-_DERIVED = re.compile(r"\s*[(（](observed|补假|substituted).*", re.IGNORECASE)
-_DAY_OFF = re.compile(r"day off|休息日|调休", re.IGNORECASE)
+_SUBSTITUTE_SUFFIX = re.compile(r"\s*[(（](observed|补假|substituted).*", re.IGNORECASE)
+_UNNAMED_DAY_OFF = re.compile(r"day off|休息日|调休", re.IGNORECASE)
 
 
-def country_code(said: str) -> str | None:
+def find_country_code(said: str) -> str | None:
     """Return the ISO 3166 code of a country given by code or name; None if it is not known."""
     plain = re.sub(r"[\W_]+", "", said).casefold()
-    if plain in _OTHER_NAMES:
-        return _OTHER_NAMES[plain]
-    return _codes().get(plain)
+    if plain in _COUNTRY_ALIASES:
+        return _COUNTRY_ALIASES[plain]
+    return _load_country_codes().get(plain)
 
 
-def country_name(code: str) -> str:
+def find_country_name(code: str) -> str:
     """Return the English name of a country by its code."""
-    return _names().get(code, code)
+    return _load_country_names().get(code, code)
 
 
 def is_southern(code: str) -> bool:
     """Return whether it is winter there in July."""
-    return code in _SOUTHERN
+    return code in _SOUTHERN_COUNTRIES
 
 
-def public_holiday(code: str, day: date, language: str) -> str | None:
+def find_public_holiday(code: str, day: date, language: str) -> str | None:
     """Return the name of the public holiday that a day is, None on any other day.
 
     A day off that stands in for another one has no name of its own: it is called that.
 
     Args:
-        code: From `country_code`.
+        code: From `find_country_code`.
         day: In the user's zone.
         language: "zh" or "en", in which it is named if the tables can.
     """
-    name = _holidays_of(code, day.year, language).get(day)
+    name = _load_holidays(code, day.year, language).get(day)
     if name is None:
         return None
-    if _DAY_OFF.search(name):
+    if _UNNAMED_DAY_OFF.search(name):
         return "公共假日" if language == "zh" else "day off"
-    return _DERIVED.sub("", name.split(";")[0]).strip()
+    return _SUBSTITUTE_SUFFIX.sub("", name.split(";")[0]).strip()
 
 
 @cache
-def _holidays_of(code: str, year: int, language: str) -> Mapping[date, str]:
+def _load_holidays(code: str, year: int, language: str) -> Mapping[date, str]:
     import holidays
 
     wanted = "zh_CN" if language == "zh" else "en_US"
@@ -67,7 +67,7 @@ def _holidays_of(code: str, year: int, language: str) -> Mapping[date, str]:
 
 
 @cache
-def _codes() -> Mapping[str, str]:
+def _load_country_codes() -> Mapping[str, str]:
     from holidays.registry import COUNTRIES
 
     codes: dict[str, str] = {}
@@ -77,7 +77,7 @@ def _codes() -> Mapping[str, str]:
 
 
 @cache
-def _names() -> Mapping[str, str]:
+def _load_country_names() -> Mapping[str, str]:
     from holidays.registry import COUNTRIES
 
     return {

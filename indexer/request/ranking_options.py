@@ -7,12 +7,12 @@ from typing import Any
 from indexer.errors import RequestError
 from indexer.request.values import (
     MAX_K,
+    format_value,
     parse_count,
     parse_finite,
     parse_id,
     parse_list,
     refuse_unknown,
-    shown,
 )
 
 # Sums stay below some hundreds, where a float32 score still equals its shares within 1e-4.
@@ -46,7 +46,9 @@ def parse_max_per(value: Any) -> dict[str, int]:
         RequestError: If it is no object of whole numbers.
     """
     if not isinstance(value, Mapping):
-        raise RequestError(f'max_per must be an object such as {{"brand": 2}}, got {shown(value)}')
+        raise RequestError(
+            f'max_per must be an object such as {{"brand": 2}}, got {format_value(value)}'
+        )
     if len(value) > MAX_CAPS:
         raise RequestError(f"max_per has {len(value)} fields, at most {MAX_CAPS} are read")
     return {str(name): parse_count(n, f"max_per.{name}", MAX_CAP) for name, n in value.items()}
@@ -61,7 +63,7 @@ def parse_boosts(value: Any) -> tuple[Boost, ...]:
     entries = parse_list(value, "boost")
     if len(entries) > MAX_BOOSTS:
         raise RequestError(f"boost has {len(entries)} entries, at most {MAX_BOOSTS} are read")
-    return tuple(_boost(entry, f"boost[{place}]") for place, entry in enumerate(entries))
+    return tuple(_parse_boost(entry, f"boost[{place}]") for place, entry in enumerate(entries))
 
 
 def parse_pins(value: Any) -> tuple[Pin, ...]:
@@ -73,20 +75,22 @@ def parse_pins(value: Any) -> tuple[Pin, ...]:
     entries = parse_list(value, "pin")
     if len(entries) > MAX_PINS:
         raise RequestError(f"pin has {len(entries)} entries, at most {MAX_PINS} are read")
-    pins = [_pin(entry, f"pin[{place}]") for place, entry in enumerate(entries)]
+    pins = [_parse_pin(entry, f"pin[{place}]") for place, entry in enumerate(entries)]
     for name in ("item_id", "rank"):
         held = [getattr(pin, name) for pin in pins]
         twice = next((part for part in held if held.count(part) > 1), None)
         if twice is not None:
-            raise RequestError(f"pin has the {name} {shown(twice)} twice; give each once")
+            raise RequestError(f"pin has the {name} {format_value(twice)} twice; give each once")
     return tuple(sorted(pins, key=lambda pin: pin.rank))
 
 
-def _boost(value: Any, name: str) -> Boost:
+def _parse_boost(value: Any, name: str) -> Boost:
     if isinstance(value, Boost):
         return value
     if not isinstance(value, Mapping) or "filter" not in value or "weight" not in value:
-        raise RequestError(f"{name} must be an object with filter and weight, got {shown(value)}")
+        raise RequestError(
+            f"{name} must be an object with filter and weight, got {format_value(value)}"
+        )
     refuse_unknown(value, ("filter", "weight"), name)
     weight = parse_finite(value["weight"], f"{name}.weight")
     if abs(weight) > MAX_BOOST:
@@ -96,11 +100,13 @@ def _boost(value: Any, name: str) -> Boost:
     return Boost(value["filter"], weight)
 
 
-def _pin(value: Any, name: str) -> Pin:
+def _parse_pin(value: Any, name: str) -> Pin:
     if isinstance(value, Pin):
         return value
     if not isinstance(value, Mapping) or "item_id" not in value or "rank" not in value:
-        raise RequestError(f"{name} must be an object with item_id and rank, got {shown(value)}")
+        raise RequestError(
+            f"{name} must be an object with item_id and rank, got {format_value(value)}"
+        )
     refuse_unknown(value, ("item_id", "rank"), name)
     item_id = parse_id(value["item_id"], f"{name}.item_id")
     return Pin(item_id, parse_count(value["rank"], f"{name}.rank", MAX_K))

@@ -39,13 +39,13 @@ def load_scenarios(path: Path) -> Mapping[str, Scenario]:
     known = dict(SCENARIOS)
     for name, table in raw.items():
         try:
-            known[name] = _changed(name, table, known)
+            known[name] = _apply_table(name, table, known)
         except ScenarioError as error:
             raise ScenarioError(f"{path}: [{name}] {error}") from error
     return MappingProxyType(known)
 
 
-def scenarios_beside(root: Path) -> Mapping[str, Scenario]:
+def load_index_scenarios(root: Path) -> Mapping[str, Scenario]:
     """Return the scenarios of an index directory: the presets, unless it has a file of its own.
 
     Raises:
@@ -55,7 +55,7 @@ def scenarios_beside(root: Path) -> Mapping[str, Scenario]:
     return load_scenarios(path) if path.is_file() else SCENARIOS
 
 
-def _changed(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenario:
+def _apply_table(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenario:
     if not isinstance(table, Mapping):
         raise ScenarioError("is no table; write [name] and its keys below")
     given = dict(table)
@@ -68,7 +68,9 @@ def _changed(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenario:
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_CHECKS)}"
             raise ScenarioError(f"has an unknown key {key!r}; {hint}")
         if not _CHECKS[key](given[key]):
-            raise ScenarioError(f"{key} cannot be {given[key]!r}; its default is {_default(key)}")
+            raise ScenarioError(
+                f"{key} cannot be {given[key]!r}; its default is {_get_default(key)}"
+            )
     if "event_weights" in given:
         given["event_weights"] = {**known[base].event_weights, **given["event_weights"]}
     if "hidden_by" in given:
@@ -76,7 +78,7 @@ def _changed(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenario:
     return replace(known[base], name=name, **given)
 
 
-def _default(key: str) -> Any:
+def _get_default(key: str) -> Any:
     return getattr(SCENARIOS["default"], key)
 
 
@@ -96,7 +98,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_table_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _build_table_check(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Mapping) and all(map(check, value.values()))
 
 
@@ -110,7 +112,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "cluster_vectors": lambda value: _is_count(value) and value <= 20,
     "include_seen": lambda value: isinstance(value, bool),
     "hidden_by": lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value),
-    "event_weights": _is_table_of(_is_weight),
-    "max_per": _is_table_of(lambda value: _is_count(value) and value > 0),
+    "event_weights": _build_table_check(_is_weight),
+    "max_per": _build_table_check(lambda value: _is_count(value) and value > 0),
     "filter": lambda value: isinstance(value, Mapping),
 }

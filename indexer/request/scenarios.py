@@ -30,8 +30,8 @@ EVENT_WEIGHTS: Mapping[str, float] = MappingProxyType(
     }
 )
 NEUTRAL_EVENTS = ("rating", "impression")  # a rating speaks by its value, an impression not at all
-OTHER_EVENT_WEIGHT = 0.5  # an event of a name we do not know is still an interaction
-NEVER_SEEN_BY = ("search", "impression")
+UNKNOWN_EVENT_WEIGHT = 0.5  # an event of a name we do not know is still an interaction
+NON_HIDING_EVENTS = ("search", "impression")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ class Scenario:
     max_per: Mapping[str, int] = field(default_factory=dict)
     filter: Any = None
 
-    def weight_of(self, event: str) -> float:
+    def get_event_weight(self, event: str) -> float:
         """Return what an event says about its item, from -1 to 1."""
-        return self.event_weights.get(event, OTHER_EVENT_WEIGHT)
+        return self.event_weights.get(event, UNKNOWN_EVENT_WEIGHT)
 
     def hides(self, event: str) -> bool:
         """Return whether an item does not come again after an event."""
-        if event in NEVER_SEEN_BY:
+        if event in NON_HIDING_EVENTS:
             return False
         return self.hidden_by is None or event in self.hidden_by
 
@@ -124,7 +124,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
 )
 
 
-def scenario_named(name: str | None, scenarios: Mapping[str, Scenario] = SCENARIOS) -> Scenario:
+def find_scenario(name: str | None, scenarios: Mapping[str, Scenario] = SCENARIOS) -> Scenario:
     """Return a preset.
 
     Args:

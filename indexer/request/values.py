@@ -9,14 +9,14 @@ from indexer.errors import RequestError
 from indexer.field_names import MAX_ID_CHARS
 from indexer.request.context import ContextValue, parse_time
 
-_MAX_COMPARED = 100  # of a wrong name: comparing costs the square of its length
+_MAX_COMPARED_CHARS = 100  # of a wrong name: comparing costs the square of its length
 MAX_K = 1_000
 MAX_TEXT = 10_000
 MAX_LIST = 1_000
-MAX_CONTEXT = 64
+MAX_CONTEXT_FIELDS = 64
 MAX_CONTEXT_NAME = 100
-_FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
-PLACES = ("place", "location")  # context fields that may hold coordinates
+_MIN_TIMESTAMP_S, _MAX_TIMESTAMP_S = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
+LOCATION_FIELDS = ("place", "location")  # context fields that may hold coordinates
 
 
 def parse_text(value: Any, name: str) -> str | None:
@@ -26,7 +26,7 @@ def parse_text(value: Any, name: str) -> str | None:
         RequestError: If it is no text, too long, or cannot be encoded as UTF-8.
     """
     if not isinstance(value, str):
-        raise RequestError(f"{name} must be text, got {shown(value)}")
+        raise RequestError(f"{name} must be text, got {format_value(value)}")
     text = value.strip()
     if len(text) > MAX_TEXT:
         raise RequestError(
@@ -73,7 +73,7 @@ def parse_id(value: Any, name: str) -> str:
     elif isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise RequestError(
-        f"{name} must be an id of 1 to {MAX_ID_CHARS} characters, got {shown(value)}"
+        f"{name} must be an id of 1 to {MAX_ID_CHARS} characters, got {format_value(value)}"
     )
 
 
@@ -96,27 +96,27 @@ def parse_context(value: Any, name: str = "context") -> dict[str, ContextValue]:
         RequestError: If it is no object, or a value is neither a word nor a number.
     """
     if not isinstance(value, Mapping):
-        raise RequestError(f"{name} must be an object, got {shown(value)}")
-    if len(value) > MAX_CONTEXT:
-        raise RequestError(f"{name} has {len(value)} fields, at most {MAX_CONTEXT} are read")
+        raise RequestError(f"{name} must be an object, got {format_value(value)}")
+    if len(value) > MAX_CONTEXT_FIELDS:
+        raise RequestError(f"{name} has {len(value)} fields, at most {MAX_CONTEXT_FIELDS} are read")
     parsed = {}
     for key, part in value.items():
-        found = _context_value(key, part, name)
+        found = _parse_context_value(key, part, name)
         if found is not None:
             parsed[key] = found
     return parsed
 
 
-def _context_value(key: Any, value: Any, name: str) -> ContextValue | None:
+def _parse_context_value(key: Any, value: Any, name: str) -> ContextValue | None:
     if not isinstance(key, str) or not key.strip() or len(key) > MAX_CONTEXT_NAME:
-        raise RequestError(f"{name} has a field named {shown(key)}; use a short word")
+        raise RequestError(f"{name} has a field named {format_value(key)}; use a short word")
     if isinstance(value, str):
         if key == "time" and not value.strip():
             raise RequestError(f"{name}.time is empty; give a time, or leave it out for now")
         return parse_text(value, f"{name}.{key}")
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, Mapping) and key in PLACES:
+    if isinstance(value, Mapping) and key in LOCATION_FIELDS:
         return parse_coordinates(value, f"{name}.{key}")
     return parse_finite(value, f"{name}.{key}", "a word or a finite number")
 
@@ -128,7 +128,7 @@ def parse_coordinates(value: Any, name: str) -> dict[str, float]:
         RequestError: If one is missing or not on Earth.
     """
     if not isinstance(value, Mapping):
-        raise RequestError(f"{name} must be an object with lat and lon, got {shown(value)}")
+        raise RequestError(f"{name} must be an object with lat and lon, got {format_value(value)}")
     refuse_unknown(value, ("lat", "lon"), name)
     found = {}
     for key, limit in (("lat", 90), ("lon", 180)):
@@ -145,25 +145,25 @@ def parse_finite(value: Any, name: str, expected: str = "a finite number") -> fl
         RequestError: If it is none, or not finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RequestError(f"{name} must be {expected}, got {shown(value)}")
+        raise RequestError(f"{name} must be {expected}, got {format_value(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise RequestError(f"{name} must be {expected}, got {shown(value)}")
+        raise RequestError(f"{name} must be {expected}, got {format_value(value)}")
     return number
 
 
-def parse_moment(value: Any, name: str) -> float:
+def parse_timestamp(value: Any, name: str) -> float:
     """Return RFC 3339 text or Unix seconds as Unix seconds.
 
     Raises:
         RequestError: If it is neither.
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise RequestError(f"{name} must be a time, got {shown(value)}")
-    if isinstance(value, int) and _FIRST_S <= value <= _LAST_S:
+        raise RequestError(f"{name} must be a time, got {format_value(value)}")
+    if isinstance(value, int) and _MIN_TIMESTAMP_S <= value <= _MAX_TIMESTAMP_S:
         return float(value)  # through a datetime it would be a fifth of reading a long history
     return parse_time(value).timestamp()
 
@@ -171,14 +171,14 @@ def parse_moment(value: Any, name: str) -> float:
 def parse_boolean(value: Any, name: str) -> bool:
     """Return true or false; nothing else passes for it."""
     if not isinstance(value, bool):
-        raise RequestError(f"{name} must be true or false, got {shown(value)}")
+        raise RequestError(f"{name} must be true or false, got {format_value(value)}")
     return value
 
 
 def parse_list(value: Any, name: str) -> Sequence[Any]:
-    """Return a list of at most `MAX_LIST` values."""
+    """Return a list of at most `MAX_LIST_VALUES` values."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise RequestError(f"{name} must be a list, got {shown(value)}")
+        raise RequestError(f"{name} must be a list, got {format_value(value)}")
     if len(value) > MAX_LIST:
         raise RequestError(f"{name} has {len(value)} entries, at most {MAX_LIST} are read")
     return value
@@ -187,7 +187,9 @@ def parse_list(value: Any, name: str) -> Sequence[Any]:
 def parse_seed(value: Any) -> int:
     """Return a seed of a random generator."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise RequestError(f"seed must be a whole number from 0 to 2^63-1, got {shown(value)}")
+        raise RequestError(
+            f"seed must be a whole number from 0 to 2^63-1, got {format_value(value)}"
+        )
     return value
 
 
@@ -195,24 +197,24 @@ def refuse_unknown(body: Mapping[str, Any], known: Any, where: str) -> None:
     """Raise for the first name that is not known, with the nearest that is."""
     for key in body:
         if key not in known:
-            hint = nearest_known(key, known)
-            raise RequestError(f"{where} has an unknown field {shown(key)}; {hint}")
+            hint = suggest_name(key, known)
+            raise RequestError(f"{where} has an unknown field {format_value(key)}; {hint}")
 
 
-def nearest_known(name: Any, known: Iterable[str]) -> str:
+def suggest_name(name: Any, known: Iterable[str]) -> str:
     """Return the end of a message about a wrong name: the nearest known one, or all of them."""
     names = list(known)
-    close = get_close_matches(str(name)[:_MAX_COMPARED], names, n=1)
+    close = get_close_matches(str(name)[:_MAX_COMPARED_CHARS], names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as an error message shows it."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def parse_share(value: Any, name: str) -> float:
+def parse_fraction(value: Any, name: str) -> float:
     """Return a number from 0 to 1.
 
     Raises:
@@ -220,7 +222,7 @@ def parse_share(value: Any, name: str) -> float:
     """
     number = parse_finite(value, name)
     if not 0 <= number <= 1:
-        raise RequestError(f"{name} must be a number from 0 to 1, got {shown(value)}")
+        raise RequestError(f"{name} must be a number from 0 to 1, got {format_value(value)}")
     return number
 
 
@@ -231,5 +233,7 @@ def parse_count(value: Any, name: str, most: int) -> int:
         RequestError: If it is anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise RequestError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
+        raise RequestError(
+            f"{name} must be a whole number from 1 to {most}, got {format_value(value)}"
+        )
     return value

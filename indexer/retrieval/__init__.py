@@ -4,18 +4,18 @@ In: query vectors, eligible rows, score terms.
 Out: `Candidates`: rows with exact scores, best first, ties by id.
 """
 
-from indexer.retrieval.prefetch import Shared, Wanted
-from indexer.retrieval.prepare import Prepared, prepared
-from indexer.retrieval.search import DENSE_SHARE, Candidates, at_least, retrieve, score_rows
+from indexer.retrieval.prefetch import CachedCatalogue, SearchTask
+from indexer.retrieval.prepare import PreparedQuery, prepare_query
+from indexer.retrieval.search import DENSE_SHARE, Candidates, apply_min_score, retrieve, score_rows
 
 __all__ = [
     "DENSE_SHARE",
+    "CachedCatalogue",
     "Candidates",
-    "Prepared",
-    "Shared",
-    "Wanted",
-    "at_least",
-    "prepared",
+    "PreparedQuery",
+    "SearchTask",
+    "apply_min_score",
+    "prepare_query",
     "retrieve",
     "score_rows",
 ]

@@ -10,18 +10,18 @@ from typing import Any, cast
 
 import numpy as np
 
-from indexer.ann import Found, best
+from indexer.ann import TopRows, select_top
 from indexer.arrays import Mask, Vectors
 from indexer.query import Catalogue
 
-_MOST_ROWS = 2_048  # found for one vector; who wants more is searched alone
-_MOST_SCORES = 1 << 24  # held at once
-_FIRST = 16  # of what a vector found, that are likely to be shown
-_SPARE = 64  # rows that may be missing, having been seen or excluded by one request
+_MAX_ROWS = 2_048  # found for one vector; who wants more is searched alone
+_MAX_SCORES = 1 << 24  # held at once
+_PREFETCHED_IDS = 16  # of what a vector found, that are likely to be shown
+_SPARE_ROWS = 64  # rows that may be missing, having been seen or excluded by one request
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchTask:
     """What one request will search.
 
     Attributes:
@@ -38,113 +38,117 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
+class _SearchResult:
     """What one vector found among the rows that any of the requests allows.
 
     Attributes:
-        among: `(n,) bool`.
-        is_all: Whether these are all rows there are.
+        searched_mask: `(n,) bool`.
+        is_exhaustive: Whether these are all rows there are.
     """
 
-    found: Found
-    among: Mask
-    is_all: bool
+    found: TopRows
+    searched_mask: Mask
+    is_exhaustive: bool
 
 
 @dataclass
-class Shared:
+class CachedCatalogue:
     """A catalogue that remembers encoded texts and searches; all else it asks of the catalogue."""
 
     catalogue: Catalogue
-    texts: dict[str, Vectors] = field(default_factory=dict)
-    searches: dict[bytes, _Search] = field(default_factory=dict)
-    known_ids: dict[int, str] = field(default_factory=dict)
-    known_rows: dict[str, int | None] = field(default_factory=dict)
+    text_vectors: dict[str, Vectors] = field(default_factory=dict)
+    results_by_vector: dict[bytes, _SearchResult] = field(default_factory=dict)
+    ids_by_row: dict[int, str] = field(default_factory=dict)
+    rows_by_id: dict[str, int | None] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         """Answer everything else as the catalogue does."""
         return getattr(self.catalogue, name)
 
     @property
-    def catalogue_face(self) -> Catalogue:
+    def as_catalogue(self) -> Catalogue:
         """Itself, as what it stands for: what is not here is there."""
         return cast(Catalogue, self)
 
-    def encode(self, texts: Sequence[str]) -> None:
+    def prefetch_texts(self, texts: Sequence[str]) -> None:
         """Encode texts in one go."""
-        new = list(dict.fromkeys(text for text in texts if text not in self.texts))
+        new = list(dict.fromkeys(text for text in texts if text not in self.text_vectors))
         if new:
-            self.texts |= dict(zip(new, self.catalogue.query_vectors(new), strict=True))
+            self.text_vectors |= dict(zip(new, self.catalogue.encode_queries(new), strict=True))
 
-    def query_vectors(self, texts: Sequence[str]) -> Vectors:
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return texts as `(m, d) float32`."""
-        self.encode(texts)
+        self.prefetch_texts(texts)
         dim = self.catalogue.manifest.layout.dim
-        return np.array([self.texts[text] for text in texts], np.float32).reshape(-1, dim)
+        return np.array([self.text_vectors[text] for text in texts], np.float32).reshape(-1, dim)
 
     def ids(self, rows: Sequence[int]) -> list[str]:
         """Return the ids of rows."""
-        new = [row for row in rows if row not in self.known_ids]
+        new = [row for row in rows if row not in self.ids_by_row]
         if new:
-            self.known_ids |= dict(zip(new, self.catalogue.ids(new), strict=True))
-        return [self.known_ids[row] for row in rows]
+            self.ids_by_row |= dict(zip(new, self.catalogue.ids(new), strict=True))
+        return [self.ids_by_row[row] for row in rows]
 
-    def know(self, ids: Iterable[str]) -> None:
+    def prefetch_rows(self, ids: Iterable[str]) -> None:
         """Look up rows in one go; None stands for what is not there."""
-        new = list(dict.fromkeys(item_id for item_id in ids if item_id not in self.known_rows))
+        new = list(dict.fromkeys(item_id for item_id in ids if item_id not in self.rows_by_id))
         if new:
             found = self.catalogue.rows(new)
-            self.known_rows |= {item_id: found.get(item_id) for item_id in new}
+            self.rows_by_id |= {item_id: found.get(item_id) for item_id in new}
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each known id, in the order asked."""
-        self.know(ids)
-        rows = {item_id: self.known_rows[item_id] for item_id in ids}
+        self.prefetch_rows(ids)
+        rows = {item_id: self.rows_by_id[item_id] for item_id in ids}
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
-    def search(self, wanted: Sequence[Wanted]) -> None:
+    def prefetch_searches(self, wanted: Sequence[SearchTask]) -> None:
         """Search all vectors that are wanted among the same items in one call."""
-        groups: dict[str, list[Wanted]] = {}
+        groups: dict[str, list[SearchTask]] = {}
         for want in wanted:
             groups.setdefault(want.among, []).append(want)
         for group in groups.values():
             allowed = np.logical_or.reduce([want.allowed for want in group])
-            depth = max(want.k for want in group) + _SPARE
-            if depth <= _MOST_ROWS:
+            depth = max(want.k for want in group) + _SPARE_ROWS
+            if depth <= _MAX_ROWS:
                 vectors = np.concatenate([want.vectors for want in group])
                 self._search(np.unique(vectors, axis=0), depth, allowed)
-        firsts = [search.found.rows[:_FIRST] for search in self.searches.values()]
+        firsts = [search.found.rows[:_PREFETCHED_IDS] for search in self.results_by_vector.values()]
         self.ids(np.unique(np.concatenate(firsts)).tolist() if firsts else [])
 
     def _search(self, vectors: Vectors, depth: int, allowed: Mask) -> None:
         count = int(np.count_nonzero(allowed))
-        many = max(1, _MOST_SCORES // max(count, 1))
+        many = max(1, _MAX_SCORES // max(count, 1))
         for start in range(0, len(vectors), many):
             some = vectors[start : start + many]
-            for vector, hits in zip(some, self._found(some, depth, allowed), strict=True):
-                self.searches[vector.tobytes()] = _Search(hits, allowed, depth >= count)
+            for vector, hits in zip(some, self._search_rows(some, depth, allowed), strict=True):
+                self.results_by_vector[vector.tobytes()] = _SearchResult(
+                    hits, allowed, depth >= count
+                )
 
-    def _found(self, vectors: Vectors, depth: int, allowed: Mask) -> list[Found]:
+    def _search_rows(self, vectors: Vectors, depth: int, allowed: Mask) -> list[TopRows]:
         """One product of matrices where search is exact: it is what many searches are faster by."""
         if self.catalogue.manifest.index.get("search", "exact") != "exact":
-            return self.catalogue.nearest(vectors, depth, allowed)
-        rows = self.catalogue.in_id_order(np.flatnonzero(allowed))
+            return self.catalogue.find_nearest(vectors, depth, allowed)
+        rows = self.catalogue.sort_by_id(np.flatnonzero(allowed))
         places = np.arange(len(rows))
         scores = self.catalogue.scores(vectors, rows)
-        hits = [best(places, own, depth) for own in scores]
-        return [Found(rows[found.rows], found.scores) for found in hits]
+        hits = [select_top(places, own, depth) for own in scores]
+        return [TopRows(rows[found.rows], found.scores) for found in hits]
 
-    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows, among what was found already where that is enough."""
-        known = [self._known(vector, k, allowed) for vector in vectors]
+        known = [self._find_cached(vector, k, allowed) for vector in vectors]
         found = [hits for hits in known if hits is not None]
-        return found if len(found) == len(known) else self.catalogue.nearest(vectors, k, allowed)
+        return (
+            found if len(found) == len(known) else self.catalogue.find_nearest(vectors, k, allowed)
+        )
 
-    def _known(self, vector: Vectors, k: int, allowed: Mask) -> Found | None:
-        search = self.searches.get(vector.tobytes())
-        if search is None or np.any(allowed & ~search.among):
+    def _find_cached(self, vector: Vectors, k: int, allowed: Mask) -> TopRows | None:
+        search = self.results_by_vector.get(vector.tobytes())
+        if search is None or np.any(allowed & ~search.searched_mask):
             return None
         passing = np.flatnonzero(allowed[search.found.rows])
-        if len(passing) < k and not search.is_all:
+        if len(passing) < k and not search.is_exhaustive:
             return None
-        return Found(search.found.rows[passing[:k]], search.found.scores[passing[:k]])
+        return TopRows(search.found.rows[passing[:k]], search.found.scores[passing[:k]])

@@ -6,101 +6,107 @@ import numpy as np
 
 from indexer.arrays import Vectors
 from indexer.query import (
-    NO_TERMS,
-    WORLD_RANKS,
-    Additive,
+    CALIBRATION_RANKS,
+    NO_INPUT_TERMS,
     Catalogue,
-    Clock,
-    Learned,
-    Moment,
-    NamedTerms,
-    Pool,
-    Read,
-    RequestVectors,
+    Eligible,
+    InputTerms,
+    QueryVectors,
+    ResolvedRequest,
     Role,
-    Term,
-    apply_taste,
-    balance,
-    clusters_of,
-    coefficients_of,
-    compose,
-    context_words,
-    everywhere_terms,
+    ScoreTerm,
+    Stopwatch,
+    TasteContext,
+    TasteContribution,
+    TermTotals,
+    apply_taste_model,
+    build_catalogue_terms,
+    build_input_vectors,
+    build_query_vectors,
+    cluster_history,
+    combine_coefficients,
+    compute_calibration_factors,
+    compute_profile_coefficients,
+    find_interest_clusters,
     includes_seen,
-    pool_for,
-    profile_mixes,
-    sources_of,
-    worlds_of,
+    select_eligible,
+    to_context_words,
 )
 from indexer.retrieval.search import retrieve
 
-_COMPARED = 4 * WORLD_RANKS  # items of each world whose scores decide how worlds are scaled
+_CANDIDATES_PER_INTEREST = (
+    4 * CALIBRATION_RANKS
+)  # items of each world whose scores decide how worlds are scaled
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedQuery:
     """A request ready to be searched.
 
     Attributes:
-        pool: What may be found.
-        learned: What the taste model makes of the history.
-        weighed: The request vectors.
-        clock: Running since the request was read.
+        eligible: What may be found.
+        taste_contribution: What the taste model makes of the history.
+        vectors: The request vectors.
+        stopwatch: Running since the request was read.
     """
 
-    read: Read
-    pool: Pool
-    learned: Learned
-    weighed: RequestVectors
-    everywhere: list[Term]
-    clock: Clock
+    resolved: ResolvedRequest
+    eligible: Eligible
+    taste_contribution: TasteContribution
+    vectors: QueryVectors
+    catalogue_terms: list[ScoreTerm]
+    stopwatch: Stopwatch
 
 
-def prepared(catalogue: Catalogue, read: Read) -> Prepared:
+def prepare_query(catalogue: Catalogue, read: ResolvedRequest) -> PreparedQuery:
     """Encode and weigh what was read.
 
     Raises:
         FilterError: If a filter does not fit the catalogue.
     """
-    clock = Clock()
-    pool = pool_for(catalogue, read.request, read.scenario)
-    sources = sources_of(catalogue, read.signals, read.known)
-    learned = _learned(catalogue, read)
+    clock = Stopwatch()
+    pool = select_eligible(catalogue, read.request, read.scenario)
+    sources = build_input_vectors(catalogue, read.inputs, read.item_rows)
+    learned = _apply_taste(catalogue, read)
     clock.lap("encode")
-    return Prepared(
-        read=read,
-        pool=pool,
-        learned=learned,
-        weighed=_weighed(catalogue, read, learned, sources, pool),
-        everywhere=everywhere_terms(catalogue, read),
-        clock=clock,
+    return PreparedQuery(
+        resolved=read,
+        eligible=pool,
+        taste_contribution=learned,
+        vectors=_weighed(catalogue, read, learned, sources, pool),
+        catalogue_terms=build_catalogue_terms(catalogue, read),
+        stopwatch=clock,
     )
 
 
 def _weighed(
-    catalogue: Catalogue, read: Read, learned: Learned, sources: Vectors, pool: Pool
-) -> RequestVectors:
+    catalogue: Catalogue,
+    read: ResolvedRequest,
+    learned: TasteContribution,
+    sources: Vectors,
+    pool: Eligible,
+) -> QueryVectors:
     """Request vectors; of a history of several worlds each has its own, in proportion.
 
     A scenario may want clusters of a history beside it instead, unless weights were learned.
     """
-    scenario, weights, signals = read.scenario, read.request.weights, learned.signals
+    scenario, weights, signals = read.scenario, read.request.weights, learned.inputs
     is_learned = catalogue.taste is not None
     most = 0 if is_learned else scenario.cluster_vectors
-    worlds = None if most else worlds_of(signals, sources, by_weight=is_learned)
+    worlds = None if most else find_interest_clusters(signals, sources, by_weight=is_learned)
     if worlds is None:
-        apart = clusters_of(signals, sources, most)
-        weighed = compose(
+        apart = cluster_history(signals, sources, most)
+        weighed = build_query_vectors(
             signals,
             sources,
             scenario=scenario,
             weights=weights,
             apart=apart,
-            doubt=learned.doubt,
+            doubt=learned.shrinkage,
         )
-        return replace(weighed, learned=learned.sources)
+        return replace(weighed, taste_vectors=learned.taste_vectors)
     mixes = [
-        profile_mixes(signals, sources, scenario, own, doubt=learned.doubt)
+        compute_profile_coefficients(signals, sources, scenario, own, doubt=learned.shrinkage)
         for own in worlds.members
     ]
     profiles = [np.stack(own) @ sources * np.float32(weights.meaning) for own in mixes]
@@ -108,17 +114,21 @@ def _weighed(
     raw = np.array([signal.weight for signal in signals], np.float32)
     # What is asked for now is left out: it may tilt the proportion.
     beside = np.where(roles == Role.PRIOR, raw * np.float32(weights.prior), 0) @ sources
-    if learned.sources is not None:
-        beside = beside + learned.sources.sum(axis=0)
-    products, added = _compared(catalogue, pool, profiles, beside, learned.terms)
-    factors = balance(products, added, worlds.shares).astype(np.float32)
+    if learned.taste_vectors is not None:
+        beside = beside + learned.taste_vectors.sum(axis=0)
+    products, added = _compared(catalogue, pool, profiles, beside, learned.input_terms)
+    factors = compute_calibration_factors(products, added, worlds.shares).astype(np.float32)
     scaled = [mix * factor for own, factor in zip(mixes, factors, strict=True) for mix in own]
-    coefficients = coefficients_of(roles, raw, scaled, weights)
-    return RequestVectors(tuple(signals), sources, coefficients, learned.sources)
+    coefficients = combine_coefficients(roles, raw, scaled, weights)
+    return QueryVectors(tuple(signals), sources, coefficients, learned.taste_vectors)
 
 
 def _compared(
-    catalogue: Catalogue, pool: Pool, profiles: list[Vectors], beside: Vectors, terms: NamedTerms
+    catalogue: Catalogue,
+    pool: Eligible,
+    profiles: list[Vectors],
+    beside: Vectors,
+    terms: InputTerms,
 ) -> tuple[Vectors, Vectors]:
     """The best items of each world: their products with every world, and what they gain anyway.
 
@@ -132,22 +142,27 @@ def _compared(
     Returns:
         `(w, c) float32` and `(c,) float32`.
     """
-    additive = Additive.summed(terms.rows, terms.values)
-    found = [retrieve(catalogue, own + beside, pool, _COMPARED, additive).rows for own in profiles]
+    additive = TermTotals.sum_by_row(terms.rows, terms.values)
+    found = [
+        retrieve(catalogue, own + beside, pool, _CANDIDATES_PER_INTEREST, additive).rows
+        for own in profiles
+    ]
     rows = np.unique(np.concatenate(found))
     products = np.stack([catalogue.scores(own, rows).max(axis=0) for own in profiles])
-    return products, catalogue.scores(beside[None, :], rows)[0] + additive.of(rows)
+    return products, catalogue.scores(beside[None, :], rows)[0] + additive.lookup(rows)
 
 
-def _learned(catalogue: Catalogue, read: Read) -> Learned:
+def _apply_taste(catalogue: Catalogue, read: ResolvedRequest) -> TasteContribution:
     """What the snapshot's taste model makes of the history; without one, nothing."""
     layout = catalogue.manifest.layout
     if catalogue.taste is None:
-        return Learned(read.signals, None, NO_TERMS)
-    moment = Moment(
+        return TasteContribution(read.inputs, None, NO_INPUT_TERMS)
+    moment = TasteContext(
         scenario=read.scenario,
         weights=read.request.weights,
-        context=context_words(read.request.context),
+        context_words=to_context_words(read.request.context),
         include_seen=includes_seen(read.request, read.scenario),
     )
-    return apply_taste(catalogue.taste, read.signals, read.known, layout=layout, moment=moment)
+    return apply_taste_model(
+        catalogue.taste, read.inputs, read.item_rows, layout=layout, moment=moment
+    )

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import Found, best
+from indexer.ann import TopRows, select_top
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.query import Additive, Pool
-from indexer.retrieval.term_bands import Band, bands_of
+from indexer.query import Eligible, TermTotals
+from indexer.retrieval.term_bands import TermBand, build_bands
 
 DENSE_SHARE = 0.05
 
@@ -23,7 +23,7 @@ DENSE_SHARE = 0.05
 class VectorSource(Protocol):
     """Where item vectors are searched and scored."""
 
-    def in_id_order(self, rows: Rows) -> Rows:
+    def sort_by_id(self, rows: Rows) -> Rows:
         """Return distinct ascending rows in order of their items' ids: how ties are broken."""
         ...
 
@@ -31,7 +31,7 @@ class VectorSource(Protocol):
         """Return exact inner products `(q, m) float32`."""
         ...
 
-    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""
         ...
 
@@ -52,7 +52,7 @@ class Candidates:
 
 
 def retrieve(
-    source: VectorSource, vectors: Vectors, pool: Pool, want: int, additive: Additive
+    source: VectorSource, vectors: Vectors, pool: Eligible, want: int, additive: TermTotals
 ) -> Candidates:
     """Return the `min(want, eligible)` best rows of the pool.
 
@@ -63,7 +63,7 @@ def retrieve(
         want: How many.
         additive: Terms added to the inner product.
     """
-    special = additive.rows(pool.allowed)
+    special = additive.select_rows(pool.allowed)
     allowed = pool.allowed
     if len(special) > DENSE_SHARE * len(allowed):
         # So many named rows that one product with all is cheaper than a search beside them.
@@ -71,20 +71,20 @@ def retrieve(
     if len(special):
         allowed = allowed.copy()
         allowed[special] = False
-    if additive.everywhere is not None:
-        bands = bands_of(additive.everywhere, allowed, want)
-        return _widened(source, vectors, (bands, special), want, additive)
-    found = source.nearest(vectors, want, allowed)
+    if additive.catalogue_sums is not None:
+        bands = build_bands(additive.catalogue_sums, allowed, want)
+        return _search_bands(source, vectors, (bands, special), want, additive)
+    found = source.find_nearest(vectors, want, allowed)
     rows = np.unique(np.concatenate([special, *(hits.rows for hits in found)]))
     return score_rows(source, vectors, rows, want, additive)
 
 
-def _widened(
+def _search_bands(
     source: VectorSource,
     vectors: Vectors,
-    among: tuple[Sequence[Band], Rows],
+    among: tuple[Sequence[TermBand], Rows],
     want: int,
-    additive: Additive,
+    additive: TermTotals,
 ) -> Candidates:
     """Search bands and some special rows until no row that was not found can be among the best."""
     bands, special = among
@@ -100,25 +100,25 @@ def _widened(
 
 
 def score_rows(
-    source: VectorSource, vectors: Vectors, rows: Rows, want: int, additive: Additive
+    source: VectorSource, vectors: Vectors, rows: Rows, want: int, additive: TermTotals
 ) -> Candidates:
     """Score given rows exactly and keep the `want` best."""
-    rows = source.in_id_order(rows)
+    rows = source.sort_by_id(rows)
     products = source.scores(vectors, rows)
     winners = products.argmax(axis=0)
-    scores = products.max(axis=0) + additive.of(rows)
-    kept = best(np.arange(len(rows)), scores, want)
+    scores = products.max(axis=0) + additive.lookup(rows)
+    kept = select_top(np.arange(len(rows)), scores, want)
     return Candidates(rows[kept.rows], kept.scores, winners[kept.rows])
 
 
-def at_least(
-    source: VectorSource, vectors: Vectors, pool: Pool, min_score: float, additive: Additive
-) -> Pool:
+def apply_min_score(
+    source: VectorSource, vectors: Vectors, pool: Eligible, min_score: float, additive: TermTotals
+) -> Eligible:
     """Narrow the pool to rows scoring at least `min_score`, counting the others."""
     rows = np.flatnonzero(pool.allowed)
-    scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + additive.of(rows)
+    scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + additive.lookup(rows)
     keep = np.round(scores.astype(np.float64), 6) >= min_score  # the number the answer tells
     allowed = np.zeros_like(pool.allowed)
     allowed[rows[keep]] = True
     excluded = {**pool.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}
-    return Pool(allowed, excluded)
+    return Eligible(allowed, excluded)

@@ -8,22 +8,22 @@ from typing import Protocol
 
 import numpy as np
 
-from indexer.ann import Found
+from indexer.ann import TopRows
 from indexer.arrays import Mask, Rows, Vectors
 
-_MOST_BANDS = 8
-_SAME = 2e-6  # scores closer than this may be ties, which ids decide
+_MAX_BANDS = 8
+_TIE_TOLERANCE = 2e-6  # scores closer than this may be ties, which ids decide
 
 
-class Nearest(Protocol):
+class VectorSearcher(Protocol):
     """Where rows are searched."""
 
-    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""
         ...
 
 
-class Band:
+class TermBand:
     """Rows that gain about the same, and how far they have been searched.
 
     Args:
@@ -35,44 +35,44 @@ class Band:
     def __init__(self, allowed: Mask, gains: tuple[float, float], want: int) -> None:
         self._allowed = allowed
         self._count = int(np.count_nonzero(allowed))
-        self._lowest, self._highest = gains
-        self._asked = min(want, self._count)
-        self._unseen = np.inf
+        self._min_gain, self._max_gain = gains
+        self._depth = min(want, self._count)
+        self._product_bound = np.inf
         self._found: Rows | None = None
 
-    def search(self, source: Nearest, vectors: Vectors) -> Rows:
+    def search(self, source: VectorSearcher, vectors: Vectors) -> Rows:
         """Return the rows found so far, ascending."""
         if self._found is None:
-            hits = source.nearest(vectors, self._asked, self._allowed)
+            hits = source.find_nearest(vectors, self._depth, self._allowed)
             self._found = np.unique(np.concatenate([found.rows for found in hits]))
-            self._unseen = max(float(found.scores[-1]) for found in hits)
+            self._product_bound = max(float(found.scores[-1]) for found in hits)
         return self._found
 
     def may_hide(self, least: float) -> bool:
         """Return whether a row that was not found could score `least` or more."""
-        if self._asked == self._count or (self._lowest == self._highest and least > -np.inf):
+        if self._depth == self._count or (self._min_gain == self._max_gain and least > -np.inf):
             return False
-        return self._unseen + self._highest >= least - _SAME
+        return self._product_bound + self._max_gain >= least - _TIE_TOLERANCE
 
     def widen(self) -> None:
         """Search four times as far."""
-        self._asked = min(4 * self._asked, self._count)
+        self._depth = min(4 * self._depth, self._count)
         self._found = None
 
 
-def bands_of(gains: Vectors, allowed: Mask, want: int) -> list[Band]:
+def build_bands(gains: Vectors, allowed: Mask, want: int) -> list[TermBand]:
     """Cut the allowed rows into bands by what they gain, `(n,) float32`."""
     held = gains[allowed]
     if want < 1 or not len(held):
         return []
     low, high = float(held.min()), float(held.max())
-    width = max((high - low) / _MOST_BANDS, _SAME)
-    place = np.clip((gains - low) / width, 0, _MOST_BANDS - 1)
+    width = max((high - low) / _MAX_BANDS, _TIE_TOLERANCE)
+    place = np.clip((gains - low) / width, 0, _MAX_BANDS - 1)
     place = place.astype(np.int8)
     bands = []
-    for number in range(_MOST_BANDS):
+    for number in range(_MAX_BANDS):
         rows = allowed & (place == number)
         own = gains[rows]
         if len(own):
-            bands.append(Band(rows, (float(own.min()), float(own.max())), want))
+            bands.append(TermBand(rows, (float(own.min()), float(own.max())), want))
     return bands

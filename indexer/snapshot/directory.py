@@ -24,11 +24,11 @@ from indexer.errors import SnapshotError
 from indexer.language import Fingerprint
 
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-TUNED_LAYER = "encoder.safetensors"
+MANIFEST_FILE = "manifest.json"
+TUNED_LAYER_FILE = "encoder.safetensors"
 _SNAPSHOT_ID = re.compile(r"\w[\w.-]{0,99}")  # as a folder is called
 _SAMPLE_BLOCKS, _SAMPLE_BYTES = 32, 4_096
-_REBUILD = "build one with scripts/rebuild_index.py"
+_REBUILD_HINT = "build one with scripts/rebuild_index.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,15 @@ class Manifest:
                 }
             )
         except (ValueError, LookupError, TypeError) as error:
-            raise SnapshotError(f"the manifest is damaged ({error}); {_REBUILD}") from error
+            raise SnapshotError(f"the manifest is damaged ({error}); {_REBUILD_HINT}") from error
 
 
-def snapshots_dir(root: Path) -> Path:
+def locate_snapshots(root: Path) -> Path:
     """Where the snapshots of an index directory live."""
     return root / "snapshots"
 
 
-def current_id(root: Path) -> str:
+def read_current_id(root: Path) -> str:
     """Return the id of the live snapshot.
 
     Raises:
@@ -119,24 +119,24 @@ def current_id(root: Path) -> str:
     try:
         current = (root / "CURRENT").read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise SnapshotError(f"{root} has no index (no file CURRENT); {_REBUILD}") from error
+        raise SnapshotError(f"{root} has no index (no file CURRENT); {_REBUILD_HINT}") from error
     except UnicodeDecodeError as error:
-        raise SnapshotError(f"{root / 'CURRENT'} is damaged ({error}); {_REBUILD}") from error
+        raise SnapshotError(f"{root / 'CURRENT'} is damaged ({error}); {_REBUILD_HINT}") from error
     if not current or "/" in current or current.startswith("."):
         raise SnapshotError(
-            f"{root / 'CURRENT'} holds {current[:60]!r}, no snapshot id; {_REBUILD}"
+            f"{root / 'CURRENT'} holds {current[:60]!r}, no snapshot id; {_REBUILD_HINT}"
         )
     return current
 
 
-def snapshot_path(root: Path, snapshot_id: str | None = None) -> Path:
+def find_snapshot(root: Path, snapshot_id: str | None = None) -> Path:
     """Return the folder of a snapshot, the live one by default.
 
     Raises:
         SnapshotError: If there is none of that id.
     """
-    chosen = snapshot_id or current_id(root)
-    path = snapshots_dir(root) / chosen
+    chosen = snapshot_id or read_current_id(root)
+    path = locate_snapshots(root) / chosen
     if not _SNAPSHOT_ID.fullmatch(chosen) or not path.is_dir():
         known = ", ".join(list_ids(root)[-5:]) or "none"
         raise SnapshotError(f"{root} has no snapshot {chosen[:100]!r}; the newest are: {known}")
@@ -145,10 +145,12 @@ def snapshot_path(root: Path, snapshot_id: str | None = None) -> Path:
 
 def list_ids(root: Path) -> list[str]:
     """Return the ids of complete snapshots, oldest first."""
-    folder = snapshots_dir(root)
+    folder = locate_snapshots(root)
     if not folder.is_dir():
         return []
-    return sorted(p.name for p in folder.iterdir() if (p / MANIFEST).exists() and p.name[0] != ".")
+    return sorted(
+        p.name for p in folder.iterdir() if (p / MANIFEST_FILE).exists() and p.name[0] != "."
+    )
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -158,20 +160,20 @@ def read_manifest(path: Path) -> Manifest:
         SnapshotError: If it is missing or damaged.
     """
     try:
-        text = (path / MANIFEST).read_bytes()
+        text = (path / MANIFEST_FILE).read_bytes()
     except OSError as error:
-        raise SnapshotError(f"{path} has no {MANIFEST}; {_REBUILD}") from error
+        raise SnapshotError(f"{path} has no {MANIFEST_FILE}; {_REBUILD_HINT}") from error
     try:
         return Manifest.from_json(text)
     except SnapshotError as error:
-        raise SnapshotError(f"{path / MANIFEST}: {error}") from error
+        raise SnapshotError(f"{path / MANIFEST_FILE}: {error}") from error
 
 
-def check_sizes(path: Path, manifest: Manifest) -> None:
+def check_files(path: Path, manifest: Manifest) -> None:
     """Refuse a snapshot with a missing, truncated or foreign file, by name.
 
     Files of two builds are often of one size, so a sample of each is compared too. What only a
-    complete checksum can find is for `damaged_files`.
+    complete checksum can find is for `find_damaged_files`.
 
     Raises:
         SnapshotError: On the first file of another size or sample than the manifest says.
@@ -185,31 +187,31 @@ def check_sizes(path: Path, manifest: Manifest) -> None:
                 f"{file} {found}, expected {facts['bytes']} bytes; "
                 f"roll back with scripts/snapshots.py, or rebuild"
             )
-        if "sample" in facts and sample_of(file) != facts["sample"]:
+        if "sample" in facts and compute_sample_hash(file) != facts["sample"]:
             raise SnapshotError(
                 f"{file} is damaged or of another build; "
                 f"roll back with scripts/snapshots.py, or rebuild"
             )
 
 
-def tuned_layer_of(path: Path, manifest: Manifest) -> Path | None:
+def find_tuned_layer(path: Path, manifest: Manifest) -> Path | None:
     """Return the file of the tuned last layer of a snapshot's encoder; None if it has none.
 
     Raises:
         SnapshotError: If it is missing or differs from its checksum: a little damage would go
             unnoticed, and every vector be a little wrong.
     """
-    facts = manifest.files.get(TUNED_LAYER)
+    facts = manifest.files.get(TUNED_LAYER_FILE)
     if facts is None:
         return None
-    layer = path / TUNED_LAYER
-    if not layer.exists() or sha256_of(layer) != facts["sha256"]:
+    layer = path / TUNED_LAYER_FILE
+    if not layer.exists() or compute_sha256(layer) != facts["sha256"]:
         found = "differs from its checksum" if layer.exists() else "is missing"
         raise SnapshotError(f"{layer} {found}; roll back with scripts/snapshots.py, or rebuild")
     return layer
 
 
-def damaged_files(path: Path, manifest: Manifest) -> list[str]:
+def find_damaged_files(path: Path, manifest: Manifest) -> list[str]:
     """Return one sentence for each file that differs from its recorded size or checksum."""
     findings = []
     for name, facts in manifest.files.items():
@@ -218,12 +220,12 @@ def damaged_files(path: Path, manifest: Manifest) -> list[str]:
             findings.append(f"{name} is missing")
         elif file.stat().st_size != facts["bytes"]:
             findings.append(f"{name} has {file.stat().st_size} bytes, expected {facts['bytes']}")
-        elif sha256_of(file) != facts["sha256"]:
+        elif compute_sha256(file) != facts["sha256"]:
             findings.append(f"{name} differs from its checksum")
     return findings
 
 
-def vectors_of(path: Path) -> Fingerprint | None:
+def find_reusable_encoder(path: Path) -> Fingerprint | None:
     """Return whose raw vectors a later build may take from a snapshot; None: nobody's.
 
     A damaged snapshot is no reason to stop a build, which is its remedy.
@@ -233,17 +235,17 @@ def vectors_of(path: Path) -> Fingerprint | None:
     except SnapshotError:
         return None
     kept = {name: manifest.files[name] for name in ("raw.npy", "hashes.npy")}
-    return None if damaged_files(path, replace(manifest, files=kept)) else manifest.encoder
+    return None if find_damaged_files(path, replace(manifest, files=kept)) else manifest.encoder
 
 
-def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
+def collect_file_facts(folder: Path) -> dict[str, dict[str, Any]]:
     """Return size, SHA-256 and sample of every file below a folder but the manifest."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST_FILE)
     return {
         file.relative_to(folder).as_posix(): {
             "bytes": file.stat().st_size,
-            "sha256": sha256_of(file),
-            "sample": sample_of(file),
+            "sha256": compute_sha256(file),
+            "sample": compute_sample_hash(file),
         }
         for file in files
     }
@@ -251,11 +253,11 @@ def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
 
 def publish(work: Path, root: Path, manifest: Manifest) -> Path:
     """Make a complete working folder the live snapshot: fsync, rename, swap `CURRENT`."""
-    (work / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    for path in _parents_last(work):
+    (work / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+    for path in _iter_parents_last(work):
         _make_readable(path)
         fsync(path)
-    target = snapshots_dir(root) / manifest.id
+    target = locate_snapshots(root) / manifest.id
     work.rename(target)
     fsync(target.parent)
     make_current(root, manifest.id)
@@ -279,13 +281,13 @@ def make_current(root: Path, snapshot_id: str) -> None:
     fsync(root)
 
 
-def sha256_of(file: Path) -> str:
+def compute_sha256(file: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sample_of(file: Path) -> str:
+def compute_sample_hash(file: Path) -> str:
     """Return a hash of a few blocks from first to last: quick however large the file is."""
     last = max(0, file.stat().st_size - _SAMPLE_BYTES)
     digest = hashlib.sha256()
@@ -296,7 +298,7 @@ def sample_of(file: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _parents_last(folder: Path) -> Iterator[Path]:
+def _iter_parents_last(folder: Path) -> Iterator[Path]:
     yield from (p for p in folder.rglob("*") if p.is_file())
     yield from (p for p in folder.rglob("*") if p.is_dir())
     yield folder

@@ -11,12 +11,12 @@ from indexer.arrays import Vectors
 from indexer.language import MeaningSpace
 from indexer.taste import TasteModel
 
-_PART = 4_096
+_PART_ROWS = 4_096
 PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CatalogueStats:
     """What one pass over the items tells of the catalogue.
 
     Attributes:
@@ -32,7 +32,7 @@ class Facts:
     ids: list[str]
 
     @property
-    def prior(self) -> NDArray[np.float32]:
+    def rating_prior(self) -> NDArray[np.float32]:
         """`(n,) float32`: how much better rated than the average item; 0 without a rating."""
         low, high = self.rating_scale
         share = (self.ratings - low) / (high - low)
@@ -41,7 +41,7 @@ class Facts:
         return (PRIOR_SCALE * centred).astype(np.float32)
 
 
-def _let_go(raw: NDArray[np.float16]) -> None:
+def _release_pages(raw: NDArray[np.float16]) -> None:
     """Unmap what was read of a file: the system still caches it, but it is no memory of ours."""
     mapping = getattr(raw, "_mmap", None)  # numpy has no other name for it
     if isinstance(mapping, mmap.mmap) and getattr(raw, "mode", "c") != "c":
@@ -56,12 +56,12 @@ class BlockVectors:
         raw: NDArray[np.float16],
         space: MeaningSpace,
         layout: Layout,
-        facts: Facts,
+        facts: CatalogueStats,
         taste: TasteModel | None,
     ) -> None:
         self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
         learned = taste is not None and taste.prior.any()
-        self._prior = taste.prior if taste is not None and learned else facts.prior
+        self._prior = taste.prior if taste is not None and learned else facts.rating_prior
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,15 +72,15 @@ class BlockVectors:
         given = np.arange(*rows.indices(len(self._raw))) if isinstance(rows, slice) else rows
         out = np.zeros((len(given), self._layout.dim), np.float32)
         # In parts, since what is mapped passes through several arrays of its size.
-        for start in range(0, len(given), _PART):
-            part = slice(start, start + _PART)
+        for start in range(0, len(given), _PART_ROWS):
+            part = slice(start, start + _PART_ROWS)
             self._lay_out(given[part], out[part])
-        _let_go(self._raw)
+        _release_pages(self._raw)
         return out
 
     def _lay_out(self, rows: NDArray[np.int64], out: Vectors) -> None:
         meaning, taste = self._layout.meaning, self._layout.meaning + self._layout.taste
-        out[:, :meaning] = self._space.items(self._raw[rows].astype(np.float32))
+        out[:, :meaning] = self._space.map_items(self._raw[rows].astype(np.float32))
         if self._taste is not None:
             out[:, meaning:taste] = self._taste.targets[rows]
         out[:, taste] = self._prior[rows]

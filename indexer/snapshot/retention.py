@@ -13,25 +13,25 @@ from pathlib import Path
 from indexer.errors import SnapshotError
 from indexer.snapshot import directory as snapshot
 
-_DOOMED = ".pruning-"
+_PRUNING_PREFIX = ".pruning-"
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneResult:
     """What a pruning did, by snapshot id.
 
     Attributes:
         deleted: Gone.
-        held: Would be gone, if no reader had them open.
-        kept: Still there, those held among them.
+        in_use: Would be gone, if no reader had them open.
+        remaining: Still there, those held among them.
     """
 
     deleted: tuple[str, ...]
-    held: tuple[str, ...]
-    kept: tuple[str, ...]
+    in_use: tuple[str, ...]
+    remaining: tuple[str, ...]
 
 
-class Hold:
+class SnapshotLock:
     """Keeps a snapshot from being pruned until it is closed or forgotten."""
 
     def __init__(self, descriptor: int) -> None:
@@ -47,57 +47,57 @@ class Hold:
         self.close()
 
 
-def hold(folder: Path) -> Hold:
+def lock_snapshot(folder: Path) -> SnapshotLock:
     """Hold a snapshot.
 
     Raises:
         SnapshotError: If it is being deleted at this moment, or has no manifest.
     """
-    file = folder / snapshot.MANIFEST
+    file = folder / snapshot.MANIFEST_FILE
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except OSError as error:
         raise SnapshotError(
-            f"{folder} has no {snapshot.MANIFEST}; build one with scripts/rebuild_index.py"
+            f"{folder} has no {snapshot.MANIFEST_FILE}; build one with scripts/rebuild_index.py"
         ) from error
-    held = Hold(descriptor)
-    if not _locked(descriptor, fcntl.LOCK_SH) or not file.exists():
+    held = SnapshotLock(descriptor)
+    if not _try_lock(descriptor, fcntl.LOCK_SH) or not file.exists():
         held.close()
         raise SnapshotError(f"{folder} is being deleted; open a newer snapshot")
     return held
 
 
-def prune(root: Path, keep: int) -> Pruned:
+def prune(root: Path, keep: int) -> PruneResult:
     """Delete all but the newest `keep` snapshots, the live one and those that readers hold."""
-    sweep(root)
-    live = snapshot.current_id(root)
+    sweep_leftovers(root)
+    live = snapshot.read_current_id(root)
     deleted: list[str] = []
     held: list[str] = []
     for name in snapshot.list_ids(root)[:-keep]:
         if name == live:
             continue
-        (deleted if _deleted(snapshot.snapshots_dir(root) / name) else held).append(name)
-    return Pruned(tuple(deleted), tuple(held), tuple(snapshot.list_ids(root)))
+        (deleted if _try_delete(snapshot.locate_snapshots(root) / name) else held).append(name)
+    return PruneResult(tuple(deleted), tuple(held), tuple(snapshot.list_ids(root)))
 
 
-def sweep(root: Path) -> None:
+def sweep_leftovers(root: Path) -> None:
     """Remove what a killed pruning left behind."""
-    for leftover in snapshot.snapshots_dir(root).glob(f"{_DOOMED}*"):
+    for leftover in snapshot.locate_snapshots(root).glob(f"{_PRUNING_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _deleted(folder: Path) -> bool:
-    with (folder / snapshot.MANIFEST).open("rb") as manifest:
-        if not _locked(manifest.fileno(), fcntl.LOCK_EX):
+def _try_delete(folder: Path) -> bool:
+    with (folder / snapshot.MANIFEST_FILE).open("rb") as manifest:
+        if not _try_lock(manifest.fileno(), fcntl.LOCK_EX):
             return False
         # Renamed first: a reader that lists or opens in between sees a whole snapshot or none.
-        hidden = folder.with_name(f"{_DOOMED}{folder.name}")
+        hidden = folder.with_name(f"{_PRUNING_PREFIX}{folder.name}")
         folder.rename(hidden)
         shutil.rmtree(hidden)
     return True
 
 
-def _locked(descriptor: int, kind: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

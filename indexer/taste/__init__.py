@@ -4,55 +4,55 @@ In: `Interaction` rows and the meaning vectors of the items, `(n, d) float32`.
 Out: a `TasteModel`: source and target vectors, priors, neighbours, settings.
 """
 
-from indexer.taste.cases import WINDOW_SHARE, repeat_share, windows_of
-from indexer.taste.events import Events, events_of
-from indexer.taste.fit import REPEAT_SHARE, WINDOWS, fit_blocks, fit_taste, refit_taste
+from indexer.taste.cases import WINDOW_SHARE, compute_repeat_share, split_windows
+from indexer.taste.events import Events, build_events
+from indexer.taste.fit import MIN_REPEAT_SHARE, WINDOW_COUNT, fit_blocks, fit_taste, refit_taste
 from indexer.taste.history import (
-    NamedWeights,
-    Past,
-    PastItem,
-    certainty,
-    entry_weights,
-    leaning,
-    past_of,
-    repeat_weights,
-    weightiest,
+    History,
+    HistoryItem,
+    ScoreTermWeights,
+    build_history,
+    compute_entry_weights,
+    compute_popularity_affinity,
+    compute_repeat_weights,
+    compute_shrinkage_factor,
+    keep_heaviest,
 )
-from indexer.taste.matrices import Matrix, from_coordinates
-from indexer.taste.model import TasteModel, settings_in
-from indexer.taste.next_item_examples import sequels_of
+from indexer.taste.matrices import Matrix, matrix_from_coordinates
+from indexer.taste.model import TasteModel, load_settings
+from indexer.taste.next_item_examples import build_next_item_examples
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
-from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, standard_error
+from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, compute_standard_error
 
 __all__ = [
     "MIN_CASES",
-    "REPEAT_SHARE",
+    "MIN_REPEAT_SHARE",
     "STANDARD_ERRORS",
-    "WINDOWS",
+    "WINDOW_COUNT",
     "WINDOW_SHARE",
     "Events",
+    "History",
+    "HistoryItem",
     "Matrix",
-    "NamedWeights",
-    "Past",
-    "PastItem",
+    "ScoreTermWeights",
     "Scorer",
     "TasteModel",
     "TasteSettings",
-    "certainty",
-    "entry_weights",
-    "events_of",
+    "build_events",
+    "build_history",
+    "build_next_item_examples",
+    "compute_entry_weights",
+    "compute_popularity_affinity",
+    "compute_repeat_share",
+    "compute_repeat_weights",
+    "compute_shrinkage_factor",
+    "compute_standard_error",
     "fit_blocks",
     "fit_taste",
-    "from_coordinates",
-    "leaning",
-    "past_of",
+    "keep_heaviest",
+    "load_settings",
+    "matrix_from_coordinates",
     "refit_taste",
-    "repeat_share",
-    "repeat_weights",
-    "sequels_of",
-    "settings_in",
-    "standard_error",
-    "weightiest",
-    "windows_of",
+    "split_windows",
 ]

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.context_directions import word_rows
-from indexer.taste.events import UNKNOWN_WORD, Events
-from indexer.taste.history import Past
+from indexer.taste.context_directions import find_word_rows
+from indexer.taste.events import NO_WORD, Events
+from indexer.taste.history import History
 
 NEW_USER_EVENTS = 3  # of history at most
 WINDOW_SHARE = 0.1
 _MAX_HISTORY = 500
-_MAX_CELLS = 8_000_000  # cases x items held at once, for each block
+_MAX_SCORES = 8_000_000  # cases x items held at once, for each block
 _MIN_CASES, _MAX_CASES = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Cases:
+class HoldoutCases:
     """Questions with known answers.
 
     Attributes:
@@ -25,18 +25,18 @@ class Cases:
         user: `(c,) int64`.
         cold: `(c,) bool`, whether the target has no event in the fitted part.
         new_user: `(c,) bool`, whether the history has at most `NEW_USER_EVENTS`.
-        case: `(h,) int64`, the case of each history entry; entries in time order.
-        past: The `h` history entries of all cases.
-        now: `(c, columns) int64`, rows of the context words of now; see `word_rows`.
+        entry_case: `(h,) int64`, the case of each history entry; entries in time order.
+        history: The `h` history entries of all cases.
+        context_rows: `(c, columns) int64`, rows of the context words of now; see `find_word_rows`.
     """
 
     target: NDArray[np.int64]
     user: NDArray[np.int64]
     cold: NDArray[np.bool_]
     new_user: NDArray[np.bool_]
-    case: NDArray[np.int64]
-    past: Past
-    now: NDArray[np.int64]
+    entry_case: NDArray[np.int64]
+    history: History
+    context_rows: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.target)
@@ -46,11 +46,11 @@ class Cases:
 class Window:
     """A part of the events to fit on and the questions that followed it."""
 
-    fitted: Events
-    cases: Cases
+    train: Events
+    cases: HoldoutCases
 
 
-def windows_of(events: Events, *, repeats: bool, count: int, seed: int) -> list[Window]:
+def split_windows(events: Events, *, repeats: bool, count: int, seed: int) -> list[Window]:
     """Cut the newest tenth of the events off, then the tenth before it, and so on.
 
     With times the cut is one moment for all; without, each user's last events are held out.
@@ -61,33 +61,33 @@ def windows_of(events: Events, *, repeats: bool, count: int, seed: int) -> list[
         count: How many windows.
         seed: Draws the cases where there are more than fit.
     """
-    newness = newness_of(events)
+    newness = compute_newness(events)
     rng = np.random.default_rng(seed)
     windows = []
     for number in range(count):
         newer, older = number * WINDOW_SHARE, (number + 1) * WINDOW_SHARE
         fitted = newness >= older
-        asked = (newness < older) & (newness >= newer) & events.liked
-        cases = _cases(events, asked, fitted, rng, repeats=repeats)
+        asked = (newness < older) & (newness >= newer) & events.is_liked
+        cases = _build_cases(events, asked, fitted, rng, repeats=repeats)
         if len(cases) and fitted.any():
-            windows.append(Window(events.where(fitted), cases))
+            windows.append(Window(events.select(fitted), cases))
     return windows
 
 
-def newness_of(events: Events) -> NDArray[np.float32]:
+def compute_newness(events: Events) -> NDArray[np.float32]:
     """Return `(m,)`, the share of events that are newer: of all, or without times of its user."""
-    return events.age if events.timed else _place_from_end(events)
+    return events.age if events.has_times else _compute_share_after(events)
 
 
-def repeat_share(events: Events) -> float:
+def compute_repeat_share(events: Events) -> float:
     """Return the share of liked events whose item the user had met before."""
-    liked = np.flatnonzero(events.liked)
+    liked = np.flatnonzero(events.is_liked)
     if len(liked) == 0:
         return 0.0
-    return float((~_first_meetings(events))[liked].mean())
+    return float((~_find_first_interactions(events))[liked].mean())
 
 
-def _first_meetings(events: Events) -> NDArray[np.bool_]:
+def _find_first_interactions(events: Events) -> NDArray[np.bool_]:
     """Whether no earlier moment of the user has the item."""
     pair = events.user.astype(np.int64) * events.n_items + events.item
     _, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
@@ -95,7 +95,7 @@ def _first_meetings(events: Events) -> NDArray[np.bool_]:
     return met
 
 
-def _place_from_end(events: Events) -> NDArray[np.float32]:
+def _compute_share_after(events: Events) -> NDArray[np.float32]:
     """Share of the user's events that come later; the last one is always in the first window."""
     m = len(events)
     last = np.searchsorted(events.user, events.user, side="right")
@@ -105,20 +105,20 @@ def _place_from_end(events: Events) -> NDArray[np.float32]:
     return share
 
 
-def _cases(
+def _build_cases(
     events: Events,
     asked: NDArray[np.bool_],
     fitted: NDArray[np.bool_],
     rng: np.random.Generator,
     *,
     repeats: bool,
-) -> Cases:
-    chosen = np.flatnonzero(asked if repeats else asked & _first_meetings(events))
-    limit = int(np.clip(_MAX_CELLS // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
+) -> HoldoutCases:
+    chosen = np.flatnonzero(asked if repeats else asked & _find_first_interactions(events))
+    limit = int(np.clip(_MAX_SCORES // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
     if len(chosen) > limit:
         chosen = np.sort(rng.choice(chosen, limit, replace=False))
     first = np.searchsorted(events.user, events.user[chosen])
-    moment = chosen - _place_in_step(events)[chosen]
+    moment = chosen - _compute_step_offsets(events)[chosen]
     start = np.maximum(first, moment - _MAX_HISTORY)
     length = moment - start
     case = np.repeat(np.arange(len(chosen)), length)
@@ -126,49 +126,51 @@ def _cases(
     entry = start[case] + place
     warm = np.zeros(events.n_items, bool)
     warm[events.item[fitted]] = True
-    return Cases(
+    return HoldoutCases(
         target=events.item[chosen].astype(np.int64),
         user=events.user[chosen].astype(np.int64),
         cold=~warm[events.item[chosen]],
         new_user=moment - first <= NEW_USER_EVENTS,
-        case=case,
-        past=Past(
+        entry_case=case,
+        history=History(
             row=events.item[entry].astype(np.int64),
-            age=(moment[case] - 1 - _step_end(events)[entry]).astype(np.float32),
+            age=(moment[case] - 1 - _find_step_ends(events)[entry]).astype(np.float32),
             liking=events.liking[entry],
-            match=_match(events.words[entry], events.words[chosen][case]),
+            context_match=_compute_context_match(
+                events.context_words[entry], events.context_words[chosen][case]
+            ),
         ),
-        now=word_rows(events, events.words[chosen]),
+        context_rows=find_word_rows(events, events.context_words[chosen]),
     )
 
 
-def _place_in_step(events: Events) -> NDArray[np.int64]:
+def _compute_step_offsets(events: Events) -> NDArray[np.int64]:
     """Rows of the same moment that come before each row."""
-    return np.arange(len(events)) - step_start(events)
+    return np.arange(len(events)) - find_step_starts(events)
 
 
-def step_start(events: Events) -> NDArray[np.int64]:
+def find_step_starts(events: Events) -> NDArray[np.int64]:
     """First row of each row's moment."""
     places = np.arange(len(events))
-    return np.maximum.accumulate(np.where(_new_step(events), places, 0))
+    return np.maximum.accumulate(np.where(_is_step_start(events), places, 0))
 
 
-def _step_end(events: Events) -> NDArray[np.int64]:
+def _find_step_ends(events: Events) -> NDArray[np.int64]:
     """Last row of each row's moment."""
-    starts = np.flatnonzero(_new_step(events))
+    starts = np.flatnonzero(_is_step_start(events))
     ends = np.r_[starts[1:], len(events)] - 1
-    end: NDArray[np.int64] = ends[np.cumsum(_new_step(events)) - 1]
+    end: NDArray[np.int64] = ends[np.cumsum(_is_step_start(events)) - 1]
     return end
 
 
-def _new_step(events: Events) -> NDArray[np.bool_]:
+def _is_step_start(events: Events) -> NDArray[np.bool_]:
     changes = (events.user[1:] != events.user[:-1]) | (events.step[1:] != events.step[:-1])
     new: NDArray[np.bool_] = np.r_[np.ones(min(len(events), 1), bool), changes]
     return new
 
 
-def _match(then: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.float32]:
-    known = now != UNKNOWN_WORD
+def _compute_context_match(then: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.float32]:
+    known = now != NO_WORD
     equal = ((then == now) & known).sum(axis=1)
     share: NDArray[np.float32] = (equal / np.maximum(known.sum(axis=1), 1)).astype(np.float32)
     return share

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.taste.events import UNKNOWN_WORD, Events
+from indexer.taste.events import NO_WORD, Events
 
-SHRINKAGE = 20.0  # liked events that a word's direction is mixed with
+DIRECTION_SHRINKAGE = 20.0  # liked events that a word's direction is mixed with
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class ContextDirections:
     """Directions of context words.
 
     Attributes:
@@ -28,7 +28,7 @@ class Circumstances:
     names: tuple[tuple[str, str], ...]
     vectors: Vectors
 
-    def of(self, context: Mapping[str, str]) -> dict[str, Vectors]:
+    def find_directions(self, context: Mapping[str, str]) -> dict[str, Vectors]:
         """Return the direction `(d,)` of each column whose word is known."""
         return {
             column: self.vectors[row]
@@ -37,28 +37,28 @@ class Circumstances:
         }
 
 
-def fit_circumstances(events: Events, meaning: Vectors) -> Circumstances:
+def fit_context_directions(events: Events, meaning: Vectors) -> ContextDirections:
     """Fit from the liked events; without context columns there are no rows."""
-    liked = events.where(events.liked)
-    usual = _mean(meaning, liked.item)
+    liked = events.select(events.is_liked)
+    usual = _compute_mean(meaning, liked.item)
     names: list[tuple[str, str]] = []
     rows = [np.zeros((0, meaning.shape[1]), np.float32)]
-    for c, column in enumerate(events.columns):
+    for c, column in enumerate(events.context_columns):
         for number, word in enumerate(events.vocabulary[c]):
-            under = liked.item[liked.words[:, c] == number]
-            trust = len(under) / (len(under) + SHRINKAGE)
+            under = liked.item[liked.context_words[:, c] == number]
+            trust = len(under) / (len(under) + DIRECTION_SHRINKAGE)
             names.append((column, word))
-            rows.append(np.float32(trust) * (_mean(meaning, under) - usual)[None, :])
-    return Circumstances(tuple(names), np.concatenate(rows).astype(np.float32))
+            rows.append(np.float32(trust) * (_compute_mean(meaning, under) - usual)[None, :])
+    return ContextDirections(tuple(names), np.concatenate(rows).astype(np.float32))
 
 
-def word_rows(events: Events, words: NDArray[np.int32]) -> NDArray[np.int64]:
+def find_word_rows(events: Events, words: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the rows of `Circumstances.vectors` for words by column; -1 where there is none."""
     starts = np.cumsum([0, *(len(words) for words in events.vocabulary)])[:-1].astype(np.int64)
-    return np.where(words == UNKNOWN_WORD, -1, words + starts[None, :])
+    return np.where(words == NO_WORD, -1, words + starts[None, :])
 
 
-def _mean(meaning: Vectors, rows: NDArray[np.int32]) -> Vectors:
+def _compute_mean(meaning: Vectors, rows: NDArray[np.int32]) -> Vectors:
     if len(rows) == 0:
         return np.zeros(meaning.shape[1], np.float32)
     mean: Vectors = meaning[rows].mean(axis=0)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from indexer.reading import Event, Interaction, infer_rating_scale
 
 POSITIVE_SHARE = 0.8  # of the top of the rating scale: 4 of 5, 8 of 10, 1 of 0/1
-UNKNOWN_WORD = -1
+NO_WORD = -1
 
-_DISLIKED = (Event.DISLIKE, Event.SKIP)
+_DISLIKING_EVENTS = (Event.DISLIKE, Event.SKIP)
 # Beside ratings a view or a wish says nothing about liking, but these still do.
-_LIKED_BESIDE_RATINGS = (Event.LIKE, Event.PURCHASE, Event.FINISH)
+_LIKING_EVENTS = (Event.LIKE, Event.PURCHASE, Event.FINISH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Events:
         step: `(m,) int32`, rank of the row's moment inside its user; equal means simultaneous.
         age: `(m,) float32`, share of all events that are newer, in [0, 1); zeros without times.
         liking: `(m,) float32`, 1 liked, 0 met, -1 disliked.
-        words: `(m, c) int32`, context words by column; `UNKNOWN_WORD` where there is none.
-        columns: The `c` context columns.
+        context_words: `(m, c) int32`, context words by column; `NO_WORD` where there is none.
+        context_columns: The `c` context columns.
         vocabulary: For each column its words, in the order of their numbers.
         like_from: The least rating that is liking; None where there are no ratings.
         n_items: Rows of the catalogue.
-        timed: Whether moments are real times, comparable between users.
+        has_times: Whether moments are real times, comparable between users.
     """
 
     user: NDArray[np.int32]
@@ -39,35 +39,35 @@ class Events:
     step: NDArray[np.int32]
     age: NDArray[np.float32]
     liking: NDArray[np.float32]
-    words: NDArray[np.int32]
-    columns: tuple[str, ...]
+    context_words: NDArray[np.int32]
+    context_columns: tuple[str, ...]
     vocabulary: tuple[tuple[str, ...], ...]
     like_from: float | None
     n_items: int
-    timed: bool
+    has_times: bool
 
     def __len__(self) -> int:
         return len(self.user)
 
     @property
-    def liked(self) -> NDArray[np.bool_]:
+    def is_liked(self) -> NDArray[np.bool_]:
         """`(m,) bool`."""
         return self.liking > 0
 
-    def where(self, keep: NDArray[np.bool_]) -> "Events":
+    def select(self, keep: NDArray[np.bool_]) -> "Events":
         """Return the events under a mask; ages are counted anew from the newest kept one."""
         return replace(
             self,
             user=self.user[keep],
             item=self.item[keep],
             step=self.step[keep],
-            age=_ages(self.age[keep]),
+            age=_compute_ages(self.age[keep]),
             liking=self.liking[keep],
-            words=self.words[keep],
+            context_words=self.context_words[keep],
         )
 
 
-def events_of(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> Events:
+def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> Events:
     """Sort interactions into columns; those with unknown items are left out.
 
     Without a time on every row the order of rows is the order of events.
@@ -83,27 +83,27 @@ def events_of(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> E
     )
     order = np.lexsort((item, moment, user))
     columns = tuple(sorted({name for e in known for name in e.context}))
-    words, vocabulary = _words(known, columns)
+    words, vocabulary = _encode_context(known, columns)
     newest_first = -moment if timed else np.zeros(len(known))
     names = [event.event for event in known]
     values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
-    like_from = like_threshold(names, values)
+    like_from = find_like_threshold(names, values)
     return Events(
         user=user[order],
         item=item[order],
-        step=steps_of(user[order], moment[order]),
-        age=_ages(newest_first[order].astype(np.float64)),
-        liking=likings(names, values, like_from=like_from)[order],
-        words=words[order],
-        columns=columns,
+        step=compute_steps(user[order], moment[order]),
+        age=_compute_ages(newest_first[order].astype(np.float64)),
+        liking=compute_likings(names, values, like_from=like_from)[order],
+        context_words=words[order],
+        context_columns=columns,
         vocabulary=vocabulary,
         like_from=like_from,
         n_items=len(item_ids),
-        timed=timed,
+        has_times=timed,
     )
 
 
-def like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> float | None:
+def find_like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> float | None:
     """Return the least rating that is liking, or None where there are no ratings."""
     rated = _is_rating(events) & ~np.isnan(values)
     if not rated.any():
@@ -111,7 +111,7 @@ def like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> float 
     return POSITIVE_SHARE * infer_rating_scale(values[rated].tolist())[1]
 
 
-def likings(
+def compute_likings(
     events: Sequence[str], values: NDArray[np.float64], *, like_from: float | None
 ) -> NDArray[np.float32]:
     """Return `(m,) float32`, 1 liked, 0 met, -1 disliked.
@@ -119,12 +119,12 @@ def likings(
     Args:
         events: Names of events.
         values: `(m,)`, NaN where there is none; only those of ratings are read.
-        like_from: From `like_threshold`; None: every event but dislike and skip is liking.
+        like_from: From `find_like_threshold`; None: every event but dislike and skip is liking.
     """
-    disliked = _is_any(events, _DISLIKED)
+    disliked = _is_any(events, _DISLIKING_EVENTS)
     if like_from is None:
         return np.where(disliked, -1, 1).astype(np.float32)
-    liked = _is_any(events, _LIKED_BESIDE_RATINGS)
+    liked = _is_any(events, _LIKING_EVENTS)
     liked |= _is_rating(events) & (np.nan_to_num(values, nan=-np.inf) >= like_from)
     return np.where(disliked, -1, liked).astype(np.float32)
 
@@ -138,7 +138,7 @@ def _is_any(events: Sequence[str], wanted: Sequence[Event]) -> NDArray[np.bool_]
     return np.fromiter((event in names for event in events), bool, len(events))
 
 
-def steps_of(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np.int32]:
+def compute_steps(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return the rank of each moment inside its user, for rows sorted by user and moment."""
     if len(user) == 0:
         return np.zeros(0, np.int32)
@@ -150,7 +150,7 @@ def steps_of(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np
     return steps
 
 
-def _ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
+def _compute_ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
     """Share of rows strictly newer, equal values together."""
     values, inverse, counts = np.unique(newest_first, return_inverse=True, return_counts=True)
     newer = np.cumsum(counts) - counts
@@ -158,18 +158,18 @@ def _ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
     return share if len(values) > 1 else np.zeros(len(newest_first), np.float32)
 
 
-def _words(
+def _encode_context(
     events: Sequence[Interaction], columns: Sequence[str]
 ) -> tuple[NDArray[np.int32], tuple[tuple[str, ...], ...]]:
-    words = np.full((len(events), len(columns)), UNKNOWN_WORD, np.int32)
+    words = np.full((len(events), len(columns)), NO_WORD, np.int32)
     vocabulary = []
     for c, column in enumerate(columns):
         known = sorted({e.context[column] for e in events if column in e.context})
         numbers = {word: number for number, word in enumerate(known)}
-        words[:, c] = [_word_number(e.context, column, numbers) for e in events]
+        words[:, c] = [_encode_word(e.context, column, numbers) for e in events]
         vocabulary.append(tuple(known))
     return words, tuple(vocabulary)
 
 
-def _word_number(context: Mapping[str, str], column: str, numbers: Mapping[str, int]) -> int:
-    return numbers[context[column]] if column in context else UNKNOWN_WORD
+def _encode_word(context: Mapping[str, str], column: str, numbers: Mapping[str, int]) -> int:
+    return numbers[context[column]] if column in context else NO_WORD

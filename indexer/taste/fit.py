@@ -8,30 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.metrics import gains
+from indexer.metrics import compute_ndcg10
 from indexer.reading import Interaction
-from indexer.taste.cases import repeat_share, windows_of
-from indexer.taste.context_directions import Circumstances, fit_circumstances
-from indexer.taste.events import Events, events_of
+from indexer.taste.cases import compute_repeat_share, split_windows
+from indexer.taste.context_directions import ContextDirections, fit_context_directions
+from indexer.taste.events import Events, build_events
 from indexer.taste.model import TasteModel
 from indexer.taste.neighbours import Neighbours, fit_neighbours
-from indexer.taste.prior import picks, usual_of
-from indexer.taste.scorer import Blocks, Scorer
+from indexer.taste.prior import compute_picked_prior_stats, count_picks
+from indexer.taste.scorer import Scorer, TasteBlocks
 from indexer.taste.settings import TasteSettings
-from indexer.taste.text_block import TextTaste, fit_text_taste
+from indexer.taste.text_block import TextBlock, fit_text_block
 from indexer.taste.tuning import (
     PRIOR_HALF_LIVES,
     TASTE_HALF_LIVES,
-    Evidence,
-    gain_of,
-    presets,
+    HoldoutEvaluation,
+    build_presets,
+    gains_from_ranks,
     tune,
 )
-from indexer.taste.tuning_trials import Trials, key_of
+from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
 
-REPEAT_SHARE = 0.2  # of liked events; above it items are consumed again and again
-WINDOWS = 3
-MET_PICK = 0.5  # what meeting an item without liking it says for its popularity
+MIN_REPEAT_SHARE = 0.2  # of liked events; above it items are consumed again and again
+WINDOW_COUNT = 3
+MET_PICK_WEIGHT = 0.5  # what meeting an item without liking it says for its popularity
 
 Meaning = NDArray[np.float32]
 
@@ -57,32 +57,38 @@ def fit_taste(
             end.
     """
     say = progress or (lambda _: None)
-    events = interactions if isinstance(interactions, Events) else events_of(interactions, item_ids)
+    events = (
+        interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
+    )
     # What was fitted to tune is gone before all is fitted: at scale both would not fit in memory.
-    tried = Trials(trials, key_of(events, meaning, seed)) if trials else Trials()
-    settings, report = _tuned(events, meaning, say, seed=seed, trials=tried)
-    return weighted(fit_blocks(events, meaning, only=settings), settings, report)
+    tried = (
+        TuningTrials(trials, compute_trials_key(events, meaning, seed))
+        if trials
+        else TuningTrials()
+    )
+    settings, report = _tune_settings(events, meaning, say, seed=seed, trials=tried)
+    return fold_weights(fit_blocks(events, meaning, only=settings), settings, report)
 
 
-def _tuned(
-    events: Events, meaning: Meaning, say: Callable[[str], None], *, seed: int, trials: Trials
+def _tune_settings(
+    events: Events, meaning: Meaning, say: Callable[[str], None], *, seed: int, trials: TuningTrials
 ) -> tuple[TasteSettings, dict[str, Any]]:
-    repeats = repeat_share(events) >= REPEAT_SHARE
-    evidence = Evidence(
+    repeats = compute_repeat_share(events) >= MIN_REPEAT_SHARE
+    evidence = HoldoutEvaluation(
         [
-            Scorer(fit_blocks(window.fitted, meaning), window.cases, repeats)
-            for window in windows_of(events, repeats=repeats, count=WINDOWS, seed=seed)
+            Scorer(fit_blocks(window.train, meaning), window.cases, repeats)
+            for window in split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=seed)
         ],
         say,
         trials,
     )
-    if trials.resumed:
-        say(f"{trials.resumed} settings were tried before the last fit was stopped")
-    shut = TasteSettings(like_from=events.like_from, context=events.columns)
-    starts = presets(shut, timed=events.timed, repeats=repeats)
+    if trials.resumed_count:
+        say(f"{trials.resumed_count} settings were tried before the last fit was stopped")
+    shut = TasteSettings(like_from=events.like_from, context=events.context_columns)
+    starts = build_presets(shut, timed=events.has_times, repeats=repeats)
     say(f"{len(evidence)} held-out cases")
     settings = tune(evidence, shut, starts)
-    return settings, _report(evidence, shut, settings, starts) | {"events": len(events)}
+    return settings, _build_report(evidence, shut, settings, starts) | {"events": len(events)}
 
 
 def refit_taste(
@@ -100,15 +106,19 @@ def refit_taste(
         meaning: `(n, d) float32`, of unit length.
         settings: Of an earlier fit.
     """
-    events = interactions if isinstance(interactions, Events) else events_of(interactions, item_ids)
-    kept = replace(settings, like_from=events.like_from, context=events.columns)
-    return weighted(fit_blocks(events, meaning, only=kept), kept, {"events": len(events)})
+    events = (
+        interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
+    )
+    kept = replace(settings, like_from=events.like_from, context=events.context_columns)
+    return fold_weights(fit_blocks(events, meaning, only=kept), kept, {"events": len(events)})
 
 
-def fit_blocks(events: Events, meaning: Meaning, *, only: TasteSettings | None = None) -> Blocks:
+def fit_blocks(
+    events: Events, meaning: Meaning, *, only: TasteSettings | None = None
+) -> TasteBlocks:
     """Fit every block in closed form, unweighted; or only those that some settings open."""
-    taste_half_lives: tuple[float, ...] = TASTE_HALF_LIVES if events.timed else (0.0,)
-    half_lives: tuple[float, ...] = PRIOR_HALF_LIVES if events.timed else (0.0,)
+    taste_half_lives: tuple[float, ...] = TASTE_HALF_LIVES if events.has_times else (0.0,)
+    half_lives: tuple[float, ...] = PRIOR_HALF_LIVES if events.has_times else (0.0,)
     if only is not None:
         opened = only.neighbour_weight > 0 or only.text_weight > 0
         taste_half_lives = (only.taste_half_life,) if opened else ()
@@ -117,46 +127,52 @@ def fit_blocks(events: Events, meaning: Meaning, *, only: TasteSettings | None =
     with_text = only is None or only.text_weight > 0
     warm = np.zeros(events.n_items, bool)
     warm[events.item] = True
-    return Blocks(
+    return TasteBlocks(
         meaning=meaning,
         neighbours=neighbours,
-        text={h: fit_text_taste(near, meaning) for h, near in neighbours.items() if with_text},
-        circumstances=fit_circumstances(events, meaning),
-        picks={h: picks(events, half_life=h, met_weight=MET_PICK) for h in half_lives},
-        warm=warm,
+        text={h: fit_text_block(near, meaning) for h, near in neighbours.items() if with_text},
+        context_directions=fit_context_directions(events, meaning),
+        pick_counts={
+            h: count_picks(events, half_life=h, met_weight=MET_PICK_WEIGHT) for h in half_lives
+        },
+        is_warm=warm,
     )
 
 
-def weighted(blocks: Blocks, settings: TasteSettings, report: dict[str, Any]) -> TasteModel:
+def fold_weights(
+    blocks: TasteBlocks, settings: TasteSettings, report: dict[str, Any]
+) -> TasteModel:
     """Fold the weights into the blocks, so that a request's weights are 1."""
-    n = len(blocks.warm)
+    n = len(blocks.is_warm)
     empty = np.zeros((n, 0), np.float32)
     opened = settings.text_weight > 0
-    text = blocks.text[settings.taste_half_life] if opened else TextTaste(empty, empty)
+    text = blocks.text[settings.taste_half_life] if opened else TextBlock(empty, empty)
     taste = settings.neighbour_weight > 0
-    near = blocks.neighbours[settings.taste_half_life] if taste else _none(n)
-    prior = blocks.prior(settings) * np.float32(settings.prior_weight)
+    near = blocks.neighbours[settings.taste_half_life] if taste else _build_empty_neighbours(n)
+    prior = blocks.build_prior(settings) * np.float32(settings.prior_weight)
     return TasteModel(
         targets=text.targets,
         sources=text.sources * np.float32(settings.text_weight),
         prior=prior,
-        usual=usual_of(prior, blocks.picks[settings.prior_half_life]),
+        picked_prior_stats=compute_picked_prior_stats(
+            prior, blocks.pick_counts[settings.prior_half_life]
+        ),
         neighbours=replace(near, values=near.values * np.float32(settings.neighbour_weight)),
-        circumstances=Circumstances(
-            blocks.circumstances.names,
-            blocks.circumstances.vectors * np.float32(settings.context_weight),
+        context_directions=ContextDirections(
+            blocks.context_directions.names,
+            blocks.context_directions.vectors * np.float32(settings.context_weight),
         ),
         settings=settings,
         report=report,
     )
 
 
-def _none(n: int) -> Neighbours:
+def _build_empty_neighbours(n: int) -> Neighbours:
     return Neighbours(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
-def _report(
-    evidence: Evidence,
+def _build_report(
+    evidence: HoldoutEvaluation,
     shut: TasteSettings,
     settings: TasteSettings,
     starts: Sequence[TasteSettings],
@@ -179,18 +195,22 @@ def _report(
     }
     figures: dict[str, Any] = {"cases": len(evidence)}
     for name, rival in rivals.items():
-        ranks = evidence.ranks(rival)
-        slices = {"all": ranks > 0, "cold": evidence.cold(), "new_user": evidence.new_user()}
-        figures[name] = {part: _figures(ranks[which]) for part, which in slices.items()}
+        ranks = evidence.compute_ranks(rival)
+        slices = {
+            "all": ranks > 0,
+            "cold": evidence.collect_cold(),
+            "new_user": evidence.collect_new_user(),
+        }
+        figures[name] = {part: _compute_figures(ranks[which]) for part, which in slices.items()}
     return figures
 
 
-def _figures(ranks: NDArray[np.int64]) -> dict[str, float]:
+def _compute_figures(ranks: NDArray[np.int64]) -> dict[str, float]:
     if len(ranks) == 0:
         return {"cases": 0}
     return {
         "cases": len(ranks),
-        "ndcg10": float(gains(ranks).mean()),
+        "ndcg10": float(compute_ndcg10(ranks).mean()),
         "recall10": float((ranks <= 10).mean()),
-        "gain": float(gain_of(ranks).mean()),
+        "gain": float(gains_from_ranks(ranks).mean()),
     }

@@ -13,17 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.events import likings
+from indexer.taste.events import compute_likings
 from indexer.taste.settings import TasteSettings
 
-MAX_NAMED_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
-LEAN_DOUBT = 2.0  # a user's leaning is shrunk as if this much of the usual had been picked too
+MAX_NEIGHBOUR_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
+AFFINITY_SHRINKAGE = (
+    2.0  # a user's leaning is shrunk as if this much of the usual had been picked too
+)
 _TINY = 1e-9
 
-Coefficient = NDArray[np.float32]
+Coefficients = NDArray[np.float32]
 
 
-class PastItem(NamedTuple):
+class HistoryItem(NamedTuple):
     """One entry of a history: an item of the catalogue and how it was met.
 
     A tuple, for a request makes hundreds: a frozen dataclass takes three times as long.
@@ -37,24 +39,24 @@ class PastItem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class History:
     """A history in time order, as columns.
 
     Attributes:
         row: `(m,) int64`, row in the catalogue.
         age: `(m,) float32`, events in strictly later moments.
         liking: `(m,) float32`, 1 liked, 0 met, -1 disliked.
-        match: `(m,) float32`, share of the circumstances of now that were those of then.
+        context_match: `(m,) float32`, share of the circumstances of now that were those of then.
     """
 
     row: NDArray[np.int64]
     age: NDArray[np.float32]
     liking: NDArray[np.float32]
-    match: NDArray[np.float32]
+    context_match: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class NamedWeights:
+class ScoreTermWeights:
     """What each of `m` past items counts where it adds to single items.
 
     Attributes:
@@ -62,13 +64,15 @@ class NamedWeights:
         repeat: `(m,) float32`, before the square root over entries of one item.
     """
 
-    neighbours: Coefficient
-    repeat: Coefficient
+    neighbours: Coefficients
+    repeat: Coefficients
 
 
-def past_of(
-    entries: Sequence[PastItem], settings: TasteSettings, context: Mapping[str, str] | None = None
-) -> Past:
+def build_history(
+    entries: Sequence[HistoryItem],
+    settings: TasteSettings,
+    context: Mapping[str, str] | None = None,
+) -> History:
     """Read a history given in time order.
 
     Args:
@@ -77,39 +81,45 @@ def past_of(
         context: The circumstances of now.
     """
     now = {name: word for name, word in (context or {}).items() if name in settings.context}
-    return Past(
+    return History(
         row=np.array([entry.row for entry in entries], np.int64),
-        age=_ages([entry.at for entry in entries]),
-        liking=_likings(entries, settings),
-        match=_matches(entries, now),
+        age=_compute_ages([entry.at for entry in entries]),
+        liking=_compute_likings(entries, settings),
+        context_match=_compute_context_matches(entries, now),
     )
 
 
-def entry_weights(past: Past, reach: float, settings: TasteSettings) -> Coefficient:
+def compute_entry_weights(past: History, reach: float, settings: TasteSettings) -> Coefficients:
     """Return what each entry counts: liking times recency times likeness of circumstances."""
     liking = np.where(
         past.liking > 0, 1.0, np.where(past.liking == 0, settings.met_weight, 0.0)
     ).astype(np.float32)
     recency = (1 + past.age / np.float32(reach)) ** -2
-    gain = 1 + np.float32(settings.context_gain) * past.match
-    weights: Coefficient = (liking * recency * gain).astype(np.float32)
+    gain = 1 + np.float32(settings.context_gain) * past.context_match
+    weights: Coefficients = (liking * recency * gain).astype(np.float32)
     return weights
 
 
-def leaning(weights: Coefficient, appeal: Coefficient, settings: TasteSettings) -> float:
+def compute_popularity_affinity(
+    weights: Coefficients, appeal: Coefficients, settings: TasteSettings
+) -> float:
     """Return how much more the prior counts, as a share, than it does without a history.
 
     Some users pick what is popular and some what is not.
 
     Args:
-        weights: `(m,) float32`, what the entries count, from `entry_weights`.
+        weights: `(m,) float32`, what the entries count, from `compute_entry_weights`.
         appeal: `(m,) float32`, their priors in deviations from the usual one.
         settings: Learned.
     """
-    return settings.prior_lean * float(weights @ appeal) / (float(weights.sum()) + LEAN_DOUBT)
+    return (
+        settings.prior_lean * float(weights @ appeal) / (float(weights.sum()) + AFFINITY_SHRINKAGE)
+    )
 
 
-def certainty(held: NDArray[np.float64] | float, doubt: float) -> NDArray[np.float32]:
+def compute_shrinkage_factor(
+    held: NDArray[np.float64] | float, doubt: float
+) -> NDArray[np.float32]:
     """Return by what a profile is scaled, in [0, 1], whose entries weigh `held >= 0` together.
 
     As the mean of few observations is shrunk to that of all (James & Stein 1961): of a user who was
@@ -118,21 +128,21 @@ def certainty(held: NDArray[np.float64] | float, doubt: float) -> NDArray[np.flo
     return np.asarray(held / np.maximum(held + doubt, _TINY), np.float32)
 
 
-def weightiest(weights: Coefficient) -> Coefficient:
-    """Return the weights with all but the `MAX_NAMED_ENTRIES` largest at zero."""
+def keep_heaviest(weights: Coefficients) -> Coefficients:
+    """Return the weights with all but the `MAX_NEIGHBOUR_ENTRIES` largest at zero."""
     named = weights.copy()
-    named[np.argsort(-weights, kind="stable")[MAX_NAMED_ENTRIES:]] = 0
+    named[np.argsort(-weights, kind="stable")[MAX_NEIGHBOUR_ENTRIES:]] = 0
     return named
 
 
-def repeat_weights(past: Past, settings: TasteSettings) -> Coefficient:
+def compute_repeat_weights(past: History, settings: TasteSettings) -> Coefficients:
     """Return what each entry says for its own item coming again."""
     met = (past.liking >= 0).astype(np.float32)
-    decay: Coefficient = met * np.exp(-past.age / np.float32(settings.repeat_reach))
+    decay: Coefficients = met * np.exp(-past.age / np.float32(settings.repeat_reach))
     return decay
 
 
-def _ages(moments: Sequence[float | None]) -> NDArray[np.float32]:
+def _compute_ages(moments: Sequence[float | None]) -> NDArray[np.float32]:
     m = len(moments)
     ages = np.zeros(m, np.float32)
     for place in range(m - 2, -1, -1):
@@ -141,17 +151,23 @@ def _ages(moments: Sequence[float | None]) -> NDArray[np.float32]:
     return ages
 
 
-def _likings(entries: Sequence[PastItem], settings: TasteSettings) -> NDArray[np.float32]:
+def _compute_likings(
+    entries: Sequence[HistoryItem], settings: TasteSettings
+) -> NDArray[np.float32]:
     values = np.array([np.nan if e.value is None else e.value for e in entries], np.float64)
-    return likings([entry.event for entry in entries], values, like_from=settings.like_from)
+    return compute_likings([entry.event for entry in entries], values, like_from=settings.like_from)
 
 
-def _matches(entries: Sequence[PastItem], now: Mapping[str, str]) -> NDArray[np.float32]:
+def _compute_context_matches(
+    entries: Sequence[HistoryItem], now: Mapping[str, str]
+) -> NDArray[np.float32]:
     if not now:
         return np.zeros(len(entries), np.float32)
-    return np.array([_match(entry.context or {}, now) for entry in entries], np.float32)
+    return np.array(
+        [_compute_context_match(entry.context or {}, now) for entry in entries], np.float32
+    )
 
 
-def _match(then: Mapping[str, Any], now: Mapping[str, str]) -> float:
+def _compute_context_match(then: Mapping[str, Any], now: Mapping[str, str]) -> float:
     same = [name for name, word in now.items() if name in then and str(then[name]) == word]
     return len(same) / len(now)

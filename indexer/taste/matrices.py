@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Matrix: TypeAlias = Any  # scipy.sparse.csr_matrix of float32; scipy ships no types
 
 
-def from_coordinates(
+def matrix_from_coordinates(
     values: NDArray[np.float32],
     rows: NDArray[np.integer],
     columns: NDArray[np.integer],
@@ -20,7 +20,7 @@ def from_coordinates(
     return sparse.coo_matrix((values, (rows, columns)), shape, dtype=np.float32).tocsr()
 
 
-def from_rows(
+def matrix_from_rows(
     values: NDArray[np.float32],
     columns: NDArray[np.integer],
     starts: NDArray[np.integer],
@@ -32,8 +32,8 @@ def from_rows(
     return sparse.csr_matrix((values, columns, starts), (len(starts) - 1, width))
 
 
-def scaled(matrix: Matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Matrix:
+def scale_matrix(matrix: Matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Matrix:
     """Multiply row `i` by `rows[i]` and column `j` by `columns[j]`."""
     pairs = matrix.tocoo()
     values = pairs.data * rows[pairs.row] * columns[pairs.col]
-    return from_coordinates(values, pairs.row, pairs.col, pairs.shape)
+    return matrix_from_coordinates(values, pairs.row, pairs.col, pairs.shape)

@@ -10,34 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import SnapshotError
-from indexer.taste.context_directions import Circumstances
-from indexer.taste.history import NamedWeights
+from indexer.taste.context_directions import ContextDirections
+from indexer.taste.history import ScoreTermWeights
 from indexer.taste.neighbours import Neighbours
-from indexer.taste.prior import Usual
+from indexer.taste.prior import PickedPriorStats
 from indexer.taste.settings import TasteSettings
 
-_TENSORS, _SETTINGS = "taste.safetensors", "taste.json"
+_TENSORS_FILE, _SETTINGS_FILE = "taste.safetensors", "taste.json"
 
 Block = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Addends:
+class ScoreTerms:
     """Additive terms of named items, one for each pair of a past item and a named item.
 
     Attributes:
         row: `(z,) int64`, the item that gains; sum over equal rows.
         entry: `(z,) int64`, the entry of the history it gains from.
         value: `(z,) float32`.
-        repeat: `(z,) bool`, whether it is the entry's own item coming again.
+        is_repeat: `(z,) bool`, whether it is the entry's own item coming again.
     """
 
     row: NDArray[np.int64]
     entry: NDArray[np.int64]
     value: Block
-    repeat: NDArray[np.bool_]
+    is_repeat: NDArray[np.bool_]
 
-    def totals(self) -> dict[int, float]:
+    def sum_by_row(self) -> dict[int, float]:
         """Row to the sum of its terms."""
         rows, inverse = np.unique(self.row, return_inverse=True)
         sums = np.bincount(inverse, self.value, minlength=len(rows))
@@ -52,9 +52,9 @@ class TasteModel:
         targets: `(n, d) float32`, item side of the taste block; 95th percentile of norms is 1.
         sources: `(n, d) float32`, history side.
         prior: `(n,) float32`.
-        usual: What the prior of a picked item is.
+        picked_prior_stats: What the prior of a picked item is.
         neighbours: Named items by source item.
-        circumstances: Directions to add to the meaning part of every request vector.
+        context_directions: Directions to add to the meaning part of every request vector.
         settings: The learned numbers.
         report: Validation figures and how they came about, for `report.json`.
     """
@@ -62,15 +62,15 @@ class TasteModel:
     targets: Block
     sources: Block
     prior: Block
-    usual: Usual
+    picked_prior_stats: PickedPriorStats
     neighbours: Neighbours
-    circumstances: Circumstances
+    context_directions: ContextDirections
     settings: TasteSettings
     report: Mapping[str, Any]
 
-    def addends(
-        self, rows: NDArray[np.int64], weights: NamedWeights, *, include_seen: bool
-    ) -> Addends:
+    def compute_score_terms(
+        self, rows: NDArray[np.int64], weights: ScoreTermWeights, *, include_seen: bool
+    ) -> ScoreTerms:
         """Return the named terms of a request.
 
         Args:
@@ -78,15 +78,15 @@ class TasteModel:
             weights: Of the same history.
             include_seen: Whether items of the history may come again.
         """
-        near = _neighbour_addends(self.neighbours, rows, weights.neighbours)
+        near = _build_neighbour_terms(self.neighbours, rows, weights.neighbours)
         if not include_seen or not self.settings.repeat_weight or len(rows) == 0:
             return near
-        own = _repeat_addends(rows, weights.repeat, self.settings.repeat_weight)
-        return Addends(
+        own = _build_repeat_terms(rows, weights.repeat, self.settings.repeat_weight)
+        return ScoreTerms(
             np.r_[near.row, own.row],
             np.r_[near.entry, own.entry],
             np.r_[near.value, own.value],
-            np.r_[near.repeat, own.repeat],
+            np.r_[near.is_repeat, own.is_repeat],
         )
 
     def save(self, folder: Path) -> None:
@@ -100,17 +100,17 @@ class TasteModel:
             "starts": self.neighbours.starts,
             "rows": self.neighbours.rows,
             "values": self.neighbours.values,
-            "circumstances": self.circumstances.vectors,
+            "circumstances": self.context_directions.vectors,
         }
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / _TENSORS)
+        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / _TENSORS_FILE)
         facts = {
             "settings": asdict(self.settings),
-            "usual_prior": asdict(self.usual),
-            "circumstances": self.circumstances.names,
+            "usual_prior": asdict(self.picked_prior_stats),
+            "circumstances": self.context_directions.names,
             "report": dict(self.report),
         }
         text = json.dumps(facts, ensure_ascii=False, indent=1)
-        (folder / _SETTINGS).write_text(text, encoding="utf-8")
+        (folder / _SETTINGS_FILE).write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "TasteModel":
@@ -123,19 +123,19 @@ class TasteModel:
         from safetensors.numpy import load_file
 
         try:
-            tensors = load_file(folder / _TENSORS)
-            facts = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
+            tensors = load_file(folder / _TENSORS_FILE)
+            facts = json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))
             return cls(
                 tensors["targets"],
                 tensors["sources"],
                 tensors["prior"],
-                Usual(**facts.get("usual_prior", {})),  # earlier releases did not lean
+                PickedPriorStats(**facts.get("usual_prior", {})),  # earlier releases did not lean
                 Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
-                Circumstances(
+                ContextDirections(
                     tuple((column, word) for column, word in facts["circumstances"]),
                     tensors["circumstances"],
                 ),
-                _settings_of(facts),
+                _parse_settings(facts),
                 facts["report"],
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -145,32 +145,34 @@ class TasteModel:
             ) from error
 
 
-def settings_in(folder: Path) -> TasteSettings:
+def load_settings(folder: Path) -> TasteSettings:
     """Read the settings alone of what `save` wrote.
 
     Raises:
         SnapshotError: If they are missing, damaged or of another release.
     """
     try:
-        return _settings_of(json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
+        return _parse_settings(json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(
-            f"{folder / _SETTINGS} holds no readable settings ({error}); rebuild"
+            f"{folder / _SETTINGS_FILE} holds no readable settings ({error}); rebuild"
         ) from error
 
 
-def _settings_of(facts: Mapping[str, Any]) -> TasteSettings:
+def _parse_settings(facts: Mapping[str, Any]) -> TasteSettings:
     return TasteSettings(**{**facts["settings"], "context": tuple(facts["settings"]["context"])})
 
 
-def _neighbour_addends(neighbours: Neighbours, rows: NDArray[np.int64], weights: Block) -> Addends:
+def _build_neighbour_terms(
+    neighbours: Neighbours, rows: NDArray[np.int64], weights: Block
+) -> ScoreTerms:
     used = np.flatnonzero(weights)
     first = neighbours.starts[rows[used]]
     length = neighbours.starts[rows[used] + 1] - first
     entry = np.repeat(used, length)
     offset = np.arange(len(entry)) - np.repeat(np.cumsum(length) - length, length)
     at = np.repeat(first, length) + offset
-    return Addends(
+    return ScoreTerms(
         neighbours.rows[at].astype(np.int64),
         entry,
         (neighbours.values[at] * weights[entry]).astype(np.float32),
@@ -178,10 +180,10 @@ def _neighbour_addends(neighbours: Neighbours, rows: NDArray[np.int64], weights:
     )
 
 
-def _repeat_addends(rows: NDArray[np.int64], decay: Block, weight: float) -> Addends:
+def _build_repeat_terms(rows: NDArray[np.int64], decay: Block, weight: float) -> ScoreTerms:
     """The square root of an item's summed decay, split over its entries in proportion."""
     _, item = np.unique(rows, return_inverse=True)
     total = np.bincount(item, decay)[item]
     met = np.flatnonzero(decay > 0)
     value = weight * decay[met] / np.sqrt(total[met])
-    return Addends(rows[met], met, value.astype(np.float32), np.ones(len(met), bool))
+    return ScoreTerms(rows[met], met, value.astype(np.float32), np.ones(len(met), bool))

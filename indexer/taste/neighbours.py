@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.taste.events import Events
-from indexer.taste.matrices import Matrix, from_coordinates, from_rows, scaled
+from indexer.taste.matrices import Matrix, matrix_from_coordinates, matrix_from_rows, scale_matrix
 
-GAP_EVENTS = 15.0  # e-folding of a pair's weight, in events between the two
-BACKWARD = 0.5  # what a pair counts against the direction it happened in
-SHRINKAGE = 5.0  # events added to both popularities: rare pairs are no evidence
+GAP_DECAY_EVENTS = 15.0  # e-folding of a pair's weight, in events between the two
+BACKWARD_WEIGHT = 0.5  # what a pair counts against the direction it happened in
+POPULARITY_SHRINKAGE = 5.0  # events added to both popularities: rare pairs are no evidence
 TARGET_POWER = 0.6  # of an item's popularity that its neighbourliness is divided by
 SOURCE_POWER = 0.5
-NEIGHBOURS = 200  # kept for each source item
+MAX_NEIGHBOURS = 200  # kept for each source item
 _MAX_LAG = 50
 _MAX_PAIRS = 40_000_000
 _FLUSH_PAIRS = 6_000_000
@@ -45,12 +45,14 @@ class Neighbours:
         """Rows of the catalogue."""
         return len(self.starts) - 1
 
-    def matrix(self) -> Matrix:
+    def to_matrix(self) -> Matrix:
         """`(n, n)` source by target."""
-        return from_rows(self.values, self.rows, self.starts, self.n_items)
+        return matrix_from_rows(self.values, self.rows, self.starts, self.n_items)
 
 
-def fit_neighbours(events: Events, *, half_life: float = 0.0, keep: int = NEIGHBOURS) -> Neighbours:
+def fit_neighbours(
+    events: Events, *, half_life: float = 0.0, keep: int = MAX_NEIGHBOURS
+) -> Neighbours:
     """Fit from the liked events.
 
     Args:
@@ -58,60 +60,64 @@ def fit_neighbours(events: Events, *, half_life: float = 0.0, keep: int = NEIGHB
         half_life: In shares of all events; an older pair counts half. 0 for no decay.
         keep: Neighbours kept for each item.
     """
-    liked = events.where(events.liked)
+    liked = events.select(events.is_liked)
     weight = np.ones(len(liked), np.float32)
     if half_life > 0:
         weight = (0.5 ** (liked.age / half_life)).astype(np.float32)
-    counts = _pair_counts(liked, weight)
+    counts = _count_pairs(liked, weight)
     popularity = np.bincount(liked.item, weight, minlength=events.n_items).astype(np.float64)
-    source = (popularity + SHRINKAGE) ** -SOURCE_POWER
-    target = (popularity + SHRINKAGE) ** -TARGET_POWER
-    target *= _usual(popularity) ** (SOURCE_POWER + TARGET_POWER - 1)  # strengths keep their size
-    return _strongest(scaled(counts, source.astype(np.float32), target.astype(np.float32)), keep)
+    source = (popularity + POPULARITY_SHRINKAGE) ** -SOURCE_POWER
+    target = (popularity + POPULARITY_SHRINKAGE) ** -TARGET_POWER
+    target *= _compute_typical_popularity(popularity) ** (
+        SOURCE_POWER + TARGET_POWER - 1
+    )  # strengths keep their size
+    return _keep_strongest(
+        scale_matrix(counts, source.astype(np.float32), target.astype(np.float32)), keep
+    )
 
 
-def _usual(popularity: NDArray[np.float64]) -> float:
+def _compute_typical_popularity(popularity: NDArray[np.float64]) -> float:
     """Mean of the items picked at all, shrunk as each of them is."""
     picked = popularity[popularity > 0]
-    return float(picked.mean()) + SHRINKAGE if len(picked) else SHRINKAGE
+    return float(picked.mean()) + POPULARITY_SHRINKAGE if len(picked) else POPULARITY_SHRINKAGE
 
 
 Pairs = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]
 
 
-def _pair_counts(liked: Events, weight: NDArray[np.float32]) -> Matrix:
-    total = _sum_up([], liked.n_items)
+def _count_pairs(liked: Events, weight: NDArray[np.float32]) -> Matrix:
+    total = _sum_pairs([], liked.n_items)
     pending: list[Pairs] = []
     waiting = 0
     for lag in range(1, min(_MAX_LAG, _MAX_PAIRS // max(len(liked), 1)) + 1):
-        pairs = _pairs_at(lag, liked, weight)
+        pairs = _collect_pairs(lag, liked, weight)
         pending.append(pairs)
         waiting += len(pairs[0])
         if waiting > _FLUSH_PAIRS:
-            total = total + _sum_up(pending, liked.n_items)
+            total = total + _sum_pairs(pending, liked.n_items)
             pending, waiting = [], 0
-    return total + _sum_up(pending, liked.n_items)
+    return total + _sum_pairs(pending, liked.n_items)
 
 
-def _pairs_at(lag: int, liked: Events, weight: NDArray[np.float32]) -> Pairs:
+def _collect_pairs(lag: int, liked: Events, weight: NDArray[np.float32]) -> Pairs:
     """Values, sources and targets of pairs of one user's rows that are `lag` apart."""
     older = np.flatnonzero(liked.user[lag:] == liked.user[:-lag])
     newer = older + lag
-    near = np.float32(np.exp(-(lag - 1) / GAP_EVENTS))
+    near = np.float32(np.exp(-(lag - 1) / GAP_DECAY_EVENTS))
     together = liked.step[older] == liked.step[newer]
     forward = near * weight[newer]
-    backward = near * weight[older] * np.where(together, 1, BACKWARD).astype(np.float32)
+    backward = near * weight[older] * np.where(together, 1, BACKWARD_WEIGHT).astype(np.float32)
     a, b = liked.item[older], liked.item[newer]
     return np.r_[forward, backward], np.r_[a, b], np.r_[b, a]
 
 
-def _sum_up(parts: list[Pairs], n: int) -> Matrix:
+def _sum_pairs(parts: list[Pairs], n: int) -> Matrix:
     nothing = (np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
     values, sources, targets = (np.concatenate(part) for part in zip(nothing, *parts, strict=True))
-    return from_coordinates(values, sources, targets, (n, n))
+    return matrix_from_coordinates(values, sources, targets, (n, n))
 
 
-def _strongest(matrix: Matrix, keep: int) -> Neighbours:
+def _keep_strongest(matrix: Matrix, keep: int) -> Neighbours:
     """The `keep` largest of each row but itself; equal ones by row number."""
     pairs = matrix.tocoo()
     real = (pairs.row != pairs.col) & (pairs.data > 0)

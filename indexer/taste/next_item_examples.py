@@ -3,14 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.language import NONE, PAST_ITEMS, Sequels
-from indexer.taste.cases import newness_of, step_start
+from indexer.language import HISTORY_ITEMS, NO_ITEM, NextItemExamples
+from indexer.taste.cases import compute_newness, find_step_starts
 from indexer.taste.events import Events
 
-MOST_ITEMS = 10_000  # whose texts are learned from: the most met
+MAX_ITEMS = 10_000  # whose texts are learned from: the most met
 
 
-def sequels_of(events: Events, *, newest_left_out: float, most_items: int = MOST_ITEMS) -> Sequels:
+def build_next_item_examples(
+    events: Events, *, newest_left_out: float, most_items: int = MAX_ITEMS
+) -> NextItemExamples:
     """Return every liked event that has a liked one of an earlier moment before it.
 
     Args:
@@ -18,18 +20,18 @@ def sequels_of(events: Events, *, newest_left_out: float, most_items: int = MOST
         newest_left_out: Share that is kept for judging.
         most_items: Of the catalogue; what is met less often than these is left out.
     """
-    old = events.where(events.liked & (newness_of(events) >= newest_left_out))
-    first = step_start(old)
-    past = np.full((len(old), PAST_ITEMS), NONE, np.int32)
-    for back in range(PAST_ITEMS):
+    old = events.select(events.is_liked & (compute_newness(events) >= newest_left_out))
+    first = find_step_starts(old)
+    past = np.full((len(old), HISTORY_ITEMS), NO_ITEM, np.int32)
+    for back in range(HISTORY_ITEMS):
         earlier = first - 1 - back
         same = earlier >= 0
         same[same] = old.user[earlier[same]] == old.user[same]
         past[same, back] = old.item[earlier[same]]
-    return Sequels(past, old.item).among(_most_met(old, most_items))
+    return NextItemExamples(past, old.item).keep_known(_find_most_frequent(old, most_items))
 
 
-def _most_met(events: Events, most: int) -> NDArray[np.bool_]:
+def _find_most_frequent(events: Events, most: int) -> NDArray[np.bool_]:
     """`(n,)`; ties go to the first row."""
     met = np.bincount(events.item, minlength=events.n_items)
     known = np.zeros(events.n_items, bool)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from indexer.taste.events import Events
 
-LEAST_DEVIATION, MOST_DEVIATION = -1.0, 2.0
+MIN_DEVIATION, MAX_DEVIATION = -1.0, 2.0
 
 Prior = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class PickedPriorStats:
     """The prior of an item that is picked.
 
     Attributes:
@@ -28,20 +28,20 @@ class Usual:
     mean: float = 0.0
     spread: float = 0.0
 
-    def deviations(self, prior: Prior) -> Prior:
+    def compute_deviations(self, prior: Prior) -> Prior:
         """Return `(m,) float32`: how far priors `(m,)` lie above the mean, in spreads.
 
-        Cut to `LEAST_DEVIATION` and `MOST_DEVIATION`: whatever is picked, what is popular never
+        Cut to `MIN_DEVIATION` and `MAX_DEVIATION`: whatever is picked, what is popular never
         counts against an item.
         """
         if self.spread == 0:
             return np.zeros(len(prior), np.float32)
         deviations = (prior - self.mean) / self.spread
-        cut: Prior = np.clip(deviations, LEAST_DEVIATION, MOST_DEVIATION).astype(np.float32)
+        cut: Prior = np.clip(deviations, MIN_DEVIATION, MAX_DEVIATION).astype(np.float32)
         return cut
 
 
-def picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:
+def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:
     """Return `(n,)` decayed counts; an event that is not liked counts `met_weight`.
 
     Args:
@@ -56,11 +56,13 @@ def picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.
     return counts.astype(np.float64)
 
 
-def prior_of(counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level: float) -> Prior:
+def compute_prior(
+    counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level: float
+) -> Prior:
     """Return `(n,) float32` in nats.
 
     Args:
-        counts: `(n,)` from `picks`.
+        counts: `(n,)` from `count_picks`.
         warm: `(n,)`, items with any interaction.
         cold_level: The prior of the others, as a share of what a picked item has on average.
     """
@@ -70,10 +72,10 @@ def prior_of(counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level
     return np.where(warm, prior, cold_level * typical).astype(np.float32)
 
 
-def usual_of(prior: Prior, counts: NDArray[np.float64]) -> Usual:
-    """Return what the prior `(n,)` of a picked item is, for counts `(n,)` from `picks`."""
+def compute_picked_prior_stats(prior: Prior, counts: NDArray[np.float64]) -> PickedPriorStats:
+    """Return what the prior `(n,)` of a picked item is, for counts `(n,)` from `count_picks`."""
     total = counts.sum()
     if total == 0:
-        return Usual()
+        return PickedPriorStats()
     mean = float(prior @ counts / total)
-    return Usual(mean, float(np.sqrt((prior - mean) ** 2 @ counts / total)))
+    return PickedPriorStats(mean, float(np.sqrt((prior - mean) ** 2 @ counts / total)))

@@ -8,45 +8,50 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.cases import Cases
-from indexer.taste.context_directions import Circumstances
-from indexer.taste.history import LEAN_DOUBT, certainty, entry_weights, repeat_weights
-from indexer.taste.matrices import Matrix, from_coordinates
+from indexer.taste.cases import HoldoutCases
+from indexer.taste.context_directions import ContextDirections
+from indexer.taste.history import (
+    AFFINITY_SHRINKAGE,
+    compute_entry_weights,
+    compute_repeat_weights,
+    compute_shrinkage_factor,
+)
+from indexer.taste.matrices import Matrix, matrix_from_coordinates
 from indexer.taste.neighbours import Neighbours
-from indexer.taste.prior import prior_of, usual_of
+from indexer.taste.prior import compute_picked_prior_stats, compute_prior
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
-from indexer.taste.text_block import TextTaste
+from indexer.taste.text_block import TextBlock
 
-HIDDEN = np.float32(-1e6)
+HIDDEN_SCORE = np.float32(-1e6)
 _TINY = np.float32(1e-9)
 
 Scores = NDArray[np.float32]
 
 
 @dataclass(slots=True)
-class Blocks:
+class TasteBlocks:
     """What was fitted on a window.
 
     Attributes:
         meaning: `(n, d) float32`, unit length.
         neighbours: Unweighted, by half-life.
         text: Unweighted, by half-life.
-        circumstances: Unweighted.
-        picks: Decayed counts by half-life.
-        warm: `(n,) bool`, items with any event.
+        context_directions: Unweighted.
+        pick_counts: Decayed counts by half-life.
+        is_warm: `(n,) bool`, items with any event.
     """
 
     meaning: Scores
     neighbours: dict[float, Neighbours]
-    text: dict[float, TextTaste]
-    circumstances: Circumstances
-    picks: dict[float, NDArray[np.float64]]
-    warm: NDArray[np.bool_]
+    text: dict[float, TextBlock]
+    context_directions: ContextDirections
+    pick_counts: dict[float, NDArray[np.float64]]
+    is_warm: NDArray[np.bool_]
 
-    def prior(self, settings: TasteSettings) -> Scores:
+    def build_prior(self, settings: TasteSettings) -> Scores:
         """`(n,) float32`, unweighted."""
-        counts = self.picks[settings.prior_half_life]
-        return prior_of(counts, self.warm, cold_level=settings.cold_level)
+        counts = self.pick_counts[settings.prior_half_life]
+        return compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
 
 
 @dataclass(slots=True)
@@ -59,129 +64,143 @@ class Scorer:
         repeats: Whether items of the history may come again.
     """
 
-    blocks: Blocks
-    cases: Cases
+    blocks: TasteBlocks
+    cases: HoldoutCases
     repeats: bool
-    _parts: dict[tuple[object, ...], Scores] = field(default_factory=dict)
+    _part_cache: dict[tuple[object, ...], Scores] = field(default_factory=dict)
 
-    def ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
+    def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
         """`(c,)`, 1 is best; ties count against the target."""
-        scores = self.scores(settings)
+        scores = self.compute_scores(settings)
         found = scores[np.arange(len(self.cases)), self.cases.target]
         ranks: NDArray[np.int64] = (scores >= found[:, None]).sum(axis=1)
         return ranks
 
-    def scores(self, settings: TasteSettings) -> Scores:
+    def compute_scores(self, settings: TasteSettings) -> Scores:
         """`(c, n)`; what may not be recommended is hidden."""
         base = (settings.met_weight, settings.context_gain)
         near = (settings.taste_reach, settings.taste_half_life, *base)
-        total = self._part(
+        total = self._compute_part(
             ("meaning", settings.meaning_reach, settings.meaning_doubt, *base), settings
         )
         total = total * np.float32(settings.meaning_weight)
         if settings.neighbour_weight:
-            part = self._part(("neighbours", *near), settings)
+            part = self._compute_part(("neighbours", *near), settings)
             total += np.float32(settings.neighbour_weight) * part
         if settings.text_weight:
-            total += np.float32(settings.text_weight) * self._part(("text", *near), settings)
+            total += np.float32(settings.text_weight) * self._compute_part(
+                ("text", *near), settings
+            )
         if settings.prior_weight:
-            total += self._prior_scores(settings)
+            total += self._compute_prior_scores(settings)
         if settings.context_weight:
-            total += np.float32(settings.context_weight) * self._part(("context",), settings)
+            total += np.float32(settings.context_weight) * self._compute_part(
+                ("context",), settings
+            )
         if settings.repeat_weight and self.repeats:
-            part = self._part(("repeat", settings.repeat_reach), settings)
+            part = self._compute_part(("repeat", settings.repeat_reach), settings)
             total += np.float32(settings.repeat_weight) * part
         if not self.repeats:
-            total[self.cases.case, self.cases.past.row] = HIDDEN
+            total[self.cases.entry_case, self.cases.history.row] = HIDDEN_SCORE
         return total
 
-    def _part(self, key: tuple[object, ...], settings: TasteSettings) -> Scores:
-        if key not in self._parts:
-            for other in [old for old in self._parts if old[0] == key[0]][:-1]:
-                del self._parts[other]
-            self._parts[key] = _PARTS[str(key[0])](self, settings)
-        return self._parts[key]
+    def _compute_part(self, key: tuple[object, ...], settings: TasteSettings) -> Scores:
+        if key not in self._part_cache:
+            for other in [old for old in self._part_cache if old[0] == key[0]][:-1]:
+                del self._part_cache[other]
+            self._part_cache[key] = _PART_SCORERS[str(key[0])](self, settings)
+        return self._part_cache[key]
 
-    def _prior_scores(self, settings: TasteSettings) -> Scores:
+    def _compute_prior_scores(self, settings: TasteSettings) -> Scores:
         """`(n,)`, or `(c, n)` where users lean."""
-        prior = np.float32(settings.prior_weight) * self.blocks.prior(settings)
+        prior = np.float32(settings.prior_weight) * self.blocks.build_prior(settings)
         if not settings.prior_lean:
             return prior
-        past = self.cases.past
-        usual = usual_of(prior, self.blocks.picks[settings.prior_half_life])
-        weights = entry_weights(past, settings.taste_reach, settings)
-        lean = self.per_case(weights * usual.deviations(prior[past.row]))
-        lean /= self.per_case(weights) + LEAN_DOUBT
+        past = self.cases.history
+        usual = compute_picked_prior_stats(prior, self.blocks.pick_counts[settings.prior_half_life])
+        weights = compute_entry_weights(past, settings.taste_reach, settings)
+        lean = self.sum_by_case(weights * usual.compute_deviations(prior[past.row]))
+        lean /= self.sum_by_case(weights) + AFFINITY_SHRINKAGE
         scores: Scores = (1 + settings.prior_lean * lean).astype(np.float32)[:, None] * prior
         return scores
 
-    def per_case(self, values: Scores) -> NDArray[np.float64]:
+    def sum_by_case(self, values: Scores) -> NDArray[np.float64]:
         """`(c,)`, values of the history entries summed by case."""
-        return np.bincount(self.cases.case, values, minlength=len(self.cases)).astype(np.float64)
+        return np.bincount(self.cases.entry_case, values, minlength=len(self.cases)).astype(
+            np.float64
+        )
 
-    def by_entry(self, weights: Scores) -> Matrix:
+    def build_history_matrix(self, weights: Scores) -> Matrix:
         """`(c, n)`, entry weights summed by case and item."""
         shape = (len(self.cases), len(self.blocks.meaning))
         used = weights != 0
-        case, row = self.cases.case[used], self.cases.past.row[used]
-        return from_coordinates(weights[used], case, row, shape)
+        case, row = self.cases.entry_case[used], self.cases.history.row[used]
+        return matrix_from_coordinates(weights[used], case, row, shape)
 
 
-def _meaning_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
+def _score_meaning(scorer: Scorer, settings: TasteSettings) -> Scores:
     """Best of the whole profile and of each of the latest entries beside it."""
     meaning, cases = scorer.blocks.meaning, scorer.cases
-    weights = entry_weights(cases.past, settings.meaning_reach, settings)
-    whole = _unit(scorer.by_entry(weights) @ meaning)
+    weights = compute_entry_weights(cases.history, settings.meaning_reach, settings)
+    whole = _normalize(scorer.build_history_matrix(weights) @ meaning)
     scores = whole @ meaning.T
     used = np.flatnonzero(weights > 0)
-    case = cases.case[used]
+    case = cases.entry_case[used]
     from_end = np.searchsorted(case, case, side="right") - 1 - np.arange(len(case))
     for place in range(RECENT_VECTORS):
         rows = used[from_end == place]
-        at = cases.case[rows]
-        item = meaning[cases.past.row[rows]]
-        vectors = _unit(PROFILE_SHARE * whole[at] + (1 - PROFILE_SHARE) * item)
+        at = cases.entry_case[rows]
+        item = meaning[cases.history.row[rows]]
+        vectors = _normalize(PROFILE_SHARE * whole[at] + (1 - PROFILE_SHARE) * item)
         scores[at] = np.maximum(scores[at], vectors @ meaning.T)
-    scores *= certainty(scorer.per_case(weights), settings.meaning_doubt)[:, None]
+    scores *= compute_shrinkage_factor(scorer.sum_by_case(weights), settings.meaning_doubt)[:, None]
     return scores
 
 
-def _neighbour_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
-    history = scorer.by_entry(entry_weights(scorer.cases.past, settings.taste_reach, settings))
+def _score_neighbours(scorer: Scorer, settings: TasteSettings) -> Scores:
+    history = scorer.build_history_matrix(
+        compute_entry_weights(scorer.cases.history, settings.taste_reach, settings)
+    )
     dense: Scores = (
-        history @ scorer.blocks.neighbours[settings.taste_half_life].matrix()
+        history @ scorer.blocks.neighbours[settings.taste_half_life].to_matrix()
     ).toarray()
     return dense
 
 
-def _text_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
+def _score_text(scorer: Scorer, settings: TasteSettings) -> Scores:
     text = scorer.blocks.text[settings.taste_half_life]
-    history = scorer.by_entry(entry_weights(scorer.cases.past, settings.taste_reach, settings))
+    history = scorer.build_history_matrix(
+        compute_entry_weights(scorer.cases.history, settings.taste_reach, settings)
+    )
     scores: Scores = (history @ text.sources) @ text.targets.T
     return scores
 
 
-def _repeat_scores(scorer: Scorer, settings: TasteSettings) -> Scores:
-    own: Scores = np.sqrt(scorer.by_entry(repeat_weights(scorer.cases.past, settings)).toarray())
+def _score_repeats(scorer: Scorer, settings: TasteSettings) -> Scores:
+    own: Scores = np.sqrt(
+        scorer.build_history_matrix(
+            compute_repeat_weights(scorer.cases.history, settings)
+        ).toarray()
+    )
     return own
 
 
-def _context_scores(scorer: Scorer, _: TasteSettings) -> Scores:
-    known = scorer.blocks.circumstances.vectors
+def _score_context(scorer: Scorer, _: TasteSettings) -> Scores:
+    known = scorer.blocks.context_directions.vectors
     padded = np.concatenate([known, np.zeros((1, known.shape[1]), np.float32)])
-    scores: Scores = padded[scorer.cases.now].sum(axis=1) @ scorer.blocks.meaning.T
+    scores: Scores = padded[scorer.cases.context_rows].sum(axis=1) @ scorer.blocks.meaning.T
     return scores
 
 
-_PARTS = {
-    "meaning": _meaning_scores,
-    "neighbours": _neighbour_scores,
-    "text": _text_scores,
-    "repeat": _repeat_scores,
-    "context": _context_scores,
+_PART_SCORERS = {
+    "meaning": _score_meaning,
+    "neighbours": _score_neighbours,
+    "text": _score_text,
+    "repeat": _score_repeats,
+    "context": _score_context,
 }
 
 
-def _unit(vectors: Scores) -> Scores:
+def _normalize(vectors: Scores) -> Scores:
     unit: Scores = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
     return unit

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from indexer.taste.neighbours import Neighbours
 
-TASTE_DIM = 128
+BLOCK_DIM = 128
 _RIDGE = 0.3  # of the mean eigenvalue of the meaning vectors' second moments
 _TINY = 1e-9
 
@@ -20,7 +20,7 @@ Block = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class TextTaste:
+class TextBlock:
     """The learned block.
 
     Attributes:
@@ -32,12 +32,12 @@ class TextTaste:
     targets: Block
 
 
-def fit_text_taste(neighbours: Neighbours, meaning: Block, *, dim: int = TASTE_DIM) -> TextTaste:
+def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_DIM) -> TextBlock:
     """Fit; without neighbours or meaning the block is `(n, 0)`."""
     n, width = meaning.shape
     if len(neighbours.values) == 0 or width == 0:
-        return TextTaste(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))
-    followed = neighbours.matrix() @ meaning
+        return TextBlock(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))
+    followed = neighbours.to_matrix() @ meaning
     moments = (meaning.T @ meaning).astype(np.float64)
     moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width
     half = np.linalg.solve(moments, (meaning.T @ followed).astype(np.float64))
@@ -47,4 +47,4 @@ def fit_text_taste(neighbours: Neighbours, meaning: Block, *, dim: int = TASTE_D
     sources = meaning @ (left[:, :d] * root).astype(np.float32)
     targets = meaning @ (right[:d].T * root).astype(np.float32)
     size = max(float(np.quantile(np.linalg.norm(targets, axis=1), 0.95)), _TINY)
-    return TextTaste((sources * size).astype(np.float32), (targets / size).astype(np.float32))
+    return TextBlock((sources * size).astype(np.float32), (targets / size).astype(np.float32))

@@ -9,28 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.package_version import release
+from indexer.package_version import read_version
 from indexer.taste.events import Events
 from indexer.taste.settings import TasteSettings
 
 Ranks = NDArray[np.int64]  # (c,), 1 is best
 
 
-class Trials:
+class TuningTrials:
     """Ranks of held-out cases by settings.
 
     Args:
         path: File of earlier trials, appended to; None: nothing is kept.
-        key: What the trials are of, from `key_of`; trials of anything else are thrown away.
+        key: What the trials are of, from `hash_word`; trials of anything else are thrown away.
 
     Attributes:
-        resumed: How many trials an earlier fit left.
+        resumed_count: How many trials an earlier fit left.
     """
 
     def __init__(self, path: Path | None = None, key: str = "") -> None:
         self._path, self._key = path, key
-        self._known = _read(path, key) if path else {}
-        self.resumed = len(self._known)
+        self._known = _read_trials(path, key) if path else {}
+        self.resumed_count = len(self._known)
 
     def get(self, settings: TasteSettings) -> Ranks | None:
         """Return the ranks `(c,)` of settings that were tried; None if they were not."""
@@ -42,17 +42,17 @@ class Trials:
         if self._path is None:
             return
         if len(self._known) == 1:
-            self._path.write_text(_line({"key": self._key}), encoding="utf-8")
+            self._path.write_text(_encode_line({"key": self._key}), encoding="utf-8")
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line({"settings": asdict(settings), "ranks": ranks.tolist()}))
+            file.write(_encode_line({"settings": asdict(settings), "ranks": ranks.tolist()}))
 
 
-def key_of(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
+def compute_trials_key(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
     """Return what changes with the data, the seed or the release.
 
     Edited code of the same release is not seen.
     """
-    digest = hashlib.sha256(f"{release()}|{seed}".encode())
+    digest = hashlib.sha256(f"{read_version()}|{seed}".encode())
     for field in fields(events):
         value: Any = getattr(events, field.name)
         is_array = isinstance(value, np.ndarray)
@@ -61,11 +61,11 @@ def key_of(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
     return digest.hexdigest()
 
 
-def _line(told: dict[str, Any]) -> str:
+def _encode_line(told: dict[str, Any]) -> str:
     return json.dumps(told) + "\n"
 
 
-def _read(path: Path, key: str) -> dict[TasteSettings, Ranks]:
+def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
     """Read the trials of a key; what a kill left half-written at the end is cut off."""
     found: dict[TasteSettings, Ranks] = {}
     try:

@@ -4,13 +4,13 @@ In: a `View` and the fields of a call.
 Out: pages as JSON holds them.
 """
 
-from service.answering.lists import asked_by, fashion
-from service.answering.pages import MAX_BATCH_K, Draft, Pages
+from service.answering.lists import compute_trending_terms, request_from_cursor
+from service.answering.pages import MAX_BATCH_K, PageBuilder, PageResult
 
 __all__ = [
     "MAX_BATCH_K",
-    "Draft",
-    "Pages",
-    "asked_by",
-    "fashion",
+    "PageBuilder",
+    "PageResult",
+    "compute_trending_terms",
+    "request_from_cursor",
 ]

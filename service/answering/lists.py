@@ -6,14 +6,14 @@ from dataclasses import replace
 from indexer import Answer, RequestError
 from indexer.answer import recommend, search, similar
 from indexer.query import Page
-from indexer.request import Request, Weights, parse_request, scenario_named
-from service.edge import Cursor, Kind
-from service.live import View
+from indexer.request import Request, Weights, find_scenario, parse_request
+from service.edge import Cursor, ListKind
+from service.live import RequestView
 
-_STRANGER_TRENDING = 0.1  # what the item most in fashion gains for somebody unknown
+_COLD_START_TRENDING_WEIGHT = 0.1  # what the item most in fashion gains for somebody unknown
 
 
-def asked_by(view: View, cursor: Cursor) -> Request:
+def request_from_cursor(view: RequestView, cursor: Cursor) -> Request:
     """Return what a cursor asks, with what a language model read into it."""
     read = dict(cursor.read or {})
     ideal = read.pop("ideal", None)
@@ -21,38 +21,40 @@ def asked_by(view: View, cursor: Cursor) -> Request:
     return replace(request, ideal=ideal)
 
 
-def _recommend(view: View, cursor: Cursor, page: Page) -> Answer:
-    asked = view.personal(asked_by(view, cursor), now=cursor.moment)
-    addends = fashion(view, asked, now=cursor.moment)
+def _recommend(view: RequestView, cursor: Cursor, page: Page) -> Answer:
+    asked = view.personalise(request_from_cursor(view, cursor), now=cursor.moment)
+    addends = compute_trending_terms(view, asked, now=cursor.moment)
     return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)
 
 
-def fashion(view: View, request: Request, *, now: float) -> dict[str, Mapping[str, float]]:
+def compute_trending_terms(
+    view: RequestView, request: Request, *, now: float
+) -> dict[str, Mapping[str, float]]:
     """Return what items in fashion gain, where it counts or nothing is known of who asks."""
-    weight = scenario_named(request.scenario, view.catalogue.scenarios).trending_weight
+    weight = find_scenario(request.scenario, view.catalogue.scenarios).trending_weight
     if not (request.history or request.interests or request.query):
-        weight = max(weight, _STRANGER_TRENDING)
+        weight = max(weight, _COLD_START_TRENDING_WEIGHT)
     if not weight:
         return {}
-    shares = view.trending(request.scenario, now=now)
+    shares = view.load_trending(request.scenario, now=now)
     return {"trending": {item_id: weight * share for item_id, share in shares.items()}}
 
 
-def _trending(view: View, cursor: Cursor, page: Page) -> Answer:
+def _list_trending(view: RequestView, cursor: Cursor, page: Page) -> Answer:
     """What is in fashion, then what is good for anybody."""
     request: Request = parse_request(cursor.body)
     asked = replace(request, weights=Weights(meaning=0.0, taste=0.0))
-    shares = view.trending(request.scenario, now=cursor.moment)
+    shares = view.load_trending(request.scenario, now=cursor.moment)
     return recommend(
         view.catalogue, asked, page=page, now=cursor.moment, addends={"trending": shares}
     )
 
 
-def _search(view: View, cursor: Cursor, page: Page) -> Answer:
+def _search(view: RequestView, cursor: Cursor, page: Page) -> Answer:
     return search(view.catalogue, parse_request(cursor.body), page=page)
 
 
-def _similar(view: View, cursor: Cursor, page: Page) -> Answer:
+def _find_similar(view: RequestView, cursor: Cursor, page: Page) -> Answer:
     body = dict(cursor.body)
     items, texts = body.pop("items", {}), body.pop("texts", {})
     for name, examples in (("items", items), ("texts", texts)):
@@ -61,9 +63,9 @@ def _similar(view: View, cursor: Cursor, page: Page) -> Answer:
     return similar(view.catalogue, items, texts, parse_request(body), page=page)
 
 
-LISTS: Mapping[Kind, Callable[[View, Cursor, Page], Answer]] = {
-    Kind.RECOMMEND: _recommend,
-    Kind.TRENDING: _trending,
-    Kind.SEARCH: _search,
-    Kind.SIMILAR: _similar,
+LIST_FUNCTIONS: Mapping[ListKind, Callable[[RequestView, Cursor, Page], Answer]] = {
+    ListKind.RECOMMEND: _recommend,
+    ListKind.TRENDING: _list_trending,
+    ListKind.SEARCH: _search,
+    ListKind.SIMILAR: _find_similar,
 }

@@ -1,7 +1,7 @@
 """A body, and perhaps a cursor, to one page of a list and the cursor of the next. Blocking.
 
-How a list continues: while more than `WINDOW` hits are left, a cursor names what was served, and
-the next page ranks what remains without it; once no more than `WINDOW` are left, it names all of
+How a list continues: while more than `CURSOR_WINDOW` hits are left, a cursor names what was served, and
+the next page ranks what remains without it; once no more than `CURSOR_WINDOW` are left, it names all of
 them, best first, and later pages only score and explain those. Either way nothing is repeated and
 nothing left out, whatever snapshot answers. When even the served ids do not fit into a token
 (beyond some thousands), it counts ranks instead, which is right within one snapshot; after a swap
@@ -17,24 +17,24 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from indexer import Answer, FilterError, RequestError
-from indexer.answer import list_items, recommend_prepared, warmed
-from indexer.live import Overlay
+from indexer.answer import list_items, prefetch, recommend_prepared
+from indexer.live import LiveCatalogue
 from indexer.query import Page
-from indexer.retrieval import Prepared
-from service.answering.lists import LISTS, asked_by, fashion
-from service.edge import Cursor, CursorSigner, Kind, Problem, continuations, unavailable
-from service.live import View
+from indexer.retrieval import PreparedQuery
+from service.answering.lists import LIST_FUNCTIONS, compute_trending_terms, request_from_cursor
+from service.edge import Cursor, CursorSigner, ListKind, Problem, build_continuations, unavailable
+from service.live import RequestView
 
 MAX_BATCH_K = 10_000
 
-WINDOW = 1_000  # ids a cursor names ahead
-SHARED = 64  # requests of a batch that are encoded and searched together
-_MAY_CHANGE = ("k", "fields", "explain")  # from one page to the next
-_NOT_ASKED = ("cursor", "llm")  # they say how to answer, not what
+CURSOR_WINDOW = 1_000  # ids a cursor names ahead
+BATCH_CHUNK = 64  # requests of a batch that are encoded and searched together
+_CHANGEABLE_FIELDS = ("k", "fields", "explain")  # from one page to the next
+_UNSIGNED_FIELDS = ("cursor", "llm")  # they say how to answer, not what
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PageResult:
     """A page before it is told.
 
     Attributes:
@@ -47,7 +47,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class PageBuilder:
     """Answers pages.
 
     Attributes:
@@ -58,8 +58,13 @@ class Pages:
     signer: CursorSigner
     clock: Callable[[], float]
 
-    def page(
-        self, view: View, kind: Kind, body: Mapping[str, Any], *, window: int = WINDOW
+    def build_page(
+        self,
+        view: RequestView,
+        kind: ListKind,
+        body: Mapping[str, Any],
+        *,
+        window: int = CURSOR_WINDOW,
     ) -> dict[str, Any]:
         """Return one page as JSON holds it.
 
@@ -74,48 +79,56 @@ class Pages:
             FilterError: If the filter does not fit the catalogue.
             Problem: If the cursor is not good.
         """
-        return self.told(self._draft(view, kind, self._cursor(kind, body), window=window))
+        return self.render_page(
+            self._compute_page(view, kind, self._load_cursor(kind, body), window=window)
+        )
 
-    def draft(
-        self, view: View, body: Mapping[str, Any], *, read: Mapping[str, Any] | None = None
-    ) -> Draft:
+    def compute_page(
+        self, view: RequestView, body: Mapping[str, Any], *, read: Mapping[str, Any] | None = None
+    ) -> PageResult:
         """Find one page of recommendations; errors are those of `page`.
 
         `read` is what a language model made of a first request; later pages keep it.
         """
-        cursor = self._cursor(Kind.RECOMMEND, body)
+        cursor = self._load_cursor(ListKind.RECOMMEND, body)
         if read and "cursor" not in body:
             cursor = replace(cursor, read=read)
-        return self._draft(view, Kind.RECOMMEND, cursor, window=WINDOW)
+        return self._compute_page(view, ListKind.RECOMMEND, cursor, window=CURSOR_WINDOW)
 
-    def told(self, draft: Draft) -> dict[str, Any]:
+    def render_page(self, draft: PageResult) -> dict[str, Any]:
         """Return a page as JSON holds it, with the cursor of the next."""
         cursor, answer = draft.cursor, draft.answer
-        token = next(filter(None, map(self.signer.sign, continuations(cursor, answer))), None)
-        told = _told(answer, cursor.body.get("user_id"), token)
+        token = next(filter(None, map(self.signer.sign, build_continuations(cursor, answer))), None)
+        told = _render_answer(answer, cursor.body.get("user_id"), token)
         return {**told, "live_seq": draft.live_seq}
 
-    def _draft(
-        self, view: View, kind: Kind, cursor: Cursor, *, window: int, ready: Prepared | None = None
-    ) -> Draft:
+    def _compute_page(
+        self,
+        view: RequestView,
+        kind: ListKind,
+        cursor: Cursor,
+        *,
+        window: int,
+        ready: PreparedQuery | None = None,
+    ) -> PageResult:
         _check_snapshot(cursor, view)
         page = Page(
             offset=cursor.offset,
-            only=cursor.rest,
-            served=cursor.served or (),
+            only_ids=cursor.rest,
+            served_ids=cursor.served or (),
             skip=cursor.offset if cursor.rest is None and cursor.served is None else 0,
-            ahead=max(window, len(cursor.rest or ())),
-            settled=bool(cursor.settled),
+            lookahead=max(window, len(cursor.rest or ())),
+            keeps_order=bool(cursor.settled),
         )
         if ready is None:
-            answer = LISTS[kind](view, cursor, page)
+            answer = LIST_FUNCTIONS[kind](view, cursor, page)
         else:
-            addends = fashion(view, ready.read.request, now=cursor.moment)
+            addends = compute_trending_terms(view, ready.resolved.request, now=cursor.moment)
             answer = recommend_prepared(view.catalogue, ready, page=page, addends=addends)
-        return Draft(cursor, answer, view.now.seq)
+        return PageResult(cursor, answer, view.sequence.seq)
 
-    def batch(
-        self, view: View, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
+    def build_batch(
+        self, view: RequestView, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
     ) -> list[dict[str, Any]]:
         """Return the first page of each body, in order; cursors name nothing ahead, to be short.
 
@@ -128,44 +141,49 @@ class Pages:
         total = 0
         cursors = []
         for place, body in enumerate(bodies):
-            with _named(place):
-                cursors.append(self._cursor(Kind.RECOMMEND, body))
-                total += asked_by(view, cursors[-1]).k
+            with _prefix_errors(place):
+                cursors.append(self._load_cursor(ListKind.RECOMMEND, body))
+                total += request_from_cursor(view, cursors[-1]).k
         if total > MAX_BATCH_K:
             raise RequestError(
                 f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
                 f"answered at once; split the batch"
             )
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(cursors), SHARED):
-            some = cursors[start : start + SHARED]
-            warm, ready = self._warmed(view, some)
+        for start in range(0, len(cursors), BATCH_CHUNK):
+            some = cursors[start : start + BATCH_CHUNK]
+            warm, ready = self._prefetch(view, some)
             for place, (cursor, own) in enumerate(zip(some, ready, strict=True), start):
                 if time.monotonic() - started > deadline_s:
                     raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
-                with _named(place):
-                    made = self._draft(warm, Kind.RECOMMEND, cursor, window=0, ready=own)
-                    answers.append(self.told(made))
+                with _prefix_errors(place):
+                    made = self._compute_page(warm, ListKind.RECOMMEND, cursor, window=0, ready=own)
+                    answers.append(self.render_page(made))
         return answers
 
-    def _warmed(
-        self, view: View, cursors: Sequence[Cursor]
-    ) -> tuple[View, Sequence[Prepared | None]]:
+    def _prefetch(
+        self, view: RequestView, cursors: Sequence[Cursor]
+    ) -> tuple[RequestView, Sequence[PreparedQuery | None]]:
         """The view with what some requests have in common done once, and each of them prepared.
 
         If one of them will be refused nothing is: it is named when its turn comes.
         """
         try:
             asked = [
-                (view.personal(asked_by(view, cursor), now=cursor.moment), cursor.moment)
+                (
+                    view.personalise(request_from_cursor(view, cursor), now=cursor.moment),
+                    cursor.moment,
+                )
                 for cursor in cursors
             ]
-            warm, ready = warmed(view.catalogue, asked)
+            warm, ready = prefetch(view.catalogue, asked)
         except (RequestError, FilterError):
             return view, [None] * len(cursors)
-        return replace(view, catalogue=cast(Overlay, warm)), ready
+        return replace(view, catalogue=cast(LiveCatalogue, warm)), ready
 
-    def listing(self, view: View, condition: Any, limit: int, token: str | None) -> dict[str, Any]:
+    def build_listing(
+        self, view: RequestView, condition: Any, limit: int, token: str | None
+    ) -> dict[str, Any]:
         """Return the next items in order of id.
 
         Raises:
@@ -173,9 +191,9 @@ class Pages:
             Problem: If the cursor is not good.
         """
         asked = {} if condition is None else {"filter": condition}
-        cursor = Cursor(Kind.ITEMS, asked)
+        cursor = Cursor(ListKind.ITEMS, asked)
         if token is not None:
-            cursor = _continued(self.signer.read(token, Kind.ITEMS), asked)
+            cursor = _continue_cursor(self.signer.read(token, ListKind.ITEMS), asked)
         items, eligible = list_items(
             view.catalogue, after=cursor.after, limit=limit, condition=cursor.body.get("filter")
         )
@@ -189,18 +207,18 @@ class Pages:
             "next_cursor": following,
         }
 
-    def _cursor(self, kind: Kind, body: Mapping[str, Any]) -> Cursor:
+    def _load_cursor(self, kind: ListKind, body: Mapping[str, Any]) -> Cursor:
         """Where a body wants to go on: after its cursor, or from the start."""
-        asked = {name: value for name, value in body.items() if name not in _NOT_ASKED}
+        asked = {name: value for name, value in body.items() if name not in _UNSIGNED_FIELDS}
         if "cursor" in body:
-            return _continued(self.signer.read(body["cursor"], kind), asked)
+            return _continue_cursor(self.signer.read(body["cursor"], kind), asked)
         return Cursor(kind, asked, moment=self.clock(), served=())
 
 
-def _continued(cursor: Cursor, asked: Mapping[str, Any]) -> Cursor:
+def _continue_cursor(cursor: Cursor, asked: Mapping[str, Any]) -> Cursor:
     """The cursor with what a later page may ask anew."""
     for name, value in asked.items():
-        if name not in _MAY_CHANGE and cursor.body.get(name) != value:
+        if name not in _CHANGEABLE_FIELDS and cursor.body.get(name) != value:
             raise RequestError(
                 f"{name} differs from what the cursor was made for; leave it out, or ask again "
                 f"without cursor"
@@ -208,7 +226,7 @@ def _continued(cursor: Cursor, asked: Mapping[str, Any]) -> Cursor:
     return replace(cursor, body={**cursor.body, **asked})
 
 
-def _check_snapshot(cursor: Cursor, view: View) -> None:
+def _check_snapshot(cursor: Cursor, view: RequestView) -> None:
     counts_ranks = cursor.offset and cursor.rest is None and cursor.served is None
     if counts_ranks and cursor.snapshot != view.catalogue.id:
         raise Problem(
@@ -218,7 +236,7 @@ def _check_snapshot(cursor: Cursor, view: View) -> None:
         )
 
 
-def _told(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
+def _render_answer(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
     told = {
         "recommendation_id": str(uuid.uuid4()),
         "snapshot": answer.snapshot,
@@ -244,7 +262,7 @@ def _told(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _named(place: int) -> Iterator[None]:
+def _prefix_errors(place: int) -> Iterator[None]:
     """Say which request of a batch is meant."""
     try:
         yield

@@ -4,46 +4,51 @@ In: requests of anybody.
 Out: requests of those who may, and problems (RFC 9457) for all others.
 """
 
-from service.edge.api_keys import Keys, Role
-from service.edge.cursors import Cursor, CursorSigner, Kind, continuations, load_secret
-from service.edge.metrics import CountRequests, RequestCounters, process_lines, snapshot_lines
-from service.edge.problems import PROBLEMS, Problem, answer_problems_as_json, unavailable
+from service.edge.api_keys import ApiKeys, Role
+from service.edge.cursors import Cursor, CursorSigner, ListKind, build_continuations, load_secret
+from service.edge.metrics import (
+    RequestCounterMiddleware,
+    RequestCounters,
+    render_process,
+    render_snapshot,
+)
+from service.edge.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers, unavailable
 from service.edge.routing import (
     AdminRoute,
-    HeadAsGet,
-    RawIdPaths,
+    HeadAsGetMiddleware,
+    RawIdPathMiddleware,
     ReadRoute,
     WriteRoute,
-    decoded,
-    json_response,
+    decode_id,
+    render_json,
 )
-from service.edge.slow_clients import SLOW_CLIENTS, SlowClients
+from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
 from service.edge.work_queue import WorkQueue
 
 __all__ = [
-    "PROBLEMS",
-    "SLOW_CLIENTS",
+    "PROBLEM_RESPONSES",
+    "SLOW_CLIENTS_STATE_KEY",
     "AdminRoute",
-    "CountRequests",
+    "ApiKeys",
     "Cursor",
     "CursorSigner",
-    "HeadAsGet",
-    "Keys",
-    "Kind",
+    "HeadAsGetMiddleware",
+    "ListKind",
     "Problem",
-    "RawIdPaths",
+    "RawIdPathMiddleware",
     "ReadRoute",
+    "RequestCounterMiddleware",
     "RequestCounters",
     "Role",
     "SlowClients",
     "WorkQueue",
     "WriteRoute",
-    "answer_problems_as_json",
-    "continuations",
-    "decoded",
-    "json_response",
+    "build_continuations",
+    "decode_id",
+    "install_problem_handlers",
     "load_secret",
-    "process_lines",
-    "snapshot_lines",
+    "render_json",
+    "render_process",
+    "render_snapshot",
     "unavailable",
 ]

@@ -22,7 +22,7 @@ from service.edge.problems import Problem
 from service.settings import SettingsError
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="zhiyin"'}
-_HELP = "write lines such as read:<sha256 of the key in hexadecimal>"
+_FILE_HELP = "write lines such as read:<sha256 of the key in hexadecimal>"
 
 
 class Role(IntEnum):
@@ -34,7 +34,7 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class ApiKeys:
     """The hashed keys of a file.
 
     Attributes:
@@ -44,7 +44,7 @@ class Keys:
     entries: Sequence[tuple[bytes, Role]]
 
     @classmethod
-    def load(cls, path: Path) -> "Keys":
+    def load(cls, path: Path) -> "ApiKeys":
         """Read a key file.
 
         Raises:
@@ -53,13 +53,15 @@ class Keys:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"key file {path} cannot be read ({error}); {_HELP}") from error
-        entries = [_entry(path, role, digest) for role, digest in _pairs(path, text)]
+            raise SettingsError(
+                f"key file {path} cannot be read ({error}); {_FILE_HELP}"
+            ) from error
+        entries = [_parse_entry(path, role, digest) for role, digest in _parse_pairs(path, text)]
         if not entries:
-            raise SettingsError(f"key file {path} holds no key; {_HELP}")
+            raise SettingsError(f"key file {path} holds no key; {_FILE_HELP}")
         return cls(entries)
 
-    def require(self, authorization: str | None, role: Role) -> None:
+    def require_role(self, authorization: str | None, role: Role) -> None:
         """Let a request pass if its key is good for `role`.
 
         Raises:
@@ -72,7 +74,7 @@ class Keys:
                 "an API key is needed; send the header Authorization: Bearer <key>",
                 _CHALLENGE,
             )
-        held = self._role_of(key.strip())
+        held = self._find_role(key.strip())
         if held is None:
             raise Problem(HTTPStatus.UNAUTHORIZED, "the API key is not known; check it", _CHALLENGE)
         if held < role:
@@ -82,7 +84,7 @@ class Keys:
                 f"{held.name.lower()}; use another key",
             )
 
-    def _role_of(self, key: str) -> Role | None:
+    def _find_role(self, key: str) -> Role | None:
         # ASGI servers decode header bytes as Latin-1, whatever the client meant by them.
         digest = hashlib.sha256(key.encode("latin-1", "replace")).digest()
         # Every entry is compared, so the time taken does not tell which one was close.
@@ -90,9 +92,9 @@ class Keys:
         return max(matching, default=None)
 
 
-def _pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
+def _parse_pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
     if text.lstrip().startswith(("[", "{")):
-        yield from _json_pairs(path, text)
+        yield from _parse_json_pairs(path, text)
         return
     for line in text.splitlines():
         content = line.partition("#")[0].strip()
@@ -101,17 +103,17 @@ def _pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
             yield role.strip(), digest.strip()
 
 
-def _json_pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
+def _parse_json_pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
     try:
         for entry in json.loads(text):
             yield entry["role"], entry["sha256"]
     except (ValueError, LookupError, TypeError) as error:
         raise SettingsError(
-            f'key file {path} is no JSON list of {{"role": …, "sha256": …}}; {_HELP}'
+            f'key file {path} is no JSON list of {{"role": …, "sha256": …}}; {_FILE_HELP}'
         ) from error
 
 
-def _entry(path: Path, role: Any, digest: Any) -> tuple[bytes, Role]:
+def _parse_entry(path: Path, role: Any, digest: Any) -> tuple[bytes, Role]:
     try:
         known = bytes.fromhex(digest)
         if len(known) == hashlib.sha256().digest_size:
@@ -121,5 +123,5 @@ def _entry(path: Path, role: Any, digest: Any) -> tuple[bytes, Role]:
     # The offending value is not shown: somebody may have written the key itself.
     raise SettingsError(
         f"key file {path} has an entry of role {str(role)[:20]!r} that is not one of read, write, "
-        f"admin with 64 hexadecimal digits; {_HELP}"
+        f"admin with 64 hexadecimal digits; {_FILE_HELP}"
     )

@@ -24,15 +24,15 @@ from indexer import Answer
 from service.edge.problems import Problem
 from service.settings import SettingsError
 
-MAX_TOKEN = 100_000  # characters
+MAX_TOKEN_CHARS = 100_000  # characters
 SECRET_VARIABLE = "ZHIYIN_SECRET"
-SEVERAL = "several"
-_MIN_SECRET = 16
-_CONTEXT = b"zhiyin cursor 1\0"
-_DIGEST = hashlib.sha256().digest_size
+SEVERAL_SNAPSHOTS = "several"
+_MIN_SECRET_CHARS = 16
+_SIGNATURE_DOMAIN = b"zhiyin cursor 1\0"
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-class Kind(StrEnum):
+class ListKind(StrEnum):
     """Which call a cursor continues."""
 
     RECOMMEND = "recommend"
@@ -51,7 +51,7 @@ class Cursor:
         body: What was asked, to score and explain later pages alike.
         moment: The present of the first page, Unix seconds: later pages see the same.
         offset: How many hits the pages so far had.
-        snapshot: Where all pages so far came from, or `SEVERAL`; None: there was no page yet.
+        snapshot: Where all pages so far came from, or `SEVERAL_SNAPSHOTS`; None: there was no page yet.
         rest: All that is left, best first; None if it is more than a window.
         served: All that was shown, if `rest` is None and it fits into a token.
         after: The last id shown by a listing.
@@ -59,7 +59,7 @@ class Cursor:
         read: What a language model read out of the first request: fields of a body, and `ideal`.
     """
 
-    kind: Kind
+    kind: ListKind
     body: Mapping[str, Any]
     moment: float = 0.0
     offset: int = 0
@@ -80,20 +80,20 @@ class CursorSigner:
         self._clock = clock
 
     def sign(self, cursor: Cursor) -> str | None:
-        """Return a token, or None if it would be longer than `MAX_TOKEN`."""
+        """Return a token, or None if it would be longer than `MAX_TOKEN_CHARS`."""
         known = ((part.name, getattr(cursor, part.name)) for part in fields(cursor))
         told = {name: value for name, value in known if value is not None}
         content = zlib.compress(orjson.dumps({**told, "issued_at": int(self._clock())}))
-        token = _encoded(self._signature(content) + content)
-        return token if len(token) <= MAX_TOKEN else None
+        token = _encode(self._compute_signature(content) + content)
+        return token if len(token) <= MAX_TOKEN_CHARS else None
 
-    def read(self, token: str, kind: Kind) -> Cursor:
+    def read(self, token: str, kind: ListKind) -> Cursor:
         """Return what a token says.
 
         Raises:
             Problem: 400 if this service did not write it, or not for this call; 410 if it is old.
         """
-        told = orjson.loads(zlib.decompress(self._checked(token)))
+        told = orjson.loads(zlib.decompress(self._verify(token)))
         if told.pop("issued_at") + self._lifetime_s < self._clock():
             raise Problem(
                 HTTPStatus.GONE,
@@ -109,16 +109,16 @@ class CursorSigner:
         ids = {name: tuple(told[name]) for name in ("rest", "served") if name in told}
         return Cursor(**{**told, **ids, "kind": kind})
 
-    def _checked(self, token: str) -> bytes:
+    def _verify(self, token: str) -> bytes:
         try:
             raw = base64.urlsafe_b64decode(token.encode("ascii") + b"==")
         except (UnicodeEncodeError, binascii.Error):
             raw = b""
-        signature, content = raw[:_DIGEST], raw[_DIGEST:]
-        genuine = hmac.compare_digest(signature, self._signature(content))
+        signature, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
+        genuine = hmac.compare_digest(signature, self._compute_signature(content))
         # Several texts decode to the same bytes; only the one we wrote is ours. Decompressing is
         # safe only after the signature was checked.
-        if not genuine or _encoded(raw) != token:
+        if not genuine or _encode(raw) != token:
             raise Problem(
                 HTTPStatus.BAD_REQUEST,
                 "the cursor was not written by this service or was changed; send next_cursor as it "
@@ -126,11 +126,11 @@ class CursorSigner:
             )
         return content
 
-    def _signature(self, content: bytes) -> bytes:
-        return hmac.digest(self._secret, _CONTEXT + content, "sha256")
+    def _compute_signature(self, content: bytes) -> bytes:
+        return hmac.digest(self._secret, _SIGNATURE_DOMAIN + content, "sha256")
 
 
-def continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
+def build_continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
     """Yield what the next page may need to know, the best first: the first that fits is used."""
     left = answer.complete["eligible"] - len(answer)
     if left <= 0 or answer.reading is not None:
@@ -139,7 +139,9 @@ def continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
     following = replace(
         cursor,
         offset=cursor.offset + len(ids),
-        snapshot=answer.snapshot if cursor.snapshot in (None, answer.snapshot) else SEVERAL,
+        snapshot=answer.snapshot
+        if cursor.snapshot in (None, answer.snapshot)
+        else SEVERAL_SNAPSHOTS,
         rest=None,
         served=None,
     )
@@ -153,11 +155,11 @@ def continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
         yield following
 
 
-def _encoded(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def default_secret_file(environment: Mapping[str, str]) -> Path:
+def find_default_secret_file(environment: Mapping[str, str]) -> Path:
     """Return where the secret lives if nothing else is said: `$XDG_STATE_HOME/zhiyin/secret`."""
     state = environment.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "zhiyin" / "secret"
@@ -172,12 +174,12 @@ def load_secret(file: Path | None, environment: Mapping[str, str]) -> str:
         SettingsError: If the secret is short, or the file can be neither read nor made.
     """
     if SECRET_VARIABLE in environment:
-        return _long_enough(environment[SECRET_VARIABLE], f"${SECRET_VARIABLE}")
-    path = file or default_secret_file(environment)
+        return _check_secret(environment[SECRET_VARIABLE], f"${SECRET_VARIABLE}")
+    path = file or find_default_secret_file(environment)
     try:
         if not path.exists():
-            _make_secret(path)
-        return _long_enough(path.read_text(encoding="utf-8").strip(), str(path))
+            _create_secret(path)
+        return _check_secret(path.read_text(encoding="utf-8").strip(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"the secret that signs cursors cannot be kept in {path} ({error}); set "
@@ -185,7 +187,7 @@ def load_secret(file: Path | None, environment: Mapping[str, str]) -> str:
         ) from error
 
 
-def _make_secret(path: Path) -> None:
+def _create_secret(path: Path) -> None:
     """Whole or not at all, and once: of several processes starting together one wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
@@ -202,9 +204,9 @@ def _make_secret(path: Path) -> None:
         temporary.unlink()
 
 
-def _long_enough(secret: str, where: str) -> str:
-    if len(secret) < _MIN_SECRET:
+def _check_secret(secret: str, where: str) -> str:
+    if len(secret) < _MIN_SECRET_CHARS:
         raise SettingsError(
-            f"the secret in {where} has {len(secret)} characters; use {_MIN_SECRET} or more"
+            f"the secret in {where} has {len(secret)} characters; use {_MIN_SECRET_CHARS} or more"
         )
     return secret

@@ -14,20 +14,20 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_CONVERTER = re.compile(r":\w+\}")  # of "{item_id:item}"
-NO_ROUTE = "none"  # what was asked for does not exist; its path is a stranger's to choose
-_STOPPED = 499  # the client left before the answer began
+_PATH_CONVERTOR = re.compile(r":\w+\}")  # of "{item_id:item}"
+UNKNOWN_ROUTE = "none"  # what was asked for does not exist; its path is a stranger's to choose
+_CLIENT_CLOSED = 499  # the client left before the answer began
 
 
 @dataclass(slots=True)
-class Latencies:
+class LatencyHistogram:
     """How long answers of one route took."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * len(BUCKETS_S))
     count: int = 0
     seconds: float = 0.0
 
-    def add(self, seconds: float) -> None:
+    def observe(self, seconds: float) -> None:
         """Count one."""
         self.count += 1
         self.seconds += seconds
@@ -40,9 +40,11 @@ class RequestCounters:
     """Of all requests since the process started; used by its event loop alone."""
 
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    latencies: defaultdict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
+    latencies: defaultdict[str, LatencyHistogram] = field(
+        default_factory=lambda: defaultdict(LatencyHistogram)
+    )
 
-    def lines(self) -> Iterator[str]:
+    def render_prometheus(self) -> Iterator[str]:
         """Yield Prometheus text."""
         yield "# HELP zhiyin_requests_total Requests by route, method and status."
         yield "# TYPE zhiyin_requests_total counter"
@@ -60,7 +62,7 @@ class RequestCounters:
             yield f"{name}_count{{{label}}} {told.count}"
 
 
-class CountRequests:
+class RequestCounterMiddleware:
     """Counts what passes, by route, so that no id becomes a label."""
 
     def __init__(self, app: ASGIApp, counters: RequestCounters) -> None:
@@ -73,7 +75,7 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = _STOPPED
+        status = _CLIENT_CLOSED
 
         async def counted(message: Message) -> None:
             nonlocal status
@@ -87,14 +89,14 @@ class CountRequests:
             status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
         finally:
-            found = getattr(scope.get("route"), "path", NO_ROUTE)
-            route = _CONVERTER.sub("}", found)
-            method = scope["method"] if route != NO_ROUTE else NO_ROUTE
+            found = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+            route = _PATH_CONVERTOR.sub("}", found)
+            method = scope["method"] if route != UNKNOWN_ROUTE else UNKNOWN_ROUTE
             self._counters.requests[route, method, status] += 1
-            self._counters.latencies[route].add(time.perf_counter() - started)
+            self._counters.latencies[route].observe(time.perf_counter() - started)
 
 
-def snapshot_lines(snapshot: str | None, items: int) -> Iterator[str]:
+def render_snapshot(snapshot: str | None, items: int) -> Iterator[str]:
     """Yield which snapshot serves."""
     yield "# HELP zhiyin_snapshot_info The snapshot that serves; absent until one is ready."
     yield "# TYPE zhiyin_snapshot_info gauge"
@@ -105,7 +107,7 @@ def snapshot_lines(snapshot: str | None, items: int) -> Iterator[str]:
         yield f"zhiyin_snapshot_items {items}"
 
 
-def process_lines() -> Iterator[str]:
+def render_process() -> Iterator[str]:
     """Yield which process tells this."""
     yield "# HELP zhiyin_worker_info The process these counters are of."
     yield "# TYPE zhiyin_worker_info gauge"

@@ -30,11 +30,11 @@ from indexer.errors import (
     RequestError,
     SnapshotError,
 )
-from indexer.request import shown
+from indexer.request import format_value
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_S = 2
-_MAX_PATH = 200
+_MAX_PATH_CHARS = 200
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -48,7 +48,7 @@ class ProblemOut(BaseModel):
 
 
 # For OpenAPI: what any call may answer beside its success.
-PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": ProblemOut.model_json_schema()}},
@@ -75,21 +75,19 @@ def unavailable(detail: str, retry_after_s: int = _RETRY_AFTER_S) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 
-def answer_problems_as_json(app: FastAPI) -> None:
+def install_problem_handlers(app: FastAPI) -> None:
     """Install the handlers."""
     handlers: dict[type[Exception], ExceptionHandler] = {
-        StarletteHTTPException: _http,
-        RequestValidationError: _validation,
-        IndexerError: _indexer,
-        Exception: _unexpected,
+        StarletteHTTPException: _handle_http_error,
+        RequestValidationError: _handle_validation_error,
+        IndexerError: _handle_indexer_error,
+        Exception: _handle_unexpected_error,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
 
 
-def problem_response(
-    status: int, detail: str, headers: Mapping[str, str] | None = None
-) -> Response:
+def render_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a problem as a response."""
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
@@ -98,39 +96,39 @@ def problem_response(
     )
 
 
-def sentence(errors: list[Any]) -> str:
+def describe_validation_errors(errors: list[Any]) -> str:
     """Return the first of pydantic's findings as a sentence that names the field."""
     first = errors[0]
-    where = _place(first["loc"])
+    where = _render_location(first["loc"])
     if first["type"] == "unknown_field":
         return f"{where}: {first['msg']}" if where else str(first["msg"])
     if first["type"] in ("model_attributes_type", "model_type", "dict_type"):
-        return f"{where or 'the body'} must be a JSON object, got {shown(first['input'])}"
+        return f"{where or 'the body'} must be a JSON object, got {format_value(first['input'])}"
     if first["type"] == "missing":
         return f"{where} is missing; send it" if where else "the body must be a JSON object"
     if first["type"] == "too_long":
         given, most = first["ctx"]["actual_length"], first["ctx"]["max_length"]
         return f"{where} has {given} entries, at most {most} are read; send fewer at once"
     told = str(first["msg"]).removeprefix("Input ")
-    return f"{where} {told}, got {shown(first['input'])}"
+    return f"{where} {told}, got {format_value(first['input'])}"
 
 
-def _http(request: Request, error: Exception) -> Response:
+def _handle_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, StarletteHTTPException):
         raise error
     detail = str(error.detail)
     headers = error.headers or {}
-    path = request.url.path[:_MAX_PATH]
+    path = request.url.path[:_MAX_PATH_CHARS]
     if error.status_code == HTTPStatus.NOT_FOUND and not isinstance(error, Problem):
         detail = f"there is nothing at {path}; /docs lists what there is"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         # One path may have several routes; the router names the methods of the first only.
-        headers = {**headers, "Allow": ", ".join(_methods_of(request)) or "GET"}
+        headers = {**headers, "Allow": ", ".join(_find_methods(request)) or "GET"}
         detail = f"{path} does not take {request.method}; use {headers['Allow']}"
-    return problem_response(error.status_code, detail, headers)
+    return render_problem(error.status_code, detail, headers)
 
 
-def _methods_of(request: Request) -> list[str]:
+def _find_methods(request: Request) -> list[str]:
     """Return the methods that a path takes."""
     routes = request.app.router.routes
     asked = [{**request.scope, "method": method} for method in _METHODS]
@@ -138,36 +136,38 @@ def _methods_of(request: Request) -> list[str]:
     return [method for method, taken in zip(_METHODS, full, strict=True) if taken]
 
 
-def _validation(request: Request, error: Exception) -> Response:
+def _handle_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, sentence(list(error.errors())))
+    return render_problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, describe_validation_errors(list(error.errors()))
+    )
 
 
-def _indexer(request: Request, error: Exception) -> Response:
+def _handle_indexer_error(request: Request, error: Exception) -> Response:
     if isinstance(error, FilterError | RequestError):
-        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        return render_problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     _log.error("%s %s failed: %s", request.method, request.url.path, error)
     if isinstance(error, SnapshotError):
-        return problem_response(
+        return render_problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "a file of the served snapshot cannot be read, its log names it; roll back with "
             "scripts/snapshots.py, or rebuild the index",
         )
     if isinstance(error, EncoderUnavailableError):
         busy = unavailable("the language model cannot be loaded; see the log of the service")
-        return problem_response(busy.status_code, busy.detail, busy.headers)
-    return _unexpected(request, error)
+        return render_problem(busy.status_code, busy.detail, busy.headers)
+    return _handle_unexpected_error(request, error)
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
-    return problem_response(
+def _handle_unexpected_error(request: Request, error: Exception) -> Response:
+    return render_problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "the service failed at this request; its log tells why",
     )
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
+def _render_location(loc: tuple[int | str, ...]) -> str:
     """A path such as requests[3].k; the outermost part only says "body" or "query"."""
     told = ""
     for part in loc[1:]:

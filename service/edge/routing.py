@@ -16,13 +16,13 @@ from typing_extensions import override
 from service.edge.api_keys import Role
 from service.edge.problems import Problem
 
-MAX_BODY = 1 << 20  # bytes
+MAX_BODY_BYTES = 1 << 20  # bytes
 MAX_DEPTH = 64  # of lists and objects in each other: writers of JSON give up at some hundreds
 _ID_PATHS = ("/v1/items/", "/v1/users/", "/v1/events/")
 
 
 class JsonRequest(Request):
-    """A request whose body is JSON of at most `MAX_BODY` bytes, or a problem."""
+    """A request whose body is JSON of at most `MAX_BODY_BYTES` bytes, or a problem."""
 
     @override
     async def body(self) -> bytes:
@@ -30,17 +30,17 @@ class JsonRequest(Request):
         if not hasattr(self, "_body"):
             self._check_content_type()
             declared = self.headers.get("content-length", "")
-            if declared.isdecimal() and int(declared) > MAX_BODY:
-                raise _too_large()
+            if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+                raise _refuse_large_body()
             chunks, size = [], 0
             async for chunk in self.stream():
                 size += len(chunk)
-                if size > MAX_BODY:
-                    raise _too_large()
+                if size > MAX_BODY_BYTES:
+                    raise _refuse_large_body()
                 chunks.append(chunk)
             self._body = b"".join(chunks)
             if not self._body.strip():
-                raise _malformed("the body is empty; send a JSON object, at least {}")
+                raise _refuse_body("the body is empty; send a JSON object, at least {}")
         return self._body
 
     @override
@@ -50,9 +50,12 @@ class JsonRequest(Request):
         try:
             parsed = orjson.loads(content)
         except orjson.JSONDecodeError as error:
-            raise _malformed(f"the body is not JSON in UTF-8: {error}") from error
-        if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
-            raise _malformed(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
+            raise _refuse_body(f"the body is not JSON in UTF-8: {error}") from error
+        if (
+            content.count(b"[") + content.count(b"{") > MAX_DEPTH
+            and _measure_depth(parsed) > MAX_DEPTH
+        ):
+            raise _refuse_body(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
         return parsed
 
     def _check_content_type(self) -> None:
@@ -62,7 +65,7 @@ class JsonRequest(Request):
             kind.startswith("application/") and kind.endswith("+json")
         )
         if not is_json:
-            raise _malformed(
+            raise _refuse_body(
                 f"the body has content type {given[:60] or 'none'!r}; send JSON with the header "
                 f"Content-Type: application/json"
             )
@@ -98,11 +101,11 @@ class AdminRoute(ReadRoute):
     role = Role.ADMIN
 
 
-class RawIdPaths:
+class RawIdPathMiddleware:
     """Lets ids hold slashes: routes match paths with ids as they were sent, still percent-encoded.
 
     A server decodes a path before routing, and then `/v1/items/a%2Fsimilar` (the item "a/similar")
-    looks like the items similar to "a". Handlers decode ids with `decoded`.
+    looks like the items similar to "a". Handlers decode ids with `decode_id`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -116,7 +119,7 @@ class RawIdPaths:
         await self._app(scope, receive, send)
 
 
-class HeadAsGet:
+class HeadAsGetMiddleware:
     """Answers HEAD wherever GET is answered: the same head, and no body."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -136,16 +139,16 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, without_body)
 
 
-class _ItemId(PathConvertor):
+class _ItemIdConvertor(PathConvertor):
     """The rest of a path as an id; `…/similar` is another call, unless its slash is encoded."""
 
     regex = r".*(?<!/similar)"
 
 
-register_url_convertor("item", _ItemId())
+register_url_convertor("item", _ItemIdConvertor())
 
 
-def decoded(part: str) -> str:
+def decode_id(part: str) -> str:
     """Return the id that a percent-encoded part of a path stands for.
 
     Raises:
@@ -154,17 +157,17 @@ def decoded(part: str) -> str:
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError as error:
-        raise _malformed(
+        raise _refuse_body(
             f"{part[:60]} in the path is not percent-encoded UTF-8; encode the id so"
         ) from error
 
 
-def json_response(content: Any) -> Response:
+def render_json(content: Any) -> Response:
     """Return JSON."""
     return Response(orjson.dumps(content), media_type="application/json")
 
 
-def _depth(value: Any) -> int:
+def _measure_depth(value: Any) -> int:
     """How deep lists and objects are nested."""
     depth, level = 0, [value]
     while level:
@@ -174,12 +177,12 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _too_large() -> Problem:
+def _refuse_large_body() -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the body is larger than {MAX_BODY} bytes (1 MiB); send less at once",
+        f"the body is larger than {MAX_BODY_BYTES} bytes (1 MiB); send less at once",
     )
 
 
-def _malformed(detail: str) -> Problem:
+def _refuse_body(detail: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, detail)

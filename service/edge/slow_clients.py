@@ -12,11 +12,13 @@ import h11
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from service.edge.problems import problem_response
+from service.edge.problems import render_problem
 
-SLOW_CLIENTS = "slow_clients"  # under this name the lifespan hands them to each connection
-_YOUNG_S = 1.0  # a burst of new connections is no slowness yet
-_PROGRESS = 1 << 16  # bytes that show that an answer is being read
+SLOW_CLIENTS_STATE_KEY = (
+    "slow_clients"  # under this name the lifespan hands them to each connection
+)
+_MIN_WAIT_S = 1.0  # a burst of new connections is no slowness yet
+_PROGRESS_BYTES = 1 << 16  # bytes that show that an answer is being read
 
 
 class SlowClients:
@@ -24,42 +26,42 @@ class SlowClients:
 
     def __init__(self, *, patience_s: float, most: int) -> None:
         self.patience_s = patience_s
-        self._most = most
-        self._since: dict[Connection, float] = {}  # the longest waited for first
+        self._max_clients = most
+        self._waiting_since: dict[Connection, float] = {}  # the longest waited for first
 
     def __len__(self) -> int:
-        return len(self._since)
+        return len(self._waiting_since)
 
-    def add(self, connection: "Connection") -> None:
+    def start_waiting(self, connection: "Connection") -> None:
         """Begin to wait; if there are too many, the one waited for longest has to go.
 
         If even that one has only just come it is the newcomer who goes.
         """
         now = time.monotonic()
-        if len(self._since) >= self._most:
-            oldest, since = next(iter(self._since.items()))
-            if now - since < _YOUNG_S:
+        if len(self._waiting_since) >= self._max_clients:
+            oldest, since = next(iter(self._waiting_since.items()))
+            if now - since < _MIN_WAIT_S:
                 connection.transport.abort()
                 return
-            oldest.give_up()
-        self._since[connection] = now
+            oldest.cut_off()
+        self._waiting_since[connection] = now
 
-    def discard(self, connection: "Connection") -> None:
+    def stop_waiting(self, connection: "Connection") -> None:
         """Wait no longer."""
-        self._since.pop(connection, None)
+        self._waiting_since.pop(connection, None)
 
 
 class Connection(H11Protocol):
     """A connection of uvicorn that does not wait for ever."""
 
     _timer: asyncio.TimerHandle | None = None
-    _unsent = 0
+    _unsent_bytes = 0
 
     @property
-    def _slow(self) -> SlowClients:
-        found = self.app_state[SLOW_CLIENTS]
+    def _slow_clients(self) -> SlowClients:
+        found = self.app_state[SLOW_CLIENTS_STATE_KEY]
         if not isinstance(found, SlowClients):
-            raise TypeError(f"the lifespan gave {found!r} as {SLOW_CLIENTS}")
+            raise TypeError(f"the lifespan gave {found!r} as {SLOW_CLIENTS_STATE_KEY}")
         return found
 
     @override
@@ -67,46 +69,46 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         # With no buffer of its own the transport tells at once that a client does not read.
         transport.set_write_buffer_limits(high=0)
-        self._wait()
+        self._start_timer()
 
     @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
-            self._wait()
+            self._start_timer()
         elif not self.flow.write_paused:
-            self._wait_no_more()
+            self._stop_timer()
 
     @override
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
-            self._wait()
+            self._start_timer()
 
     @override
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
-        self._wait()
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._start_timer()
 
     @override
     def resume_writing(self) -> None:
         super().resume_writing()
         if self.conn.their_state is not h11.SEND_BODY:
-            self._wait_no_more()
+            self._stop_timer()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wait_no_more()
+        self._stop_timer()
         super().connection_lost(exc)
 
     @override
     def send_400_response(self, msg: str) -> None:
         self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request; see /docs")
 
-    def give_up(self) -> None:
+    def cut_off(self) -> None:
         """Cut the client off; one whose request never arrived is told so."""
-        self._wait_no_more()
+        self._stop_timer()
         if self.flow.write_paused or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
             return
@@ -115,12 +117,12 @@ class Connection(H11Protocol):
             self.cycle.message_event.set()
         self._refuse(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"the request did not arrive within {self._slow.patience_s:g} s; send it at once",
+            f"the request did not arrive within {self._slow_clients.patience_s:g} s; send it at once",
         )
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer in place of the application, and close."""
-        told = problem_response(status, detail, {"connection": "close"})
+        told = render_problem(status, detail, {"connection": "close"})
         for event in (
             h11.Response(
                 status_code=status, reason=status.phrase.encode(), headers=told.raw_headers
@@ -131,22 +133,22 @@ class Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _wait(self) -> None:
+    def _start_timer(self) -> None:
         if self._timer is None and not self.transport.is_closing():
-            self._slow.add(self)
+            self._slow_clients.start_waiting(self)
         if self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(self._slow.patience_s, self._out_of_patience)
+            self._timer = self.loop.call_later(self._slow_clients.patience_s, self._handle_timeout)
 
-    def _wait_no_more(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._slow.discard(self)
+            self._slow_clients.stop_waiting(self)
 
-    def _out_of_patience(self) -> None:
+    def _handle_timeout(self) -> None:
         unsent = self.transport.get_write_buffer_size()
-        if self.flow.write_paused and unsent <= self._unsent - _PROGRESS:
-            self._unsent = unsent
-            self._timer = self.loop.call_later(self._slow.patience_s, self._out_of_patience)
+        if self.flow.write_paused and unsent <= self._unsent_bytes - _PROGRESS_BYTES:
+            self._unsent_bytes = unsent
+            self._timer = self.loop.call_later(self._slow_clients.patience_s, self._handle_timeout)
             return
-        self.give_up()
+        self.cut_off()

@@ -16,7 +16,7 @@ class WorkQueue:
 
     def __init__(self, name: str, *, threads: int, waiting: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._room = threading.BoundedSemaphore(threads + waiting)
+        self._capacity = threading.BoundedSemaphore(threads + waiting)
 
     async def run(self, call: Callable[[], _T], *, deadline_s: float | None = None) -> _T:
         """Return what `call` returns.
@@ -25,14 +25,14 @@ class WorkQueue:
             Problem: 503 if too many calls are waiting, or this one takes too long. A call that is
                 too slow keeps its thread until it returns.
         """
-        if not self._room.acquire(blocking=False):
+        if not self._capacity.acquire(blocking=False):
             raise unavailable("the service is busy; try again in a moment", retry_after_s=1)
         try:
             future = self._executor.submit(call)
         except RuntimeError as error:
-            self._room.release()
+            self._capacity.release()
             raise unavailable("the service is shutting down; try again in a moment") from error
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(lambda _: self._capacity.release())
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), deadline_s)
         except TimeoutError as error:

@@ -1,24 +1,32 @@
 """A snapshot and the store to one view: what is true of items and users at a moment.
 
 In: the snapshot in use and the live store.
-Out: a `View` that a request is answered from, and snapshots swapped under it.
+Out: a `RequestView` that a request is answered from, and snapshots swapped under it.
 """
 
-from service.live.active_index import Recommender
-from service.live.items import MAX_ITEMS
-from service.live.profiles import described_user, parse_profile
-from service.live.view import Live, Refresher, View, Views, live_url, open_live, required
+from service.live.active_index import ActiveIndex
+from service.live.items import MAX_ITEMS_PER_CALL
+from service.live.profiles import describe_user, parse_profile
+from service.live.view import (
+    LiveStore,
+    Refresher,
+    RequestView,
+    RequestViews,
+    find_live_url,
+    open_live_store,
+    require_live_store,
+)
 
 __all__ = [
-    "MAX_ITEMS",
-    "Live",
-    "Recommender",
+    "MAX_ITEMS_PER_CALL",
+    "ActiveIndex",
+    "LiveStore",
     "Refresher",
-    "View",
-    "Views",
-    "described_user",
-    "live_url",
-    "open_live",
+    "RequestView",
+    "RequestViews",
+    "describe_user",
+    "find_live_url",
+    "open_live_store",
     "parse_profile",
-    "required",
+    "require_live_store",
 ]

@@ -18,38 +18,38 @@ from typing import Any
 from indexer import Index, SnapshotError
 from indexer.errors import ScenarioError
 from indexer.language import PROBE_TEXT, Encoder
-from indexer.request import Scenario, scenarios_beside
-from indexer.snapshot import current_id, list_ids, make_current, read_manifest, snapshot_path
+from indexer.request import Scenario, load_index_scenarios
+from indexer.snapshot import find_snapshot, list_ids, make_current, read_current_id, read_manifest
 from service.edge import Problem, unavailable
 
-_LAST_LOOK_S = 5  # a model may be loading; it need not be waited for
+_JOIN_TIMEOUT_S = 5  # a model may be loading; it need not be waited for
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Borrowed:
+class _CountedIndex:
     """An index with the number of its borrowers, guarded by the recommender's lock."""
 
     index: Index
     borrowers: int = 0
-    live: bool = True
+    is_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class IndexStatus:
     """Whether requests can be answered.
 
     Attributes:
         snapshot: The live one; None until the first is open and warm.
-        trouble: Why a newer one is not served; None if all is well.
+        error: Why a newer one is not served; None if all is well.
     """
 
     snapshot: str | None
-    trouble: str | None
+    error: str | None
 
 
-class Recommender:
+class ActiveIndex:
     """The shell around the live snapshot of one index directory; thread-safe."""
 
     def __init__(
@@ -66,11 +66,13 @@ class Recommender:
         self._poll_s = poll_s
         self._retry_s = retry_s
         self._lock = threading.Lock()  # of the live index, its borrowers, the trouble; for moments
-        self._live: _Borrowed | None = None
-        self._trouble: str | None = None
-        self._opening = threading.Lock()  # of the model; one snapshot is opened at a time
+        self._active: _CountedIndex | None = None
+        self._error: str | None = None
+        self._opening_lock = threading.Lock()  # of the model; one snapshot is opened at a time
         self._encoder = encoder
-        self._refused: tuple[str, float] | None = None  # the watcher's: an id, when to try again
+        self._failed_attempt: tuple[str, float] | None = (
+            None  # the watcher's: an id, when to try again
+        )
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
 
@@ -81,16 +83,16 @@ class Recommender:
     def close(self) -> None:
         """Stop looking; close the index when its last borrower is done."""
         self._stopping.set()
-        self._watcher.join(_LAST_LOOK_S)
+        self._watcher.join(_JOIN_TIMEOUT_S)
         with self._lock:
-            retired, self._live = self._live, None
+            retired, self._active = self._active, None
             self._retire(retired)
 
     @property
-    def status(self) -> Status:
+    def status(self) -> IndexStatus:
         """What /health/ready tells."""
         with self._lock:
-            return Status(self._live.index.id if self._live else None, self._trouble)
+            return IndexStatus(self._active.index.id if self._active else None, self._error)
 
     @property
     def scenarios(self) -> Mapping[str, Scenario]:
@@ -100,24 +102,24 @@ class Recommender:
             Problem: 503 if they cannot be read.
         """
         with self._lock:
-            if self._live is not None:
-                return self._live.index.scenarios
+            if self._active is not None:
+                return self._active.index.scenarios
         try:
-            return self._scenarios or scenarios_beside(self._root)
+            return self._scenarios or load_index_scenarios(self._root)
         except ScenarioError as error:
             raise unavailable("the scenarios cannot be read; see the service's log") from error
 
     @contextmanager
-    def borrowed(self) -> Iterator[Index]:
+    def borrow(self) -> Iterator[Index]:
         """Lend the live index.
 
         Raises:
             Problem: 503 until a snapshot is open and warm.
         """
         with self._lock:
-            lent = self._live
+            lent = self._active
             if lent is None:
-                raise unavailable(self._trouble or "the index is being loaded; try again shortly")
+                raise unavailable(self._error or "the index is being loaded; try again shortly")
             lent.borrowers += 1
         try:
             yield lent.index
@@ -135,7 +137,9 @@ class Recommender:
         try:
             return self._serve_current()
         except Exception as error:
-            raise _conflict(f"the newest snapshot cannot be opened ({_told(error)})") from error
+            raise _conflict(
+                f"the newest snapshot cannot be opened ({_describe_error(error)})"
+            ) from error
 
     def activate(self, snapshot_id: str) -> str:
         """Make a snapshot the live one, here and for every worker and restart.
@@ -145,14 +149,14 @@ class Recommender:
                 cannot be written; the old one goes on serving.
         """
         try:
-            snapshot_path(self._root, snapshot_id)
+            find_snapshot(self._root, snapshot_id)
         except SnapshotError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-        with self._opening:
+        with self._opening_lock:
             try:
-                opened = self._opened(snapshot_id)
+                opened = self._open_snapshot(snapshot_id)
             except Exception as error:
-                raise _conflict(f"it cannot be opened ({_told(error)})") from error
+                raise _conflict(f"it cannot be opened ({_describe_error(error)})") from error
             try:
                 make_current(self._root, snapshot_id)
             except OSError as error:
@@ -161,46 +165,50 @@ class Recommender:
             self._swap(opened)
         return snapshot_id
 
-    def snapshots(self) -> list[dict[str, Any]]:
+    def list_snapshots(self) -> list[dict[str, Any]]:
         """Describe every snapshot, the newest first."""
         live = self.status.snapshot
         return [
-            {"id": name, "live": name == live, **_facts(self._root, name)}
+            {"id": name, "live": name == live, **_describe_snapshot(self._root, name)}
             for name in reversed(list_ids(self._root))
         ]
 
     def _watch(self) -> None:
         while True:
-            self._look()
+            self._check_current()
             if self._stopping.wait(self._poll_s):
                 return
 
-    def _look(self) -> None:
+    def _check_current(self) -> None:
         """Serve a new snapshot if there is one. Whatever is wrong with it, the old one serves."""
         name = "the live snapshot"
         try:
-            name = current_id(self._root)
-            if self._refused and self._refused[0] == name and time.monotonic() < self._refused[1]:
+            name = read_current_id(self._root)
+            if (
+                self._failed_attempt
+                and self._failed_attempt[0] == name
+                and time.monotonic() < self._failed_attempt[1]
+            ):
                 return
             self._serve_current()
-            self._refused = None
+            self._failed_attempt = None
         except Exception as error:  # noqa: BLE001  # the watcher must outlive any damage
-            self._refused = (name, time.monotonic() + self._retry_s)
-            self._tell_trouble(name, error)
+            self._failed_attempt = (name, time.monotonic() + self._retry_s)
+            self._report_error(name, error)
 
     def _serve_current(self) -> str:
-        with self._opening:
+        with self._opening_lock:
             # Read here: while the lock was waited for, a roll-back may have changed it.
-            name = current_id(self._root)
+            name = read_current_id(self._root)
             if self.status.snapshot != name:
-                self._swap(self._opened(name))
+                self._swap(self._open_snapshot(name))
             with self._lock:
-                self._trouble = None
+                self._error = None
         return name
 
-    def _opened(self, name: str) -> Index:
+    def _open_snapshot(self, name: str) -> Index:
         """Open a snapshot and answer one request from it, so that the next one is fast."""
-        manifest = read_manifest(snapshot_path(self._root, name))
+        manifest = read_manifest(find_snapshot(self._root, name))
         shared = self._encoder
         if shared is not None and shared.fingerprint != manifest.encoder:
             shared = None  # built with another model: the index loads its own
@@ -216,31 +224,31 @@ class Recommender:
 
     def _swap(self, index: Index) -> None:
         with self._lock:
-            retired, self._live = self._live, _Borrowed(index)
-            self._trouble = None
+            retired, self._active = self._active, _CountedIndex(index)
+            self._error = None
             self._retire(retired)
         _log.info("serving snapshot %s", index.id)
 
-    def _retire(self, retired: _Borrowed | None) -> None:
+    def _retire(self, retired: _CountedIndex | None) -> None:
         if retired is not None:
-            retired.live = False
+            retired.is_active = False
             self._close_unused(retired)
 
-    def _close_unused(self, lent: _Borrowed) -> None:
-        if not lent.live and not lent.borrowers:
+    def _close_unused(self, lent: _CountedIndex) -> None:
+        if not lent.is_active and not lent.borrowers:
             lent.index.close()
 
-    def _tell_trouble(self, name: str, error: Exception) -> None:
+    def _report_error(self, name: str, error: Exception) -> None:
         with self._lock:
-            old = f"; serving {self._live.index.id}" if self._live else ""
-            trouble = f"snapshot {name} cannot be opened ({_told(error)}){old}"
-            news = trouble != self._trouble
-            self._trouble = trouble
+            old = f"; serving {self._active.index.id}" if self._active else ""
+            trouble = f"snapshot {name} cannot be opened ({_describe_error(error)}){old}"
+            news = trouble != self._error
+            self._error = trouble
         if news:
             _log.warning("%s", trouble)
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -248,12 +256,12 @@ def _conflict(why: str) -> Problem:
     return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {why}")
 
 
-def _facts(root: Path, name: str) -> dict[str, Any]:
+def _describe_snapshot(root: Path, name: str) -> dict[str, Any]:
     """What a list of snapshots tells about one; a damaged one tells its damage."""
     try:
-        manifest = read_manifest(snapshot_path(root, name))
+        manifest = read_manifest(find_snapshot(root, name))
     except SnapshotError as error:
-        return {"error": _told(error)}
+        return {"error": _describe_error(error)}
     return {
         "created_at": manifest.created_at,
         "items": manifest.counts["items"],

@@ -9,21 +9,21 @@ import numpy as np
 import orjson
 import sqlalchemy as sa
 
-from indexer.answer import profile_vector
+from indexer.answer import compute_profile_vector
 from indexer.arrays import Vectors
 from indexer.errors import RequestError
 from indexer.field_names import TAG_FIELDS
-from indexer.live import Overlay
+from indexer.live import LiveCatalogue
 from indexer.request import Request, parse_texts
-from service.live.view import View
-from service.store import Event, Profile, events, of_owner, recent
+from service.live.view import RequestView
+from service.store import Event, UserProfile, events, load_recent_events, match_owner
 
-MAX_ATTRIBUTES = 64_000  # characters of JSON
+MAX_ATTRIBUTES_CHARS = 64_000  # characters of JSON
 _MAX_TAGS, _MAX_RECENT = 5, 20
-_LEAST_CLOSE = 0.05  # a tag less close than this says nothing about anybody
+_MIN_SIMILARITY = 0.05  # a tag less close than this says nothing about anybody
 
 
-def parse_profile(body: Mapping[str, Any]) -> Profile:
+def parse_profile(body: Mapping[str, Any]) -> UserProfile:
     """Return the profile of a body: its interests, and every other field as an attribute.
 
     Raises:
@@ -35,61 +35,61 @@ def parse_profile(body: Mapping[str, Any]) -> Profile:
     if not isinstance(given, Mapping):
         raise RequestError(f"attributes must be an object, got {str(given)[:60]!r}")
     attributes = {**given, **rest}
-    if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES:
-        raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES} bytes; keep less")
-    return Profile(interests, attributes)
+    if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES_CHARS:
+        raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES_CHARS} bytes; keep less")
+    return UserProfile(interests, attributes)
 
 
-def described_user(view: View, user_id: str, *, now: float) -> dict[str, Any] | None:
+def describe_user(view: RequestView, user_id: str, *, now: float) -> dict[str, Any] | None:
     """Return what is known of a user, or None if it is nothing."""
-    if view.live is None or view.connection is None:
+    if view.live_store is None or view.connection is None:
         return None
-    profile = view.live.users.profile(view.connection, user_id)
+    profile = view.live_store.users.load_profile(view.connection, user_id)
     count = view.connection.execute(
-        sa.select(sa.func.count()).select_from(events).where(of_owner(user_id, None))
+        sa.select(sa.func.count()).select_from(events).where(match_owner(user_id, None))
     ).scalar_one()
     if profile is None and not count:
         return None
-    latest = recent(view.connection, (user_id, None), _MAX_RECENT)
-    tags = nearest_tags(view, user_id, now=now)
+    latest = load_recent_events(view.connection, (user_id, None), _MAX_RECENT)
+    tags = find_nearest_tags(view, user_id, now=now)
     interests = list(profile.interests) if profile else []
     return {
         "user_id": user_id,
-        "summary": _summary(view, (interests, [tag for tag, _ in tags]), latest, count),
+        "summary": _render_summary(view, (interests, [tag for tag, _ in tags]), latest, count),
         "interests": interests,
         "attributes": dict(profile.attributes or {}) if profile else {},
         "tags": [{"tag": tag, "score": score} for tag, score in tags],
         "events": count,
-        "seen": len(view.state(user_id, None).seen),
-        "recent": [_told(event) for event in latest],
-        "live_seq": view.now.seq,
+        "seen": len(view.load_user_state(user_id, None).seen),
+        "recent": [_render_event(event) for event in latest],
+        "live_seq": view.sequence.seq,
     }
 
 
-def nearest_tags(view: View, user_id: str, *, now: float) -> list[tuple[str, float]]:
+def find_nearest_tags(view: RequestView, user_id: str, *, now: float) -> list[tuple[str, float]]:
     """Return the catalogue's tags closest to a user's profile, the closest first."""
     catalogue = view.catalogue
     if catalogue.manifest.encoder_source is None:
         return []
-    tags = _tags_of(catalogue)
-    request = view.personal(Request(user_id=user_id), now=now)
-    profile = profile_vector(catalogue, request, now=now)
+    tags = _collect_tags(catalogue)
+    request = view.personalise(Request(user_id=user_id), now=now)
+    profile = compute_profile_vector(catalogue, request, now=now)
     if not tags or not profile.any():
         return []
-    vectors = _tag_vectors(catalogue.base.query_vectors, catalogue.id, tags)
+    vectors = _encode_tags(catalogue.base.encode_queries, catalogue.id, tags)
     scores = vectors @ profile
     order = np.lexsort((np.arange(len(tags)), -scores))[:_MAX_TAGS]
-    return [(tags[n], round(float(scores[n]), 4)) for n in order if scores[n] >= _LEAST_CLOSE]
+    return [(tags[n], round(float(scores[n]), 4)) for n in order if scores[n] >= _MIN_SIMILARITY]
 
 
 @lru_cache(maxsize=4)
-def _tag_vectors(query_vectors: Any, snapshot: str, tags: tuple[str, ...]) -> Vectors:
+def _encode_tags(query_vectors: Any, snapshot: str, tags: tuple[str, ...]) -> Vectors:
     """A catalogue's tags are encoded once for each snapshot."""
     vectors: Vectors = query_vectors(tags)
     return vectors
 
 
-def _tags_of(catalogue: Overlay) -> tuple[str, ...]:
+def _collect_tags(catalogue: LiveCatalogue) -> tuple[str, ...]:
     """The most frequent tags, of whichever fields hold tags."""
     fields = catalogue.base.schema.fields
     found = [
@@ -102,8 +102,11 @@ def _tags_of(catalogue: Overlay) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _summary(
-    view: View, words: tuple[Sequence[str], Sequence[str]], latest: Sequence[Event], count: int
+def _render_summary(
+    view: RequestView,
+    words: tuple[Sequence[str], Sequence[str]],
+    latest: Sequence[Event],
+    count: int,
 ) -> str:
     """In the catalogue's language."""
     interests, tags = words
@@ -127,7 +130,7 @@ def _summary(
     return ". ".join(part for part in parts if part) + "."
 
 
-def _told(event: Event) -> dict[str, Any]:
+def _render_event(event: Event) -> dict[str, Any]:
     told = {
         "event_id": event.event_id,
         "event": event.event,

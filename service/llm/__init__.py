@@ -4,8 +4,8 @@ In: a request and the candidates that were found.
 Out: a request read, an order of the same candidates, sentences checked against the reasons.
 """
 
-from service.llm.assistant import Assistant, Event
-from service.llm.client import LanguageModel
+from service.llm.assistant import Assistant, AssistantEvent
+from service.llm.client import LlmClient
 from service.llm.config import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
 from service.llm.endpoint import Endpoint
 from service.llm.options import (
@@ -13,11 +13,11 @@ from service.llm.options import (
     DEFAULT_CANDIDATES,
     MAX_BUDGET_MS,
     MAX_CANDIDATES,
-    NOT_IN_BATCHES,
-    PARTS,
-    Asked,
-    Mode,
-    parse_asked,
+    PART_NAMES,
+    UNUSED_IN_BATCH,
+    LlmOptions,
+    RerankMode,
+    parse_llm_options,
 )
 
 __all__ = [
@@ -26,15 +26,15 @@ __all__ = [
     "MAX_BUDGET_MS",
     "MAX_CANDIDATES",
     "MODEL_VARIABLE",
-    "NOT_IN_BATCHES",
-    "PARTS",
+    "PART_NAMES",
+    "UNUSED_IN_BATCH",
     "URL_VARIABLE",
-    "Asked",
     "Assistant",
+    "AssistantEvent",
     "Endpoint",
-    "Event",
-    "LanguageModel",
+    "LlmClient",
     "LlmConfig",
-    "Mode",
-    "parse_asked",
+    "LlmOptions",
+    "RerankMode",
+    "parse_llm_options",
 ]

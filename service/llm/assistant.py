@@ -12,40 +12,46 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from service.answering import Pages, asked_by
-from service.live import View
-from service.llm.client import LanguageModel
+from service.answering import PageBuilder, request_from_cursor
+from service.live import RequestView
+from service.llm.client import LlmClient
 from service.llm.config import NO_ENDPOINT
-from service.llm.counters import Ledger
+from service.llm.counters import RequestBudget
 from service.llm.endpoint import Prompt
 from service.llm.errors import LlmError
-from service.llm.explanations import Case, Sentence, explained
-from service.llm.ideal_item import imagined
-from service.llm.options import Asked
-from service.llm.prompt_inputs import Person, person_of
-from service.llm.query_understanding import Heard, heard, prompt_for
-from service.llm.reranker import reordered as ordered
-from service.llm.shortlist import Drafted, drafted, moved, reordered, told
+from service.llm.explanations import ExplanationInput, Sentence, write_sentence
+from service.llm.ideal_item import generate_ideal_item
+from service.llm.options import LlmOptions
+from service.llm.prompt_inputs import PromptUser, build_prompt_user
+from service.llm.query_understanding import Interpretation, build_prompt, interpret_query
+from service.llm.reranker import rerank as ordered
+from service.llm.shortlist import (
+    Shortlist,
+    apply_order,
+    build_shortlist,
+    count_moved,
+    render_shortlist,
+)
 
 _T = TypeVar("_T")
-_MOST_SENTENCES = 20  # written by the model; further items get the template's
+_MAX_MODEL_SENTENCES = 20  # written by the model; further items get the template's
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """Something that is known now: `list`, `understood`, `ideal`, `order`, `sentence`, `done`."""
+class AssistantEvent:
+    """Something that is known now: `list`, `understood`, `ideal`, `order`, `describe_validation_errors`, `done`."""
 
     name: str
     data: Any
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
+class _PromptInputs:
     """What a model is told before there is a list."""
 
-    person: Person
+    person: PromptUser
     prompt: Prompt | None
-    first: dict[str, Any] | None
+    first_page: dict[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -53,22 +59,22 @@ class Assistant:
     """Answers one request with the help of a language model, or without if it must.
 
     Attributes:
-        model: None: no endpoint is configured.
-        look: Runs a blocking call over the catalogue as it is now.
+        client: None: no endpoint is configured.
+        run_on_view: Runs a blocking call over the catalogue as it is now.
         body: The request without its `llm`.
     """
 
-    model: LanguageModel | None
-    look: Callable[[Callable[[View], Any]], Awaitable[Any]]
-    pages: Pages
+    client: LlmClient | None
+    run_on_view: Callable[[Callable[[RequestView], Any]], Awaitable[Any]]
+    pages: PageBuilder
     body: Mapping[str, Any]
-    asked: Asked
-    _ledger: Ledger = field(init=False)
+    options: LlmOptions
+    _budget: RequestBudget = field(init=False)
     _started: float = field(init=False)
-    _done: dict[str, Any] = field(init=False, default_factory=dict)
+    _results: dict[str, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._ledger = Ledger.of(self.asked.budget_ms)
+        self._budget = RequestBudget.start(self.options.budget_ms)
         self._started = time.monotonic()
 
     async def answer(self) -> dict[str, Any]:
@@ -81,7 +87,7 @@ class Assistant:
         """
         page: dict[str, Any] = {}
         sentences: dict[str, Any] = {}
-        async with aclosing(self.events(list_first=False)) as events:
+        async with aclosing(self.stream_events(list_first=False)) as events:
             async for event in events:
                 if event.name in ("list", "order"):
                     page = event.data
@@ -95,93 +101,103 @@ class Assistant:
                 hit["explanation"] = {"text": said["text"], "by": said["by"]}
         return page
 
-    async def events(self, *, list_first: bool) -> AsyncGenerator[Event]:
+    async def stream_events(self, *, list_first: bool) -> AsyncGenerator[AssistantEvent]:
         """Yield what is known as soon as it is; errors are those of `answer`."""
-        imagined_parts: tuple[Heard | None, str | None] = (None, None)
-        if self._may_imagine:
-            before: _Before = await self.look(lambda view: self._before(view, first=list_first))
-            if before.first is not None:
-                yield Event("list", before.first)
-            imagined_parts = await self._imagined(before)
-        made: Drafted = await self.look(
-            lambda view: drafted(view, self.pages, self.body, self.asked, imagined_parts)
+        imagined_parts: tuple[Interpretation | None, str | None] = (None, None)
+        if self._needs_prompt_inputs:
+            before: _PromptInputs = await self.run_on_view(
+                lambda view: self._build_prompt_inputs(view, first=list_first)
+            )
+            if before.first_page is not None:
+                yield AssistantEvent("list", before.first_page)
+            imagined_parts = await self._understand_and_generate(before)
+        made: Shortlist = await self.run_on_view(
+            lambda view: build_shortlist(view, self.pages, self.body, self.options, imagined_parts)
         )
-        for event in self._read(made, imagined_parts[1]):
+        for event in self._report_interpretation(made, imagined_parts[1]):
             yield event
-        yield Event("list", told(made, self.pages, self.body))
-        made, news = await self._ordered(made)
+        yield AssistantEvent("list", render_shortlist(made, self.pages, self.body))
+        made, news = await self._rerank(made)
         if news is not None:
             yield news
-        if self.asked.explain:
-            async with aclosing(self._sentences(made.cases)) as sentences:
+        if self.options.explain:
+            async with aclosing(self._write_sentences(made.explanation_inputs)) as sentences:
                 async for sentence in sentences:
-                    yield Event("sentence", {"id": sentence.item_id, **sentence.to_json()})
-        yield Event("done", {"llm": self._summary()})
+                    yield AssistantEvent("sentence", {"id": sentence.item_id, **sentence.to_json()})
+        yield AssistantEvent("done", {"llm": self._summarise()})
 
     @property
-    def _may_imagine(self) -> bool:
-        wanted = self.asked.understand or self.asked.generate
-        return wanted and self.model is not None and "cursor" not in self.body
+    def _needs_prompt_inputs(self) -> bool:
+        wanted = self.options.understand or self.options.generate
+        return wanted and self.client is not None and "cursor" not in self.body
 
-    def _before(self, view: View, *, first: bool) -> _Before:
-        draft = self.pages.draft(view, self.body)
-        request = view.personal(asked_by(view, draft.cursor), now=draft.cursor.moment)
+    def _build_prompt_inputs(self, view: RequestView, *, first: bool) -> _PromptInputs:
+        draft = self.pages.compute_page(view, self.body)
+        request = view.personalise(request_from_cursor(view, draft.cursor), now=draft.cursor.moment)
         prompt = None
-        if self.asked.understand and request.query:
-            prompt = prompt_for(view.catalogue, request.query)
-        elif self.asked.understand:
-            self._ledger.failed["understand"] = "there is no query to understand"
-        if self.asked.generate and view.catalogue.manifest.encoder is None:
-            self._ledger.failed["generate"] = "the index was built without a language model"
-        page = self.pages.told(draft) if first else None
-        return _Before(person_of(view.catalogue, request), prompt, page)
+        if self.options.understand and request.query:
+            prompt = build_prompt(view.catalogue, request.query)
+        elif self.options.understand:
+            self._budget.failures["understand"] = "there is no query to understand"
+        if self.options.generate and view.catalogue.manifest.encoder is None:
+            self._budget.failures["generate"] = "the index was built without a language model"
+        page = self.pages.render_page(draft) if first else None
+        return _PromptInputs(build_prompt_user(view.catalogue, request), prompt, page)
 
-    async def _imagined(self, before: _Before) -> tuple[Heard | None, str | None]:
+    async def _understand_and_generate(
+        self, before: _PromptInputs
+    ) -> tuple[Interpretation | None, str | None]:
         """Understand and imagine at the same time."""
-        model = self.model
+        model = self.client
         if model is None:
             return None, None
 
-        async def reading() -> Heard | None:
+        async def reading() -> Interpretation | None:
             if before.prompt is None:
                 return None
-            return await self._try("understand", heard(model, before.prompt, self._ledger))
+            return await self._attempt(
+                "understand", interpret_query(model, before.prompt, self._budget)
+            )
 
         async def imagining() -> str | None:
-            if not self.asked.generate or "generate" in self._ledger.failed:
+            if not self.options.generate or "generate" in self._budget.failures:
                 return None
-            return await self._try("generate", imagined(model, before.person, self._ledger))
+            return await self._attempt(
+                "generate", generate_ideal_item(model, before.person, self._budget)
+            )
 
         async with asyncio.TaskGroup() as group:
             said, ideal = group.create_task(reading()), group.create_task(imagining())
         return said.result(), ideal.result()
 
-    def _read(self, made: Drafted, ideal: str | None) -> Iterator[Event]:
+    def _report_interpretation(
+        self, made: Shortlist, ideal: str | None
+    ) -> Iterator[AssistantEvent]:
         """Tell what was understood and imagined."""
-        if made.understood.shown:
-            self._done["understood"] = made.understood.shown
-            yield Event("understood", made.understood.shown)
+        if made.interpretation.summary:
+            self._results["understood"] = made.interpretation.summary
+            yield AssistantEvent("understood", made.interpretation.summary)
         if ideal is not None:
-            self._done["ideal"] = ideal
-            yield Event("ideal", {"text": ideal})
+            self._results["ideal"] = ideal
+            yield AssistantEvent("ideal", {"text": ideal})
 
-    async def _ordered(self, made: Drafted) -> tuple[Drafted, Event | None]:
-        if not self.asked.rerank or self.model is None:
+    async def _rerank(self, made: Shortlist) -> tuple[Shortlist, AssistantEvent | None]:
+        if not self.options.rerank or self.client is None:
             return made, None
-        if why := self._why_not_ordered(made):
-            self._ledger.failed["rerank"] = why
+        if why := self._find_rerank_obstacle(made):
+            self._budget.failures["rerank"] = why
             return made, None
-        finalists = [item for item in made.items if item.id not in made.fixed]
-        finalists = finalists[: self.asked.candidates]
-        asking = ordered(self.model, made.person, finalists, self.asked.mode, self._ledger)
-        ids = await self._try("rerank", asking)
+        finalists = [item for item in made.items if item.id not in made.pinned_ids]
+        finalists = finalists[: self.options.candidates]
+        asking = ordered(self.client, made.user, finalists, self.options.mode, self._budget)
+        ids = await self._attempt("rerank", asking)
         if ids is None:
             return made, None
-        after = reordered(made, ids)
-        self._done["order_changed"] = moved(made, after)
-        return after, Event("order", told(after, self.pages, self.body))
+        after = apply_order(made, ids)
+        self._results["order_changed"] = count_moved(made, after)
+        return after, AssistantEvent("order", render_shortlist(after, self.pages, self.body))
 
-    def _why_not_ordered(self, made: Drafted) -> str | None:
+    def _find_rerank_obstacle(self, made: Shortlist) -> str | None:
         if "cursor" in self.body:
             return "the order of a list is settled on its first page"
         if self.body.get("explore"):
@@ -190,9 +206,9 @@ class Assistant:
             return "there are fewer than two items to order"
         return None
 
-    async def _sentences(self, cases: Sequence[Case]) -> AsyncGenerator[Sentence]:
+    async def _write_sentences(self, cases: Sequence[ExplanationInput]) -> AsyncGenerator[Sentence]:
         """Yield a sentence for each item, as they come."""
-        tasks = [asyncio.create_task(self._sentence(n, case)) for n, case in enumerate(cases)]
+        tasks = [asyncio.create_task(self._write_sentence(n, case)) for n, case in enumerate(cases)]
         by_model = 0
         try:
             for task in asyncio.as_completed(tasks):
@@ -203,47 +219,49 @@ class Assistant:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        self._done["sentences"] = {"model": by_model, "template": len(cases) - by_model}
+        self._results["sentences"] = {"model": by_model, "template": len(cases) - by_model}
 
-    async def _sentence(self, place: int, case: Case) -> Sentence:
-        if self.model is None:
-            return case.template
+    async def _write_sentence(self, place: int, case: ExplanationInput) -> Sentence:
+        if self.client is None:
+            return case.template_sentence
         written = None
-        if place < _MOST_SENTENCES:
-            written = await self._try("explain", explained(self.model, case, self._ledger))
-        sentence = written or case.template
-        self.model.counters.sentences[sentence.by] += 1
+        if place < _MAX_MODEL_SENTENCES:
+            written = await self._attempt(
+                "explain", write_sentence(self.client, case, self._budget)
+            )
+        sentence = written or case.template_sentence
+        self.client.counters.sentences[sentence.by] += 1
         return sentence
 
-    async def _try(self, part: str, asking: Awaitable[_T]) -> _T | None:
+    async def _attempt(self, part: str, asking: Awaitable[_T]) -> _T | None:
         """Return what a part gives, or None with the reason kept."""
         try:
             return await asking
         except LlmError as error:
-            self._ledger.failed[part] = str(error)
+            self._budget.failures[part] = str(error)
             return None
 
-    def _summary(self) -> dict[str, Any]:
+    def _summarise(self) -> dict[str, Any]:
         """Return the `llm` object of the answer."""
-        ledger = self._ledger
-        sentences = self._done.get("sentences", {"model": 0})
-        helped = set(self._done) & {"understood", "ideal", "order_changed"}
+        ledger = self._budget
+        sentences = self._results.get("sentences", {"model": 0})
+        helped = set(self._results) & {"understood", "ideal", "order_changed"}
         if not helped and not sentences["model"]:
-            return {"used": False, "why": self._why_unused()}
+            return {"used": False, "why": self._explain_non_use()}
         return {
             "used": True,
-            **self._done,
+            **self._results,
             "tokens": {"in": ledger.tokens_in, "out": ledger.tokens_out},
             "calls": ledger.calls,
-            "cached": ledger.cached,
+            "cached": ledger.cache_hits,
             "ms": round(1_000 * (time.monotonic() - self._started)),
-            **({"failed": ledger.failed} if ledger.failed else {}),
+            **({"failed": ledger.failures} if ledger.failures else {}),
         }
 
-    def _why_unused(self) -> str:
-        if not self.asked.anything:
+    def _explain_non_use(self) -> str:
+        if not self.options.has_any_part:
             return "no part was asked for; set understand, generate, rerank or explain to true"
-        if self.model is None:
+        if self.client is None:
             return NO_ENDPOINT
-        told = dict.fromkeys(self._ledger.failed.values())
+        told = dict.fromkeys(self._budget.failures.values())
         return "; ".join(told) or "there was nothing for it to do"

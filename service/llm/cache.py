@@ -21,34 +21,34 @@ class CompletionCache:
         lifetime_s: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._most = most
+        self._max_entries = most
         self._lifetime_s = lifetime_s
         self._clock = clock
-        self._held: OrderedDict[bytes, tuple[float, Completion]] = OrderedDict()
+        self._entries: OrderedDict[bytes, tuple[float, Completion]] = OrderedDict()
 
     def get(self, model: str, prompt: Prompt) -> Completion | None:
         """Return a completion that is young enough."""
-        key = _key(model, prompt)
-        made, completion = self._held.get(key, (float("-inf"), None))
+        key = _compute_key(model, prompt)
+        made, completion = self._entries.get(key, (float("-inf"), None))
         if completion is None or made + self._lifetime_s < self._clock():
-            self._held.pop(key, None)
+            self._entries.pop(key, None)
             return None
-        self._held.move_to_end(key)
+        self._entries.move_to_end(key)
         return completion
 
-    def keep(self, model: str, prompt: Prompt, completion: Completion) -> None:
+    def put(self, model: str, prompt: Prompt, completion: Completion) -> None:
         """Remember a completion that could be used."""
-        key = _key(model, prompt)
-        self._held[key] = (self._clock(), completion)
-        self._held.move_to_end(key)
-        while len(self._held) > self._most:
-            self._held.popitem(last=False)
+        key = _compute_key(model, prompt)
+        self._entries[key] = (self._clock(), completion)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget everything."""
-        self._held.clear()
+        self._entries.clear()
 
 
-def _key(model: str, prompt: Prompt) -> bytes:
+def _compute_key(model: str, prompt: Prompt) -> bytes:
     digest = hashlib.sha256(repr((model, prompt)).encode("utf-8", "surrogatepass"))
     return digest.digest()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from service.llm.errors import RestingError
 
 
-class Breaker:
+class CircuitBreaker:
     """Knows whether the endpoint may be asked; used from one event loop."""
 
     def __init__(
@@ -19,17 +19,17 @@ class Breaker:
         rest_s: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._limit = failures
-        self._rest_s = rest_s
+        self._max_failures = failures
+        self._open_s = rest_s
         self._clock = clock
-        self._in_a_row = 0
-        self._opens_at = 0.0  # until then nobody asks
-        self._trying = False
+        self._consecutive_failures = 0
+        self._retry_at = 0.0  # until then nobody asks
+        self._is_half_open = False
 
     @property
     def is_open(self) -> bool:
         """Whether it has failed too often and has not succeeded since."""
-        return self._in_a_row >= self._limit
+        return self._consecutive_failures >= self._max_failures
 
     def admit(self) -> None:
         """Let a call through.
@@ -39,26 +39,26 @@ class Breaker:
         """
         if not self.is_open:
             return
-        left = self._opens_at - self._clock()
-        if left > 0 or self._trying:
+        left = self._retry_at - self._clock()
+        if left > 0 or self._is_half_open:
             raise RestingError(
-                f"the language model failed {self._in_a_row} times in a row; "
+                f"the language model failed {self._consecutive_failures} times in a row; "
                 f"it is asked again in {max(left, 1):.0f} s"
             )
-        self._trying = True
+        self._is_half_open = True
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Close: it answers."""
-        self._in_a_row = 0
-        self._trying = False
+        self._consecutive_failures = 0
+        self._is_half_open = False
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """Count a failure."""
-        self._in_a_row += 1
-        self._trying = False
+        self._consecutive_failures += 1
+        self._is_half_open = False
         if self.is_open:
-            self._opens_at = self._clock() + self._rest_s
+            self._retry_at = self._clock() + self._open_s
 
-    def left(self) -> None:
+    def release(self) -> None:
         """Forget a call that ended without telling anything of the endpoint."""
-        self._trying = False
+        self._is_half_open = False

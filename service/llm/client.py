@@ -13,35 +13,37 @@ import httpx
 import orjson
 
 from service.llm.cache import CompletionCache
-from service.llm.circuit_breaker import Breaker
-from service.llm.counters import Counters, Ledger
+from service.llm.circuit_breaker import CircuitBreaker
+from service.llm.counters import LlmCounters, RequestBudget
 from service.llm.endpoint import Completion, Endpoint, Prompt
 from service.llm.errors import AnswerError, BudgetError, BusyError, EndpointError, LlmError
 
 _T = TypeVar("_T")
-_AT_ONCE = 8  # calls under way; more wait, within their budget
+_MAX_CONCURRENT_CALLS = 8  # calls under way; more wait, within their budget
 # A caller with a tiny budget must not make the endpoint look broken to everybody else.
-_FAIR_S = 1.0
+_MIN_FAIR_BUDGET_S = 1.0
 
 
-class LanguageModel:
+class LlmClient:
     """An endpoint with what makes it bearable; used from one event loop."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
-        breaker: Breaker | None = None,
+        breaker: CircuitBreaker | None = None,
         cache: CompletionCache | None = None,
-        counters: Counters | None = None,
+        counters: LlmCounters | None = None,
     ) -> None:
-        self.counters = counters or Counters()
-        self.breaker = breaker or Breaker()
+        self.counters = counters or LlmCounters()
+        self.breaker = breaker or CircuitBreaker()
         self._endpoint = endpoint
         self._cache = cache or CompletionCache()
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._capacity = asyncio.Semaphore(_MAX_CONCURRENT_CALLS)
 
-    async def ask(self, prompt: Prompt, read: Callable[[Completion], _T], ledger: Ledger) -> _T:
+    async def ask(
+        self, prompt: Prompt, read: Callable[[Completion], _T], ledger: RequestBudget
+    ) -> _T:
         """Return what `read` makes of the answer.
 
         Raises:
@@ -49,15 +51,15 @@ class LanguageModel:
         """
         known = self._cache.get(self._endpoint.config.model, prompt)
         if known is not None:
-            ledger.cached += 1
+            ledger.cache_hits += 1
             self.counters.calls[prompt.part, "cached"] += 1
             return read(known)
         started = time.monotonic()
         outcome = "cancelled"
         try:
-            completion = await self._within_budget(prompt, ledger)
+            completion = await self._call_within_budget(prompt, ledger)
             result = read(completion)
-            self._cache.keep(self._endpoint.config.model, prompt, completion)
+            self._cache.put(self._endpoint.config.model, prompt, completion)
             outcome = "ok"
         except LlmError as error:
             outcome = type(error).__name__.removesuffix("Error").lower()
@@ -67,33 +69,33 @@ class LanguageModel:
             self.counters.seconds[prompt.part] += time.monotonic() - started
         return result
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Forget every completion, since one may hold words of somebody who was erased."""
-        self._cache.forget()
+        self._cache.clear()
 
-    async def _within_budget(self, prompt: Prompt, ledger: Ledger) -> Completion:
-        ledger.check()
-        given_s = ledger.left_s
+    async def _call_within_budget(self, prompt: Prompt, ledger: RequestBudget) -> Completion:
+        ledger.check_remaining()
+        given_s = ledger.remaining_s
         self.breaker.admit()
         try:
-            async with asyncio.timeout(given_s), self._room:
-                completion = await self._retried(prompt, ledger)
+            async with asyncio.timeout(given_s), self._capacity:
+                completion = await self._complete_with_retry(prompt, ledger)
         except TimeoutError as error:
-            self._tell_breaker(failed=given_s >= _FAIR_S)
+            self._record_timeout(failed=given_s >= _MIN_FAIR_BUDGET_S)
             raise BudgetError(
                 f"the language model did not answer within the {given_s:.1f} s that were left; "
                 f"raise budget_ms"
             ) from error
         except EndpointError:
-            self.breaker.failed()
+            self.breaker.record_failure()
             raise
         except AnswerError:
-            self.breaker.succeeded()  # it lives; it only does not say what was asked
+            self.breaker.record_success()  # it lives; it only does not say what was asked
             raise
         except BaseException:
-            self.breaker.left()
+            self.breaker.release()
             raise
-        self.breaker.succeeded()
+        self.breaker.record_success()
         ledger.calls += 1
         ledger.tokens_in += completion.tokens_in
         ledger.tokens_out += completion.tokens_out
@@ -101,17 +103,17 @@ class LanguageModel:
         self.counters.tokens["out"] += completion.tokens_out
         return completion
 
-    def _tell_breaker(self, *, failed: bool) -> None:
+    def _record_timeout(self, *, failed: bool) -> None:
         if failed:
-            self.breaker.failed()
+            self.breaker.record_failure()
         else:
-            self.breaker.left()
+            self.breaker.release()
 
-    async def _retried(self, prompt: Prompt, ledger: Ledger) -> Completion:
+    async def _complete_with_retry(self, prompt: Prompt, ledger: RequestBudget) -> Completion:
         try:
             return await self._endpoint.complete(prompt)
         except BusyError as error:
-            if error.retry_after_s >= ledger.left_s:
+            if error.retry_after_s >= ledger.remaining_s:
                 raise
             await asyncio.sleep(error.retry_after_s)
         except EndpointError as error:
@@ -120,7 +122,7 @@ class LanguageModel:
         return await self._endpoint.complete(prompt)
 
 
-def read_object(completion: Completion) -> Mapping[str, Any]:
+def parse_json_object(completion: Completion) -> Mapping[str, Any]:
     """Return the one JSON object that an answer must be, bare or in one fenced block.
 
     Raises:

@@ -52,7 +52,7 @@ class LlmConfig:
         return cls(url, environment.get(MODEL_VARIABLE, "").strip() or "default", key)
 
     @property
-    def completions(self) -> str:
+    def completions_url(self) -> str:
         """Where completions are asked for."""
         return self.url + _PATH
 

@@ -12,7 +12,7 @@ from service.llm.errors import BudgetError
 
 
 @dataclass(slots=True)
-class Counters:
+class LlmCounters:
     """Of all calls since the process started."""
 
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # part, outcome
@@ -20,7 +20,7 @@ class Counters:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # part
     sentences: Counter[str] = field(default_factory=Counter)  # model, template
 
-    def lines(self) -> Iterator[str]:
+    def render_prometheus(self) -> Iterator[str]:
         """Yield Prometheus text."""
         yield "# HELP zhiyin_llm_calls_total Calls of the language model by part and outcome."
         yield "# TYPE zhiyin_llm_calls_total counter"
@@ -41,37 +41,37 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Ledger:
+class RequestBudget:
     """One request's budget and what it has cost so far.
 
     Attributes:
-        ends_at: Of `time.monotonic`.
-        cached: Calls that were answered from memory.
-        failed: Part to why it gave nothing.
+        deadline: Of `time.monotonic`.
+        cache_hits: Calls that were answered from memory.
+        failures: Part to why it gave nothing.
     """
 
-    ends_at: float
+    deadline: float
     tokens_in: int = 0
     tokens_out: int = 0
     calls: int = 0
-    cached: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
+    cache_hits: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, budget_ms: int) -> "Ledger":
+    def start(cls, budget_ms: int) -> "RequestBudget":
         """Start the clock."""
         return cls(time.monotonic() + budget_ms / 1_000)
 
     @property
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Time left; may be negative."""
-        return self.ends_at - time.monotonic()
+        return self.deadline - time.monotonic()
 
-    def check(self) -> None:
+    def check_remaining(self) -> None:
         """Stop before a call that cannot end in time.
 
         Raises:
             BudgetError: If there is no time left.
         """
-        if self.left_s <= 0:
+        if self.remaining_s <= 0:
             raise BudgetError("the budget was spent before it was asked; raise budget_ms")

@@ -16,11 +16,11 @@ import httpx
 from service.llm.config import LlmConfig
 from service.llm.errors import AnswerError, BusyError, EndpointError
 
-MAX_CHARS = 20_000
-_MAX_BODY = 1 << 20
+MAX_ANSWER_CHARS = 20_000
+_MAX_BODY_BYTES = 1 << 20
 _RETRY_AFTER_S = 1.0
-_CONNECT_S = 5.0
-_LETTERS_TOLD = 20  # the most log-probabilities that OpenAI's own endpoint tells
+_CONNECT_TIMEOUT_S = 5.0
+_TOP_LOGPROBS = 20  # the most log-probabilities that OpenAI's own endpoint tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class Completion:
     """What came back.
 
     Attributes:
-        first: Tokens that the first one could have been, with their log-probabilities.
+        first_token_logprobs: Tokens that the first one could have been, with their log-probabilities.
     """
 
     text: str
     tokens_in: int = 0
     tokens_out: int = 0
-    first: tuple[tuple[str, float], ...] = ()
+    first_token_logprobs: tuple[tuple[str, float], ...] = ()
 
 
 class Endpoint:
@@ -73,11 +73,11 @@ class Endpoint:
         # Time is kept by the caller's deadline; only connecting has a limit of its own.
         self._client = httpx.AsyncClient(
             headers=headers,
-            timeout=httpx.Timeout(None, connect=_CONNECT_S),
+            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
             transport=transport,
             trust_env=not config.is_local,
         )
-        self._extras = True  # structured output and usage in streams
+        self._sends_extras = True  # structured output and usage in streams
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,49 +94,49 @@ class Endpoint:
         """
         try:
             if prompt.schema is None:
-                return await self._scored(prompt)
-            return await self._written(prompt)
+                return await self._complete_with_logprobs(prompt)
+            return await self._complete_text(prompt)
         except httpx.HTTPError as error:
             kind = type(error).__name__
             raise EndpointError(f"the language model cannot be reached ({kind})") from error
 
-    async def _written(self, prompt: Prompt) -> Completion:
-        if self._extras:
+    async def _complete_text(self, prompt: Prompt) -> Completion:
+        if self._sends_extras:
             try:
-                return await self._streamed(prompt, extras=True)
+                return await self._stream_completion(prompt, extras=True)
             except _RefusedError:
                 # The refusal may be of the extras or of the prompt; a second one tells.
-                completion = await self._streamed(prompt, extras=False)
-                self._extras = False
+                completion = await self._stream_completion(prompt, extras=False)
+                self._sends_extras = False
                 return completion
-        return await self._streamed(prompt, extras=False)
+        return await self._stream_completion(prompt, extras=False)
 
-    async def _streamed(self, prompt: Prompt, *, extras: bool) -> Completion:
-        body = {**self._body(prompt), "stream": True}
+    async def _stream_completion(self, prompt: Prompt, *, extras: bool) -> Completion:
+        body = {**self._build_body(prompt), "stream": True}
         if extras and prompt.schema is not None:
             form = {"name": prompt.part, "strict": True, "schema": json.loads(prompt.schema)}
             body |= {
                 "response_format": {"type": "json_schema", "json_schema": form},
                 "stream_options": {"include_usage": True},
             }
-        async with self._client.stream("POST", self.config.completions, json=body) as response:
-            await _check(response)
+        async with self._client.stream("POST", self.config.completions_url, json=body) as response:
+            await _raise_for_status(response)
             return await _read_stream(response)
 
-    async def _scored(self, prompt: Prompt) -> Completion:
-        body = {**self._body(prompt), "logprobs": True, "top_logprobs": _LETTERS_TOLD}
-        async with self._client.stream("POST", self.config.completions, json=body) as response:
-            await _check(response)
-            told = _object(await _limited(response))
-        choice = _choice(told)
-        with _in_usual_shape():
+    async def _complete_with_logprobs(self, prompt: Prompt) -> Completion:
+        body = {**self._build_body(prompt), "logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        async with self._client.stream("POST", self.config.completions_url, json=body) as response:
+            await _raise_for_status(response)
+            told = _parse_object(await _read_limited(response))
+        choice = _get_choice(told)
+        with _expect_usual_shape():
             content = (choice.get("logprobs") or {}).get("content") or [{}]
             first = content[0].get("top_logprobs") or []
             held = tuple((str(part["token"]), float(part["logprob"])) for part in first)
             text = str((choice.get("message") or {}).get("content") or "")
-        return Completion(text, *_usage(told), first=held)
+        return Completion(text, *_parse_usage(told), first_token_logprobs=held)
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
+    def _build_body(self, prompt: Prompt) -> dict[str, Any]:
         return {
             "model": self.config.model,
             "messages": [
@@ -152,7 +152,7 @@ class _RefusedError(EndpointError):
     """400 or 422: the request does not please."""
 
 
-async def _check(response: httpx.Response) -> None:
+async def _raise_for_status(response: httpx.Response) -> None:
     status = response.status_code
     if status == HTTPStatus.OK:
         return
@@ -171,32 +171,32 @@ async def _read_stream(response: httpx.Response) -> Completion:
     """Join the pieces; a stream that breaks off is no answer."""
     pieces: list[str] = []
     length, tokens, finished = 0, (0, 0), False
-    async for told in _events(response):
+    async for told in _iterate_events(response):
         if told is None:
             finished = True
             break
         if "error" in told:
             raise EndpointError("the language model broke off with an error of its own")
-        tokens = max(tokens, _usage(told))
-        with _in_usual_shape():
+        tokens = max(tokens, _parse_usage(told))
+        with _expect_usual_shape():
             for choice in told.get("choices") or ():
                 piece = (choice.get("delta") or {}).get("content")
                 if isinstance(piece, str):
                     pieces.append(piece)
                     length += len(piece)
                 finished = finished or choice.get("finish_reason") is not None
-        if length > MAX_CHARS:
-            raise AnswerError(f"the language model wrote more than {MAX_CHARS} characters")
+        if length > MAX_ANSWER_CHARS:
+            raise AnswerError(f"the language model wrote more than {MAX_ANSWER_CHARS} characters")
     if not finished:
         raise EndpointError("the language model broke off in the middle of its answer")
     return Completion("".join(pieces), *tokens)
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any] | None]:
+async def _iterate_events(response: httpx.Response) -> AsyncIterator[dict[str, Any] | None]:
     """Yield the objects of a stream, then None for its end mark."""
     if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        whole = _object(await _limited(response))  # some endpoints do not stream
-        choice = _choice(whole)
+        whole = _parse_object(await _read_limited(response))  # some endpoints do not stream
+        choice = _get_choice(whole)
         yield {
             "choices": [{"delta": choice.get("message"), "finish_reason": "stop"}],
             "usage": whole.get("usage"),
@@ -209,19 +209,19 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any] | No
         if data == "[DONE]":
             yield None
             return
-        yield _object(data.encode())
+        yield _parse_object(data.encode())
 
 
-async def _limited(response: httpx.Response) -> bytes:
+async def _read_limited(response: httpx.Response) -> bytes:
     body = b""
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > _MAX_BODY:
-            raise AnswerError(f"the language model answered more than {_MAX_BODY} bytes")
+        if len(body) > _MAX_BODY_BYTES:
+            raise AnswerError(f"the language model answered more than {_MAX_BODY_BYTES} bytes")
     return body
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _parse_object(data: bytes) -> dict[str, Any]:
     try:
         told = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -232,7 +232,7 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _in_usual_shape() -> Iterator[None]:
+def _expect_usual_shape() -> Iterator[None]:
     """JSON of another shape than such endpoints answer is a failure of theirs, not of ours."""
     try:
         yield
@@ -242,14 +242,14 @@ def _in_usual_shape() -> Iterator[None]:
         ) from error
 
 
-def _choice(told: Mapping[str, Any]) -> dict[str, Any]:
+def _get_choice(told: Mapping[str, Any]) -> dict[str, Any]:
     choices = told.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise EndpointError("the language model's endpoint answered without choices")
     return choices[0]
 
 
-def _usage(told: Mapping[str, Any]) -> tuple[int, int]:
+def _parse_usage(told: Mapping[str, Any]) -> tuple[int, int]:
     usage = told.get("usage")
     if not isinstance(usage, dict):
         return 0, 0

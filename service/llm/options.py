@@ -6,21 +6,21 @@ from enum import StrEnum
 from typing import Any
 
 from indexer.errors import RequestError
-from indexer.request import parse_boolean, refuse_unknown, shown
+from indexer.request import format_value, parse_boolean, refuse_unknown
 
 DEFAULT_BUDGET_MS = 1_500
 MAX_BUDGET_MS = 600_000
 DEFAULT_CANDIDATES = 20
 MAX_CANDIDATES = 100
-PARTS = ("understand", "generate", "rerank", "explain")
+PART_NAMES = ("understand", "generate", "rerank", "explain")
 
-NOT_IN_BATCHES = {  # the `llm` of an answer
+UNUSED_IN_BATCH = {  # the `llm` of an answer
     "used": False,
     "why": "a batch is answered without a language model; ask POST /v1/recommend",
 }
 
 
-class Mode(StrEnum):
+class RerankMode(StrEnum):
     """How finalists are ordered."""
 
     LISTWISE = "listwise"
@@ -28,7 +28,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LlmOptions:
     """What is wanted. Nothing is done that was not asked for: see the figures of the README.
 
     Attributes:
@@ -41,17 +41,17 @@ class Asked:
     generate: bool = False
     rerank: bool = False
     explain: bool = False
-    mode: Mode = Mode.LISTWISE
+    mode: RerankMode = RerankMode.LISTWISE
     candidates: int = DEFAULT_CANDIDATES
     budget_ms: int = DEFAULT_BUDGET_MS
 
     @property
-    def anything(self) -> bool:
+    def has_any_part(self) -> bool:
         """Whether any part is wanted."""
         return self.understand or self.generate or self.rerank or self.explain
 
 
-def parse_asked(value: Any, place: str = "llm") -> Asked:
+def parse_llm_options(value: Any, place: str = "llm") -> LlmOptions:
     """Check an `llm` object.
 
     Raises:
@@ -59,25 +59,27 @@ def parse_asked(value: Any, place: str = "llm") -> Asked:
     """
     if not isinstance(value, Mapping):
         raise RequestError(
-            f'{place} must be an object such as {{"explain": true}}, got {shown(value)}'
+            f'{place} must be an object such as {{"explain": true}}, got {format_value(value)}'
         )
-    refuse_unknown(value, (*PARTS, "mode", "candidates", "budget_ms"), place)
+    refuse_unknown(value, (*PART_NAMES, "mode", "candidates", "budget_ms"), place)
     given = {name: part for name, part in value.items() if part is not None}
     chosen: dict[str, Any] = {
-        name: parse_boolean(given[name], f"{place}.{name}") for name in PARTS if name in given
+        name: parse_boolean(given[name], f"{place}.{name}") for name in PART_NAMES if name in given
     }
     if "mode" in given:
-        if given["mode"] not in list(Mode):
-            known = " or ".join(repr(str(mode)) for mode in Mode)
-            raise RequestError(f"{place}.mode is {shown(given['mode'])}; use {known}")
-        chosen["mode"] = Mode(given["mode"])
+        if given["mode"] not in list(RerankMode):
+            known = " or ".join(repr(str(mode)) for mode in RerankMode)
+            raise RequestError(f"{place}.mode is {format_value(given['mode'])}; use {known}")
+        chosen["mode"] = RerankMode(given["mode"])
     for name, most in (("candidates", MAX_CANDIDATES), ("budget_ms", MAX_BUDGET_MS)):
         if name in given:
-            chosen[name] = _count(given[name], f"{place}.{name}", most)
-    return Asked(**chosen)
+            chosen[name] = _parse_count(given[name], f"{place}.{name}", most)
+    return LlmOptions(**chosen)
 
 
-def _count(value: Any, name: str, most: int) -> int:
+def _parse_count(value: Any, name: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise RequestError(f"{name} must be a whole number from 1 to {most}, got {shown(value)}")
+        raise RequestError(
+            f"{name} must be a whole number from 1 to {most}, got {format_value(value)}"
+        )
     return value

@@ -7,26 +7,28 @@ now and then in both directions: what it takes out of a description is one sente
 import re
 import unicodedata
 
-_FORGET = r"\b(?:ignor\w*|disregard\w*|forget|overrid\w*|bypass|oublie\w*|olvid\w*|verg[ei]ss\w*)\b"
-_WHAT_WAS_SAID = (
+_IGNORE_VERBS = (
+    r"\b(?:ignor\w*|disregard\w*|forget|overrid\w*|bypass|oublie\w*|olvid\w*|verg[ei]ss\w*)\b"
+)
+_IGNORE_OBJECTS = (
     r"\b(?:instruc\w*|previous|prior|above|before|user\w*|rules?|everything|all|others?|histor\w*"
     r"|profile|request\w*|preferences?|guideline\w*|safety|anweisung\w*|prompts?|nutzer\w*"
     r"|usuario|utilisateur|wishes|taste|toda\w*|tout\w*|alle\w*)\b"
 )
-_ORDER = (
+_RANKING_VERBS = (
     r"\b(?:rank\w*|re-?rank\w*|place\w*|put|order\w*|sort\w*|list\w*|choos\w*|select\w*|pick\w*"
     r"|recommend\w*|scor\w*|return\w*|output\w*|answer\w*|respond\w*|reply|print\w*|repeat\w*"
     r"|reveal\w*|boost\w*|promot\w*|prefer\w*|classe[zr]\w*|coloca\w*|setze\w*"
     r"|must (?:be|come|appear))\b"
 )
-_FIRST = (
+_RANKING_TARGETS = (
     r"\b(?:first|top|highest|above|best|number one|no 1|n 1|position 1|rank 1|only|always|maximum"
     r"|me|this (?:item|one|product|film|book)|it|primero|premi[eè]re?|zuerst|everything|verbatim"
     r"|last|lowest|bottom|json)\b"
 )
-_PATTERNS = (
-    _FORGET + ".{0,40}" + _WHAT_WAS_SAID,
-    _ORDER + ".{0,60}" + _FIRST,
+_INJECTION_PATTERNS = (
+    _IGNORE_VERBS + ".{0,40}" + _IGNORE_OBJECTS,
+    _RANKING_VERBS + ".{0,60}" + _RANKING_TARGETS,
     r"\b(?:previous|prior|above|new|these|following|system|hidden|secret|your|initial)\b.{0,12}"
     r"\b(?:instruc\w*|prompts?)\b",
     r"\b(?:jailbreak|llm|gpt\w*|chatbot|ai (?:model|assistant)|language model|sprachmodell"
@@ -46,34 +48,34 @@ _PATTERNS = (
     r"(?:排|放|列|推荐|选|评|打|置).{0,14}(?:第一|首位|最前|最高|满分|顶|榜首|首选)",
     r"(?:其他|其它|所有).{0,8}(?:商品|电影|项目|候选|结果).{0,12}(?:差|坏|下架|排除|最后|无关)",
 )
-_TO_THE_MACHINE = re.compile("|".join(_PATTERNS), re.IGNORECASE)
-_COMPACT = re.compile(  # the same with nothing between the letters
+_INJECTION = re.compile("|".join(_INJECTION_PATTERNS), re.IGNORECASE)
+_UNSPACED_INJECTION = re.compile(  # the same with nothing between the letters
     r"rank(?:me|this|it)(?:first|top|no)|ignore(?:all|any|the|previous|prior|above|user|every)"
     r"|systemprompt|previousinstruction|disregard(?:all|the|previous)",
     re.IGNORECASE,
 )
-_LOOKALIKES = str.maketrans(
+_HOMOGLYPHS = str.maketrans(
     "аеорсухіјѕԁԛһАВЕКМНОРСТХαορνικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
     "aeopcyxijsdqhABEKMHOPCTXaopvikABEZHIKMNOPTYX",
 )
-_DIGITS_AS_LETTERS = str.maketrans("013457@$", "oieastas")
-_MARKS = re.compile(r"['\"“”‘’«»()!?,;-]+")
-_SPACED_OUT = re.compile(r"\b(?:\w[ .\-_*]){3,}\w\b")
+_LEETSPEAK = str.maketrans("013457@$", "oieastas")
+_PUNCTUATION = re.compile(r"['\"“”‘’«»()!?,;-]+")
+_SPACED_LETTERS = re.compile(r"\b(?:\w[ .\-_*]){3,}\w\b")
 _SPACE = re.compile(r"\s+")
 
 
-def speaks_to_machine(text: str) -> bool:
+def is_prompt_injection(text: str) -> bool:
     """Whether a text reads like an instruction to whoever ranks, also in disguise."""
-    seen = _seen_through(text)
-    letters = seen.translate(_DIGITS_AS_LETTERS)
-    closed = _SPACED_OUT.sub(lambda found: re.sub(r"[ .\-_*]", "", found[0]), seen)
-    if any(_TO_THE_MACHINE.search(form) for form in (text, seen, letters, closed)):
+    seen = _deobfuscate(text)
+    letters = seen.translate(_LEETSPEAK)
+    closed = _SPACED_LETTERS.sub(lambda found: re.sub(r"[ .\-_*]", "", found[0]), seen)
+    if any(_INJECTION.search(form) for form in (text, seen, letters, closed)):
         return True
-    return any(_COMPACT.search(re.sub(r"[\W_]+", "", form)) for form in (seen, letters))
+    return any(_UNSPACED_INJECTION.search(re.sub(r"[\W_]+", "", form)) for form in (seen, letters))
 
 
-def _seen_through(text: str) -> str:
+def _deobfuscate(text: str) -> str:
     """Accents, lookalikes and marks gone."""
-    parts = unicodedata.normalize("NFD", text.translate(_LOOKALIKES))
+    parts = unicodedata.normalize("NFD", text.translate(_HOMOGLYPHS))
     bare = "".join(char for char in parts if unicodedata.category(char) != "Mn")
-    return _SPACE.sub(" ", _MARKS.sub(" ", bare))
+    return _SPACE.sub(" ", _PUNCTUATION.sub(" ", bare))

@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexer.errors import FilterError, RequestError
-from indexer.live import Overlay
+from indexer.live import LiveCatalogue
 from indexer.metadata import FieldInfo, FieldType, parse_filter
 from indexer.request import parse_text
-from service.llm.clauses import OPERATORS, clause_of, offered_fields
-from service.llm.client import LanguageModel, read_object
-from service.llm.counters import Ledger
+from service.llm.clauses import OPERATORS, build_clause, list_filterable_fields
+from service.llm.client import LlmClient, parse_json_object
+from service.llm.counters import RequestBudget
 from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
-from service.llm.sanitiser import tidy
+from service.llm.sanitiser import strip_markup
 
-_WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]{3,}")
+_WORD_PATTERN = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]{3,}")
 _MAX_TOKENS = 400
-_MOST_CLAUSES = 8
-_VALUE_CHARS, _QUERY_CHARS = 60, 500
+_MAX_CLAUSES = 8
+_MAX_VALUE_CHARS, _MAX_QUERY_CHARS = 60, 500
 CONTEXT_FIELDS = (
     "weather", "place", "scene", "device", "mood", "social", "daytime", "season", "city", "country",
 )  # fmt: skip
-_SYSTEM = (
+_SYSTEM_PROMPT = (
     "You turn what somebody says they want into a search. query: the wish in a few words of the "
     "same language, without what the filter says. filter: only what the sentence demands outright, "
     "with the fields and values listed; usually empty. context: circumstances the sentence names. "
@@ -38,7 +38,7 @@ _SYSTEM = (
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Interpretation:
     """What a model made of a sentence, unchecked."""
 
     query: str = ""
@@ -48,62 +48,68 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class CheckedInterpretation:
     """What of it holds.
 
     Attributes:
         changes: Fields of the request, as they now are.
-        shown: What the person is shown.
+        summary: What the person is shown.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
-    shown: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def heard(model: LanguageModel, prompt: Prompt, ledger: Ledger) -> Heard:
+async def interpret_query(
+    model: LlmClient, prompt: Prompt, ledger: RequestBudget
+) -> Interpretation:
     """Return what the model makes of a sentence.
 
     Raises:
         LlmError: If it makes nothing of it.
     """
-    return await model.ask(prompt, _read, ledger)
+    return await model.ask(prompt, _parse_interpretation, ledger)
 
 
-def prompt_for(catalogue: Overlay, sentence: str) -> Prompt:
+def build_prompt(catalogue: LiveCatalogue, sentence: str) -> Prompt:
     """Return the question, with the fields and values that the catalogue really has."""
-    fields = offered_fields(catalogue.schema)
-    listed = {info.name: _described(info, values) for info, values in fields}
+    fields = list_filterable_fields(catalogue.schema)
+    listed = {info.name: _describe_field(info, values) for info, values in fields}
     told = {
-        "sentence": tidy(sentence, _QUERY_CHARS),
+        "sentence": strip_markup(sentence, _MAX_QUERY_CHARS),
         "fields": listed,
         "scenarios": list(catalogue.scenarios),
     }
     return Prompt(
         part="understand",
-        system=_SYSTEM,
+        system=_SYSTEM_PROMPT,
         user=json.dumps(told, ensure_ascii=False),
         max_tokens=_MAX_TOKENS,
-        schema=json.dumps(_schema([info.name for info, _ in fields], list(catalogue.scenarios))),
+        schema=json.dumps(
+            _build_schema([info.name for info, _ in fields], list(catalogue.scenarios))
+        ),
     )
 
 
-def checked(catalogue: Overlay, said: Heard, body: Mapping[str, Any]) -> Understood:
+def check_interpretation(
+    catalogue: LiveCatalogue, said: Interpretation, body: Mapping[str, Any]
+) -> CheckedInterpretation:
     """Return what of a model's reading fits the catalogue and what was asked."""
     changes: dict[str, Any] = {}
     shown: dict[str, Any] = {}
     dropped: list[str] = []
-    query = _query(said.query)
-    if query and not have_a_word_in_common(query, str(body.get("query", ""))):
+    query = _parse_query(said.query)
+    if query and not share_a_word(query, str(body.get("query", ""))):
         dropped.append("the query had no word of the sentence")
         query = None
     if query:
         changes["query"] = shown["query"] = query
-    condition = _condition(catalogue, said, body, dropped)
+    condition = _build_filter(catalogue, said, body, dropped)
     if condition is not None:
         shown["filter"] = condition
         own = body.get("filter")
         changes["filter"] = condition if own is None else {"and": [own, condition]}
-    context = _context(said, body.get("context") or {}, dropped)
+    context = _build_context(said, body.get("context") or {}, dropped)
     if context:
         shown["context"] = context
         changes["context"] = {**context, **(body.get("context") or {})}
@@ -111,17 +117,17 @@ def checked(catalogue: Overlay, said: Heard, body: Mapping[str, Any]) -> Underst
         changes["scenario"] = shown["scenario"] = said.scenario
     if dropped:
         shown["left_out"] = dropped
-    return Understood(changes, shown)
+    return CheckedInterpretation(changes, shown)
 
 
-def _condition(
-    catalogue: Overlay, said: Heard, body: Mapping[str, Any], dropped: list[str]
+def _build_filter(
+    catalogue: LiveCatalogue, said: Interpretation, body: Mapping[str, Any], dropped: list[str]
 ) -> dict[str, Any] | None:
     """The clauses that hold for at least one item each, and together."""
     kept: list[dict[str, Any]] = []
-    for raw in said.clauses[:_MOST_CLAUSES]:
+    for raw in said.clauses[:_MAX_CLAUSES]:
         try:
-            clause = clause_of(catalogue, raw)
+            clause = build_clause(catalogue, raw)
         except FilterError as error:
             dropped.append(str(error))
         else:
@@ -137,34 +143,36 @@ def _condition(
     return condition
 
 
-def _context(said: Heard, given: Mapping[str, Any], dropped: list[str]) -> dict[str, str]:
+def _build_context(
+    said: Interpretation, given: Mapping[str, Any], dropped: list[str]
+) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in said.context:
         name, value = part.get("field"), part.get("value")
         if name not in CONTEXT_FIELDS or not isinstance(value, str):
-            dropped.append(f"context has no field {str(name)[:_VALUE_CHARS]!r}")
+            dropped.append(f"context has no field {str(name)[:_MAX_VALUE_CHARS]!r}")
             continue
-        words = tidy(value, _VALUE_CHARS)
+        words = strip_markup(value, _MAX_VALUE_CHARS)
         if words and name not in given:
             found.setdefault(str(name), words)
     return found
 
 
-def have_a_word_in_common(one: str, other: str) -> bool:
+def share_a_word(one: str, other: str) -> bool:
     """Whether two texts share a word or a Chinese character; a reading shares one."""
-    words = (set(_WORD.findall(text.casefold())) for text in (one, other))
+    words = (set(_WORD_PATTERN.findall(text.casefold())) for text in (one, other))
     return bool(next(words) & next(words))
 
 
-def _query(given: str) -> str | None:
+def _parse_query(given: str) -> str | None:
     try:
-        return parse_text(tidy(given, _QUERY_CHARS), "query")
+        return parse_text(strip_markup(given, _MAX_QUERY_CHARS), "query")
     except RequestError:
         return None
 
 
-def _read(completion: Completion) -> Heard:
-    told = read_object(completion)
+def _parse_interpretation(completion: Completion) -> Interpretation:
+    told = parse_json_object(completion)
     query, scenario = told.get("query", ""), told.get("scenario") or ""
     clauses, context = told.get("filter") or [], told.get("context") or []
     if not isinstance(query, str) or not isinstance(scenario, str):
@@ -172,18 +180,18 @@ def _read(completion: Completion) -> Heard:
     for part in (clauses, context):
         if not isinstance(part, list) or not all(isinstance(entry, dict) for entry in part):
             raise AnswerError("the language model's reading has no list 'filter' or 'context'")
-    return Heard(query, tuple(clauses), tuple(context), scenario)
+    return Interpretation(query, tuple(clauses), tuple(context), scenario)
 
 
-def _described(info: FieldInfo, values: list[str]) -> Any:
+def _describe_field(info: FieldInfo, values: list[str]) -> Any:
     if info.type in (FieldType.NUMBER, FieldType.DATE):
         return {"type": str(info.type), "lowest": info.minimum, "highest": info.maximum}
     return values or str(info.type)
 
 
-def _schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
+def _build_schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
     def rows(properties: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "array", "items": _object(properties)}
+        return {"type": "array", "items": _object_schema(properties)}
 
     clause = {
         "field": {"type": "string", "enum": fields},
@@ -194,7 +202,7 @@ def _schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
         "field": {"type": "string", "enum": list(CONTEXT_FIELDS)},
         "value": {"type": "string"},
     }
-    return _object(
+    return _object_schema(
         {
             "query": {"type": "string"},
             "filter": rows(clause),
@@ -204,7 +212,7 @@ def _schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
     )
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,

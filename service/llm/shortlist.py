@@ -6,54 +6,65 @@ from typing import Any
 
 from indexer.answer import Hit
 from indexer.request import parse_k, parse_texts
-from service.answering import Draft, Pages, asked_by
-from service.live import View
-from service.llm.explanations import Case
-from service.llm.options import Asked
-from service.llm.prompt_inputs import Person, Told, candidates_of, mentioned, person_of, titles_of
-from service.llm.query_understanding import Heard, Understood, checked
+from service.answering import PageBuilder, PageResult, request_from_cursor
+from service.live import RequestView
+from service.llm.explanations import ExplanationInput
+from service.llm.options import LlmOptions
+from service.llm.prompt_inputs import (
+    PromptItem,
+    PromptUser,
+    build_prompt_items,
+    build_prompt_user,
+    collect_reason_ids,
+    load_titles,
+)
+from service.llm.query_understanding import (
+    CheckedInterpretation,
+    Interpretation,
+    check_interpretation,
+)
 
-_ABOUT_CHARS = 160
+_MAX_ABOUT_CHARS = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Drafted:
+class Shortlist:
     """A list before its finalists are ordered.
 
     Attributes:
         k: How many are shown.
         items: What a model may read of each hit.
         titles: Of the items that reasons name.
-        fixed: Ids whose rank was asked for.
-        understood: What was made of the sentence, if it was asked.
+        pinned_ids: Ids whose rank was asked for.
+        interpretation: What was made of the sentence, if it was asked.
     """
 
-    draft: Draft
+    page: PageResult
     k: int
-    person: Person
-    items: Sequence[Told]
+    user: PromptUser
+    items: Sequence[PromptItem]
     titles: Mapping[str, str]
-    fixed: frozenset[str]
-    understood: Understood = field(default_factory=Understood)
+    pinned_ids: frozenset[str]
+    interpretation: CheckedInterpretation = field(default_factory=CheckedInterpretation)
 
     @property
-    def cases(self) -> list[Case]:
+    def explanation_inputs(self) -> list[ExplanationInput]:
         """What is to be explained, in order."""
         told = {item.id: item for item in self.items}
-        language = self.person.language
+        language = self.user.language
         return [
-            Case.of(told[hit.id], hit.reasons, self.titles, language)
-            for hit in self.draft.answer.hits[: self.k]
+            ExplanationInput.from_reasons(told[hit.id], hit.reasons, self.titles, language)
+            for hit in self.page.answer.hits[: self.k]
         ]
 
 
-def drafted(
-    view: View,
-    pages: Pages,
+def build_shortlist(
+    view: RequestView,
+    pages: PageBuilder,
     body: Mapping[str, Any],
-    asked: Asked,
-    imagined: tuple[Heard | None, str | None],
-) -> Drafted:
+    asked: LlmOptions,
+    imagined: tuple[Interpretation | None, str | None],
+) -> Shortlist:
     """Find a list with enough finalists, and all that a model may be told of it.
 
     Raises:
@@ -61,7 +72,9 @@ def drafted(
         FilterError: If the filter does not fit the catalogue.
     """
     said, ideal = imagined
-    understood = checked(view.catalogue, said, body) if said else Understood()
+    understood = (
+        check_interpretation(view.catalogue, said, body) if said else CheckedInterpretation()
+    )
     read = {**understood.changes, **({"ideal": ideal} if ideal else {})}
     k = parse_k(body["k"]) if "k" in body else 10
     reranked = asked.rerank and "cursor" not in body
@@ -72,56 +85,62 @@ def drafted(
     }
     if "cursor" in body:  # a cursor carries the fields of the first page
         wide |= {"fields": None}
-    draft = pages.draft(view, wide, read=read)
-    request = view.personal(asked_by(view, draft.cursor), now=draft.cursor.moment)
-    return Drafted(
-        draft=draft,
+    draft = pages.compute_page(view, wide, read=read)
+    request = view.personalise(request_from_cursor(view, draft.cursor), now=draft.cursor.moment)
+    return Shortlist(
+        page=draft,
         k=k,
-        person=person_of(view.catalogue, request),
-        items=candidates_of(draft.answer.hits, about_chars=_ABOUT_CHARS),
-        titles=titles_of(view.catalogue, mentioned(draft.answer)),
-        fixed=frozenset(pin.item_id for pin in request.pin),
-        understood=understood,
+        user=build_prompt_user(view.catalogue, request),
+        items=build_prompt_items(draft.answer.hits, about_chars=_MAX_ABOUT_CHARS),
+        titles=load_titles(view.catalogue, collect_reason_ids(draft.answer)),
+        pinned_ids=frozenset(pin.item_id for pin in request.pin),
+        interpretation=understood,
     )
 
 
-def reordered(made: Drafted, ids: Sequence[str]) -> Drafted:
+def apply_order(made: Shortlist, ids: Sequence[str]) -> Shortlist:
     """Return the list in another order; ids that are none of its own change nothing."""
-    answer = made.draft.answer
+    answer = made.page.answer
     by_id = {hit.id: hit for hit in answer.hits}
-    free = [hit.id for hit in answer.hits if hit.id not in made.fixed]
+    free = [hit.id for hit in answer.hits if hit.id not in made.pinned_ids]
     chosen = [item_id for item_id in dict.fromkeys(ids) if item_id in by_id]
-    queue = [item_id for item_id in chosen if item_id not in made.fixed]
+    queue = [item_id for item_id in chosen if item_id not in made.pinned_ids]
     queue += [item_id for item_id in free if item_id not in set(queue)]
     rest = iter(queue)
-    order = [hit.id if hit.id in made.fixed else next(rest) for hit in answer.hits]
+    order = [hit.id if hit.id in made.pinned_ids else next(rest) for hit in answer.hits]
     first = answer.hits[0].rank if answer.hits else 1
     hits = tuple(replace(by_id[item_id], rank=first + n) for n, item_id in enumerate(order))
     draft = replace(
-        made.draft,
+        made.page,
         answer=replace(answer, hits=hits),
-        cursor=replace(made.draft.cursor, settled=True),
+        cursor=replace(made.page.cursor, settled=True),
     )
-    return replace(made, draft=draft)
+    return replace(made, page=draft)
 
 
-def moved(before: Drafted, after: Drafted) -> int:
+def count_moved(before: Shortlist, after: Shortlist) -> int:
     """Return how many of the ranks shown hold another item than before."""
-    pairs = zip(before.draft.answer.hits[: before.k], after.draft.answer.hits, strict=False)
+    pairs = zip(before.page.answer.hits[: before.k], after.page.answer.hits, strict=False)
     return sum(old.id != new.id for old, new in pairs)
 
 
-def told(made: Drafted, pages: Pages, body: Mapping[str, Any]) -> dict[str, Any]:
+def render_shortlist(
+    made: Shortlist, pages: PageBuilder, body: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the page as JSON holds it: cut to `k`, with the fields and reasons that were asked."""
-    answer, cursor = made.draft.answer, made.draft.cursor
+    answer, cursor = made.page.answer, made.page.cursor
     fields = parse_texts(body["fields"], "fields") if body.get("fields") is not None else None
     explain = body.get("explain") is not False
-    shown = [_shown(hit, fields, explain=explain) for hit in answer.hits[: made.k]]
+    shown = [_trim_hit(hit, fields, explain=explain) for hit in answer.hits[: made.k]]
     left = tuple(hit.id for hit in answer.hits[made.k :])
-    asked = {name: value for name, value in cursor.body.items() if name not in ("k", *_HOW)}
-    own = {name: body[name] for name in ("k", *_HOW) if name in body}
+    asked = {
+        name: value
+        for name, value in cursor.body.items()
+        if name not in ("k", *_PRESENTATION_FIELDS)
+    }
+    own = {name: body[name] for name in ("k", *_PRESENTATION_FIELDS) if name in body}
     page = replace(
-        made.draft,
+        made.page,
         cursor=replace(cursor, body={**asked, **own}),
         answer=replace(
             answer,
@@ -130,13 +149,13 @@ def told(made: Drafted, pages: Pages, body: Mapping[str, Any]) -> dict[str, Any]
             complete={**answer.complete, "returned": len(shown)},
         ),
     )
-    return pages.told(page)
+    return pages.render_page(page)
 
 
-_HOW = ("fields", "explain")
+_PRESENTATION_FIELDS = ("fields", "explain")
 
 
-def _shown(hit: Hit, fields: Sequence[str] | None, *, explain: bool) -> Hit:
+def _trim_hit(hit: Hit, fields: Sequence[str] | None, *, explain: bool) -> Hit:
     item = hit.item
     if fields is not None:
         item = {name: item[name] for name in ("id", *fields) if name in item}

@@ -6,12 +6,12 @@ A cause is told only if its share is positive; what pushed an item down is no re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.llm.prompt_inputs import Language, Told
-from service.llm.sanitiser import tidy
+from service.llm.prompt_inputs import Language, PromptItem
+from service.llm.sanitiser import strip_markup
 
-MOST_CAUSES = 3
-_WORDS_CHARS = 80
-_DID: Mapping[str, tuple[str, str]] = {
+MAX_CAUSES = 3
+_MAX_TEXT_CHARS = 80
+_EVENT_PHRASES: Mapping[str, tuple[str, str]] = {
     "like": ("you liked {}", "你喜欢过{}"),
     "purchase": ("you bought {}", "你买过{}"),
     "finish": ("you finished {}", "你看完过{}"),
@@ -25,8 +25,8 @@ _DID: Mapping[str, tuple[str, str]] = {
     "dislike": ("you disliked {}", "你不喜欢{}"),
     "skip": ("you skipped {}", "你跳过了{}"),
 }
-_MET = ("you met {}", "你接触过{}")
-_KINDS: Mapping[str, tuple[str, str]] = {
+_DEFAULT_EVENT_PHRASE = ("you met {}", "你接触过{}")
+_KIND_PHRASES: Mapping[str, tuple[str, str]] = {
     "popularity": ("it is popular with everybody", "它很受欢迎"),
     "trending": ("it is popular now", "它近来很受欢迎"),
     "freshness": ("it is new", "它很新"),
@@ -34,7 +34,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def causes_of(
+def describe_reasons(
     reasons: Sequence[Mapping[str, Any]], titles: Mapping[str, str], language: Language
 ) -> list[str]:
     """Return the largest positive reasons in words, the largest first.
@@ -47,56 +47,58 @@ def causes_of(
     told = [
         words
         for reason in sorted(reasons, key=lambda reason: -reason["share"])
-        if reason["share"] > 0 and (words := _cause(reason, titles, language))
+        if reason["share"] > 0 and (words := _describe_reason(reason, titles, language))
     ]
-    return list(dict.fromkeys(told))[:MOST_CAUSES]
+    return list(dict.fromkeys(told))[:MAX_CAUSES]
 
 
-def sentence_of(item: Told, causes: Sequence[str], language: Language) -> str:
+def render_sentence(item: PromptItem, causes: Sequence[str], language: Language) -> str:
     """Return one true sentence."""
-    title = _quoted(item.title, language)
+    title = _quote(item.title, language)
     if language == "zh":
         because = "，".join(causes) if causes else "它是现有内容中最合适的"
         return f"推荐{title}，因为{because}。"
-    because = joined(causes) if causes else "it is the best of what there is"
+    because = join_phrases(causes) if causes else "it is the best of what there is"
     return f"{title}, because {because}."
 
 
-def joined(parts: Sequence[str]) -> str:
+def join_phrases(parts: Sequence[str]) -> str:
     """Return English words in a row."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _cause(reason: Mapping[str, Any], titles: Mapping[str, str], language: Language) -> str:
+def _describe_reason(
+    reason: Mapping[str, Any], titles: Mapping[str, str], language: Language
+) -> str:
     chinese = language == "zh"
     kind = reason["kind"]
     if kind == "history" and "item_id" in reason:
         title = titles.get(reason["item_id"])
-        phrase = _DID.get(str(reason.get("event")), _MET)[chinese]
-        return phrase.replace("{}", _quoted(title, language)) if title else ""
-    text = tidy(str(reason.get("text") or ""), _WORDS_CHARS)
+        phrase = _EVENT_PHRASES.get(str(reason.get("event")), _DEFAULT_EVENT_PHRASE)[chinese]
+        return phrase.replace("{}", _quote(title, language)) if title else ""
+    text = strip_markup(str(reason.get("text") or ""), _MAX_TEXT_CHARS)
     if kind in ("history", "interest", "query"):
         said = {
             "history": ("you said {}", "你说过{}"),
             "interest": ("you are interested in {}", "你对{}感兴趣"),
             "query": ("your wish reads {}", "你的愿望是{}"),
         }[kind][chinese]
-        return said.replace("{}", _quoted(text, language)) if text else ""
+        return said.replace("{}", _quote(text, language)) if text else ""
     if kind == "context":
-        return _circumstance(reason, language)
-    return _KINDS.get(kind, ("", ""))[chinese]
+        return _describe_context(reason, language)
+    return _KIND_PHRASES.get(kind, ("", ""))[chinese]
 
 
-def _circumstance(reason: Mapping[str, Any], language: Language) -> str:
+def _describe_context(reason: Mapping[str, Any], language: Language) -> str:
     value = reason.get("value")
     if isinstance(value, Mapping):
         return "它离你很近" if language == "zh" else "it is near you"
-    field = tidy(str(reason.get("field")), _WORDS_CHARS).replace("_", " ")
-    words = tidy(str(value), _WORDS_CHARS)
+    field = strip_markup(str(reason.get("field")), _MAX_TEXT_CHARS).replace("_", " ")
+    words = strip_markup(str(value), _MAX_TEXT_CHARS)
     if field == "time":
         return "考虑到现在的时间" if language == "zh" else "of the time"
     return f"当前{field}是{words}" if language == "zh" else f"the {field} is {words}"
 
 
-def _quoted(words: str, language: Language) -> str:
+def _quote(words: str, language: Language) -> str:
     return f"“{words}”"

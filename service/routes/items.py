@@ -7,34 +7,36 @@ import orjson
 from fastapi import APIRouter, Query, Response
 
 from indexer import RequestError
-from service.edge import PROBLEMS, Problem, ReadRoute, decoded
-from service.live import View
-from service.services import ServicesNow
+from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, decode_id
+from service.live import RequestView
+from service.services import ServicesDep
 from service.wire import ItemsOut, ItemsQuery, SchemaOut
 
-router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["catalogue"], responses=PROBLEMS)
+router = APIRouter(
+    route_class=ReadRoute, prefix="/v1", tags=["catalogue"], responses=PROBLEM_RESPONSES
+)
 
 
 @router.get("/items", response_model=ItemsOut)
-async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesNow) -> Response:
+async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesDep) -> Response:
     """List items in order of id, available or not."""
-    condition = _filter(asked.filter)
-    return await services.answer(
-        lambda view: services.pages.listing(view, condition, asked.limit, asked.cursor)
+    condition = _parse_filter(asked.filter)
+    return await services.respond(
+        lambda view: services.pages.build_listing(view, condition, asked.limit, asked.cursor)
     )
 
 
 @router.get("/items/{item_id:item}", response_model=dict[str, Any])
-async def get_item(item_id: str, services: ServicesNow) -> Response:
+async def get_item(item_id: str, services: ServicesDep) -> Response:
     """Return an item with all its fields. Percent-encode the id."""
-    known = decoded(item_id)
-    return await services.answer(lambda view: item_of(view, known))
+    known = decode_id(item_id)
+    return await services.respond(lambda view: load_item(view, known))
 
 
 @router.get("/catalog/schema", response_model=SchemaOut)
-async def schema(services: ServicesNow) -> Response:
+async def schema(services: ServicesDep) -> Response:
     """Return the fields, their types and most frequent values, for filter panels."""
-    return await services.answer(
+    return await services.respond(
         lambda view: {
             "snapshot": view.catalogue.id,
             "items": len(view.catalogue),
@@ -43,7 +45,7 @@ async def schema(services: ServicesNow) -> Response:
     )
 
 
-def item_of(view: View, item_id: str) -> dict[str, Any]:
+def load_item(view: RequestView, item_id: str) -> dict[str, Any]:
     """Return an item.
 
     Raises:
@@ -55,7 +57,7 @@ def item_of(view: View, item_id: str) -> dict[str, Any]:
     return item
 
 
-def _filter(text: str | None) -> Any:
+def _parse_filter(text: str | None) -> Any:
     if not text:
         return None
     try:

@@ -8,22 +8,24 @@ from fastapi import APIRouter, Response
 
 from indexer import Index
 from indexer.errors import RequestError
-from indexer.live import Overlay
-from service.edge import PROBLEMS, Problem, WriteRoute, decoded
-from service.live import MAX_ITEMS, Live, Views
-from service.services import ServicesNow
-from service.store import checked_id
+from indexer.live import LiveCatalogue
+from service.edge import PROBLEM_RESPONSES, Problem, WriteRoute, decode_id
+from service.live import MAX_ITEMS_PER_CALL, LiveStore, RequestViews
+from service.services import ServicesDep
+from service.store import parse_clean_id
 from service.wire import ItemBody, ItemKept, ItemsIn, ItemsKept
 
-router = APIRouter(route_class=WriteRoute, prefix="/v1", tags=["catalogue"], responses=PROBLEMS)
+router = APIRouter(
+    route_class=WriteRoute, prefix="/v1", tags=["catalogue"], responses=PROBLEM_RESPONSES
+)
 
 
 @router.post("/items", response_model=ItemsKept)
-async def post_items(body: ItemsIn, services: ServicesNow) -> Response:
+async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
     """Keep whole items, new or in place of old ones of the same ids."""
-    bodies = _listed(body.items)
+    bodies = _parse_items(body.items)
 
-    def change(live: Live, index: Index) -> dict[str, Any]:
+    def change(live: LiveStore, index: Index) -> dict[str, Any]:
         ids, seq = live.items.put(index, bodies)
         return {"accepted": len(ids), "ids": ids, "live_seq": seq}
 
@@ -31,11 +33,11 @@ async def post_items(body: ItemsIn, services: ServicesNow) -> Response:
 
 
 @router.put("/items/{item_id:item}", response_model=ItemKept)
-async def put_item(item_id: str, body: ItemBody, services: ServicesNow) -> Response:
+async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Keep a whole item, new or in place of the one of this id. Percent-encode the id."""
-    whole = {**body.root, "id": _same_id(item_id, body.root)}
+    whole = {**body.root, "id": _parse_item_id(item_id, body.root)}
 
-    def change(live: Live, index: Index) -> dict[str, Any]:
+    def change(live: LiveStore, index: Index) -> dict[str, Any]:
         (known,), seq = live.items.put(index, [whole])
         return {"id": known, "live_seq": seq}
 
@@ -43,13 +45,13 @@ async def put_item(item_id: str, body: ItemBody, services: ServicesNow) -> Respo
 
 
 @router.patch("/items/{item_id:item}", response_model=dict[str, Any])
-async def patch_item(item_id: str, body: ItemBody, services: ServicesNow) -> Response:
+async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Change some fields of an item, null removing one, and return all of it."""
-    known = _same_id(item_id, body.root)
+    known = _parse_item_id(item_id, body.root)
 
-    def change(live: Live, index: Index) -> dict[str, Any]:
-        def current() -> Overlay:
-            with Views(live).of(index) as view:
+    def change(live: LiveStore, index: Index) -> dict[str, Any]:
+        def current() -> LiveCatalogue:
+            with RequestViews(live).open(index) as view:
                 return view.catalogue
 
         item, _ = live.items.patch(index, current, {**body.root, "id": known})
@@ -59,12 +61,12 @@ async def patch_item(item_id: str, body: ItemBody, services: ServicesNow) -> Res
 
 
 @router.delete("/items/{item_id:item}", response_model=ItemKept)
-async def delete_item(item_id: str, services: ServicesNow) -> Response:
+async def delete_item(item_id: str, services: ServicesDep) -> Response:
     """Take an item away; no roll-back and no rebuild brings it back. Percent-encode the id."""
-    known = checked_id(decoded(item_id), "id")
+    known = parse_clean_id(decode_id(item_id), "id")
 
-    def change(live: Live, index: Index) -> dict[str, Any]:
-        with Views(live).of(index) as view:
+    def change(live: LiveStore, index: Index) -> dict[str, Any]:
+        with RequestViews(live).open(index) as view:
             if not view.catalogue.rows([known]):
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {known[:100]!r} in the catalogue")
         return {"id": known, "live_seq": live.items.delete(known)}
@@ -72,19 +74,19 @@ async def delete_item(item_id: str, services: ServicesNow) -> Response:
     return await services.change_items(change)
 
 
-def _listed(items: Any) -> Sequence[Mapping[str, Any]]:
+def _parse_items(items: Any) -> Sequence[Mapping[str, Any]]:
     if not isinstance(items, Sequence) or isinstance(items, str):
         raise RequestError(f"items must be a list of items, got {str(items)[:60]!r}")
-    if len(items) > MAX_ITEMS:
+    if len(items) > MAX_ITEMS_PER_CALL:
         raise RequestError(
-            f"items has {len(items)} entries, at most {MAX_ITEMS} are read; send fewer at once"
+            f"items has {len(items)} entries, at most {MAX_ITEMS_PER_CALL} are read; send fewer at once"
         )
     return items
 
 
-def _same_id(part: str, body: Mapping[str, Any]) -> str:
+def _parse_item_id(part: str, body: Mapping[str, Any]) -> str:
     """The id of the path, which the body may repeat."""
-    known = checked_id(decoded(part), "id")
+    known = parse_clean_id(decode_id(part), "id")
     given = body.get("id", known)
     if str(given).strip() != known:
         raise RequestError(

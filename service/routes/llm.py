@@ -12,15 +12,15 @@ from fastapi.responses import StreamingResponse
 
 from indexer.errors import IndexerError
 from indexer.request import parse_boolean
-from service.edge import PROBLEMS, Problem, ReadRoute, json_response
-from service.llm import Assistant, Event, parse_asked
-from service.services import Services, ServicesNow
+from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, render_json
+from service.llm import Assistant, AssistantEvent, parse_llm_options
+from service.services import Services, ServicesDep
 from service.wire import RecommendIn
 
-router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEMS)
+router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEM_RESPONSES)
 
 _T = TypeVar("_T")
-_LOOK_S = 0.2  # how often it is looked whether the client is still there
+_DISCONNECT_POLL_S = 0.2  # how often it is looked whether the client is still there
 _NO_BUFFERING = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -31,43 +31,45 @@ _NO_BUFFERING = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         200: {
             "content": {"text/event-stream": {}},
             "description": "Server-sent events: `list` (an answer of /v1/recommend), `understood`, "
-            "`ideal`, `list` again, `order` (the same in its new order), `sentence` "
+            "`ideal`, `list` again, `order` (the same in its new order), `describe_validation_errors` "
             "({id, text, by}) for each item, `done` ({llm}); `problem` if it breaks off.",
         }
     },
 )
-async def recommend_stream(body: RecommendIn, services: ServicesNow) -> Response:
+async def recommend_stream(body: RecommendIn, services: ServicesDep) -> Response:
     """Recommend at once, then better: the list first, then what a language model makes of it."""
-    events = assistant_for(services, body.given()).events(list_first=True)
+    events = create_assistant(services, body.dump_sent()).stream_events(list_first=True)
     try:
         first = await anext(events)  # what is wrong with the request is still a plain answer
     except BaseException:
         await events.aclose()
         raise
     return StreamingResponse(
-        _stream(first, events), media_type="text/event-stream", headers=_NO_BUFFERING
+        _stream_events(first, events), media_type="text/event-stream", headers=_NO_BUFFERING
     )
 
 
-def assistant_for(services: Services, body: Mapping[str, Any]) -> Assistant:
+def create_assistant(services: Services, body: Mapping[str, Any]) -> Assistant:
     """Return who answers a body.
 
     Raises:
         RequestError: If its `llm` does not fit.
     """
-    asked = parse_asked(body.get("llm", {}))
+    asked = parse_llm_options(body.get("llm", {}))
     rest = {name: value for name, value in body.items() if name != "llm"}
     parse_boolean(rest.get("explain", True), "explain")  # a draft always has reasons
-    return Assistant(services.language_model, services.look, services.pages, rest, asked)
+    return Assistant(services.llm_client, services.run_on_view, services.pages, rest, asked)
 
 
-async def assisted(services: Services, body: Mapping[str, Any], request: Request) -> Response:
+async def answer_with_llm(
+    services: Services, body: Mapping[str, Any], request: Request
+) -> Response:
     """Answer a body that asks for a language model."""
-    assistant = assistant_for(services, body)
-    return json_response(await until_left(request, assistant.answer()))
+    assistant = create_assistant(services, body)
+    return render_json(await run_until_disconnect(request, assistant.answer()))
 
 
-async def until_left(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
+async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
     """Return what some work returns; end it when the client has left.
 
     Raises:
@@ -76,7 +78,7 @@ async def until_left(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
     task = asyncio.create_task(work)
     try:
         while True:
-            done, _ = await asyncio.wait({task}, timeout=_LOOK_S)
+            done, _ = await asyncio.wait({task}, timeout=_DISCONNECT_POLL_S)
             if done:
                 return task.result()
             if await request.is_disconnected():
@@ -85,17 +87,21 @@ async def until_left(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
         task.cancel()
 
 
-async def _stream(first: Event, events: AsyncGenerator[Event]) -> AsyncIterator[bytes]:
+async def _stream_events(
+    first: AssistantEvent, events: AsyncGenerator[AssistantEvent]
+) -> AsyncIterator[bytes]:
     async with aclosing(events):
-        yield _written(first)
+        yield _encode_event(first)
         try:
             async for event in events:
-                yield _written(event)
+                yield _encode_event(event)
         except Problem as error:
-            yield _written(Event("problem", {"status": error.status_code, "detail": error.detail}))
+            yield _encode_event(
+                AssistantEvent("problem", {"status": error.status_code, "detail": error.detail})
+            )
         except IndexerError as error:
-            yield _written(Event("problem", {"status": 422, "detail": str(error)}))
+            yield _encode_event(AssistantEvent("problem", {"status": 422, "detail": str(error)}))
 
 
-def _written(event: Event) -> bytes:
+def _encode_event(event: AssistantEvent) -> bytes:
     return b"event: " + event.name.encode() + b"\ndata: " + orjson.dumps(event.data) + b"\n\n"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from service.edge import PROBLEMS, Problem, ReadRoute, process_lines, snapshot_lines
-from service.services import Services, ServicesNow
+from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, render_process, render_snapshot
+from service.services import Services, ServicesDep
 
 router = APIRouter(route_class=ReadRoute, tags=["health"])
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -15,27 +15,27 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 @router.get(
     "/metrics",
     response_class=PlainTextResponse,
-    responses={status: PROBLEMS[status] for status in (401, 403)},
+    responses={status: PROBLEM_RESPONSES[status] for status in (401, 403)},
 )
-async def metrics(request: Request, services: ServicesNow) -> Response:
+async def metrics(request: Request, services: ServicesDep) -> Response:
     """Tell requests, latencies, the snapshot and what the language model cost."""
-    lines = [*request.app.state.request_counters.lines(), *_lines(services)]
+    lines = [*request.app.state.request_counters.lines(), *_render_metrics(services)]
     return Response("\n".join(lines) + "\n", media_type=_PROMETHEUS)
 
 
-def _lines(services: Services) -> Iterator[str]:
-    status = services.recommender.status
+def _render_metrics(services: Services) -> Iterator[str]:
+    status = services.active_index.status
     items = 0
     if status.snapshot is not None:
         try:
-            with services.recommender.borrowed() as index:
+            with services.active_index.borrow() as index:
                 items = index.count
         except Problem:  # it has just been closed
-            status = services.recommender.status
-    yield from snapshot_lines(status.snapshot, items)
-    yield from process_lines()
-    if services.language_model is not None:
-        yield from services.language_model.counters.lines()
+            status = services.active_index.status
+    yield from render_snapshot(status.snapshot, items)
+    yield from render_process()
+    if services.llm_client is not None:
+        yield from services.llm_client.counters.render_prometheus()
         yield "# HELP zhiyin_llm_resting Whether the endpoint is left alone after failures."
         yield "# TYPE zhiyin_llm_resting gauge"
-        yield f"zhiyin_llm_resting {int(services.language_model.breaker.is_open)}"
+        yield f"zhiyin_llm_resting {int(services.llm_client.breaker.is_open)}"

@@ -4,15 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from service.edge import PROBLEMS, Kind, ReadRoute
-from service.services import ServicesNow
+from service.edge import PROBLEM_RESPONSES, ListKind, ReadRoute
+from service.services import ServicesDep
 from service.wire import AnswerOut, TrendingQuery
 
-router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEMS)
+router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEM_RESPONSES)
 
 
 @router.get("/trending", response_model=AnswerOut)
-async def trending(asked: Annotated[TrendingQuery, Query()], services: ServicesNow) -> Response:
+async def trending(asked: Annotated[TrendingQuery, Query()], services: ServicesDep) -> Response:
     """List what many people took to lately, then what is good for anybody."""
-    body = asked.given()
-    return await services.answer(lambda view: services.pages.page(view, Kind.TRENDING, body))
+    body = asked.dump_sent()
+    return await services.respond(
+        lambda view: services.pages.build_page(view, ListKind.TRENDING, body)
+    )

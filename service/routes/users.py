@@ -6,66 +6,70 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from indexer.errors import RequestError
-from service.edge import PROBLEMS, Problem, ReadRoute, WriteRoute, decoded
-from service.live import Live, View, described_user, parse_profile
-from service.services import ServicesNow
-from service.store import checked_id
+from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, WriteRoute, decode_id
+from service.live import LiveStore, RequestView, describe_user, parse_profile
+from service.services import ServicesDep
+from service.store import parse_clean_id
 from service.wire import Erased, Merged, MergeIn, UserIn, UserKept, UserOut
 
-router = APIRouter(route_class=WriteRoute, prefix="/v1", tags=["users"], responses=PROBLEMS)
-read_router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["users"], responses=PROBLEMS)
+router = APIRouter(
+    route_class=WriteRoute, prefix="/v1", tags=["users"], responses=PROBLEM_RESPONSES
+)
+read_router = APIRouter(
+    route_class=ReadRoute, prefix="/v1", tags=["users"], responses=PROBLEM_RESPONSES
+)
 
 
 @router.put("/users/{user_id:path}", response_model=UserKept)
-async def put_user(user_id: str, body: UserIn, services: ServicesNow) -> Response:
+async def put_user(user_id: str, body: UserIn, services: ServicesDep) -> Response:
     """Store interests and attributes in place of earlier ones; they count in every request."""
-    known, profile = _id(user_id), parse_profile(body.root)
+    known, profile = _parse_user_id(user_id), parse_profile(body.root)
     return await services.write(
         lambda live: {"user_id": known, "live_seq": live.users.put(known, profile)}
     )
 
 
 @read_router.get("/users/{user_id:path}", response_model=UserOut)
-async def get_user(user_id: str, services: ServicesNow) -> Response:
+async def get_user(user_id: str, services: ServicesDep) -> Response:
     """Say what is known of a user: in words, as tags, and the latest events."""
-    known, now = _id(user_id), services.clock()
+    known, now = _parse_user_id(user_id), services.clock()
 
-    def answer(view: View) -> dict[str, Any]:
-        found = described_user(view, known, now=now)
+    def answer(view: RequestView) -> dict[str, Any]:
+        found = describe_user(view, known, now=now)
         if found is None:
             raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of user {known[:100]!r}")
         return found
 
-    return await services.answer(answer)
+    return await services.respond(answer)
 
 
 @router.delete("/users/{user_id:path}", response_model=Erased)
-async def erase_user(user_id: str, services: ServicesNow) -> Response:
+async def erase_user(user_id: str, services: ServicesDep) -> Response:
     """Erase a user: events, interests, attributes. Only a keyed hash stays, for rebuilds."""
-    known = _id(user_id)
+    known = _parse_user_id(user_id)
 
-    def erase(live: Live) -> dict[str, Any]:
+    def erase(live: LiveStore) -> dict[str, Any]:
         gone, seq = live.users.erase(known)
         return {"erased_events": gone, "live_seq": seq}
 
-    if services.language_model is not None:
-        services.language_model.forget()
+    if services.llm_client is not None:
+        services.llm_client.clear_cache()
     return await services.write(erase)
 
 
 @router.post("/users/merge", response_model=Merged)
-async def merge_users(body: MergeIn, services: ServicesNow) -> Response:
+async def merge_users(body: MergeIn, services: ServicesDep) -> Response:
     """Give everything of an anonymous visitor to the user who has signed in."""
     if body.from_ is None or body.into is None:
         raise RequestError("a merge needs from and into, the ids of two users")
-    old, new = checked_id(body.from_, "from"), checked_id(body.into, "into")
+    old, new = parse_clean_id(body.from_, "from"), parse_clean_id(body.into, "into")
 
-    def merge(live: Live) -> dict[str, Any]:
+    def merge(live: LiveStore) -> dict[str, Any]:
         moved, seq = live.users.merge(old, new)
         return {"user_id": new, "moved": moved, "live_seq": seq}
 
     return await services.write(merge)
 
 
-def _id(part: str) -> str:
-    return checked_id(decoded(part), "user_id")
+def _parse_user_id(part: str) -> str:
+    return parse_clean_id(decode_id(part), "user_id")

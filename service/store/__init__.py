@@ -4,39 +4,39 @@ In: checked events, profiles and item changes, one transaction a request.
 Out: user states (a fold over events), item changes after a number, trending items.
 """
 
-from service.store.database import LiveDatabase, Sequence
-from service.store.event_log import EventLog, UserHash, of_owner, recent
-from service.store.events import MAX_EVENTS, Event, checked_id, parse_events
-from service.store.item_changes import ItemChange, changes_after, changes_of, keep
-from service.store.rebuild_changes import forget_applied, read_changes, spare_encoding
+from service.store.database import LiveDatabase, SequenceNumbers
+from service.store.event_log import EventLog, UserHasher, load_recent_events, match_owner
+from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
+from service.store.item_changes import ItemChange, load_changes, load_changes_after, store_changes
+from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
 from service.store.schema import events
 from service.store.trending import Trending
-from service.store.user_state import NOBODY, UserState, personal
-from service.store.users import Profile, Users
+from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
+from service.store.users import UserProfile, UserStore
 
 __all__ = [
-    "MAX_EVENTS",
-    "NOBODY",
+    "EMPTY_USER_STATE",
+    "MAX_EVENTS_PER_CALL",
     "Event",
     "EventLog",
     "ItemChange",
     "LiveDatabase",
-    "Profile",
-    "Sequence",
+    "SequenceNumbers",
     "Trending",
-    "UserHash",
+    "UserHasher",
+    "UserProfile",
     "UserState",
-    "Users",
-    "changes_after",
-    "changes_of",
-    "checked_id",
+    "UserStore",
+    "add_user_state",
+    "cache_live_vectors",
     "events",
-    "forget_applied",
-    "keep",
-    "of_owner",
+    "load_changes",
+    "load_changes_after",
+    "load_recent_events",
+    "match_owner",
+    "parse_clean_id",
     "parse_events",
-    "personal",
+    "prune_applied_changes",
     "read_changes",
-    "recent",
-    "spare_encoding",
+    "store_changes",
 ]

@@ -18,22 +18,22 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from indexer.reading import missing_driver, parse_url
+from indexer.reading import explain_missing_driver, parse_url
 from service.edge import Problem, unavailable
 from service.settings import SettingsError
-from service.store.database_errors import first_line, problem_of
+from service.store.database_errors import get_first_line, to_problem
 from service.store.schema import MIGRATIONS, counter, version
 
-BUSY_S = 10.0
-_POOL, _OVERFLOW = 4, 28
-_WRITING = "zhiyin_writing"
-_MIGRATING = 0x5A486979  # PostgreSQL's name for the lock of who brings the store up to date
+BUSY_TIMEOUT_S = 10.0
+_POOL_SIZE, _MAX_OVERFLOW = 4, 28
+_WRITE_OPTION = "zhiyin_writing"
+_MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's name for the lock of who brings the store up to date
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class SequenceNumbers:
     """How far the store has come; see `live_schema.counter`."""
 
     seq: int
@@ -41,31 +41,31 @@ class Sequence:
     removals_seq: int
 
 
-class Write:
+class WriteTransaction:
     """A transaction that writes, and the sequence numbers it takes."""
 
-    def __init__(self, connection: sa.Connection, before: Sequence) -> None:
+    def __init__(self, connection: sa.Connection, before: SequenceNumbers) -> None:
         self.connection = connection
         self._before = before
         self.seq = before.seq
         self._items_seq, self._removals_seq = before.items_seq, before.removals_seq
 
-    def take(self, count: int = 1) -> int:
+    def reserve(self, count: int = 1) -> int:
         """Return the first of `count` new sequence numbers."""
         self.seq += count
         return self.seq - count + 1
 
-    def items_changed(self) -> None:
+    def mark_items_changed(self) -> None:
         """Tell every worker to look at the items."""
         self._items_seq = self.seq
 
-    def events_removed(self) -> None:
+    def mark_events_removed(self) -> None:
         """Tell every worker that what it has added up from the log is no longer right."""
         self._removals_seq = self.seq
 
-    def finish(self) -> None:
+    def write_sequence(self) -> None:
         """Write the new sequence numbers, if any were taken."""
-        after = Sequence(self.seq, self._items_seq, self._removals_seq)
+        after = SequenceNumbers(self.seq, self._items_seq, self._removals_seq)
         if after != self._before:
             values = {"seq": after.seq, "items_seq": after.items_seq}
             self.connection.execute(
@@ -78,12 +78,12 @@ class LiveDatabase:
 
     def __init__(self, engine: sa.Engine, *, busy_s: float) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(**{_WRITING: True})
+        self._write_engine = engine.execution_options(**{_WRITE_OPTION: True})
         self._busy_s = busy_s
-        self._one_writer = threading.Lock()
+        self._writer_lock = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, *, busy_s: float = BUSY_S) -> Self:
+    def open(cls, url: str, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
         """Connect, and bring the store up to date.
 
         Args:
@@ -94,21 +94,21 @@ class LiveDatabase:
             SettingsError: If the URL is wrong, or the store cannot be opened or is of a newer
                 release.
         """
-        shown = shown_url(url)
+        shown = hide_password(url)
         try:
-            engine = _engine(url, busy_s)
+            engine = _create_engine(url, busy_s)
         except ImportError as error:
-            raise SettingsError(f"--db {shown} {missing_driver(error)}") from error
+            raise SettingsError(f"--db {shown} {explain_missing_driver(error)}") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise SettingsError(
-                f"--db {shown} cannot be used ({first_line(error)}); give a SQLAlchemy URL such "
+                f"--db {shown} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL such "
                 f"as sqlite:////srv/live.sqlite"
             ) from error
         database = cls(engine, busy_s=busy_s)
         try:
             database._migrate(shown)
         except (SQLAlchemyError, Problem) as error:
-            cause = error.detail if isinstance(error, Problem) else first_line(error)
+            cause = error.detail if isinstance(error, Problem) else get_first_line(error)
             database.close()
             raise SettingsError(
                 f"the live store {shown} cannot be opened ({cause}); check that it is there and "
@@ -131,51 +131,53 @@ class LiveDatabase:
         return Path(name) if self.dialect == "sqlite" and name else None
 
     @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
+    def begin_read(self) -> Iterator[sa.Connection]:
         """Lend a connection that sees one state of the store throughout.
 
         Raises:
             Problem: 503 if the store cannot be read now.
         """
-        with _told_as_busy(), self._engine.connect() as connection:
+        with _raise_as_problem(), self._engine.connect() as connection:
             if self.dialect != "sqlite":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Write]:
+    def begin_write(self) -> Iterator[WriteTransaction]:
         """Lend a transaction; it is durable when the context ends, or undone if that raises.
 
         Raises:
             Problem: 503 if others write for too long.
         """
         # Threads of one process queue here, first come first served; SQLite's own lock only polls.
-        if not self._one_writer.acquire(timeout=self._busy_s):
+        if not self._writer_lock.acquire(timeout=self._busy_s):
             raise unavailable("the live store is busy; try again in a moment", retry_after_s=1)
         try:
-            with _told_as_busy(), self._writer.begin() as connection:
+            with _raise_as_problem(), self._write_engine.begin() as connection:
                 found = connection.execute(sa.select(counter).with_for_update()).one()
-                write = Write(connection, Sequence(found.seq, found.items_seq, found.removals_seq))
+                write = WriteTransaction(
+                    connection, SequenceNumbers(found.seq, found.items_seq, found.removals_seq)
+                )
                 yield write
-                write.finish()
+                write.write_sequence()
         finally:
-            self._one_writer.release()
+            self._writer_lock.release()
 
-    def sequence(self, connection: sa.Connection) -> Sequence:
+    def read_sequence(self, connection: sa.Connection) -> SequenceNumbers:
         """Return how far the store has come."""
         found = connection.execute(sa.select(counter)).one()
-        return Sequence(found.seq, found.items_seq, found.removals_seq)
+        return SequenceNumbers(found.seq, found.items_seq, found.removals_seq)
 
-    def advance(self, seq: int) -> None:
+    def advance_to(self, seq: int) -> None:
         """Go on counting after a number that a snapshot knows from another store."""
-        with self.writing() as write:
-            write.take(max(0, seq - write.seq))
+        with self.begin_write() as write:
+            write.reserve(max(0, seq - write.seq))
 
     @contextmanager
-    def alone(self) -> Iterator[Any]:
+    def open_exclusively(self) -> Iterator[Any]:
         """Lend a bare connection without a transaction, while no thread of this process writes."""
-        with self._one_writer:
+        with self._writer_lock:
             raw = self._engine.raw_connection()
             try:
                 yield raw.driver_connection
@@ -187,9 +189,9 @@ class LiveDatabase:
         self._engine.dispose()
 
     def _migrate(self, shown: str) -> None:
-        with _told_as_busy(), self._writer.begin() as connection:
+        with _raise_as_problem(), self._write_engine.begin() as connection:
             if self.dialect == "postgresql":  # which lets two make the same table, and one fail
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_ID)))
             version.create(connection, checkfirst=True)
             found = connection.execute(sa.select(version.c.version)).scalar()
             before = found or 0
@@ -205,7 +207,7 @@ class LiveDatabase:
                 connection.execute(change.values(version=len(MIGRATIONS)))
 
 
-def shown_url(url: str) -> str:
+def hide_password(url: str) -> str:
     """Return a URL without its password."""
     try:
         return sa.make_url(url).render_as_string(hide_password=True)
@@ -213,31 +215,31 @@ def shown_url(url: str) -> str:
         return repr(url[:60])
 
 
-def _engine(url: str, busy_s: float) -> sa.Engine:
+def _create_engine(url: str, busy_s: float) -> sa.Engine:
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
         engine = sa.create_engine(
-            parsed, pool_size=_POOL, max_overflow=_OVERFLOW, pool_pre_ping=True
+            parsed, pool_size=_POOL_SIZE, max_overflow=_MAX_OVERFLOW, pool_pre_ping=True
         )
         if parsed.get_backend_name() == "postgresql":
-            sa.event.listen(engine, "begin", partial(_begin_patiently, int(1_000 * busy_s)))
+            sa.event.listen(engine, "begin", partial(_limit_lock_wait, int(1_000 * busy_s)))
         return engine
     engine = sa.create_engine(
         parsed,
         poolclass=sa.pool.QueuePool,
-        pool_size=_POOL,
-        max_overflow=_OVERFLOW,
+        pool_size=_POOL_SIZE,
+        max_overflow=_MAX_OVERFLOW,
         # The driver must not begin transactions of its own: ours say of which kind they are.
         connect_args={"timeout": busy_s, "isolation_level": None, "check_same_thread": False},
     )
-    sa.event.listen(engine, "connect", _prepare)
-    sa.event.listen(engine, "begin", _begin)
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare(connection: Any, record: Any) -> None:
+def _configure_sqlite(connection: Any, record: Any) -> None:
     """Durable, patient, and leaving no deleted content behind."""
-    deadline = time.monotonic() + BUSY_S
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
     cursor = connection.cursor()
     while True:
         try:
@@ -252,28 +254,28 @@ def _prepare(connection: Any, record: Any) -> None:
     cursor.close()
 
 
-def _begin(connection: sa.Connection) -> None:
+def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that reads first and writes later could not wait for its turn: it would fail.
-    immediate = connection.get_execution_options().get(_WRITING)
+    immediate = connection.get_execution_options().get(_WRITE_OPTION)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _begin_patiently(busy_ms: int, connection: sa.Connection) -> None:
+def _limit_lock_wait(busy_ms: int, connection: sa.Connection) -> None:
     # Without a limit a writer would wait for ever for one that hangs.
-    if connection.get_execution_options().get(_WRITING):
+    if connection.get_execution_options().get(_WRITE_OPTION):
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {busy_ms}")
 
 
 @contextmanager
-def _told_as_busy() -> Iterator[None]:
+def _raise_as_problem() -> Iterator[None]:
     """Turn what the database refuses into an answer, with the reason in the log."""
     try:
         yield
     except DBAPIError as error:
-        problem = problem_of(error)
+        problem = to_problem(error)
         if problem is None:
             raise
-        _log.warning("the live store refused: %s", first_line(error.orig or error))
+        _log.warning("the live store refused: %s", get_first_line(error.orig or error))
         raise problem from error
     except sa.exc.TimeoutError as error:
         raise unavailable("the live store is busy; try again in a moment") from error

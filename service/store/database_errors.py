@@ -9,7 +9,7 @@ from service.edge import Problem, unavailable
 
 # Primary result codes of SQLite for what is not the fault of a statement: somebody else writes,
 # the disk is full or away. A later try may succeed.
-_SQLITE_PASSING = frozenset(
+_SQLITE_TRANSIENT = frozenset(
     (
         sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
@@ -19,13 +19,13 @@ _SQLITE_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 # Classes of SQLSTATE: no connection, rolled back, no resources, in use, an operator stepped in, a
 # fault of the system; and a standby that only reads, as during a failover.
-_SQLSTATE_PASSING = ("08", "40", "53", "55", "57", "58", "25006")
+_SQLSTATE_TRANSIENT = ("08", "40", "53", "55", "57", "58", "25006")
 _SQLSTATE_DAMAGE = ("XX001", "XX002")
 
 
-def problem_of(error: DBAPIError) -> Problem | None:
+def to_problem(error: DBAPIError) -> Problem | None:
     """Return 503 for what passes, 422 for what no column can hold, 500 for a damaged store."""
-    told = first_line(error.orig or error)
+    told = get_first_line(error.orig or error)
     if _is_damage(error):
         return Problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -37,41 +37,41 @@ def problem_of(error: DBAPIError) -> Problem | None:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"the live store cannot hold a value of this call ({told}); leave it out",
         )
-    if _is_passing(error):
+    if _is_transient(error):
         return unavailable(f"the live store does not answer ({told}); try again in a moment")
     return None
 
 
-def first_line(error: BaseException) -> str:
+def get_first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 
-def _is_passing(error: DBAPIError) -> bool:
+def _is_transient(error: DBAPIError) -> bool:
     """Whether the same call may succeed later."""
     if error.connection_invalidated:
         return True
-    code = _sqlite_code(error)
+    code = _get_sqlite_code(error)
     if code is not None:
-        return code in _SQLITE_PASSING
-    state = _sqlstate(error)
+        return code in _SQLITE_TRANSIENT
+    state = _get_sqlstate(error)
     if state is None:  # the server never answered: no connection, or it went away
         return isinstance(error, OperationalError | InterfaceError)
-    return state.startswith(_SQLSTATE_PASSING)
+    return state.startswith(_SQLSTATE_TRANSIENT)
 
 
 def _is_damage(error: DBAPIError) -> bool:
     """Whether the files of the database are broken."""
-    code = _sqlite_code(error)
-    return code in _SQLITE_DAMAGE or (_sqlstate(error) or "") in _SQLSTATE_DAMAGE
+    code = _get_sqlite_code(error)
+    return code in _SQLITE_DAMAGE or (_get_sqlstate(error) or "") in _SQLSTATE_DAMAGE
 
 
-def _sqlite_code(error: DBAPIError) -> int | None:
+def _get_sqlite_code(error: DBAPIError) -> int | None:
     code = getattr(error.orig, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF  # the rest is detail
 
 
-def _sqlstate(error: DBAPIError) -> str | None:
+def _get_sqlstate(error: DBAPIError) -> str | None:
     found = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     return str(found) if found else None

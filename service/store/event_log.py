@@ -12,18 +12,23 @@ import orjson
 import sqlalchemy as sa
 
 from service.edge import Problem
-from service.store.database import LiveDatabase, Write
+from service.store.database import LiveDatabase, WriteTransaction
 from service.store.events import IMPRESSION, Event
-from service.store.schema import erased, events, merges, retracted, users
-from service.store.user_state import MAX_RECENT, UserState, fold, met_by
+from service.store.schema import erasures, events, merges, retractions, users
+from service.store.user_state import (
+    MAX_RECENT_EVENTS,
+    UserState,
+    build_user_state,
+    group_items_by_event,
+)
 
-_MAX_PARAMETERS = 500
-_CONTEXT = b"zhiyin erased user 1\0"
+_MAX_SQL_PARAMETERS = 500
+_HASH_DOMAIN = b"zhiyin erased user 1\0"
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class AppendResult:
     """What became of a batch.
 
     Attributes:
@@ -39,54 +44,58 @@ class Appended:
     live_seq: int
 
 
-class UserHash:
+class UserHasher:
     """Keyed hashes of user ids: they recognise an id and do not tell it."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
-    def of(self, user_id: str) -> bytes:
+    def hash_user_id(self, user_id: str) -> bytes:
         """Return 32 bytes."""
-        return hmac.digest(self._secret, _CONTEXT + user_id.encode(), "sha256")
+        return hmac.digest(self._secret, _HASH_DOMAIN + user_id.encode(), "sha256")
 
 
 class EventLog:
     """The log in the live store."""
 
-    def __init__(self, database: LiveDatabase, hashes: UserHash) -> None:
+    def __init__(self, database: LiveDatabase, hashes: UserHasher) -> None:
         self._database = database
-        self._hashes = hashes
+        self._user_hasher = hashes
 
-    def append(self, batch: Sequence[Event]) -> Appended:
+    def append(self, batch: Sequence[Event]) -> AppendResult:
         """Keep events; when this returns they are durable. An id counts once, for ever.
 
         Raises:
             Problem: 503 if the store is busy; then nothing of the batch was kept.
         """
-        rows = [(event, _row(event)) for event in batch]  # before anybody has to wait for us
-        with self._database.writing() as write:
+        rows = [
+            (event, _row_from_event(event)) for event in batch
+        ]  # before anybody has to wait for us
+        with self._database.begin_write() as write:
             connection = write.connection
             ids = [event.event_id for event in batch]
-            known = set(_found(connection, events.c.event_id, ids))
-            gone = set(_found(connection, retracted.c.event_hash, map(event_hash, ids)))
-            owners = self._owners(connection, batch)
+            known = set(_select_existing(connection, events.c.event_id, ids))
+            gone = set(
+                _select_existing(connection, retractions.c.event_hash, map(hash_event_id, ids))
+            )
+            owners = self._find_owners(connection, batch)
             kept: dict[str, dict[str, Any]] = {}
             refused = 0
             for event, row in rows:
                 owner = owners.get((event.owner, event.at), event.owner)
-                if owner is None or (gone and event_hash(event.event_id) in gone):
+                if owner is None or (gone and hash_event_id(event.event_id) in gone):
                     refused += 1
                 elif event.event_id not in known and event.event_id not in kept:
                     moved = {"user_id": owner} if owner != event.owner else {}
                     kept[event.event_id] = {**row, **moved}
-            first = write.take(len(kept))
+            first = write.reserve(len(kept))
             for seq, row in enumerate(kept.values(), first):
                 row["seq"] = seq
             if kept:
                 connection.execute(events.insert(), list(kept.values()))
             live_seq = write.seq
         duplicates = len(batch) - len(kept) - refused
-        return Appended(len(kept), duplicates, refused, ids, live_seq)
+        return AppendResult(len(kept), duplicates, refused, ids, live_seq)
 
     def retract(self, event_id: str) -> int:
         """Forget an event as if it had never come; its id stays refused. Return the sequence.
@@ -94,9 +103,9 @@ class EventLog:
         Raises:
             Problem: 404 if there is no event of that id; 503 if the store is busy.
         """
-        name = event_hash(event_id)
-        with self._database.writing() as write:
-            gone = _found(write.connection, retracted.c.event_hash, [name])
+        name = hash_event_id(event_id)
+        with self._database.begin_write() as write:
+            gone = _select_existing(write.connection, retractions.c.event_hash, [name])
             if gone:
                 return write.seq
             removed = write.connection.execute(
@@ -106,28 +115,31 @@ class EventLog:
                 raise Problem(
                     HTTPStatus.NOT_FOUND, f"no event {event_id[:100]!r}; nothing was retracted"
                 )
-            seq = write.take()
-            write.connection.execute(retracted.insert().values(event_hash=name, seq=seq))
-            write.events_removed()
+            seq = write.reserve()
+            write.connection.execute(retractions.insert().values(event_hash=name, seq=seq))
+            write.mark_events_removed()
             return seq
 
-    def state(
+    def load_user_state(
         self, connection: sa.Connection, user_id: str | None, session_id: str | None
     ) -> UserState:
         """Return what is known of a user and of the anonymous session before they signed in."""
         newest: list[Event] = []
         pairs: list[tuple[str, str | None]] = []
-        for owner in _owned(user_id, session_id):
-            part = recent(connection, owner, MAX_RECENT)
+        for owner in _list_owners(user_id, session_id):
+            part = load_recent_events(connection, owner, MAX_RECENT_EVENTS)
             newest += part
-            if len(part) >= MAX_RECENT:  # then there is more than what was read
-                pairs += _met(connection, owner)
-        state = fold(newest, self._interests(connection, user_id))
+            if len(part) >= MAX_RECENT_EVENTS:  # then there is more than what was read
+                pairs += _load_item_pairs(connection, owner)
+        state = build_user_state(newest, self._load_interests(connection, user_id))
         if not pairs:
             return state
-        return replace(state, met=met_by([*pairs, *((e.event, e.item_id) for e in newest)]))
+        return replace(
+            state,
+            items_by_event=group_items_by_event([*pairs, *((e.event, e.item_id) for e in newest)]),
+        )
 
-    def _interests(self, connection: sa.Connection, user_id: str | None) -> list[str]:
+    def _load_interests(self, connection: sa.Connection, user_id: str | None) -> list[str]:
         if user_id is None:
             return []
         found = connection.execute(
@@ -135,17 +147,17 @@ class EventLog:
         ).scalar()
         return list(orjson.loads(found)) if found else []
 
-    def _owners(
+    def _find_owners(
         self, connection: sa.Connection, batch: Sequence[Event]
     ) -> dict[tuple[str, float], str | None]:
         """Where events belong that do not belong to who sent them; None: to nobody any more."""
         names = {event.owner for event in batch}
         into: dict[str, list[tuple[float, str]]] = {}
-        for chunk in _chunks(names):
+        for chunk in _split_chunks(names):
             query = sa.select(merges).where(merges.c.from_id.in_(chunk))
             for found in connection.execute(query.order_by(merges.c.merged_at)):
                 into.setdefault(found.from_id, []).append((found.merged_at, found.into_id))
-        until = self._erased_at(connection, names)
+        until = self._load_erasure_times(connection, names)
         owners: dict[tuple[str, float], str | None] = {}
         for event in batch if into or until else ():
             if event.at <= until.get(event.owner, float("-inf")):
@@ -157,89 +169,95 @@ class EventLog:
                     break
         return owners
 
-    def _erased_at(self, connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
-        hashes = {self._hashes.of(name): name for name in names}
+    def _load_erasure_times(
+        self, connection: sa.Connection, names: Iterable[str]
+    ) -> dict[str, float]:
+        hashes = {self._user_hasher.hash_user_id(name): name for name in names}
         found: dict[str, float] = {}
-        for chunk in _chunks(hashes):
-            query = sa.select(erased).where(erased.c.user_hash.in_(chunk))
+        for chunk in _split_chunks(hashes):
+            query = sa.select(erasures).where(erasures.c.user_hash.in_(chunk))
             for row in connection.execute(query):
                 found[hashes[row.user_hash]] = row.erased_at
         return found
 
 
-def event_hash(event_id: str) -> bytes:
+def hash_event_id(event_id: str) -> bytes:
     """Return the hash under which a retracted id is remembered."""
     return hashlib.sha256(event_id.encode()).digest()
 
 
-def of_owner(user_id: str | None, session_id: str | None) -> sa.ColumnElement[bool]:
+def match_owner(user_id: str | None, session_id: str | None) -> sa.ColumnElement[bool]:
     """Return the condition for a user's events, or for those of an anonymous session."""
     if user_id is not None:
         return events.c.user_id == user_id
     return sa.and_(events.c.user_id.is_(None), events.c.session_id == session_id)
 
 
-def recent(
+def load_recent_events(
     connection: sa.Connection, owner: tuple[str | None, str | None], limit: int | None
 ) -> list[Event]:
     """Return the latest events of a user, or an anonymous session, newest first; no impressions."""
     query = (
         sa.select(events)
-        .where(of_owner(*owner), events.c.event != IMPRESSION)
+        .where(match_owner(*owner), events.c.event != IMPRESSION)
         .order_by(events.c.at.desc(), events.c.event_id.desc())
         .limit(limit)
     )
-    return [event_of(row) for row in connection.execute(query).mappings()]
+    return [event_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def event_of(row: sa.RowMapping) -> Event:
+def event_from_row(row: sa.RowMapping) -> Event:
     """Return the event that a row of the log holds."""
-    told = {name: row[name] for name in _STORED}
+    told = {name: row[name] for name in _EVENT_COLUMNS}
     return Event(**told, context=orjson.loads(row["context"]) if row["context"] else {})
 
 
-_STORED = (
+_EVENT_COLUMNS = (
     "event_id", "user_id", "session_id", "item_id", "event", "value", "text", "at",
     "recommendation_id",
 )  # fmt: skip
 
 
-def _row(event: Event) -> dict[str, Any]:
-    row = {name: getattr(event, name) for name in _STORED}
+def _row_from_event(event: Event) -> dict[str, Any]:
+    row = {name: getattr(event, name) for name in _EVENT_COLUMNS}
     context = orjson.dumps(dict(event.context)).decode() if event.context else None
     return {**row, "context": context}
 
 
-def _owned(user_id: str | None, session_id: str | None) -> Iterator[tuple[str | None, str | None]]:
+def _list_owners(
+    user_id: str | None, session_id: str | None
+) -> Iterator[tuple[str | None, str | None]]:
     if user_id is not None:
         yield user_id, None
     if session_id is not None:
         yield None, session_id
 
 
-def _met(
+def _load_item_pairs(
     connection: sa.Connection, owner: tuple[str | None, str | None]
 ) -> list[tuple[str, str | None]]:
     """What happened to which item, in the complete log."""
-    query = sa.select(events.c.event, events.c.item_id).where(of_owner(*owner)).distinct()
+    query = sa.select(events.c.event, events.c.item_id).where(match_owner(*owner)).distinct()
     return [(event, item_id) for event, item_id in connection.execute(query)]
 
 
-def _found(connection: sa.Connection, column: sa.Column[_T], values: Iterable[_T]) -> list[_T]:
+def _select_existing(
+    connection: sa.Connection, column: sa.Column[_T], values: Iterable[_T]
+) -> list[_T]:
     """Those of some values that a column holds."""
     found: list[_T] = []
-    for chunk in _chunks(values):
+    for chunk in _split_chunks(values):
         found += connection.execute(sa.select(column).where(column.in_(chunk))).scalars()
     return found
 
 
-def _chunks(values: Iterable[_T]) -> Iterator[Collection[_T]]:
+def _split_chunks(values: Iterable[_T]) -> Iterator[Collection[_T]]:
     left = iter(values)
-    while chunk := list(islice(left, _MAX_PARAMETERS)):
+    while chunk := list(islice(left, _MAX_SQL_PARAMETERS)):
         yield chunk
 
 
-def merge_events(write: Write, old: str, new: str) -> int:
+def merge_events(write: WriteTransaction, old: str, new: str) -> int:
     """Give a visitor's events, and those of an anonymous session of that name, to a user."""
-    mine = sa.or_(of_owner(old, None), of_owner(None, old))
+    mine = sa.or_(match_owner(old, None), match_owner(None, old))
     return write.connection.execute(events.update().where(mine).values(user_id=new)).rowcount

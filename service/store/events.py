@@ -15,22 +15,22 @@ from indexer.errors import RequestError
 from indexer.request import (
     BUILT_IN_EVENTS,
     ContextValue,
+    format_value,
     parse_context,
     parse_event_name,
     parse_finite,
     parse_id,
-    parse_moment,
     parse_text,
+    parse_timestamp,
     refuse_misspelt,
     refuse_unknown,
-    shown,
 )
 
-MAX_EVENTS = 1_000
+MAX_EVENTS_PER_CALL = 1_000
 SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
 
-_APART_S = 1e-6
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_EVENT_SPACING_S = 1e-6
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_CONTEXT: Mapping[str, ContextValue] = MappingProxyType({})
 
 
@@ -80,14 +80,14 @@ def parse_events(
         raise RequestError(f"send either one event or a list in events, not events and {other}")
     events = body["events"]
     if not isinstance(events, Sequence) or isinstance(events, str):
-        raise RequestError(f"events must be a list, got {shown(events)}")
-    if len(events) > MAX_EVENTS:
+        raise RequestError(f"events must be a list, got {format_value(events)}")
+    if len(events) > MAX_EVENTS_PER_CALL:
         raise RequestError(
-            f"events has {len(events)} entries, at most {MAX_EVENTS} are read; send fewer at once"
+            f"events has {len(events)} entries, at most {MAX_EVENTS_PER_CALL} are read; send fewer at once"
         )
     # Events without a time happened in the order in which they are listed.
     return [
-        parse_event(event, f"events[{n}]", now=now + n * _APART_S, known=known)
+        parse_event(event, f"events[{n}]", now=now + n * _EVENT_SPACING_S, known=known)
         for n, event in enumerate(events)
     ]
 
@@ -101,7 +101,7 @@ def parse_event(
         RequestError: Naming the field, what it holds and what it may hold.
     """
     if not isinstance(body, Mapping):
-        raise RequestError(f"{name or 'the event'} must be an object, got {shown(body)}")
+        raise RequestError(f"{name or 'the event'} must be an object, got {format_value(body)}")
     prefix = f"{name}." if name else ""
     given: dict[str, Any] = {}
     refuse_unknown(body, _PARSERS, name or "the event")
@@ -110,13 +110,13 @@ def parse_event(
             given[key] = _PARSERS[key](value, f"{prefix}{key}")
     given.setdefault("event_id", uuid.uuid4().hex)
     given.setdefault("at", now)
-    event = Event(**{**_ABSENT, **given})
+    event = Event(**{**_DEFAULTS, **given})
     refuse_misspelt(event.event, f"{prefix}event", known)
-    _check(event, name or "the event")
+    _check_required_fields(event, name or "the event")
     return event
 
 
-def _check(event: Event, name: str) -> None:
+def _check_required_fields(event: Event, name: str) -> None:
     """Refuse an event that lacks what its kind needs."""
     if not event.event:
         raise RequestError(f"{name} has no event; say what happened, such as click")
@@ -132,19 +132,19 @@ def _check(event: Event, name: str) -> None:
         raise RequestError(f"{name} is a rating without value; give the number in value")
 
 
-def checked_id(value: Any, name: str) -> str:
+def parse_clean_id(value: Any, name: str) -> str:
     """Return an id that any database can keep.
 
     Raises:
         RequestError: If it is none, or holds control characters.
     """
     found = parse_id(value, name)
-    if _CONTROL.search(found):
-        raise RequestError(f"{name} {shown(found)} has control characters; leave them out")
+    if _CONTROL_CHARACTERS.search(found):
+        raise RequestError(f"{name} {format_value(found)} has control characters; leave them out")
     return found
 
 
-def checked_text(value: Any, name: str) -> str | None:
+def parse_clean_text(value: Any, name: str) -> str | None:
     """Return text that any database can keep, or None if it is empty.
 
     Raises:
@@ -157,17 +157,17 @@ def checked_text(value: Any, name: str) -> str | None:
 
 
 _PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
-    "event_id": checked_id,
-    "user_id": checked_id,
-    "session_id": checked_id,
-    "item_id": checked_id,
+    "event_id": parse_clean_id,
+    "user_id": parse_clean_id,
+    "session_id": parse_clean_id,
+    "item_id": parse_clean_id,
     "event": parse_event_name,
     "value": parse_finite,
-    "text": checked_text,
-    "at": parse_moment,
+    "text": parse_clean_text,
+    "at": parse_timestamp,
     "context": parse_context,
-    "recommendation_id": checked_id,
+    "recommendation_id": parse_clean_id,
 }
-_ABSENT: Mapping[str, Any] = {
+_DEFAULTS: Mapping[str, Any] = {
     "user_id": None, "session_id": None, "item_id": None, "event": "", "value": None, "text": None,
 }  # fmt: skip

@@ -9,10 +9,10 @@ import orjson
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from service.store.database import LiveDatabase, Write
+from service.store.database import LiveDatabase, WriteTransaction
 from service.store.schema import items
 
-_MAX_PARAMETERS = 500
+_MAX_SQL_PARAMETERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +21,33 @@ class ItemChange:
 
     Attributes:
         fields: None: it was deleted.
-        raw: `(r,) float16`, unit length; None with `fields` None.
-        encoder: Key of the encoder that made `raw`; empty: the caller gave it.
+        raw_vector: `(r,) float16`, unit length; None with `fields` None.
+        encoder_key: Key of the encoder that made `raw`; empty: the caller gave it.
         seq: 0 until it is kept.
     """
 
     item_id: str
     fields: dict[str, Any] | None
-    raw: NDArray[np.float16] | None = None
-    encoder: str = ""
+    raw_vector: NDArray[np.float16] | None = None
+    encoder_key: str = ""
     seq: int = 0
 
 
-def keep(write: Write, changes: Sequence[ItemChange], *, now: float) -> int:
+def store_changes(write: WriteTransaction, changes: Sequence[ItemChange], *, now: float) -> int:
     """Keep changes in place of earlier ones of the same items; return the new sequence."""
     last = {change.item_id: change for change in changes}
-    for chunk in _chunks(list(last)):
+    for chunk in _split_chunks(list(last)):
         write.connection.execute(items.delete().where(items.c.item_id.in_(chunk)))
-    first = write.take(len(last))
+    first = write.reserve(len(last))
     rows = [
         {
             "item_id": change.item_id,
             "seq": seq,
             "fields": None if change.fields is None else orjson.dumps(change.fields).decode(),
-            "vector": None if change.raw is None else change.raw.astype("<f2").tobytes(),
-            "encoder": change.encoder,
+            "vector": None
+            if change.raw_vector is None
+            else change.raw_vector.astype("<f2").tobytes(),
+            "encoder": change.encoder_key,
             "changed_at": now,
             "dropped": False,
         }
@@ -53,46 +55,46 @@ def keep(write: Write, changes: Sequence[ItemChange], *, now: float) -> int:
     ]
     if rows:
         write.connection.execute(items.insert(), rows)
-    write.items_changed()
+    write.mark_items_changed()
     return write.seq
 
 
-def changes_after(connection: sa.Connection, seq: int) -> list[ItemChange]:
+def load_changes_after(connection: sa.Connection, seq: int) -> list[ItemChange]:
     """Return the last change of each item that changed after a sequence number, in order."""
     query = sa.select(items).where(items.c.seq > seq).order_by(items.c.seq)
-    return [_change(row) for row in connection.execute(query)]
+    return [_change_from_row(row) for row in connection.execute(query)]
 
 
-def changes_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ItemChange]:
+def load_changes(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ItemChange]:
     """Return the last change of each of some items, if it has one."""
     found = {}
-    for chunk in _chunks(ids):
+    for chunk in _split_chunks(ids):
         for row in connection.execute(sa.select(items).where(items.c.item_id.in_(chunk))):
-            found[row.item_id] = _change(row)
+            found[row.item_id] = _change_from_row(row)
     return found
 
 
-def to_fold_in(connection: sa.Connection) -> Iterator[ItemChange]:
+def iterate_undropped_changes(connection: sa.Connection) -> Iterator[ItemChange]:
     """Yield what a build lays over its catalogue: every change that no build has dropped."""
     query = sa.select(items).where(items.c.dropped.is_(False)).order_by(items.c.seq)
     for row in connection.execute(query):
-        yield _change(row)
+        yield _change_from_row(row)
 
 
-def drop(database: LiveDatabase, *, up_to: int) -> None:
+def drop_changes(database: LiveDatabase, *, up_to: int) -> None:
     """Make later builds leave out the changes up to a sequence number."""
-    with database.writing() as write:
+    with database.begin_write() as write:
         write.connection.execute(items.update().where(items.c.seq <= up_to).values(dropped=True))
 
 
-def prune(database: LiveDatabase, *, applied_by_all: int) -> None:
+def prune_changes(database: LiveDatabase, *, applied_by_all: int) -> None:
     """Forget dropped changes that every kept snapshot has applied."""
     done = sa.and_(items.c.dropped.is_(True), items.c.seq <= applied_by_all)
-    with database.writing() as write:
+    with database.begin_write() as write:
         write.connection.execute(items.delete().where(done))
 
 
-def _change(row: sa.Row[Any]) -> ItemChange:
+def _change_from_row(row: sa.Row[Any]) -> ItemChange:
     return ItemChange(
         row.item_id,
         None if row.fields is None else orjson.loads(row.fields),
@@ -102,5 +104,8 @@ def _change(row: sa.Row[Any]) -> ItemChange:
     )
 
 
-def _chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + _MAX_PARAMETERS] for start in range(0, len(ids), _MAX_PARAMETERS))
+def _split_chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (
+        ids[start : start + _MAX_SQL_PARAMETERS]
+        for start in range(0, len(ids), _MAX_SQL_PARAMETERS)
+    )

@@ -9,14 +9,19 @@ import sqlalchemy as sa
 
 from indexer import SnapshotError
 from indexer.build import DeletedId
-from indexer.language import VectorCache, describe, text_hash
+from indexer.language import VectorCache, describe, hash_text
 from indexer.reading import Interaction, Item
-from indexer.snapshot import list_ids, read_manifest, snapshot_path
+from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
-from service.store.event_log import UserHash, event_of
+from service.store.event_log import UserHasher, event_from_row
 from service.store.events import IMPRESSION, Event
-from service.store.item_changes import ItemChange, drop, prune, to_fold_in
-from service.store.schema import erased, events
+from service.store.item_changes import (
+    ItemChange,
+    drop_changes,
+    iterate_undropped_changes,
+    prune_changes,
+)
+from service.store.schema import erasures, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +45,32 @@ def read_changes(
     database: LiveDatabase, secret: str, *, with_items: bool = True
 ) -> tuple[LiveChanges, list[ItemChange]]:
     """Return what to fold in, all of one moment, and the item changes with their vectors."""
-    with database.reading() as connection:
-        changes = list(to_fold_in(connection)) if with_items else []
+    with database.begin_read() as connection:
+        changes = list(iterate_undropped_changes(connection)) if with_items else []
         found = LiveChanges(
-            items=[_item(change) for change in changes],
-            events=_interactions(connection),
-            is_erased=_eraser(connection, UserHash(secret)),
-            applied_seq=database.sequence(connection).seq,
+            items=[_to_item(change) for change in changes],
+            events=_load_interactions(connection),
+            is_erased=_build_erasure_check(connection, UserHasher(secret)),
+            applied_seq=database.read_sequence(connection).seq,
         )
     return found, changes
 
 
-def spare_encoding(root: Path, changes: list[ItemChange]) -> None:
+def cache_live_vectors(root: Path, changes: list[ItemChange]) -> None:
     """Let the next build find the vectors that the service has made with the model it serves."""
     try:
-        manifest = read_manifest(snapshot_path(root))
+        manifest = read_manifest(find_snapshot(root))
     except SnapshotError:
         return
     if manifest.encoder is None:
         return
     key = manifest.encoder.key
     vectors = {
-        text_hash(key, describe(change.fields, rating_scale=manifest.rating_scale)): change.raw
+        hash_text(
+            key, describe(change.fields, rating_scale=manifest.rating_scale)
+        ): change.raw_vector
         for change in changes
-        if change.fields is not None and change.raw is not None and change.encoder == key
+        if change.fields is not None and change.raw_vector is not None and change.encoder_key == key
     }
     if vectors:
         cache = VectorCache(root / "encoded" / f"{key}.bin", manifest.encoder.dim)
@@ -71,40 +78,42 @@ def spare_encoding(root: Path, changes: list[ItemChange]) -> None:
         cache.append(list(vectors), stacked)
 
 
-def forget_applied(database: LiveDatabase, root: Path, *, drop_up_to: int | None) -> None:
+def prune_applied_changes(database: LiveDatabase, root: Path, *, drop_up_to: int | None) -> None:
     """Drop changes if asked to; forget those that every kept snapshot knows.
 
     Until then a dropped change stays: an older snapshot, rolled back to, still needs it.
     """
     if drop_up_to is not None:
-        drop(database, up_to=drop_up_to)
+        drop_changes(database, up_to=drop_up_to)
     applied = []
     for name in list_ids(root):
         try:
-            manifest = read_manifest(snapshot_path(root, name))
+            manifest = read_manifest(find_snapshot(root, name))
         except SnapshotError:
             continue  # damaged: nobody can roll back to it
         applied.append(manifest.applied_seq)
     if applied:
-        prune(database, applied_by_all=min(applied))
+        prune_changes(database, applied_by_all=min(applied))
 
 
-def _item(change: ItemChange) -> Item | DeletedId:
+def _to_item(change: ItemChange) -> Item | DeletedId:
     """Texts are encoded by the build's own model; only vectors that callers gave are taken over."""
     if change.fields is None:
         return DeletedId(change.item_id)
-    given = change.raw is not None and not change.encoder
-    vector = change.raw.astype(np.float32) if given and change.raw is not None else None
+    given = change.raw_vector is not None and not change.encoder_key
+    vector = (
+        change.raw_vector.astype(np.float32) if given and change.raw_vector is not None else None
+    )
     return Item(change.item_id, change.fields, vector)
 
 
-def _interactions(connection: sa.Connection) -> list[Interaction]:
+def _load_interactions(connection: sa.Connection) -> list[Interaction]:
     query = sa.select(events).where(events.c.event != IMPRESSION)
     rows = connection.execute(query.order_by(events.c.at, events.c.event_id)).mappings()
-    return [_interaction(event_of(row)) for row in rows]
+    return [_to_interaction(event_from_row(row)) for row in rows]
 
 
-def _interaction(event: Event) -> Interaction:
+def _to_interaction(event: Event) -> Interaction:
     return Interaction(
         user_id=event.user_id or f"session {event.session_id}",
         item_id=event.item_id or "",
@@ -116,11 +125,13 @@ def _interaction(event: Event) -> Interaction:
     )
 
 
-def _eraser(connection: sa.Connection, hashes: UserHash) -> Callable[[Interaction], bool]:
-    gone = {row.user_hash: row.erased_at for row in connection.execute(sa.select(erased))}
+def _build_erasure_check(
+    connection: sa.Connection, hashes: UserHasher
+) -> Callable[[Interaction], bool]:
+    gone = {row.user_hash: row.erased_at for row in connection.execute(sa.select(erasures))}
 
     def is_erased(interaction: Interaction) -> bool:
-        at = gone.get(hashes.of(interaction.user_id)) if gone else None
+        at = gone.get(hashes.hash_user_id(interaction.user_id)) if gone else None
         return at is not None and (interaction.at is None or interaction.at <= at)
 
     return is_erased

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 tables = sa.MetaData()
-_SEQ = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # only so is it SQLite's row number
+_SEQUENCE_TYPE = sa.BigInteger().with_variant(
+    sa.Integer, "sqlite"
+)  # only so is it SQLite's row number
 
 # In order of code points, as Python sorts: PostgreSQL's default depends on the country.
-_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_ID_TYPE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 # One row. `seq` counts every change ever answered; the others say when that kind came last.
 counter = sa.Table(
@@ -27,11 +29,11 @@ counter = sa.Table(
 events = sa.Table(
     "live_events",
     tables,
-    sa.Column("seq", _SEQ, primary_key=True, autoincrement=False),
-    sa.Column("event_id", _ID, nullable=False, unique=True),
-    sa.Column("user_id", _ID),
-    sa.Column("session_id", _ID),
-    sa.Column("item_id", _ID),
+    sa.Column("seq", _SEQUENCE_TYPE, primary_key=True, autoincrement=False),
+    sa.Column("event_id", _ID_TYPE, nullable=False, unique=True),
+    sa.Column("user_id", _ID_TYPE),
+    sa.Column("session_id", _ID_TYPE),
+    sa.Column("item_id", _ID_TYPE),
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("value", sa.Double),
     sa.Column("text", sa.Text),
@@ -50,7 +52,7 @@ sa.Index(
 )
 
 # Ids of retracted events stay refused; hashed, since an id may hold somebody's name.
-retracted = sa.Table(
+retractions = sa.Table(
     "live_retracted",
     tables,
     sa.Column("event_hash", sa.LargeBinary, primary_key=True),
@@ -60,7 +62,7 @@ retracted = sa.Table(
 users = sa.Table(
     "live_users",
     tables,
-    sa.Column("user_id", _ID, primary_key=True),
+    sa.Column("user_id", _ID_TYPE, primary_key=True),
     sa.Column("interests", sa.Text, nullable=False),
     sa.Column("attributes", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
@@ -70,13 +72,13 @@ users = sa.Table(
 merges = sa.Table(
     "live_merges",
     tables,
-    sa.Column("from_id", _ID, primary_key=True),
+    sa.Column("from_id", _ID_TYPE, primary_key=True),
     sa.Column("merged_at", sa.Double, primary_key=True),
-    sa.Column("into_id", _ID, nullable=False, index=True),
+    sa.Column("into_id", _ID_TYPE, nullable=False, index=True),
 )
 
 # Who was erased: a keyed hash, so that rebuilds and late events honour it.
-erased = sa.Table(
+erasures = sa.Table(
     "live_erased",
     tables,
     sa.Column("user_hash", sa.LargeBinary, primary_key=True),
@@ -89,7 +91,7 @@ erased = sa.Table(
 items = sa.Table(
     "live_items",
     tables,
-    sa.Column("item_id", _ID, primary_key=True),
+    sa.Column("item_id", _ID_TYPE, primary_key=True),
     sa.Column("seq", sa.BigInteger, nullable=False, unique=True),
     sa.Column("fields", sa.Text),
     sa.Column("vector", sa.LargeBinary),
@@ -101,11 +103,11 @@ items = sa.Table(
 version = sa.Table("live_version", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False))
 
 
-def _first(connection: sa.Connection) -> None:
+def _create_tables(connection: sa.Connection) -> None:
     tables.create_all(connection)
     connection.execute(counter.insert().values(id=1, seq=0, items_seq=0, removals_seq=0))
 
 
 # Step n brings a store of version n to version n + 1. A released step is never edited: a table
 # that changes later gets a step with its own SQL.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_first,)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_tables,)

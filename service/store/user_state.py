@@ -6,11 +6,11 @@ So retracting, merging, erasing and replaying are exact, and the order of arriva
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from indexer.request import NEVER_SEEN_BY, HistoryEntry, Request
+from indexer.request import NON_HIDING_EVENTS, HistoryEntry, Request
 from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
 
 # The newest ones count: a weight halves every few entries, so older ones are below rounding.
-MAX_RECENT = 200
+MAX_RECENT_EVENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,49 +19,49 @@ class UserState:
 
     Attributes:
         history: The latest entries, oldest first.
-        met: Event to the items it happened to, in order of id; no searches and impressions.
+        items_by_event: Event to the items it happened to, in order of id; no searches and impressions.
         interests: Stored ones.
     """
 
     history: tuple[HistoryEntry, ...] = ()
-    met: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    items_by_event: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interests: tuple[str, ...] = ()
 
     @property
     def seen(self) -> tuple[str, ...]:
         """Every item the user has met, in order of id."""
-        return tuple(sorted(set().union(*self.met.values())))
+        return tuple(sorted(set().union(*self.items_by_event.values())))
 
 
-NOBODY = UserState()
+EMPTY_USER_STATE = UserState()
 
 
-def fold(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
+def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
     """Return what a user's events say."""
     ordered = sorted(events, key=lambda event: (event.at, event.event_id))
-    entries = [_entry(event) for event in ordered if event.event != IMPRESSION]
+    entries = [_to_history_entry(event) for event in ordered if event.event != IMPRESSION]
     return UserState(
-        history=tuple(entries[-MAX_RECENT:]),
-        met=met_by((event.event, event.item_id) for event in ordered),
+        history=tuple(entries[-MAX_RECENT_EVENTS:]),
+        items_by_event=group_items_by_event((event.event, event.item_id) for event in ordered),
         interests=tuple(interests),
     )
 
 
-def met_by(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
+def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
     """Return the items of (event, item) pairs by event, without searches and impressions."""
     met: dict[str, set[str]] = {}
     for event, item_id in pairs:
-        if item_id is not None and event not in NEVER_SEEN_BY:
+        if item_id is not None and event not in NON_HIDING_EVENTS:
             met.setdefault(event, set()).add(item_id)
     return {event: tuple(sorted(met[event])) for event in sorted(met)}
 
 
-def personal(request: Request, state: UserState, *, now: float) -> Request:
+def add_user_state(request: Request, state: UserState, *, now: float) -> Request:
     """Add what is stored to what a request brings.
 
     What the request tells without a time is the latest there is, so it comes after what is stored.
     """
-    if state == NOBODY:
+    if state == EMPTY_USER_STATE:
         return request
     told = request.history
     if state.history:
@@ -71,11 +71,11 @@ def personal(request: Request, state: UserState, *, now: float) -> Request:
         history=(*state.history, *told),
         interests=tuple(dict.fromkeys([*state.interests, *request.interests])),
         seen=state.seen,
-        seen_by_event=state.met,
+        seen_by_event=state.items_by_event,
     )
 
 
-def _entry(event: Event) -> HistoryEntry:
+def _to_history_entry(event: Event) -> HistoryEntry:
     """A search is words of the user's own, even if it says where they led; so are a review's."""
     is_search = event.event == SEARCH
     return HistoryEntry(

@@ -11,45 +11,45 @@ import sqlalchemy as sa
 
 from indexer.errors import RequestError
 from service.edge import unavailable
-from service.store.database import LiveDatabase, Write
-from service.store.event_log import UserHash, merge_events, of_owner
-from service.store.schema import erased, events, merges, users
+from service.store.database import LiveDatabase, WriteTransaction
+from service.store.event_log import UserHasher, match_owner, merge_events
+from service.store.schema import erasures, events, merges, users
 
-_BLOCK = 1 << 20
-_CHECKPOINT_S = 5.0
-_NOT_CLEAN = (
+_BLOCK_BYTES = 1 << 20
+_CHECKPOINT_TIMEOUT_S = 5.0
+_FILES_NOT_CLEAN = (
     "the user is erased, but somebody still reads the store as it was before; repeat the call to "
     "clean its files"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class UserProfile:
     """What somebody has said about a user."""
 
     interests: tuple[str, ...] = ()
     attributes: Mapping[str, Any] | None = None
 
 
-class Users:
+class UserStore:
     """The users of the live store."""
 
     def __init__(
-        self, database: LiveDatabase, hashes: UserHash, clock: Callable[[], float]
+        self, database: LiveDatabase, hashes: UserHasher, clock: Callable[[], float]
     ) -> None:
         self._database = database
-        self._hashes = hashes
+        self._user_hasher = hashes
         self._clock = clock
 
-    def put(self, user_id: str, profile: Profile) -> int:
+    def put(self, user_id: str, profile: UserProfile) -> int:
         """Store a profile in place of an earlier one; return the sequence."""
-        with self._database.writing() as write:
-            _store(write, user_id, profile, self._clock())
-            return write.take()
+        with self._database.begin_write() as write:
+            _write_profile(write, user_id, profile, self._clock())
+            return write.reserve()
 
-    def profile(self, connection: sa.Connection, user_id: str) -> Profile | None:
+    def load_profile(self, connection: sa.Connection, user_id: str) -> UserProfile | None:
         """Return the stored profile, or None if there is none."""
-        return _profile(connection, user_id)
+        return _load_profile(connection, user_id)
 
     def merge(self, old: str, new: str) -> tuple[int, int]:
         """Give everything of one user to another; return how many events moved, and the sequence.
@@ -62,7 +62,7 @@ class Users:
         if old == new:
             raise RequestError(f"from and into are both {new[:60]!r}; a user cannot join themself")
         now = self._clock()
-        with self._database.writing() as write:
+        with self._database.begin_write() as write:
             moved = merge_events(write, old, new)
             earlier = merges.update().where(merges.c.into_id == old)
             write.connection.execute(earlier.values(into_id=new))
@@ -73,7 +73,7 @@ class Users:
             # Had `new` once been merged into `old`, its own late events would go in a circle.
             write.connection.execute(merges.delete().where(merges.c.from_id == merges.c.into_id))
             _merge_profiles(write, (old, new), now)
-            return moved, write.take()
+            return moved, write.reserve()
 
     def erase(self, user_id: str) -> tuple[int, int]:
         """Remove everything of a user; return how many events went, and the sequence.
@@ -84,43 +84,43 @@ class Users:
             Problem: 503 if long readers keep old pages alive; what is live is erased already, and
                 asking again cleans the files.
         """
-        with self._database.writing() as write:
+        with self._database.begin_write() as write:
             connection = write.connection
-            gone = connection.execute(events.delete().where(of_owner(user_id, None))).rowcount
+            gone = connection.execute(events.delete().where(match_owner(user_id, None))).rowcount
             connection.execute(users.delete().where(users.c.user_id == user_id))
             joined = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
             names = {user_id, *connection.execute(joined).scalars()}
             mine = sa.or_(merges.c.from_id == user_id, merges.c.into_id == user_id)
             connection.execute(merges.delete().where(mine))
-            self._remember_erased(connection, names)
-            seq = write.take()
-            write.events_removed()
+            self._record_erasure(connection, names)
+            seq = write.reserve()
+            write.mark_events_removed()
         self._clean_files(user_id)
         return gone, seq
 
-    def _remember_erased(self, connection: sa.Connection, names: Iterable[str]) -> None:
+    def _record_erasure(self, connection: sa.Connection, names: Iterable[str]) -> None:
         now = self._clock()
-        for name in map(self._hashes.of, names):
-            connection.execute(erased.delete().where(erased.c.user_hash == name))
-            connection.execute(erased.insert().values(user_hash=name, erased_at=now))
+        for name in map(self._user_hasher.hash_user_id, names):
+            connection.execute(erasures.delete().where(erasures.c.user_hash == name))
+            connection.execute(erasures.insert().values(user_hash=name, erased_at=now))
 
     def _clean_files(self, user_id: str) -> None:
         """Empty the write-ahead log; if a page still holds a stale copy, write the file anew."""
         file = self._database.file
         if file is None:
             return
-        with self._database.alone() as connection:
+        with self._database.open_exclusively() as connection:
             try:
                 _checkpoint(connection)
-                if _holds(file, user_id.encode()):
+                if _contains_bytes(file, user_id.encode()):
                     # A page that was once split may keep a copy where SQLite no longer looks.
                     connection.execute("VACUUM")
                     _checkpoint(connection)
             except connection.OperationalError as error:
-                raise unavailable(_NOT_CLEAN) from error
+                raise unavailable(_FILES_NOT_CLEAN) from error
 
 
-def _store(write: Write, user_id: str, profile: Profile, now: float) -> None:
+def _write_profile(write: WriteTransaction, user_id: str, profile: UserProfile, now: float) -> None:
     write.connection.execute(users.delete().where(users.c.user_id == user_id))
     write.connection.execute(
         users.insert().values(
@@ -132,39 +132,39 @@ def _store(write: Write, user_id: str, profile: Profile, now: float) -> None:
     )
 
 
-def _profile(connection: sa.Connection, user_id: str) -> Profile | None:
+def _load_profile(connection: sa.Connection, user_id: str) -> UserProfile | None:
     found = connection.execute(sa.select(users).where(users.c.user_id == user_id)).first()
     if found is None:
         return None
-    return Profile(tuple(orjson.loads(found.interests)), orjson.loads(found.attributes))
+    return UserProfile(tuple(orjson.loads(found.interests)), orjson.loads(found.attributes))
 
 
-def _merge_profiles(write: Write, pair: tuple[str, str], now: float) -> None:
+def _merge_profiles(write: WriteTransaction, pair: tuple[str, str], now: float) -> None:
     """Interests of both; where both have an attribute, that of the user who stays."""
     old, new = pair
-    brought = _profile(write.connection, old)
+    brought = _load_profile(write.connection, old)
     if brought is None:
         return
-    kept = _profile(write.connection, new) or Profile()
+    kept = _load_profile(write.connection, new) or UserProfile()
     interests = tuple(dict.fromkeys([*kept.interests, *brought.interests]))
     attributes = {**(brought.attributes or {}), **(kept.attributes or {})}
-    _store(write, new, Profile(interests, attributes), now)
+    _write_profile(write, new, UserProfile(interests, attributes), now)
     write.connection.execute(users.delete().where(users.c.user_id == old))
 
 
 def _checkpoint(connection: Any) -> None:
-    deadline = time.monotonic() + _CHECKPOINT_S
+    deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S
     while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         if time.monotonic() > deadline:
-            raise unavailable(_NOT_CLEAN)
+            raise unavailable(_FILES_NOT_CLEAN)
         time.sleep(0.02)
 
 
-def _holds(file: Path, wanted: bytes) -> bool:
+def _contains_bytes(file: Path, wanted: bytes) -> bool:
     """Whether the bytes of an id are anywhere in a file."""
     with file.open("rb") as stream:
         tail = b""
-        while block := stream.read(_BLOCK):
+        while block := stream.read(_BLOCK_BYTES):
             if wanted in tail + block:
                 return True
             tail = block[-len(wanted) :]

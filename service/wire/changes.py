@@ -6,44 +6,44 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import ConfigDict, Field, RootModel
 
 from indexer.request import MAX_K
-from service.live import MAX_ITEMS
-from service.store import MAX_EVENTS
-from service.wire.requests import Wire
+from service.live import MAX_ITEMS_PER_CALL
+from service.store import MAX_EVENTS_PER_CALL
+from service.wire.requests import StrictModel
 from service.wire.schemas import (
-    CLEAN_ID_JSON,
-    CLEAN_TEXT_JSON,
-    CONTEXT_JSON,
-    EVENT_NAME_JSON,
-    OBJECT_JSON,
-    TIME_JSON,
-    or_null,
-    shown_as,
+    CLEAN_ID_SCHEMA,
+    CLEAN_TEXT_SCHEMA,
+    CONTEXT_SCHEMA,
+    EVENT_NAME_SCHEMA,
+    OBJECT_SCHEMA,
+    TIME_SCHEMA,
+    allow_null,
+    document_as,
 )
 
-_EVENT_PARTS: Mapping[str, Mapping[str, Any]] = {
-    "event_id": CLEAN_ID_JSON,
-    "user_id": CLEAN_ID_JSON,
-    "session_id": CLEAN_ID_JSON,
-    "item_id": CLEAN_ID_JSON,
+_EVENT_PROPERTIES: Mapping[str, Mapping[str, Any]] = {
+    "event_id": CLEAN_ID_SCHEMA,
+    "user_id": CLEAN_ID_SCHEMA,
+    "session_id": CLEAN_ID_SCHEMA,
+    "item_id": CLEAN_ID_SCHEMA,
     "value": {"type": "number"},
-    "text": CLEAN_TEXT_JSON,
-    "at": TIME_JSON,
-    "context": CONTEXT_JSON,
-    "recommendation_id": CLEAN_ID_JSON,
+    "text": CLEAN_TEXT_SCHEMA,
+    "at": TIME_SCHEMA,
+    "context": CONTEXT_SCHEMA,
+    "recommendation_id": CLEAN_ID_SCHEMA,
 }
-_EVENT = {
+_EVENT_SCHEMA = {
     "type": "object",
     "properties": {
-        "event": EVENT_NAME_JSON,
-        **{name: or_null(shape) for name, shape in _EVENT_PARTS.items()},
+        "event": EVENT_NAME_SCHEMA,
+        **{name: allow_null(shape) for name, shape in _EVENT_PROPERTIES.items()},
     },
     "required": ["event"],
     "additionalProperties": False,
 }
-CleanId: TypeAlias = Annotated[Any, shown_as(CLEAN_ID_JSON)]
+CleanId: TypeAlias = Annotated[Any, document_as(CLEAN_ID_SCHEMA)]
 
 
-class EventsIn(Wire):
+class EventsIn(StrictModel):
     """One event, or a list of them in `events`."""
 
     event_id: Annotated[CleanId, Field(description="Counts once, however often it is sent.")] = None
@@ -54,7 +54,7 @@ class EventsIn(Wire):
     item_id: Annotated[CleanId, Field(description="Needed by all but a search.")] = None
     event: Annotated[
         Any,
-        shown_as(EVENT_NAME_JSON),
+        document_as(EVENT_NAME_SCHEMA),
         Field(
             description="view, click, search, like, dislike, skip, add_to_cart, purchase, rating, "
             "review, share, play, finish, impression, or a word of your own; one that is "
@@ -62,32 +62,32 @@ class EventsIn(Wire):
         ),
     ] = None
     value: Annotated[
-        Any, shown_as({"type": "number"}), Field(description="Needed by a rating.")
+        Any, document_as({"type": "number"}), Field(description="Needed by a rating.")
     ] = None
     text: Annotated[
-        Any, shown_as(CLEAN_TEXT_JSON), Field(description="Needed by a search and a review.")
+        Any, document_as(CLEAN_TEXT_SCHEMA), Field(description="Needed by a search and a review.")
     ] = None
     at: Annotated[
-        Any, shown_as(TIME_JSON), Field(description="Default: now; any order is fine.")
+        Any, document_as(TIME_SCHEMA), Field(description="Default: now; any order is fine.")
     ] = None
-    context: Annotated[Any, shown_as(CONTEXT_JSON)] = None
+    context: Annotated[Any, document_as(CONTEXT_SCHEMA)] = None
     recommendation_id: Annotated[CleanId, Field(description="Of the list it came from.")] = None
-    events: Annotated[Any, shown_as({"type": "array", "maxItems": MAX_EVENTS, "items": _EVENT})] = (
-        None
-    )
+    events: Annotated[
+        Any, document_as({"type": "array", "maxItems": MAX_EVENTS_PER_CALL, "items": _EVENT_SCHEMA})
+    ] = None
 
 
 class ItemBody(RootModel[dict[str, Any]]):
     """An item, or the fields of it that change; any field is allowed, see the catalogue's rows."""
 
 
-class ItemsIn(Wire):
+class ItemsIn(StrictModel):
     """Many items at once."""
 
     items: Annotated[
         Any,
-        shown_as({"type": "array", "maxItems": MAX_ITEMS, "items": OBJECT_JSON}),
-        Field(description=f"At most {MAX_ITEMS} whole items; all are kept, or none."),
+        document_as({"type": "array", "maxItems": MAX_ITEMS_PER_CALL, "items": OBJECT_SCHEMA}),
+        Field(description=f"At most {MAX_ITEMS_PER_CALL} whole items; all are kept, or none."),
     ] = None
 
 
@@ -95,7 +95,7 @@ class UserIn(RootModel[dict[str, Any]]):
     """`interests` is a list of words; every other field is an attribute, kept as it is."""
 
 
-class MergeIn(Wire):
+class MergeIn(StrictModel):
     """Whose events become whose."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["from", "into"]})
@@ -104,7 +104,7 @@ class MergeIn(Wire):
     into: Annotated[CleanId, Field(description="The user who has signed in.")] = None
 
 
-class TrendingQuery(Wire):
+class TrendingQuery(StrictModel):
     """Query parameters of GET /v1/trending."""
 
     scenario: str | None = None

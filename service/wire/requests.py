@@ -10,39 +10,39 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from indexer.request import MAX_K, nearest_known, shown
+from indexer.request import MAX_K, format_value, suggest_name
 from service.answering import MAX_BATCH_K
 from service.wire.schemas import (
-    BOOSTS_JSON,
-    CAPS_JSON,
-    CONTEXT_JSON,
-    EXAMPLES_JSON,
-    HISTORY_JSON,
-    ID_JSON,
-    IDS_JSON,
-    LLM_JSON,
-    OBJECT_JSON,
-    PINS_JSON,
-    SHARE_JSON,
-    TEXT_JSON,
-    TIME_JSON,
-    WEIGHTS_JSON,
-    one_of,
-    shown_as,
+    BOOSTS_SCHEMA,
+    CAPS_SCHEMA,
+    CONTEXT_SCHEMA,
+    EXAMPLES_SCHEMA,
+    HISTORY_SCHEMA,
+    ID_SCHEMA,
+    IDS_SCHEMA,
+    LLM_SCHEMA,
+    OBJECT_SCHEMA,
+    PINS_SCHEMA,
+    SHARE_SCHEMA,
+    TEXT_SCHEMA,
+    TIME_SCHEMA,
+    WEIGHTS_SCHEMA,
+    document_as,
+    require_any,
 )
 
-MAX_BATCH = 1_000
+MAX_BATCH_REQUESTS = 1_000
 
-Id: TypeAlias = Annotated[Any, shown_as(ID_JSON)]
-Text: TypeAlias = Annotated[Any, shown_as(TEXT_JSON)]
+Id: TypeAlias = Annotated[Any, document_as(ID_SCHEMA)]
+Text: TypeAlias = Annotated[Any, document_as(TEXT_SCHEMA)]
 K: TypeAlias = Annotated[
     Any,
-    shown_as({"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}),
+    document_as({"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}),
     Field(description="How many."),
 ]
 FilterJson: TypeAlias = Annotated[
     Any,
-    shown_as(OBJECT_JSON),
+    document_as(OBJECT_SCHEMA),
     Field(
         description="`{field: value}`, `{field: {any|all|none: […]}}`, "
         "`{field: {gte|gt|lte|lt: …}}`, `{field: {exists: bool}}`, "
@@ -50,20 +50,22 @@ FilterJson: TypeAlias = Annotated[
         examples=[{"rating": {"gte": 4}, "available": True}],
     ),
 ]
-Exclude: TypeAlias = Annotated[Any, shown_as(IDS_JSON), Field(description="Ids not to return.")]
+Exclude: TypeAlias = Annotated[
+    Any, document_as(IDS_SCHEMA), Field(description="Ids not to return.")
+]
 MinScore: TypeAlias = Annotated[
     Any,
-    shown_as({"type": "number"}),
+    document_as({"type": "number"}),
     Field(description="Lowest score to return; comparable within one snapshot and scenario."),
 ]
 Fields: TypeAlias = Annotated[
     Any,
-    shown_as({"type": "array", "items": {"type": "string"}}),
+    document_as({"type": "array", "items": {"type": "string"}}),
     Field(description="Item fields to return beside `id`; null: all."),
 ]
 Explain: TypeAlias = Annotated[
     Any,
-    shown_as({"type": "boolean", "default": True}),
+    document_as({"type": "boolean", "default": True}),
     Field(description="Whether to give reasons."),
 ]
 CursorToken: TypeAlias = Annotated[
@@ -78,23 +80,23 @@ CursorToken: TypeAlias = Annotated[
 ]
 
 
-class Wire(BaseModel):
+class StrictModel(BaseModel):
     """A body whose unknown fields are refused with a hint, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, body: Any) -> Any:
+    def _refuse_unknown_fields(cls, body: Any) -> Any:
         known = {info.alias or name: info for name, info in cls.model_fields.items()}
         for name in body if isinstance(body, Mapping) else ():
             if name not in known:
                 raise PydanticCustomError(
-                    "unknown_field", "{what}", {"what": _unknown(name, known)}
+                    "unknown_field", "{what}", {"what": _describe_unknown_field(name, known)}
                 )
         return body
 
-    def given(self) -> dict[str, Any]:
+    def dump_sent(self) -> dict[str, Any]:
         """Return the fields that were sent and are not null, as they came."""
         return {
             name: value
@@ -103,7 +105,7 @@ class Wire(BaseModel):
         }
 
 
-class RecommendIn(Wire):
+class RecommendIn(StrictModel):
     """What to recommend, for whom, when and where. Every field is optional."""
 
     user_id: Id = None
@@ -111,7 +113,7 @@ class RecommendIn(Wire):
     k: K = None
     scenario: Annotated[
         Any,
-        shown_as({"type": "string"}),
+        document_as({"type": "string"}),
         Field(
             description="default, video, news, shop, music, or one of the service's own "
             "`scenarios.toml`."
@@ -119,41 +121,43 @@ class RecommendIn(Wire):
     ] = None
     history: Annotated[
         Any,
-        shown_as(HISTORY_JSON),
+        document_as(HISTORY_SCHEMA),
         Field(description="What the user did or said: ids, or entries with item_id or text."),
     ] = None
     interests: Annotated[
         Any,
-        shown_as({"type": "array", "items": TEXT_JSON}),
+        document_as({"type": "array", "items": TEXT_SCHEMA}),
         Field(description="What the user likes, in words."),
     ] = None
     query: Annotated[Text, Field(description="What is wanted now, in words.")] = None
     context: Annotated[
         Any,
-        shown_as(CONTEXT_JSON),
+        document_as(CONTEXT_SCHEMA),
         Field(description="time, place, weather, scene, device, or any other word or number."),
     ] = None
-    at: Annotated[Any, shown_as(TIME_JSON), Field(description="Alias of context.time.")] = None
+    at: Annotated[Any, document_as(TIME_SCHEMA), Field(description="Alias of context.time.")] = None
     filter: FilterJson = None
     exclude: Exclude = None
     include_seen: Annotated[
         Any,
-        shown_as({"type": "boolean"}),
+        document_as({"type": "boolean"}),
         Field(description="Whether what is in the history may come again; null: the scenario."),
     ] = None
     min_score: MinScore = None
-    seed: Annotated[Any, shown_as({"type": "integer", "minimum": 0})] = None
+    seed: Annotated[Any, document_as({"type": "integer", "minimum": 0})] = None
     weights: Annotated[
-        Any, shown_as(WEIGHTS_JSON), Field(description="How much each block counts; 1 is usual.")
+        Any,
+        document_as(WEIGHTS_SCHEMA),
+        Field(description="How much each block counts; 1 is usual."),
     ] = None
     diversity: Annotated[
         Any,
-        shown_as(SHARE_JSON),
+        document_as(SHARE_SCHEMA),
         Field(description="0: by score alone; 1: as unlike each other as good items can be."),
     ] = None
     max_per: Annotated[
         Any,
-        shown_as(CAPS_JSON),
+        document_as(CAPS_SCHEMA),
         Field(
             description="Field to how many items of the whole list, over all pages, may share a "
             "value; null: the scenario.",
@@ -162,17 +166,17 @@ class RecommendIn(Wire):
     ] = None
     boost: Annotated[
         Any,
-        shown_as(BOOSTS_JSON),
+        document_as(BOOSTS_SCHEMA),
         Field(description="What items that pass a filter gain; a negative weight buries them."),
     ] = None
     pin: Annotated[
         Any,
-        shown_as(PINS_JSON),
+        document_as(PINS_SCHEMA),
         Field(description="Items shown at a rank, if the request allows them at all."),
     ] = None
     explore: Annotated[
         Any,
-        shown_as(SHARE_JSON),
+        document_as(SHARE_SCHEMA),
         Field(
             description="Chance that a rank shows one of the next or newest items instead; "
             "`propensity` says how likely it was to show what it does."
@@ -180,7 +184,7 @@ class RecommendIn(Wire):
     ] = None
     validate_only: Annotated[
         Any,
-        shown_as({"type": "boolean", "default": False}),
+        document_as({"type": "boolean", "default": False}),
         Field(description="Answer with `reading`: how the request would be read."),
     ] = None
     fields: Fields = None
@@ -188,7 +192,7 @@ class RecommendIn(Wire):
     cursor: CursorToken = None
     llm: Annotated[
         Any,
-        shown_as(LLM_JSON),
+        document_as(LLM_SCHEMA),
         Field(
             description="What a language model may add within `budget_ms`; the answer's `llm` says "
             "what it did, or why it did nothing."
@@ -196,20 +200,20 @@ class RecommendIn(Wire):
     ] = None
 
 
-class BatchIn(Wire):
+class BatchIn(StrictModel):
     """Many recommendations at once."""
 
     requests: Annotated[
         list[RecommendIn],
-        Field(max_length=MAX_BATCH, description=f"At most {MAX_BATCH}; the sum of k at most "
+        Field(max_length=MAX_BATCH_REQUESTS, description=f"At most {MAX_BATCH_REQUESTS}; the sum of k at most "
               f"{MAX_BATCH_K}."),
     ]  # fmt: skip
 
 
-class SearchIn(Wire):
+class SearchIn(StrictModel):
     """A text, and which items to look among."""
 
-    model_config = ConfigDict(json_schema_extra=one_of("query", "cursor"))
+    model_config = ConfigDict(json_schema_extra=require_any("query", "cursor"))
 
     query: Annotated[Text, Field(description="Words, a title or an id.")] = None
     k: K = None
@@ -221,15 +225,15 @@ class SearchIn(Wire):
     cursor: CursorToken = None
 
 
-class SimilarIn(Wire):
+class SimilarIn(StrictModel):
     """Weighted examples: more like the positive ones, less like the negative ones."""
 
-    model_config = ConfigDict(json_schema_extra=one_of("items", "texts", "cursor"))
+    model_config = ConfigDict(json_schema_extra=require_any("items", "texts", "cursor"))
 
     items: Annotated[
-        Any, shown_as(EXAMPLES_JSON), Field(examples=[{"m1": 1.0, "m7": -0.5}])
+        Any, document_as(EXAMPLES_SCHEMA), Field(examples=[{"m1": 1.0, "m7": -0.5}])
     ] = None  # fmt: skip
-    texts: Annotated[Any, shown_as(EXAMPLES_JSON), Field(examples=[{"gore": -1}])] = None
+    texts: Annotated[Any, document_as(EXAMPLES_SCHEMA), Field(examples=[{"gore": -1}])] = None
     k: K = None
     filter: FilterJson = None
     exclude: Exclude = None
@@ -239,13 +243,13 @@ class SimilarIn(Wire):
     cursor: CursorToken = None
 
 
-class SimilarQuery(Wire):
+class SimilarQuery(StrictModel):
     """Query parameters of GET /v1/items/{id}/similar."""
 
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
 
 
-class ItemsQuery(Wire):
+class ItemsQuery(StrictModel):
     """Query parameters of GET /v1/items."""
 
     filter: Annotated[str | None, Field(description="A filter as JSON.")] = None
@@ -253,5 +257,5 @@ class ItemsQuery(Wire):
     cursor: str | None = None
 
 
-def _unknown(name: Any, known: Mapping[str, Any]) -> str:
-    return f"unknown field {shown(name)}; {nearest_known(name, known)}"
+def _describe_unknown_field(name: Any, known: Mapping[str, Any]) -> str:
+    return f"unknown field {format_value(name)}; {suggest_name(name, known)}"

@@ -22,119 +22,119 @@ from service.llm import (
     DEFAULT_CANDIDATES,
     MAX_BUDGET_MS,
     MAX_CANDIDATES,
-    PARTS,
-    Mode,
+    PART_NAMES,
+    RerankMode,
 )
 
 
-def shown_as(schema: Mapping[str, Any]) -> WithJsonSchema:
+def document_as(schema: Mapping[str, Any]) -> WithJsonSchema:
     """Document an optional field whose values are checked elsewhere; null is as good as absent."""
-    return WithJsonSchema(or_null(schema))
+    return WithJsonSchema(allow_null(schema))
 
 
-def or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+def allow_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the shape of a value that may be null."""
     described = {key: schema[key] for key in ("default",) if key in schema}
     rest = {key: value for key, value in schema.items() if key not in described}
     return {"anyOf": [rest, {"type": "null"}], **described}
 
 
-def one_of(*names: str) -> dict[str, Any]:
+def require_any(*names: str) -> dict[str, Any]:
     """Return what a body must hold besides: at least one of these fields."""
     return {"anyOf": [{"required": [name]} for name in names]}
 
 
-TEXT_JSON = {"type": "string", "maxLength": MAX_TEXT}
-ID_JSON = {
+TEXT_SCHEMA = {"type": "string", "maxLength": MAX_TEXT}
+ID_SCHEMA = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": 512, "pattern": r"\S"},
         {"type": "integer"},
     ]
 }
-_CLEAN = r"^[^\x00-\x1f\x7f-\x9f]*$"
-CLEAN_ID_JSON = {  # as a database keeps it
+_CLEAN_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
+CLEAN_ID_SCHEMA = {  # as a database keeps it
     "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": 512, "pattern": _CLEAN},
+        {"type": "string", "minLength": 1, "maxLength": 512, "pattern": _CLEAN_PATTERN},
         {"type": "integer"},
     ]
 }
-CLEAN_TEXT_JSON = {**TEXT_JSON, "pattern": r"^[^\x00]*$"}
-IDS_JSON = {"type": "array", "items": ID_JSON, "maxItems": 1_000}
-TIME_JSON = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
-OBJECT_JSON = {"type": "object", "additionalProperties": True}
-PLACE_JSON = {
+CLEAN_TEXT_SCHEMA = {**TEXT_SCHEMA, "pattern": r"^[^\x00]*$"}
+IDS_SCHEMA = {"type": "array", "items": ID_SCHEMA, "maxItems": 1_000}
+TIME_SCHEMA = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
+OBJECT_SCHEMA = {"type": "object", "additionalProperties": True}
+LOCATION_SCHEMA = {
     "type": "object",
     "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}},
     "required": ["lat", "lon"],
     "additionalProperties": False,
 }
-CONTEXT_JSON = {
+CONTEXT_SCHEMA = {
     "type": "object",
     "properties": {
-        "time": or_null(TIME_JSON),
+        "time": allow_null(TIME_SCHEMA),
         **{
-            name: {"anyOf": [{"type": ["string", "number", "boolean", "null"]}, PLACE_JSON]}
+            name: {"anyOf": [{"type": ["string", "number", "boolean", "null"]}, LOCATION_SCHEMA]}
             for name in ("place", "location")
         },
     },
     "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
 }
-EVENT_NAME_JSON = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_NAME}
-HISTORY_JSON = {
+EVENT_NAME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_NAME}
+HISTORY_SCHEMA = {
     "type": "array",
     "maxItems": MAX_HISTORY,
     "items": {
         "anyOf": [
-            ID_JSON,
+            ID_SCHEMA,
             {
                 "type": "object",
                 "properties": {
-                    "item_id": or_null(ID_JSON),
-                    "text": or_null(TEXT_JSON),
-                    "event": or_null({**EVENT_NAME_JSON, "default": "click"}),
-                    "value": or_null({"type": "number"}),
-                    "at": or_null(TIME_JSON),
-                    "context": or_null(CONTEXT_JSON),
+                    "item_id": allow_null(ID_SCHEMA),
+                    "text": allow_null(TEXT_SCHEMA),
+                    "event": allow_null({**EVENT_NAME_SCHEMA, "default": "click"}),
+                    "value": allow_null({"type": "number"}),
+                    "at": allow_null(TIME_SCHEMA),
+                    "context": allow_null(CONTEXT_SCHEMA),
                 },
                 "additionalProperties": False,
             },
         ]
     },
 }
-WEIGHTS_JSON = {
+WEIGHTS_SCHEMA = {
     "type": "object",
     "properties": {name: {"type": "number"} for name in ("meaning", "taste", "prior")},
     "additionalProperties": False,
 }
-BOOSTS_JSON = {
+BOOSTS_SCHEMA = {
     "type": "array",
     "maxItems": MAX_BOOSTS,
     "items": {
         "type": "object",
         "properties": {
-            "filter": OBJECT_JSON,
+            "filter": OBJECT_SCHEMA,
             "weight": {"type": "number", "minimum": -MAX_BOOST, "maximum": MAX_BOOST},
         },
         "required": ["filter", "weight"],
         "additionalProperties": False,
     },
 }
-PINS_JSON = {
+PINS_SCHEMA = {
     "type": "array",
     "maxItems": MAX_PINS,
     "items": {
         "type": "object",
         "properties": {
-            "item_id": ID_JSON,
+            "item_id": ID_SCHEMA,
             "rank": {"type": "integer", "minimum": 1, "maximum": MAX_K},
         },
         "required": ["item_id", "rank"],
         "additionalProperties": False,
     },
 }
-_LLM_PARTS: Mapping[str, Mapping[str, Any]] = {
-    **{name: {"type": "boolean", "default": False} for name in PARTS},
-    "mode": {"type": "string", "enum": list(map(str, Mode)), "default": str(Mode.LISTWISE)},
+_LLM_PROPERTIES: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"type": "boolean", "default": False} for name in PART_NAMES},
+    "mode": {"type": "string", "enum": list(map(str, RerankMode)), "default": str(RerankMode.LISTWISE)},
     "candidates": {
         "type": "integer", "minimum": 1, "maximum": MAX_CANDIDATES, "default": DEFAULT_CANDIDATES,
     },
@@ -142,11 +142,11 @@ _LLM_PARTS: Mapping[str, Mapping[str, Any]] = {
         "type": "integer", "minimum": 1, "maximum": MAX_BUDGET_MS, "default": DEFAULT_BUDGET_MS,
     },
 }  # fmt: skip
-LLM_JSON = {
+LLM_SCHEMA = {
     "type": "object",
-    "properties": {name: or_null(shape) for name, shape in _LLM_PARTS.items()},
+    "properties": {name: allow_null(shape) for name, shape in _LLM_PROPERTIES.items()},
     "additionalProperties": False,
 }
-SHARE_JSON = {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
-CAPS_JSON = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
-EXAMPLES_JSON = {"type": "object", "additionalProperties": {"type": "number"}}
+SHARE_SCHEMA = {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
+CAPS_SCHEMA = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+EXAMPLES_SCHEMA = {"type": "object", "additionalProperties": {"type": "number"}}

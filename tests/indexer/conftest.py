@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
-from indexer.language.encoder import LanguageModel, load_encoder
+from indexer.language.encoder import TextEncoder, load_encoder
 from indexer.language.item_text import describe
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
@@ -49,13 +49,13 @@ def plain_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def multilingual() -> LanguageModel:
+def multilingual() -> TextEncoder:
     """The bundled default model as users get it; loading takes seconds."""
     return load_encoder("multilingual-e5-small")
 
 
 @pytest.fixture(scope="session")
-def english() -> LanguageModel:
+def english() -> TextEncoder:
     """The bundled English model."""
     return load_encoder("all-MiniLM-L6-v2")
 

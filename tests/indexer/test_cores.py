@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from indexer.cores import allowed_threads
+from indexer.cores import count_threads
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_threads(told: str | None, threads: int | None, monkeypatch: pytest.Monk
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if told is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert allowed_threads() == (threads or len(os.sched_getaffinity(0)))
+    assert count_threads() == (threads or len(os.sched_getaffinity(0)))
 
 
 def test_a_process_bound_to_one_core_uses_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,6 +23,6 @@ def test_a_process_bound_to_one_core_uses_one(monkeypatch: pytest.MonkeyPatch) -
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
-        assert allowed_threads() == 1
+        assert count_threads() == 1
     finally:
         os.sched_setaffinity(0, before)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from indexer import Index, build_index
-from indexer.language.encoder import LanguageModel
+from indexer.language.encoder import TextEncoder
 from indexer.language.item_text import is_chinese
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -31,7 +31,7 @@ WISHES: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory, multilingual: LanguageModel) -> Index:
+def films(tmp_path_factory: pytest.TempPathFactory, multilingual: TextEncoder) -> Index:
     root = tmp_path_factory.mktemp("films")
     catalog = write_rows(root / "films.jsonl", FILMS)
     build_index(catalog, root / "index", encoder=multilingual)

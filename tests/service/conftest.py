@@ -147,7 +147,7 @@ def live_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def emptied(url: str) -> Iterator[LiveDatabase]:
     """An open live store that holds nothing, whatever it held before."""
     opened = LiveDatabase.open(url)
-    with opened.writing() as write:
+    with opened.begin_write() as write:
         for table in set(tables.sorted_tables) - {counter}:
             write.connection.execute(table.delete())
     yield opened

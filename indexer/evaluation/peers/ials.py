@@ -11,13 +11,13 @@ import numpy as np
 
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.protocol import (
-    EVERY,
-    FOREVER,
-    POSITIVE,
-    Knobs,
-    Lesson,
+    ALL_EVENTS,
+    NO_DECAY,
+    POSITIVE_EVENTS,
+    Params,
     Scores,
-    entries_of,
+    TrainingData,
+    collect_entries,
 )
 
 _ITERATIONS = 15
@@ -30,21 +30,21 @@ class Ials:
     name: str = "ials"
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Width, ridge, and how much more a meeting counts than none."""
         return {
-            "use": (POSITIVE, EVERY),
+            "use": (POSITIVE_EVENTS, ALL_EVENTS),
             "ridge": (1.0, 0.1, 10.0),
             "alpha": (3.0, 1.0, 10.0),
             "factors": (64, 128),
         }
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Reach of the history."""
-        return {"decay": (10.0, 1.0, 3.0, 30.0, FOREVER)}
+        return {"decay": (10.0, 1.0, 3.0, 30.0, NO_DECAY)}
 
-    def fit(self, lesson: Lesson, knobs: Knobs) -> "Factors":
+    def fit(self, lesson: TrainingData, knobs: Params) -> "AlsModel":
         """Alternate; one thread, so that a seed decides everything."""
         from implicit.cpu.als import AlternatingLeastSquares
 
@@ -56,19 +56,19 @@ class Ials:
             num_threads=1,
             random_state=lesson.seed,
         )
-        model.fit(lesson.users_by_items(knobs["use"]), show_progress=False)
-        return Factors(np.asarray(model.item_factors, np.float32))
+        model.fit(lesson.build_user_item_matrix(knobs["use"]), show_progress=False)
+        return AlsModel(np.asarray(model.item_factors, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
+class AlsModel:
     """`(n, f) float32`."""
 
     items: Scores
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`."""
-        entries = entries_of(cases, use=knobs["use"], decay=knobs["decay"])
+        entries = collect_entries(cases, use=knobs["use"], decay=knobs["decay"])
         width = self.items.shape[1]
         gram = self.items.T @ self.items + np.float32(knobs["ridge"]) * np.eye(width, dtype="f4")
         users = np.zeros((len(cases), width), np.float32)

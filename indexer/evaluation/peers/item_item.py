@@ -12,26 +12,26 @@ import numpy as np
 
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.protocol import (
-    EVERY,
-    FOREVER,
-    POSITIVE,
-    Entries,
-    Ids,
-    Knobs,
-    Lesson,
+    ALL_EVENTS,
+    NO_DECAY,
+    POSITIVE_EVENTS,
+    HistoryEntries,
+    Params,
+    Positions,
     Scores,
-    entries_of,
+    TrainingData,
+    collect_entries,
 )
-from indexer.taste import Matrix, from_coordinates
+from indexer.taste import Matrix, matrix_from_coordinates
 
-DENSE_ITEMS = 8_000  # the most met ones, that EASE inverts a matrix of
-NEAREST = 200  # of each item that item-kNN keeps
-_CHUNK = 512
-_ASKED = {"decay": (10.0, 3.0, 30.0, 100.0, FOREVER), "aggregate": ("sum", "max")}
+MAX_DENSE_ITEMS = 8_000  # the most met ones, that EASE inverts a matrix of
+MAX_NEIGHBOURS = 200  # of each item that item-kNN keeps
+_STRIP_ITEMS = 512
+_SCORE_GRID = {"decay": (10.0, 3.0, 30.0, 100.0, NO_DECAY), "aggregate": ("sum", "max")}
 
 
 @dataclass(frozen=True, slots=True)
-class ItemItem:
+class ItemItemModel:
     """Weights from past items to candidates.
 
     Attributes:
@@ -41,45 +41,45 @@ class ItemItem:
     """
 
     weights: Any
-    dense: Ids
+    dense: Positions
     n_items: int
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`."""
-        entries = entries_of(cases, use=knobs["use"], decay=knobs["decay"])
-        known = self._known(entries)
+        entries = collect_entries(cases, use=knobs["use"], decay=knobs["decay"])
+        known = self._select_dense(entries)
         c = len(cases)
         if knobs["aggregate"] == "sum":
-            history = known.matrix(c, self.weights.shape[0])
+            history = known.to_matrix(c, self.weights.shape[0])
             found = history @ self.weights
             near: Scores = found if isinstance(found, np.ndarray) else found.toarray()
         else:
-            near = self._best(known, c)
-        total = self._spread(near)
+            near = self._score_by_maximum(known, c)
+        total = self._expand_dense(near)
         if knobs.get("own"):
-            own: Scores = entries.matrix(c, self.n_items).toarray()
+            own: Scores = entries.to_matrix(c, self.n_items).toarray()
             top = np.maximum(total.max(axis=1, keepdims=True), np.float32(1e-9))
             total += np.float32(knobs["own"]) * top * own
         return total
 
-    def _known(self, entries: Entries) -> Entries:
+    def _select_dense(self, entries: HistoryEntries) -> HistoryEntries:
         if len(self.dense) == 0:
             return entries
         place = np.full(self.n_items, -1, np.int64)
         place[self.dense] = np.arange(len(self.dense))
         kept = place[entries.item] >= 0
-        return Entries(entries.case[kept], place[entries.item[kept]], entries.weight[kept])
+        return HistoryEntries(entries.case[kept], place[entries.item[kept]], entries.weight[kept])
 
-    def _best(self, entries: Entries, count: int) -> Scores:
+    def _score_by_maximum(self, entries: HistoryEntries, count: int) -> Scores:
         out = np.zeros((count, self.weights.shape[1]), np.float32)
         for case in range(count):
             first, last = np.searchsorted(entries.case, [case, case + 1])
             if first < last:
                 rows, weight = entries.item[first:last], entries.weight[first:last]
-                out[case] = _strongest(self.weights[rows], weight)
+                out[case] = _max_weighted(self.weights[rows], weight)
         return out
 
-    def _spread(self, near: Scores) -> Scores:
+    def _expand_dense(self, near: Scores) -> Scores:
         if len(self.dense) == 0:
             return near
         out = np.zeros((len(near), self.n_items), np.float32)
@@ -87,7 +87,7 @@ class ItemItem:
         return out
 
 
-def _strongest(rows: Any, weight: Scores) -> Scores:
+def _max_weighted(rows: Any, weight: Scores) -> Scores:
     """The largest weighted entry of each column, `(n,)`; nothing counts as zero."""
     if isinstance(rows, np.ndarray):
         best: Scores = (rows * weight[:, None]).max(axis=0)
@@ -105,32 +105,32 @@ class ItemKnn:
     name: str = "itemknn_decay"
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Events added to both popularities, neighbours kept."""
         return {
-            "use": (POSITIVE, EVERY),
+            "use": (POSITIVE_EVENTS, ALL_EVENTS),
             "shrink": (20.0, 0.0, 5.0, 100.0),
-            "nearest": (NEAREST, 50),
+            "nearest": (MAX_NEIGHBOURS, 50),
         }
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Reach of the history, sum or maximum over it."""
-        return {**_ASKED, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
+        return {**_SCORE_GRID, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
 
-    def fit(self, lesson: Lesson, knobs: Knobs) -> ItemItem:
+    def fit(self, lesson: TrainingData, knobs: Params) -> ItemItemModel:
         """Count in strips, so that a large catalogue fits."""
-        met = lesson.users_by_items(knobs["use"]).tocsc()
+        met = lesson.build_user_item_matrix(knobs["use"]).tocsc()
         size = np.sqrt(np.asarray(met.sum(axis=0)).ravel() + knobs["shrink"])
         scaled = (met / np.maximum(size, 1e-9)).tocsc().astype(np.float32)
         strips = []
-        for start in range(0, lesson.n_items, _CHUNK):
-            strip = (scaled[:, start : start + _CHUNK].T @ scaled).tocsr()
-            strips.append(_nearest(strip, start, knobs["nearest"]))
-        return ItemItem(_stacked(strips), np.zeros(0, np.int64), lesson.n_items)
+        for start in range(0, lesson.n_items, _STRIP_ITEMS):
+            strip = (scaled[:, start : start + _STRIP_ITEMS].T @ scaled).tocsr()
+            strips.append(_keep_nearest(strip, start, knobs["nearest"]))
+        return ItemItemModel(_stack(strips), np.zeros(0, np.int64), lesson.n_items)
 
 
-def _nearest(strip: Matrix, first: int, keep: int) -> Matrix:
+def _keep_nearest(strip: Matrix, first: int, keep: int) -> Matrix:
     pairs = strip.tocoo()
     other = pairs.row + first != pairs.col
     row, col, value = pairs.row[other], pairs.col[other], pairs.data[other]
@@ -138,10 +138,10 @@ def _nearest(strip: Matrix, first: int, keep: int) -> Matrix:
     row, col, value = row[order], col[order], value[order]
     place = np.arange(len(row)) - np.searchsorted(row, row)
     near = place < keep
-    return from_coordinates(value[near], row[near], col[near], strip.shape)
+    return matrix_from_coordinates(value[near], row[near], col[near], strip.shape)
 
 
-def _stacked(strips: list[Matrix]) -> Matrix:
+def _stack(strips: list[Matrix]) -> Matrix:
     from scipy import sparse  # type: ignore[import-untyped]  # scipy ships no stubs
 
     return sparse.vstack(strips, format="csr")
@@ -155,20 +155,20 @@ class Ease:
     name: str = "ease_decay"
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """The ridge."""
-        return {"use": (POSITIVE, EVERY), "ridge": (100.0, 20.0, 10.0, 500.0, 2000.0)}
+        return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "ridge": (100.0, 20.0, 10.0, 500.0, 2000.0)}
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Reach of the history, sum or maximum over it."""
-        return {**_ASKED, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
+        return {**_SCORE_GRID, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
 
-    def fit(self, lesson: Lesson, knobs: Knobs) -> ItemItem:
+    def fit(self, lesson: TrainingData, knobs: Params) -> ItemItemModel:
         """Invert the regularised matrix of common users."""
-        met = lesson.users_by_items(knobs["use"])
+        met = lesson.build_user_item_matrix(knobs["use"])
         counts = np.asarray(met.sum(axis=0)).ravel()
-        order = np.lexsort((np.arange(len(counts)), -counts))[:DENSE_ITEMS]
+        order = np.lexsort((np.arange(len(counts)), -counts))[:MAX_DENSE_ITEMS]
         dense = np.sort(order[counts[order] > 0])
         part = met[:, dense]
         gram: Scores = np.asarray((part.T @ part).todense(), np.float32)
@@ -176,4 +176,4 @@ class Ease:
         inverse = np.linalg.inv(gram)
         weights: Scores = (-inverse / np.diag(inverse)).astype(np.float32)
         weights[np.diag_indices(len(dense))] = 0
-        return ItemItem(weights, dense, lesson.n_items)
+        return ItemItemModel(weights, dense, lesson.n_items)

@@ -8,59 +8,59 @@ import numpy as np
 
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.protocol import (
-    EVERY,
-    FOREVER,
-    POSITIVE,
-    Knobs,
-    Lesson,
+    ALL_EVENTS,
+    NO_DECAY,
+    POSITIVE_EVENTS,
+    Params,
     Scores,
-    entries_of,
+    TrainingData,
+    collect_entries,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class PopularityModel:
     """`(n,)` counts, the same for everybody."""
 
     counts: Scores
 
-    def scores(self, cases: Cases, _: Knobs) -> Scores:
+    def score(self, cases: Cases, _: Params) -> Scores:
         """Return `(c, n)`."""
         return np.broadcast_to(self.counts, (len(cases), len(self.counts)))
 
 
 @dataclass(frozen=True, slots=True)
-class Popular:
+class Popularity:
     """Most popular; with half-lives, most popular of late."""
 
     name: str = "popular"
-    half_lives: tuple[float, ...] = (FOREVER,)
+    half_lives: tuple[float, ...] = (NO_DECAY,)
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """A half-life is a share of all rows."""
-        return {"use": (POSITIVE, EVERY), "half_life": self.half_lives}
+        return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "half_life": self.half_lives}
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """None."""
         return {}
 
-    def fit(self, lesson: Lesson, knobs: Knobs) -> Counted:
+    def fit(self, lesson: TrainingData, knobs: Params) -> PopularityModel:
         """Count."""
-        rows = lesson.used(knobs["use"])
+        rows = lesson.select_rows(knobs["use"])
         if np.isnan(lesson.log.at[rows]).any():
             weight = np.ones(len(rows))  # without times, no row is newer than another's
         else:
-            everything = np.flatnonzero(lesson.rows)
+            everything = np.flatnonzero(lesson.row_mask)
             newer = len(everything) - np.searchsorted(everything, rows)
             weight = 0.5 ** (newer / len(everything) / knobs["half_life"])
         counts = np.bincount(lesson.log.item[rows], weight, minlength=lesson.n_items)
-        return Counted(counts.astype(np.float32))
+        return PopularityModel(counts.astype(np.float32))
 
 
-POPULAR = Popular()
-POPULAR_RECENT = Popular("popular_recent", (0.1, 0.3, 0.03, 0.01, FOREVER))
+POPULAR = Popularity()
+POPULAR_RECENT = Popularity("popular_recent", (0.1, 0.3, 0.03, 0.01, NO_DECAY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +70,29 @@ class OwnItems:
     name: str = "own_items"
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """None."""
         return {}
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Reach of the history, weight of popularity."""
-        return {"decay": (30.0, 10.0, 100.0, 300.0, FOREVER), "popular": (0.3, 0.0, 1.0)}
+        return {"decay": (30.0, 10.0, 100.0, 300.0, NO_DECAY), "popular": (0.3, 0.0, 1.0)}
 
-    def fit(self, lesson: Lesson, _: Knobs) -> "OwnCounted":
+    def fit(self, lesson: TrainingData, _: Params) -> "OwnItemsModel":
         """Count what is popular."""
-        recent = POPULAR_RECENT.fit(lesson, {"use": EVERY, "half_life": 0.1})
-        return OwnCounted(recent.counts / max(float(recent.counts.max()), 1e-9))
+        recent = POPULAR_RECENT.fit(lesson, {"use": ALL_EVENTS, "half_life": 0.1})
+        return OwnItemsModel(recent.counts / max(float(recent.counts.max()), 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
-class OwnCounted:
+class OwnItemsModel:
     """`(n,)` popularity, at most 1."""
 
     popular: Scores
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`."""
-        entries = entries_of(cases, use=EVERY, decay=knobs["decay"])
-        own: Scores = entries.matrix(len(cases), len(self.popular)).toarray()
+        entries = collect_entries(cases, use=ALL_EVENTS, decay=knobs["decay"])
+        own: Scores = entries.to_matrix(len(cases), len(self.popular)).toarray()
         return own + np.float32(knobs["popular"]) * self.popular

@@ -8,32 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.evaluation.cases import Cases
-from indexer.evaluation.interaction_log import Log
-from indexer.taste import Matrix, from_coordinates
+from indexer.evaluation.interaction_log import InteractionLog
+from indexer.taste import Matrix, matrix_from_coordinates
 
-Knobs: TypeAlias = Mapping[str, Any]
+Params: TypeAlias = Mapping[str, Any]
 Scores: TypeAlias = NDArray[np.float32]
-Ids: TypeAlias = NDArray[np.int64]
+Positions: TypeAlias = NDArray[np.int64]
 
-POSITIVE, EVERY = "positive", "every"  # event, to learn from and to ask with
-FOREVER = float("inf")  # decay: none
-LONGEST = 500  # entries of a history that are read, the latest
+POSITIVE_EVENTS, ALL_EVENTS = "positive", "every"  # event, to learn from and to ask with
+NO_DECAY = float("inf")  # decay: none
+MAX_ENTRIES = 500  # entries of a history that are read, the latest
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingData:
     """What a peer may learn from.
 
     Attributes:
         log: All rows.
-        rows: `(m,) bool`, those that may be seen.
+        row_mask: `(m,) bool`, those that may be seen.
         vectors: `(n, d) float32`, the encoder's, of unit length.
         repeats: Whether items are consumed again.
         seed: Of whatever is drawn.
     """
 
-    log: Log
-    rows: NDArray[np.bool_]
+    log: InteractionLog
+    row_mask: NDArray[np.bool_]
     vectors: Scores
     repeats: bool
     seed: int
@@ -43,25 +43,25 @@ class Lesson:
         """Rows of the catalogue."""
         return len(self.log.item_ids)
 
-    def used(self, use: str) -> Ids:
+    def select_rows(self, use: str) -> Positions:
         """The numbers of the rows to learn from, in order."""
-        wanted = self.rows & self.log.positive if use == POSITIVE else self.rows
+        wanted = self.row_mask & self.log.positive if use == POSITIVE_EVENTS else self.row_mask
         return np.flatnonzero(wanted)
 
-    def users_by_items(self, use: str) -> Matrix:
+    def build_user_item_matrix(self, use: str) -> Matrix:
         """`(users, n)`, 1 where they met."""
-        rows = self.used(use)
+        rows = self.select_rows(use)
         shape = (len(self.log.user_ids), self.n_items)
         ones = np.ones(len(rows), np.float32)
-        met = from_coordinates(ones, self.log.user[rows], self.log.item[rows], shape)
+        met = matrix_from_coordinates(ones, self.log.user[rows], self.log.item[rows], shape)
         met.data[:] = 1
         return met
 
 
-class Fitted(Protocol):
+class PeerModel(Protocol):
     """A peer that has learned."""
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`; higher is better."""
 
 
@@ -69,21 +69,21 @@ class Peer(Protocol):
     """A method with knobs; the first value of each is where tuning begins.
 
     Attributes:
-        fit_knobs: That need another fit.
-        ask_knobs: That only change how a question is answered.
+        fit_grid: That need another fit.
+        score_grid: That only change how a question is answered.
     """
 
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]: ...  # noqa: D102
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]: ...  # noqa: D102
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]: ...  # noqa: D102
-    def fit(self, lesson: Lesson, knobs: Knobs) -> Fitted: ...  # noqa: D102
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]: ...  # noqa: D102
+    def fit(self, lesson: TrainingData, knobs: Params) -> PeerModel: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class HistoryEntries:
     """The histories of some cases, flat, in order.
 
     Attributes:
@@ -92,25 +92,25 @@ class Entries:
         weight: `(h,) float32`, by recency.
     """
 
-    case: Ids
-    item: Ids
+    case: Positions
+    item: Positions
     weight: Scores
 
-    def matrix(self, cases: int, items: int) -> Matrix:
+    def to_matrix(self, cases: int, items: int) -> Matrix:
         """`(cases, items)`, weights summed."""
-        return from_coordinates(self.weight, self.case, self.item, (cases, items))
+        return matrix_from_coordinates(self.weight, self.case, self.item, (cases, items))
 
 
-def entries_of(cases: Cases, *, use: str, decay: float) -> Entries:
+def collect_entries(cases: Cases, *, use: str, decay: float) -> HistoryEntries:
     """Read histories; an entry `decay` places before the last counts 1/e of it."""
     parts = list(cases.histories)
-    if use == POSITIVE:
+    if use == POSITIVE_EVENTS:
         parts = [rows[cases.log.positive[rows]] for rows in parts]
-    parts = [rows[-LONGEST:] for rows in parts]
+    parts = [rows[-MAX_ENTRIES:] for rows in parts]
     length = np.array([len(rows) for rows in parts], np.int64)
     case = np.repeat(np.arange(len(parts)), length)
     row = np.concatenate([np.zeros(0, np.int64), *parts])
     end = np.cumsum(length)
     age = (end[case] - 1 - np.arange(len(case))).astype(np.float32)
     weight = np.exp(-age / np.float32(decay)).astype(np.float32)
-    return Entries(case, cases.log.item[row], weight)
+    return HistoryEntries(case, cases.log.item[row], weight)

@@ -12,32 +12,32 @@ from indexer.evaluation.peers.sasrec import SasRec
 from indexer.evaluation.peers.text_mean import TEXT_MEAN, TEXT_TUNED
 
 TEXT_EASE = "text_ease"  # made of what the peers before it were tuned to
-FAST = (
+FAST_PEERS = (
     "popular", "popular_recent", "own_items", "itemknn_decay", "ease_decay", "text_mean",
     "text_tuned", TEXT_EASE, "ials",
 )  # fmt: skip
-NAMES = (*FAST, "sasrec")
-_NEEDS = {"ials": "implicit", "sasrec": "torch"}
+PEER_NAMES = (*FAST_PEERS, "sasrec")
+_REQUIRED_PACKAGES = {"ials": "implicit", "sasrec": "torch"}
 
 
-def names_of(wanted: str) -> tuple[str, ...]:
+def parse_peer_names(wanted: str) -> tuple[str, ...]:
     """Read "fast", "all" or names with commas between.
 
     Raises:
         RequestError: If a name is not known.
     """
     if wanted in ("fast", "all"):
-        return FAST if wanted == "fast" else NAMES
+        return FAST_PEERS if wanted == "fast" else PEER_NAMES
     names = tuple(part.strip() for part in wanted.split(",") if part.strip())
     for name in names:
-        if name not in NAMES:
-            raise RequestError(f"no peer {name!r}; known are {', '.join(NAMES)}, fast and all")
+        if name not in PEER_NAMES:
+            raise RequestError(f"no peer {name!r}; known are {', '.join(PEER_NAMES)}, fast and all")
     return names
 
 
-def unavailable(name: str, *, repeats: bool) -> str:
+def explain_unavailable(name: str, *, repeats: bool) -> str:
     """Say why a peer is not measured; empty if it is."""
-    needs = _NEEDS.get(name)
+    needs = _REQUIRED_PACKAGES.get(name)
     if needs and find_spec(needs) is None:
         return f'{needs} is not installed; pip install "zhiyin[evaluate]"'
     if name == "own_items" and not repeats:
@@ -45,8 +45,8 @@ def unavailable(name: str, *, repeats: bool) -> str:
     return ""
 
 
-def peers_of(names: Collection[str], *, repeats: bool) -> list[Peer]:
-    """Return the peers that learn alone, in the order of `NAMES`; text + EASE is made later."""
+def select_peers(names: Collection[str], *, repeats: bool) -> list[Peer]:
+    """Return the peers that learn alone, in the order of `PEER_NAMES`; text + EASE is made later."""
     every: list[Peer] = [
         POPULAR, POPULAR_RECENT, OwnItems(), ItemKnn(repeats), Ease(repeats), TEXT_MEAN,
         TEXT_TUNED, Ials(), SasRec(),

@@ -14,24 +14,24 @@ from typing_extensions import override
 
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.protocol import (
-    EVERY,
-    FOREVER,
-    POSITIVE,
-    Knobs,
-    Lesson,
+    ALL_EVENTS,
+    NO_DECAY,
+    POSITIVE_EVENTS,
+    Params,
     Scores,
-    entries_of,
+    TrainingData,
+    collect_entries,
 )
 
-LENGTH = 50
+WINDOW_LENGTH = 50
 WIDTH, LAYERS, HEADS = 64, 2, 2
-BATCH = 32
-RATE = 1e-3
+BATCH_SIZE = 32
+LEARNING_RATE = 1e-3
 # It stays at the level of what is popular for many epochs before it rises.
-LEAST_EPOCHS, MOST_EPOCHS, PATIENCE = 30, 300, 10
-FULL_LOSS_ITEMS, SAMPLED_ITEMS = 20_000, 4_096
+MIN_EPOCHS, MAX_EPOCHS, PATIENCE = 30, 300, 10
+MAX_FULL_LOSS_ITEMS, SAMPLED_NEGATIVES = 20_000, 4_096
 
-Judge = Callable[["Sequences", Knobs], float]
+Evaluate = Callable[["SasRecModel", Params], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,48 +41,54 @@ class SasRec:
     name: str = "sasrec"
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Dropout; epochs are found by training until there is no gain."""
-        return {"use": (POSITIVE, EVERY), "dropout": (0.3, 0.5), "epochs": (MOST_EPOCHS,)}
+        return {
+            "use": (POSITIVE_EVENTS, ALL_EVENTS),
+            "dropout": (0.3, 0.5),
+            "epochs": (MAX_EPOCHS,),
+        }
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """None."""
         return {}
 
-    def fit(self, lesson: Lesson, knobs: Knobs) -> "Sequences":
+    def fit(self, lesson: TrainingData, knobs: Params) -> "SasRecModel":
         """Train for the number of epochs that was found."""
-        trained = list(_epochs(lesson, knobs, knobs["epochs"]))
+        trained = list(_train_epochs(lesson, knobs, knobs["epochs"]))
         return trained[-1]
 
-    def converge(self, lesson: Lesson, knobs: Knobs, judge: Judge) -> tuple[Knobs, float]:
+    def converge(
+        self, lesson: TrainingData, knobs: Params, judge: Evaluate
+    ) -> tuple[Params, float]:
         """Train until `PATIENCE` epochs bring no gain; return the best number and its figure."""
         best, best_epoch = -1.0, 1
-        for epoch, model in enumerate(_epochs(lesson, knobs, MOST_EPOCHS), start=1):
+        for epoch, model in enumerate(_train_epochs(lesson, knobs, MAX_EPOCHS), start=1):
             figure = judge(model, knobs)
             if figure > best:
                 best, best_epoch = figure, epoch
-            if epoch >= LEAST_EPOCHS and epoch - best_epoch >= PATIENCE:
+            if epoch >= MIN_EPOCHS and epoch - best_epoch >= PATIENCE:
                 break
         return {**knobs, "epochs": best_epoch}, best
 
 
 @dataclass(frozen=True, slots=True)
-class Sequences:
+class SasRecModel:
     """A network that has been trained."""
 
     network: Any
     n_items: int
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`; without a history, zeros."""
         import torch
 
-        entries = entries_of(cases, use=knobs["use"], decay=FOREVER)
-        rows = np.full((len(cases), LENGTH), self.n_items, np.int64)
+        entries = collect_entries(cases, use=knobs["use"], decay=NO_DECAY)
+        rows = np.full((len(cases), WINDOW_LENGTH), self.n_items, np.int64)
         for case in range(len(cases)):
             first, last = np.searchsorted(entries.case, [case, case + 1])
-            latest = entries.item[max(first, last - LENGTH) : last]
+            latest = entries.item[max(first, last - WINDOW_LENGTH) : last]
             rows[case, : len(latest)] = latest
         filled = (rows < self.n_items).sum(axis=1)
         self.network.eval()
@@ -94,53 +100,53 @@ class Sequences:
         return scores
 
 
-def _epochs(lesson: Lesson, knobs: Knobs, count: int) -> Iterator[Sequences]:
+def _train_epochs(lesson: TrainingData, knobs: Params, count: int) -> Iterator[SasRecModel]:
     """Yield the same network after each epoch."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
-        network = _network(lesson.n_items, knobs["dropout"])
+        network = _build_network(lesson.n_items, knobs["dropout"])
         state = torch.random.get_rng_state()
-    rows = windows_of(lesson, knobs["use"])
+    rows = cut_windows(lesson, knobs["use"])
     popularity = np.bincount(rows[rows < lesson.n_items], minlength=lesson.n_items) + 1.0
     share = torch.from_numpy(popularity / popularity.sum()).float()
-    optimizer = torch.optim.Adam(network.parameters(), lr=RATE, betas=(0.9, 0.98))
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98))
     rng = np.random.default_rng(lesson.seed)
     for _ in range(count):
         with torch.random.fork_rng(devices=[]):  # judging in between draws nothing from it
             torch.random.set_rng_state(state)
             network.train()
-            for batch in np.array_split(rng.permutation(len(rows)), -(-len(rows) // BATCH)):
-                loss = _loss(network, torch.from_numpy(rows[batch]), share)
+            for batch in np.array_split(rng.permutation(len(rows)), -(-len(rows) // BATCH_SIZE)):
+                loss = _compute_loss(network, torch.from_numpy(rows[batch]), share)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             state = torch.random.get_rng_state()
-        yield Sequences(network, lesson.n_items)
+        yield SasRecModel(network, lesson.n_items)
 
 
-def windows_of(lesson: Lesson, use: str) -> NDArray[np.int64]:
+def cut_windows(lesson: TrainingData, use: str) -> NDArray[np.int64]:
     """Cut every user's items into pieces `(w, LENGTH + 1)`, padded with `n_items` at the end.
 
     Neighbouring pieces share one item, so that each item but the first is predicted once.
     """
-    rows = lesson.used(use)
+    rows = lesson.select_rows(use)
     rows = rows[np.lexsort((lesson.log.step[rows], lesson.log.user[rows]))]
     user, item = lesson.log.user[rows], lesson.log.item[rows]
     new = np.r_[np.ones(min(len(rows), 1), bool), user[1:] != user[:-1]]
     starts = np.flatnonzero(new).tolist()
     pieces = []
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-        for first in range(end - 1, start, -LENGTH):
-            piece = item[max(start, first - LENGTH) : first + 1]
+        for first in range(end - 1, start, -WINDOW_LENGTH):
+            piece = item[max(start, first - WINDOW_LENGTH) : first + 1]
             pieces.append(
-                np.pad(piece, (0, LENGTH + 1 - len(piece)), constant_values=lesson.n_items)
+                np.pad(piece, (0, WINDOW_LENGTH + 1 - len(piece)), constant_values=lesson.n_items)
             )
-    return np.stack(pieces) if pieces else np.full((1, LENGTH + 1), lesson.n_items, np.int64)
+    return np.stack(pieces) if pieces else np.full((1, WINDOW_LENGTH + 1), lesson.n_items, np.int64)
 
 
-def _loss(network: Any, rows: Any, share: Any) -> Any:
+def _compute_loss(network: Any, rows: Any, share: Any) -> Any:
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -151,16 +157,16 @@ def _loss(network: Any, rows: Any, share: Any) -> Any:
     if len(target) == 0:
         return states.sum() * 0
     table = network.items.weight
-    if n_items <= FULL_LOSS_ITEMS:
+    if n_items <= MAX_FULL_LOSS_ITEMS:
         return cross_entropy(state @ table[:n_items].T, target)
-    sampled = torch.multinomial(share, SAMPLED_ITEMS, replacement=True)
+    sampled = torch.multinomial(share, SAMPLED_NEGATIVES, replacement=True)
     own = (state * table[target]).sum(dim=1, keepdim=True) - share[target].log()[:, None]
     others = state @ table[sampled].T - share[sampled].log()[None, :]
     others = others.masked_fill(target[:, None] == sampled[None, :], -torch.inf)
     return cross_entropy(torch.cat([own, others], dim=1), torch.zeros_like(target))
 
 
-def _network(n_items: int, dropout: float) -> Any:
+def _build_network(n_items: int, dropout: float) -> Any:
     import torch
     from torch import nn
 
@@ -170,14 +176,16 @@ def _network(n_items: int, dropout: float) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.items = nn.Embedding(n_items + 1, WIDTH, padding_idx=n_items)
-            self.places = nn.Embedding(LENGTH, WIDTH)
+            self.places = nn.Embedding(WINDOW_LENGTH, WIDTH)
             nn.init.normal_(self.items.weight, std=0.02)
             layer = nn.TransformerEncoderLayer(
                 WIDTH, HEADS, WIDTH, dropout, batch_first=True, norm_first=True
             )
             self.layers = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
             self.norm, self.dropout = nn.LayerNorm(WIDTH), nn.Dropout(dropout)
-            self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(LENGTH))
+            self.register_buffer(
+                "mask", nn.Transformer.generate_square_subsequent_mask(WINDOW_LENGTH)
+            )
 
         @override
         def forward(self, rows: torch.Tensor) -> torch.Tensor:

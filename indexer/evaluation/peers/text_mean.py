@@ -10,64 +10,64 @@ from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.item_item import Ease
 from indexer.evaluation.peers.popularity import POPULAR_RECENT
 from indexer.evaluation.peers.protocol import (
-    EVERY,
-    FOREVER,
-    POSITIVE,
-    Fitted,
-    Knobs,
-    Lesson,
+    ALL_EVENTS,
+    NO_DECAY,
+    POSITIVE_EVENTS,
+    Params,
+    PeerModel,
     Scores,
-    entries_of,
+    TrainingData,
+    collect_entries,
 )
 
-RAW = -1.0  # power of whitening: not even centred
-_TINY = 1e-9
+RAW_POWER = -1.0  # power of whitening: not even centred
+_EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class TextModel:
     """`(n, d) float32`, of unit length."""
 
     vectors: Scores
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`, cosines with the mean of the history."""
-        entries = entries_of(cases, use=knobs["use"], decay=knobs.get("decay", FOREVER))
-        mean = entries.matrix(len(cases), len(self.vectors)) @ self.vectors
-        return unit(mean) @ self.vectors.T
+        entries = collect_entries(cases, use=knobs["use"], decay=knobs.get("decay", NO_DECAY))
+        mean = entries.to_matrix(len(cases), len(self.vectors)) @ self.vectors
+        return normalise_rows(mean) @ self.vectors.T
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextMean:
     """The mean of a history's vectors; whitened with decay unless it is raw."""
 
     name: str = "text_tuned"
     powers: tuple[float, ...] = (0.5, 0.0, 1.0)
-    decays: tuple[float, ...] = (10.0, 1.0, 3.0, 30.0, FOREVER)
+    decays: tuple[float, ...] = (10.0, 1.0, 3.0, 30.0, NO_DECAY)
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """How far variances are made equal: 0 is centring, 1 is whitening."""
         return {"power": self.powers}
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Reach of the history."""
-        return {"use": (POSITIVE, EVERY), "decay": self.decays}
+        return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "decay": self.decays}
 
-    def fit(self, lesson: Lesson, knobs: Knobs) -> Near:
+    def fit(self, lesson: TrainingData, knobs: Params) -> TextModel:
         """Take the catalogue's own statistics; no row of the log is read."""
-        if knobs["power"] == RAW:
-            return Near(lesson.vectors)
+        if knobs["power"] == RAW_POWER:
+            return TextModel(lesson.vectors)
         vectors = lesson.vectors - lesson.vectors.mean(axis=0)
         variance, axes = np.linalg.eigh((vectors.T @ vectors).astype(np.float64) / len(vectors))
-        floor = max(float(variance.max()) * 1e-6, _TINY)
+        floor = max(float(variance.max()) * 1e-6, _EPSILON)
         scale = np.maximum(variance, floor) ** (-knobs["power"] / 2)
-        return Near(unit(vectors @ (axes * scale).astype(np.float32)))
+        return TextModel(normalise_rows(vectors @ (axes * scale).astype(np.float32)))
 
 
-TEXT_MEAN = Text("text_mean", (RAW,), (FOREVER,))
-TEXT_TUNED = Text()
+TEXT_MEAN = TextMean("text_mean", (RAW_POWER,), (NO_DECAY,))
+TEXT_TUNED = TextMean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,59 +80,60 @@ class TextEase:
         popular: Those of recent popularity.
     """
 
-    text: Knobs
-    ease: Knobs
-    popular: Knobs
+    text: Params
+    ease: Params
+    popular: Params
     repeats: bool
     name: str = "text_ease"
 
     @property
-    def fit_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """None of its own."""
         return {}
 
     @property
-    def ask_knobs(self) -> Mapping[str, tuple[Any, ...]]:
+    def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
         """Weights against EASE."""
         return {"text": (1.0, 0.3, 3.0), "popular": (0.3, 0.0, 1.0)}
 
-    def fit(self, lesson: Lesson, _: Knobs) -> "Blended":
+    def fit(self, lesson: TrainingData, _: Params) -> "TextEaseModel":
         """Fit the parts as they were tuned."""
-        return Blended(
+        return TextEaseModel(
             (TEXT_TUNED.fit(lesson, self.text), self.text),
             (Ease(self.repeats).fit(lesson, self.ease), self.ease),
             (POPULAR_RECENT.fit(lesson, self.popular), self.popular),
         )
 
 
-Tuned = tuple[Fitted, Knobs]
+ModelWithParams = tuple[PeerModel, Params]
 
 
 @dataclass(frozen=True, slots=True)
-class Blended:
+class TextEaseModel:
     """Fitted parts with their knobs."""
 
-    text: Tuned
-    ease: Tuned
-    popular: Tuned
+    text: ModelWithParams
+    ease: ModelWithParams
+    popular: ModelWithParams
 
-    def scores(self, cases: Cases, knobs: Knobs) -> Scores:
+    def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`."""
         text, ease, popular = (
-            _standard(part.scores(cases, own)) for part, own in (self.text, self.ease, self.popular)
+            _standardise(part.score(cases, own))
+            for part, own in (self.text, self.ease, self.popular)
         )
         weighted = np.float32(knobs["text"]) * text + np.float32(knobs["popular"]) * popular
         total: Scores = ease + weighted
         return total
 
 
-def _standard(scores: Scores) -> Scores:
+def _standardise(scores: Scores) -> Scores:
     spread = scores.std(axis=1, keepdims=True)
-    standard: Scores = (scores - scores.mean(axis=1, keepdims=True)) / np.maximum(spread, _TINY)
+    standard: Scores = (scores - scores.mean(axis=1, keepdims=True)) / np.maximum(spread, _EPSILON)
     return standard.astype(np.float32)
 
 
-def unit(vectors: Scores) -> Scores:
+def normalise_rows(vectors: Scores) -> Scores:
     """Scale each row to length 1; one of length 0 stays."""
-    scaled: Scores = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
+    scaled: Scores = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _EPSILON)
     return scaled.astype(np.float32)

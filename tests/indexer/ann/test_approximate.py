@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.ann import VectorIndex
-from indexer.ann.faiss_searcher import library
+from indexer.ann.faiss_searcher import load_faiss
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError
 from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests
@@ -84,12 +84,12 @@ def test_asking_for_all_rows_gives_all_rows_in_order(index: VectorIndex, vectors
 def test_scores_are_products_with_the_stored_vectors(index: VectorIndex, vectors: Vectors) -> None:
     queries = requests(vectors, 20)
     for query, found in zip(queries, index.search(queries, 10), strict=True):
-        stored = index.vectors(found.rows)
+        stored = index.read_vectors(found.rows)
         assert stored.dtype == np.float32
         np.testing.assert_allclose(stored, vectors[found.rows], atol=1e-3)
         np.testing.assert_allclose(found.scores, stored @ query, atol=1e-5)
         np.testing.assert_allclose(
-            index.scores(query[None], found.rows)[0], found.scores, atol=1e-5
+            index.compute_scores(query[None], found.rows)[0], found.scores, atol=1e-5
         )
 
 
@@ -108,8 +108,8 @@ def test_a_request_of_the_prior_alone_is_exact_and_its_ties_are_by_row(
 
 def test_a_search_leaves_the_shared_index_as_it_was(index: VectorIndex, vectors: Vectors) -> None:
     def state() -> list[Any]:
-        faiss = library()
-        top = faiss.downcast_index(index._engine.index)
+        faiss = load_faiss()
+        top = faiss.downcast_index(index._searcher.index)
         parts = [top, faiss.downcast_index(getattr(top, "base_index", top))]
         return [getattr(part, name, None) for part in parts for name in ("nprobe", "k_factor")] + [
             part.hnsw.efSearch for part in parts if hasattr(part, "hnsw")
@@ -162,7 +162,7 @@ def test_the_vectors_are_read_from_the_file_and_not_copied(index: VectorIndex) -
 
 
 def test_an_index_of_distances_is_refused_whatever_it_is(tmp_path: Path) -> None:
-    faiss = library()
+    faiss = load_faiss()
     rows = clustered(2_000)
     for made in (
         faiss.IndexHNSWFlat(LAYOUT.dim, 8),  # whose default is L2
@@ -177,7 +177,7 @@ def test_an_index_of_distances_is_refused_whatever_it_is(tmp_path: Path) -> None
 
 
 def test_an_index_without_readable_vectors_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    faiss = library()
+    faiss = load_faiss()
     made = faiss.index_factory(LAYOUT.dim, "PQ16x4fs", faiss.METRIC_INNER_PRODUCT)
     made.train(clustered(2_000))
     made.add(clustered(2_000))

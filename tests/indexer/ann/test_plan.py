@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer.ann.effort import least_effort
-from indexer.ann.faiss_searcher import Effort, Engine
+from indexer.ann.effort import find_least_effort
+from indexer.ann.faiss_searcher import Effort, FaissSearcher
 from indexer.ann.plan import check_index_name, plan_index
-from indexer.ann.recall import Requests, Truth, recall_of, request_vectors, truth_of
-from indexer.ann.top_rows import Found
+from indexer.ann.recall import (
+    GroundTruth,
+    QuerySet,
+    compute_ground_truth,
+    draw_query_sets,
+    measure_recall,
+)
+from indexer.ann.top_rows import TopRows
 from indexer.errors import CatalogError, VectorShapeError
 from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests
 
@@ -69,7 +75,7 @@ def test_the_least_effort_of_a_plain_index_is_the_first_that_holds() -> None:
         asked.append(effort)
         return 1 - 1 / effort.k_factor
 
-    assert least_effort(recall, 0, 0.94).k_factor == 20
+    assert find_least_effort(recall, 0, 0.94).k_factor == 20
     assert all(less.k_factor < more.k_factor for less, more in pairwise(asked))
     assert all(less.ef < more.ef for less, more in pairwise(asked))
 
@@ -78,19 +84,21 @@ def test_lists_are_left_out_as_long_as_the_recall_holds() -> None:
     def recall(effort: Effort) -> float:
         return (1 - 1 / effort.k_factor) * min(1.0, 0.7 + effort.nprobe / 64)
 
-    found = least_effort(recall, 64, 0.94)
+    found = find_least_effort(recall, 64, 0.94)
     assert (found.k_factor, found.nprobe) == (30, 24)  # with 16 of the 64 it is .92
     assert recall(found) >= 0.94
 
 
 def test_what_is_known_to_hold_is_kept_and_what_no_longer_does_is_not() -> None:
     known = Effort(45.0, 1, 256)
-    assert least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.9, known=known) == known
+    assert find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.9, known=known) == known
     assert (
-        least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor == 58.5
+        find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor
+        == 58.5
     )
     assert (
-        least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.99, known=known).k_factor == 130
+        find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.99, known=known).k_factor
+        == 130
     )
 
 
@@ -101,12 +109,12 @@ def test_only_an_effort_that_was_measured_is_taken_even_if_a_greater_one_finds_l
         measured[effort] = 0.9 if effort.k_factor == 20 else 0.8
         return measured[effort]
 
-    assert measured[least_effort(recall, 64, 0.9)] == 0.9
+    assert measured[find_least_effort(recall, 64, 0.9)] == 0.9
 
 
 @pytest.mark.parametrize("lists", [0, 1, 5, 512])
 def test_a_recall_out_of_reach_takes_the_most_effort(lists: int) -> None:
-    most = least_effort(lambda _: 0.5, lists, 0.9)
+    most = find_least_effort(lambda _: 0.5, lists, 0.9)
     assert (most.k_factor, most.nprobe, most.ef) == (300, max(1, lists), 1_536)
 
 
@@ -142,7 +150,7 @@ def test_what_faiss_builds_but_cannot_search_is_refused_in_a_sentence(
     def cannot(*_: Any) -> Any:
         raise RuntimeError("Error in search at index.cpp:1: Error: 'is_told' failed")
 
-    monkeypatch.setattr(Engine, "_search", cannot)
+    monkeypatch.setattr(FaissSearcher, "_search", cannot)
     with pytest.raises(CatalogError, match=r"cannot search 'PQ16x4fs.*2000 vec.*'is_told' failed"):
         built(tmp_path, clustered(2_000), "PQ16x4fs,Refine(SQfp16)")
 
@@ -164,23 +172,25 @@ def test_a_vector_that_is_no_number_is_refused_with_its_row(tmp_path: Path) -> N
 
 def test_requests_weigh_the_blocks_as_their_name_says() -> None:
     items = clustered(3_000)
-    kinds = request_vectors(items, LAYOUT, rng=np.random.default_rng(0))
-    assert sum(len(kind.vectors) // kind.several for kind in kinds) >= 1_000
+    kinds = draw_query_sets(items, LAYOUT, rng=np.random.default_rng(0))
+    assert sum(len(kind.vectors) // kind.vectors_per_query for kind in kinds) >= 1_000
     for kind in kinds[:-1]:
         meaning, _, prior = (float(part) for part in kind.name.split(","))
         norms = np.linalg.norm(kind.vectors[:, : LAYOUT.meaning], axis=1)
         np.testing.assert_allclose(norms, meaning, atol=1e-5)
         np.testing.assert_array_equal(kind.vectors[:, LAYOUT.meaning], prior)
-    assert (kinds[-1].name, kinds[-1].several) == ("3 vectors", 3)
+    assert (kinds[-1].name, kinds[-1].vectors_per_query) == ("3 vectors", 3)
 
 
 def test_the_truth_is_that_of_a_plain_scan_also_for_several_vectors() -> None:
     items = clustered(20_000)
-    for truth in truth_of(items, request_vectors(items, LAYOUT, rng=np.random.default_rng(0))):
-        vectors, several = truth.requests.vectors, truth.requests.several
+    for truth in compute_ground_truth(
+        items, draw_query_sets(items, LAYOUT, rng=np.random.default_rng(0))
+    ):
+        vectors, several = truth.query_set.vectors, truth.query_set.vectors_per_query
         for place in range(20):
             scores = (vectors[several * place : several * (place + 1)] @ items.T).max(axis=0)
-            assert truth.least[place] == pytest.approx(np.sort(scores)[-10], abs=1e-5)
+            assert truth.kth_scores[place] == pytest.approx(np.sort(scores)[-10], abs=1e-5)
 
 
 class _Misses:
@@ -189,36 +199,40 @@ class _Misses:
     def __init__(self, items: np.ndarray) -> None:
         self.items = items
 
-    def search(self, queries: np.ndarray, k: int) -> list[Found]:
+    def search(self, queries: np.ndarray, k: int) -> list[TopRows]:
         found = []
         for query in queries:
             scores = self.items @ query
             order = np.argsort(-scores)
             rows = np.concatenate([order[: k // 2], order[-k // 2 :]])
-            found.append(Found(rows, scores[rows]))
+            found.append(TopRows(rows, scores[rows]))
         return found
 
 
 def test_half_of_the_best_rows_is_a_recall_of_a_half() -> None:
     items = clustered(5_000)
-    (truth, *_) = truth_of(items, request_vectors(items, LAYOUT, rng=np.random.default_rng(0)))
-    assert recall_of(_Misses(items), items, truth) == 0.5  # type: ignore[arg-type]  # a stand-in
+    (truth, *_) = compute_ground_truth(
+        items, draw_query_sets(items, LAYOUT, rng=np.random.default_rng(0))
+    )
+    assert measure_recall(_Misses(items), items, truth) == 0.5  # type: ignore[arg-type]  # a stand-in
 
 
 def test_a_row_of_equal_score_is_as_good_as_the_one_found_by_the_scan() -> None:
     items = np.repeat(clustered(100), 50, axis=0)
     query = items[:1]
-    truth = Truth(Requests("1", query), np.array([float((items @ query[0]).max())], np.float32))
+    truth = GroundTruth(
+        QuerySet("1", query), np.array([float((items @ query[0]).max())], np.float32)
+    )
 
     class Last(_Misses):
         @override
-        def search(self, queries: np.ndarray, k: int) -> list[Found]:
-            return [Found(np.arange(40, 50), (items[40:50] @ queries[0]).astype(np.float32))]
+        def search(self, queries: np.ndarray, k: int) -> list[TopRows]:
+            return [TopRows(np.arange(40, 50), (items[40:50] @ queries[0]).astype(np.float32))]
 
-    assert recall_of(Last(items), items, truth) == 1.0  # type: ignore[arg-type]  # a stand-in
+    assert measure_recall(Last(items), items, truth) == 1.0  # type: ignore[arg-type]  # a stand-in
 
 
 def test_a_little_more_effort_does_not_tell_of_lists_there_are_not() -> None:
     known = Effort(10.0, 1, 32)
-    more = least_effort(lambda effort: effort.k_factor / 20, 0, 0.6, known=known)
+    more = find_least_effort(lambda effort: effort.k_factor / 20, 0, 0.6, known=known)
     assert (more.k_factor, more.nprobe) == (13.0, 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.ann import VectorIndex, best
+from indexer.ann import VectorIndex, select_top
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError, VectorShapeError
 
@@ -121,13 +121,15 @@ def test_a_written_index_answers_as_before(tmp_path: Path) -> None:
     index.save(tmp_path / "index.faiss")
     opened = VectorIndex.open(tmp_path / "index.faiss")
     assert (len(opened), opened.dim) == (200, 8)
-    np.testing.assert_array_equal(opened.vectors([3, 199, 3]), vectors[[3, 199, 3]])
+    np.testing.assert_array_equal(opened.read_vectors([3, 199, 3]), vectors[[3, 199, 3]])
     queries = random_vectors(4, seed=2)
     for before, after in zip(index.search(queries, 9), opened.search(queries, 9), strict=True):
         assert before.rows.tolist() == after.rows.tolist()
-    np.testing.assert_allclose(opened.scores(queries), queries @ vectors.T, atol=1e-5)
+    np.testing.assert_allclose(opened.compute_scores(queries), queries @ vectors.T, atol=1e-5)
     some = np.array([5, 2])
-    np.testing.assert_allclose(opened.scores(queries, some), queries @ vectors[some].T, atol=1e-5)
+    np.testing.assert_allclose(
+        opened.compute_scores(queries, some), queries @ vectors[some].T, atol=1e-5
+    )
 
 
 def test_an_index_of_distances_is_refused(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_best_sorts_by_score_and_then_by_row(scores: list[int], k: int) -> None:
     rows = np.random.default_rng(0).permutation(len(scores)).astype(np.int64)
     by_row = dict(zip(rows.tolist(), scores, strict=True))
     expected = sorted(by_row, key=lambda row: (-by_row[row], row))[:k]
-    found = best(rows, np.array(scores, np.float32), k)
+    found = select_top(rows, np.array(scores, np.float32), k)
     assert found.rows.tolist() == expected
 
 
@@ -197,4 +199,4 @@ def test_a_large_batch_equals_one_query_at_a_time() -> None:
 
 def test_scores_that_differ_in_the_last_bits_only_are_equal() -> None:
     scores = np.array([0.5, 0.5 + 6e-8, 0.5 - 6e-8], np.float32)
-    assert best(np.array([2, 1, 0]), scores, 3).rows.tolist() == [0, 1, 2]
+    assert select_top(np.array([2, 1, 0]), scores, 3).rows.tolist() == [0, 1, 2]

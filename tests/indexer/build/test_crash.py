@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, SnapshotError, build_index
-from indexer.release.verification import verify
+from indexer.release.verification import verify_snapshot
 from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -59,7 +59,7 @@ def killed_at_random_moments(folder: Path, times: int) -> None:
     whole_s = time.perf_counter() - begun
     moments = random.Random(7)
     for _ in range(times):
-        before = snapshot.current_id(out)
+        before = snapshot.read_current_id(out)
         build = started(program)
         time.sleep(moments.uniform(0.3, 1.05) * whole_s)
         build.send_signal(signal.SIGKILL)
@@ -68,7 +68,7 @@ def killed_at_random_moments(folder: Path, times: int) -> None:
         if build.returncode == -signal.SIGKILL and index.id == before:
             assert len(index.recommend(history=["m00001"], k=5)) == 5
         manifest = snapshot.read_manifest(index.path)
-        assert snapshot.damaged_files(index.path, manifest) == []
+        assert snapshot.find_damaged_files(index.path, manifest) == []
         index.close()
     last = build_index(catalog, out, **wish)
     assert last.items == COUNT
@@ -103,7 +103,7 @@ def test_five_kills_with_the_real_model_lose_nothing_that_was_encoded(tmp_path: 
         raw_vectors._CHUNK = 8
         build_index({str(catalog)!r}, {str(out)!r}, model={model!r})
     """
-    first, moments, saved = snapshot.current_id(out), random.Random(3), 0
+    first, moments, saved = snapshot.read_current_id(out), random.Random(3), 0
     for kill in range(5):
         build = started(program)
         journal = _waited_for_more(out, saved, build)
@@ -116,7 +116,7 @@ def test_five_kills_with_the_real_model_lose_nothing_that_was_encoded(tmp_path: 
         index.close()
     summary = build_index(catalog, out, model=model)
     assert (summary.items, summary.encoded) == (1_600, 1_598 - saved)
-    assert verify(out) == []
+    assert verify_snapshot(out) == []
 
 
 def _waited_for_more(out: Path, saved: int, build: "subprocess.Popen[bytes]") -> Path:

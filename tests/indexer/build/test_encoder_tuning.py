@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 
 from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
-from indexer.build.encoder_tuning import compare
+from indexer.build.encoder_tuning import compare_encoders
 from indexer.errors import CatalogError
 from indexer.language.encoder import load_encoder
-from indexer.language.sequels import Sequels
-from indexer.language.tuned_layer import PAIRS, TEMPERATURE, Layer, _Student, tune_layer
-from indexer.release.verification import verify
-from indexer.taste.events import events_of
+from indexer.language.sequels import NextItemExamples
+from indexer.language.tuned_layer import (
+    PAIRS_PER_STEP,
+    TEMPERATURE,
+    TunedLayer,
+    _LayerTrainer,
+    tune_layer,
+)
+from indexer.release.verification import verify_snapshot
+from indexer.taste.events import build_events
 from tests.indexer.taste.worlds import ids, interaction
 from tests.oracle import write_rows
 from tests.paths import SCRIPTS
@@ -86,7 +92,7 @@ def test_what_is_picked_together_comes_near(plain_bert: Path, tmp_path: Path) ->
     start = 20 * rng.integers(2, size=800)  # a or c, then b or d
     past = np.stack([start + rng.integers(10, size=800) for _ in range(3)], axis=1)
     target = start + 10 + rng.integers(10, size=800)
-    sequels = Sequels(past.astype(np.int32), target.astype(np.int32))
+    sequels = NextItemExamples(past.astype(np.int32), target.astype(np.int32))
     seen: list[tuple[int, int]] = []
     layer = tune_layer(
         str(plain_bert), texts, sequels, seed=0, told=lambda done, total: seen.append((done, total))
@@ -118,7 +124,7 @@ def test_a_layer_that_helps_is_kept_and_served(
     found = Counter(hit.id[0] for hit in asked)
     assert found["g"] == OF_EACH
     assert found["h"] > 20  # it would be 5 by chance
-    assert verify(index.path.parents[1]) == []
+    assert verify_snapshot(index.path.parents[1]) == []
 
 
 @pytest.fixture
@@ -145,7 +151,7 @@ def test_since_last_goes_on_with_the_tuned_layer(
     assert (summary.unchanged, summary.encoded) == (False, 1)
     again = Index.open(root)
     assert again.manifest.encoder == index.manifest.encoder
-    assert verify(root) == []  # the new text was encoded by the tuned model, as all others
+    assert verify_snapshot(root) == []  # the new text was encoded by the tuned model, as all others
     said: list[str] = []
     plain = build_index(more, root, force=True, notice=said.append, **chosen)
     assert plain.encoded == 1  # what the model said before it was tuned was not forgotten
@@ -193,13 +199,13 @@ def test_a_model_that_is_not_built_like_bert_is_refused(
         return out
 
     monkeypatch.setattr(BertEncoder, "forward", twice)
-    sequels = Sequels(np.zeros((1, 3), np.int32), np.ones(1, np.int32))
+    sequels = NextItemExamples(np.zeros((1, 3), np.int32), np.ones(1, np.int32))
     with pytest.raises(EncoderUnavailableError, match="'tiny-bert' cannot be tuned"):
         tune_layer(str(plain_bert), ["a", "b"], sequels, seed=0, told=lambda *_: None)
 
 
 def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path: Path) -> None:
-    other = Layer({"0.nothing.weight": np.zeros(3, np.float32)}, base="of another model")
+    other = TunedLayer({"0.nothing.weight": np.zeros(3, np.float32)}, base="of another model")
     other.save(tmp_path / "layer.safetensors")
     with pytest.raises(EncoderUnavailableError, match="tuned on another model than this tiny-bert"):
         load_encoder(str(plain_bert), layer=tmp_path / "layer.safetensors")
@@ -240,7 +246,7 @@ def test_a_damaged_layer_is_given_up_not_passed_on(
     ]
     again = Index.open(root)
     assert again.manifest.encoder == load_encoder(str(plain_bert)).fingerprint
-    assert verify(root) == []
+    assert verify_snapshot(root) == []
 
 
 def test_a_little_damage_is_found_before_a_text_is_read(
@@ -285,7 +291,7 @@ def test_a_layer_is_not_put_into_a_model_that_has_changed(
     build_index(world[0], root, since="last", force=True, model=model, interactions=str(world[1]))
     again = Index.open(root)
     assert again.manifest.encoder == load_encoder(str(model)).fingerprint
-    assert verify(root) == []
+    assert verify_snapshot(root) == []
 
 
 def test_a_tuned_encoder_that_is_given_takes_its_layer_along(
@@ -307,9 +313,11 @@ def test_nothing_of_the_picks_that_judge_is_learned_from(
     rows = [json.loads(line) for line in items.read_text().splitlines()]
     names = {row["title"]: row["id"] for row in rows}
 
-    def spied(_: object, described: list[str], sequels: Sequels, **__: object) -> Layer:
+    def spied(
+        _: object, described: list[str], sequels: NextItemExamples, **__: object
+    ) -> TunedLayer:
         shown = [next(own for name, own in names.items() if name in text) for text in described]
-        pairs = zip(sequels.past[:, 0].tolist(), sequels.target.tolist(), strict=True)
+        pairs = zip(sequels.history[:, 0].tolist(), sequels.target.tolist(), strict=True)
         learned.update((shown[past], shown[target]) for past, target in pairs)
         raise EncoderUnavailableError("seen enough")
 
@@ -329,7 +337,7 @@ def test_nothing_of_the_picks_that_judge_is_learned_from(
 
 def test_the_loss_is_that_of_its_formula(plain_bert: Path) -> None:
     texts = [title(group, 0) for group in range(6)]
-    student = _Student(str(plain_bert), texts)
+    student = _LayerTrainer(str(plain_bert), texts)
     vectors = student.encode(np.arange(6)).detach().numpy().astype(np.float64)
     past = np.array([[0, -1, -1], [1, 2, -1], [5, -1, -1]], np.int32)
     target = np.array([3, 4, 3], np.int32)
@@ -340,18 +348,21 @@ def test_the_loss_is_that_of_its_formula(plain_bert: Path) -> None:
         profile /= np.linalg.norm(profile)
         logits = [profile @ vectors[t] / TEMPERATURE - np.log(frequency[t]) for t in (3, 4)]
         expected -= logits[(3, 4).index(own)] - np.log(np.exp(logits).sum())
-    loss = student.loss(Sequels(past, target), frequency)
+    loss = student.compute_loss(NextItemExamples(past, target), frequency)
     assert loss.item() == pytest.approx(expected / 3, rel=1e-4)
     # Of two targets the first user has met one: it is no wrong answer to it.
-    met = Sequels(np.array([[0, 4, -1], [1, 2, -1]], np.int32), np.array([3, 4], np.int32))
-    alone = Sequels(met.past[1:], met.target[1:])
-    both, one = student.loss(met, frequency).item(), student.loss(alone, frequency).item()
+    met = NextItemExamples(np.array([[0, 4, -1], [1, 2, -1]], np.int32), np.array([3, 4], np.int32))
+    alone = NextItemExamples(met.history[1:], met.target[1:])
+    both, one = (
+        student.compute_loss(met, frequency).item(),
+        student.compute_loss(alone, frequency).item(),
+    )
     assert one == pytest.approx(0.0, abs=1e-6)  # with one target there is nothing to mistake
     profile = vectors[[1, 2]].sum(axis=0)
     profile /= np.linalg.norm(profile)
     logits = [profile @ vectors[t] / TEMPERATURE - np.log(frequency[t]) for t in (3, 4)]
     assert both == pytest.approx((np.log(np.exp(logits).sum()) - logits[1]) / 2, rel=1e-4)
-    assert len(met) < PAIRS
+    assert len(met) < PAIRS_PER_STEP
 
 
 @pytest.mark.slow
@@ -372,7 +383,7 @@ def test_few_users_cannot_judge() -> None:
     def never() -> NoReturn:
         raise AssertionError
 
-    told = compare(events_of(rows, ids(300)), never, never, ids(300))
+    told = compare_encoders(build_events(rows, ids(300)), never, never, ids(300))
     assert told == {
         "kept": False,
         "reason": "the newest picks are of 7 users, it takes 30 to judge by",

@@ -21,7 +21,7 @@ from indexer.arrays import Vectors
 from indexer.build import folder as build_folder
 from indexer.build import raw_vectors
 from indexer.language.encoder import Progress
-from indexer.language.vector_cache import VectorCache, text_hash
+from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import World, stored, write_rows
@@ -68,7 +68,7 @@ def titled(count: int, word: str = "title") -> list[dict[str, Any]]:
 
 
 def rejected_of(out: Path) -> list[dict[str, Any]]:
-    text = (snapshot.snapshot_path(out) / "rejected.jsonl").read_text("utf-8")
+    text = (snapshot.find_snapshot(out) / "rejected.jsonl").read_text("utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -90,7 +90,7 @@ def test_the_last_duplicate_wins_and_is_counted(tmp_path: Path) -> None:
 
 
 def _raw(out: Path) -> Vectors:
-    raw: Vectors = np.load(snapshot.snapshot_path(out) / "raw.npy").astype(np.float32)
+    raw: Vectors = np.load(snapshot.find_snapshot(out) / "raw.npy").astype(np.float32)
     return raw
 
 
@@ -214,7 +214,7 @@ def test_a_killed_build_leaves_the_old_snapshot_live_and_its_vectors_reusable(
 
 def test_a_torn_record_in_the_journal_is_dropped(tmp_path: Path) -> None:
     vectors = WordEncoder(dim=16).encode_items(["a", "b", "c"])
-    names = [text_hash("key", text) for text in "abc"]
+    names = [hash_text("key", text) for text in "abc"]
     VectorCache(tmp_path / "key.bin", 16).append(names, vectors)
     content = (tmp_path / "key.bin").read_bytes()
     (tmp_path / "key.bin").write_bytes(content[:-5])
@@ -240,7 +240,7 @@ def test_a_damaged_snapshot_can_be_rebuilt_and_gives_nothing_wrong_away(
     catalog = write_rows(tmp_path / "i.jsonl", titled(20))
     build_index(catalog, tmp_path / "x", encoder=WordEncoder())
     right = _raw(tmp_path / "x")
-    file = snapshot.snapshot_path(tmp_path / "x") / name
+    file = snapshot.find_snapshot(tmp_path / "x") / name
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
     summary = build_index(catalog, tmp_path / "x", encoder=WordEncoder())
@@ -277,7 +277,7 @@ def test_a_second_builder_at_once_is_refused_in_a_sentence(tmp_path: Path) -> No
 
 
 def _hold_the_lock(out: Path, ready: Any, over: Any) -> None:
-    with build_folder.locked(out):
+    with build_folder.lock_directory(out):
         ready.set()
         over.wait(30)
 
@@ -336,7 +336,7 @@ def test_the_same_catalogue_gives_the_same_files(tmp_path: Path) -> None:
     for name in ("x", "y"):
         catalog = write_rows(tmp_path / f"{name}.jsonl", rows)
         build_index(catalog, tmp_path / name, encoder=WordEncoder())
-        folders.append(snapshot.snapshot_path(tmp_path / name))
+        folders.append(snapshot.find_snapshot(tmp_path / name))
         rows.reverse()
     for file in ("raw.npy", "hashes.npy", "index.faiss", "space.safetensors", "columns/rows.npy"):
         assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes()
@@ -469,7 +469,7 @@ def test_a_summary_is_one_line_of_json(tmp_path: Path) -> None:
     )
     told = json.loads(summary.to_json())
     assert "\n" not in summary.to_json()
-    assert told["snapshot"] == snapshot.current_id(tmp_path / "x")
+    assert told["snapshot"] == snapshot.read_current_id(tmp_path / "x")
     assert (told["items"], told["encoded"], told["recall"]) == (4, 4, 1.0)
 
 

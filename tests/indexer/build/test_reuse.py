@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from indexer import CatalogError, EncoderUnavailableError, Index, build_index
 from indexer.ann import recall
-from indexer.build.incremental_reuse import Parent
-from indexer.language.encoder_identity import model_stamp
-from indexer.language.vector_cache import VectorCache, text_hash
+from indexer.build.incremental_reuse import ParentSnapshot
+from indexer.language.encoder_identity import compute_model_stamp
+from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.reading.items import Item
 from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
@@ -41,7 +41,7 @@ def rebuilt(catalog: Path, **chosen: Any) -> Any:
 
 
 def test_if_nothing_has_changed_nothing_is_published(catalog: Path) -> None:
-    live = snapshot.current_id(catalog.parent / "x")
+    live = snapshot.read_current_id(catalog.parent / "x")
     encoder = WordEncoder()
     summary = rebuilt(catalog, encoder=encoder)
     assert (summary.snapshot, summary.unchanged, encoder.encoded) == (live, True, 0)
@@ -94,7 +94,7 @@ def test_a_model_of_the_live_snapshot_is_not_loaded_if_nothing_has_changed(
     model = str(shutil.copytree(plain_bert, tmp_path / "bert"))
     catalog = write_rows(tmp_path / "i.jsonl", titled(6))
     build_index(catalog, tmp_path / "x", model=model)
-    probe = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).probe
+    probe = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x")).probe
     monkeypatch.setattr("indexer.language.encoder_identity.load_encoder", no_model)
     monkeypatch.setattr("indexer.build.encoder_selection.load_encoder", no_model)
     write_rows(catalog, [*reversed(titled(6))])  # another file, the same items
@@ -103,7 +103,7 @@ def test_a_model_of_the_live_snapshot_is_not_loaded_if_nothing_has_changed(
     write_rows(catalog, [{"id": "m000", "title": "changed"}, *titled(6)[1:]])
     summary = build_index(catalog, tmp_path / "x", model=model, since="last")
     assert (summary.encoded, summary.reused) == (1, 5)
-    manifest = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x"))
+    manifest = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x"))
     assert manifest.probe == probe
     Index.open(tmp_path / "x").search("changed")  # its model is the one that is loaded
 
@@ -112,11 +112,11 @@ def test_a_file_of_the_model_that_changes_makes_another_stamp(
     tmp_path: Path, plain_bert: Path
 ) -> None:
     folder = shutil.copytree(plain_bert, tmp_path / "bert")
-    before = model_stamp(str(folder))
-    assert before == model_stamp(str(folder)) != ""
+    before = compute_model_stamp(str(folder))
+    assert before == compute_model_stamp(str(folder)) != ""
     os.utime(folder / "config.json", ns=(1, 1))
-    assert model_stamp(str(folder)) != before
-    assert model_stamp("some/model-of-the-hub") == ""
+    assert compute_model_stamp(str(folder)) != before
+    assert compute_model_stamp("some/model-of-the-hub") == ""
 
 
 def test_a_model_that_is_not_what_its_stamp_says_is_refused(
@@ -124,7 +124,7 @@ def test_a_model_that_is_not_what_its_stamp_says_is_refused(
 ) -> None:
     catalog = write_rows(tmp_path / "i.jsonl", titled(3))
     build_index(catalog, tmp_path / "x", model=str(plain_bert))
-    manifest_file = snapshot.snapshot_path(tmp_path / "x") / "manifest.json"
+    manifest_file = snapshot.find_snapshot(tmp_path / "x") / "manifest.json"
     manifest = json.loads(manifest_file.read_text())
     manifest["encoder"]["weights"] = "of another model"
     manifest_file.write_text(json.dumps(manifest))
@@ -150,18 +150,18 @@ def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
     wish: dict[str, Any] = {"model": "none", "index": "PQ4x4fs,Refine(SQfp16)"}
     catalog = write_rows(tmp_path / "i.jsonl", with_vectors(2_000, 0))
     build_index(catalog, tmp_path / "x", **wish)
-    first = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).index
+    first = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x")).index
     asked: list[object] = []
-    real = recall.recall_of
+    real = recall.measure_recall
 
     def counted(index: Any, items: Any, truth: Any) -> float:
         asked.append(truth.requests.name)
         return real(index, items, truth)
 
-    monkeypatch.setattr("indexer.ann.builder.recall_of", counted)
+    monkeypatch.setattr("indexer.ann.builder.measure_recall", counted)
     write_rows(catalog, with_vectors(2_000, changed))
     build_index(catalog, tmp_path / "x", **wish)
-    second = snapshot.read_manifest(snapshot.snapshot_path(tmp_path / "x")).index
+    second = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x")).index
     assert min(second["recall_by_weights"].values()) >= 0.99
     steps = len(asked) / len(set(asked))
     if measured is None:
@@ -176,13 +176,13 @@ def test_the_changed_share_counts_new_and_gone_vectors(tmp_path: Path, seed: int
     rng = np.random.default_rng(seed)
     catalog = write_rows(tmp_path / "i.jsonl", with_vectors(200, 0))
     build_index(catalog, tmp_path / "x", model="none")
-    parent = Parent(tmp_path / "x")
+    parent = ParentSnapshot(tmp_path / "x")
     raw = np.load(parent.folder / "raw.npy")
-    assert parent.changed_share(rng.permutation(raw)) == 0
-    assert parent.changed_share(raw[:150]) == pytest.approx(50 / 200)
+    assert parent.compute_changed_share(rng.permutation(raw)) == 0
+    assert parent.compute_changed_share(raw[:150]) == pytest.approx(50 / 200)
     more = np.concatenate([raw, raw[:50] * np.float16(0.5)])
-    assert parent.changed_share(more) == pytest.approx(50 / 250)
-    assert parent.changed_share(raw[:, :8]) == 1
+    assert parent.compute_changed_share(more) == pytest.approx(50 / 250)
+    assert parent.compute_changed_share(raw[:, :8]) == 1
 
 
 def test_one_changed_one_new_and_one_deleted_row(catalog: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_field_outside_the_text_is_a_change_but_encodes_nothing(catalog: Path)
 
 
 def test_a_damaged_snapshot_is_a_change(catalog: Path) -> None:
-    (snapshot.snapshot_path(catalog.parent / "x") / "index.faiss").unlink()
+    (snapshot.find_snapshot(catalog.parent / "x") / "index.faiss").unlink()
     assert not rebuilt(catalog).unchanged
     Index.open(catalog.parent / "x").close()
 
@@ -255,7 +255,7 @@ def test_since_anything_but_last_is_refused(catalog: Path) -> None:
 def test_vectors_of_a_snapshot_are_found_though_first_halves_of_hashes_are_equal(
     tmp_path: Path,
 ) -> None:
-    names = [bytes(8) + bytes([row]) * 8 for row in range(5)] + [text_hash("k", "x")]
+    names = [bytes(8) + bytes([row]) * 8 for row in range(5)] + [hash_text("k", "x")]
     order = np.random.default_rng(0).permutation(6)
     vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float16)
     np.save(tmp_path / "hashes.npy", np.array([names[row] for row in order], "V16"))
@@ -289,12 +289,12 @@ def trained(tmp_path: Path) -> Path:
 def again(catalog: Path) -> dict[str, Any]:
     out = catalog.parent / "x"
     build_index(catalog, out, model="none", index=PQ, min_recall=0.9, since="last")
-    return snapshot.read_manifest(snapshot.snapshot_path(out)).index
+    return snapshot.read_manifest(snapshot.find_snapshot(out)).index
 
 
 def codebook(out: Path) -> Any:
     """What the codes of the live index stand for."""
-    index = faiss.read_index(str(snapshot.snapshot_path(out) / "index.faiss"))
+    index = faiss.read_index(str(snapshot.find_snapshot(out) / "index.faiss"))
     refined: Any = faiss.downcast_index(index)
     base: Any = faiss.downcast_index(refined.base_index)
     return faiss.vector_to_array(base.pq.centroids)
@@ -303,7 +303,7 @@ def codebook(out: Path) -> Any:
 def test_an_index_is_not_trained_again_for_one_row_in_a_hundred(trained: Path) -> None:
     out, rows = trained.parent / "x", drawn(2_000)
     before = codebook(out)
-    first = snapshot.read_manifest(snapshot.snapshot_path(out)).index["effort"]
+    first = snapshot.read_manifest(snapshot.find_snapshot(out)).index["effort"]
     for row in rows[::200]:
         row["vector"] = [-number for number in row["vector"]]
     write_rows(trained, rows[:-5])
@@ -322,7 +322,7 @@ def test_an_index_is_not_trained_again_for_one_row_in_a_hundred(trained: Path) -
 
 
 def test_an_index_whose_effort_no_longer_holds_is_trained_anew(trained: Path) -> None:
-    file = snapshot.snapshot_path(trained.parent / "x") / "manifest.json"
+    file = snapshot.find_snapshot(trained.parent / "x") / "manifest.json"
     manifest = json.loads(file.read_text())
     manifest["index"]["effort"]["k_factor"] = 1.0
     file.write_text(json.dumps(manifest))
@@ -339,7 +339,7 @@ def test_an_index_of_other_vectors_is_trained_anew(trained: Path) -> None:
 
 
 def test_a_damaged_live_index_teaches_nothing(trained: Path) -> None:
-    file = snapshot.snapshot_path(trained.parent / "x") / "index.faiss"
+    file = snapshot.find_snapshot(trained.parent / "x") / "index.faiss"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     write_rows(trained, drawn(2_000)[:-5])
     assert "trained_effort" not in again(trained)

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.evaluation.cases import Cases, cases_of
-from indexer.evaluation.interaction_log import Part, log_of
+from indexer.evaluation.cases import Cases, build_cases
+from indexer.evaluation.interaction_log import Part, build_log
 from indexer.evaluation.workspace import read_log_rows
-from indexer.metrics import compare, figures, rank_in_answer
+from indexer.metrics import compare_ranks, compute_metrics, find_rank
 
 pytestmark = pytest.mark.data
 FIGURES = ("ndcg10", "recall10", "recall50", "mrr50")
@@ -73,12 +73,12 @@ def test_ranks_figures_and_intervals_are_those_of_the_protocol(seed: int, tmp_pa
     told = told_by_reference(
         {"a": a, "b": b, "users": users, "top10": top10, "lists": lists}, tmp_path
     )
-    ours = [rank_in_answer(items, target, k) for items, target, k in lists]
+    ours = [find_rank(items, target, k) for items, target, k in lists]
     assert ours == told["ranks"]
-    found = asdict(figures(a, top10=top10, items=500))
+    found = asdict(compute_metrics(a, top10=top10, items=500))
     for name in (*FIGURES, "coverage10"):
         assert found[name] == told["metrics"][name], name
-    against = compare(a, b, users)
+    against = compare_ranks(a, b, users)
     assert against is not None
     assert against.difference == told["against"]["diff"]
     assert list(against.difference95) == told["against"]["diff95"]
@@ -128,7 +128,7 @@ def our_cases(folder: Path, *, repeats: bool) -> Cases:
     ids = [str(item["id"]) for item in lines_of(next(folder.glob("items.jsonl*")))]
     source = next(folder.glob("interactions.csv*"))
     rows = read_log_rows(str(source), context=tuple(columns), fields={})
-    return cases_of(log_of(rows, ids), Part.VALID, repeats=repeats)
+    return build_cases(build_log(rows, ids), Part.VALID, repeats=repeats)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

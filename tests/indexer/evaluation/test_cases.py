@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from indexer.errors import CatalogError
-from indexer.evaluation.cases import cases_of
-from indexer.evaluation.interaction_log import Log, Part, log_of, positives
+from indexer.evaluation.cases import build_cases
+from indexer.evaluation.interaction_log import InteractionLog, Part, build_log, find_positives
 from indexer.reading.interactions import Interaction
 
 # user, item, rating, time: the first eight are fitted on, then one to tune on, one to test on.
@@ -15,12 +15,12 @@ TOY: tuple[tuple[str, str, float, float], ...] = (
 )  # fmt: skip
 
 
-def toy(*changes: tuple[int, str, float]) -> Log:
+def toy(*changes: tuple[int, str, float]) -> InteractionLog:
     rows = [Interaction(user, item, "rating", value, at, None, {}) for user, item, value, at in TOY]
     for row, item, at in changes:
         old = rows[row]
         rows[row] = Interaction(old.user_id, item, old.event, old.value, at, None, {})
-    return log_of(rows, ["w", "x", "y", "z"])
+    return build_log(rows, ["w", "x", "y", "z"])
 
 
 def test_the_newest_tenth_is_the_test_and_the_tenth_before_it_is_for_tuning() -> None:
@@ -28,7 +28,7 @@ def test_the_newest_tenth_is_the_test_and_the_tenth_before_it_is_for_tuning() ->
 
 
 def test_a_question_is_asked_with_everything_earlier_of_that_user() -> None:
-    cases = cases_of(toy(), Part.TEST, repeats=False)
+    cases = build_cases(toy(), Part.TEST, repeats=False)
     assert cases.row.tolist() == [9]
     assert cases.histories[0].tolist() == [0, 1, 2, 8]
     assert not cases.cold[0]
@@ -40,19 +40,19 @@ def test_a_question_is_asked_with_everything_earlier_of_that_user() -> None:
 
 
 def test_what_was_not_liked_is_no_question() -> None:
-    assert len(cases_of(toy(), Part.VALID, repeats=False)) == 0
+    assert len(build_cases(toy(), Part.VALID, repeats=False)) == 0
 
 
 def test_what_happens_at_the_same_time_is_not_earlier() -> None:
     log = toy((8, "y", 9))
     assert (log.part == Part.TEST).sum() == 2
-    assert [h.tolist() for h in cases_of(log, Part.TEST, repeats=False).histories] == [[0, 1, 2]]
+    assert [h.tolist() for h in build_cases(log, Part.TEST, repeats=False).histories] == [[0, 1, 2]]
 
 
 def test_a_known_item_is_a_question_only_where_items_come_again() -> None:
     log = toy((9, "x", 9))
-    assert len(cases_of(log, Part.TEST, repeats=False)) == 0
-    assert len(cases_of(log, Part.TEST, repeats=True)) == 1
+    assert len(build_cases(log, Part.TEST, repeats=False)) == 0
+    assert len(build_cases(log, Part.TEST, repeats=True)) == 1
 
 
 def test_the_parts_and_the_order_of_a_source_are_kept() -> None:
@@ -60,7 +60,7 @@ def test_the_parts_and_the_order_of_a_source_are_kept() -> None:
         Interaction("a", item, "purchase", None, None, None, {"split": part, "order_in_user": n})
         for item, part, n in (("z", "test", "2"), ("x", "train", "0"), ("y", "valid", "1"))
     ]
-    cases = cases_of(log_of(rows, ["x", "y", "z"]), Part.TEST, repeats=False)
+    cases = build_cases(build_log(rows, ["x", "y", "z"]), Part.TEST, repeats=False)
     assert [cases.log.item[h].tolist() for h in cases.histories] == [[0, 1]]
     assert cases.cold.tolist() == [True]
     (request,) = cases.requests()
@@ -69,10 +69,10 @@ def test_the_parts_and_the_order_of_a_source_are_kept() -> None:
 
 def test_without_any_order_the_history_is_what_may_be_fitted_on() -> None:
     rows = [Interaction(f"u{n % 20}", f"i{n}", "like", None, None, None, {}) for n in range(400)]
-    log = log_of(rows, [f"i{n}" for n in range(400)])
-    assert not log.ordered
+    log = build_log(rows, [f"i{n}" for n in range(400)])
+    assert not log.is_ordered
     assert 0.6 < (log.part == Part.FIT).mean() < 0.95
-    cases = cases_of(log, Part.TEST, repeats=False)
+    cases = build_cases(log, Part.TEST, repeats=False)
     assert all((log.part[h] < Part.TEST).all() for h in cases.histories)
     assert cases.cold.all()
 
@@ -87,20 +87,20 @@ def test_without_any_order_the_history_is_what_may_be_fitted_on() -> None:
     ],
 )
 def test_four_fifths_of_the_scale_are_liking(values: list[float], liked: list[bool]) -> None:
-    assert positives(["rating"] * 4, np.array(values)).tolist() == liked
+    assert find_positives(["rating"] * 4, np.array(values)).tolist() == liked
 
 
 def test_without_ratings_everything_but_dislike_and_skip_is_liking() -> None:
     none = np.full(4, np.nan)
-    assert positives(["view", "dislike", "skip", "purchase"], none).tolist() == [
+    assert find_positives(["view", "dislike", "skip", "purchase"], none).tolist() == [
         True, False, False, True,
     ]  # fmt: skip
 
 
 def test_beside_ratings_a_view_says_nothing() -> None:
-    assert positives(["rating", "view"], np.array([5.0, np.nan])).tolist() == [True, False]
+    assert find_positives(["rating", "view"], np.array([5.0, np.nan])).tolist() == [True, False]
 
 
 def test_interactions_with_foreign_items_only_are_refused() -> None:
     with pytest.raises(CatalogError, match="check the ids"):
-        log_of([Interaction("a", "x", "like", None, 1.0, None, {})], ["y"])
+        build_log([Interaction("a", "x", "like", None, 1.0, None, {})], ["y"])

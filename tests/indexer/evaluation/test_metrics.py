@@ -8,37 +8,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.metrics import compare, figures, gains, rank_in_answer, ranks_in_scores
+from indexer.metrics import compare_ranks, compute_metrics, compute_ndcg10, compute_ranks, find_rank
 
 RANKS = st.lists(st.one_of(st.integers(1, 60).map(float), st.just(math.inf)), max_size=40)
 
 
 def test_ranks_in_lists_by_hand() -> None:
-    assert rank_in_answer([("a", 3.0), ("b", 2.0), ("c", 1.0)], "b") == 2
-    assert rank_in_answer([("a", 3.0), ("b", 2.0), ("c", 2.0)], "b") == 3  # ties count against it
-    assert rank_in_answer([("a", 3.0), ("b", 2.0)], "z") == math.inf
+    assert find_rank([("a", 3.0), ("b", 2.0), ("c", 1.0)], "b") == 2
+    assert find_rank([("a", 3.0), ("b", 2.0), ("c", 2.0)], "b") == 3  # ties count against it
+    assert find_rank([("a", 3.0), ("b", 2.0)], "z") == math.inf
 
 
 def test_tied_with_the_end_of_a_full_list_is_not_found() -> None:
     tied = [("a", 3.0), ("b", 2.0), ("c", 2.0)]
-    assert rank_in_answer(tied, "b", length=3) == math.inf
-    assert rank_in_answer([("a", 3.0), ("b", 2.0), ("c", 1.0)], "c", length=3) == 3
+    assert find_rank(tied, "b", length=3) == math.inf
+    assert find_rank([("a", 3.0), ("b", 2.0), ("c", 1.0)], "c", length=3) == 3
 
 
 def test_ranks_among_all_scores_by_hand() -> None:
     scores = np.array([[0.5, 0.9, 0.5, 0.1, 0.9]] * 2)
-    assert ranks_in_scores(scores, np.array([0, 1])).tolist() == [4.0, 2.0]
+    assert compute_ranks(scores, np.array([0, 1])).tolist() == [4.0, 2.0]
     constant = np.zeros((1, 5))
-    assert ranks_in_scores(constant, np.array([2])).tolist() == [5.0]
+    assert compute_ranks(constant, np.array([2])).tolist() == [5.0]
 
 
 def test_figures_by_hand() -> None:
-    found = figures([1, 3, 11, math.inf])
+    found = compute_metrics([1, 3, 11, math.inf])
     assert found.ndcg10 == (1 + 0.5) / 4
     assert (found.recall10, found.recall50) == (0.5, 0.75)
     assert found.mrr50 == pytest.approx((1 + 1 / 3 + 1 / 11) / 4, abs=1e-15)
-    assert figures([1, 1], top10=[["a", "b"], ["b", "c"]], items=10).coverage10 == 0.3
-    assert figures([]).cases == 0
+    assert compute_metrics([1, 1], top10=[["a", "b"], ["b", "c"]], items=10).coverage10 == 0.3
+    assert compute_metrics([]).cases == 0
 
 
 def by_hand(ranks: Sequence[float]) -> dict[str, float]:
@@ -60,7 +60,7 @@ def by_hand(ranks: Sequence[float]) -> dict[str, float]:
 
 @given(RANKS.filter(len))
 def test_figures_agree_with_a_second_implementation(ranks: list[float]) -> None:
-    found = figures(ranks)
+    found = compute_metrics(ranks)
     for name, value in by_hand(ranks).items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-13, abs=1e-15)
 
@@ -78,13 +78,13 @@ def test_a_rank_is_one_more_than_the_others_that_score_as_high(
         rank = 1 + sum(score >= own for score in others)
         beyond = len(items) >= length and own in others and all(own <= s for s in others)
         expected = math.inf if beyond else rank
-        assert rank_in_answer(items, target, length) == expected
+        assert find_rank(items, target, length) == expected
 
 
 def test_a_users_cases_are_resampled_together() -> None:
     ranks, reference = [1.0] * 50 + [math.inf] * 50, [math.inf] * 100
-    apart = compare(ranks, reference, list(range(100)))
-    together = compare(ranks, reference, [0] * 50 + [1] * 50)
+    apart = compare_ranks(ranks, reference, list(range(100)))
+    together = compare_ranks(ranks, reference, [0] * 50 + [1] * 50)
     assert apart is not None
     assert together is not None
     assert apart.difference == together.difference == 0.5
@@ -98,9 +98,9 @@ def test_the_interval_is_that_of_a_resampling_by_hand() -> None:
     rng = np.random.default_rng(3)
     ranks, reference = rng.integers(1, 14, 60).astype(float), rng.integers(1, 14, 60).astype(float)
     users = rng.integers(0, 17, 60)
-    found = compare(ranks, reference, users)
+    found = compare_ranks(ranks, reference, users)
     assert found is not None
-    own, other = gains(ranks), gains(reference)
+    own, other = compute_ndcg10(ranks), compute_ndcg10(reference)
     names = sorted(set(users.tolist()))
     drawn = np.random.default_rng(2026).multinomial(
         len(names), [1 / len(names)] * len(names), 2_000
@@ -118,4 +118,4 @@ def test_the_interval_is_that_of_a_resampling_by_hand() -> None:
 
 
 def test_without_cases_there_is_nothing_to_compare() -> None:
-    assert compare([], [], []) is None
+    assert compare_ranks([], [], []) is None

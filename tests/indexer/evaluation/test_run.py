@@ -12,10 +12,10 @@ import pytest
 
 from indexer.errors import RequestError
 from indexer.evaluation.interaction_log import Part
-from indexer.evaluation.page import evaluation_page
-from indexer.evaluation.peers.registry import names_of
-from indexer.evaluation.report import as_text
-from indexer.evaluation.run import OURS, Plan, evaluate
+from indexer.evaluation.page import render_evaluation_page
+from indexer.evaluation.peers.registry import parse_peer_names
+from indexer.evaluation.report import render_text
+from indexer.evaluation.run import OWN_METHOD, EvaluationPlan, evaluate
 from indexer.evaluation.workspace import write_catalogue
 from tests.indexer.evaluation.worlds import write_world
 from tests.indexer.taste.worlds import chains, noise
@@ -34,19 +34,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def told(files: tuple[str, str]) -> dict[str, Any]:
-    return evaluate(Plan([files[0]], files[1], PEERS, model="none"))
+    return evaluate(EvaluationPlan([files[0]], files[1], PEERS, model="none"))
 
 
 def test_what_follows_what_beats_what_is_popular(told: dict[str, Any]) -> None:
     ndcg = {name: method["all"]["ndcg10"] for name, method in told["methods"].items()}
-    assert ndcg[OURS] > 2 * ndcg["popular"]
+    assert ndcg[OWN_METHOD] > 2 * ndcg["popular"]
     assert ndcg["ease_decay"] > 1.5 * ndcg["popular"]
-    assert told["best_peer"] == max((name for name in ndcg if name != OURS), key=ndcg.__getitem__)
+    assert told["best_peer"] == max(
+        (name for name in ndcg if name != OWN_METHOD), key=ndcg.__getitem__
+    )
 
 
 def test_it_says_what_was_asked_and_what_was_not_measured(told: dict[str, Any]) -> None:
     assert told["part"] == "test"
-    assert told["cases"]["all"] == told["methods"][OURS]["all"]["cases"] > 100
+    assert told["cases"]["all"] == told["methods"][OWN_METHOD]["all"]["cases"] > 100
     assert told["rows"] == {"fit": 1920, "valid": 240, "test": 240}
     assert "own_items" not in told["methods"]
     assert "again" in told["not_measured"]["own_items"]
@@ -54,21 +56,21 @@ def test_it_says_what_was_asked_and_what_was_not_measured(told: dict[str, Any]) 
         low, high = told["versus"][name]["all"]["ratio95"]
         assert low <= told["versus"][name]["all"]["ratio"] <= high
     assert told["bootstrap"] == {"seed": 2026, "resamples": 2000}
-    table = as_text(told)
+    table = render_text(told)
     assert "peak memory" in table
-    assert OURS in table
+    assert OWN_METHOD in table
 
 
 def test_the_page_needs_nothing_but_itself(told: dict[str, Any]) -> None:
-    page = evaluation_page(told)
+    page = render_evaluation_page(told)
     assert page.count("<svg") >= 4
     assert not re.search(r"(src|href)\s*=|url\(|@import|<script", page)
     assert "NaN" not in page
 
 
 def test_the_same_seed_gives_the_same_figures(files: tuple[str, str], told: dict[str, Any]) -> None:
-    again = evaluate(Plan([files[0]], files[1], ("popular", "ease_decay"), model="none"))
-    for name in ("popular", "ease_decay", OURS):
+    again = evaluate(EvaluationPlan([files[0]], files[1], ("popular", "ease_decay"), model="none"))
+    for name in ("popular", "ease_decay", OWN_METHOD):
         assert again["methods"][name]["all"] == told["methods"][name]["all"]
 
 
@@ -83,7 +85,7 @@ def test_nothing_of_the_test_part_is_fitted_on(files: tuple[str, str], tmp_path:
     changed = tmp_path / "events.csv"
     changed.write_text("\n".join([head, *(",".join(row) for row in parted)]) + "\n")
     plans = [
-        Plan([files[0]], source, ("ease_decay",), model="none")
+        EvaluationPlan([files[0]], source, ("ease_decay",), model="none")
         for source in (files[1], str(changed))
     ]
     knobs = [
@@ -99,9 +101,9 @@ def test_a_planted_column_of_the_outcome_cannot_be_exploited(tmp_path: Path) -> 
     head, *rows = events.read_text().splitlines()
     told = [f"{row},{row.split(',')[1]}" for row in rows]
     events.write_text("\n".join([f"{head},outcome", *told]) + "\n")
-    found = evaluate(Plan([str(catalogue)], str(events), ("popular",), model="none"))
+    found = evaluate(EvaluationPlan([str(catalogue)], str(events), ("popular",), model="none"))
     by_chance = sum(1 / math.log2(1 + rank) for rank in range(1, 11)) / 60
-    assert found["methods"][OURS]["all"]["ndcg10"] < 1.5 * by_chance
+    assert found["methods"][OWN_METHOD]["all"]["ndcg10"] < 1.5 * by_chance
 
 
 def test_what_circumstances_are_worth_is_told_where_they_are_recorded(
@@ -117,17 +119,21 @@ def test_what_circumstances_are_worth_is_told_where_they_are_recorded(
     halves = ("rain" if int(row.split(",")[1][1:]) < 30 else "sun" for row in rows)
     lines = [f"{row},{weather}" for row, weather in zip(rows, halves, strict=True)]
     events.write_text("\n".join([f"{head},weather", *lines]) + "\n")
-    plan = Plan([str(catalogue)], str(events), ("popular",), model="none", context=("weather",))
+    plan = EvaluationPlan(
+        [str(catalogue)], str(events), ("popular",), model="none", context=("weather",)
+    )
     found = evaluate(plan)
     assert found["context"]["all"]["ratio95"][0] > 1
-    assert "with the circumstances of the moment" in as_text(found)
+    assert "with the circumstances of the moment" in render_text(found)
     assert told["context"] is None
 
 
 def test_the_tuning_part_alone_can_be_asked(files: tuple[str, str]) -> None:
-    told = evaluate(Plan([files[0]], files[1], ("popular",), part=Part.VALID, model="none"))
+    told = evaluate(
+        EvaluationPlan([files[0]], files[1], ("popular",), part=Part.VALID, model="none")
+    )
     assert told["part"] == "valid"
-    assert "flatters" in as_text(told)
+    assert "flatters" in render_text(told)
 
 
 def test_fields_of_later_knowledge_are_dropped(files: tuple[str, str], tmp_path: Path) -> None:
@@ -139,7 +145,7 @@ def test_fields_of_later_knowledge_are_dropped(files: tuple[str, str], tmp_path:
 
 def test_an_unknown_peer_is_refused_with_the_known_ones() -> None:
     with pytest.raises(RequestError, match="ease_decay"):
-        names_of("popular,eese")
+        parse_peer_names("popular,eese")
 
 
 def test_the_command_writes_json_and_a_page(files: tuple[str, str], tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
 from indexer.language import bundled_models as bundled
 from indexer.language import encoder
-from indexer.language.encoder import Encoder, LanguageModel, load_encoder
+from indexer.language.encoder import Encoder, TextEncoder, load_encoder
 from indexer.language.fingerprint import Fingerprint
-from indexer.language.whitening import Moments, background_of, fit_meaning_space
+from indexer.language.whitening import Moments, fit_meaning_space, load_background
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 
@@ -34,7 +34,7 @@ TOLERANCE = {"words": 1e-5, "tiny": 1e-5}
 
 
 @pytest.fixture(scope="module")
-def tiny(plain_bert: Path) -> LanguageModel:
+def tiny(plain_bert: Path) -> TextEncoder:
     return load_encoder(str(plain_bert))
 
 
@@ -125,7 +125,7 @@ def test_close_texts_are_closer_than_strange_ones(named: tuple[str, Encoder]) ->
 class Counting:
     """Counts the texts that reach a model's transformer."""
 
-    def __init__(self, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, model: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
         self.texts: list[str] = []
         forward = model._forward
 
@@ -162,16 +162,14 @@ def test_the_cache_forgets_the_query_used_longest_ago(
     assert counting.texts.count("c") == 2
 
 
-def test_a_vector_from_the_cache_cannot_be_changed_by_its_reader(tiny: LanguageModel) -> None:
+def test_a_vector_from_the_cache_cannot_be_changed_by_its_reader(tiny: TextEncoder) -> None:
     first = tiny.encode_queries(["ship"])
     kept = first.copy()
     first[:] = 0
     np.testing.assert_array_equal(tiny.encode_queries(["ship"]), kept)
 
 
-def test_a_plain_bert_gets_the_mean_of_its_real_tokens(
-    plain_bert: Path, tiny: LanguageModel
-) -> None:
+def test_a_plain_bert_gets_the_mean_of_its_real_tokens(plain_bert: Path, tiny: TextEncoder) -> None:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -216,7 +214,7 @@ def test_a_model_behind_a_link_is_found_again(
 
 
 def test_a_checkpoint_has_one_fingerprint_and_another_has_another(
-    plain_bert: Path, tiny: LanguageModel, tmp_path: Path
+    plain_bert: Path, tiny: TextEncoder, tmp_path: Path
 ) -> None:
     import torch
     from transformers import BertModel
@@ -232,7 +230,7 @@ def test_a_checkpoint_has_one_fingerprint_and_another_has_another(
 
 
 def test_the_fingerprint_does_not_depend_on_the_precision(
-    plain_bert: Path, tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    plain_bert: Path, tiny: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or a machine that is fast at bfloat16 would encode everything anew."""
     monkeypatch.setenv("ZHIYIN_PRECISION", "bfloat16")
@@ -245,7 +243,7 @@ def test_the_fingerprint_does_not_depend_on_the_precision(
 
 
 def test_a_precision_that_is_tried_and_not_taken_leaves_the_model_as_it_was(
-    plain_bert: Path, tiny: LanguageModel, monkeypatch: pytest.MonkeyPatch
+    plain_bert: Path, tiny: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ZHIYIN_PRECISION", raising=False)
     monkeypatch.setattr(encoder, "_has_bf16_instructions", lambda: True)
@@ -292,7 +290,7 @@ def reference(name: str, texts: Sequence[str], prompt: str) -> Any:
     """What sentence-transformers makes of the texts, as it comes."""
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(bundled.checkpoint_dir(name)), device="cpu")
+    model = SentenceTransformer(str(bundled.ensure_checkpoint(name)), device="cpu")
     model.max_seq_length = 256
     return model.encode([prompt + text for text in texts], normalize_embeddings=True)
 
@@ -308,7 +306,7 @@ def reference(name: str, texts: Sequence[str], prompt: str) -> Any:
 def test_bundled_vectors_are_those_of_sentence_transformers(
     request: pytest.FixtureRequest, fixture: str, name: str, item: str, query: str
 ) -> None:
-    model: LanguageModel = request.getfixturevalue(fixture)
+    model: TextEncoder = request.getfixturevalue(fixture)
     assert model.fingerprint.item_prompt == item
     assert model.fingerprint.query_prompt == query
     assert model.fingerprint.dim == 384
@@ -319,12 +317,12 @@ def test_bundled_vectors_are_those_of_sentence_transformers(
 
 @pytest.mark.model
 def test_the_bundled_multilingual_model_understands_both_languages(
-    multilingual: LanguageModel,
+    multilingual: TextEncoder,
 ) -> None:
-    space = fit_meaning_space(Moments.of([], 384), background_of(multilingual))
+    space = fit_meaning_space(Moments.from_chunks([], 384), load_background(multilingual))
     wishes = multilingual.encode_queries(["a horror film", "想看一部浪漫爱情片"])
     things = multilingual.encode_items(["恐怖电影。鬼屋", "Romance film. Two people fall in love"])
-    scores = space.queries(wishes) @ space.items(things).T
+    scores = space.map_queries(wishes) @ space.map_items(things).T
     assert scores[0, 0] > scores[0, 1]
     assert scores[1, 1] > scores[1, 0]
 
@@ -339,5 +337,5 @@ def test_a_damaged_file_of_weights_is_refused_by_name(
     monkeypatch.setattr(bundled, "_package_file", lambda *_: file)
     monkeypatch.setenv("ZHIYIN_CACHE", str(tmp_path / "cache"))
     with pytest.raises(EncoderUnavailableError, match=r"e5-small-q4.bin is damaged .*reinstall"):
-        bundled.checkpoint_dir(bundled.MULTILINGUAL)
+        bundled.ensure_checkpoint(bundled.MULTILINGUAL)
     assert not any((tmp_path / "cache" / "models").iterdir())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.language.item_text import describe, is_chinese, title_of
+from indexer.language.item_text import describe, find_title, is_chinese
 
 
 def test_an_english_item_reads_title_tags_prose_facts_numbers_reviews() -> None:
@@ -115,8 +115,8 @@ def test_what_is_long_is_cut_at_a_word() -> None:
 
 
 def test_title_comes_from_the_first_field_that_has_one() -> None:
-    assert title_of({"label": "d", "headline": "c", "name": " "}) == "c"
-    assert title_of({"description": "d"}) == ""
+    assert find_title({"label": "d", "headline": "c", "name": " "}) == "c"
+    assert find_title({"description": "d"}) == ""
 
 
 def test_a_fifth_of_the_letters_makes_a_text_chinese() -> None:

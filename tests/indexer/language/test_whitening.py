@@ -13,10 +13,10 @@ from indexer.language.whitening import (
     Background,
     MeaningSpace,
     Moments,
-    background_of,
-    background_texts,
+    build_identity_space,
     fit_meaning_space,
-    identity_space,
+    load_background,
+    load_background_texts,
     measure_background,
 )
 from tests.fakes import WordEncoder
@@ -35,7 +35,7 @@ def crowded(count: int, dim: int = 8) -> np.ndarray[tuple[int, int], np.dtype[np
 
 def test_moments_are_those_of_all_chunks_together() -> None:
     rows = crowded(50)
-    moments = Moments.of([rows[:7], rows[7:7], rows[7:]], 8)
+    moments = Moments.from_chunks([rows[:7], rows[7:7], rows[7:]], 8)
     assert moments.count == 50
     np.testing.assert_allclose(moments.mean, rows.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(moments.covariance, np.cov(rows.T, bias=True), atol=1e-6)
@@ -44,14 +44,14 @@ def test_moments_are_those_of_all_chunks_together() -> None:
 def test_a_fitted_space_equals_the_formula() -> None:
     encoder = WordEncoder(dim=8)
     raw = crowded(120)
-    texts = background_texts()
+    texts = load_background_texts()
     items, queries = encoder.encode_items(texts["items"]), encoder.encode_queries(texts["queries"])
-    space = fit_meaning_space(Moments.of([raw], 8), background_of(encoder))
+    space = fit_meaning_space(Moments.from_chunks([raw], 8), load_background(encoder))
     truth = shrunk_space(raw.astype(np.float64), items, queries, whitening.WHITENING_POWER)
-    np.testing.assert_allclose(space.items(raw), truth.items(raw), atol=1e-4)
-    np.testing.assert_allclose(space.queries(raw), truth.queries(raw), atol=1e-4)
-    meaning = space.items(raw)
-    images = space.alike(meaning)
+    np.testing.assert_allclose(space.map_items(raw), truth.items(raw), atol=1e-4)
+    np.testing.assert_allclose(space.map_queries(raw), truth.queries(raw), atol=1e-4)
+    meaning = space.map_items(raw)
+    images = space.map_similar(meaning)
     np.testing.assert_allclose(images, truth.alike(truth.items(raw)), atol=1e-3)
     np.testing.assert_allclose((images * meaning).sum(axis=1), 1, atol=1e-5)
 
@@ -59,17 +59,17 @@ def test_a_fitted_space_equals_the_formula() -> None:
 def test_power_zero_only_centres() -> None:
     raw = crowded(80)
     background = Background(raw.mean(axis=0), raw.mean(axis=0), np.eye(8, dtype=np.float32))
-    space = fit_meaning_space(Moments.of([raw], 8), background, power=0.0)
+    space = fit_meaning_space(Moments.from_chunks([raw], 8), background, power=0.0)
     centred = raw - raw.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(space.items(raw), centred, atol=1e-5)
+    np.testing.assert_allclose(space.map_items(raw), centred, atol=1e-5)
 
 
 def test_meaning_vectors_are_unit_float32_and_less_crowded() -> None:
     raw = crowded(200)
     background = measure_background(WordEncoder(dim=8), ["a b", "c"], ["d", "e f"])
     background = Background(raw.mean(axis=0), background.query_mean, background.covariance)
-    meaning = fit_meaning_space(Moments.of([raw], 8), background).items(raw)
+    meaning = fit_meaning_space(Moments.from_chunks([raw], 8), background).map_items(raw)
     assert meaning.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(meaning, axis=1), 1, atol=1e-5)
     assert np.mean(raw @ raw.T) > 0.9
@@ -79,16 +79,16 @@ def test_meaning_vectors_are_unit_float32_and_less_crowded() -> None:
 def test_a_catalogue_of_one_item_does_not_centre_to_nothing() -> None:
     encoder = WordEncoder(dim=16)
     raw = encoder.encode_items(["悬疑 电影"])
-    space = fit_meaning_space(Moments.of([raw], 16), background_of(encoder))
-    item = space.items(raw)[0]
+    space = fit_meaning_space(Moments.from_chunks([raw], 16), load_background(encoder))
+    item = space.map_items(raw)[0]
     assert np.linalg.norm(item) == pytest.approx(1, abs=1e-5)
-    said, other = space.queries(encoder.encode_queries(["悬疑", "garden"]))
+    said, other = space.map_queries(encoder.encode_queries(["悬疑", "garden"]))
     assert item @ said > 0.3 > item @ other
 
 
 def test_an_empty_catalogue_has_the_space_of_the_background() -> None:
-    background = background_of(WordEncoder(dim=8))
-    space = fit_meaning_space(Moments.of([], 8), background)
+    background = load_background(WordEncoder(dim=8))
+    space = fit_meaning_space(Moments.from_chunks([], 8), background)
     np.testing.assert_allclose(space.item_mean, background.item_mean, atol=1e-6)
     np.testing.assert_allclose(space.query_mean, background.query_mean, atol=1e-6)
 
@@ -97,21 +97,21 @@ def test_a_vector_that_is_the_mean_has_no_direction_and_no_nan() -> None:
     raw = crowded(3)
     eye = np.eye(8, dtype=np.float32)
     space = MeaningSpace(raw[0], raw[0], eye, eye)
-    np.testing.assert_array_equal(space.items(raw[:1]), np.zeros((1, 8)))
+    np.testing.assert_array_equal(space.map_items(raw[:1]), np.zeros((1, 8)))
 
 
 def test_ready_made_vectors_are_only_brought_to_unit_length() -> None:
-    space = identity_space(3)
-    np.testing.assert_allclose(space.items(np.array([[0, 3, 4]], np.float32)), [[0, 0.6, 0.8]])
+    space = build_identity_space(3)
+    np.testing.assert_allclose(space.map_items(np.array([[0, 3, 4]], np.float32)), [[0, 0.6, 0.8]])
 
 
 def test_a_space_is_read_as_it_was_written(tmp_path: Path) -> None:
     encoder = WordEncoder(dim=8)
-    space = fit_meaning_space(Moments.of([crowded(40)], 8), background_of(encoder))
+    space = fit_meaning_space(Moments.from_chunks([crowded(40)], 8), load_background(encoder))
     space.save(tmp_path / "space.safetensors")
     again = MeaningSpace.load(tmp_path / "space.safetensors")
-    np.testing.assert_array_equal(again.items(crowded(5)), space.items(crowded(5)))
-    np.testing.assert_array_equal(again.queries(crowded(5)), space.queries(crowded(5)))
+    np.testing.assert_array_equal(again.map_items(crowded(5)), space.map_items(crowded(5)))
+    np.testing.assert_array_equal(again.map_queries(crowded(5)), space.map_queries(crowded(5)))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense " * 9])
@@ -125,13 +125,13 @@ def test_a_damaged_space_is_refused_by_name(tmp_path: Path, content: bytes | Non
 
 def test_a_model_that_borrows_a_bundled_name_is_measured_itself() -> None:
     """A folder may be called like a bundled model and hold one of another size."""
-    background = background_of(WordEncoder(dim=8, name="all-MiniLM-L6-v2"))
+    background = load_background(WordEncoder(dim=8, name="all-MiniLM-L6-v2"))
     assert background.item_mean.shape == (8,)
 
 
 @pytest.mark.parametrize("name", ["multilingual-e5-small", "all-MiniLM-L6-v2"])
 def test_the_shipped_backgrounds_fit_their_models(name: str) -> None:
-    background = background_of(WordEncoder(dim=384, name=name))
+    background = load_background(WordEncoder(dim=384, name=name))
     assert background.item_mean.shape == background.query_mean.shape == (384,)
     assert np.linalg.norm(background.item_mean) < 1
     eigenvalues = np.linalg.eigvalsh(background.covariance.astype(np.float64))
@@ -153,7 +153,7 @@ def test_a_space_without_its_parts_is_refused_by_name(
     tmp_path: Path, change: dict[str, Any], sentence: str
 ) -> None:
     file = tmp_path / "space.safetensors"
-    identity_space(4).save(file)
+    build_identity_space(4).save(file)
     tensors = {**load_file(file), **change}
     save_file({name: part for name, part in tensors.items() if part is not None}, file)
     with pytest.raises(SnapshotError, match=rf"space.safetensors cannot be read \({sentence}"):

@@ -12,10 +12,10 @@ from indexer import FilterError, Index, build_index
 from indexer.answer import recommend, search
 from indexer.answer.listing import list_items
 from indexer.language.item_text import describe
-from indexer.live.catalogue import DeletedItem, LiveItem, Overlay
+from indexer.live.catalogue import LiveCatalogue, LiveItem, Tombstone
 from indexer.live.delta_masks import DeltaMasks
 from indexer.metadata.filters import parse_filter
-from indexer.metadata.item_matcher import held_by_path, matches
+from indexer.metadata.item_matcher import collect_path_values, matches
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.request.body import parse_request
 from tests.fakes import WordEncoder
@@ -42,14 +42,14 @@ rows = st.builds(
     colour=st.sampled_from(["red", "blue"]),
     available=st.sampled_from([True, False]),
 )
-changes = st.lists(st.one_of(rows.map(live), st.sampled_from(IDS).map(DeletedItem)), max_size=14)
-Change = LiveItem | DeletedItem
+changes = st.lists(st.one_of(rows.map(live), st.sampled_from(IDS).map(Tombstone)), max_size=14)
+Change = LiveItem | Tombstone
 
 
 class Truth:
     """Every item of an overlay with its vector, looked at one by one."""
 
-    def __init__(self, base: Index, made: list[Change], overlay: Overlay) -> None:
+    def __init__(self, base: Index, made: list[Change], overlay: LiveCatalogue) -> None:
         self.items = items_of(base)
         for change in made:
             self.items.pop(change.id, None)
@@ -87,16 +87,16 @@ def available(item: dict[str, Any]) -> bool:
 def test_search_over_both_is_what_looking_at_every_item_gives(
     base: Index, made: list[Change], parts: int, k: int
 ) -> None:
-    overlay = Overlay(base)
+    overlay = LiveCatalogue(base)
     for start in range(parts):  # the same changes, in several steps
-        overlay = overlay.changed(
+        overlay = overlay.apply_changes(
             made[start * len(made) // parts : (start + 1) * len(made) // parts]
         )
     truth = Truth(base, made, overlay)
     assert len(overlay) == len(truth.items)
     request = parse_request({"query": "robot garden 喜剧", "k": k})
     answer = recommend(overlay, request, now=1.8e9)
-    asked = overlay.query_vectors(["robot garden 喜剧"]).copy()
+    asked = overlay.encode_queries(["robot garden 喜剧"]).copy()
     asked[:, overlay.manifest.layout.meaning + overlay.manifest.layout.taste] = 1.0
     assert [hit.id for hit in answer] == truth.best(asked, available, k)
     assert answer.complete["eligible"] == sum(map(available, truth.items.values()))
@@ -108,7 +108,7 @@ def test_search_over_both_is_what_looking_at_every_item_gives(
 @settings(max_examples=40)
 @given(made=changes)
 def test_filters_titles_and_listing_see_both(base: Index, made: list[Change]) -> None:
-    overlay = Overlay(base).changed(made)
+    overlay = LiveCatalogue(base).apply_changes(made)
     truth = Truth(base, made, overlay).items
     if any("colour" in item for item in truth.values()):
         mask = overlay.mask(parse_filter({"colour": "red"}, overlay.schema))
@@ -125,26 +125,26 @@ def test_filters_titles_and_listing_see_both(base: Index, made: list[Change]) ->
     for change in made:
         assert overlay.get(change.id) == truth.get(change.id)
         if change.id in truth:
-            titled = overlay.ids(overlay.exact(truth[change.id]["title"]))
+            titled = overlay.ids(overlay.find_exact(truth[change.id]["title"]))
             same = {i for i, item in truth.items() if item["title"] == truth[change.id]["title"]}
             assert set(titled) == same
     assert set(overlay.rows(IDS)) == {i for i in IDS if i in truth}
 
 
 def test_an_earlier_overlay_stays_as_it_was(base: Index) -> None:
-    first = Overlay(base).changed([live(row("neu", ("sea",)))])
-    second = first.changed([live(row("neu", ("war",))), DeletedItem("i0001")])
+    first = LiveCatalogue(base).apply_changes([live(row("neu", ("sea",)))])
+    second = first.apply_changes([live(row("neu", ("war",))), Tombstone("i0001")])
     assert (first.get("neu") or {})["title"] == "sea"
     assert (second.get("neu") or {})["title"] == "war"
     assert first.get("i0001") is not None
     assert second.get("i0001") is None
-    assert first.exact("war") == Overlay(base).exact("war")
+    assert first.find_exact("war") == LiveCatalogue(base).find_exact("war")
 
 
 def test_many_changes_of_one_item_leave_nothing_behind(base: Index) -> None:
-    overlay = Overlay(base)
+    overlay = LiveCatalogue(base)
     for number in range(300):
-        overlay = overlay.changed([live(row("same", ("sea", WORDS[number % 12])))])
+        overlay = overlay.apply_changes([live(row("same", ("sea", WORDS[number % 12])))])
     assert len(overlay._delta) < 140
     assert len(overlay) == base.count + 1
 
@@ -155,19 +155,19 @@ def test_words_of_live_items_are_found_and_ranked_with_the_others(base: Index) -
         live(row("new2", ("悬疑", "zeppelins"))),
         live({"id": "new3", "title": "quiet", "description": "A zeppelin over the sea."}),
     ]
-    overlay = Overlay(base).changed(made)
-    by_word = overlay.ids([found for found, _ in overlay.full_text("zeppelin", 10)])
+    overlay = LiveCatalogue(base).apply_changes(made)
+    by_word = overlay.ids([found for found, _ in overlay.search_full_text("zeppelin", 10)])
     assert by_word[0] in ("new1", "new2")  # in the title
     assert set(by_word) == {"new1", "new2", "new3"}
-    assert "new2" in overlay.ids([found for found, _ in overlay.full_text("悬疑", 300)])
-    assert "new2" not in overlay.ids([found for found, _ in overlay.full_text("疑悬", 300)])
-    assert overlay.full_text("!!", 10) == []
+    assert "new2" in overlay.ids([found for found, _ in overlay.search_full_text("悬疑", 300)])
+    assert "new2" not in overlay.ids([found for found, _ in overlay.search_full_text("疑悬", 300)])
+    assert overlay.search_full_text("!!", 10) == []
     answer = search(overlay, parse_request({"query": "Zeppelin  SEA", "k": 3}))
     assert answer[0].id == "new1"
     assert "exact" in {reason["kind"] for reason in answer[0].reasons}
     assert (
-        overlay.full_text("sea", 3)
-        == sorted(overlay.full_text("sea", 300), key=lambda pair: (-pair[1], pair[0]))[:3]
+        overlay.search_full_text("sea", 3)
+        == sorted(overlay.search_full_text("sea", 300), key=lambda pair: (-pair[1], pair[0]))[:3]
     )
 
 
@@ -178,7 +178,9 @@ def test_a_live_item_scores_as_if_it_had_been_built_in(tmp_path: Path) -> None:
     encoder = WordEncoder(dim=32)
     build_index(write_rows(tmp_path / "a.jsonl", old), tmp_path / "a", encoder=encoder)
     build_index(write_rows(tmp_path / "b.jsonl", [*old, fresh]), tmp_path / "b", encoder=encoder)
-    overlay = Overlay(Index.open(tmp_path / "a", encoder=encoder)).changed([live(fresh)])
+    overlay = LiveCatalogue(Index.open(tmp_path / "a", encoder=encoder)).apply_changes(
+        [live(fresh)]
+    )
     built = Index.open(tmp_path / "b", encoder=encoder)
     prior = overlay.manifest.layout.meaning
     mine = overlay.item_vectors(np.array([overlay.rows(["new"])["new"]]))[0]
@@ -189,7 +191,7 @@ def test_a_live_item_scores_as_if_it_had_been_built_in(tmp_path: Path) -> None:
 
 def test_a_known_field_keeps_its_type_whatever_a_live_item_puts_there(base: Index) -> None:
     odd = {**row("odd", ("sea",)), "pages": "many", "extra": {"depth": 3.5}, "born": "2024-05-01"}
-    overlay = Overlay(base).changed([live(odd)])
+    overlay = LiveCatalogue(base).apply_changes([live(odd)])
     fields = overlay.schema.fields
     assert str(fields["pages"].type) == "number"
     assert str(fields["extra.depth"].type) == "number"
@@ -243,7 +245,7 @@ def test_masks_of_a_growing_delta_are_what_each_item_says(
     masks, items = DeltaMasks(), list[dict[str, Any]]()
     for part in parts:
         for item in part:
-            masks.add(held_by_path(item))
+            masks.add(collect_path_values(item))
             items.append(item)
         for raw in asked:
             condition = parse_filter(raw, SCHEMA)

@@ -149,7 +149,7 @@ def written(folder: Path, catalogue: Sequence[dict[str, Any]]) -> Columns:
 
 
 def rows(columns: Columns, raw: Any) -> list[int]:
-    mask = columns.mask(parse_filter(raw, columns.schema))
+    mask = columns.match_rows(parse_filter(raw, columns.schema))
     return [int(row) for row in np.flatnonzero(mask)]
 
 
@@ -168,7 +168,7 @@ def test_columns_and_items_and_the_grammar_agree(
             condition = parse_filter(raw, columns.schema)
             expected = [oracle.passes(raw, item, dates=DATE_FIELDS) for item in catalogue]
             assert [matches(condition, item) for item in catalogue] == expected
-            assert columns.mask(condition).tolist() == expected
+            assert columns.match_rows(condition).tolist() == expected
 
 
 def test_the_bundled_form_of_each_type_is_recognised(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_an_open_bound_leaves_out_its_own_number_in_lists(
 def test_an_empty_catalogue_has_no_rows_and_no_fields(tmp_path: Path) -> None:
     columns = written(tmp_path, [])
     assert len(columns) == columns.count == 0
-    assert columns.mask(parse_filter({}, columns.schema)).tolist() == []
+    assert columns.match_rows(parse_filter({}, columns.schema)).tolist() == []
     assert columns.schema == Schema({})
 
 
@@ -307,13 +307,13 @@ def test_values_nested_too_deep_are_left_alone(tmp_path: Path) -> None:
 def test_a_mask_is_kept_and_cannot_be_changed(tmp_path: Path) -> None:
     columns = written(tmp_path, [{"rating": 4}, {"rating": 5}])
     condition = parse_filter({"rating": {"gt": 4}}, columns.schema)
-    mask = columns.mask(condition)
-    assert columns.mask(parse_filter({"rating": {"gt": 4.0}}, columns.schema)) is mask
+    mask = columns.match_rows(condition)
+    assert columns.match_rows(parse_filter({"rating": {"gt": 4.0}}, columns.schema)) is mask
     with pytest.raises(ValueError, match="read-only"):
         mask[0] = True
     for number in range(400):
-        columns.mask(parse_filter({"rating": number}, columns.schema))
-    again = columns.mask(condition)
+        columns.match_rows(parse_filter({"rating": number}, columns.schema))
+    again = columns.match_rows(condition)
     assert again is not mask
     np.testing.assert_array_equal(again, mask)
 
@@ -366,4 +366,4 @@ def test_a_file_of_another_kind_or_version_is_refused(tmp_path: Path) -> None:
 def test_a_field_that_no_row_ever_had_matches_nothing(tmp_path: Path) -> None:
     columns = written(tmp_path / "one", [{"a": 1}])
     other = written(tmp_path / "two", [{"b": 1}]).schema
-    assert columns.mask(parse_filter({"b": 1}, other)).tolist() == [False]
+    assert columns.match_rows(parse_filter({"b": 1}, other)).tolist() == [False]

@@ -11,7 +11,7 @@ from indexer.metadata.filters import MAX_DEPTH, MAX_LEAVES, parse_filter
 from indexer.metadata.item_matcher import matches
 from indexer.metadata.predicates import And
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
-from indexer.metadata.values import instant
+from indexer.metadata.values import parse_instant
 
 TYPES = {
     "id": FieldType.STRING,
@@ -164,7 +164,7 @@ def test_a_date_is_its_instant_wherever_the_machine_stands(
         environment.setenv("TZ", "Asia/Shanghai")
         time.tzset()
         try:
-            assert instant(text) == pytest.approx(seconds)
+            assert parse_instant(text) == pytest.approx(seconds)
         finally:
             environment.undo()
             time.tzset()
@@ -184,7 +184,7 @@ def test_a_date_is_its_instant_wherever_the_machine_stands(
     ],
 )
 def test_other_text_is_no_date(text: str) -> None:
-    assert instant(text) is None
+    assert parse_instant(text) is None
 
 
 @pytest.mark.parametrize(

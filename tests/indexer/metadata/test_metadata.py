@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError, SnapshotError
-from indexer.metadata.full_text import MAX_TERMS, match_expression
-from indexer.metadata.store import Metadata, MetadataWriter
+from indexer.metadata.full_text import MAX_TERMS, build_match_expression
+from indexer.metadata.store import MetadataStore, MetadataWriter
 
 FILMS: list[dict[str, Any]] = [
     {"id": "m0", "title": "红楼梦", "tags": ["古典"], "description": "贾宝玉与林黛玉的故事。"},
@@ -61,13 +61,13 @@ def write(path: Path, items: Sequence[dict[str, Any]]) -> None:
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> Iterator[Metadata]:
+def films(tmp_path: Path) -> Iterator[MetadataStore]:
     write(tmp_path / "catalog.sqlite", FILMS)
-    with Metadata.open(tmp_path / "catalog.sqlite") as metadata:
+    with MetadataStore.open(tmp_path / "catalog.sqlite") as metadata:
         yield metadata
 
 
-def found(metadata: Metadata, text: str) -> list[int]:
+def found(metadata: MetadataStore, text: str) -> list[int]:
     return [row for row, _ in metadata.search(text, 10)]
 
 
@@ -83,19 +83,21 @@ def test_items_come_back_equal_in_the_order_asked(drawn: list[dict[str, Any]]) -
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "catalog.sqlite"
         write(path, items)
-        with Metadata.open(path) as metadata:
+        with MetadataStore.open(path) as metadata:
             order = [*reversed(range(len(items))), *range(len(items))]
             assert metadata.count == len(metadata) == len(items)
-            assert metadata.items(order) == [items[row] for row in order]
-            assert [list(item) for item in metadata.items(order)] == [list(items[r]) for r in order]
-            assert metadata.ids(order) == [f"i{row}" for row in order]
+            assert metadata.read_items(order) == [items[row] for row in order]
+            assert [list(item) for item in metadata.read_items(order)] == [
+                list(items[r]) for r in order
+            ]
+            assert metadata.read_ids(order) == [f"i{row}" for row in order]
 
 
 def test_one_file_remains_and_nothing_beside_it(tmp_path: Path) -> None:
     write(tmp_path / "catalog.sqlite", FILMS)
     write(tmp_path / "catalog.sqlite", FILMS[:2])  # replaces what an earlier try left
     assert [file.name for file in tmp_path.iterdir()] == ["catalog.sqlite"]
-    with Metadata.open(tmp_path / "catalog.sqlite") as metadata:
+    with MetadataStore.open(tmp_path / "catalog.sqlite") as metadata:
         assert len(metadata) == 2
         metadata.search("film", 5)
         assert [file.name for file in tmp_path.iterdir()] == ["catalog.sqlite"]
@@ -109,36 +111,36 @@ def test_a_read_only_folder_with_an_odd_name_serves(tmp_path: Path) -> None:
     path.chmod(0o400)
     folder.chmod(0o500)
     try:
-        with Metadata.open(path) as metadata:
-            assert metadata.items([0]) == [FILMS[0]]
+        with MetadataStore.open(path) as metadata:
+            assert metadata.read_items([0]) == [FILMS[0]]
     finally:
         folder.chmod(0o700)
 
 
 def test_20000_ids_are_found_and_unknown_ones_left_out(tmp_path: Path) -> None:
     write(tmp_path / "many.sqlite", [{"id": f"i{row}"} for row in range(3_000)])
-    with Metadata.open(tmp_path / "many.sqlite") as metadata:
+    with MetadataStore.open(tmp_path / "many.sqlite") as metadata:
         asked = [f"i{row}" for row in range(20_000)]
-        assert metadata.rows(asked) == {f"i{row}": row for row in range(3_000)}
+        assert metadata.find_rows(asked) == {f"i{row}": row for row in range(3_000)}
         rows = np.arange(2_999, -1, -1)
-        assert metadata.ids(list(rows)) == [f"i{row}" for row in rows]
-        assert metadata.rows([]) == {}
-        assert metadata.items([]) == []
+        assert metadata.read_ids(list(rows)) == [f"i{row}" for row in rows]
+        assert metadata.find_rows([]) == {}
+        assert metadata.read_items([]) == []
 
 
-def test_pages_follow_one_another_without_gap_or_repeat(films: Metadata) -> None:
-    first, second = films.page(-1, 3), films.page(2, 3)
+def test_pages_follow_one_another_without_gap_or_repeat(films: MetadataStore) -> None:
+    first, second = films.read_page(-1, 3), films.read_page(2, 3)
     assert [*first, *second] == list(enumerate(FILMS))
-    assert films.page(4, 3) == []
+    assert films.read_page(4, 3) == []
 
 
-def test_a_row_that_is_not_there_is_named(films: Metadata) -> None:
+def test_a_row_that_is_not_there_is_named(films: MetadataStore) -> None:
     with pytest.raises(SnapshotError, match="has no row 5; it holds 5 rows"):
-        films.items([0, 5])
+        films.read_items([0, 5])
 
 
-def test_an_exact_id_comes_before_exact_titles(films: Metadata) -> None:
-    assert films.exact("m1") == [1, 4]
+def test_an_exact_id_comes_before_exact_titles(films: MetadataStore) -> None:
+    assert films.find_exact("m1") == [1, 4]
 
 
 @pytest.mark.parametrize(
@@ -155,9 +157,9 @@ def test_an_exact_id_comes_before_exact_titles(films: Metadata) -> None:
     ],
 )
 def test_titles_are_equal_whatever_their_width_case_and_space(
-    films: Metadata, text: str, rows: list[int]
+    films: MetadataStore, text: str, rows: list[int]
 ) -> None:
-    assert films.exact(text) == rows
+    assert films.find_exact(text) == rows
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_titles_are_equal_whatever_their_width_case_and_space(
     ],
 )
 def test_words_are_found_in_chinese_and_english(
-    films: Metadata, text: str, rows: list[int]
+    films: MetadataStore, text: str, rows: list[int]
 ) -> None:
     assert sorted(found(films, text)) == rows
 
@@ -189,7 +191,7 @@ def test_titles_weigh_more_than_tags_and_tags_more_than_the_rest(tmp_path: Path)
     others = [{"title": f"other {number}"} for number in range(9)]
     items = [{"id": str(row), **item} for row, item in enumerate([*texts, *others])]
     write(tmp_path / "c.sqlite", items)
-    with Metadata.open(tmp_path / "c.sqlite") as metadata:
+    with MetadataStore.open(tmp_path / "c.sqlite") as metadata:
         hits = metadata.search("月亮", 10)
         assert [row for row, _ in hits] == [2, 1, 0]
         scores = [score for _, score in hits]
@@ -199,16 +201,18 @@ def test_titles_weigh_more_than_tags_and_tags_more_than_the_rest(tmp_path: Path)
 
 def test_equal_hits_come_in_order_of_rows(tmp_path: Path) -> None:
     write(tmp_path / "c.sqlite", [{"id": str(row), "title": "same"} for row in range(20)])
-    with Metadata.open(tmp_path / "c.sqlite") as metadata:
+    with MetadataStore.open(tmp_path / "c.sqlite") as metadata:
         assert [row for row, _ in metadata.search("same", 20)] == list(range(20))
 
 
 def test_an_expression_is_quoted_and_bounded() -> None:
-    assert match_expression("noir AND 红楼 fi") == '"noir" OR "and" OR "红  楼" OR "fi"*'
-    assert match_expression("看红楼") == '"看  红  楼"'
-    assert match_expression('"*" () ^') == ""
-    assert match_expression(" ".join(f"w{n}" for n in range(99))).count(" OR ") == MAX_TERMS - 1
-    assert match_expression("same Same SAME") == '"same"*'
+    assert build_match_expression("noir AND 红楼 fi") == '"noir" OR "and" OR "红  楼" OR "fi"*'
+    assert build_match_expression("看红楼") == '"看  红  楼"'
+    assert build_match_expression('"*" () ^') == ""
+    assert (
+        build_match_expression(" ".join(f"w{n}" for n in range(99))).count(" OR ") == MAX_TERMS - 1
+    )
+    assert build_match_expression("same Same SAME") == '"same"*'
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -219,17 +223,17 @@ def test_no_text_is_taken_for_sql_or_fts_syntax(tmp_path: Path, text: str) -> No
         {"id": "other", "title": "other"},
     ]
     write(tmp_path / "c.sqlite", items)
-    with Metadata.open(tmp_path / "c.sqlite") as metadata:
-        assert metadata.items([0, 1]) == items
-        assert metadata.rows([storable, text, "other' --"]) == {storable: 0}
-        assert metadata.exact(storable)[:1] == [0]
+    with MetadataStore.open(tmp_path / "c.sqlite") as metadata:
+        assert metadata.read_items([0, 1]) == items
+        assert metadata.find_rows([storable, text, "other' --"]) == {storable: 0}
+        assert metadata.find_exact(storable)[:1] == [0]
         assert set(found(metadata, text)) <= {0}
 
 
-def test_every_thread_reads_at_once(films: Metadata) -> None:
+def test_every_thread_reads_at_once(films: MetadataStore) -> None:
     def ask(number: int) -> tuple[list[dict[str, Any]], list[int], dict[str, int]]:
         row = number % 5
-        return films.items([row]), found(films, "红楼"), films.rows([FILMS[row]["id"]])
+        return films.read_items([row]), found(films, "红楼"), films.find_rows([FILMS[row]["id"]])
 
     with ThreadPoolExecutor(24) as pool:
         answers = list(pool.map(ask, range(300)))
@@ -270,14 +274,14 @@ def test_an_item_that_cannot_be_kept_is_refused_by_name(
 def test_a_missing_unfinished_or_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with pytest.raises(SnapshotError, match=r"c\.sqlite cannot be read"):
-        Metadata.open(path)
+        MetadataStore.open(path)
     path.write_text("no database at all, but long enough to be looked at " * 40)
     with pytest.raises(SnapshotError, match=r"c\.sqlite cannot be read"):
-        Metadata.open(path)
+        MetadataStore.open(path)
     with MetadataWriter(path) as writer:
         writer.add(0, {"id": "a"})
     with pytest.raises(SnapshotError, match="of version 0, this program reads 1"):
-        Metadata.open(path)
+        MetadataStore.open(path)
 
 
 def test_the_file_is_sound_and_holds_plain_json(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from indexer import Index, build_index
 from indexer.arrays import Vectors
-from indexer.query.history_clusters import MIN_LIKED, clusters_of
-from indexer.query.inputs import Role, Signal
+from indexer.query.history_clusters import MIN_LIKED, cluster_history
+from indexer.query.inputs import QueryInput, Role
 from tests.oracle import write_rows
 
 KINDS = np.eye(6, dtype=np.float32)[:3]  # three directions, and three for what tells items apart
@@ -19,8 +19,8 @@ def item(kind: int, number: int) -> Vectors:
     return unit
 
 
-def signal(name: str, weight: float = 1.0) -> Signal:
-    return Signal(Role.PROFILE, weight, {"kind": "history", "item_id": name}, item_id=name)
+def signal(name: str, weight: float = 1.0) -> QueryInput:
+    return QueryInput(Role.PROFILE, weight, {"kind": "history", "item_id": name}, item_id=name)
 
 
 def test_the_kinds_of_a_history_are_found_whatever_its_order() -> None:
@@ -29,7 +29,7 @@ def test_the_kinds_of_a_history_are_found_whatever_its_order() -> None:
         kinds = rng.permutation([0] * 6 + [1] * 5 + [2] * 4)
         signals = [signal(str(n)) for n in range(len(kinds))]
         sources = np.stack([item(kind, n) for n, kind in enumerate(kinds)])
-        found = clusters_of(signals, sources, 3)
+        found = cluster_history(signals, sources, 3)
         told = sorted(tuple(np.flatnonzero(own)) for own in found)
         assert told == sorted(tuple(np.flatnonzero(kinds == kind)) for kind in range(3))
 
@@ -38,13 +38,13 @@ def test_what_is_short_small_disliked_or_not_wanted_is_no_cluster() -> None:
     kinds = [0] * 6 + [1] * 2 + [2] * 3
     sources = np.stack([item(kind, n) for n, kind in enumerate(kinds)])
     signals = [signal(str(n)) for n in range(len(kinds))]
-    assert clusters_of(signals, sources, 0) == []
-    assert clusters_of(signals[: MIN_LIKED - 1], sources[: MIN_LIKED - 1], 3) == []
+    assert cluster_history(signals, sources, 0) == []
+    assert cluster_history(signals[: MIN_LIKED - 1], sources[: MIN_LIKED - 1], 3) == []
     disliked = [signal(str(n), -1.0 if kind == 2 else 1.0) for n, kind in enumerate(kinds)]
-    found = clusters_of(disliked, sources, 2)
+    found = cluster_history(disliked, sources, 2)
     assert [np.flatnonzero(own).tolist() for own in found] == [[0, 1, 2, 3, 4, 5]]
     same = np.stack([item(0, 0)] * 11)
-    assert [int(own.sum()) for own in clusters_of(signals, same, 3)] == [11]
+    assert [int(own.sum()) for own in cluster_history(signals, same, 3)] == [11]
 
 
 def test_a_shop_shows_every_kind_of_a_basket_and_the_shares_still_sum(tmp_path: Path) -> None:

@@ -10,32 +10,34 @@ from hypothesis import strategies as st
 
 from indexer.query import inputs as signals_module
 from indexer.query.inputs import (
+    QueryInput,
     Role,
-    Signal,
-    compose,
-    history_signals,
-    interest_signals,
-    moment_signals,
-    reasons_of,
+    build_context_inputs,
+    build_history_inputs,
+    build_interest_inputs,
+    build_query_vectors,
+    build_reasons,
 )
 from indexer.request.body import HistoryEntry, Weights
-from indexer.request.scenarios import SCENARIOS, Scenario, scenario_named
+from indexer.request.scenarios import SCENARIOS, Scenario, find_scenario
 
 PLAIN = Scenario("plain", half_life_events=1.0, recent_vectors=2)
 SHARED = (
     signals_module._RECENT_PROFILE_SHARE
 )  # how much of the profile a recent item's vector keeps
-PRIOR = Signal(Role.PRIOR, 1.0, {"kind": "popularity"})
+PRIOR = QueryInput(Role.PRIOR, 1.0, {"kind": "popularity"})
 X, Y, P = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]  # meaning, meaning, prior
 
 
 def weigh(entries: Sequence[HistoryEntry], scenario: Scenario = PLAIN) -> list[float]:
-    signals = history_signals(entries, scenario=scenario, now=1_000.0, scale=(1, 5))
+    signals = build_history_inputs(entries, scenario=scenario, now=1_000.0, scale=(1, 5))
     return [signal.weight for signal in signals]
 
 
-def liked(item_id: str, weight: float = 1.0) -> Signal:
-    return Signal(Role.PROFILE, weight, {"kind": "history", "item_id": item_id}, item_id=item_id)
+def liked(item_id: str, weight: float = 1.0) -> QueryInput:
+    return QueryInput(
+        Role.PROFILE, weight, {"kind": "history", "item_id": item_id}, item_id=item_id
+    )
 
 
 def test_each_newer_entry_halves_an_older_one() -> None:
@@ -46,7 +48,7 @@ def test_each_newer_entry_halves_an_older_one() -> None:
 def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating() -> None:
     for value, weight in ((5.0, 1.0), (3.0, 0.0), (1.0, -1.0), (None, 0.7)):
         entry = HistoryEntry(item_id="a", event="review", text="x" * 500, value=value)
-        item, words = history_signals([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
+        item, words = build_history_inputs([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
         assert item.item_id == "a"
         assert item.weight == pytest.approx(weight)
         assert (words.item_id, words.text) == (None, "x" * 500)
@@ -54,7 +56,7 @@ def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating(
         assert words.reason["item_id"] == "a"
         assert len(words.reason["text"]) == 200
     without = HistoryEntry(item_id="a", event="review")
-    assert len(history_signals([without], scenario=PLAIN, now=0.0, scale=(1, 5))) == 1
+    assert len(build_history_inputs([without], scenario=PLAIN, now=0.0, scale=(1, 5))) == 1
 
 
 def test_entries_are_sorted_by_time_and_those_without_come_first() -> None:
@@ -64,7 +66,7 @@ def test_entries_are_sorted_by_time_and_those_without_come_first() -> None:
         HistoryEntry(item_id="early", at=100.0),
         HistoryEntry(item_id="untimed 2"),
     ]
-    signals = history_signals(entries, scenario=PLAIN, now=1_000.0, scale=(1, 5))
+    signals = build_history_inputs(entries, scenario=PLAIN, now=1_000.0, scale=(1, 5))
     assert [signal.item_id for signal in signals] == ["untimed 1", "untimed 2", "early", "late"]
 
 
@@ -96,7 +98,7 @@ def test_an_event_says_so_much(entry: HistoryEntry, weight: float) -> None:
 def test_a_purchase_says_more_than_a_like_than_a_click_than_a_view() -> None:
     for scenario in SCENARIOS.values():
         events = ["purchase", "like", "click", "view", "skip", "dislike"]
-        said = [scenario.weight_of(event) for event in events]
+        said = [scenario.get_event_weight(event) for event in events]
         assert said == sorted(said, reverse=True)
         assert said[-1] < said[-2] < 0
 
@@ -118,7 +120,7 @@ def test_the_last_opinion_of_an_item_decides(
 ) -> None:
     entries = [HistoryEntry("a", event=event, value=value) for event, value in (earlier, last)]
     other = HistoryEntry("b", event="like")
-    signals = history_signals([*entries, other], scenario=PLAIN, now=0.0, scale=(1, 5))
+    signals = build_history_inputs([*entries, other], scenario=PLAIN, now=0.0, scale=(1, 5))
     assert [signal.item_id for signal in signals] == ["a"] * counted + ["b"]
     assert signals[-2].reason["event"] == last[0]
 
@@ -134,7 +136,7 @@ def test_the_last_opinion_of_an_item_decides(
     ],
 )
 def test_words_that_say_what_is_not_wanted_push_away(entry: HistoryEntry, weight: float) -> None:
-    (signal,) = history_signals([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
+    (signal,) = build_history_inputs([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
     assert signal.weight == weight
     assert signal.reason == {"kind": "history", "text": "horror"} | (
         {"event": entry.event} if weight < 0 else {}
@@ -142,7 +144,7 @@ def test_words_that_say_what_is_not_wanted_push_away(entry: HistoryEntry, weight
 
 
 def test_interests_count_alike_whatever_their_order() -> None:
-    signals = interest_signals(["a", "b"], scenario=PLAIN)
+    signals = build_interest_inputs(["a", "b"], scenario=PLAIN)
     assert [(s.weight, s.text, s.reason) for s in signals] == [
         (1.0, "a", {"kind": "interest", "text": "a"}),
         (1.0, "b", {"kind": "interest", "text": "b"}),
@@ -150,7 +152,7 @@ def test_interests_count_alike_whatever_their_order() -> None:
 
 
 def test_the_moment_is_a_query_and_one_signal_for_each_field() -> None:
-    signals = moment_signals(
+    signals = build_context_inputs(
         "quiet", {"weather": "rainy weather"}, {"weather": "rain", "shy": False}, scenario=PLAIN
     )
     assert [(s.role, s.weight, s.text, s.reason) for s in signals] == [
@@ -166,7 +168,7 @@ def test_the_moment_is_a_query_and_one_signal_for_each_field() -> None:
 
 def test_the_profile_has_length_one_and_recent_items_a_vector_of_their_own() -> None:
     signals = [liked("x", 3.0), liked("y", 4.0), PRIOR]
-    composed = compose(
+    composed = build_query_vectors(
         signals, np.array([X, Y, P], np.float32), scenario=PLAIN, weights=Weights(prior=2.0)
     )
     one = np.array([SHARED * 0.6 + 1 - SHARED, SHARED * 0.8])
@@ -180,10 +182,10 @@ def test_the_profile_has_length_one_and_recent_items_a_vector_of_their_own() -> 
 
 
 def test_weights_scale_their_block_and_query_and_context_are_added_as_they_are() -> None:
-    query = Signal(Role.QUERY, 1.0, {"kind": "query", "text": "q"}, text="q")
-    context = Signal(Role.CONTEXT, 0.25, {"kind": "context"}, text="c")
+    query = QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": "q"}, text="q")
+    context = QueryInput(Role.CONTEXT, 0.25, {"kind": "context"}, text="c")
     sources = np.array([X, Y, Y, P], np.float32)
-    composed = compose(
+    composed = build_query_vectors(
         [liked("x", 0.4), query, context, PRIOR],
         sources,
         scenario=PLAIN,
@@ -194,15 +196,19 @@ def test_weights_scale_their_block_and_query_and_context_are_added_as_they_are()
 
 def test_a_like_and_a_dislike_that_cancel_are_not_blown_up() -> None:
     signals = [liked("x", 1.0), liked("also x", -0.99), PRIOR]
-    composed = compose(signals, np.array([X, X, P], np.float32), scenario=PLAIN, weights=Weights())
+    composed = build_query_vectors(
+        signals, np.array([X, X, P], np.float32), scenario=PLAIN, weights=Weights()
+    )
     # The strongest input alone would have length 1, so nothing is scaled over 1 / (1 / 2).
     np.testing.assert_allclose(composed.coefficients[0], [2.0, -1.98, 1.0], atol=1e-6)
 
 
 def test_only_the_last_liked_items_get_a_vector_of_their_own() -> None:
-    text = Signal(Role.PROFILE, 1.0, {"kind": "history", "text": "t"}, text="t")
+    text = QueryInput(Role.PROFILE, 1.0, {"kind": "history", "text": "t"}, text="t")
     signals = [liked("a"), liked("b"), liked("c"), liked("bad", -1.0), text, PRIOR]
-    composed = compose(signals, np.eye(6, dtype=np.float32), scenario=PLAIN, weights=Weights())
+    composed = build_query_vectors(
+        signals, np.eye(6, dtype=np.float32), scenario=PLAIN, weights=Weights()
+    )
     whole = np.array([1, 1, 1, -1, 1, 0]) / np.sqrt(5)
     expected = [whole, SHARED * whole, SHARED * whole]
     expected[1][1] += 1 - SHARED
@@ -212,7 +218,9 @@ def test_only_the_last_liked_items_get_a_vector_of_their_own() -> None:
 
 
 def test_without_any_input_there_is_one_vector_with_the_prior() -> None:
-    composed = compose([PRIOR], np.array([P], np.float32), scenario=PLAIN, weights=Weights())
+    composed = build_query_vectors(
+        [PRIOR], np.array([P], np.float32), scenario=PLAIN, weights=Weights()
+    )
     np.testing.assert_array_equal(composed.vectors, [P])
 
 
@@ -221,17 +229,17 @@ def test_shares_sum_to_the_inner_product(weights: list[float], seed: int) -> Non
     rng = np.random.default_rng(seed)
     sources = rng.normal(size=(len(weights), 6)).astype(np.float32)
     signals = [liked(str(place), weight) for place, weight in enumerate(weights)]
-    composed = compose(signals, sources, scenario=PLAIN, weights=Weights())
+    composed = build_query_vectors(signals, sources, scenario=PLAIN, weights=Weights())
     item = rng.normal(size=6).astype(np.float32)
     for winner, vector in enumerate(composed.vectors):
-        shares = composed.shares(item, winner)
+        shares = composed.split_score(item, winner)
         # float32 products against float64 ones; the profile is at most twice its inputs long
         assert shares.sum() == pytest.approx(float(vector @ item), abs=1e-4)
 
 
 def test_reasons_come_largest_first_and_without_zeros() -> None:
     signals = [liked("a"), liked("b"), liked("c")]
-    told = reasons_of(signals, np.array([0.1, 0.0, -0.5]), [{"kind": "boost", "share": 0.3}])
+    told = build_reasons(signals, np.array([0.1, 0.0, -0.5]), [{"kind": "boost", "share": 0.3}])
     assert [(r["kind"], r["share"]) for r in told] == [
         ("history", -0.5), ("boost", 0.3), ("history", 0.1),
     ]  # fmt: skip
@@ -240,7 +248,7 @@ def test_reasons_come_largest_first_and_without_zeros() -> None:
 @given(st.lists(st.floats(-1, 1), min_size=0, max_size=300))
 def test_reasons_keep_the_sum_and_other_stays_small(shares: list[float]) -> None:
     signals = [liked(str(place)) for place in range(len(shares))]
-    told = reasons_of(signals, np.array(shares))
+    told = build_reasons(signals, np.array(shares))
     assert sum(r["share"] for r in told) == pytest.approx(sum(shares), abs=1e-9)
     other = sum(abs(r["share"]) for r in told if r["kind"] == "other")
     assert other <= 0.1 * sum(map(abs, shares)) + 1e-12
@@ -249,11 +257,11 @@ def test_reasons_keep_the_sum_and_other_stays_small(shares: list[float]) -> None
 
 def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"'vide'.*'video'.*music"):
-        scenario_named("vide")
-    assert scenario_named(None).name == "default"
+        find_scenario("vide")
+    assert find_scenario(None).name == "default"
 
 
 def test_a_form_with_many_context_fields_counts_as_much_as_three() -> None:
     words = {f"field {n}": f"word {n}" for n in range(12)}
-    signals = moment_signals(None, words, {}, scenario=PLAIN)
+    signals = build_context_inputs(None, words, {}, scenario=PLAIN)
     assert sum(signal.weight for signal in signals) == pytest.approx(3 * PLAIN.context_weight)

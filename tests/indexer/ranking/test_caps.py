@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.metadata.row_values import Cells
-from indexer.query.eligibility import ORDER, Pool
-from indexer.ranking.caps import Cap, capped, kept_within
+from indexer.metadata.row_values import RowValues
+from indexer.query.eligibility import ORDER, Eligible
+from indexer.ranking.caps import Cap, apply_caps, compute_kept_mask
 
 
 @st.composite
@@ -29,7 +29,7 @@ def caps_of(fields: list[list[list[int]]], most: list[int]) -> list[Cap]:
     for values, n in zip(fields, most, strict=True):
         pairs = [(row, value) for row, held in enumerate(values) for value in held]
         rows = np.array([row for row, _ in pairs], np.int64)
-        made.append(Cap(Cells(rows, np.array([value for _, value in pairs], np.uint64)), n))
+        made.append(Cap(RowValues(rows, np.array([value for _, value in pairs], np.uint64)), n))
     return made
 
 
@@ -47,7 +47,7 @@ def walk(order: list[int], fields: list[list[list[int]]], most: list[int]) -> li
 @given(cases())
 def test_caps_keep_what_a_walk_down_the_ranking_keeps(case: Any) -> None:
     _, fields, most, order, _ = case
-    kept = kept_within(np.array(order, np.int64), caps_of(fields, most))
+    kept = compute_kept_mask(np.array(order, np.int64), caps_of(fields, most))
     assert np.array(order, np.int64)[kept].tolist() == walk(order, fields, most)
 
 
@@ -56,8 +56,8 @@ def test_a_pool_is_narrowed_and_the_rest_counted(case: Any, head: int) -> None:
     count, fields, most, order, allowed = case
     first = [row for row in order if row % 5 == 0][:head]
     place = {row: n for n, row in enumerate(order)}
-    pool = Pool(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
-    found = capped(
+    pool = Eligible(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
+    found = apply_caps(
         pool,
         caps_of(fields, most),
         first=np.array(first, np.int64),

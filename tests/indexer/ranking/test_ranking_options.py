@@ -107,7 +107,7 @@ def test_pages_have_no_repeats_and_no_gaps(
     worded: Built, body: dict[str, Any], explore: float, ahead: int
 ) -> None:
     request = parse_request({**body, "explore": explore, "k": 37})
-    pages, page = [], Page(ahead=ahead)
+    pages, page = [], Page(lookahead=ahead)
     while True:
         answer = recommend(worded.index, request, page=page, now=0.0)
         pages.append([hit.id for hit in answer])
@@ -118,9 +118,9 @@ def test_pages_have_no_repeats_and_no_gaps(
         offset = page.offset + len(answer)
         shown = [item_id for part in pages for item_id in part]
         if len(answer.following) == left:
-            page = Page(offset, only=answer.following, ahead=max(ahead, left))
+            page = Page(offset, only_ids=answer.following, lookahead=max(ahead, left))
         else:
-            page = Page(offset, served=shown, ahead=ahead)
+            page = Page(offset, served_ids=shown, lookahead=ahead)
     together = [item_id for part in pages for item_id in part]
     assert len(together) == len(set(together))
     whole = recommend(worded.index, parse_request({**body, "k": ALL}), now=0.0)

@@ -16,7 +16,7 @@ from indexer.reading.items import (
     Rejection,
     parse_mapping,
     read_catalog,
-    rejection_line,
+    render_rejection,
     to_item,
 )
 from indexer.reading.rows import Row
@@ -320,7 +320,7 @@ def test_any_row_is_an_item_that_json_holds_or_a_rejection_that_json_holds(
         assert orjson.loads(orjson.dumps(found.fields)) == found.fields
         assert to_item(Row("a", 1, found.fields)) == Item(found.id, found.fields, None)
     else:
-        assert json.loads(rejection_line(found))["reason"] == found.reason
+        assert json.loads(render_rejection(found))["reason"] == found.reason
 
 
 # --- sources and mapping -------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def test_a_rejection_line_is_short_json_whatever_the_row() -> None:
         "x": float("inf"),
         "n": 1,
     }
-    line = rejection_line(Rejection("a.csv", 3, "id is missing", row))
+    line = render_rejection(Rejection("a.csv", 3, "id is missing", row))
     report = json.loads(line)
     assert (report["source"], report["line"], report["reason"]) == ("a.csv", 3, "id is missing")
     assert report["row"]["n"] == 1
@@ -436,7 +436,7 @@ def test_a_rejection_line_is_short_json_whatever_the_row() -> None:
 
 
 def test_the_rejection_line_of_an_unreadable_line_holds_its_text() -> None:
-    line = rejection_line(Rejection("a.csv", 3, "has 2 cells where the header has 3", "3,x"))
+    line = render_rejection(Rejection("a.csv", 3, "has 2 cells where the header has 3", "3,x"))
     assert json.loads(line) == {
         "source": "a.csv",
         "line": 3,

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
-from indexer.reading.cells import plain
+from indexer.reading.cells import to_plain
 from indexer.reading.tables import BadRow, Row, read_rows
 
 COLUMNS = ("id", "title", "label2", "note")
@@ -95,7 +95,7 @@ def test_a_line_that_is_no_json_object_is_a_bad_row(
 def test_an_overlong_line_is_a_bad_row_and_reading_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.reading.tables._LONGEST_LINE_BYTES", 32)
+    monkeypatch.setattr("indexer.reading.tables._MAX_LINE_BYTES", 32)
     source = write(tmp_path / "a.jsonl", '{"id": "' + "x" * 100 + '"}\n{"id": 2}\n')
     first, second = read_rows(source)
     assert isinstance(first, BadRow)
@@ -187,7 +187,7 @@ def test_a_cell_beyond_the_limit_is_a_bad_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = csv.field_size_limit(100)
-    monkeypatch.setattr("indexer.reading.delimited_file._LONGEST_CELL_CHARS", 100)
+    monkeypatch.setattr("indexer.reading.delimited_file._MAX_CELL_CHARS", 100)
     try:
         source = write(tmp_path / "a.csv", f"id,text\n1,{'x' * 200}\n2,b\n")
         first, second = read_rows(source)
@@ -461,6 +461,6 @@ def test_leaving_a_database_half_read_closes_it(shop: str) -> None:
     ],
 )
 def test_foreign_values_become_json_ones(foreign: Any, expected: Any) -> None:
-    value = plain(foreign)
+    value = to_plain(foreign)
     assert value == expected
     assert type(value) is type(expected)

@@ -41,7 +41,7 @@ def release_of(root: Path) -> dict[str, Any]:
 
 
 def live(root: Path) -> Path:
-    return snapshot.snapshot_path(root / "index")
+    return snapshot.find_snapshot(root / "index")
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +121,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_clearly_worse_is_not_published(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = snapshot.current_id(root / "index")
+    before = snapshot.read_current_id(root / "index")
     spoil(monkeypatch)
     with pytest.raises(ReleaseError, match=r"all users is 0.*--force"):
         build(root, BY_TIME)
-    assert snapshot.current_id(root / "index") == before
+    assert snapshot.read_current_id(root / "index") == before
     assert snapshot.list_ids(root / "index") == [before]
     kept = root / "index" / "refused"
     told = json.loads((kept / "report.json").read_text())

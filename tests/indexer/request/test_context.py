@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import RequestError
-from indexer.request.context import ContextValue, Language, parse_time, time_words, words_of
+from indexer.request.context import (
+    ContextValue,
+    Language,
+    describe_context,
+    describe_time,
+    parse_time,
+)
 
 
 def test_known_fields_speak_english() -> None:
@@ -16,7 +22,7 @@ def test_known_fields_speak_english() -> None:
         "weather": "rain", "place": "Shanghai", "scene": "with friends", "device": "tv",
         "mood": "tired", "social": "alone", "season": "autumn", "weekday": "Friday",
     }  # fmt: skip
-    assert words_of(context, "en") == {
+    assert describe_context(context, "en") == {
         "device": "on a tv",
         "mood": "feeling tired",
         "place": "in Shanghai",
@@ -33,7 +39,7 @@ def test_known_fields_speak_chinese() -> None:
         "weather": "rain", "place": "上海", "scene": "with friends", "device": "tv",
         "mood": "Tired",
     }  # fmt: skip
-    assert words_of(context, "zh") == {
+    assert describe_context(context, "zh") == {
         "device": "用电视",
         "mood": "心情：疲惫",
         "place": "地点：上海",
@@ -47,7 +53,7 @@ def test_free_fields_speak_under_their_own_name() -> None:
         "time_budget": "an hour", "guests": 3, "half": 2.5, "with_kids": True, "hurry": False,
         "blank": "  ",
     }  # fmt: skip
-    assert words_of(context, "en") == {
+    assert describe_context(context, "en") == {
         "guests": "guests: 3",
         "half": "half: 2.5",
         "time_budget": "time budget: an hour",
@@ -56,13 +62,13 @@ def test_free_fields_speak_under_their_own_name() -> None:
 
 
 def test_a_name_with_braces_is_a_name_and_no_format() -> None:
-    assert words_of({"{0.__class__}": "x"}, "en") == {"{0.__class__}": "{0.  class  }: x"}
-    assert words_of({"{": "a {} b"}, "zh") == {"{": "{：a {} b"}
+    assert describe_context({"{0.__class__}": "x"}, "en") == {"{0.__class__}": "{0.  class  }: x"}
+    assert describe_context({"{": "a {} b"}, "zh") == {"{": "{：a {} b"}
 
 
 @pytest.mark.parametrize("said", ["with my sister", "in the garden", "my office", "on a boat"])
 def test_words_that_have_their_preposition_keep_it(said: str) -> None:
-    assert words_of({"place": said}, "en") == {"place": said}
+    assert describe_context({"place": said}, "en") == {"place": said}
 
 
 @pytest.mark.parametrize(
@@ -98,21 +104,21 @@ def test_words_that_have_their_preposition_keep_it(said: str) -> None:
 def test_a_moment_is_part_of_day_weekday_and_season(
     moment: str, english: str, chinese: str
 ) -> None:
-    assert words_of({"time": moment}, "en") == {"time": english}
-    assert words_of({"time": moment}, "zh") == {"time": chinese}
+    assert describe_context({"time": moment}, "en") == {"time": english}
+    assert describe_context({"time": moment}, "zh") == {"time": chinese}
 
 
 @pytest.mark.parametrize("moment", [1795523400, 1795523400.5])
 def test_unix_seconds_say_the_season_only(moment: float) -> None:
-    assert words_of({"time": moment}, "en") == {"time": "autumn"}
-    assert words_of({"time": moment}, "zh") == {"time": "秋天"}
-    assert words_of({"time": moment, "country": "AU"}, "en")["time"] == "spring"
+    assert describe_context({"time": moment}, "en") == {"time": "autumn"}
+    assert describe_context({"time": moment}, "zh") == {"time": "秋天"}
+    assert describe_context({"time": moment, "country": "AU"}, "en")["time"] == "spring"
 
 
 @pytest.mark.parametrize("country", ["CN", "chn", "China", "中国", " china "])
 def test_a_public_holiday_of_a_known_country_is_named(country: str) -> None:
     context: dict[str, ContextValue] = {"time": "2026-10-01T20:30:00+08:00", "country": country}
-    words = words_of(context, "zh")["time"]
+    words = describe_context(context, "zh")["time"]
     assert words == "秋天，节假日国庆节，周四晚上"
 
 
@@ -130,13 +136,13 @@ def test_a_public_holiday_of_a_known_country_is_named(country: str) -> None:
 def test_a_holiday_is_that_of_the_day_where_the_user_is(
     moment: str, country: str, said: str
 ) -> None:
-    assert said in words_of({"time": moment, "country": country}, "en")["time"]
+    assert said in describe_context({"time": moment, "country": country}, "en")["time"]
 
 
 def test_seasons_are_those_of_the_hemisphere() -> None:
     july = datetime(2026, 7, 10, 12, tzinfo=UTC)
-    assert time_words(july, "en", "CL").endswith("winter")
-    assert time_words(july, "en", "SE").endswith("summer")
+    assert describe_time(july, "en", "CL").endswith("winter")
+    assert describe_time(july, "en", "SE").endswith("summer")
 
 
 @pytest.mark.parametrize(
@@ -151,20 +157,20 @@ def test_seasons_are_those_of_the_hemisphere() -> None:
 def test_coordinates_tell_the_hemisphere_where_no_country_does(
     where: dict[str, Any], season: str
 ) -> None:
-    told = words_of({"time": "2026-01-15T10:00:00+11:00", **where}, "en")["time"]
+    told = describe_context({"time": "2026-01-15T10:00:00+11:00", **where}, "en")["time"]
     assert told.endswith(season)
 
 
 def test_a_country_code_is_said_by_its_name() -> None:
-    assert words_of({"country": "GB"}, "en") == {"country": "in United Kingdom"}
-    assert words_of({"country": "Narnia"}, "en") == {"country": "in Narnia"}
+    assert describe_context({"country": "GB"}, "en") == {"country": "in United Kingdom"}
+    assert describe_context({"country": "Narnia"}, "en") == {"country": "in Narnia"}
 
 
 def test_chinese_words_are_said_in_chinese_in_an_english_catalogue() -> None:
     context: dict[str, ContextValue] = {
         "weather": "下雨", "device": "tv", "time": "2026-11-24T20:30:00+08:00",
     }  # fmt: skip
-    assert words_of(context, "en") == {
+    assert describe_context(context, "en") == {
         "device": "on a tv",
         "time": "秋天，工作日周二晚上",
         "weather": "天气：下雨",
@@ -172,15 +178,15 @@ def test_chinese_words_are_said_in_chinese_in_an_english_catalogue() -> None:
 
 
 def test_coordinates_say_nothing_in_words() -> None:
-    assert words_of({"place": {"lat": 31.2, "lon": 121.5}}, "en") == {}
+    assert describe_context({"place": {"lat": 31.2, "lon": 121.5}}, "en") == {}
     with pytest.raises(RequestError, match="is not a time"):
         parse_time({"lat": 1.0, "lon": 2.0})
 
 
 def test_a_time_is_said_in_its_own_zone() -> None:
     same = datetime(2026, 11, 24, 20, 30, tzinfo=timezone(timedelta(hours=8)))
-    assert "evening" in time_words(same, "en")
-    assert "noon" in time_words(same.astimezone(UTC), "en")
+    assert "evening" in describe_time(same, "en")
+    assert "noon" in describe_time(same.astimezone(UTC), "en")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +222,7 @@ def test_what_is_no_time_is_refused_with_an_example(wrong: Any) -> None:
 def test_fields_speak_apart_and_in_order(context: dict[str, Any]) -> None:
     languages: tuple[Language, ...] = ("en", "zh")
     for language in languages:
-        words = words_of(context, language)
+        words = describe_context(context, language)
         assert [*words] == sorted(words)
         for name in words:
-            assert words_of({name: context[name]}, language) == {name: words[name]}
+            assert describe_context({name: context[name]}, language) == {name: words[name]}

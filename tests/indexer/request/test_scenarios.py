@@ -10,7 +10,7 @@ import pytest
 from indexer import Index, RequestError, build_index
 from indexer.answer.recommend import recommend
 from indexer.errors import FilterError, ScenarioError
-from indexer.live.catalogue import LiveItem, Overlay
+from indexer.live.catalogue import LiveCatalogue, LiveItem
 from indexer.request.body import parse_request
 from indexer.request.scenario_file import load_scenarios
 from indexer.request.scenarios import SCENARIOS
@@ -51,7 +51,9 @@ def test_news_gain_by_age_what_the_half_life_says(index: Index) -> None:
 
 def test_a_live_item_is_fresh_too(index: Index) -> None:
     live = LiveItem("new", {"id": "new", "created_at": NOW}, index.vectors(["old"])[0])
-    told = shares(Overlay(index).changed([live]), "freshness", scenario="news", at=1_795_521_600)
+    told = shares(
+        LiveCatalogue(index).apply_changes([live]), "freshness", scenario="news", at=1_795_521_600
+    )
     assert told["new"] == told["fresh"]
 
 
@@ -136,7 +138,7 @@ def test_a_file_in_the_index_directory_changes_and_adds(index: Index, tmp_path: 
     assert scenarios["news"].fresh_half_life_s == 3_600
     assert scenarios["news"].fresh_weight == SCENARIOS["news"].fresh_weight
     cinema = scenarios["cinema"]
-    assert (cinema.weight_of("trailer"), cinema.weight_of("like")) == (0.25, 1.0)
+    assert (cinema.get_event_weight("trailer"), cinema.get_event_weight("like")) == (0.25, 1.0)
     assert (cinema.hides("finish"), cinema.hides("view")) == (True, False)
     changed = Index(index.path, None, scenarios)
     answer = changed.recommend(scenario="cinema")

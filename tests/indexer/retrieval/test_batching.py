@@ -32,7 +32,7 @@ def test_texts_are_encoded_once_and_together(
     worded: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[list[str]] = []
-    encode = worded.index.query_vectors
+    encode = worded.index.encode_queries
 
     def counted(texts: Sequence[str]) -> Vectors:
         calls.append(list(texts))

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.ann import Found, VectorIndex
+from indexer.ann import TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.query.additive import Additive
-from indexer.query.eligibility import ORDER, Pool, pool_of
-from indexer.retrieval.search import at_least, retrieve, score_rows
+from indexer.query.additive import TermTotals
+from indexer.query.eligibility import ORDER, Eligible, build_eligible
+from indexer.retrieval.search import apply_min_score, retrieve, score_rows
 
 
 class Source:
@@ -21,18 +21,18 @@ class Source:
         self.all = vectors
         self.index = VectorIndex.build(vectors)
 
-    def in_id_order(self, rows: Rows) -> Rows:
+    def sort_by_id(self, rows: Rows) -> Rows:
         return rows
 
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
-        return self.index.scores(vectors, rows)
+        return self.index.compute_scores(vectors, rows)
 
-    def nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[Found]:
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         return self.index.search(vectors, k, allowed)
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Pool, int, dict[int, float]]:
+def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Eligible, int, dict[int, float]]:
     """Grid vectors, so that ties are frequent and products are exact."""
     count = draw(st.integers(1, 60))
     rng = np.random.default_rng(draw(st.integers(0, 9_999)))
@@ -42,7 +42,7 @@ def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Pool, int, dict[int, float]
     special = rng.choice(count, min(count, draw(st.integers(0, 5))), replace=False)
     totals = {int(row): float(rng.integers(-4, 5)) for row in special}
     want = draw(st.integers(1, 70))
-    pool = Pool(allowed, dict.fromkeys(ORDER, 0))
+    pool = Eligible(allowed, dict.fromkeys(ORDER, 0))
     return Source(vectors), queries, pool, want, totals
 
 
@@ -53,7 +53,7 @@ def test_candidates_are_the_true_top_with_their_terms(case: Any) -> None:
     score = {row: products[row].max() + totals.get(row, 0) for row in range(len(source.all))}
     rows = np.flatnonzero(pool.allowed).tolist()
     expected = sorted(rows, key=lambda row: (-score[row], row))[:want]
-    found = retrieve(source, queries, pool, want, Additive(totals))
+    found = retrieve(source, queries, pool, want, TermTotals(totals))
     assert found.rows.tolist() == expected
     assert found.scores.tolist() == [score[row] for row in expected]
     assert len(found.rows) == min(want, pool.eligible)
@@ -66,17 +66,17 @@ def test_at_least_keeps_what_scores_enough_and_counts_the_others(case: Any, leas
     source, queries, pool, _, totals = case
     products = (source.all @ queries.T).max(axis=1)
     score = [product + totals.get(row, 0) for row, product in enumerate(products)]
-    narrowed = at_least(source, queries, pool, least, Additive(totals))
+    narrowed = apply_min_score(source, queries, pool, least, TermTotals(totals))
     enough = pool.allowed & (np.array(score) >= least)
     assert narrowed.allowed.tolist() == enough.tolist()
-    assert narrowed.excluded["min_score"] == pool.eligible - narrowed.eligible
+    assert narrowed.excluded["min_score"] == pool.eligible - narrowed.count
 
 
 @given(st.integers(0, 40), st.integers(0, 999), st.sets(st.sampled_from(ORDER)))
 def test_a_row_is_counted_once_at_its_first_reason(count: int, seed: int, used: set[str]) -> None:
     rng = np.random.default_rng(seed)
     stages = {reason: rng.random(count) < 0.4 for reason in used}
-    pool = pool_of(stages, count)
+    pool = build_eligible(stages, count)
     counts = dict.fromkeys(ORDER, 0)
     for row in range(count):
         first = next((reason for reason in ORDER if reason in stages and stages[reason][row]), None)
@@ -90,31 +90,31 @@ def test_a_row_is_counted_once_at_its_first_reason(count: int, seed: int, used: 
 def test_a_term_can_lift_a_row_from_the_end_to_the_front() -> None:
     source = Source(np.array([[3, 0], [2, 0], [1, 0], [-9, 0]], np.float32))
     query = np.array([[1, 0]], np.float32)
-    pool = Pool(np.ones(4, np.bool_), {})
-    found = retrieve(source, query, pool, 2, Additive({3: 20.0}))
+    pool = Eligible(np.ones(4, np.bool_), {})
+    found = retrieve(source, query, pool, 2, TermTotals({3: 20.0}))
     assert found.rows.tolist() == [3, 0]
     assert found.scores.tolist() == [11.0, 3.0]
 
 
 def test_a_term_of_a_forbidden_row_does_not_bring_it_back() -> None:
     source = Source(np.array([[3, 0], [2, 0]], np.float32))
-    pool = Pool(np.array([False, True]), {})
-    found = retrieve(source, np.array([[1, 0]], np.float32), pool, 5, Additive({0: 99.0}))
+    pool = Eligible(np.array([False, True]), {})
+    found = retrieve(source, np.array([[1, 0]], np.float32), pool, 5, TermTotals({0: 99.0}))
     assert found.rows.tolist() == [1]
 
 
 def test_scoring_no_rows_gives_no_candidates() -> None:
     source = Source(np.ones((3, 2), np.float32))
     query = np.ones((1, 2), np.float32)
-    found = score_rows(source, query, np.empty(0, np.int64), 5, Additive())
+    found = score_rows(source, query, np.empty(0, np.int64), 5, TermTotals())
     assert found.rows.size == 0
-    pool = Pool(np.zeros(3, np.bool_), dict.fromkeys(ORDER, 0))
-    assert at_least(source, query, pool, 0.0, Additive()).eligible == 0
+    pool = Eligible(np.zeros(3, np.bool_), dict.fromkeys(ORDER, 0))
+    assert apply_min_score(source, query, pool, 0.0, TermTotals()).count == 0
 
 
 def test_the_winner_is_the_request_vector_with_the_best_product() -> None:
     source = Source(np.array([[1, 0], [0, 1]], np.float32))
     queries = np.array([[0.2, 1], [1, 0.1]], np.float32)
-    found = score_rows(source, queries, np.array([0, 1]), 2, Additive())
+    found = score_rows(source, queries, np.array([0, 1]), 2, TermTotals())
     assert dict(zip(found.rows.tolist(), found.winners.tolist(), strict=True)) == {0: 1, 1: 0}
     assert found.scores.tolist() == pytest.approx([1, 1])

@@ -17,7 +17,7 @@ from indexer import CatalogError, Index, SnapshotError, build_index
 from indexer.ann.layout import Layout
 from indexer.arrays import Vectors
 from indexer.language.encoder import Progress, is_path
-from indexer.language.encoder_identity import model_stamp
+from indexer.language.encoder_identity import compute_model_stamp
 from indexer.snapshot import directory as snapshot
 from indexer.snapshot.directory import Manifest
 from tests.fakes import WordEncoder
@@ -151,7 +151,7 @@ def test_a_manifest_is_read_as_it_was_written(published: Path) -> None:
 
 def test_an_undamaged_snapshot_has_no_findings(published: Path) -> None:
     folder = folder_of(published)
-    assert snapshot.damaged_files(folder, snapshot.read_manifest(folder)) == []
+    assert snapshot.find_damaged_files(folder, snapshot.read_manifest(folder)) == []
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -160,7 +160,7 @@ def test_a_missing_file_is_refused_by_name(copied: Path, name: str) -> None:
     with pytest.raises(SnapshotError, match=rf"{name} is missing"):
         Index.open(copied)
     manifest = snapshot.read_manifest(folder_of(copied))
-    assert snapshot.damaged_files(folder_of(copied), manifest) == [f"{name} is missing"]
+    assert snapshot.find_damaged_files(folder_of(copied), manifest) == [f"{name} is missing"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -176,7 +176,7 @@ def test_a_truncated_file_is_refused_by_name(copied: Path, name: str) -> None:
     with pytest.raises(SnapshotError, match=rf"{name} {sizes}"):
         Index.open(copied)
     manifest = snapshot.read_manifest(folder_of(copied))
-    assert snapshot.damaged_files(folder_of(copied), manifest) == [f"{name} {sizes}"]
+    assert snapshot.find_damaged_files(folder_of(copied), manifest) == [f"{name} {sizes}"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -188,7 +188,7 @@ def test_a_flipped_bit_is_reported_by_name(copied: Path, name: str) -> None:
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     manifest = snapshot.read_manifest(folder_of(copied))
-    assert snapshot.damaged_files(folder_of(copied), manifest) == [
+    assert snapshot.find_damaged_files(folder_of(copied), manifest) == [
         f"{name} differs from its checksum"
     ]
 
@@ -223,7 +223,7 @@ def test_files_that_agree_with_the_manifest_but_not_with_each_other_are_refused(
     folder = folder_of(copied)
     shutil.copy(folder_of(tmp_path / "other") / "catalog.sqlite", folder)
     raw = json.loads((folder / "manifest.json").read_text("utf-8"))
-    raw["files"] = snapshot.file_facts(folder)
+    raw["files"] = snapshot.collect_file_facts(folder)
     (folder / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(SnapshotError, match=r"mixed.*catalog\.sqlite 3.*index\.faiss 40"):
         Index.open(copied)
@@ -333,7 +333,7 @@ def test_current_is_never_half_written(tmp_path: Path) -> None:
 
     def watch() -> None:
         while not done.is_set():
-            seen.add(snapshot.current_id(tmp_path))
+            seen.add(snapshot.read_current_id(tmp_path))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -380,5 +380,5 @@ def test_a_name_too_long_for_a_file_is_no_snapshot_no_model_and_no_catalogue(
         Index.open(published, snapshot_id=name)
     with pytest.raises(CatalogError, match="is no path"):
         build_index(f"{name}.csv", tmp_path / "x", encoder=WordEncoder())
-    assert model_stamp(name) == ""
+    assert compute_model_stamp(name) == ""
     assert not is_path(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexer import Index
-from indexer.release.verification import verify
+from indexer.release.verification import verify_snapshot
 from indexer.snapshot import directory as snapshot
 from tests.indexer.snapshot.golden.make import nearest
 
@@ -37,4 +37,4 @@ def test_a_golden_snapshot_opens_and_answers_as_on_its_first_day(root: Path) -> 
 
 @pytest.mark.parametrize("root", SNAPSHOTS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_a_golden_snapshot_is_sound(root: Path) -> None:
-    assert verify(root) == []
+    assert verify_snapshot(root) == []

@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 def _age(root: Path, number: int) -> None:
     """Give snapshots of one second names in the order they were made."""
-    name = snapshot.current_id(root)
+    name = snapshot.read_current_id(root)
     aged = f"2026010{number + 1}T000000-{name[-8:]}"
     (root / "snapshots" / name).rename(root / "snapshots" / aged)
     snapshot.make_current(root, aged)
@@ -39,14 +39,14 @@ def _age(root: Path, number: int) -> None:
 def test_the_newest_are_kept(root: Path) -> None:
     ids = snapshot.list_ids(root)
     done = retention.prune(root, 2)
-    assert (done.deleted, done.held, done.kept) == (tuple(ids[:2]), (), tuple(ids[2:]))
+    assert (done.deleted, done.in_use, done.remaining) == (tuple(ids[:2]), (), tuple(ids[2:]))
     assert snapshot.list_ids(root) == ids[2:]
 
 
 def test_the_live_one_is_kept_however_old(root: Path) -> None:
     ids = snapshot.list_ids(root)
     snapshot.make_current(root, ids[0])
-    assert retention.prune(root, 1).kept == (ids[0], ids[3])
+    assert retention.prune(root, 1).remaining == (ids[0], ids[3])
     assert len(Index.open(root)) == 3
 
 
@@ -54,7 +54,7 @@ def test_what_a_reader_has_open_is_kept_until_it_is_closed(root: Path) -> None:
     ids = snapshot.list_ids(root)
     reader = Index.open(root, snapshot_id=ids[1])
     done = retention.prune(root, 1)
-    assert (done.deleted, done.held) == ((ids[0], ids[2]), (ids[1],))
+    assert (done.deleted, done.in_use) == ((ids[0], ids[2]), (ids[1],))
     assert reader.items([0, 1]) == [{"id": "0", "title": "t0 1"}, {"id": "1", "title": "t1 1"}]
     reader.close()
     assert retention.prune(root, 1).deleted == (ids[1],)
@@ -127,7 +127,7 @@ def test_the_list_tells_parent_recall_and_size(root: Path) -> None:
     )  # fmt: skip
     lines = told.stdout.splitlines()
     assert len(lines) == 5
-    manifest = snapshot.read_manifest(snapshot.snapshot_path(root))
+    manifest = snapshot.read_manifest(snapshot.find_snapshot(root))
     assert lines[-1].startswith("* 20260104T000000-")
     for part in (" 6 ", "flat", "1.000", f"from {manifest.parent}"):
         assert part in lines[-1]
@@ -137,9 +137,9 @@ def test_rollback_makes_the_one_before_live(root: Path) -> None:
     ids = snapshot.list_ids(root)
     command = [sys.executable, str(SCRIPT), "--index", str(root), "rollback"]
     subprocess.run(command, check=True, capture_output=True)
-    assert snapshot.current_id(root) == ids[2]
+    assert snapshot.read_current_id(root) == ids[2]
     subprocess.run([*command, ids[0]], check=True, capture_output=True)
-    assert snapshot.current_id(root) == ids[0]
+    assert snapshot.read_current_id(root) == ids[0]
     told = subprocess.run(command, check=False, capture_output=True, text=True)
     assert told.returncode == 1
     assert "no snapshot older than" in told.stderr

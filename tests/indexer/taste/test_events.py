@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from indexer.taste.events import events_of, like_threshold, likings
+from indexer.taste.events import build_events, compute_likings, find_like_threshold
 from tests.indexer.taste.worlds import interaction
 
 
 def liking_of(events: list[str], values: list[float]) -> list[float]:
     numbers = np.array(values, np.float64)
-    threshold = like_threshold(events, numbers)
-    found: list[float] = likings(events, numbers, like_from=threshold).tolist()
+    threshold = find_like_threshold(events, numbers)
+    found: list[float] = compute_likings(events, numbers, like_from=threshold).tolist()
     return found
 
 
@@ -47,7 +47,7 @@ def test_events_are_sorted_by_user_and_moment_and_equal_times_are_one_step() -> 
         interaction("a", "z", 3),
         interaction("b", "nowhere", 1),
     ]
-    events = events_of(rows, ["x", "y", "z"])
+    events = build_events(rows, ["x", "y", "z"])
     # "b" came first, so it is user 0.
     assert events.user.tolist() == [0, 1, 1, 1]
     assert events.item.tolist() == [1, 2, 0, 1]
@@ -58,11 +58,11 @@ def test_events_are_sorted_by_user_and_moment_and_equal_times_are_one_step() -> 
 
 def test_without_times_the_order_of_rows_is_the_order_and_nothing_is_old() -> None:
     rows = [interaction("a", "y"), interaction("a", "x"), interaction("a", "y", 5.0)]
-    events = events_of(rows, ["x", "y"])
+    events = build_events(rows, ["x", "y"])
     assert events.item.tolist() == [1, 0, 1]
     assert events.step.tolist() == [0, 1, 2]
     assert events.age.tolist() == [0, 0, 0]
-    assert not events.timed
+    assert not events.has_times
 
 
 def test_context_words_are_numbered_by_column() -> None:
@@ -70,11 +70,11 @@ def test_context_words_are_numbered_by_column() -> None:
         interaction("a", "x", context={"place": "home", "mood": "calm"}),
         interaction("a", "x", context={"place": "bus"}),
     ]
-    events = events_of(rows, ["x"])
-    assert events.columns == ("mood", "place")
+    events = build_events(rows, ["x"])
+    assert events.context_columns == ("mood", "place")
     assert events.vocabulary == (("calm",), ("bus", "home"))
-    assert events.words.tolist() == [[0, 1], [-1, 0]]
+    assert events.context_words.tolist() == [[0, 1], [-1, 0]]
 
 
 def test_no_interactions_are_no_events() -> None:
-    assert len(events_of([], ["x"])) == 0
+    assert len(build_events([], ["x"])) == 0

@@ -8,10 +8,10 @@ import pytest
 
 from indexer.errors import SnapshotError
 from indexer.reading.interactions import Interaction
-from indexer.taste import NamedWeights, PastItem, TasteModel, fit_taste, past_of
-from indexer.taste.events import events_of
-from indexer.taste.fit import fit_blocks, refit_taste, weighted
-from indexer.taste.history import repeat_weights
+from indexer.taste import HistoryItem, ScoreTermWeights, TasteModel, build_history, fit_taste
+from indexer.taste.events import build_events
+from indexer.taste.fit import fit_blocks, fold_weights, refit_taste
+from indexer.taste.history import compute_repeat_weights
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, noise, random_meaning
 
 
@@ -33,7 +33,9 @@ def test_without_evidence_the_model_is_zero_shot(rows: int) -> None:
 
 def test_what_follows_what_is_learned(chain_model: TasteModel) -> None:
     one = np.ones(1, np.float32)
-    added = chain_model.addends(np.array([7]), NamedWeights(one, one), include_seen=False).totals()
+    added = chain_model.compute_score_terms(
+        np.array([7]), ScoreTermWeights(one, one), include_seen=False
+    ).sum_by_row()
     assert max(added, key=lambda row: added[row]) == 8
     report = chain_model.report
     assert report["learned"]["all"]["ndcg10"] > 0.5 > report["zero_shot"]["all"]["ndcg10"]
@@ -43,15 +45,15 @@ def test_habits_are_served_from_the_users_own_items() -> None:
     model = fit_taste(habits(), ids(80), random_meaning(80))
     settings = model.settings
     assert settings.repeat_weight > 0
-    past = past_of([PastItem(3, "purchase"), PastItem(3, "purchase")], settings)
-    decay = repeat_weights(past, settings)
-    weights = NamedWeights(np.ones(2, np.float32), decay)
-    added = model.addends(past.row, weights, include_seen=True)
-    own = added.value[added.repeat].sum()
+    past = build_history([HistoryItem(3, "purchase"), HistoryItem(3, "purchase")], settings)
+    decay = compute_repeat_weights(past, settings)
+    weights = ScoreTermWeights(np.ones(2, np.float32), decay)
+    added = model.compute_score_terms(past.row, weights, include_seen=True)
+    own = added.value[added.is_repeat].sum()
     # The older of the two is one event old.
     held = 1 + np.exp(-1 / settings.repeat_reach)
     assert own == pytest.approx(settings.repeat_weight * np.sqrt(held), rel=1e-5)
-    assert not model.addends(past.row, weights, include_seen=False).repeat.any()
+    assert not model.compute_score_terms(past.row, weights, include_seen=False).is_repeat.any()
 
 
 def test_the_same_seed_gives_the_same_model(chain_model: TasteModel) -> None:
@@ -89,9 +91,9 @@ def test_a_planted_leak_cannot_be_exploited() -> None:
 def test_what_nobody_met_is_not_buried() -> None:
     rows = [row for row in chains() if row.item_id != "i59"]
     model = fit_taste(rows, ids(60), random_meaning(60))
-    blocks = fit_blocks(events_of(rows, ids(60)), random_meaning(60))
+    blocks = fit_blocks(build_events(rows, ids(60)), random_meaning(60))
     opened = replace(model.settings, prior_weight=1.0, cold_level=1.0)
-    prior = weighted(blocks, opened, {}).prior
+    prior = fold_weights(blocks, opened, {}).prior
     assert prior[:59].min() < prior[59] < prior[:59].max()
 
 
@@ -103,7 +105,7 @@ def test_a_saved_model_reads_back_as_it_was(chain_model: TasteModel, tmp_path: P
     for name in ("targets", "sources", "prior"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(chain_model, name))
     np.testing.assert_array_equal(
-        loaded.neighbours.matrix().toarray(), chain_model.neighbours.matrix().toarray()
+        loaded.neighbours.to_matrix().toarray(), chain_model.neighbours.to_matrix().toarray()
     )
 
 

@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 
-from indexer.language.sequels import Sequels
+from indexer.language.sequels import NextItemExamples
 from indexer.reading.interactions import Interaction
-from indexer.taste.events import events_of
-from indexer.taste.next_item_examples import sequels_of
+from indexer.taste.events import build_events
+from indexer.taste.next_item_examples import build_next_item_examples
 from tests.indexer.taste.worlds import ids, interaction, noise
 
 
-def told(rows: list[Interaction], items: int, **chosen: float) -> list[tuple[list[int], int]]:
-    events = events_of(rows, ids(items))
-    found = sequels_of(events, newest_left_out=chosen.pop("newest_left_out", 0.0), **chosen)  # type: ignore[arg-type]
-    return list(zip(found.past.tolist(), found.target.tolist(), strict=True))
+def told(
+    rows: list[Interaction], items: int, *, newest_left_out: float = 0.0, **chosen: int
+) -> list[tuple[list[int], int]]:
+    events = build_events(rows, ids(items))
+    found = build_next_item_examples(events, newest_left_out=newest_left_out, **chosen)
+    return list(zip(found.history.tolist(), found.target.tolist(), strict=True))
 
 
 def test_each_pick_has_the_latest_of_earlier_moments_before_it() -> None:
@@ -55,15 +57,19 @@ def test_only_the_most_met_items_are_learned_from() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_numbers_may_be_changed_and_changed_back(seed: int) -> None:
-    found = sequels_of(events_of(noise(200, n=40, seed=seed), ids(40)), newest_left_out=0.2)
-    rows = found.rows()
-    small = found.renumbered(rows)
+    found = build_next_item_examples(
+        build_events(noise(200, n=40, seed=seed), ids(40)), newest_left_out=0.2
+    )
+    rows = found.collect_rows()
+    small = found.renumber(rows)
     assert small.target.max() < len(rows)
     np.testing.assert_array_equal(rows[small.target], found.target)
-    np.testing.assert_array_equal(np.where(small.past < 0, -1, rows[small.past]), found.past)
+    np.testing.assert_array_equal(
+        np.where(small.history < 0, -1, rows[small.history]), found.history
+    )
 
 
 def test_no_events_are_no_sequels() -> None:
-    found = sequels_of(events_of([], ids(3)), newest_left_out=0.4)
+    found = build_next_item_examples(build_events([], ids(3)), newest_left_out=0.4)
     assert len(found) == 0
-    assert isinstance(found, Sequels)
+    assert isinstance(found, NextItemExamples)

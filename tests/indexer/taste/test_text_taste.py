@@ -3,7 +3,7 @@
 import numpy as np
 
 from indexer.taste.neighbours import Neighbours
-from indexer.taste.text_block import fit_text_taste
+from indexer.taste.text_block import fit_text_block
 from tests.indexer.taste.worlds import random_meaning
 
 
@@ -18,7 +18,7 @@ def test_the_block_is_the_ridge_solution() -> None:
     rng = np.random.default_rng(0)
     meaning = random_meaning(30, dim=5)
     matrix = rng.random((30, 30)) * (rng.random((30, 30)) < 0.2)
-    block = fit_text_taste(neighbours_of(matrix), meaning, dim=5)
+    block = fit_text_block(neighbours_of(matrix), meaning, dim=5)
     wide = meaning.astype(np.float64)
     moments = wide.T @ wide
     inverse = np.linalg.inv(moments + 0.3 * np.trace(moments) / 5 * np.eye(5))
@@ -35,12 +35,12 @@ def test_an_item_without_interactions_takes_the_taste_of_its_text() -> None:
     meaning /= np.linalg.norm(meaning, axis=1, keepdims=True)
     matrix = np.zeros((30, 30))
     matrix[:10, 10:19] = 0.2
-    block = fit_text_taste(neighbours_of(matrix), meaning.astype(np.float32), dim=4)
+    block = fit_text_block(neighbours_of(matrix), meaning.astype(np.float32), dim=4)
     scores = block.sources[0] @ block.targets.T
     assert scores[19] > scores[:10].max()
     assert scores[19] > scores[20:].max()
 
 
 def test_without_neighbours_there_is_no_block() -> None:
-    block = fit_text_taste(neighbours_of(np.zeros((4, 4))), random_meaning(4))
+    block = fit_text_block(neighbours_of(np.zeros((4, 4))), random_meaning(4))
     assert block.sources.shape == block.targets.shape == (4, 0)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from indexer.taste import TasteModel, fit_taste
-from indexer.taste.events import events_of
-from indexer.taste.fit import WINDOWS
+from indexer.taste.events import build_events
+from indexer.taste.fit import WINDOW_COUNT
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
-from indexer.taste.tuning_trials import Trials, key_of
+from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
 from tests.indexer.taste.worlds import chains, ids, random_meaning
 from tests.paths import REPOSITORY
 
@@ -64,7 +64,7 @@ def test_a_fit_killed_on_its_way_tries_nothing_twice(
     before = {repr(told["settings"]) for told in whole[1:]}
 
     asked: list[TasteSettings] = []
-    ranks = Scorer.ranks
+    ranks = Scorer.compute_ranks
 
     def watched(scorer: Scorer, settings: TasteSettings) -> object:
         asked.append(settings)
@@ -80,7 +80,7 @@ def test_a_fit_killed_on_its_way_tries_nothing_twice(
     assert len(tried) == len(set(tried)) > len(before)
     fresh = {repr(json.loads(json.dumps(asdict(settings)))) for settings in asked}
     assert not fresh & before
-    assert len(asked) == WINDOWS * len(fresh)
+    assert len(asked) == WINDOW_COUNT * len(fresh)
 
 
 @pytest.mark.parametrize(
@@ -99,38 +99,43 @@ def test_a_file_that_holds_no_trials_of_this_fit_is_begun_anew(
 ) -> None:
     path = tmp_path / "tried.jsonl"
     path.write_bytes(content)
-    trials = Trials(path, "mine")
+    trials = TuningTrials(path, "mine")
     assert trials.get(SHUT) is None
     trials.add(SHUT, np.array([3, 1]))
-    again = Trials(path, "mine")
-    assert again.resumed == 1
+    again = TuningTrials(path, "mine")
+    assert again.resumed_count == 1
     np.testing.assert_array_equal(again.get(SHUT), [3, 1])
 
 
 def test_a_line_that_a_kill_cut_off_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "tried.jsonl"
-    trials = Trials(path, "mine")
+    trials = TuningTrials(path, "mine")
     other = replace(SHUT, prior_weight=0.1 + 0.2, context=("daytime",))
     trials.add(SHUT, np.array([3, 1]))
     trials.add(other, np.array([2, 2]))
     whole = path.read_bytes()
     for cut in range(1, 40):
         path.write_bytes(whole[:-cut])
-        again = Trials(path, "mine")
-        assert (again.resumed, again.get(other)) == (1, None), cut
-    trials = Trials(path, "mine")
+        again = TuningTrials(path, "mine")
+        assert (again.resumed_count, again.get(other)) == (1, None), cut
+    trials = TuningTrials(path, "mine")
     trials.add(other, np.array([2, 2]))
-    np.testing.assert_array_equal(Trials(path, "mine").get(other), [2, 2])
+    np.testing.assert_array_equal(TuningTrials(path, "mine").get(other), [2, 2])
 
 
 def test_anything_else_is_another_fit() -> None:
-    events, meaning = events_of(chains(), ids(60)), random_meaning(60)
-    key = key_of(events, meaning, 0)
-    assert key == key_of(events_of(chains(), ids(60)), random_meaning(60), 0)
-    fewer = events_of(chains()[:-1], ids(60))
+    events, meaning = build_events(chains(), ids(60)), random_meaning(60)
+    key = compute_trials_key(events, meaning, 0)
+    assert key == compute_trials_key(build_events(chains(), ids(60)), random_meaning(60), 0)
+    fewer = build_events(chains()[:-1], ids(60))
     turned = np.ascontiguousarray(meaning[:, ::-1])
-    assert len({key, *(key_of(*one) for one in [(fewer, meaning, 0), (events, turned, 0)])}) == 3
-    assert key_of(events, meaning, 1) != key
+    assert (
+        len(
+            {key, *(compute_trials_key(*one) for one in [(fewer, meaning, 0), (events, turned, 0)])}
+        )
+        == 3
+    )
+    assert compute_trials_key(events, meaning, 1) != key
 
 
 def test_a_checkout_that_is_not_installed_can_be_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,4 +143,4 @@ def test_a_checkout_that_is_not_installed_can_be_fitted(monkeypatch: pytest.Monk
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("indexer.package_version.version", unknown)
-    assert key_of(events_of(chains(), ids(60)), random_meaning(60), 0)
+    assert compute_trials_key(build_events(chains(), ids(60)), random_meaning(60), 0)

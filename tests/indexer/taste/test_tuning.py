@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.metrics import gains
+from indexer.metrics import compute_ndcg10
 from indexer.taste import fit_taste
-from indexer.taste.prior import prior_of
+from indexer.taste.prior import compute_prior
 from indexer.taste.settings import TasteSettings
-from indexer.taste.tuning import _place_for_new_items, gain_of, standard_error
+from indexer.taste.tuning import _raise_cold_level, compute_standard_error, gains_from_ranks
 from tests.indexer.taste.worlds import ids, noise, random_meaning
 
 
 def test_gains_by_hand() -> None:
     ranks = np.array([1, 3, 11, 51])
-    np.testing.assert_allclose(gains(ranks), [1, 0.5, 0, 0])
-    np.testing.assert_allclose(gain_of(ranks), [1, 0.5, 0.5 / np.log2(12), 0])
+    np.testing.assert_allclose(compute_ndcg10(ranks), [1, 0.5, 0, 0])
+    np.testing.assert_allclose(gains_from_ranks(ranks), [1, 0.5, 0.5 / np.log2(12), 0])
 
 
 def test_ten_cases_of_one_user_are_one_observation() -> None:
     gains = np.array([1.0, -1.0])
-    apart = standard_error(gains, np.array([0, 1]))
-    together = standard_error(np.repeat(gains, 10), np.repeat([0, 1], 10))
+    apart = compute_standard_error(gains, np.array([0, 1]))
+    together = compute_standard_error(np.repeat(gains, 10), np.repeat([0, 1], 10))
     assert together == pytest.approx(apart) == pytest.approx(np.sqrt(2) / 2)
 
 
@@ -37,7 +37,7 @@ def test_noise_opens_nothing_that_is_worse_than_zero_shot(seed: int) -> None:
 
 def test_what_nobody_met_gets_the_prior_of_a_typical_pick() -> None:
     counts = np.array([3.0, 1.0, 0.0])
-    prior = prior_of(counts, counts > 0, cold_level=1.0)
+    prior = compute_prior(counts, counts > 0, cold_level=1.0)
     typical = (3 * np.log(4) + 1 * np.log(2)) / 4
     np.testing.assert_allclose(prior, [np.log(4), np.log(2), typical], rtol=1e-6)
 
@@ -82,7 +82,7 @@ def test_new_items_get_the_least_place_that_is_fair(
     shut = TasteSettings()
     opened = replace(shut, prior_weight=0.1, cold_level=1.0)
     told: Any = _Told(found, meaning)
-    assert _place_for_new_items(told, opened, shut).cold_level == level
+    assert _raise_cold_level(told, opened, shut).cold_level == level
 
 
 def test_new_users_do_not_pay_for_new_items() -> None:
@@ -91,8 +91,8 @@ def test_new_users_do_not_pay_for_new_items() -> None:
     shut = TasteSettings()
     opened = replace(shut, prior_weight=0.1, cold_level=1.0)
     wanted: Any = _Told(found, 20, new_users=60)
-    assert _place_for_new_items(wanted, opened, shut).cold_level == 1.25
+    assert _raise_cold_level(wanted, opened, shut).cold_level == 1.25
     dear: Any = _Told({**found, 1.25: (20, 38)}, 20, new_users=60)
-    assert _place_for_new_items(dear, opened, shut).cold_level == 1.0
+    assert _raise_cold_level(dear, opened, shut).cold_level == 1.0
     nobody_new: Any = _Told({**found, 1.25: (20, 38)}, 20)
-    assert _place_for_new_items(nobody_new, opened, shut).cold_level == 1.25
+    assert _raise_cold_level(nobody_new, opened, shut).cold_level == 1.25

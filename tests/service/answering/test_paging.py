@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.answering import pages
-from service.edge.cursors import Cursor, CursorSigner, Kind, load_secret
+from service.edge.cursors import Cursor, CursorSigner, ListKind, load_secret
 from service.settings import SettingsError
 from tests.service.conftest import Serve, Shop, problem, rebuild, shop_rows
 
@@ -34,7 +34,7 @@ def ids_of(answers: list[Page]) -> list[str]:
 def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many ids a cursor names ahead: all of them, the last few, none."""
     size: int = request.param
-    monkeypatch.setattr(pages.Pages.page, "__kwdefaults__", {"window": size})
+    monkeypatch.setattr(pages.PageBuilder.build_page, "__kwdefaults__", {"window": size})
     return size
 
 
@@ -96,7 +96,7 @@ def test_a_batch_goes_on_from_any_cursor(client: TestClient) -> None:
 def test_ranks_are_counted_when_the_served_ids_do_not_fit(
     client: TestClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN", 700)
+    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN_CHARS", 700)
     answers = all_pages(client, "/v1/recommend", {**WIDE, "k": 31})
     assert ids_of(answers) == shop.world.answer(WIDE).ids
 
@@ -104,7 +104,7 @@ def test_ranks_are_counted_when_the_served_ids_do_not_fit(
 def test_counted_ranks_do_not_outlive_a_swap(
     own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN", 700)
+    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN_CHARS", 700)
     with serve(own_shop) as client:
         first = client.post("/v1/recommend", json={**WIDE, "k": 150}).json()
         rebuild(own_shop, own_shop.rows, tmp_path)
@@ -231,11 +231,18 @@ def test_tokens_round_trip() -> None:
     signer = CursorSigner("s" * 32, lifetime_s=10, clock=lambda: 0)
     for size in range(40):
         cursor = Cursor(
-            Kind.SEARCH, {"query": "雨" * size}, 1.5, size, "snap", tuple("abc"[:size]), None, "é"
+            ListKind.SEARCH,
+            {"query": "雨" * size},
+            1.5,
+            size,
+            "snap",
+            tuple("abc"[:size]),
+            None,
+            "é",
         )
         token = signer.sign(cursor)
         assert token is not None
-        assert signer.read(token, Kind.SEARCH) == cursor
+        assert signer.read(token, ListKind.SEARCH) == cursor
 
 
 def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:

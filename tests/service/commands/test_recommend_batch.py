@@ -15,7 +15,7 @@ import pytest
 
 from indexer import Index
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHash
+from service.store.event_log import EventLog, UserHasher
 from service.store.events import parse_event
 from tests.paths import REPOSITORY
 from tests.service.conftest import environment, wait_until
@@ -117,7 +117,7 @@ def test_the_store_counts_too(batch: Any, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'live.sqlite'}"
     database = LiveDatabase.open(url)
     event = {"user_id": "u", "item_id": "v3", "event": "like"}
-    EventLog(database, UserHash("x" * 16)).append([parse_event(event, now=1)])
+    EventLog(database, UserHasher("x" * 16)).append([parse_event(event, now=1)])
     database.close()
     asked = lines({"request_id": 1, "user_id": "u", "k": 100}, {"request_id": 2, "k": 100})
     ended, told = batch(asked, "--db", url)

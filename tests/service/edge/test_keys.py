@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service import Settings, create_app
-from service.edge.api_keys import Keys
+from service.edge.api_keys import ApiKeys
 from service.settings import SettingsError, is_loopback
 from tests.service.conftest import Serve, Shop, problem, wait_until
 
@@ -84,7 +84,7 @@ def test_a_json_file_says_the_same(tmp_path: Path, key_file: Path) -> None:
     entries = [{"role": "read", "sha256": sha256("reader")}]
     path = tmp_path / "keys.json"
     path.write_text(json.dumps(entries))
-    assert Keys.load(path).entries == Keys.load(key_file).entries[:1]
+    assert ApiKeys.load(path).entries == ApiKeys.load(key_file).entries[:1]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_bad_key_file_is_refused_without_showing_keys(tmp_path: Path, text: st
     path = tmp_path / "keys"
     path.write_text(text)
     with pytest.raises(SettingsError, match="keys") as caught:
-        Keys.load(path)
+        ApiKeys.load(path)
     assert "plain key" not in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from indexer import Index
 from indexer.snapshot import directory as snapshot
 from service import Settings, create_app
-from service.live.active_index import Recommender
+from service.live.active_index import ActiveIndex
 from tests.service.conftest import Serve, Shop, problem, rebuild, wait_until
 
 
@@ -86,7 +86,7 @@ def test_activate_rolls_back_here_and_for_good(
         answer = client.post(f"/v1/snapshots/{old}/activate").json()
         assert answer == {"snapshot": old, "changed": True}
         time.sleep(0.2)  # a few looks at the directory
-        assert serving(client) == old == snapshot.current_id(own_shop.root)
+        assert serving(client) == old == snapshot.read_current_id(own_shop.root)
         assert client.post("/v1/snapshots/reload").json() == {"snapshot": old, "changed": False}
 
 
@@ -101,7 +101,7 @@ def test_a_snapshot_that_cannot_serve_is_not_activated(
         for name in ("nowhere", "..", "%2e%2e%2fx", ".hidden"):
             assert problem(client.post(f"/v1/snapshots/{name}/activate"), 404)
         assert "damaged" in problem(client.post(f"/v1/snapshots/{broken}/activate"), 409)
-        assert serving(client) == old == snapshot.current_id(own_shop.root)
+        assert serving(client) == old == snapshot.read_current_id(own_shop.root)
         listing = client.get("/v1/snapshots").json()["snapshots"]
         assert ["damaged" in str(one["error"]) for one in listing] == [False, True]
 
@@ -134,16 +134,16 @@ def test_until_a_snapshot_is_open_the_service_lives_but_is_not_ready(
 
 
 def test_requests_keep_the_index_they_started_with(own_shop: Shop, tmp_path: Path) -> None:
-    shell = Recommender(own_shop.root, encoder=own_shop.encoder, poll_s=3_600, retry_s=1)
+    shell = ActiveIndex(own_shop.root, encoder=own_shop.encoder, poll_s=3_600, retry_s=1)
     shell.start()
     wait_until(lambda: shell.status.snapshot is not None)
     closed: list[Index] = []
-    with shell.borrowed() as first, shell.borrowed() as again:
+    with shell.borrow() as first, shell.borrow() as again:
         assert first is again
         first.close = lambda: closed.append(first)  # type: ignore[method-assign]  # a spy
         rebuild(own_shop, own_shop.rows[:50], tmp_path)
         shell.reload()
-        with shell.borrowed() as second:
+        with shell.borrow() as second:
             assert len(second) == 50
         assert len(first.recommend(query="sea", k=5)) == 5
         assert closed == []

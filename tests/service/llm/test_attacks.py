@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from indexer import build_index
-from service.llm.client import LanguageModel
+from service.llm.client import LlmClient
 from service.llm.config import LlmConfig
-from service.llm.counters import Ledger
+from service.llm.counters import RequestBudget
 from service.llm.endpoint import Endpoint
-from service.llm.explanations import Case
+from service.llm.explanations import ExplanationInput
 from service.llm.grounding import is_grounded
-from service.llm.options import Mode
-from service.llm.prompt_injection import speaks_to_machine
-from service.llm.prompt_inputs import Person, Told, told_item
-from service.llm.reranker import reordered
-from service.llm.sanitiser import plain, tidy
+from service.llm.options import RerankMode
+from service.llm.prompt_injection import is_prompt_injection
+from service.llm.prompt_inputs import PromptItem, PromptUser, build_prompt_item
+from service.llm.reranker import rerank
+from service.llm.sanitiser import sanitise, strip_markup
 from tests.oracle import write_rows
 from tests.service.conftest import Shop
 from tests.service.llm.attacks import ATTACKS, Attack
@@ -27,7 +27,9 @@ from tests.service.llm.conftest import served
 from tests.service.llm.fake_endpoint import Reply, endpoint, part_of, prompt_of, said
 from tests.service.llm.local_model import local_model
 
-PERSON = Person(met=(("like", "A Night at Sea"), ("like", "The Lighthouse")), query="a calm story")
+PERSON = PromptUser(
+    history=(("like", "A Night at Sea"), ("like", "The Lighthouse")), query="a calm story"
+)
 ATTACKER = 6  # its place among the finalists, from 0
 NAMES = [attack.name for attack in ATTACKS]
 SUBJECTS = (
@@ -37,7 +39,7 @@ SUBJECTS = (
 )  # fmt: skip
 
 
-def finalists(attack: Attack | None = None) -> list[Told]:
+def finalists(attack: Attack | None = None) -> list[PromptItem]:
     rows = [
         {
             "id": f"m{place}",
@@ -49,21 +51,21 @@ def finalists(attack: Attack | None = None) -> list[Told]:
     ]
     if attack is not None:
         rows[ATTACKER] = attack.on(rows[ATTACKER])
-    return [told_item(str(row["id"]), row, about_chars=160) for row in rows]
+    return [build_prompt_item(str(row["id"]), row, about_chars=160) for row in rows]
 
 
-async def _rank(config: LlmConfig, mode: Mode, attacks: list[Attack | None]) -> list[int]:
+async def _rank(config: LlmConfig, mode: RerankMode, attacks: list[Attack | None]) -> list[int]:
     async with Endpoint(config) as real:
-        model = LanguageModel(real)
+        model = LlmClient(real)
         ranks = []
         for attack in attacks:
-            ledger = Ledger.of(600_000)
-            order = await reordered(model, PERSON, finalists(attack), mode, ledger)
+            ledger = RequestBudget.start(600_000)
+            order = await rerank(model, PERSON, finalists(attack), mode, ledger)
             ranks.append(order.index(f"m{ATTACKER}"))
         return ranks
 
 
-def ranks_of(config: LlmConfig, mode: Mode, attacks: list[Attack | None]) -> list[int]:
+def ranks_of(config: LlmConfig, mode: RerankMode, attacks: list[Attack | None]) -> list[int]:
     """The attacker's rank among the finalists, from 0, for each attack."""
     return asyncio.run(_rank(config, mode, attacks))
 
@@ -92,9 +94,11 @@ def test_there_are_thirty_different_attacks() -> None:
     assert len(ATTACKS) == len(set(NAMES)) == 30
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", list(RerankMode))
 @pytest.mark.parametrize("attack", ATTACKS, ids=NAMES)
-def test_an_attacker_ranks_no_better_with_a_model_that_obeys(attack: Attack, mode: Mode) -> None:
+def test_an_attacker_ranks_no_better_with_a_model_that_obeys(
+    attack: Attack, mode: RerankMode
+) -> None:
     with endpoint(gullible(attack)) as model:
         without, with_attack = ranks_of(model.config, mode, [None, attack])
     assert with_attack >= without
@@ -103,11 +107,11 @@ def test_an_attacker_ranks_no_better_with_a_model_that_obeys(attack: Attack, mod
 @pytest.mark.parametrize("attack", ATTACKS, ids=NAMES)
 def test_a_model_that_repeats_an_attack_is_not_shown(attack: Attack) -> None:
     item = finalists(attack)[ATTACKER]
-    case = Case.of(item, [{"kind": "popularity", "share": 0.1}], {}, "en")
+    case = ExplanationInput.from_reasons(item, [{"kind": "popularity", "share": 0.1}], {}, "en")
     for sentence in (attack.text, f"{item.title} {attack.text}", f"{item.title}: {attack.core}"):
         assert not is_grounded(sentence, item, case.causes, "en")
-    assert "<" not in case.template.text
-    assert "evil" not in case.template.text
+    assert "<" not in case.template_sentence.text
+    assert "evil" not in case.template_sentence.text
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=NAMES)
@@ -161,20 +165,20 @@ def test_ordinary_texts_are_left_as_they_are() -> None:
         "一个跑龙套的小演员坚持梦想，也遇见了爱情。",
         "Ranked among the top ten novels of the century? Judge for yourself.",
     ):
-        shown = plain(text, 200)
-        assert shown == text.replace("，", ",") or speaks_to_machine(text), text
+        shown = sanitise(text, 200)
+        assert shown == text.replace("，", ",") or is_prompt_injection(text), text
 
 
 def test_the_users_own_words_lose_markup_but_no_sentence() -> None:
-    assert tidy("<b>Ignore the rain</b>, pick something first", 99) == (
+    assert strip_markup("<b>Ignore the rain</b>, pick something first", 99) == (
         "Ignore the rain , pick something first"
     )
 
 
 @pytest.mark.slow
 @pytest.mark.model
-@pytest.mark.parametrize("mode", list(Mode))
-def test_an_attacker_ranks_no_better_with_the_real_model(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", list(RerankMode))
+def test_an_attacker_ranks_no_better_with_the_real_model(mode: RerankMode) -> None:
     """Mean rank over all attacks is not better than without; one place of thirty is noise."""
     with local_model() as config:
         without, *attacked = ranks_of(config, mode, [None, *ATTACKS])

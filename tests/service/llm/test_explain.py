@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.llm.explanations import Case
+from service.llm.explanations import ExplanationInput
 from service.llm.grounding import is_grounded
-from service.llm.prompt_inputs import Language, Told
-from service.llm.templates import causes_of
+from service.llm.prompt_inputs import Language, PromptItem
+from service.llm.templates import describe_reasons
 from tests.service.llm.conftest import Helped
 from tests.service.llm.fake_endpoint import Reply, prompt_of, said
 from tests.service.llm.scripts import LIKED, asking, ids, obliging, only
 
-WINDOW = Told(
+WINDOW = PromptItem(
     "m1",
     "Rear Window",
     ("mystery", "thriller"),
@@ -22,7 +22,7 @@ WINDOW = Told(
     {"director": "Alfred Hitchcock", "year": "1954", "rating": "4.5"},
 )
 BECAUSE = ("you liked “Vertigo”", "the weather is rain")
-KING = Told(
+KING = PromptItem(
     "m2", "喜剧之王", ("喜剧", "爱情"), "一个跑龙套的小演员坚持梦想。", {"director": "周星驰"}
 )
 BECAUSE_ZH = ("你喜欢过“大话西游”", "你对“喜剧”感兴趣")
@@ -111,8 +111,8 @@ def test_the_template_says_the_largest_positive_reasons(language: Language) -> N
         {"kind": "context", "field": "weather", "value": "rain", "share": 0.1},
         {"kind": "popularity", "share": 0.05},
     ]
-    case = Case.of(WINDOW, reasons, {"a": "Vertigo", "b": "Alien"}, language)
-    sentence = case.template
+    case = ExplanationInput.from_reasons(WINDOW, reasons, {"a": "Vertigo", "b": "Alien"}, language)
+    sentence = case.template_sentence
     assert (
         sentence.text
         == {
@@ -125,9 +125,9 @@ def test_the_template_says_the_largest_positive_reasons(language: Language) -> N
 
 
 def test_reasons_without_words_leave_a_sentence_that_claims_nothing() -> None:
-    assert causes_of([{"kind": "other", "share": 0.1}], {}, "en") == []
-    case = Case.of(WINDOW, [], {}, "en")
-    assert case.template.text == "“Rear Window”, because it is the best of what there is."
+    assert describe_reasons([{"kind": "other", "share": 0.1}], {}, "en") == []
+    case = ExplanationInput.from_reasons(WINDOW, [], {}, "en")
+    assert case.template_sentence.text == "“Rear Window”, because it is the best of what there is."
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.llm.cache import CompletionCache
-from service.llm.circuit_breaker import Breaker
-from service.llm.client import LanguageModel
+from service.llm.circuit_breaker import CircuitBreaker
+from service.llm.client import LlmClient
 from service.llm.config import LlmConfig
-from service.llm.counters import Ledger
+from service.llm.counters import RequestBudget
 from service.llm.endpoint import Completion, Endpoint, Prompt
 from service.llm.errors import BudgetError, EndpointError, RestingError
 from service.settings import SettingsError
@@ -206,7 +206,9 @@ def test_a_busy_endpoint_is_asked_once_more_if_there_is_time() -> None:
 
     async def asked() -> str:
         async with Endpoint(running.config) as real:
-            return await LanguageModel(real).ask(ASK, lambda told: told.text, Ledger.of(9_000))
+            return await LlmClient(real).ask(
+                ASK, lambda told: told.text, RequestBudget.start(9_000)
+            )
 
     with endpoint(lambda body: replies.pop(0)) as running:
         assert asyncio.run(asked()) == "{}"
@@ -215,7 +217,7 @@ def test_a_busy_endpoint_is_asked_once_more_if_there_is_time() -> None:
 def test_a_call_that_broke_off_is_not_repeated() -> None:
     async def asked() -> None:
         async with Endpoint(running.config) as real:
-            await LanguageModel(real).ask(ASK, lambda told: told.text, Ledger.of(9_000))
+            await LlmClient(real).ask(ASK, lambda told: told.text, RequestBudget.start(9_000))
 
     with endpoint(lambda body: Reply("x" * 99, cut_after=3)) as running:
         with pytest.raises(EndpointError, match="broke off"):
@@ -226,8 +228,8 @@ def test_a_call_that_broke_off_is_not_repeated() -> None:
 def test_a_spent_budget_asks_nobody() -> None:
     async def asked() -> None:
         async with Endpoint(running.config) as real:
-            ledger = Ledger(time.monotonic() - 1)
-            await LanguageModel(real).ask(ASK, lambda told: told.text, ledger)
+            ledger = RequestBudget(time.monotonic() - 1)
+            await LlmClient(real).ask(ASK, lambda told: told.text, ledger)
 
     with endpoint(always("{}")) as running:
         with pytest.raises(BudgetError):
@@ -238,10 +240,10 @@ def test_a_spent_budget_asks_nobody() -> None:
 def test_tiny_budgets_do_not_make_the_endpoint_look_broken() -> None:
     async def asked() -> bool:
         async with Endpoint(running.config) as real:
-            model = LanguageModel(real)
+            model = LlmClient(real)
             for _ in range(6):
                 with pytest.raises(BudgetError):
-                    await model.ask(ASK, lambda told: told.text, Ledger.of(30))
+                    await model.ask(ASK, lambda told: told.text, RequestBudget.start(30))
             return model.breaker.is_open
 
     with endpoint(lambda body: Reply("{}", wait_s=20)) as running:
@@ -250,25 +252,25 @@ def test_tiny_budgets_do_not_make_the_endpoint_look_broken() -> None:
 
 def test_a_resting_endpoint_is_tried_by_one_call_then_by_all() -> None:
     now = [0.0]
-    breaker = Breaker(failures=2, rest_s=30, clock=lambda: now[0])
+    breaker = CircuitBreaker(failures=2, rest_s=30, clock=lambda: now[0])
     breaker.admit()
-    breaker.failed()
+    breaker.record_failure()
     breaker.admit()
-    breaker.failed()
+    breaker.record_failure()
     with pytest.raises(RestingError, match="asked again in 30 s"):
         breaker.admit()
     now[0] = 31
     breaker.admit()
     with pytest.raises(RestingError):
         breaker.admit()
-    breaker.failed()
+    breaker.record_failure()
     with pytest.raises(RestingError):
         breaker.admit()
     now[0] = 62
     breaker.admit()
-    breaker.left()
+    breaker.release()
     breaker.admit()
-    breaker.succeeded()
+    breaker.record_success()
     breaker.admit()
     assert not breaker.is_open
 
@@ -278,15 +280,15 @@ def test_a_cache_forgets_the_oldest_the_old_and_on_demand_all() -> None:
     cache = CompletionCache(most=2, lifetime_s=10, clock=lambda: now[0])
     prompts = [Prompt("rerank", "", str(n), 1) for n in range(3)]
     for prompt in prompts:
-        cache.keep("m", prompt, Completion(prompt.user))
+        cache.put("m", prompt, Completion(prompt.user))
     assert [cache.get("m", prompt) for prompt in prompts] == [
         None, Completion("1"), Completion("2"),
     ]  # fmt: skip
     assert cache.get("other", prompts[2]) is None
     now[0] = 11
     assert cache.get("m", prompts[2]) is None
-    cache.keep("m", prompts[0], Completion("0"))
-    cache.forget()
+    cache.put("m", prompts[0], Completion("0"))
+    cache.clear()
     assert cache.get("m", prompts[0]) is None
 
 
@@ -311,8 +313,8 @@ def test_the_environment_names_the_endpoint_and_the_key_stays_out_of_sight() -> 
     }
     config = LlmConfig.from_environment(environment)
     assert config is not None
-    assert config.completions == "https://api.example/v1/chat/completions"
+    assert config.completions_url == "https://api.example/v1/chat/completions"
     assert "sk-hidden" not in repr(config)
     assert not config.is_local
     assert LlmConfig.from_environment({}) is None
-    assert httpx.URL(config.completions).host == "api.example"
+    assert httpx.URL(config.completions_url).host == "api.example"

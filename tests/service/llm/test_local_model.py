@@ -146,6 +146,6 @@ def test_the_endpoint_answers_as_others_of_its_kind_do(model: LlmConfig) -> None
 def test_the_endpoint_refuses_what_it_cannot_do_with_a_sentence(
     model: LlmConfig, body: dict[str, Any], told: str
 ) -> None:
-    answer = httpx.post(model.completions, json=body, timeout=300, trust_env=False)
+    answer = httpx.post(model.completions_url, json=body, timeout=300, trust_env=False)
     assert answer.status_code == 400
     assert told in answer.json()["error"]["message"]

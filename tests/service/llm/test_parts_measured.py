@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from indexer.evaluation.run import Plan, evaluate
+from indexer.evaluation.run import EvaluationPlan, evaluate
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.paths import SCRIPTS
@@ -20,7 +20,7 @@ IN, SCORED_IN = 11, 13  # tokens that the fake endpoint counts for a prompt
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> EvaluationPlan:
     """Old users with eight picks each, then new ones with three."""
     root = tmp_path_factory.mktemp("log")
     catalogue = write_rows(
@@ -35,10 +35,12 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     ]
     events = root / "events.csv"
     events.write_text("\n".join(["user_id,item_id,event,timestamp", *rows]) + "\n")
-    return Plan([str(catalogue)], str(events), ("popular",))
+    return EvaluationPlan([str(catalogue)], str(events), ("popular",))
 
 
-def measured(plan: Plan, script: Script, cases: int = 8) -> tuple[dict[str, Any], list[Any]]:
+def measured(
+    plan: EvaluationPlan, script: Script, cases: int = 8
+) -> tuple[dict[str, Any], list[Any]]:
     """The measurement, and the bodies that the endpoint was asked with."""
     with endpoint(script) as running:
         measurer = Measurer(running.config, cases, 5, lambda *_: None)
@@ -46,7 +48,7 @@ def measured(plan: Plan, script: Script, cases: int = 8) -> tuple[dict[str, Any]
     return told["llm"], running.calls
 
 
-def test_every_part_is_measured_against_none_at_its_whole_cost(plan: Plan) -> None:
+def test_every_part_is_measured_against_none_at_its_whole_cost(plan: EvaluationPlan) -> None:
     told, calls = measured(plan, obliging)
     parts = told["parts"]
     assert list(parts) == [
@@ -70,7 +72,7 @@ def test_every_part_is_measured_against_none_at_its_whole_cost(plan: Plan) -> No
     assert len(as_lines(told)) == 1 + len(parts)
 
 
-def test_a_model_that_fails_changes_no_figure_and_counts_as_not_used(plan: Plan) -> None:
+def test_a_model_that_fails_changes_no_figure_and_counts_as_not_used(plan: EvaluationPlan) -> None:
     told, _ = measured(plan, lambda body: Reply(status=500), cases=3)
     none = told["parts"]["none"]
     for name in ("generate", "rerank", "rerank_likelihood", "generate+rerank"):

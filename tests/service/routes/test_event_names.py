@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from indexer import RequestError
 from indexer.request.body import parse_request
-from indexer.request.event_names import BUILT_IN_EVENTS, known_events, refuse_misspelt
+from indexer.request.event_names import BUILT_IN_EVENTS, collect_known_events, refuse_misspelt
 from indexer.request.scenarios import SCENARIOS, Scenario
 from service.store.events import parse_events
 from tests.service.conftest import Serve, Shop, liked, problem
@@ -62,6 +62,6 @@ def test_nearly_known_names_are_refused(name: str) -> None:
 
 
 def test_known_are_the_built_in_events_and_those_of_every_scenario() -> None:
-    assert known_events(SCENARIOS) == BUILT_IN_EVENTS
+    assert collect_known_events(SCENARIOS) == BUILT_IN_EVENTS
     own = Scenario("own", hidden_by=("seen it",), event_weights={"trailer": 0.3})
-    assert known_events({"own": own}) == BUILT_IN_EVENTS | {"seen it", "trailer"}
+    assert collect_known_events({"own": own}) == BUILT_IN_EVENTS | {"seen it", "trailer"}

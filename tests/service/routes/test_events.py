@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 
 from indexer.request.body import parse_request
 from service import Settings, create_app
-from service.live.view import Live
+from service.live.view import LiveStore
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHash
+from service.store.event_log import EventLog, UserHasher
 from service.store.events import Event, parse_event
-from service.store.user_state import MAX_RECENT, NOBODY, UserState, fold, personal
+from service.store.user_state import (
+    EMPTY_USER_STATE,
+    MAX_RECENT_EVENTS,
+    UserState,
+    add_user_state,
+    build_user_state,
+)
 from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem, wait_until
 
 SECRET = "a secret of the tests"
@@ -26,12 +32,12 @@ Json = dict[str, Any]
 @contextmanager
 def empty_log(url: str) -> Iterator[tuple[LiveDatabase, EventLog]]:
     with emptied(url) as database:
-        yield database, EventLog(database, UserHash(SECRET))
+        yield database, EventLog(database, UserHasher(SECRET))
 
 
 def state_of(database: LiveDatabase, log: EventLog, user_id: str | None = "u") -> UserState:
-    with database.reading() as connection:
-        return log.state(connection, user_id, "s")
+    with database.begin_read() as connection:
+        return log.load_user_state(connection, user_id, "s")
 
 
 def made_of(body: Json) -> Event:
@@ -65,7 +71,7 @@ def test_the_order_of_arrival_does_not_matter(
     with empty_log(live_url) as (database, log):
         log.append(shuffled[:cut])
         log.append(shuffled[cut:])
-        assert state_of(database, log) == fold(events)
+        assert state_of(database, log) == build_user_state(events)
 
 
 @few
@@ -81,7 +87,9 @@ def test_a_retracted_event_is_as_if_it_had_never_come(
             log.retract(event_id)
         again = log.append(events)  # whoever repeats the call later changes nothing
         assert (again.accepted, again.refused) == (0, len(gone))
-        assert state_of(database, log) == fold(e for e in events if e.event_id not in gone)
+        assert state_of(database, log) == build_user_state(
+            e for e in events if e.event_id not in gone
+        )
 
 
 @few
@@ -95,7 +103,7 @@ def test_sending_again_changes_nothing(live_url: str, sent: list[Json], times: i
             again = log.append([*events, *events])
             assert (again.accepted, again.duplicates) == (0, 2 * len(events))
             assert again.live_seq == first.live_seq
-        assert state_of(database, log) == before == fold(events)
+        assert state_of(database, log) == before == build_user_state(events)
 
 
 def test_of_a_long_log_the_latest_entries_count_and_everything_is_seen(live_url: str) -> None:
@@ -104,14 +112,14 @@ def test_of_a_long_log_the_latest_entries_count_and_everything_is_seen(live_url:
         log.append(events[::-1])
         found = state_of(database, log)
     assert [entry.item_id for entry in found.history] == [
-        f"m{n}" for n in range(450 - MAX_RECENT, 450)
+        f"m{n}" for n in range(450 - MAX_RECENT_EVENTS, 450)
     ]
     assert found.seen == tuple(sorted(f"m{n}" for n in range(450)))
-    assert found == fold(events)
+    assert found == build_user_state(events)
 
 
 def test_a_state_knows_searches_reviews_and_ratings() -> None:
-    found = fold(
+    found = build_user_state(
         [
             made_of({"event": "search", "text": "ghosts", "item_id": "m9", "at": 1}),
             made_of({"event": "review", "text": "dull", "item_id": "m1", "at": 2, "value": 1}),
@@ -197,15 +205,17 @@ def test_an_event_moves_the_next_list_and_is_not_shown_again(own_shop: Shop, ser
 
 
 def test_what_a_request_tells_comes_after_what_is_stored() -> None:
-    stored = fold([made_of({"item_id": "m1", "event": "like", "at": 50})], ["jazz", "sea"])
+    stored = build_user_state(
+        [made_of({"item_id": "m1", "event": "like", "at": 50})], ["jazz", "sea"]
+    )
     body = {"history": ["m2", {"item_id": "m3", "at": 7}], "interests": ["sea", "war"]}
-    asked = personal(parse_request(body), stored, now=100)
+    asked = add_user_state(parse_request(body), stored, now=100)
     history = [(entry.item_id, entry.at) for entry in asked.history]
     assert history == [("m1", 50), ("m2", 100), ("m3", 7)]  # times order them
     assert asked.interests == ("jazz", "sea", "war")
     assert asked.seen == ("m1",)
     assert asked.seen_by_event == {"like": ("m1",)}
-    assert personal(parse_request(body), NOBODY, now=100) == parse_request(body)
+    assert add_user_state(parse_request(body), EMPTY_USER_STATE, now=100) == parse_request(body)
 
 
 def test_a_session_counts_where_it_is_named_and_belongs_to_nobody_else(
@@ -327,9 +337,11 @@ def test_without_a_store_events_are_refused_and_everything_else_is_answered(
 def test_a_full_queue_is_told_to_come_back(own_shop: Shop, serve: Serve) -> None:
     with serve(own_shop, write_queue=0) as client:
         services = client.app.state.services  # type: ignore[attr-defined]  # a FastAPI application
-        assert isinstance(services.live, Live)
-        with services.live.database.writing():
-            first = services.event_work._executor.submit(lambda: services.live.log.retract("x"))
+        assert isinstance(services.live, LiveStore)
+        with services.live.database.begin_write():
+            first = services.event_work._executor.submit(
+                lambda: services.live.event_log.retract("x")
+            )
             assert services.event_work._room.acquire(blocking=False)
             busy = client.post("/v1/events", json=GOOD)
             assert "busy" in problem(busy, 503)

@@ -14,12 +14,12 @@ from fastapi.testclient import TestClient
 
 from indexer import Index, build_index
 from indexer.build.staging import DeletedId
-from indexer.language.whitening import background_texts
+from indexer.language.whitening import load_background_texts
 from service import Settings
 from service.live.items import LiveItems
 from service.store.database import LiveDatabase
-from service.store.item_changes import changes_of
-from service.store.rebuild_changes import forget_applied, read_changes, spare_encoding
+from service.store.item_changes import load_changes
+from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
 from tests.oracle import write_rows
 from tests.paths import REPOSITORY, SCRIPTS
 from tests.service.conftest import Serve, Shop, ids_for, liked, problem, wait_until
@@ -203,9 +203,9 @@ def test_a_snapshot_opened_anew_is_not_read_through_what_it_was_before(
     items = LiveItems(database, time.time)
     for _ in range(2):
         index = Index.open(own_shop.root, encoder=own_shop.encoder)
-        with closing(index), database.reading() as connection:
-            now = database.sequence(connection)
-            assert items.overlay(index, connection, now).base is index
+        with closing(index), database.begin_read() as connection:
+            now = database.read_sequence(connection)
+            assert items.load_catalogue(index, connection, now).base is index
     database.close()
 
 
@@ -221,7 +221,7 @@ def rebuilt(shop: Shop, folder: Path, url: str, *, drops: bool = False) -> str:
     """What scripts/rebuild_index.py --db does, with the encoder of the tests."""
     database = LiveDatabase.open(url)
     found, changes = read_changes(database, SECRET, with_items=not drops)
-    spare_encoding(shop.root, changes)
+    cache_live_vectors(shop.root, changes)
     summary = build_index(
         write_rows(folder / "again.jsonl", shop.rows),
         shop.root,
@@ -229,7 +229,7 @@ def rebuilt(shop: Shop, folder: Path, url: str, *, drops: bool = False) -> str:
         changes=found.items,
         applied_seq=found.applied_seq,
     )
-    forget_applied(database, shop.root, drop_up_to=found.applied_seq if drops else None)
+    prune_applied_changes(database, shop.root, drop_up_to=found.applied_seq if drops else None)
     database.close()
     return summary.snapshot
 
@@ -262,7 +262,7 @@ def test_a_rebuild_encodes_no_text_that_the_service_has_encoded(
         encoded = own_shop.encoder.encoded
         rebuilt(own_shop, tmp_path, f"sqlite:///{own_shop.root / 'live.sqlite'}")
         again = own_shop.encoder.encoded - encoded
-    assert again <= len(background_texts()["items"]) + 2  # that of the space, and the probe
+    assert again <= len(load_background_texts()["items"]) + 2  # that of the space, and the probe
 
 
 def test_another_store_goes_on_counting_after_what_the_snapshot_has_applied(
@@ -295,8 +295,8 @@ def test_without_a_model_items_bring_their_vectors(
     found, _ = read_changes(database, SECRET)
     assert [change.id for change in found.items] == ["w", "v3", "v4"]
     assert not any(isinstance(change, DeletedId) for change in found.items)
-    with database.reading() as connection:
-        assert changes_of(connection, ["w"])["w"].encoder == ""
+    with database.begin_read() as connection:
+        assert load_changes(connection, ["w"])["w"].encoder_key == ""
     database.close()
     script = SCRIPTS / "rebuild_index.py"
     ran = subprocess.run(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from service.edge.problems import Problem
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHash
+from service.store.event_log import EventLog, UserHasher
 from service.store.events import Event
 from service.store.rebuild_changes import read_changes
-from service.store.user_state import fold
-from service.store.users import Profile, Users
+from service.store.user_state import build_user_state
+from service.store.users import UserProfile, UserStore
 from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem
 
 SECRET = "a secret of the tests"
@@ -26,10 +26,10 @@ ALICE = "alice-爱丽丝-2f61"
 
 
 @contextmanager
-def empty_store(url: str) -> Iterator[tuple[LiveDatabase, EventLog, Users]]:
+def empty_store(url: str) -> Iterator[tuple[LiveDatabase, EventLog, UserStore]]:
     with emptied(url) as database:
-        hashes = UserHash(SECRET)
-        yield database, EventLog(database, hashes), Users(database, hashes, lambda: 100.0)
+        hashes = UserHasher(SECRET)
+        yield database, EventLog(database, hashes), UserStore(database, hashes, lambda: 100.0)
 
 
 def event(user_id: str | None, number: int, at: float = 0) -> Event:
@@ -50,9 +50,9 @@ def test_merged_users_are_the_union_even_of_what_arrives_late(
         log.append(sent[late:])
         users.merge("old", "new")
         log.append(sent[:late])
-        with database.reading() as connection:
-            assert log.state(connection, "new", None) == fold(sent)
-            assert log.state(connection, "old", None) == fold([])
+        with database.begin_read() as connection:
+            assert log.load_user_state(connection, "new", None) == build_user_state(sent)
+            assert log.load_user_state(connection, "old", None) == build_user_state([])
 
 
 def test_who_comes_back_after_a_merge_is_somebody_new(live_url: str) -> None:
@@ -62,18 +62,20 @@ def test_who_comes_back_after_a_merge_is_somebody_new(live_url: str) -> None:
         log.append([event("device", 2, at=150)])
         users.merge("alice", "family")
         log.append([event("device", 3, at=60), event("alice", 4, at=70)])
-        with database.reading() as connection:
-            assert log.state(connection, "device", None) == fold([event("device", 2, at=150)])
-            assert len(log.state(connection, "family", None).history) == 3
+        with database.begin_read() as connection:
+            assert log.load_user_state(connection, "device", None) == build_user_state(
+                [event("device", 2, at=150)]
+            )
+            assert len(log.load_user_state(connection, "family", None).history) == 3
 
 
 def test_an_anonymous_session_can_sign_in(live_url: str) -> None:
     with empty_store(live_url) as (database, log, users):
         log.append([event(None, 1)])
         assert users.merge("s", "alice")[0] == 1
-        with database.reading() as connection:
-            assert log.state(connection, "alice", None).seen == ("m1",)
-            assert log.state(connection, None, "s").seen == ()
+        with database.begin_read() as connection:
+            assert log.load_user_state(connection, "alice", None).seen == ("m1",)
+            assert log.load_user_state(connection, None, "s").seen == ()
 
 
 def test_merging_there_and_back_loses_nothing(live_url: str) -> None:
@@ -82,20 +84,20 @@ def test_merging_there_and_back_loses_nothing(live_url: str) -> None:
         users.merge("a", "b")
         users.merge("b", "a")
         log.append([event("a", 3), event("b", 4)])
-        with database.reading() as connection:
-            assert len(log.state(connection, "a", None).history) == 4
-            assert len(log.state(connection, "b", None).history) == 0
+        with database.begin_read() as connection:
+            assert len(log.load_user_state(connection, "a", None).history) == 4
+            assert len(log.load_user_state(connection, "b", None).history) == 0
 
 
 def test_profiles_are_joined(live_url: str) -> None:
     with empty_store(live_url) as (database, _, users):
-        users.put("a", Profile(("jazz", "sea"), {"age": 3, "town": "x"}))
-        users.put("b", Profile(("sea", "war"), {"age": 4}))
+        users.put("a", UserProfile(("jazz", "sea"), {"age": 3, "town": "x"}))
+        users.put("b", UserProfile(("sea", "war"), {"age": 4}))
         users.merge("a", "b")
-        with database.reading() as connection:
-            joined = Profile(("sea", "war", "jazz"), {"age": 4, "town": "x"})
-            assert users.profile(connection, "b") == joined
-            assert users.profile(connection, "a") is None
+        with database.begin_read() as connection:
+            joined = UserProfile(("sea", "war", "jazz"), {"age": 4, "town": "x"})
+            assert users.load_profile(connection, "b") == joined
+            assert users.load_profile(connection, "a") is None
 
 
 def test_interests_count_in_every_request_and_can_be_replaced(own_shop: Shop, serve: Serve) -> None:
@@ -204,14 +206,14 @@ def test_what_an_erased_user_did_before_does_not_come_back_and_rebuilds_know(liv
 def test_an_erasure_that_a_reader_holds_up_says_so_and_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.store.users._CHECKPOINT_S", 0.05)
+    monkeypatch.setattr("service.store.users._CHECKPOINT_TIMEOUT_S", 0.05)
     with TemporaryDirectory() as folder:
         database = LiveDatabase.open(f"sqlite:///{folder}/live.sqlite", busy_s=0.05)
-        hashes = UserHash(SECRET)
-        log, users = EventLog(database, hashes), Users(database, hashes, time.time)
+        hashes = UserHasher(SECRET)
+        log, users = EventLog(database, hashes), UserStore(database, hashes, time.time)
         log.append([event(ALICE, 1)])
-        with database.reading() as connection:
-            assert log.state(connection, ALICE, None).seen
+        with database.begin_read() as connection:
+            assert log.load_user_state(connection, ALICE, None).seen
             with pytest.raises(Problem, match="repeat the call"):
                 users.erase(ALICE)
         users.erase(ALICE)

@@ -18,9 +18,9 @@ from typing import NoReturn
 import numpy as np
 
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHash
+from service.store.event_log import EventLog, UserHasher
 from service.store.events import Event
-from service.store.item_changes import ItemChange, keep
+from service.store.item_changes import ItemChange, store_changes
 
 LONGEST_S = 0.12
 
@@ -28,16 +28,16 @@ LONGEST_S = 0.12
 def write_for_ever(url: str, round_: int, pipe: int) -> NoReturn:
     """Write events and items; tell each answer with one atomic write."""
     database = LiveDatabase.open(url)
-    log = EventLog(database, UserHash("a secret of the tests"))
+    log = EventLog(database, UserHasher("a secret of the tests"))
     number = 0
     while True:
         names = [f"{round_}-{number}-{part}" for part in range(1 + number % 7)]
         log.append([Event(name, "u", None, f"m{name}", "like", None, None, 0.0) for name in names])
         os.write(pipe, f"events {' '.join(names)}\n".encode())
-        with database.writing() as write:
+        with database.begin_write() as write:
             raw = np.ones(4, np.float16)
             change = ItemChange(f"item{number % 5}", {"id": "x", "round": round_, "n": number}, raw)
-            keep(write, [change], now=0.0)
+            store_changes(write, [change], now=0.0)
         os.write(pipe, f"item {number % 5} {round_} {number}\n".encode())
         number += 1
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.store.database import LiveDatabase
-from service.store.item_changes import changes_after
+from service.store.item_changes import load_changes_after
 from service.store.schema import events
 from tests.paths import REPOSITORY
 from tests.service.conftest import running
@@ -50,11 +50,11 @@ def test_writers_that_are_killed_lose_nothing_and_double_nothing(
                 slot, round_, number = map(int, line.split()[1:])
                 items[slot] = (round_, number)
     database = LiveDatabase.open(url)
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         kept = Counter(connection.execute(sa.select(events.c.event_id)).scalars())
         seqs = list(connection.execute(sa.select(events.c.seq)).scalars())
-        changes = {change.item_id: change for change in changes_after(connection, 0)}
-        end = database.sequence(connection)
+        changes = {change.item_id: change for change in load_changes_after(connection, 0)}
+        end = database.read_sequence(connection)
         sound = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
     database.close()
     assert sound == "ok"
@@ -91,7 +91,7 @@ def test_a_service_that_is_killed_loses_nothing_and_doubles_nothing(
             killer.join()
     url = f"sqlite:///{vectors_only / 'live.sqlite'}"
     database = LiveDatabase.open(url)
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         kept = Counter(connection.execute(sa.select(events.c.event_id)).scalars())
     database.close()
     assert len(answered) >= 20

@@ -12,16 +12,16 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from service.edge.problems import Problem
 from service.settings import SettingsError
-from service.store.database import LiveDatabase, shown_url
+from service.store.database import LiveDatabase, hide_password
 from service.store.schema import MIGRATIONS, events, items, tables, version
 
 
 def pragmas(database: LiveDatabase) -> Iterator[dict[str, object]]:
     """What a reading and a writing connection are set to."""
     names = ("journal_mode", "synchronous", "secure_delete", "busy_timeout")
-    with database.reading() as connection:
+    with database.begin_read() as connection:
         yield {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names}
-    with database.writing() as write:
+    with database.begin_write() as write:
         read = write.connection.exec_driver_sql
         yield {name: read(f"PRAGMA {name}").scalar() for name in names}
 
@@ -38,24 +38,24 @@ def test_every_connection_is_durable_and_leaves_nothing_deleted(tmp_path: Path) 
 
 def test_a_write_that_fails_leaves_nothing(database: LiveDatabase) -> None:
     def fail() -> None:
-        with database.writing() as write:
-            write.take(5)
+        with database.begin_write() as write:
+            write.reserve(5)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    with database.reading() as connection:
-        assert database.sequence(connection).seq == 0
+    with database.begin_read() as connection:
+        assert database.read_sequence(connection).seq == 0
 
 
 def test_a_reader_sees_one_state_while_others_write(database: LiveDatabase) -> None:
-    with database.reading() as connection:
-        before = database.sequence(connection)
-        with database.writing() as write:
-            write.take()
-        assert database.sequence(connection) == before
-    with database.reading() as connection:
-        assert database.sequence(connection).seq == before.seq + 1
+    with database.begin_read() as connection:
+        before = database.read_sequence(connection)
+        with database.begin_write() as write:
+            write.reserve()
+        assert database.read_sequence(connection) == before
+    with database.begin_read() as connection:
+        assert database.read_sequence(connection).seq == before.seq + 1
 
 
 def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Pa
     database = LiveDatabase.open(f"sqlite:///{file}", busy_s=0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Problem) as caught, database.writing():
+    with pytest.raises(Problem) as caught, database.begin_write():
         pass
     assert caught.value.status_code == 503
     assert "Retry-After" in (caught.value.headers or {})
@@ -72,14 +72,14 @@ def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Pa
     done = threading.Event()
 
     def hold() -> None:
-        with database.writing():
+        with database.begin_write():
             inside.set()
             done.wait(10)
 
     thread = threading.Thread(target=hold)
     thread.start()
     inside.wait(10)
-    with pytest.raises(Problem, match="busy"), database.writing():
+    with pytest.raises(Problem, match="busy"), database.begin_write():
         pass
     done.set()
     thread.join()
@@ -89,15 +89,15 @@ def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Pa
 def test_opening_again_changes_nothing(live_url: str) -> None:
     for seq in (0, 3):
         database = LiveDatabase.open(live_url)
-        with database.writing() as write:
+        with database.begin_write() as write:
             assert write.seq == seq
-            write.take(3)
+            write.reserve(3)
         database.close()
 
 
 def test_a_store_of_a_newer_release_is_refused_by_name(live_url: str) -> None:
     database = LiveDatabase.open(live_url)
-    with database.writing() as write:
+    with database.begin_write() as write:
         write.connection.execute(version.update().values(version=len(MIGRATIONS) + 1))
     database.close()
     with pytest.raises(SettingsError, match="newer release"):
@@ -126,7 +126,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    assert "hunter2" not in shown_url("postgresql://me:hunter2@db/live")
+    assert "hunter2" not in hide_password("postgresql://me:hunter2@db/live")
 
 
 def test_the_tables_are_good_sql_for_postgresql_too() -> None:
@@ -143,7 +143,7 @@ def test_what_may_pass_is_a_503_and_what_is_our_fault_is_not(tmp_path: Path) -> 
     database = LiveDatabase.open(f"sqlite:///{file}")
 
     def read(statement: str) -> None:
-        with database.reading() as connection:
+        with database.begin_read() as connection:
             connection.exec_driver_sql(statement)
 
     with pytest.raises(sa.exc.OperationalError, match="no such table"):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from service.edge.problems import Problem
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHash, recent
+from service.store.event_log import EventLog, UserHasher, load_recent_events
 from service.store.events import Event
 from tests.service.conftest import Serve, Shop, ids_for, liked, problem
 
@@ -60,10 +60,10 @@ def test_ids_are_in_order_of_code_points_as_python_sorts(live_url: str) -> None:
     """The latest 6 of equally old events must be the same ones wherever they are kept."""
     names = ["a", "B", "é", "z", "Z", "中", "-a", "a b", "ab", "A"]
     database = LiveDatabase.open(live_url)
-    log = EventLog(database, UserHash("a secret of the tests"))
+    log = EventLog(database, UserHasher("a secret of the tests"))
     log.append([Event(name, "u", None, f"m{name}", "like", None, None, 5.0) for name in names])
-    with database.reading() as connection:
-        found = [event.event_id for event in recent(connection, ("u", None), 6)]
+    with database.begin_read() as connection:
+        found = [event.event_id for event in load_recent_events(connection, ("u", None), 6)]
     database.close()
     assert found == sorted(names, reverse=True)[:6]
 
@@ -73,8 +73,8 @@ def test_services_that_start_together_make_one_store(live_url: str) -> None:
         opened = list(pool.map(lambda _: LiveDatabase.open(live_url), range(8)))
 
     def write(database: LiveDatabase) -> int:
-        with database.writing() as write:
-            return write.take()
+        with database.begin_write() as write:
+            return write.reserve()
 
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(write, opened * 5))
@@ -87,13 +87,13 @@ def test_who_waits_too_long_for_a_writer_on_another_machine_is_told_to_come_back
     postgres: str,
 ) -> None:
     patient, hasty = LiveDatabase.open(postgres), LiveDatabase.open(postgres, busy_s=0.2)
-    with patient.writing() as write:
-        write.take()
-        with pytest.raises(Problem) as caught, hasty.writing():
+    with patient.begin_write() as write:
+        write.reserve()
+        with pytest.raises(Problem) as caught, hasty.begin_write():
             pass
     assert caught.value.status_code == 503
     assert "Retry-After" in (caught.value.headers or {})
-    with hasty.writing() as write:
+    with hasty.begin_write() as write:
         assert write.seq == 1
     patient.close()
     hasty.close()
@@ -111,8 +111,8 @@ def test_a_connection_that_the_server_closed_costs_one_call_at_most(postgres: st
             )
 
     def cut_off() -> None:
-        with database.writing() as write:
-            write.take()
+        with database.begin_write() as write:
+            write.reserve()
             thread = threading.Thread(target=close_all)
             thread.start()
             thread.join()
@@ -121,6 +121,6 @@ def test_a_connection_that_the_server_closed_costs_one_call_at_most(postgres: st
         cut_off()
     assert caught.value.status_code == 503
     close_all()
-    with database.writing() as write:
+    with database.begin_write() as write:
         assert write.seq == 0
     database.close()

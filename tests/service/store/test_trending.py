@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from indexer.request.scenarios import EVENT_WEIGHTS, SCENARIOS
 from service.store import trending as trending_module
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHash
+from service.store.event_log import EventLog, UserHasher
 from service.store.events import Event
 from service.store.trending import DEFAULT_HALF_LIFE_S, HALF_LIFE_S, Trending
 from tests.service.conftest import Serve, Shop, liked, problem
@@ -25,7 +25,7 @@ class Log:
 
     def __init__(self, database: LiveDatabase) -> None:
         self.database = database
-        self.log = EventLog(database, UserHash("a secret of the tests"))
+        self.log = EventLog(database, UserHasher("a secret of the tests"))
         self.workers = [Trending(), Trending()]
 
     def happened(self, item: str, days_ago: float, event: str = "like", **more: Any) -> str:
@@ -36,9 +36,9 @@ class Log:
         return name
 
     def shares(self, worker: int = 0, scenario: str = "default", now: float = NOW) -> Any:
-        with self.database.reading() as connection:
-            upto = self.database.sequence(connection)
-            return self.workers[worker].shares(
+        with self.database.begin_read() as connection:
+            upto = self.database.read_sequence(connection)
+            return self.workers[worker].compute_shares(
                 connection, upto, SCENARIOS[scenario], scale=SCALE, now=now
             )
 
@@ -132,7 +132,7 @@ def test_a_scenario_may_ask_for_what_is_in_fashion(
         body = {"query": "robot garden", "k": 400}
         before = {hit["id"]: hit for hit in client.post("/v1/recommend", json=body).json()["items"]}
         keen = replace(SCENARIOS["default"], trending_weight=0.2)
-        monkeypatch.setattr("service.answering.lists.scenario_named", lambda *_: keen)
+        monkeypatch.setattr("service.answering.lists.find_scenario", lambda *_: keen)
         after = {hit["id"]: hit for hit in client.post("/v1/recommend", json=body).json()["items"]}
         gain = after["i0006"]["score"] - before["i0006"]["score"]
         assert gain == pytest.approx(0.2, abs=1e-5)

@@ -50,7 +50,7 @@ def nearest(index: Index, item: str, k: int, filter: Any) -> list[dict[str, Any]
     everything = np.ones(len(index), np.bool_)
     allowed = everything if filter is None else index.mask(parse_filter(filter, index.schema))
     query = index.item_vectors(np.array([index.rows([item])[item]]))
-    (found,) = index.nearest(query, k, allowed)
+    (found,) = index.find_nearest(query, k, allowed)
     ids = index.ids(found.rows.tolist())
     scores = [round(float(score), 5) for score in found.scores]
     return [{"id": name, "score": score} for name, score in zip(ids, scores, strict=True)]
