@@ -9,8 +9,8 @@ def count_threads() -> int:
 
     OpenMP also takes a list, "4,2": a number for each level of nesting (OpenMP 5.2, 21.1.2).
     """
-    told = re.match(r"\s*(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
-    return max(1, int(told[1])) if told else _count_cores()
+    match = re.match(r"\s*(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
+    return max(1, int(match[1])) if match else _count_cores()
 
 
 def _count_cores() -> int:

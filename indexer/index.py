@@ -292,9 +292,9 @@ class Index:
     def to_similarity_queries(self, vectors: Vectors) -> Vectors:
         """Turn `(m, d)` vectors of things into request vectors for things of their kind."""
         width = self.manifest.layout.meaning
-        turned = vectors.copy()
-        turned[:, :width] = self._space.map_similar(vectors[:, :width])
-        return turned
+        queries = vectors.copy()
+        queries[:, :width] = self._space.map_similar(vectors[:, :width])
+        return queries
 
     def item_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
@@ -312,18 +312,18 @@ class Index:
         """The encoder, if it is the one that made the vectors."""
         if self.manifest.encoder is None:
             return encoder
-        made_by, given = self.manifest.encoder, encoder.fingerprint
-        if (made_by.name, made_by.dim) != (given.name, given.dim):
+        expected, given = self.manifest.encoder, encoder.fingerprint
+        if (expected.name, expected.dim) != (given.name, given.dim):
             raise SnapshotError(
-                f"snapshot {self.id} was built with {made_by.name} ({made_by.dim} dimensions), "
+                f"snapshot {self.id} was built with {expected.name} ({expected.dim} dimensions), "
                 f"not {given.name} ({given.dim}); open it with its own model or rebuild"
             )
         probe = encoder.encode_items([PROBE_TEXT])[0]
         cosine = float(probe @ np.array(self.manifest.probe, np.float32))
         # Written as "not close": a NaN is neither close nor far, and must be refused.
-        if not cosine >= MIN_PROBE_COSINE or made_by.text_version != given.text_version:
+        if not cosine >= MIN_PROBE_COSINE or expected.text_version != given.text_version:
             raise SnapshotError(
-                f"snapshot {self.id} was built with another version of {made_by.name} (its probe "
+                f"snapshot {self.id} was built with another version of {expected.name} (its probe "
                 f"text has cosine {cosine:.3f}); open it with that version or rebuild"
             )
         return encoder
@@ -337,5 +337,7 @@ class Index:
             "index.faiss": len(self._vectors),
         }
         if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-            raise SnapshotError(f"{self.path} is mixed: rows by file are {told}; rebuild the index")
+            listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise SnapshotError(
+                f"{self.path} is mixed: rows by file are {listed}; rebuild the index"
+            )

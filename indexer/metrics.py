@@ -50,19 +50,19 @@ class Comparison:
 
 
 def find_rank(
-    items: Sequence[tuple[str, float]], target: str, length: int = ANSWER_LENGTH
+    ids_and_scores: Sequence[tuple[str, float]], target: str, length: int = ANSWER_LENGTH
 ) -> float:
     """Return the rank of an item in a list of ids with scores; infinite if it is not found.
 
     Listed last in a full list with the score of others, it is not found: the tie may go on beyond.
     """
-    scores = dict(items)
+    scores = dict(ids_and_scores)
     if target not in scores:
         return math.inf
     own = scores[target]
-    rank = sum(score >= own for _, score in items)
-    tied = sum(score == own for _, score in items) > 1
-    full = len(items) >= length
+    rank = sum(score >= own for _, score in ids_and_scores)
+    tied = sum(score == own for _, score in ids_and_scores) > 1
+    full = len(ids_and_scores) >= length
     return math.inf if full and tied and own == min(scores.values()) else rank
 
 
@@ -83,14 +83,14 @@ def compute_ndcg10(ranks: ArrayLike) -> Floats:
 
 
 def compute_metrics(
-    ranks: ArrayLike, *, top10: Iterable[Collection[str | int]] = (), items: int = 0
+    ranks: ArrayLike, *, top10: Iterable[Collection[str | int]] = (), item_count: int = 0
 ) -> Metrics:
     """Return the figures of some cases.
 
     Args:
         ranks: `(c,)`, from 1; infinite if not found.
         top10: The first ten items of each list.
-        items: How many the catalogue has; 0: coverage is not asked for.
+        item_count: How many the catalogue has; 0: coverage is not asked for.
     """
     rank = np.asarray(ranks, float)
     if len(rank) == 0:
@@ -102,7 +102,7 @@ def compute_metrics(
         recall10=float((rank <= _TOP_K).mean()),
         recall50=float(listed.mean()),
         mrr50=float(np.where(listed, 1 / rank, 0).mean()),
-        coverage10=len(set().union(*map(set, top10))) / items if items else None,
+        coverage10=len(set().union(*map(set, top10))) / item_count if item_count else None,
     )
 
 
@@ -115,17 +115,19 @@ def compare_ranks(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> C
     count = user.max() + 1
     a, b, cases = (np.bincount(user, x, count) for x in (own, other, np.ones(len(own))))
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLE_COUNT).astype(float)
-    sum_a, sum_b, size = drawn @ a, drawn @ b, drawn @ cases
+    user_counts = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLE_COUNT).astype(
+        float
+    )
+    sum_a, sum_b, size = user_counts @ a, user_counts @ b, user_counts @ cases
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sum_b > 0, sum_a / sum_b, np.nan)
-    known = other.sum() > 0
+    has_hits = other.sum() > 0
     nothing = (math.nan, math.nan)
     return Comparison(
         difference=float((own - other).mean()),
         difference95=_compute_interval((sum_a - sum_b) / size),
-        ratio=float(own.sum() / other.sum()) if known else math.nan,
-        ratio95=_compute_interval(ratios) if known else nothing,
+        ratio=float(own.sum() / other.sum()) if has_hits else math.nan,
+        ratio95=_compute_interval(ratios) if has_hits else nothing,
     )
 
 

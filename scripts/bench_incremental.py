@@ -146,7 +146,7 @@ class _Run:
         number = np.arange(len(self.log))
         part = np.where(number < start, Part.FIT, np.where(number < end, Part.TEST, Part.TEST + 1))
         log = replace(self.log, part=part)
-        return build_cases(log, Part.TEST, repeats=self.repeats, most=self.arguments.cases)
+        return build_cases(log, Part.TEST, repeats=self.repeats, max_cases=self.arguments.cases)
 
     def as_known_at(self, cases: Cases, moment: int) -> Cases:
         """The same picks with histories that end at a row."""

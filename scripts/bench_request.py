@@ -99,7 +99,8 @@ def _steps(index: Index, request: Request, laps: Laps) -> None:
         )
         layout = index.manifest.layout
         learned = laps.lap(
-            "taste", lambda: apply_taste_model(taste, signals, known, layout=layout, moment=moment)
+            "taste",
+            lambda: apply_taste_model(taste, signals, known, layout=layout, taste_context=moment),
         )
         signals = learned.inputs
     is_learned = index.taste is not None

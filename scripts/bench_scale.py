@@ -138,7 +138,7 @@ def _build_vectors(folder: Path, wish: IndexOptions) -> dict[str, Any]:
     started, before = time.perf_counter(), peak_mb()
     items, layout = served_in_place(np.load(folder / "given.npy", mmap_mode="r"))
     path = folder / "index.faiss"
-    facts = build_index_file(path, items, layout, wish=wish, report=_silent)
+    facts = build_index_file(path, items, layout, options=wish, report=_silent)
     (folder / "facts.json").write_text(json.dumps({"layout": layout.meaning, **facts}))
     kept = ("kind", "factory", "recall", "effort", "gather_share", "bytes_per_vector", "note")
     return {

@@ -145,7 +145,7 @@ def _ours(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index.faiss"
         wish = IndexOptions(wanted, max(_TARGETS))
-        facts = build_index_file(path, vectors, layout, wish=wish, report=_silent)
+        facts = build_index_file(path, vectors, layout, options=wish, report=_silent)
         _progress(f"{kind} built in {facts['build_s']} s")
         index = VectorIndex.open(path, facts)
 

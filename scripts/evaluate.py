@@ -61,7 +61,7 @@ def main() -> int:
     )
     with Bars() as bars:
         beside = {} if arguments.llm is None else {"llm": _measurer(arguments, bars)}
-        told = evaluate(plan, report=bars, beside=beside)
+        told = evaluate(plan, report=bars, extra=beside)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     line = json.dumps(told, ensure_ascii=False)

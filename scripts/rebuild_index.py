@@ -76,7 +76,7 @@ def _with_live(arguments: argparse.Namespace, options: BuildOptions) -> Iterator
             is_erased=found.is_erased,
             applied_seq=found.applied_seq,
         )
-        prune_applied_changes(database, out, drop_up_to=found.applied_seq if drops else None)
+        prune_applied_changes(database, out, drop_up_to_seq=found.applied_seq if drops else None)
     finally:
         database.close()
 

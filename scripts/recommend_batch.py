@@ -237,7 +237,7 @@ def _recommended(view: RequestView, body: dict[str, Any]) -> dict[str, Any]:
     )
     asked = view.personalise(request, now=now)
     addends = compute_trending_terms(view, asked, now=now)
-    answer = recommend(view.catalogue, asked, now=now, addends=addends)
+    answer = recommend(view.catalogue, asked, now=now, score_terms=addends)
     items = [
         {"id": hit.id, "rank": hit.rank, "score": hit.score, "item": hit.item,
          "propensity": hit.propensity, "reasons": hit.reasons}

@@ -176,7 +176,7 @@ class _Replay:
         """What the event says about its item, as the service would weigh it."""
         entry = HistoryEntry(event.item_id, event=str(event.event), value=event.value)
         (signal,) = build_history_inputs(
-            [entry], scenario=find_scenario(None), now=0.0, scale=self._scale
+            [entry], scenario=find_scenario(None), now=0.0, rating_scale=self._scale
         )
         return signal.weight
 

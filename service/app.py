@@ -81,8 +81,10 @@ def create_app(
             services.active_index.start()
             services.refresher.start()
             try:
-                slow = SlowClients(patience_s=settings.patience_s, most=settings.slow_clients)
-                yield {SLOW_CLIENTS_STATE_KEY: slow}
+                slow_clients = SlowClients(
+                    patience_s=settings.patience_s, max_clients=settings.slow_clients
+                )
+                yield {SLOW_CLIENTS_STATE_KEY: slow_clients}
             finally:
                 services.close()
 
@@ -95,11 +97,11 @@ def create_app(
     )
     # Keys are checked by the routes' class, before a body is read; this documents them.
     bearer = HTTPBearer(auto_error=False, description="An API key.")
-    documented = [Depends(bearer)] if keys else []
+    key_dependencies = [Depends(bearer)] if keys else []
     for router in OPEN_ROUTERS:
         app.include_router(router)
     for router in ROUTERS:
-        app.include_router(router, dependencies=documented)
+        app.include_router(router, dependencies=key_dependencies)
     install_problem_handlers(app)
     app.state.request_counters = RequestCounters()
     app.add_middleware(RequestCounterMiddleware, counters=app.state.request_counters)
@@ -124,9 +126,9 @@ def create_app_from_environment() -> FastAPI:
     return create_app(Settings.from_json(text))
 
 
-def _exit_with_parent(parent: int) -> None:
+def _exit_with_parent(parent_pid: int) -> None:
     """End this worker when its parent was killed: nobody else could stop or replace it."""
-    while os.getppid() == parent:
+    while os.getppid() == parent_pid:
         time.sleep(_PARENT_CHECK_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -151,13 +153,13 @@ def _build_services(
         keys=keys,
         active_index=recommender,
         pages=pages,
-        answer_queue=WorkQueue("answers", threads=settings.threads, waiting=settings.queue),
-        admin_queue=WorkQueue("snapshots", threads=1, waiting=_ADMIN_QUEUE_SIZE),
-        event_queue=WorkQueue("events", threads=1, waiting=settings.write_queue),
-        item_queue=WorkQueue("items", threads=1, waiting=settings.write_queue),
+        answer_queue=WorkQueue("answers", threads=settings.threads, max_waiting=settings.queue),
+        admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
+        event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
+        item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
         live_store=live,
         views=views,
-        refresher=Refresher(recommender, views, every_s=settings.poll_s),
+        refresher=Refresher(recommender, views, interval_s=settings.poll_s),
         llm_client=None,
         clock=pages.clock,
     )

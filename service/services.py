@@ -119,10 +119,10 @@ class Services:
 
 
 def _get_services(request: Request) -> Services:
-    found = request.app.state.services
-    if not isinstance(found, Services):
+    services = request.app.state.services
+    if not isinstance(services, Services):
         raise TypeError("the application was not started: its lifespan has not run")
-    return found
+    return services
 
 
 ServicesDep = Annotated[Services, Depends(_get_services)]

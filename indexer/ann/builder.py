@@ -56,7 +56,7 @@ class IndexOptions:
 
 
 def build_index_file(
-    path: Path, items: ItemVectors, layout: Layout, *, wish: IndexOptions, report: Progress
+    path: Path, items: ItemVectors, layout: Layout, *, options: IndexOptions, report: Progress
 ) -> dict[str, Any]:
     """Write the index of some vectors; return the facts for the manifest.
 
@@ -69,16 +69,16 @@ def build_index_file(
     started = time.perf_counter()
     count, dim = items.shape
     use_all_threads()
-    plan = plan_index(wish.kind, count, dim)
+    plan = plan_index(options.kind, count, dim)
     facts: dict[str, Any] = {}
     if plan.kind != "flat":
         plan = _ensure_readable(plan, items)
-        facts = _build_approximate(path, items, layout, wish, plan, report)
+        facts = _build_approximate(path, items, layout, options, plan, report)
         worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
-        if worst < wish.min_recall:
+        if worst < options.min_recall:
             plan = plan_flat(
                 f"{plan.factory} reached recall {worst:.3f} at most (requests of {weights}), "
-                f"less than {wish.min_recall:g}; the index is flat instead"
+                f"less than {options.min_recall:g}; the index is flat instead"
             )
     if plan.kind == "flat":
         _write_index(path, items, _train_index(items, plan), plan, report)
@@ -87,7 +87,7 @@ def build_index_file(
     return {
         "kind": plan.kind,
         "factory": plan.factory,
-        "min_recall": wish.min_recall,
+        "min_recall": options.min_recall,
         "bytes_per_vector": size,
         "build_s": round(time.perf_counter() - started, 2),
         **facts,
@@ -99,25 +99,31 @@ def _build_approximate(
     path: Path,
     items: ItemVectors,
     layout: Layout,
-    wish: IndexOptions,
+    options: IndexOptions,
     plan: IndexPlan,
     report: Progress,
 ) -> dict[str, Any]:
     """Write an index and measure it; what the live one was trained to is kept while it serves."""
-    is_known = wish.known_facts.get("factory") == plan.factory
-    wish = wish if is_known else replace(wish, known_facts={}, trained_file=None)
-    kept = _reuse_trained_index(wish.trained_file, items, plan) if wish.trained_file else None
-    before = wish.known_facts.get("trained_effort", wish.known_facts.get("effort"))
+    is_known = options.known_facts.get("factory") == plan.factory
+    options = options if is_known else replace(options, known_facts={}, trained_file=None)
+    names = (
+        _reuse_trained_index(options.trained_file, items, plan) if options.trained_file else None
+    )
+    trained_effort = options.known_facts.get("trained_effort", options.known_facts.get("effort"))
     try:
-        if kept is not None:
-            _write_index(path, items, kept, plan, report)
-            facts = _measure_index(path, items, layout, wish, report)
-            if _is_good_enough(facts, before, wish.min_recall):
-                return {**facts, "trained_effort": before}
-        if before is not None:  # what it took before it aged, or effort would only ever grow
-            wish = replace(wish, known_facts={**wish.known_facts, "effort": before})
+        if names is not None:
+            _write_index(path, items, names, plan, report)
+            facts = _measure_index(path, items, layout, options, report)
+            if _is_good_enough(facts, trained_effort, options.min_recall):
+                return {**facts, "trained_effort": trained_effort}
+        if (
+            trained_effort is not None
+        ):  # what it took before it aged, or effort would only ever grow
+            options = replace(
+                options, known_facts={**options.known_facts, "effort": trained_effort}
+            )
         _write_index(path, items, _train_index(items, plan), plan, report)
-        return _measure_index(path, items, layout, wish, report)
+        return _measure_index(path, items, layout, options, report)
     except RuntimeError as error:
         raise _make_faiss_error("search", plan, items, error) from error
 
@@ -149,10 +155,10 @@ def _write_index(
 def _make_faiss_error(
     what: str, plan: IndexPlan, items: ItemVectors, error: RuntimeError
 ) -> CatalogError:
-    said = str(error).rpartition("Error: ")[2]
+    message = str(error).rpartition("Error: ")[2]
     count, dim = items.shape
     return CatalogError(
-        f"FAISS cannot {what} {plan.factory!r} over {count} vectors of {dim} numbers ({said}); use "
+        f"FAISS cannot {what} {plan.factory!r} over {count} vectors of {dim} numbers ({message}); use "
         f"--index auto"
     )
 
@@ -224,38 +230,38 @@ def _measure_index(
 ) -> dict[str, Any]:
     """Find the least effort whose recall holds for every kind of request."""
     rng = np.random.default_rng(_SEED)
-    truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
+    ground_truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
     recalls: dict[Effort, dict[str, float]] = {}
 
     def worst(effort: Effort) -> float:
         report("measure", len(recalls), len(recalls) + 1)
         index = VectorIndex.open(path, {"effort": asdict(effort)})
-        recalls[effort] = {t.query_set.name: measure_recall(index, items, t) for t in truths}
+        recalls[effort] = {t.query_set.name: measure_recall(index, items, t) for t in ground_truths}
         return min(recalls[effort].values())
 
     known = Effort.from_json(wish.known_facts["effort"]) if "effort" in wish.known_facts else None
     effort = find_least_effort(
-        worst, VectorIndex.open(path).list_count, wish.min_recall, known=known
+        worst, VectorIndex.open(path).list_count, wish.min_recall, known_effort=known
     )
     index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
-    held = recalls[effort]
+    recall_by_set = recalls[effort]
     report("measure", len(recalls), len(recalls))
     return {
-        "recall": round(float(np.mean([*held.values()])), 5),
-        "recall_by_weights": {name: round(value, 5) for name, value in held.items()},
+        "recall": round(float(np.mean([*recall_by_set.values()])), 5),
+        "recall_by_weights": {name: round(value, 5) for name, value in recall_by_set.items()},
         "effort": asdict(effort),
         "search": "exact" if index.is_exact else "ann",
-        **(_reuse_gather_share(wish) or _find_gather_share(index, truths, wish.min_recall)),
+        **(_reuse_gather_share(wish) or _find_gather_share(index, ground_truths, wish.min_recall)),
     }
 
 
-def _reuse_gather_share(wish: IndexOptions) -> dict[str, Any]:
+def _reuse_gather_share(options: IndexOptions) -> dict[str, Any]:
     """What one row in a hundred hardly moves; nothing, if the recall was asked for anew."""
-    kept = ("gather_share", "filtered_recall")
-    is_same = wish.known_facts.get("min_recall") == wish.min_recall and all(
-        k in wish.known_facts for k in kept
+    names = ("gather_share", "filtered_recall")
+    is_same = options.known_facts.get("min_recall") == options.min_recall and all(
+        k in options.known_facts for k in names
     )
-    return {name: wish.known_facts[name] for name in kept} if is_same else {}
+    return {name: options.known_facts[name] for name in names} if is_same else {}
 
 
 def _find_gather_share(
@@ -263,16 +269,16 @@ def _find_gather_share(
 ) -> dict[str, Any]:
     """The share of allowed rows below which gathering them is faster, or is needed."""
     rng = np.random.default_rng(_SEED)
-    requests = _mix_queries([truth.query_set for truth in truths])
+    query_set = _mix_queries([truth.query_set for truth in truths])
     recalls: dict[str, float] = {}
     for share in _ALLOWED_SHARES:
         allowed = rng.random(len(index)) < share
         if np.count_nonzero(allowed) < RECALL_DEPTH:
             return {"gather_share": share, "filtered_recall": recalls}
         recall = measure_filtered_recall(
-            index, requests, allowed, index.search(requests.vectors, RECALL_DEPTH, allowed)
+            index, query_set, allowed, index.search(query_set.vectors, RECALL_DEPTH, allowed)
         )
-        queries = requests.vectors[:_TIMED_QUERIES]
+        queries = query_set.vectors[:_TIMED_QUERIES]
         rows = np.flatnonzero(allowed)
         approximate_s = _time_queries(
             partial(index.search, k=RECALL_DEPTH, allowed=allowed), queries
@@ -291,9 +297,9 @@ def _mix_queries(kinds: list[QuerySet]) -> QuerySet:
 
 def _time_queries(call: Callable[[Any], object], queries: Any) -> float:
     """The median over single queries."""
-    took = []
+    durations_s = []
     for query in queries:
         started = time.perf_counter()
         call(query[None])
-        took.append(time.perf_counter() - started)
-    return float(np.median(took))
+        durations_s.append(time.perf_counter() - started)
+    return float(np.median(durations_s))

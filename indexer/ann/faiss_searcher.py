@@ -44,12 +44,12 @@ class Effort:
         """Read what a manifest holds."""
         return replace(cls(), **raw)
 
-    def scale_by(self, breadth: float) -> "Effort":
+    def scale_by(self, factor: float) -> "Effort":
         """The same, so many times broader."""
-        if breadth == 1:
+        if factor == 1:
             return self
         return Effort(
-            self.k_factor * breadth, math.ceil(self.nprobe * breadth), math.ceil(self.ef * breadth)
+            self.k_factor * factor, math.ceil(self.nprobe * factor), math.ceil(self.ef * factor)
         )
 
 
@@ -111,43 +111,45 @@ class FaissSearcher:
         return scores, rows
 
     def find_candidates(
-        self, queries: Vectors, asked: SearchOptions, effort: Effort
+        self, queries: Vectors, options: SearchOptions, effort: Effort
     ) -> Iterator[tuple[Rows, Vectors]] | None:
         """Yield for each query allowed rows and their exact scores; None if a scan is cheaper.
 
         Rows may be fewer than asked for: then try harder, or scan.
         """
-        wanted = math.ceil((asked.k + _EXTRA_ROWS) * asked.breadth)
-        effort = effort.scale_by(asked.breadth)
-        if asked.allowed is None:
+        wanted = math.ceil((options.k + _EXTRA_ROWS) * options.breadth)
+        effort = effort.scale_by(options.breadth)
+        if options.allowed is None:
             return self._search_unmasked(queries, wanted, effort)
-        enough = math.ceil(wanted * self._compute_oversampling(effort) / asked.breadth)
-        count = math.ceil(_MASK_MARGIN * asked.breadth * enough / asked.share)
+        enough = math.ceil(wanted * self._compute_oversampling(effort) / options.breadth)
+        count = math.ceil(_MASK_MARGIN * options.breadth * enough / options.share)
         queue = max(effort.ef, 2 * count)  # as long as the list, a graph's last rows are a guess
         if max(count, queue if self._is_graph else 0) > self.count // 2:
             return None
-        deeper = asked.share**-0.5  # ranks lie 1/share further, lists to visit about its root
+        nprobe_factor = (
+            options.share**-0.5
+        )  # ranks lie 1/share further, lists to visit about its root
         params = self._build_faiss_params(
-            replace(effort, nprobe=math.ceil(effort.nprobe * deeper), ef=queue)
+            replace(effort, nprobe=math.ceil(effort.nprobe * nprobe_factor), ef=queue)
         )
         rows = self._search(self._base_index, queries, count, params)[1]
         return self._score_candidates(
-            queries, rows, asked.allowed, self._compute_rank_limit(asked), enough
+            queries, rows, options.allowed, self._compute_rank_limit(options), enough
         )
 
     def _search_unmasked(
-        self, queries: Vectors, wanted: int, effort: Effort
+        self, queries: Vectors, count: int, effort: Effort
     ) -> Iterator[tuple[Rows, Vectors]] | None:
         """Without a mask FAISS itself scores the candidates."""
         factor = self._compute_oversampling(effort)
-        if wanted * factor > self.count // 2:
+        if count * factor > self.count // 2:
             return None
-        params = self._build_faiss_params(replace(effort, ef=max(effort.ef, wanted)))
+        params = self._build_faiss_params(replace(effort, ef=max(effort.ef, count)))
         if self._has_refine:
             params = load_faiss().IndexRefineSearchParameters(
                 k_factor=factor, base_index_params=params
             )
-        scores, rows = self._search(self._top_index, queries, wanted, params)
+        scores, rows = self._search(self._top_index, queries, count, params)
         return ((r[r >= 0], s[r >= 0]) for r, s in zip(rows, scores, strict=True))
 
     def _compute_oversampling(self, effort: Effort) -> float:
@@ -158,15 +160,15 @@ class FaissSearcher:
         self, queries: Vectors, near: Rows, allowed: Mask, latest: tuple[int, float], enough: int
     ) -> Iterator[tuple[Rows, Vectors]]:
         """Score the allowed candidates, at most twice enough; no row if the search fell short."""
-        kth, place = latest
+        kth, max_rank = latest
         for query, found in zip(queries, near, strict=True):
             found = found[found >= 0]
             at = np.flatnonzero(allowed[found])
-            is_short = len(at) < enough or at[kth] >= place
-            mine = found[at[: 0 if is_short else 2 * enough]]
-            yield mine, query @ self.vectors[mine].astype(np.float32).T
+            is_short = len(at) < enough or at[kth] >= max_rank
+            kept_rows = found[at[: 0 if is_short else 2 * enough]]
+            yield kept_rows, query @ self.vectors[kept_rows].astype(np.float32).T
 
-    def _compute_rank_limit(self, asked: SearchOptions) -> tuple[int, float]:
+    def _compute_rank_limit(self, options: SearchOptions) -> tuple[int, float]:
         """Which allowed row must come before which place among the near ones.
 
         A mask that spares the near rows, such as a filter on another brand, has its best rows where
@@ -176,8 +178,8 @@ class FaissSearcher:
             Number of an allowed row, from 0, and the place it must come before; a search so many
             times broader may find it so many times later.
         """
-        k = asked.k + _EXTRA_ROWS
-        return k - 1, asked.breadth * (k + _LATE_DEVIATIONS * math.sqrt(k)) / asked.share
+        k = options.k + _EXTRA_ROWS
+        return k - 1, options.breadth * (k + _LATE_DEVIATIONS * math.sqrt(k)) / options.share
 
     def _search(
         self, index: Any, queries: Vectors, count: int, params: Any

@@ -30,32 +30,34 @@ class IndexPlan:
     note: str = ""
 
 
-def check_index_name(wanted: str) -> None:
+def check_index_name(kind_or_factory: str) -> None:
     """Refuse what is neither a kind nor a FAISS factory string.
 
     Raises:
         CatalogError: If it is neither, or would not use the inner product.
     """
-    if wanted in INDEX_KINDS:
+    if kind_or_factory in INDEX_KINDS:
         return
     faiss = load_faiss()
     try:  # the width is not known yet, so only what is wrong at any width is refused
-        faiss.index_factory(1_920, wanted, faiss.METRIC_INNER_PRODUCT)
+        faiss.index_factory(1_920, kind_or_factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         if "could not parse" in str(error) or "not parse" in str(error):
             raise CatalogError(
-                f"unknown index {wanted!r}; use {', '.join(INDEX_KINDS)} or a FAISS factory string "
+                f"unknown index {kind_or_factory!r}; use {', '.join(INDEX_KINDS)} or a FAISS factory string "
                 f"such as IVF512,PQ96x4fs,Refine(SQfp16)"
             ) from error
 
 
-def plan_index(wanted: str, count: int, dim: int) -> IndexPlan:
+def plan_index(kind_or_factory: str, count: int, dim: int) -> IndexPlan:
     """Choose an index for `count` vectors of `dim` numbers, a multiple of 8."""
-    if wanted == "auto":
-        wanted = "flat" if 4 * count * dim <= MAX_FLAT_BYTES else "pq"
-    if wanted not in ("flat", "hnsw") and count < _MIN_TRAINED_ROWS:
-        return plan_flat(f"{count} rows are too few to train {wanted}; they are scanned exactly")
-    match wanted:
+    if kind_or_factory == "auto":
+        kind_or_factory = "flat" if 4 * count * dim <= MAX_FLAT_BYTES else "pq"
+    if kind_or_factory not in ("flat", "hnsw") and count < _MIN_TRAINED_ROWS:
+        return plan_flat(
+            f"{count} rows are too few to train {kind_or_factory}; they are scanned exactly"
+        )
+    match kind_or_factory:
         case "flat" | "Flat":
             return plan_flat()
         case "pq":
@@ -69,7 +71,7 @@ def plan_index(wanted: str, count: int, dim: int) -> IndexPlan:
             return IndexPlan(
                 "ivf", f"IVF{_choose_list_count(count)},PQ{dim // 2}x4fsr{_REFINE_SUFFIX}"
             )
-    return IndexPlan("custom", wanted)
+    return IndexPlan("custom", kind_or_factory)
 
 
 def plan_flat(note: str = "") -> IndexPlan:

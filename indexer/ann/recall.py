@@ -73,10 +73,10 @@ def draw_query_sets(
     return [*drawn, QuerySet("3 vectors", several, 3)]
 
 
-def compute_ground_truth(items: ItemVectors, requests: list[QuerySet]) -> list[GroundTruth]:
+def compute_ground_truth(items: ItemVectors, query_sets: list[QuerySet]) -> list[GroundTruth]:
     """Compare every request with every item, in chunks, in float32."""
     faiss = load_faiss()
-    queries = np.concatenate([kind.vectors for kind in requests])
+    queries = np.concatenate([kind.vectors for kind in query_sets])
     depth = min(RECALL_DEPTH, items.shape[0])
     scores = np.empty((len(queries), 0), np.float32)
     rows = np.empty((len(queries), 0), np.int64)
@@ -89,7 +89,7 @@ def compute_ground_truth(items: ItemVectors, requests: list[QuerySet]) -> list[G
         order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
         scores = np.take_along_axis(scores, order, 1)
         rows = np.take_along_axis(rows, order, 1)
-    return list(_build_ground_truths(requests, scores, rows, depth))
+    return list(_build_ground_truths(query_sets, scores, rows, depth))
 
 
 def measure_recall(index: VectorIndex, items: ItemVectors, truth: GroundTruth) -> float:
@@ -98,20 +98,20 @@ def measure_recall(index: VectorIndex, items: ItemVectors, truth: GroundTruth) -
 
 
 def measure_filtered_recall(
-    index: VectorIndex, requests: QuerySet, allowed: Mask, found: list[TopRows]
+    index: VectorIndex, query_set: QuerySet, allowed: Mask, results: list[TopRows]
 ) -> float:
-    """Return the share of the ten best allowed rows that are in `found`."""
+    """Return the share of the ten best allowed rows that are in `results`."""
     rows = np.flatnonzero(allowed)
     depth = min(RECALL_DEPTH, len(rows))
     hits = 0
     # A few at a time: the scores of half a million rows for all of them, and a copy, are 300 MB.
-    for start in range(0, len(found), _SCORE_BATCH):
-        exact = index.compute_scores(requests.vectors[start : start + _SCORE_BATCH], rows)
+    for start in range(0, len(results), _SCORE_BATCH):
+        exact = index.compute_scores(query_set.vectors[start : start + _SCORE_BATCH], rows)
         exact.partition(len(rows) - depth, axis=1)
         least = exact[:, len(rows) - depth]
-        for one, at_least in zip(found[start : start + _SCORE_BATCH], least, strict=True):
+        for one, at_least in zip(results[start : start + _SCORE_BATCH], least, strict=True):
             hits += int(np.count_nonzero(one.scores[:RECALL_DEPTH] >= at_least - _SCORE_TOLERANCE))
-    return hits / (len(found) * depth)
+    return hits / (len(results) * depth)
 
 
 def _draw_weighted_means(
@@ -137,22 +137,22 @@ def _draw_weighted_means(
 
 
 def _build_ground_truths(
-    requests: list[QuerySet], scores: Vectors, rows: Rows, depth: int
+    query_sets: list[QuerySet], scores: Vectors, rows: Rows, depth: int
 ) -> list[GroundTruth]:
-    truths, start = [], 0
-    for kind in requests:
+    ground_truths, start = [], 0
+    for kind in query_sets:
         stop = start + len(kind.vectors)
         least = [
             _compute_kth_score(
-                scores[place : place + kind.vectors_per_query],
-                rows[place : place + kind.vectors_per_query],
+                scores[position : position + kind.vectors_per_query],
+                rows[position : position + kind.vectors_per_query],
                 depth,
             )
-            for place in range(start, stop, kind.vectors_per_query)
+            for position in range(start, stop, kind.vectors_per_query)
         ]
-        truths.append(GroundTruth(kind, np.array(least, np.float32)))
+        ground_truths.append(GroundTruth(kind, np.array(least, np.float32)))
         start = stop
-    return truths
+    return ground_truths
 
 
 def _compute_kth_score(scores: Vectors, rows: Rows, depth: int) -> float:
@@ -162,20 +162,20 @@ def _compute_kth_score(scores: Vectors, rows: Rows, depth: int) -> float:
     return float(np.sort(-scores.ravel()[order][first])[depth - 1] * -1)
 
 
-def _compute_recall(items: ItemVectors, truth: GroundTruth, found: list[TopRows]) -> float:
+def _compute_recall(items: ItemVectors, truth: GroundTruth, results: list[TopRows]) -> float:
     several = truth.query_set.vectors_per_query
     depth = min(RECALL_DEPTH, items.shape[0])
     rows = [
-        np.unique(np.concatenate([hits.rows for hits in found[place : place + several]]))
-        for place in range(0, len(found), several)
+        np.unique(np.concatenate([hits.rows for hits in results[position : position + several]]))
+        for position in range(0, len(results), several)
     ]
     distinct = np.unique(np.concatenate(rows))
     vectors = items[distinct]
     hits = 0
-    for place, mine in enumerate(rows):
-        queries = truth.query_set.vectors[place * several : (place + 1) * several]
-        scores = (queries @ vectors[np.searchsorted(distinct, mine)].T).max(axis=0)
+    for position, found_rows in enumerate(rows):
+        queries = truth.query_set.vectors[position * several : (position + 1) * several]
+        scores = (queries @ vectors[np.searchsorted(distinct, found_rows)].T).max(axis=0)
         hits += min(
-            depth, int(np.count_nonzero(scores >= truth.kth_scores[place] - _SCORE_TOLERANCE))
+            depth, int(np.count_nonzero(scores >= truth.kth_scores[position] - _SCORE_TOLERANCE))
         )
     return hits / (depth * len(rows))

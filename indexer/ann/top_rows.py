@@ -54,9 +54,9 @@ def select_top_unless_tied(rows: Rows, scores: Vectors, k: int) -> TopRows | Non
     """
     if len(rows) < k:
         return None
-    told = round_scores(scores)
-    order = np.lexsort((rows, -told))
-    if told[order[-1]] >= told[order[k - 1]]:
+    rounded_scores = round_scores(scores)
+    order = np.lexsort((rows, -rounded_scores))
+    if rounded_scores[order[-1]] >= rounded_scores[order[k - 1]]:
         return None
     order = order[:k]
     return TopRows(rows[order], scores[order])

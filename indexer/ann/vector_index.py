@@ -136,32 +136,32 @@ class VectorIndex:
         mask = allowed if count < len(self) else None
         is_narrow = np.count_nonzero(queries, axis=1) <= _MAX_NONZERO_COLUMNS
         found = {
-            place: self._search_few_columns(queries[place], k, mask)
-            for place in np.flatnonzero(is_narrow).tolist()
+            position: self._search_few_columns(queries[position], k, mask)
+            for position in np.flatnonzero(is_narrow).tolist()
         }
         others = np.flatnonzero(~is_narrow).tolist()
-        asked = SearchOptions(k, mask, count / len(self))
-        look = self._search_flat if self._searcher.is_exact else self._search_approximate
-        answers = look(queries[others], asked) if others else []
+        options = SearchOptions(k, mask, count / len(self))
+        search_others = self._search_flat if self._searcher.is_exact else self._search_approximate
+        answers = search_others(queries[others], options) if others else []
         found |= dict(zip(others, answers, strict=True))
-        return [found[place] for place in range(len(queries))]
+        return [found[position] for position in range(len(queries))]
 
     def _search_subset(self, queries: Vectors, k: int, rows: Rows) -> list[TopRows]:
         return [select_top(rows, scores, k) for scores in self.compute_scores(queries, rows)]
 
-    def _search_exact(self, queries: Vectors, asked: SearchOptions) -> list[TopRows]:
-        if asked.allowed is not None:
-            return self._search_subset(queries, asked.k, np.flatnonzero(asked.allowed))
+    def _search_exact(self, queries: Vectors, options: SearchOptions) -> list[TopRows]:
+        if options.allowed is not None:
+            return self._search_subset(queries, options.k, np.flatnonzero(options.allowed))
         rows = np.arange(len(self))
-        return [select_top(rows, scores, asked.k) for scores in self.compute_scores(queries)]
+        return [select_top(rows, scores, options.k) for scores in self.compute_scores(queries)]
 
-    def _search_flat(self, queries: Vectors, asked: SearchOptions) -> list[TopRows]:
+    def _search_flat(self, queries: Vectors, options: SearchOptions) -> list[TopRows]:
         """Scan a flat index, for more until every row tied with the k-th is inside."""
-        k, wanted = asked.k, asked.k
-        total = round(asked.share * len(self))
+        k, wanted = options.k, options.k
+        total = round(options.share * len(self))
         while True:
             count = min(wanted + 16, total)
-            scores, rows = self._searcher.scan(queries, count, asked.allowed)
+            scores, rows = self._searcher.scan(queries, count, options.allowed)
             open_tie = (count < total) & (
                 round_scores(scores[:, -1]) >= round_scores(scores[:, k - 1])
             )
@@ -169,24 +169,32 @@ class VectorIndex:
                 return [select_top(r, s, k) for r, s in zip(rows, scores, strict=True)]
             wanted = 4 * count
             if wanted >= total // 4:
-                return self._search_exact(queries, asked)
+                return self._search_exact(queries, options)
 
-    def _search_approximate(self, queries: Vectors, asked: SearchOptions) -> list[TopRows]:
+    def _search_approximate(self, queries: Vectors, options: SearchOptions) -> list[TopRows]:
         """Try harder with the queries that are left, until all rows have been looked at."""
         found: dict[int, TopRows] = {}
-        left = np.arange(len(queries))
-        while len(left):
-            tried = self._searcher.find_candidates(queries[left], asked, self._effort)
-            if tried is None:
-                found |= zip(left.tolist(), self._search_exact(queries[left], asked), strict=True)
+        open_queries = np.arange(len(queries))
+        while len(open_queries):
+            candidates = self._searcher.find_candidates(
+                queries[open_queries], options, self._effort
+            )
+            if candidates is None:
+                found |= zip(
+                    open_queries.tolist(),
+                    self._search_exact(queries[open_queries], options),
+                    strict=True,
+                )
                 break
-            for place, (rows, scores) in zip(left.tolist(), tried, strict=True):
-                mine = select_top_unless_tied(rows, scores, asked.k)
-                if mine is not None:
-                    found[place] = mine
-            left = np.array([place for place in left.tolist() if place not in found], np.int64)
-            asked = replace(asked, breadth=4 * asked.breadth)
-        return [found[place] for place in range(len(queries))]
+            for position, (rows, scores) in zip(open_queries.tolist(), candidates, strict=True):
+                top = select_top_unless_tied(rows, scores, options.k)
+                if top is not None:
+                    found[position] = top
+            open_queries = np.array(
+                [position for position in open_queries.tolist() if position not in found], np.int64
+            )
+            options = replace(options, breadth=4 * options.breadth)
+        return [found[position] for position in range(len(queries))]
 
     def _search_few_columns(self, query: Vectors, k: int, mask: Mask | None) -> TopRows:
         """Score all rows by the few numbers a query has, such as the prior alone.

@@ -10,27 +10,27 @@ from indexer.ranking import RankedPage, apply_query_caps, rank_page, resolve_cap
 from indexer.retrieval import apply_min_score
 
 
-def answer_query(question: Query, pool: Eligible, clock: "Stopwatch") -> Answer:
+def answer_query(query: Query, eligible: Eligible, stopwatch: "Stopwatch") -> Answer:
     """Retrieve, cut, and tell why.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
-    catalogue, request, page = question.catalogue, question.request, question.page
-    pool = apply_limits(question, pool)
-    pool = restrict_to_page(catalogue, pool, page)
-    found = rank_page(question, pool)
-    clock.lap("search")
-    rows = [*found.candidates.rows.tolist(), *found.following.tolist()]
+    catalogue, request, candidates = query.catalogue, query.request, query.page
+    eligible = apply_limits(query, eligible)
+    eligible = restrict_to_page(catalogue, eligible, candidates)
+    ranked_page = rank_page(query, eligible)
+    stopwatch.lap("search")
+    rows = [*ranked_page.candidates.rows.tolist(), *ranked_page.following.tolist()]
     ids = catalogue.ids(rows)
-    hits = _hydrate_hits(question, found, ids[: len(found.candidates.rows)])
-    clock.lap("rank")
+    hits = _hydrate_hits(query, ranked_page, ids[: len(ranked_page.candidates.rows)])
+    stopwatch.lap("rank")
     return Answer(
         hits=hits,
         complete={
             "returned": len(hits),
-            "eligible": max(0, pool.count - page.skip),
-            "excluded": dict(pool.excluded),
+            "eligible": max(0, eligible.count - candidates.skip),
+            "excluded": dict(eligible.excluded),
             "search": catalogue.manifest.index.get("search", "exact"),
         },
         snapshot=catalogue.manifest.id,
@@ -38,22 +38,22 @@ def answer_query(question: Query, pool: Eligible, clock: "Stopwatch") -> Answer:
             catalogue, [*request.exclude, *(p.item_id for p in request.pin)]
         ),
         following=tuple(ids[len(hits) :]),
-        timing_ms=clock.report(),
+        timing_ms=stopwatch.report(),
     )
 
 
-def apply_limits(question: Query, pool: Eligible) -> Eligible:
+def apply_limits(query: Query, eligible: Eligible) -> Eligible:
     """Narrow a pool to what scores enough and what the caps keep.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
-    catalogue, request = question.catalogue, question.request
-    caps = resolve_caps(catalogue, request, question.scenario)
+    catalogue, request = query.catalogue, query.request
+    caps = resolve_caps(catalogue, request, query.scenario)
     if request.min_score is not None:
-        vectors, additive = question.vectors.vectors, question.term_totals
-        pool = apply_min_score(catalogue, vectors, pool, request.min_score, additive)
-    return apply_query_caps(question, pool, caps) if caps else pool
+        vectors, term_totals = query.vectors.vectors, query.term_totals
+        eligible = apply_min_score(catalogue, vectors, eligible, request.min_score, term_totals)
+    return apply_query_caps(query, eligible, caps) if caps else eligible
 
 
 def find_unknown_ids(catalogue: Catalogue, ids: Sequence[str]) -> tuple[str, ...]:
@@ -67,25 +67,27 @@ def add_unknown_ids(answer: Answer, first: Sequence[str]) -> Answer:
     return replace(answer, unknown_items=tuple(dict.fromkeys([*first, *answer.unknown_items])))
 
 
-def _hydrate_hits(question: Query, found: RankedPage, ids: Sequence[str]) -> tuple[Hit, ...]:
-    catalogue, request, page = question.catalogue, question.request, found.candidates
-    rows = page.rows
-    stored = catalogue.item_vectors(rows) if request.explain and len(rows) else None
-    first = question.page.offset + 1
+def _hydrate_hits(query: Query, ranked_page: RankedPage, ids: Sequence[str]) -> tuple[Hit, ...]:
+    catalogue, request, candidates = query.catalogue, query.request, ranked_page.candidates
+    rows = candidates.rows
+    item_vectors = catalogue.item_vectors(rows) if request.explain and len(rows) else None
+    first = query.page.offset + 1
     hits = []
     items = [{"id": item_id} for item_id in ids]
     if request.fields != ():
         items = catalogue.items(rows.tolist())
-    for place, (item_id, item) in enumerate(zip(ids, items, strict=True)):
+    for position, (item_id, item) in enumerate(zip(ids, items, strict=True)):
         reasons: list[dict[str, Any]] = []
-        if stored is not None:
-            winner = int(page.winners[place])
-            reasons = question.explain_row(int(rows[place]), stored[place], winner)
-        chance = None if found.propensities is None else float(found.propensities[place])
-        shown = _select_fields(item, request.fields)
+        if item_vectors is not None:
+            winner = int(candidates.winners[position])
+            reasons = query.explain_row(int(rows[position]), item_vectors[position], winner)
+        propensity = (
+            None if ranked_page.propensities is None else float(ranked_page.propensities[position])
+        )
+        fields = _select_fields(item, request.fields)
         # Six decimals are what the order goes by: the last bits depend on the path of the sum.
-        score = round(float(page.scores[place]), 6)
-        hits.append(Hit(item_id, first + place, score, shown, reasons, chance))
+        score = round(float(candidates.scores[position]), 6)
+        hits.append(Hit(item_id, first + position, score, fields, reasons, propensity))
     return tuple(hits)
 
 

@@ -43,7 +43,7 @@ def recommend(
     *,
     page: Page = FIRST_PAGE,
     now: float | None = None,
-    addends: ScoreTerms = NO_SCORE_TERMS,
+    score_terms: ScoreTerms = NO_SCORE_TERMS,
 ) -> Answer:
     """Answer a request for recommendations.
 
@@ -52,45 +52,50 @@ def recommend(
         request: What is asked.
         page: Which part of the ranking.
         now: The present, Unix seconds; default: the clock. A request with a time overrides it.
-        addends: Named additive terms of single items, which come from outside the snapshot.
+        score_terms: Named additive terms of single items, which come from outside the snapshot.
 
     Raises:
         RequestError: If the request cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
-    read = resolve_request(catalogue, request, now=time.time() if now is None else now)
+    resolved = resolve_request(catalogue, request, now=time.time() if now is None else now)
     if request.validate_only:
-        everywhere = build_catalogue_terms(catalogue, read)
-        answer = explain_request(catalogue, request, read.scenario, read.inputs, everywhere)
-        return add_unknown_ids(answer, read.unknown_ids)
-    return recommend_prepared(catalogue, prepare_query(catalogue, read), page=page, addends=addends)
+        catalogue_terms = build_catalogue_terms(catalogue, resolved)
+        answer = explain_request(
+            catalogue, request, resolved.scenario, resolved.inputs, catalogue_terms
+        )
+        return add_unknown_ids(answer, resolved.unknown_ids)
+    return recommend_prepared(
+        catalogue, prepare_query(catalogue, resolved), page=page, score_terms=score_terms
+    )
 
 
 def recommend_prepared(
     catalogue: Catalogue,
-    ready: PreparedQuery,
+    prepared_query: PreparedQuery,
     *,
     page: Page = FIRST_PAGE,
-    addends: ScoreTerms = NO_SCORE_TERMS,
+    score_terms: ScoreTerms = NO_SCORE_TERMS,
 ) -> Answer:
     """Answer a request that was prepared over the same catalogue.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
-    ready.stopwatch.resume()
-    question = Query(
+    prepared_query.stopwatch.resume()
+    query = Query(
         catalogue=catalogue,
-        request=ready.resolved.request,
-        scenario=ready.resolved.scenario,
-        vectors=ready.vectors,
-        row_terms=_group_terms_by_row(catalogue, addends),
-        catalogue_terms=ready.catalogue_terms,
-        input_terms=ready.taste_contribution.input_terms,
+        request=prepared_query.resolved.request,
+        scenario=prepared_query.resolved.scenario,
+        vectors=prepared_query.vectors,
+        row_terms=_group_terms_by_row(catalogue, score_terms),
+        catalogue_terms=prepared_query.catalogue_terms,
+        input_terms=prepared_query.taste_contribution.input_terms,
         page=page,
     )
     return add_unknown_ids(
-        answer_query(question, ready.eligible, ready.stopwatch), ready.resolved.unknown_ids
+        answer_query(query, prepared_query.eligible, prepared_query.stopwatch),
+        prepared_query.resolved.unknown_ids,
     )
 
 
@@ -103,23 +108,23 @@ def recommend_many(
         RequestError: If one cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
-    moment = time.time() if now is None else now
-    together = max(1, _MAX_FLAGS // max(catalogue.count, 1))
+    timestamp = time.time() if now is None else now
+    batch_size = max(1, _MAX_FLAGS // max(catalogue.count, 1))
     answers = []
-    for start in range(0, len(requests), together):
-        some = requests[start : start + together]
-        shared, ready = prefetch(catalogue, [(request, moment) for request in some])
+    for start in range(0, len(requests), batch_size):
+        batch = requests[start : start + batch_size]
+        cached, prepared_queries = prefetch(catalogue, [(request, timestamp) for request in batch])
         answers += [
-            recommend(shared, request, now=moment)
-            if own is None
-            else recommend_prepared(shared, own)
-            for request, own in zip(some, ready, strict=True)
+            recommend(cached, request, now=timestamp)
+            if prepared_query is None
+            else recommend_prepared(cached, prepared_query)
+            for request, prepared_query in zip(batch, prepared_queries, strict=True)
         ]
     return answers
 
 
 def prefetch(
-    catalogue: Catalogue, asked: Sequence[TimedRequest]
+    catalogue: Catalogue, timed_requests: Sequence[TimedRequest]
 ) -> tuple[Catalogue, list[PreparedQuery | None]]:
     """Prepare requests together: their texts are encoded, and their searches made, in one go.
 
@@ -131,13 +136,18 @@ def prefetch(
         RequestError: If one cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
-    shared = CachedCatalogue(catalogue)
-    shared.know(item_id for request, _ in asked for item_id in _collect_item_ids(request))
-    face = shared.catalogue_face
-    read = [resolve_request(face, request, now=now) for request, now in asked]
-    shared.encode([s.text for one in read for s in one.inputs if s.text and s.item_id is None])
-    ready = [None if one.request.validate_only else prepare_query(face, one) for one in read]
-    shared.search(
+    cached = CachedCatalogue(catalogue)
+    cached.know(item_id for request, _ in timed_requests for item_id in _collect_item_ids(request))
+    cached_catalogue = cached.catalogue_face
+    resolved = [
+        resolve_request(cached_catalogue, request, now=now) for request, now in timed_requests
+    ]
+    cached.encode([s.text for one in resolved for s in one.inputs if s.text and s.item_id is None])
+    prepared_queries = [
+        None if one.request.validate_only else prepare_query(cached_catalogue, one)
+        for one in resolved
+    ]
+    cached.search(
         [
             SearchTask(
                 f"{one.resolved.scenario.name}|{one.resolved.request.filter!r}",
@@ -145,38 +155,40 @@ def prefetch(
                 one.eligible.allowed,
                 one.resolved.request.k,
             )
-            for one in ready
+            for one in prepared_queries
             if one is not None
         ]
     )
-    return face, ready
+    return cached_catalogue, prepared_queries
 
 
 def _collect_item_ids(request: Request) -> list[str]:
     """Ids whose rows answering will ask for."""
-    told = [entry.item_id for entry in request.history if entry.item_id is not None]
+    history_ids = [entry.item_id for entry in request.history if entry.item_id is not None]
     stored = chain.from_iterable(request.seen_by_event.values())
-    return [*told, *request.exclude, *request.seen, *stored]
+    return [*history_ids, *request.exclude, *request.seen, *stored]
 
 
 def compute_profile_vector(catalogue: Catalogue, request: Request, *, now: float) -> Vectors:
     """Return `(d,) float32`: what a request's history and interests say, as one unit vector."""
-    read = resolve_request(catalogue, request, now=now)
-    signals = [signal for signal in read.inputs if signal.role is Role.PROFILE]
-    if not signals:
+    resolved = resolve_request(catalogue, request, now=now)
+    inputs = [query_input for query_input in resolved.inputs if query_input.role is Role.PROFILE]
+    if not inputs:
         return np.zeros(catalogue.manifest.layout.dim, np.float32)
-    sources = build_input_vectors(catalogue, signals, read.item_rows)
-    weighed = build_query_vectors(signals, sources, scenario=read.scenario, weights=request.weights)
-    vector: Vectors = weighed.vectors[0]
+    input_vectors = build_input_vectors(catalogue, inputs, resolved.item_rows)
+    vectors = build_query_vectors(
+        inputs, input_vectors, scenario=resolved.scenario, weights=request.weights
+    )
+    vector: Vectors = vectors.vectors[0]
     return vector
 
 
 def _group_terms_by_row(
-    catalogue: Catalogue, addends: ScoreTerms
+    catalogue: Catalogue, score_terms: ScoreTerms
 ) -> dict[int, list[dict[str, Any]]]:
     """Addends by row; items that are not in the catalogue gain nothing."""
     terms: dict[int, list[dict[str, Any]]] = {}
-    for kind, shares in addends.items():
+    for kind, shares in score_terms.items():
         for item_id, row in catalogue.rows(list(shares)).items():
             terms.setdefault(row, []).append({"kind": kind, "share": shares[item_id]})
     return terms

@@ -38,18 +38,18 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
     """
     if not request.query:
         raise RequestError("query is empty; give the words to look for")
-    clock = Stopwatch()
-    signals = [
+    stopwatch = Stopwatch()
+    inputs = [
         QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query)
     ]
-    sources = build_input_vectors(catalogue, signals, {})
-    clock.lap("encode")
-    weighed = build_query_vectors(
-        signals, sources, scenario=_DEFAULT_SCENARIO, weights=request.weights
+    input_vectors = build_input_vectors(catalogue, inputs, {})
+    stopwatch.lap("encode")
+    vectors = build_query_vectors(
+        inputs, input_vectors, scenario=_DEFAULT_SCENARIO, weights=request.weights
     )
     terms = _build_lexical_terms(catalogue, request.query)
-    question = Query(catalogue, request, _DEFAULT_SCENARIO, weighed, terms, page=page)
-    return answer_query(question, select_eligible(catalogue, request, _DEFAULT_SCENARIO), clock)
+    query = Query(catalogue, request, _DEFAULT_SCENARIO, vectors, terms, page=page)
+    return answer_query(query, select_eligible(catalogue, request, _DEFAULT_SCENARIO), stopwatch)
 
 
 def similar(
@@ -61,28 +61,30 @@ def similar(
         RequestError: If an example is unknown, or none has a positive weight.
         FilterError: If the filter does not fit the catalogue.
     """
-    clock = Stopwatch()
-    signals = [*_parse_examples(items, "items"), *_parse_examples(texts, "texts")]
-    if not any(signal.weight > 0 for signal in signals):
+    stopwatch = Stopwatch()
+    inputs = [*_parse_examples(items, "items"), *_parse_examples(texts, "texts")]
+    if not any(query_input.weight > 0 for query_input in inputs):
         raise RequestError("no example has a positive weight; say what the results should be like")
-    known = catalogue.rows([s.item_id for s in signals if s.item_id is not None])
-    for signal in signals:
-        if signal.item_id is not None and signal.item_id not in known:
-            raise RequestError(f"no item {signal.item_id!r} in the catalogue")
-    sources = catalogue.to_similarity_queries(build_input_vectors(catalogue, signals, known))
-    clock.lap("encode")
-    weighed = build_example_vectors(signals, sources, weights=request.weights)
-    asked = replace(request, exclude=(*request.exclude, *known))
-    question = Query(catalogue, asked, _DEFAULT_SCENARIO, weighed, {}, page=page)
-    return answer_query(question, select_eligible(catalogue, asked, _DEFAULT_SCENARIO), clock)
+    known = catalogue.rows([s.item_id for s in inputs if s.item_id is not None])
+    for query_input in inputs:
+        if query_input.item_id is not None and query_input.item_id not in known:
+            raise RequestError(f"no item {query_input.item_id!r} in the catalogue")
+    input_vectors = catalogue.to_similarity_queries(build_input_vectors(catalogue, inputs, known))
+    stopwatch.lap("encode")
+    vectors = build_example_vectors(inputs, input_vectors, weights=request.weights)
+    search_request = replace(request, exclude=(*request.exclude, *known))
+    query = Query(catalogue, search_request, _DEFAULT_SCENARIO, vectors, {}, page=page)
+    return answer_query(
+        query, select_eligible(catalogue, search_request, _DEFAULT_SCENARIO), stopwatch
+    )
 
 
 def _build_lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dict[str, Any]]]:
     """Additive terms of rows that hold words of the query, or are exactly what it names."""
     terms: dict[int, list[dict[str, Any]]] = {}
-    found = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
-    top = max((score for _, score in found), default=0.0)
-    for row, score in found:
+    matches = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
+    top = max((score for _, score in matches), default=0.0)
+    for row, score in matches:
         if score > 0:
             share = _LEXICAL_WEIGHT * score / top
             terms.setdefault(row, []).append({"kind": "words", "text": query, "share": share})
@@ -103,17 +105,17 @@ def _parse_examples(given: Any, name: str) -> list[QueryInput]:
         raise RequestError(f"{name} must map each example to a weight, such as {{'m1': 1.0}}")
     if len(given) > _MAX_EXAMPLES:
         raise RequestError(f"{name} has {len(given)} examples, at most {_MAX_EXAMPLES} are read")
-    signals = []
+    inputs = []
     for example, weight in given.items():
         number = Weights.parse_weight(weight, f"{name}[{example!r}]")
         if name == "items":
             item_id = parse_id(example, name)
             reason = {"kind": "item", "item_id": item_id}
-            signals.append(QueryInput(Role.PROFILE, number, reason, item_id=item_id))
+            inputs.append(QueryInput(Role.PROFILE, number, reason, item_id=item_id))
         else:
             text = parse_text(example, name)
             if text:
-                signals.append(
+                inputs.append(
                     QueryInput(Role.PROFILE, number, {"kind": "text", "text": text}, text=text)
                 )
-    return signals
+    return inputs

@@ -37,12 +37,12 @@ class ItemCollector:
     def __init__(
         self,
         options: BuildOptions,
-        encoder: Callable[[], Encoder | None],
+        get_encoder: Callable[[], Encoder | None],
         staging: Staging,
         report: StageProgress,
     ) -> None:
-        """Take where items go; `encoder` is asked when the first row turns out to be readable."""
-        self._options, self._get_encoder = options, encoder
+        """Take where items go; `get_encoder` is asked when the first row turns out to be readable."""
+        self._options, self._get_encoder = options, get_encoder
         self._staging, self._report = staging, report
         self._rejected_count = self._dim = 0
 
@@ -78,15 +78,15 @@ class ItemCollector:
 
     def _apply_changes(self, rejected: TextIO) -> int:
         """Apply the live changes; return how many items they add in all."""
-        more = 0
+        added = 0
         for change in self._options.changes:
-            there = change.id in self._staging
+            was_staged = change.id in self._staging
             if isinstance(change, DeletedId):
                 self._staging.remove(change.id)
-                more -= there
+                added -= was_staged
             elif self._stage_row(change, rejected):
-                more += not there
-        return more
+                added += not was_staged
+        return added
 
     def _check_vector(self, item: Item) -> Item | Rejection:
         """An item whose vector fits, or the reason against it."""

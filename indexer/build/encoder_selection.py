@@ -71,8 +71,8 @@ class EncoderSelection:
     def tuned_layer_file(self) -> Path | None:
         """The tuned layer that a build goes on with: the live snapshot's, or a given encoder's."""
         if self._options.encoder:
-            given = self._options.encoder
-            return given.layer if isinstance(given, TextEncoder) else None
+            encoder = self._options.encoder
+            return encoder.layer if isinstance(encoder, TextEncoder) else None
         before = self._parent.manifest
         if self._options.since is None or before is None:
             return None
@@ -84,8 +84,8 @@ class EncoderSelection:
         options = self._options
         if options.model and is_path(options.model):
             return str(Path(options.model).resolve())
-        given = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
-        return options.model or given.removesuffix(TUNED_SUFFIX)
+        encoder = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
+        return options.model or encoder.removesuffix(TUNED_SUFFIX)
 
     @property
     def key(self) -> str:
@@ -105,10 +105,10 @@ class EncoderSelection:
         reason = explain_full_encoding(self._parent, self._options, fingerprint)
         if reason:
             notice(f"every text is encoded again: {reason}")
-        goes_on = self.tuned_layer_file is not None
-        ended = explain_dropped_layer(self._parent, self._options, goes_on=goes_on)
-        if ended:
-            notice(f"the tuned layer of {fingerprint.name} is given up: {ended}")
+        keeps_layer = self.tuned_layer_file is not None
+        reason_dropped = explain_dropped_layer(self._parent, self._options, keeps_layer=keeps_layer)
+        if reason_dropped:
+            notice(f"the tuned layer of {fingerprint.name} is given up: {reason_dropped}")
 
     def open_vector_cache(self, dim: int) -> VectorCache | None:
         """What earlier builds have encoded; with --force-full only what is added to it."""

@@ -109,9 +109,9 @@ class TuningOutcome:
         if "reason" in self.report:
             return f"the encoder is not tuned: {self.report['reason']}"
         before, after = self.report["ndcg10"]["before"], self.report["ndcg10"]["tuned"]
-        verdict = "is kept" if self.report["kept"] else "is not kept, for it is not clearly better"
+        outcome = "is kept" if self.report["kept"] else "is not kept, for it is not clearly better"
         return (
-            f"the tuned encoder {verdict}: NDCG@10 {after:.4f} against {before:.4f} on "
+            f"the tuned encoder {outcome}: NDCG@10 {after:.4f} against {before:.4f} on "
             f"{self.report['cases']} picks (difference {self.report['difference']:+.4f}, two standard "
             f"errors {self.report['two_standard_errors']:.4f})"
         )
@@ -119,8 +119,8 @@ class TuningOutcome:
 
 def try_tuning(
     model: str | None,
-    before: EncodedCatalogue,
-    lessons: EncoderTrainingData,
+    untuned: EncodedCatalogue,
+    data: EncoderTrainingData,
     *,
     folder: Path,
     report: StageProgress,
@@ -129,49 +129,49 @@ def try_tuning(
 
     Args:
         model: As `load_encoder` takes it.
-        before: The catalogue as the encoder sees it untuned.
-        lessons: What is learned from.
+        untuned: The catalogue as the encoder sees it untuned.
+        data: What is learned from.
         folder: New; gets the layer and the raw vectors of the tuned encoder.
         report: Told of stages and how far they are.
 
     Raises:
         EncoderUnavailableError: If the model's last layer cannot be tuned.
     """
-    facts = lessons.stats
-    events = build_events(lessons.interactions, facts.ids)
-    has_text = np.array([item.vector is None for item in lessons.staging.iter_items()], bool)
-    sequels = build_next_item_examples(events, newest_left_out=_HOLDOUT_SHARE).keep_known(has_text)
+    stats = data.stats
+    events = build_events(data.interactions, stats.ids)
+    has_text = np.array([item.vector is None for item in data.staging.iter_items()], bool)
+    sequels = build_next_item_examples(events, holdout_share=_HOLDOUT_SHARE).keep_known(has_text)
     if len(sequels) < MIN_SEQUELS:
-        few = (
+        reason = (
             f"{len(sequels)} liked picks with an earlier one before them are too few, it takes "
             f"{MIN_SEQUELS}, among the oldest {1 - _HOLDOUT_SHARE:.0%} and of items that have no vector "
             f"of their own"
         )
-        return TuningOutcome({"kept": False, "reason": few})
+        return TuningOutcome({"kept": False, "reason": reason})
     rows = sequels.collect_rows()
     layer = tune_layer(
         model,
-        _describe_rows(lessons.staging, facts, set(rows.tolist())),
+        _describe_rows(data.staging, stats, set(rows.tolist())),
         sequels.renumber(rows),
         seed=0,
-        told=lambda done, total: report("tune encoder", done, total),
+        progress=lambda done, total: report("tune encoder", done, total),
     )
     folder.mkdir()
     layer.save(folder / TUNED_LAYER_FILE)
     encoder = load_encoder(model, layer=folder / TUNED_LAYER_FILE)
-    vectors = RawVectors(folder, before.raw.shape)
+    vectors = RawVectors(folder, untuned.raw.shape)
     raw = vectors.write(
-        lessons.staging,
-        facts.rating_scale,
+        data.staging,
+        stats.rating_scale,
         encoder,
-        VectorCache(folder / "encoded.bin", before.raw.shape[1]),
+        VectorCache(folder / "encoded.bin", untuned.raw.shape[1]),
         report,
     )
     moments = Moments.from_chunks(iter_chunks(raw), raw.shape[1])
     tuned = EncodedCatalogue(encoder, raw, fit_meaning_space(moments, load_background(encoder)))
     report("compare encoders", 0, 0)
-    told = compare_encoders(events, before.compute_meaning, tuned.compute_meaning, facts.ids)
-    return TuningOutcome(told, vectors.encoded_count, tuned if told["kept"] else None)
+    comparison = compare_encoders(events, untuned.compute_meaning, tuned.compute_meaning, stats.ids)
+    return TuningOutcome(comparison, vectors.encoded_count, tuned if comparison["kept"] else None)
 
 
 def compare_encoders(
@@ -196,33 +196,31 @@ def compare_encoders(
     windows = split_windows(events, repeats=repeats, count=1, seed=0)
     users = len(np.unique(windows[0].cases.user)) if windows else 0
     if users < MIN_CASES:
-        few = f"the newest picks are of {users} users, it takes {MIN_CASES} to judge by"
-        return {"kept": False, "reason": few}
+        reason = f"the newest picks are of {users} users, it takes {MIN_CASES} to judge by"
+        return {"kept": False, "reason": reason}
     window = windows[0]
-    reached = []
-    for meaning_of in (before, tuned):
-        meaning = meaning_of()
+    ndcg10 = []
+    for compute_meaning in (before, tuned):
+        meaning = compute_meaning()
         settings = fit_taste(window.train, item_ids, meaning).settings
-        blocks = fit_blocks(window.train, meaning, only=settings)
-        reached.append(
-            compute_ndcg10(Scorer(blocks, window.cases, repeats).compute_ranks(settings))
-        )
-    paired = reached[1] - reached[0]
+        blocks = fit_blocks(window.train, meaning, settings=settings)
+        ndcg10.append(compute_ndcg10(Scorer(blocks, window.cases, repeats).compute_ranks(settings)))
+    paired = ndcg10[1] - ndcg10[0]
     _, user = np.unique(window.cases.user, return_inverse=True)
     noise = STANDARD_ERRORS * compute_standard_error(paired, user)
     return {
         "kept": bool(paired.mean() > noise),
         "cases": len(paired),
-        "ndcg10": {"before": float(reached[0].mean()), "tuned": float(reached[1].mean())},
+        "ndcg10": {"before": float(ndcg10[0].mean()), "tuned": float(ndcg10[1].mean())},
         "difference": float(paired.mean()),
         "two_standard_errors": noise,
     }
 
 
-def _describe_rows(staging: Staging, facts: CatalogueStats, rows: set[int]) -> list[str]:
+def _describe_rows(staging: Staging, stats: CatalogueStats, rows: set[int]) -> list[str]:
     """Texts of some rows, ascending."""
     return [
-        describe(item.fields, rating_scale=facts.rating_scale)
+        describe(item.fields, rating_scale=stats.rating_scale)
         for row, item in enumerate(staging.iter_items())
         if row in rows
     ]

@@ -43,8 +43,8 @@ def explain_full_disk(root: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error, RuntimeError) as error:
         number = getattr(error, "errno", None)
-        told = number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
-        if told or shutil.disk_usage(root).free < _MIN_FREE_BYTES:
+        is_full = number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
+        if is_full or shutil.disk_usage(root).free < _MIN_FREE_BYTES:
             raise SnapshotError(
                 f"no space is left in {root}; free some, for example with scripts/snapshots.py "
                 f"prune, or choose another --out; the live snapshot is as it was"

@@ -87,11 +87,13 @@ class ParentSnapshot:
         if before.shape[1:] != raw.shape[1:] or not len(before):
             return 1.0
         old, new = _hash_rows(before), _hash_rows(raw)
-        added, gone = ~np.isin(new, old), ~np.isin(old, new)
-        return float(max(added.mean(), gone.mean()))
+        added, removed = ~np.isin(new, old), ~np.isin(old, new)
+        return float(max(added.mean(), removed.mean()))
 
 
-def explain_full_encoding(parent: ParentSnapshot, options: BuildOptions, now: Fingerprint) -> str:
+def explain_full_encoding(
+    parent: ParentSnapshot, options: BuildOptions, fingerprint: Fingerprint
+) -> str:
     """Return the reason in words; empty if vectors of the live snapshot can be kept."""
     if parent.id is None:
         return ""
@@ -100,21 +102,26 @@ def explain_full_encoding(parent: ParentSnapshot, options: BuildOptions, now: Fi
     if parent.manifest is None:
         return "the live snapshot is damaged"
     before = parent.manifest.encoder
-    if before is None or before == now:
+    if before is None or before == fingerprint:
         return ""
-    if before.name != now.name and before.name.removesuffix(TUNED_SUFFIX) == now.name:
+    if (
+        before.name != fingerprint.name
+        and before.name.removesuffix(TUNED_SUFFIX) == fingerprint.name
+    ):
         return ""  # why its tuned layer is given up is told apart, and its vectors may be known
-    if replace(before, text_version=now.text_version) == now:
-        return f"the text template changed (version {before.text_version} to {now.text_version})"
-    return f"the model changed ({before.name} to {now.name})"
+    if replace(before, text_version=fingerprint.text_version) == fingerprint:
+        return f"the text template changed (version {before.text_version} to {fingerprint.text_version})"
+    return f"the model changed ({before.name} to {fingerprint.name})"
 
 
-def explain_dropped_layer(parent: ParentSnapshot, options: BuildOptions, *, goes_on: bool) -> str:
+def explain_dropped_layer(
+    parent: ParentSnapshot, options: BuildOptions, *, keeps_layer: bool
+) -> str:
     """Return why the live snapshot's tuned layer is given up; empty if it is not, or has none."""
     before = parent.manifest
     if before is None or TUNED_LAYER_FILE not in before.files:
         return ""
-    if goes_on or options.tune_encoder or options.encoder:
+    if keeps_layer or options.tune_encoder or options.encoder:
         return ""
     if options.since is None:
         return "the build has neither --since last nor --tune-encoder"
@@ -124,49 +131,53 @@ def explain_dropped_layer(parent: ParentSnapshot, options: BuildOptions, *, goes
     return "--model is not the model that it was tuned on; tune anew with --tune-encoder"
 
 
-def hash_inputs(options: BuildOptions, sources: Sequence[str], model: Callable[[], str]) -> str:
+def hash_inputs(
+    options: BuildOptions, sources: Sequence[str], get_model_stamp: Callable[[], str]
+) -> str:
     """Hash the files of a build and all that it is asked for; "" if something else counts too.
 
     Args:
         options: Of the build.
         sources: Catalogue files and URLs.
-        model: Tells what changes with the language model; "" if that is not known.
+        get_model_stamp: Tells what changes with the language model; "" if that is not known.
     """
-    is_more = bool(options.changes) or _has_training_data_beside_files(options)
-    if is_more or any("://" in source for source in sources):
+    has_other_inputs = bool(options.changes) or _has_training_data_beside_files(options)
+    if has_other_inputs or any("://" in source for source in sources):
         return ""
     files = [*sources, *([options.interactions] if options.interactions else [])]
     try:
-        read = [("".join(Path(f).suffixes), compute_sha256(Path(f))) for f in files]
+        file_hashes = [("".join(Path(f).suffixes), compute_sha256(Path(f))) for f in files]
     except OSError:
         return ""  # reading it will say what is wrong
-    known = model()
-    wished = (_list_hashed_options(options), options.query, options.max_rejected)
-    return _hash_parts(read, len(sources), known, wished) if known else ""
+    model_stamp = get_model_stamp()
+    option_values = (_list_hashed_options(options), options.query, options.max_rejected)
+    return _hash_parts(file_hashes, len(sources), model_stamp, option_values) if model_stamp else ""
 
 
-def hash_content(options: BuildOptions, items: bytes, model: str) -> str:
+def hash_content(options: BuildOptions, items_digest: bytes, model_key: str) -> str:
     """Hash all that decides what a snapshot holds; "" if that is not known.
 
     Args:
         options: Of the build.
-        items: Hash of the items, however they were written.
-        model: What changes with the language model.
+        items_digest: Hash of the items, however they were written.
+        model_key: What changes with the language model.
     """
     if _has_training_data_beside_files(options):
         return ""
-    lessons = compute_sha256(Path(options.interactions)) if options.interactions else ""
-    return _hash_parts(items.hex(), model, _list_hashed_options(options), lessons)
+    interactions_hash = compute_sha256(Path(options.interactions)) if options.interactions else ""
+    return _hash_parts(
+        items_digest.hex(), model_key, _list_hashed_options(options), interactions_hash
+    )
 
 
 def _has_training_data_beside_files(options: BuildOptions) -> bool:
-    told = options.live_events or options.is_erased or "://" in (options.interactions or "")
-    return bool(told)
+    has_more = options.live_events or options.is_erased or "://" in (options.interactions or "")
+    return bool(has_more)
 
 
 def _list_hashed_options(options: BuildOptions) -> tuple[object, ...]:
-    wished = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
-    return (*wished, options.context, sorted(options.fields.items()))
+    option_values = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
+    return (*option_values, options.context, sorted(options.fields.items()))
 
 
 def _hash_parts(*parts: object) -> str:
@@ -175,9 +186,9 @@ def _hash_parts(*parts: object) -> str:
 
 def _hash_rows(raw: NDArray[np.float16]) -> NDArray[np.uint64]:
     """One number for each vector; two vectors with the same one are the same."""
-    odd = np.random.default_rng(_SEED).integers(2**63, size=raw.shape[1], dtype=np.uint64)
+    multipliers = np.random.default_rng(_SEED).integers(2**63, size=raw.shape[1], dtype=np.uint64)
     sums = np.empty(len(raw), np.uint64)
     for start in range(0, len(raw), _CHUNK_ROWS):
         bits = np.ascontiguousarray(raw[start : start + _CHUNK_ROWS]).view(np.uint16)
-        sums[start : start + len(bits)] = bits.astype(np.uint64) @ odd
+        sums[start : start + len(bits)] = bits.astype(np.uint64) @ multipliers
     return sums

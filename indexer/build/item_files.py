@@ -16,7 +16,7 @@ _REPORT_EVERY_ROWS = 1_000
 
 def store_items(
     staging: Staging,
-    count: int,
+    item_count: int,
     folder: Path,
     rating_scale: tuple[float, float] | None,
     report: StageProgress,
@@ -25,13 +25,13 @@ def store_items(
 
     Args:
         staging: Holds the items.
-        count: How many.
+        item_count: How many.
         folder: Where the files go.
         rating_scale: Lowest and highest possible rating; None: inferred.
         report: Is told how far it is.
     """
-    ratings = np.full(count, np.nan, np.float32)
-    chinese = 0
+    ratings = np.full(item_count, np.nan, np.float32)
+    chinese_count = 0
     ids: list[str] = []
     (folder / "columns").mkdir()
     with (
@@ -43,11 +43,11 @@ def store_items(
             columns.add(item.fields)
             ratings[row] = item.fields.get("rating", np.nan)
             ids.append(item.id)
-            chinese += is_chinese(find_title(item.fields))
+            chinese_count += is_chinese(find_title(item.fields))
             if row % _REPORT_EVERY_ROWS == 0:
-                report("store", row, count)
+                report("store", row, item_count)
         metadata.finish()
         columns.finish()
-    report("store", count, count)
+    report("store", item_count, item_count)
     scale = rating_scale or infer_rating_scale(ratings[~np.isnan(ratings)].tolist())
-    return CatalogueStats(scale, "zh" if 2 * chinese > count else "en", ratings, ids)
+    return CatalogueStats(scale, "zh" if 2 * chinese_count > item_count else "en", ratings, ids)

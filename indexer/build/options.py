@@ -74,7 +74,7 @@ class BuildOptions:
             )
 
 
-def override_options(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildOptions:
+def override_options(options: BuildOptions, overrides: Mapping[str, Any]) -> BuildOptions:
     """Return the options with single ones replaced; a path may be given as one.
 
     Raises:
@@ -82,20 +82,20 @@ def override_options(options: BuildOptions, chosen: Mapping[str, Any]) -> BuildO
         CatalogError: If a value is out of its range.
     """
     known = [option.name for option in fields(BuildOptions)]
-    for name in chosen:
+    for name in overrides:
         if name not in known:
             raise TypeError(f"build_index has no option {name!r}; {suggest_name(name, known)}")
-    told: dict[str, Any] = {
-        name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()
+    values: dict[str, Any] = {
+        name: str(value) if isinstance(value, Path) else value for name, value in overrides.items()
     }
-    return replace(options, **told)
+    return replace(options, **values)
 
 
-def _check_rating_scale(scale: Sequence[float]) -> None:
-    is_pair = len(scale) == 2 and all(math.isfinite(end) for end in scale)
-    if not (is_pair and scale[0] < scale[1]):
+def _check_rating_scale(rating_scale: Sequence[float]) -> None:
+    is_pair = len(rating_scale) == 2 and all(math.isfinite(end) for end in rating_scale)
+    if not (is_pair and rating_scale[0] < rating_scale[1]):
         raise CatalogError(
-            f"rating_scale is {tuple(scale)}; give the lowest and a higher possible rating, such "
+            f"rating_scale is {tuple(rating_scale)}; give the lowest and a higher possible rating, such "
             f"as (1, 5)"
         )
 

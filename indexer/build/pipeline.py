@@ -138,28 +138,28 @@ class _BuildRun:
             if self.may_skip_publishing() and self.parent.matches(content=self.content_hash):
                 return self.report_unchanged()
             scale, count = self.options.rating_scale, self.counts["items"]
-            facts = store_items(staging, count, self.work, scale, self.report)
-            raw = self.write_raw_vectors(staging, facts)
+            stats = store_items(staging, count, self.work, scale, self.report)
+            raw = self.write_raw_vectors(staging, stats)
             space = self.fit_space(raw)
             if self.options.tune_encoder:
-                raw, space = self.tune_encoder(staging, facts, raw, space)
+                raw, space = self.tune_encoder(staging, stats, raw, space)
         finally:
             staging.close()
             (self.work / "staging.sqlite").unlink()
         space.save(self.work / "space.safetensors")
         if self.encoder.tuned_layer_file:
             shutil.copyfile(self.encoder.tuned_layer_file, self.work / TUNED_LAYER_FILE)
-        taste = self.learn_taste(raw, space, facts)
+        taste = self.learn_taste(raw, space, stats)
         layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
         index = build_index_file(
             self.work / "index.faiss",
-            BlockVectors(raw, space, layout, facts, taste),
+            BlockVectors(raw, space, layout, stats, taste),
             layout,
-            wish=self.choose_index_options(raw),
+            options=self.choose_index_options(raw),
             report=self.report,
         )
-        manifest = self.build_manifest(sources, facts, layout, index)
-        release = self.check_release(manifest, facts, taste)
+        manifest = self.build_manifest(sources, stats, layout, index)
+        release = self.check_release(manifest, stats, taste)
         report = {"counts": self.counts, "learned": self.taste_report, "release": release}
         (self.work / "report.json").write_text(json.dumps(report), encoding="utf-8")
         manifest = replace(manifest, files=collect_file_facts(self.work))
@@ -176,12 +176,12 @@ class _BuildRun:
         for name in ("items", "rejected", "duplicates"):
             self.counts[name] = getattr(found, name)
 
-    def write_raw_vectors(self, staging: Staging, facts: CatalogueStats) -> NDArray[np.float16]:
+    def write_raw_vectors(self, staging: Staging, stats: CatalogueStats) -> NDArray[np.float16]:
         """Texts to raw vectors, none encoded that an earlier build or a killed one has encoded."""
         self.encoder.notify_full_encoding()
         vectors = RawVectors(self.work, (self.counts["items"], self.raw_dim))
         cache = self.encoder.open_vector_cache(self.raw_dim)
-        scale, model = facts.rating_scale, self.encoder.model
+        scale, model = stats.rating_scale, self.encoder.model
         raw = vectors.write(staging, scale, model, cache, self.report)
         self.counts |= {"encoded": vectors.encoded_count, "reused": vectors.reused_count}
         return raw
@@ -194,7 +194,7 @@ class _BuildRun:
         return fit_meaning_space(moments, load_background(self.encoder.model))
 
     def tune_encoder(
-        self, staging: Staging, facts: CatalogueStats, raw: NDArray[np.float16], space: MeaningSpace
+        self, staging: Staging, stats: CatalogueStats, raw: NDArray[np.float16], space: MeaningSpace
     ) -> tuple[NDArray[np.float16], MeaningSpace]:
         """Go on with an encoder whose last layer was tuned, if that is clearly better."""
         from indexer.build.encoder_tuning import EncodedCatalogue, EncoderTrainingData, try_tuning
@@ -203,25 +203,25 @@ class _BuildRun:
         if model is None:
             raise TypeError(self.options)
         folder = self.work / "tuned"
-        trial = try_tuning(
+        outcome = try_tuning(
             self.options.model,
             EncodedCatalogue(model, raw, space),
-            EncoderTrainingData(staging, facts, self.interactions),
+            EncoderTrainingData(staging, stats, self.interactions),
             folder=folder,
             report=self.report,
         )
-        self.encoder_report = trial.report
-        self.counts["encoded"] += trial.encoded_count
+        self.encoder_report = outcome.report
+        self.counts["encoded"] += outcome.encoded_count
         if self.options.notice:
-            self.options.notice(trial.describe())
-        if trial.tuned_catalogue is not None:
+            self.options.notice(outcome.describe())
+        if outcome.tuned_catalogue is not None:
             for name in ("raw.npy", "hashes.npy", TUNED_LAYER_FILE):
                 (folder / name).replace(self.work / name)
-            self.encoder.replace_model(trial.tuned_catalogue.encoder)
+            self.encoder.replace_model(outcome.tuned_catalogue.encoder)
             self.content_hash = hash_content(
                 self.options, staging.compute_digest(), self.encoder.key
             )
-            raw, space = trial.tuned_catalogue.raw, trial.tuned_catalogue.space
+            raw, space = outcome.tuned_catalogue.raw, outcome.tuned_catalogue.space
         shutil.rmtree(folder, ignore_errors=True)
         return raw, space
 
@@ -232,11 +232,13 @@ class _BuildRun:
         if not learning.has_training_data(self.options):
             return None
         self.report("learn", 0, 0)
-        lessons = self.interactions
+        interactions = self.interactions
         meaning = space.map_stored_items(raw)
-        self.earlier_tuning = learning.find_earlier_tuning(self.options, self.parent, len(lessons))
+        self.earlier_tuning = learning.find_earlier_tuning(
+            self.options, self.parent, len(interactions)
+        )
         model = learning.train_taste(
-            learning.TasteTrainingData(lessons, facts.ids, meaning),
+            learning.TasteTrainingData(interactions, facts.ids, meaning),
             folder=self.work / "taste",
             known=self.earlier_tuning,
             trials=self.trials_file,
@@ -250,7 +252,7 @@ class _BuildRun:
         return model
 
     def check_release(
-        self, manifest: Manifest, facts: CatalogueStats, taste: TasteModel | None
+        self, manifest: Manifest, stats: CatalogueStats, taste: TasteModel | None
     ) -> dict[str, Any] | None:
         """Compare what was learned with the live snapshot; refuse what is clearly worse."""
         if taste is None or self.examine is None:
@@ -259,7 +261,7 @@ class _BuildRun:
             root=self.root,
             work=self.work,
             manifest=manifest,
-            facts=facts,
+            facts=stats,
             encoder=self.encoder.model,
             interactions=self.interactions,
             taste=taste,
@@ -269,7 +271,7 @@ class _BuildRun:
         return self.examine(finished, report=self.report)
 
     def build_manifest(
-        self, sources: list[str], facts: CatalogueStats, layout: Layout, index: dict[str, Any]
+        self, sources: list[str], stats: CatalogueStats, layout: Layout, index: dict[str, Any]
     ) -> Manifest:
         """Everything the snapshot says about itself, but the checksums."""
         model = self.encoder.model
@@ -280,8 +282,8 @@ class _BuildRun:
             encoder_source=self.encoder.source if model else None,
             encoder_stamp=self.encoder.stamp,
             probe=tuple(round(number, 6) for number in self.encoder.compute_probe()),
-            language=facts.language,
-            rating_scale=facts.rating_scale,
+            language=stats.language,
+            rating_scale=stats.rating_scale,
             layout=layout,
             index=index,
             counts=self.counts,
@@ -295,24 +297,26 @@ class _BuildRun:
 
     def choose_index_options(self, raw: NDArray[np.float16]) -> IndexOptions:
         """What is asked for, and the live snapshot's index if its vectors are nearly these."""
-        wish = IndexOptions(self.options.index, self.options.min_recall)
-        before = self.parent.manifest
-        if before is None or self.options.force_full:
-            return wish
+        index_options = IndexOptions(self.options.index, self.options.min_recall)
+        live_manifest = self.parent.manifest
+        if live_manifest is None or self.options.force_full:
+            return index_options
         if self.parent.compute_changed_share(raw) > _MAX_CHANGED_SHARE:
-            return wish
+            return index_options
         return replace(
-            wish, known_facts=before.index, trained_file=self.parent.folder / "index.faiss"
+            index_options,
+            known_facts=live_manifest.index,
+            trained_file=self.parent.folder / "index.faiss",
         )
 
     def report_unchanged(self) -> BuildSummary:
         """What the caller is told if the live snapshot stays."""
-        before = self.parent.manifest
-        if before is None:
+        live_manifest = self.parent.manifest
+        if live_manifest is None:
             raise SnapshotError(f"{self.root} has no live snapshot; run the build again")
-        kept = ("items", "rejected", "duplicates")
-        self.counts |= {name: before.counts[name] for name in kept}
-        return self.build_summary(before, unchanged=True)
+        kept_counts = ("items", "rejected", "duplicates")
+        self.counts |= {name: live_manifest.counts[name] for name in kept_counts}
+        return self.build_summary(live_manifest, unchanged=True)
 
     def build_summary(self, manifest: Manifest, *, unchanged: bool = False) -> BuildSummary:
         """What the caller is told."""

@@ -50,45 +50,45 @@ class RawVectors:
     ) -> NDArray[np.float16]:
         """Fill in all rows; what a killed build has encoded is in the cache, too."""
         key = encoder.fingerprint.key if encoder else ""
-        with _PendingTexts(self._work / "texts.tmp") as waiting:
+        with _PendingTexts(self._work / "texts.tmp") as pending:
             for row, item in enumerate(staging.iter_items()):
                 if item.vector is not None:
                     wide = item.vector.astype(np.float64)  # squares of float32 over- or underflow
                     self.raw[row] = wide / np.linalg.norm(wide)
                     continue
                 text = describe(item.fields, rating_scale=rating_scale)
-                name = hash_text(key, text)
-                self._hashes[row] = np.void(name)
-                known = cache.get(name) if cache else None
+                text_key = hash_text(key, text)
+                self._hashes[row] = np.void(text_key)
+                known = cache.get(text_key) if cache else None
                 if known is None:
-                    waiting.add(row, text)
+                    pending.add(row, text)
                 else:
                     self.raw[row] = known
                     self.reused_count += 1
             if encoder is not None and cache is not None:
-                self._encode(waiting, encoder, cache, report)
+                self._encode(pending, encoder, cache, report)
         self.raw.flush()
         np.save(self._work / "hashes.npy", self._hashes)
         return self.raw
 
     def _encode(
-        self, waiting: "_PendingTexts", encoder: Encoder, cache: VectorCache, report: StageProgress
+        self, pending: "_PendingTexts", encoder: Encoder, cache: VectorCache, report: StageProgress
     ) -> None:
         """Longest first, equal texts once; each chunk is durable before the next begins."""
-        rows = waiting.list_rows()
-        _, first, same = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
-        longest_first = first[np.argsort(-waiting.list_sizes()[first], kind="stable")]
+        rows = pending.list_rows()
+        _, first, inverse = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
+        longest_first = first[np.argsort(-pending.list_sizes()[first], kind="stable")]
         total = len(first)
         for start in range(0, total, _CHUNK_TEXTS):
-            places = longest_first[start : start + _CHUNK_TEXTS]
-            told = _shift_progress(report, start, total)
-            vectors = encoder.encode_items([waiting.read_text(int(p)) for p in places], told)
-            self.raw[rows[places]] = vectors
-            cache.append([self._hashes[row].tobytes() for row in rows[places]], vectors)
-        for place, row in enumerate(rows.tolist()):
-            twin = int(rows[first[same[place]]])
-            if twin != row:
-                self.raw[row] = self.raw[twin]
+            positions = longest_first[start : start + _CHUNK_TEXTS]
+            progress = _shift_progress(report, start, total)
+            vectors = encoder.encode_items([pending.read_text(int(p)) for p in positions], progress)
+            self.raw[rows[positions]] = vectors
+            cache.append([self._hashes[row].tobytes() for row in rows[positions]], vectors)
+        for position, row in enumerate(rows.tolist()):
+            source_row = int(rows[first[inverse[position]]])
+            if source_row != row:
+                self.raw[row] = self.raw[source_row]
         self.encoded_count = total
         self.reused_count += len(rows) - total
 
@@ -132,9 +132,9 @@ class _PendingTexts:
     def list_sizes(self) -> Rows:
         return self._read_column(2)
 
-    def read_text(self, number: int) -> str:
-        _, place, size = self._records[3 * number : 3 * number + 3]
-        self._file.seek(place)
+    def read_text(self, text_number: int) -> str:
+        _, position, size = self._records[3 * text_number : 3 * text_number + 3]
+        self._file.seek(position)
         return self._file.read(size).decode("utf-8", "surrogatepass")
 
     def _read_column(self, column: int) -> Rows:

@@ -43,9 +43,9 @@ def read_training_data(
     if options.interactions is not None:
         rows = _read_good_rows(options.interactions, options, work, counts)
     is_erased = options.is_erased or (lambda _: False)
-    found = [row for row in (*rows, *options.live_events) if not is_erased(row)]
-    counts["interactions"] = len(found)
-    return found
+    interactions = [row for row in (*rows, *options.live_events) if not is_erased(row)]
+    counts["interactions"] = len(interactions)
+    return interactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ def find_earlier_tuning(
         return None
     try:
         report = json.loads((parent.folder / "report.json").read_text(encoding="utf-8"))
-        known = EarlierTuning(
+        tuning = EarlierTuning(
             parent.id,
             load_settings(parent.folder / "taste"),
             int(_read_tuned_from(report["learned"])),
         )
     except (SnapshotError, OSError, ValueError, LookupError, TypeError):
         return None  # nothing to go on from: it is tuned anew
-    return known if rows < RETUNE_GROWTH * known.tuned_on_count else None
+    return tuning if rows < RETUNE_GROWTH * tuning.tuned_on_count else None
 
 
 def _read_tuned_from(learned: Mapping[str, Any]) -> Any:
@@ -128,13 +128,13 @@ def train_taste(
     started = time.process_time()
     given = (lessons.interactions, lessons.ids, lessons.meaning)
     if known is None:
-        model = fit_taste(*given, progress=step, trials=trials)
-        told: dict[str, Any] = {"tuned_from": model.report["events"]}
+        model = fit_taste(*given, progress=step, trials_path=trials)
+        extra_report: dict[str, Any] = {"tuned_from": model.report["events"]}
     else:
         model = refit_taste(*given, settings=known.settings)
-        told = {"tuned_from": known.tuned_on_count, "settings_of": known.snapshot_id}
-    told["fit_cpu_s"] = round(time.process_time() - started, 2)
-    model = replace(model, report={**model.report, **told})
+        extra_report = {"tuned_from": known.tuned_on_count, "settings_of": known.snapshot_id}
+    extra_report["fit_cpu_s"] = round(time.process_time() - started, 2)
+    model = replace(model, report={**model.report, **extra_report})
     folder.mkdir()
     model.save(folder)
     return model
@@ -143,7 +143,7 @@ def train_taste(
 def _read_good_rows(
     source: str, options: BuildOptions, work: Path, counts: dict[str, int]
 ) -> list[Interaction]:
-    found = []
+    interactions = []
     rows = read_interactions(
         source, context=options.context, mapping=options.fields, query=options.interactions_query
     )
@@ -153,11 +153,11 @@ def _read_good_rows(
                 counts["rejected_interactions"] += 1
                 rejected.write(render_rejection(row) + "\n")
             else:
-                found.append(row)
+                interactions.append(row)
     bad = counts["rejected_interactions"]
-    if bad > options.max_rejected * (bad + len(found)):
+    if bad > options.max_rejected * (bad + len(interactions)):
         raise CatalogError(
-            f"{bad} of {bad + len(found)} rows of {source} are bad, more than the "
+            f"{bad} of {bad + len(interactions)} rows of {source} are bad, more than the "
             f"{options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
         )
-    return found
+    return interactions

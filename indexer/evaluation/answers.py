@@ -59,9 +59,9 @@ def ask_index(
             for body in bodies
         ]
         for case, answer in enumerate(recommend_many(index, parsed), start=start):
-            found = [(item.id, item.score) for item in answer]
-            ranks[case] = find_rank(found, targets[case])
-            first = found[:10]
+            ids_and_scores = [(item.id, item.score) for item in answer]
+            ranks[case] = find_rank(ids_and_scores, targets[case])
+            first = ids_and_scores[:10]
             top10.append([item_id for item_id, _ in first])
             scores[case, : len(first)] = [score for _, score in first]
             hit[case, : len(first)] = [item_id == targets[case] for item_id, _ in first]

@@ -52,18 +52,18 @@ class Cases:
         """`(c,)`."""
         return self.log.user[self.row]
 
-    def some(self, keep: slice) -> "Cases":
+    def some(self, numbers: slice) -> "Cases":
         """Return a slice of the questions."""
-        return self.taken(np.arange(len(self))[keep])
+        return self.taken(np.arange(len(self))[numbers])
 
-    def taken(self, which: Rows) -> "Cases":
+    def taken(self, numbers: Rows) -> "Cases":
         """Return the questions of these numbers."""
         return replace(
             self,
-            row=self.row[which],
-            histories=tuple(self.histories[case] for case in which),
-            cold=self.cold[which],
-            new_user=self.new_user[which],
+            row=self.row[numbers],
+            histories=tuple(self.histories[case] for case in numbers),
+            cold=self.cold[numbers],
+            new_user=self.new_user[numbers],
         )
 
     def requests(self) -> Iterator[dict[str, Any]]:
@@ -93,24 +93,28 @@ class Cases:
         return {name: value for name, value in entry.items() if value not in (None, {})}
 
 
-def build_cases(log: InteractionLog, part: Part, *, repeats: bool, most: int = MAX_CASES) -> Cases:
+def build_cases(
+    log: InteractionLog, part: Part, *, repeats: bool, max_cases: int = MAX_CASES
+) -> Cases:
     """Ask about each positive row of a part, or about a sample that is always the same.
 
     A row whose item is in its own history is no question, unless items are consumed again.
     """
     by_user = _group_rows_by_user(log)
-    fitted = log.select_fit_rows(part)
-    asked = np.flatnonzero((log.part == part) & log.positive)
+    fit_mask = log.select_fit_rows(part)
+    candidate_rows = np.flatnonzero((log.part == part) & log.positive)
     found: list[tuple[int, Rows]] = []
-    for row in sorted(asked.tolist(), key=lambda row: (_compute_sampling_key(log, part, row), row)):
-        history = _find_history(log, by_user[log.user[row]], row, fitted)
+    for row in sorted(
+        candidate_rows.tolist(), key=lambda row: (_compute_sampling_key(log, part, row), row)
+    ):
+        history = _find_history(log, by_user[log.user[row]], row, fit_mask)
         if repeats or log.item[row] not in log.item[history]:
             found.append((row, history))
-        if len(found) == most:
+        if len(found) == max_cases:
             break
     found.sort(key=lambda case: case[0])
-    warm = np.zeros(len(log.item_ids), bool)
-    warm[log.item[fitted]] = True
+    is_warm = np.zeros(len(log.item_ids), bool)
+    is_warm[log.item[fit_mask]] = True
     rows = np.array([row for row, _ in found], np.int64)
     return Cases(
         log=log,
@@ -118,7 +122,7 @@ def build_cases(log: InteractionLog, part: Part, *, repeats: bool, most: int = M
         repeats=repeats,
         row=rows,
         histories=tuple(history for _, history in found),
-        cold=~warm[log.item[rows]],
+        cold=~is_warm[log.item[rows]],
         new_user=np.array([len(h) <= NEW_USER_MAX_ROWS for _, h in found], bool),
     )
 
@@ -129,10 +133,12 @@ def _group_rows_by_user(log: InteractionLog) -> list[Rows]:
     return list(np.split(order, np.cumsum(counts)[:-1]))
 
 
-def _find_history(log: InteractionLog, mine: Rows, row: int, fitted: NDArray[np.bool_]) -> Rows:
+def _find_history(
+    log: InteractionLog, user_rows: Rows, row: int, fit_mask: NDArray[np.bool_]
+) -> Rows:
     if not log.is_ordered:
-        return mine[fitted[mine]]
-    earlier = mine[log.step[mine] < log.step[row]]
+        return user_rows[fit_mask[user_rows]]
+    earlier = user_rows[log.step[user_rows] < log.step[row]]
     in_order: Rows = earlier[np.argsort(log.step[earlier], kind="stable")]
     return in_order
 

@@ -90,15 +90,15 @@ def build_log(
     Raises:
         CatalogError: If nothing is left.
     """
-    items = {item_id: place for place, item_id in enumerate(sorted(item_ids))}
+    items = {item_id: position for position, item_id in enumerate(sorted(item_ids))}
     known = [row for row in interactions if row.item_id in items]
     if not known:
         raise CatalogError("no interaction is with an item of the catalogue; check the ids")
-    users = {user: place for place, user in enumerate(sorted({row.user_id for row in known}))}
+    users = {user: position for position, user in enumerate(sorted({row.user_id for row in known}))}
     user = np.array([users[row.user_id] for row in known], np.int64)
     item = np.array([items[row.item_id] for row in known], np.int64)
     order, step, part = _choose_split(known)(known, user, item)
-    rows = [known[place] for place in order]
+    rows = [known[position] for position in order]
     names = tuple(str(row.event) for row in rows)
     value = np.array([_read_rating(row) for row in rows], np.float64)
     timed = all(row.at is not None for row in known)
@@ -120,23 +120,23 @@ def build_log(
 
 
 def find_positives(
-    names: Sequence[str], value: NDArray[np.float64], *, top: float | None = None
+    event_names: Sequence[str], value: NDArray[np.float64], *, top: float | None = None
 ) -> NDArray[np.bool_]:
     """Return which rows were liked, `(m,) bool`.
 
     Args:
-        names: Of events.
+        event_names: Of events.
         value: `(m,)`, NaN where there is no rating.
         top: Of the rating scale; None: 1, 5, 10 or 100, by the highest rating.
     """
     if np.isnan(value).all():
-        return np.array([name not in _NEGATIVE for name in names], bool)
+        return np.array([name not in _NEGATIVE for name in event_names], bool)
     scale = top if top is not None else _infer_scale_top(float(np.nanmax(value)))
     return np.nan_to_num(value, nan=-np.inf) >= _LIKED_SHARE * scale
 
 
-def _infer_scale_top(most: float) -> float:
-    return next((top for top in (1.0, 5.0, 10.0) if most <= top), 100.0)
+def _infer_scale_top(highest: float) -> float:
+    return next((top for top in (1.0, 5.0, 10.0) if highest <= top), 100.0)
 
 
 def _read_rating(row: Interaction) -> float:
@@ -164,10 +164,10 @@ def _split_by_time(
 ) -> OrderAndParts:
     at = np.array([row.at for row in rows], np.float64)
     order = np.lexsort((item, user, at))
-    moment = at[order]
-    valid_from, test_from = moment[int(0.8 * len(rows))], moment[int(0.9 * len(rows))]
-    part = (moment >= valid_from).astype(np.int64) + (moment >= test_from)
-    return order, np.unique(moment, return_inverse=True)[1].astype(np.int64), part
+    times = at[order]
+    valid_from, test_from = times[int(0.8 * len(rows))], times[int(0.9 * len(rows))]
+    part = (times >= valid_from).astype(np.int64) + (times >= test_from)
+    return order, np.unique(times, return_inverse=True)[1].astype(np.int64), part
 
 
 def _split_by_source(
@@ -182,8 +182,10 @@ def _split_by_source(
 def _split_by_hash(
     rows: Sequence[Interaction], user: NDArray[np.int64], _: NDArray[np.int64]
 ) -> OrderAndParts:
-    drawn = np.array([_hash_to_percent(row, number) for number, row in enumerate(rows)], np.int64)
-    part = (drawn >= 80).astype(np.int64) + (drawn >= 90)
+    percents = np.array(
+        [_hash_to_percent(row, number) for number, row in enumerate(rows)], np.int64
+    )
+    part = (percents >= 80).astype(np.int64) + (percents >= 90)
     return np.arange(len(rows)), np.full(len(rows), -1, np.int64), part
 
 

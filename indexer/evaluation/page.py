@@ -43,11 +43,13 @@ def render_note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def render_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, own: str = "") -> str:
-    """Return a table; the row that begins with `own` stands out."""
+def render_table(
+    heads: Sequence[str], rows: Sequence[Sequence[Any]], *, highlighted: str = ""
+) -> str:
+    """Return a table; the row that begins with `highlighted` stands out."""
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "".join(
-        f"<tr{' class=own' if str(row[0]) == own else ''}>"
+        f"<tr{' class=own' if str(row[0]) == highlighted else ''}>"
         + "".join(f"<td>{escape(_format_cell(cell))}</td>" for cell in row)
         + "</tr>"
         for row in rows
@@ -61,10 +63,10 @@ def _format_cell(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def render_evaluation_page(told: Mapping[str, Any]) -> str:
+def render_evaluation_page(report: Mapping[str, Any]) -> str:
     """Return an evaluation as a page."""
-    methods = dict(sorted(told["methods"].items(), key=lambda pair: -pair[1]["all"]["ndcg10"]))
-    own = next(iter(told["methods"]))
+    methods = dict(sorted(report["methods"].items(), key=lambda pair: -pair[1]["all"]["ndcg10"]))
+    own_method = next(iter(report["methods"]))
     rows = [
         [name, *(m["all"][key] for key in _METRICS),
          m["cold"]["recall10"], m["new_user"]["ndcg10"], format_ratio(m["versus_best_peer"]),
@@ -73,9 +75,9 @@ def render_evaluation_page(told: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     heads = ["method", "NDCG@10", "R@10", "R@50", "MRR", "cov@10", "cold R@10", "new NDCG@10",
              "ratio to best peer", "fit CPU s", "ms/request"]  # fmt: skip
-    pictures = [
+    charts = [
         draw_bars(
-            [Bar(name, m[part][figure], accent=name == own) for name, m in methods.items()],
+            [Bar(name, m[part][figure], accent=name == own_method) for name, m in methods.items()],
             title=f"{words} ({m_cases} cases)",
         )
         for part, figure, words in (
@@ -83,21 +85,21 @@ def render_evaluation_page(told: Mapping[str, Any]) -> str:
             ("cold", "recall10", "Recall@10, items nobody had met"),
             ("new_user", "ndcg10", "NDCG@10, users with at most three events"),
         )
-        for m_cases in (told["cases"][part],)
+        for m_cases in (report["cases"][part],)
     ]
     ratios = [
         Bar(name, v["all"]["ratio"], tuple(v["all"]["ratio95"]))
-        for name, v in told["versus"].items()
+        for name, v in report["versus"].items()
         if v["all"]
     ]
-    facts = [[key, str(told[key])] for key in told if key not in ("methods", "versus")]
+    facts = [[key, str(report[key])] for key in report if key not in ("methods", "versus")]
     return render_page(
         "Zhiyin: evaluation",
         [
-            render_section("Figures", render_table(heads, rows, own=own)),
-            render_section("By slice", *pictures),
+            render_section("Figures", render_table(heads, rows, highlighted=own_method)),
+            render_section("By slice", *charts),
             render_section(
-                f"NDCG@10 of {own} over each peer",
+                f"NDCG@10 of {own_method} over each peer",
                 render_note("Whiskers: 95% intervals, whole users resampled."),
                 draw_bars(ratios, title="1 means equal", mark=1.0),
             ),

@@ -42,7 +42,7 @@ class Measurement:
 
 
 def build_evaluation(
-    measured: Sequence[Measurement],
+    measurements: Sequence[Measurement],
     cases: Cases,
     facts: Mapping[str, Any],
     *,
@@ -51,7 +51,7 @@ def build_evaluation(
     """Return figures of every method; the first is ours, the others are peers.
 
     Args:
-        measured: The methods.
+        measurements: The methods.
         cases: What was asked.
         facts: Of the evaluation.
         without_context: Ours, asked without the circumstances that the interactions record; None
@@ -64,14 +64,14 @@ def build_evaluation(
         raise RequestError(
             f"the {facts['part']} part has no positive row to ask for; give more interactions"
         )
-    ours, peers = measured[0], measured[1:]
+    ours, peers = measurements[0], measurements[1:]
     best = max(peers, key=lambda peer: compute_metrics(peer.ranks).ndcg10, default=None)
     return {
         **facts,
         "cases": {name: int(which.sum()) for name, which in build_slices(cases).items()},
         "best_peer": best.name if best else None,
         "bootstrap": {"seed": BOOTSTRAP_SEED, "resamples": RESAMPLE_COUNT},
-        "methods": {method.name: _report_method(method, best, cases) for method in measured},
+        "methods": {method.name: _report_method(method, best, cases) for method in measurements},
         "versus": {peer.name: _compare_methods(ours, peer, cases) for peer in peers},
         "context": None if without_context is None else _compare_methods(ours, without_context, cases),
         "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -87,11 +87,13 @@ def compute_metrics_by_slice(
     ranks: NDArray[np.float64], top10: TopItems, cases: Cases
 ) -> dict[str, Any]:
     """Return NDCG@10, recall and the like of all cases, of cold items and of new users."""
-    told = {
+    metrics_by_slice = {
         name: asdict(compute_metrics(ranks[which])) for name, which in build_slices(cases).items()
     }
-    told["all"] = asdict(compute_metrics(ranks, top10=top10, items=len(cases.log.item_ids)))
-    return told
+    metrics_by_slice["all"] = asdict(
+        compute_metrics(ranks, top10=top10, item_count=len(cases.log.item_ids))
+    )
+    return metrics_by_slice
 
 
 def _report_method(method: Measurement, best: Measurement | None, cases: Cases) -> dict[str, Any]:
@@ -104,55 +106,57 @@ def _report_method(method: Measurement, best: Measurement | None, cases: Cases) 
     }
 
 
-def _compare_methods(one: Measurement, other: Measurement, cases: Cases) -> dict[str, Any]:
-    told = {}
+def _compare_methods(method: Measurement, reference: Measurement, cases: Cases) -> dict[str, Any]:
+    metrics_by_slice = {}
     for name, which in build_slices(cases).items():
-        compared = compare_ranks(one.ranks[which], other.ranks[which], cases.user[which])
-        told[name] = None if compared is None else asdict(compared)
-    return told
+        comparison = compare_ranks(method.ranks[which], reference.ranks[which], cases.user[which])
+        metrics_by_slice[name] = None if comparison is None else asdict(comparison)
+    return metrics_by_slice
 
 
-def render_text(told: Mapping[str, Any]) -> str:
+def render_text(report: Mapping[str, Any]) -> str:
     """Return one table for a terminal, best first."""
-    methods = sorted(told["methods"].items(), key=lambda pair: (-pair[1]["all"]["ndcg10"], pair[0]))
+    methods = sorted(
+        report["methods"].items(), key=lambda pair: (-pair[1]["all"]["ndcg10"], pair[0])
+    )
     heads = [name for name, _, _ in _COLUMNS]
     rows = [["method", *heads, "ratio to best peer [95%]", "fit CPU s", "ms/request"]]
     for name, method in methods:
         cells = [_format_number(method[part][figure]) for _, part, figure in _COLUMNS]
         rows.append([name, *cells, format_ratio(method["versus_best_peer"]),
                      f"{method['fit_cpu_s']:.1f}", f"{method['ms_per_request']:.1f}"])  # fmt: skip
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
              for row in rows]  # fmt: skip
-    return "\n".join([_format_headline(told), *lines, *_format_notes(told)])
+    return "\n".join([_format_headline(report), *lines, *_format_notes(report)])
 
 
-def format_ratio(compared: Mapping[str, Any] | None) -> str:
+def format_ratio(comparison: Mapping[str, Any] | None) -> str:
     """Return a ratio with its interval; empty if there is none."""
-    if compared is None or np.isnan(compared["ratio"]):
+    if comparison is None or np.isnan(comparison["ratio"]):
         return ""
-    low, high = compared["ratio95"]
-    return f"{compared['ratio']:.2f} [{low:.2f}, {high:.2f}]"
+    low, high = comparison["ratio95"]
+    return f"{comparison['ratio']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _format_headline(told: Mapping[str, Any]) -> str:
-    cases = told["cases"]
+def _format_headline(report: Mapping[str, Any]) -> str:
+    cases = report["cases"]
     return (
-        f"{told['part']} part: {cases['all']} cases ({cases['cold']} cold, {cases['new_user']} "
-        f"new-user), {told['items']} items, {told['interactions']} interactions, seed "
-        f"{told['seed']}, peak memory {told['peak_memory_mb']} MB"
+        f"{report['part']} part: {cases['all']} cases ({cases['cold']} cold, {cases['new_user']} "
+        f"new-user), {report['items']} items, {report['interactions']} interactions, seed "
+        f"{report['seed']}, peak memory {report['peak_memory_mb']} MB"
     )
 
 
-def _format_notes(told: Mapping[str, Any]) -> list[str]:
-    notes = [f"{name} is not measured: {why}" for name, why in told["not_measured"].items()]
-    if told["context"] and (ratio := format_ratio(told["context"]["all"])):
+def _format_notes(report: Mapping[str, Any]) -> list[str]:
+    notes = [f"{name} is not measured: {why}" for name, why in report["not_measured"].items()]
+    if report["context"] and (ratio := format_ratio(report["context"]["all"])):
         notes.append(
             f"asked with the circumstances of the moment, NDCG@10 is {ratio} times that without"
         )
-    if told["left_out"]:
-        notes.append(f"{told['left_out']} interactions with items not in the catalogue left out")
-    if told["part"] == "valid" and told["best_peer"]:
+    if report["left_out"]:
+        notes.append(f"{report['left_out']} interactions with items not in the catalogue left out")
+    if report["part"] == "valid" and report["best_peer"]:
         notes.append("peers were tuned on this part, so that it flatters them")
     return notes
 

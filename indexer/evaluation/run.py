@@ -76,11 +76,11 @@ def evaluate(
     *,
     report: StageProgress = lambda *_: None,
     encoder: Encoder | None = None,
-    beside: Mapping[str, ExtraMeasurement] = MappingProxyType({}),
+    extra: Mapping[str, ExtraMeasurement] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the evaluation as JSON holds it; see `table.evaluation`.
 
-    `beside` names further measurements over our index and the same cases.
+    `extra` names further measurements over our index and the same cases.
 
     Raises:
         CatalogError: If a source cannot be read.
@@ -98,24 +98,27 @@ def evaluate(
         rows = read_log_rows(plan.interactions, context=plan.context, fields=plan.fields)
         log = build_log(rows, ids, rating_scale=plan.rating_scale)
         repeats = log.has_repeats if plan.repeats is None else plan.repeats
-        cases = build_cases(log, plan.part, repeats=repeats, most=plan.most_cases)
-        clock = _CpuTimer()
+        cases = build_cases(log, plan.part, repeats=repeats, max_cases=plan.most_cases)
+        timer = _CpuTimer()
         index = _build_own_index(plan, work, log, report, encoder)
-        clock.stop()
+        timer.stop()
         try:
             requests = list(cases.requests())
-            measured = [_measure_own_method(index, cases, requests, clock, report)]
-            told_nothing = None
+            measurements = [_measure_own_method(index, cases, requests, timer, report)]
+            without_context = None
             if any(request.get("context") for request in requests):
-                bare = [_drop_context(request) for request in requests]
-                told_nothing = _measure_own_method(index, cases, bare, clock, report)
-            more = {name: measure(index, cases) for name, measure in beside.items()}
+                stripped = [_drop_context(request) for request in requests]
+                without_context = _measure_own_method(index, cases, stripped, timer, report)
+            extra_results = {name: measure(index, cases) for name, measure in extra.items()}
             vectors = _load_unit_vectors(index)
         finally:
             index.close()
-        measured += _measure_peers(plan, log, cases, vectors, report)
+        measurements += _measure_peers(plan, log, cases, vectors, report)
     facts = _collect_facts(plan, log, cases, left_out=len(rows) - len(log))
-    return {**build_evaluation(measured, cases, facts, without_context=told_nothing), **more}
+    return {
+        **build_evaluation(measurements, cases, facts, without_context=without_context),
+        **extra_results,
+    }
 
 
 def _build_own_index(
@@ -147,12 +150,12 @@ def _load_unit_vectors(index: Index) -> Scores:
 
 def _drop_context(request: Mapping[str, Any]) -> dict[str, Any]:
     """The same question of somebody who tells nothing of the moment, nor of earlier ones."""
-    bare = {name: value for name, value in request.items() if name != "context"}
-    bare["history"] = [
+    stripped = {name: value for name, value in request.items() if name != "context"}
+    stripped["history"] = [
         {name: value for name, value in entry.items() if name != "context"}
         for entry in request["history"]
     ]
-    return bare
+    return stripped
 
 
 def _measure_own_method(
@@ -164,7 +167,7 @@ def _measure_own_method(
 ) -> Measurement:
     targets = [cases.log.item_ids[item] for item in cases.target]
     started = time.process_time()
-    asked: IndexAnswers = ask_index(
+    answers: IndexAnswers = ask_index(
         index,
         requests,
         targets,
@@ -172,8 +175,8 @@ def _measure_own_method(
     )
     return Measurement(
         name=OWN_METHOD,
-        ranks=asked.ranks,
-        top10=asked.top10,
+        ranks=answers.ranks,
+        top10=answers.top10,
         fit_cpu_s=clock.cpu_s,
         ms_per_request=_compute_ms_per_case(started, len(cases)),
         params=_read_settings(index),
@@ -188,35 +191,52 @@ def _measure_peers(
     plan: EvaluationPlan, log: InteractionLog, cases: Cases, vectors: Scores, report: StageProgress
 ) -> Iterator[Measurement]:
     """Tune, fit again and ask each peer."""
-    seen = TrainingData(log, log.part == Part.FIT, vectors, cases.repeats, plan.seed)
-    whole = TrainingData(log, log.select_fit_rows(plan.part), vectors, cases.repeats, plan.seed)
-    valid = build_cases(log, Part.VALID, repeats=cases.repeats, most=MAX_TUNING_CASES)
-    nothing = np.zeros(len(log.item_ids), np.float32)
-    popular, _ = tune(POPULAR_RECENT, seen, valid, nothing)
-    known: dict[str, Params] = {}
+    fit_training = TrainingData(log, log.part == Part.FIT, vectors, cases.repeats, plan.seed)
+    full_training = TrainingData(
+        log, log.select_fit_rows(plan.part), vectors, cases.repeats, plan.seed
+    )
+    valid = build_cases(log, Part.VALID, repeats=cases.repeats, max_cases=MAX_TUNING_CASES)
+    no_fallback = np.zeros(len(log.item_ids), np.float32)
+    popular_params, _ = tune(POPULAR_RECENT, fit_training, valid, no_fallback)
+    params_by_peer: dict[str, Params] = {}
 
-    def measured(peer: Peer) -> Measurement:
-        knobs, on_valid = tune(peer, seen, valid, _compute_fallback(seen, popular))
-        known[peer.name] = knobs
-        clock = _CpuTimer()
-        fitted = peer.fit(whole, knobs)
-        clock.stop()
+    def measurements(peer: Peer) -> Measurement:
+        params, valid_ndcg10 = tune(
+            peer, fit_training, valid, _compute_fallback(fit_training, popular_params)
+        )
+        params_by_peer[peer.name] = params
+        timer = _CpuTimer()
+        model = peer.fit(full_training, params)
+        timer.stop()
         started = time.process_time()
-        answers = ask_peer(fitted, knobs, cases, _compute_fallback(whole, popular))
+        answers = ask_peer(model, params, cases, _compute_fallback(full_training, popular_params))
         cost = _compute_ms_per_case(started, len(cases))
-        told = {**knobs, "ndcg10_when_tuned": round(on_valid, 4)}
-        return Measurement(peer.name, answers.ranks, answers.top10, clock.cpu_s, cost, told)
+        reported_params = {**params, "ndcg10_when_tuned": round(valid_ndcg10, 4)}
+        return Measurement(
+            peer.name, answers.ranks, answers.top10, timer.cpu_s, cost, reported_params
+        )
 
-    alone = select_peers(_add_required_peers(plan.peers), repeats=cases.repeats)
-    wanted = [peer for peer in alone if not explain_unavailable(peer.name, repeats=cases.repeats)]
-    for done, peer in enumerate(wanted):
-        report(f"peer {peer.name}", done, len(wanted))
-        found = measured(peer)
+    independent_peers = select_peers(_add_required_peers(plan.peers), repeats=cases.repeats)
+    available_peers = [
+        peer
+        for peer in independent_peers
+        if not explain_unavailable(peer.name, repeats=cases.repeats)
+    ]
+    for done, peer in enumerate(available_peers):
+        report(f"peer {peer.name}", done, len(available_peers))
+        found = measurements(peer)
         if peer.name in plan.peers:
             yield found
     if TEXT_EASE in plan.peers:
-        report(f"peer {TEXT_EASE}", len(wanted), len(wanted))
-        yield measured(TextEase(known["text_tuned"], known["ease_decay"], popular, cases.repeats))
+        report(f"peer {TEXT_EASE}", len(available_peers), len(available_peers))
+        yield measurements(
+            TextEase(
+                params_by_peer["text_tuned"],
+                params_by_peer["ease_decay"],
+                popular_params,
+                cases.repeats,
+            )
+        )
 
 
 def _add_required_peers(names: Sequence[str]) -> set[str]:
@@ -224,11 +244,11 @@ def _add_required_peers(names: Sequence[str]) -> set[str]:
     return parts | set(names)
 
 
-def _compute_fallback(lesson: TrainingData, popular: Params) -> Scores:
+def _compute_fallback(training: TrainingData, popular_params: Params) -> Scores:
     """`(n,)` in [0, 1]: what everybody gets when a peer has nothing to say."""
-    counts = POPULAR_RECENT.fit(lesson, popular).counts
+    counts = POPULAR_RECENT.fit(training, popular_params).counts
     if not counts.any():
-        counts = POPULAR.fit(lesson, {"use": ALL_EVENTS, "half_life": 1.0}).counts
+        counts = POPULAR.fit(training, {"use": ALL_EVENTS, "half_life": 1.0}).counts
     return counts / max(float(counts.max()), 1e-9)
 
 

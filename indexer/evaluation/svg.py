@@ -40,8 +40,8 @@ def draw_bars(rows: Sequence[Bar], *, title: str, mark: float | None = None) -> 
     scale = (_WIDTH - _LABEL_WIDTH - 80) / top
     height = _ROW_HEIGHT * len(rows) + 34
     parts = [_open_svg(_WIDTH, height, title)]
-    for place, row in enumerate(rows):
-        parts.append(_draw_bar(row, 30 + place * _ROW_HEIGHT, scale))
+    for index, row in enumerate(rows):
+        parts.append(_draw_bar(row, 30 + index * _ROW_HEIGHT, scale))
     if mark is not None:
         x = _LABEL_WIDTH + mark * scale
         parts.append(f'<path d="M{x:.1f} 26V{height - 6}" stroke="#222" stroke-dasharray="4 3"/>')
@@ -52,7 +52,7 @@ def _draw_bar(row: Bar, y: int, scale: float) -> str:
     value = row.value if math.isfinite(row.value) else 0.0
     length = max(value, 0) * scale
     colour = _COLOURS[0] if row.accent else "#9db4d6"
-    told = f"{row.value:.4g}" if math.isfinite(row.value) else "none"
+    value_text = f"{row.value:.4g}" if math.isfinite(row.value) else "none"
     whisker = ""
     end = _LABEL_WIDTH + length
     if row.interval and all(map(math.isfinite, row.interval)):
@@ -62,7 +62,7 @@ def _draw_bar(row: Bar, y: int, scale: float) -> str:
     return (
         f'<text x="{_LABEL_WIDTH - 8}" y="{y + 12}" text-anchor="end">{escape(row.label)}</text>'
         f'<rect x="{_LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="16" fill="{colour}"/>{whisker}'
-        f'<text x="{end + 6:.1f}" y="{y + 12}">{told}</text>'
+        f'<text x="{end + 6:.1f}" y="{y + 12}">{value_text}</text>'
     )
 
 
@@ -78,12 +78,12 @@ def draw_lines(series: Mapping[str, Points], *, title: str, across: str, log: bo
         across: What x is.
         log: Whether x is shown as `log10(1 + x)`.
     """
-    drawn = {name: _keep_finite(points, log=log) for name, points in series.items()}
-    every = [point for points in drawn.values() for point in points]
+    shown_series = {name: _keep_finite(points, log=log) for name, points in series.items()}
+    every = [point for points in shown_series.values() for point in points]
     xs, ys = [x for x, _ in every] or [0.0], [y for _, y in every] or [0.0]
     low, high = min(xs), max(xs)
     top, bottom = max([*ys, 1e-9]), min([*ys, 0.0])
-    height = _PLOT_HEIGHT + _BOTTOM + 24 + 18 * len(drawn)
+    height = _PLOT_HEIGHT + _BOTTOM + 24 + 18 * len(shown_series)
 
     def placed(point: tuple[float, float]) -> str:
         x = _LEFT + (point[0] - low) / ((high - low) or 1) * (_WIDTH - _LEFT - 20)
@@ -99,10 +99,10 @@ def draw_lines(series: Mapping[str, Points], *, title: str, across: str, log: bo
         f'<text x="{_WIDTH - 20}" y="{_PLOT_HEIGHT + 18}" text-anchor="end">'
         f"{_format_x(high, log=log)} {escape(across)}</text>"
     )
-    for place, (name, points) in enumerate(drawn.items()):
-        colour = _COLOURS[place % len(_COLOURS)]
+    for index, (name, points) in enumerate(shown_series.items()):
+        colour = _COLOURS[index % len(_COLOURS)]
         path = " ".join(placed(point) for point in points)
-        y = _PLOT_HEIGHT + _BOTTOM + 8 + 18 * place
+        y = _PLOT_HEIGHT + _BOTTOM + 8 + 18 * index
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
             f'<rect x="{_LEFT}" y="{y - 9}" width="12" height="10" fill="{colour}"/>'

@@ -23,7 +23,7 @@ class ConvergingPeer(Peer, Protocol):
     """A peer that finds one of its knobs while it is being fitted."""
 
     def converge(
-        self, lesson: TrainingData, knobs: Params, judge: Callable[[Any, Params], float]
+        self, training: TrainingData, params: Params, evaluate: Callable[[Any, Params], float]
     ) -> tuple[Params, float]:
         """Return the knobs, complete, and the figure they reached."""
 
@@ -41,7 +41,7 @@ class PeerAnswers:
     top10: list[list[int]]
 
 
-def ask_peer(fitted: PeerModel, knobs: Params, cases: Cases, fallback: Scores) -> PeerAnswers:
+def ask_peer(model: PeerModel, params: Params, cases: Cases, fallback: Scores) -> PeerAnswers:
     """Ask a peer; what it scores equally is ordered by a fallback `(n,)` in [0, 1].
 
     Raises:
@@ -49,16 +49,16 @@ def ask_peer(fitted: PeerModel, knobs: Params, cases: Cases, fallback: Scores) -
     """
     chunk = max(1, _CHUNK_CELLS // len(fallback))
     ranks, top10 = [np.zeros(0)], []
-    for start in range(0, len(cases), chunk):
-        some = cases.some(slice(start, start + chunk))
-        scores = fitted.score(some, knobs).astype(np.float64)
+    for start_params in range(0, len(cases), chunk):
+        chunk_cases = cases.some(slice(start_params, start_params + chunk))
+        scores = model.score(chunk_cases, params).astype(np.float64)
         if np.isnan(scores).any():
-            raise RequestError(f"a peer with {dict(knobs)} scored an item with NaN")
+            raise RequestError(f"a peer with {dict(params)} scored an item with NaN")
         largest = np.abs(scores).max(axis=1, keepdims=True)
         scores += np.where(largest > 0, largest, 1.0) * _TIE_BREAK_SHARE * fallback
-        if not some.repeats:
-            _hide_history(scores, some)
-        ranks.append(compute_ranks(scores, some.target))
+        if not chunk_cases.repeats:
+            _hide_history(scores, chunk_cases)
+        ranks.append(compute_ranks(scores, chunk_cases.target))
         top10 += np.argpartition(-scores, min(10, scores.shape[1] - 1), axis=1)[:, :10].tolist()
     return PeerAnswers(np.concatenate(ranks), top10)
 
@@ -68,42 +68,44 @@ def _hide_history(scores: NDArray[np.float64], cases: Cases) -> None:
         scores[case, cases.log.item[history]] = -np.inf
 
 
-def tune(peer: Peer, lesson: TrainingData, cases: Cases, fallback: Scores) -> tuple[Params, float]:
+def tune(
+    peer: Peer, training: TrainingData, cases: Cases, fallback: Scores
+) -> tuple[Params, float]:
     """Return the best knobs and their NDCG@10: one knob after the other."""
     if isinstance(peer, ConvergingPeer):
-        return _tune_while_fitting(peer, lesson, cases, fallback)
-    knobs = {name: values[0] for name, values in {**peer.fit_grid, **peer.score_grid}.items()}
-    fitted = peer.fit(lesson, knobs)
-    best = _compute_mean_ndcg10(fitted, knobs, cases, fallback)
+        return _tune_while_fitting(peer, training, cases, fallback)
+    params = {name: values[0] for name, values in {**peer.fit_grid, **peer.score_grid}.items()}
+    model = peer.fit(training, params)
+    best = _compute_mean_ndcg10(model, params, cases, fallback)
     for name, values in peer.fit_grid.items():
         for value in values[1:]:
-            other = {**knobs, name: value}
-            rival = peer.fit(lesson, other)
-            figure = _compute_mean_ndcg10(rival, other, cases, fallback)
-            if figure > best:
-                knobs, fitted, best = other, rival, figure
+            other_params = {**params, name: value}
+            other_model = peer.fit(training, other_params)
+            ndcg10 = _compute_mean_ndcg10(other_model, other_params, cases, fallback)
+            if ndcg10 > best:
+                params, model, best = other_params, other_model, ndcg10
     for name, values in peer.score_grid.items():
-        for value in _drop_value(values, knobs[name]):
-            other = {**knobs, name: value}
-            figure = _compute_mean_ndcg10(fitted, other, cases, fallback)
-            if figure > best:
-                knobs, best = other, figure
-    return knobs, best
+        for value in _drop_value(values, params[name]):
+            other_params = {**params, name: value}
+            ndcg10 = _compute_mean_ndcg10(model, other_params, cases, fallback)
+            if ndcg10 > best:
+                params, best = other_params, ndcg10
+    return params, best
 
 
 def _tune_while_fitting(
-    peer: ConvergingPeer, lesson: TrainingData, cases: Cases, fallback: Scores
+    peer: ConvergingPeer, training: TrainingData, cases: Cases, fallback: Scores
 ) -> tuple[Params, float]:
-    def judge(fitted: PeerModel, knobs: Params) -> float:
-        return _compute_mean_ndcg10(fitted, knobs, cases, fallback)
+    def judge(model: PeerModel, params: Params) -> float:
+        return _compute_mean_ndcg10(model, params, cases, fallback)
 
-    start = {name: values[0] for name, values in peer.fit_grid.items()}
-    knobs, best = peer.converge(lesson, start, judge)
+    start_params = {name: values[0] for name, values in peer.fit_grid.items()}
+    knobs, best = peer.converge(training, start_params, judge)
     for name, values in peer.fit_grid.items():
         for value in values[1:]:
-            other, figure = peer.converge(lesson, {**knobs, name: value}, judge)
-            if figure > best:
-                knobs, best = other, figure
+            other_params, ndcg10 = peer.converge(training, {**knobs, name: value}, judge)
+            if ndcg10 > best:
+                knobs, best = other_params, ndcg10
     return knobs, best
 
 
@@ -111,6 +113,6 @@ def _drop_value(values: Sequence[Any], but: Any) -> list[Any]:
     return [value for value in values if value != but]
 
 
-def _compute_mean_ndcg10(fitted: PeerModel, knobs: Params, cases: Cases, fallback: Scores) -> float:
-    ranks = ask_peer(fitted, knobs, cases, fallback).ranks
+def _compute_mean_ndcg10(model: PeerModel, params: Params, cases: Cases, fallback: Scores) -> float:
+    ranks = ask_peer(model, params, cases, fallback).ranks
     return float(compute_ndcg10(ranks).mean()) if len(ranks) else 0.0

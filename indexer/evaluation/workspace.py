@@ -45,17 +45,17 @@ def read_log_rows(
     source: str, *, context: Sequence[str] | None, fields: Mapping[str, str]
 ) -> list[Interaction]:
     """Return the good rows of a file of interactions, with the source's own parts, if any."""
-    rows = read_interactions(source, context=context, mapping=fields, also=(SPLIT, ORDER))
+    rows = read_interactions(source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER))
     return [row for row in rows if isinstance(row, Interaction)]
 
 
-def write_rows(log: InteractionLog, which: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
+def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
     """Write some rows of a log, in order; return their context columns."""
     columns = tuple(sorted({name for context in log.contexts for name in context}))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["user_id", "item_id", "event", "value", "timestamp", *columns])
-        for row in np.flatnonzero(which).tolist():
+        for row in np.flatnonzero(row_mask).tolist():
             value, at = log.value[row], log.at[row]
             writer.writerow(
                 [

@@ -139,8 +139,8 @@ def _read_header(file: BinaryIO, path: Path) -> _ModelHeader:
 
 
 def _read_tensors(file: BinaryIO) -> dict[str, NDArray[np.float32]]:
-    pieces, _bos, _eos, _pad, _unk, blob = struct.unpack("<5iQ", file.read(28))
-    file.seek(4 * (pieces + 1) + 4 * pieces + blob, os.SEEK_CUR)
+    piece_count, _bos, _eos, _pad, _unk, blob = struct.unpack("<5iQ", file.read(28))
+    file.seek(4 * (piece_count + 1) + 4 * piece_count + blob, os.SEEK_CUR)
     _rules, rule_bytes = struct.unpack("<iI", file.read(8))
     file.seek(rule_bytes, os.SEEK_CUR)
     (count,) = struct.unpack("<i", file.read(4))

@@ -271,29 +271,31 @@ def _silence_libraries() -> "Iterator[None]":
     """Silence loading bars and reports of unused pooler weights, which alarm for nothing."""
     import transformers
 
-    bars: Any = transformers.utils.logging
+    progress_bars: Any = transformers.utils.logging
     names = ("transformers", "sentence_transformers", "huggingface_hub")
     before = [logging.getLogger(name).level for name in names]
-    shown = bars.is_progress_bar_enabled()
+    had_bars = progress_bars.is_progress_bar_enabled()
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
-    bars.disable_progress_bar()
+    progress_bars.disable_progress_bar()
     try:
         yield
     finally:
         for name, level in zip(names, before, strict=True):
             logging.getLogger(name).setLevel(level)
-        if shown:
-            bars.enable_progress_bar()
+        if had_bars:
+            progress_bars.enable_progress_bar()
 
 
 def _choose_prompts(model: "SentenceTransformer", name: str) -> Prompts:
     """The prompts a model declares, or those its family is known to need (E5, BGE)."""
-    declared = dict(model.prompts or {})
-    lowered = name.lower()
-    is_e5 = "e5-" in lowered and "instruct" not in lowered
-    query = declared.get("query") or ("query: " if is_e5 else "")
-    item = declared.get("document") or declared.get("passage") or ("passage: " if is_e5 else "")
+    own_prompts = dict(model.prompts or {})
+    name_lower = name.lower()
+    is_e5 = "e5-" in name_lower and "instruct" not in name_lower
+    query = own_prompts.get("query") or ("query: " if is_e5 else "")
+    item = (
+        own_prompts.get("document") or own_prompts.get("passage") or ("passage: " if is_e5 else "")
+    )
     return Prompts(item=item, query=query)
 
 
@@ -305,19 +307,21 @@ def _choose_precision(encoder: TextEncoder) -> str:
     import torch
 
     model: Any = encoder._model  # same module: the test is part of construction
-    wanted = os.environ.get("ZHIYIN_PRECISION", "")
-    if wanted == "float32" or not (wanted == "bfloat16" or _has_bf16_instructions()):
+    requested = os.environ.get("ZHIYIN_PRECISION", "")
+    if requested == "float32" or not (requested == "bfloat16" or _has_bf16_instructions()):
         return "float32"
-    exact, slow_s = _time_forward(encoder)
-    loaded = model[0]
-    model[0] = copy.deepcopy(loaded).to(torch.bfloat16)  # rounding in place could not be undone
-    rounded, fast_s = _time_forward(encoder)
+    exact, float32_s = _time_forward(encoder)
+    transformer = model[0]
+    model[0] = copy.deepcopy(transformer).to(
+        torch.bfloat16
+    )  # rounding in place could not be undone
+    rounded, bfloat16_s = _time_forward(encoder)
     cosine = float((exact * rounded).sum(axis=1).min())
-    if wanted == "bfloat16" or (
-        slow_s >= _BF16_MIN_SPEEDUP * fast_s and cosine >= _BF16_MIN_COSINE
+    if requested == "bfloat16" or (
+        float32_s >= _BF16_MIN_SPEEDUP * bfloat16_s and cosine >= _BF16_MIN_COSINE
     ):
         return "bfloat16"
-    model[0] = loaded
+    model[0] = transformer
     return "float32"
 
 

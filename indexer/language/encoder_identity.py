@@ -31,9 +31,9 @@ def compute_model_stamp(name: str | None) -> str:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     ]
-    used = [version(library) for library in _LIBRARIES]
-    facts = (name, str(folder.resolve()), TEXT_VERSION, MAX_TOKENS, used, files)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    library_versions = [version(library) for library in _LIBRARIES]
+    stamp_parts = (name, str(folder.resolve()), TEXT_VERSION, MAX_TOKENS, library_versions, files)
+    return hashlib.sha256(repr(stamp_parts).encode()).hexdigest()[:32]
 
 
 class LazyEncoder:

@@ -83,8 +83,8 @@ def describe(fields: Mapping[str, Any], *, rating_scale: tuple[float, float] = (
         *_describe_numbers(fields, rating_scale, chinese=chinese),
         *(_clip(text, _REVIEW_CHARS) for text in _list_reviews(fields)),
     ]
-    spoken = [sentence.rstrip(" .。") for sentence in _drop_duplicates(sentences) if sentence]
-    return stop.join(spoken).strip()
+    parts = [sentence.rstrip(" .。") for sentence in _drop_duplicates(sentences) if sentence]
+    return stop.join(parts).strip()
 
 
 def find_title(fields: Mapping[str, Any]) -> str:
@@ -150,8 +150,8 @@ def _list_reviews(fields: Mapping[str, Any]) -> list[str]:
 def _collect_strings(value: Any) -> list[str]:
     """The strings inside a field, whatever its shape, with white space tidied."""
     if isinstance(value, str):
-        tidy = _SPACE.sub(" ", value).strip()
-        return [tidy] if tidy else []
+        stripped = _SPACE.sub(" ", value).strip()
+        return [stripped] if stripped else []
     if isinstance(value, list | tuple):
         return [word for part in value for word in _collect_strings(part)]
     if isinstance(value, Mapping):

@@ -56,40 +56,40 @@ class TunedLayer:
 
 
 def tune_layer(
-    name: str | None,
+    model_name: str | None,
     texts: Sequence[str],
     sequels: NextItemExamples,
     *,
     seed: int,
-    told: StepProgress,
+    progress: StepProgress,
 ) -> TunedLayer:
     """Return the last layer as it is when it has learned.
 
     Args:
-        name: As `load_encoder` takes it.
+        model_name: As `load_encoder` takes it.
         texts: `t` item texts.
         sequels: Of rows in `[0, t)`, at least one.
         seed: Draws the batches.
-        told: Called with steps done and steps in all.
+        progress: Called with steps done and steps in all.
 
     Raises:
         EncoderUnavailableError: If the model is not there, or its last layer cannot be tuned.
     """
-    student = _LayerTrainer(name, texts)
+    trainer = _LayerTrainer(model_name, texts)
     frequency = np.bincount(sequels.target, minlength=len(texts)) / len(sequels)
-    optimizer = student.build_optimizer()
+    optimizer = trainer.build_optimizer()
     for step, batch in enumerate(_draw_batches(sequels, seed)):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * _compute_rate_factor((step + 1) / STEPS)
         optimizer.zero_grad()
-        student.backpropagate(batch, frequency)
+        trainer.backpropagate(batch, frequency)
         optimizer.step()
-        told(step + 1, STEPS)
-    return student.export_layer()
+        progress(step + 1, STEPS)
+    return trainer.export_layer()
 
 
-def _compute_rate_factor(done: float) -> float:
+def _compute_rate_factor(share_done: float) -> float:
     """Linear warm-up, then linear decay to nothing."""
-    return min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP))
+    return min(share_done / _WARM_UP, (1 - share_done) / (1 - _WARM_UP))
 
 
 def _draw_batches(sequels: NextItemExamples, seed: int) -> Iterator[NextItemExamples]:
@@ -117,8 +117,10 @@ class _HiddenStates:
 
         lengths = self.starts[rows + 1] - self.starts[rows]
         states = np.zeros((len(rows), int(lengths.max()), self.states.shape[1]), np.float32)
-        for place, row in enumerate(rows):
-            states[place, : lengths[place]] = self.states[self.starts[row] : self.starts[row + 1]]
+        for position, row in enumerate(rows):
+            states[position, : lengths[position]] = self.states[
+                self.starts[row] : self.starts[row + 1]
+            ]
         mask = np.arange(states.shape[1]) < lengths[:, None]
         return torch.from_numpy(states), torch.from_numpy(mask.astype(np.int64))
 
@@ -151,20 +153,20 @@ class _LayerTrainer:
 
         rows = batch.collect_rows()
         vectors = self.encode(rows)
-        targets, answer = np.unique(batch.target, return_inverse=True)
-        real = torch.from_numpy((batch.history != NO_ITEM).astype(np.float32))
-        places = np.searchsorted(rows, np.maximum(batch.history, rows[0]))
-        past = (vectors[torch.from_numpy(places)] * real[:, :, None]).sum(dim=1)
-        likeness = (
+        targets, target_index = np.unique(batch.target, return_inverse=True)
+        is_item = torch.from_numpy((batch.history != NO_ITEM).astype(np.float32))
+        positions = np.searchsorted(rows, np.maximum(batch.history, rows[0]))
+        past = (vectors[torch.from_numpy(positions)] * is_item[:, :, None]).sum(dim=1)
+        similarity = (
             torch.nn.functional.normalize(past, dim=1)
             @ vectors[torch.from_numpy(np.searchsorted(rows, targets))].T
         )
-        drawn = torch.from_numpy(np.log(frequency[targets]).astype(np.float32))
-        logits = likeness / TEMPERATURE - drawn
-        met = (batch.history[:, :, None] == targets).any(axis=1)
-        met[np.arange(len(batch)), answer] = False
-        logits = logits.masked_fill(torch.from_numpy(met), float("-inf"))
-        return torch.nn.functional.cross_entropy(logits, torch.from_numpy(answer))
+        log_frequency = torch.from_numpy(np.log(frequency[targets]).astype(np.float32))
+        logits = similarity / TEMPERATURE - log_frequency
+        is_past_item = (batch.history[:, :, None] == targets).any(axis=1)
+        is_past_item[np.arange(len(batch)), target_index] = False
+        logits = logits.masked_fill(torch.from_numpy(is_past_item), float("-inf"))
+        return torch.nn.functional.cross_entropy(logits, torch.from_numpy(target_index))
 
     def encode(self, rows: NDArray[np.integer]) -> Tensor:
         """`(b, d)`, unit length, through the last layer."""
@@ -182,8 +184,8 @@ class _LayerTrainer:
     def _run_layer(self, states: Tensor, mask: Tensor) -> Tensor:
         import torch
 
-        seen = mask[:, None, None, :].bool().expand(-1, 1, states.shape[1], -1)
-        out: Any = self._layer(states, attention_mask=seen)
+        attention_mask = mask[:, None, None, :].bool().expand(-1, 1, states.shape[1], -1)
+        out: Any = self._layer(states, attention_mask=attention_mask)
         features: Any = {
             "token_embeddings": out[0] if isinstance(out, tuple) else out,
             "attention_mask": mask,
@@ -198,9 +200,9 @@ class _LayerTrainer:
         """Return the vectors `(t, d)` of the whole model, and what enters its last layer."""
         import torch
 
-        caught: list[Tensor] = []
+        layer_inputs: list[Tensor] = []
         hook = self._layer.register_forward_pre_hook(
-            lambda _, args, named: caught.append(args[0] if args else named["hidden_states"]),
+            lambda _, args, named: layer_inputs.append(args[0] if args else named["hidden_states"]),
             with_kwargs=True,
         )
         vectors: list[NDArray[np.float32]] = []
@@ -208,11 +210,11 @@ class _LayerTrainer:
         starts = [0]
         with torch.inference_mode():
             for first in range(0, len(texts), _STATES_BATCH_SIZE):
-                some = list(texts[first : first + _STATES_BATCH_SIZE])
-                features: Any = self._model.preprocess(some, prompt=prompt or None)
+                batch_texts = list(texts[first : first + _STATES_BATCH_SIZE])
+                features: Any = self._model.preprocess(batch_texts, prompt=prompt or None)
                 mask = features["attention_mask"]
                 vectors.append(self._model(features)["sentence_embedding"].float().numpy())
-                states = caught.pop()[mask.bool()].numpy()
+                states = layer_inputs.pop()[mask.bool()].numpy()
                 if not flat.size:  # room for the longest texts; what is not filled takes no memory
                     flat = np.empty((len(texts) * _MAX_TOKENS, states.shape[1]), np.float16)
                 flat[starts[-1] : starts[-1] + len(states)] = states
@@ -246,13 +248,13 @@ def _check_layer(
     import torch
 
     try:
-        whole, states = below([PROBE_TEXT, PROBE_TEXT[:9]], "")  # the shorter one is padded
+        model_vectors, states = below([PROBE_TEXT, PROBE_TEXT[:9]], "")  # the shorter one is padded
         with torch.inference_mode():
-            alone = above(*states.pad(np.arange(2))).numpy()
+            layer_vectors = above(*states.pad(np.arange(2))).numpy()
     except (TypeError, RuntimeError, ValueError, LookupError, AttributeError) as error:
         raise EncoderUnavailableError(_build_refusal(label)) from error
-    lengths = np.linalg.norm(whole, axis=1)
-    if not ((alone * whole).sum(axis=1) / lengths).min() >= _MIN_COSINE:
+    lengths = np.linalg.norm(model_vectors, axis=1)
+    if not ((layer_vectors * model_vectors).sum(axis=1) / lengths).min() >= _MIN_COSINE:
         raise EncoderUnavailableError(_build_refusal(label))
 
 

@@ -51,15 +51,15 @@ class VectorCache:
         raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
         self._stored.append(_StoredVectors.from_rows(hashes, raw, np.arange(len(hashes))))
 
-    def get(self, name: bytes) -> NDArray[np.float16] | None:
+    def get(self, text_key: bytes) -> NDArray[np.float16] | None:
         """Return the `(d,) float16` vector of a text hash, if an earlier build knew it."""
-        found = (stored.get(name) for stored in self._stored)
+        found = (stored.get(text_key) for stored in self._stored)
         return next((vector for vector in found if vector is not None), None)
 
-    def append(self, names: Sequence[bytes], vectors: Vectors) -> None:
+    def append(self, text_keys: Sequence[bytes], vectors: Vectors) -> None:
         """Put freshly encoded vectors into the journal, durably."""
-        records = np.empty(len(names), self._record_type)
-        records["hash"] = np.array(names, f"V{_HASH_BYTES}")
+        records = np.empty(len(text_keys), self._record_type)
+        records["hash"] = np.array(text_keys, f"V{_HASH_BYTES}")
         records["vector"] = vectors
         self._journal.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._journal.exists()
@@ -74,11 +74,11 @@ class VectorCache:
         if not self._journal.exists():
             return
         size = self._journal.stat().st_size
-        whole = size - size % self._record_type.itemsize
-        if whole != size:  # the writer was killed in the middle of a record
+        whole_bytes = size - size % self._record_type.itemsize
+        if whole_bytes != size:  # the writer was killed in the middle of a record
             with self._journal.open("r+b") as file:
-                file.truncate(whole)
-        if not whole:
+                file.truncate(whole_bytes)
+        if not whole_bytes:
             return
         records = np.memmap(self._journal, self._record_type, mode="r")
         self._stored.append(
@@ -90,12 +90,12 @@ class VectorCache:
 
 def _find_unit_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
     """Rows of unit length: a page that was torn by a crash has none."""
-    sound = [
+    is_unit = [
         np.abs(np.linalg.norm(vectors[start : start + _CHUNK_ROWS].astype(np.float32), axis=1) - 1)
         < _NORM_TOLERANCE
         for start in range(0, len(vectors), _CHUNK_ROWS)
     ]
-    return np.flatnonzero(np.concatenate(sound))
+    return np.flatnonzero(np.concatenate(is_unit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,13 @@ class _StoredVectors:
         order = np.argsort(first_halves, kind="stable")
         return cls(first_halves[order], rows[order], hashes, raw)
 
-    def get(self, name: bytes) -> NDArray[np.float16] | None:
-        key = np.frombuffer(name, "<u8")[0]
-        place = int(np.searchsorted(self.keys, key))
-        while place < len(self.keys) and self.keys[place] == key:
-            row = int(self.rows[place])
-            if self.hashes[row].tobytes() == name:
+    def get(self, text_key: bytes) -> NDArray[np.float16] | None:
+        key = np.frombuffer(text_key, "<u8")[0]
+        position = int(np.searchsorted(self.keys, key))
+        while position < len(self.keys) and self.keys[position] == key:
+            row = int(self.rows[position])
+            if self.hashes[row].tobytes() == text_key:
                 vector: NDArray[np.float16] = self.raw[row]
                 return vector
-            place += 1
+            position += 1
         return None

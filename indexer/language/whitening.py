@@ -49,10 +49,10 @@ class Moments:
         """Sum up `(n, d)` chunks."""
         count, total, outer = 0, np.zeros(dim), np.zeros((dim, dim))
         for chunk in chunks:
-            wide = chunk.astype(np.float32)
-            count += len(wide)
-            total += wide.sum(axis=0, dtype=np.float64)
-            outer += wide.T @ wide
+            float_chunk = chunk.astype(np.float32)
+            count += len(float_chunk)
+            total += float_chunk.sum(axis=0, dtype=np.float64)
+            outer += float_chunk.T @ float_chunk
         return cls(count, total, outer)
 
     @property
@@ -127,10 +127,10 @@ class MeaningSpace:
         For "like this one" the kind of thing counts, for "what next" whitening's finer directions
         do. The inner product of an item with its own image is 1.
         """
-        turned: Vectors = np.matmul(meaning, self.similarity_projection, dtype=np.float32)
-        own = (turned * meaning).sum(axis=1, keepdims=True)
-        turned /= np.maximum(own, _EPSILON)
-        return turned
+        mapped: Vectors = np.matmul(meaning, self.similarity_projection, dtype=np.float32)
+        self_similarity = (mapped * meaning).sum(axis=1, keepdims=True)
+        mapped /= np.maximum(self_similarity, _EPSILON)
+        return mapped
 
     def _map(self, raw: Vectors, mean: NDArray[np.float32]) -> Vectors:
         centred: Vectors = raw.astype(np.float32) - mean
@@ -164,17 +164,17 @@ class MeaningSpace:
 
 
 def fit_meaning_space(
-    items: Moments, background: Background, *, power: float = WHITENING_POWER
+    item_moments: Moments, background: Background, *, power: float = WHITENING_POWER
 ) -> MeaningSpace:
     """Fit the space of a catalogue, shrunk towards the background by the catalogue's size."""
     dim = len(background.item_mean)
-    if items.count == 0:
-        items = Moments(0, np.zeros(dim), np.zeros((dim, dim)))
-    trust_mean = items.count / (items.count + _MEAN_PRIOR_ITEMS)
-    trust_covariance = items.count / (items.count + _COVARIANCE_PRIOR_ITEMS)
-    mean = trust_mean * items.mean + (1 - trust_mean) * background.item_mean
+    if item_moments.count == 0:
+        item_moments = Moments(0, np.zeros(dim), np.zeros((dim, dim)))
+    mean_share = item_moments.count / (item_moments.count + _MEAN_PRIOR_ITEMS)
+    covariance_share = item_moments.count / (item_moments.count + _COVARIANCE_PRIOR_ITEMS)
+    mean = mean_share * item_moments.mean + (1 - mean_share) * background.item_mean
     covariance = (
-        trust_covariance * items.covariance + (1 - trust_covariance) * background.covariance
+        covariance_share * item_moments.covariance + (1 - covariance_share) * background.covariance
     )
     # A wish is phrased unlike an item, so means differ; what a catalogue is about shifts both.
     query_mean = background.query_mean + (mean - background.item_mean)

@@ -49,8 +49,8 @@ class LiveCatalogue:
         self.manifest: Manifest = base.manifest
         self.scenarios = base.scenarios
         self._new_ids = sorted(state.insertion_points)
-        new_slots = np.array([state.positions[item_id] for item_id in self._new_ids], np.int32)
-        self._position_of_row = np.concatenate([state.base_positions, new_slots])
+        new_positions = np.array([state.positions[item_id] for item_id in self._new_ids], np.int32)
+        self._position_of_row = np.concatenate([state.base_positions, new_positions])
         self._live_rows: Rows = np.flatnonzero(self._position_of_row != FROM_SNAPSHOT)
         self._live_positions = self._position_of_row[self._live_rows]
         self._insertion_points = np.array(
@@ -63,10 +63,10 @@ class LiveCatalogue:
         delta, state = self._delta, self._state
         if len(delta) > _MAX_STALE_POSITIONS + 2 * (len(state.positions) + len(changes)):
             delta, state = compact_delta(self.base, delta, state)
-        made = LiveCatalogue.__new__(LiveCatalogue)
-        after = apply_changes(self.base, self._live_vectors, delta, state, changes)
-        made._set_state(self.base, delta, self._live_vectors, after)
-        return made
+        successor = LiveCatalogue.__new__(LiveCatalogue)
+        new_state = apply_changes(self.base, self._live_vectors, delta, state, changes)
+        successor._set_state(self.base, delta, self._live_vectors, new_state)
+        return successor
 
     # What `Index` also offers beside the catalogue.
 
@@ -133,11 +133,14 @@ class LiveCatalogue:
 
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return the items of rows."""
-        slots = self._position_of_row[list(rows)].tolist()
-        stored = [row for row, slot in zip(rows, slots, strict=True) if slot == FROM_SNAPSHOT]
+        positions = self._position_of_row[list(rows)].tolist()
+        stored = [
+            row for row, position in zip(rows, positions, strict=True) if position == FROM_SNAPSHOT
+        ]
         old = iter(self.base.items(stored))
         return [
-            next(old) if slot == FROM_SNAPSHOT else self._delta.get_item(slot) for slot in slots
+            next(old) if position == FROM_SNAPSHOT else self._delta.get_item(position)
+            for position in positions
         ]
 
     def mask(self, condition: Filter) -> Mask:
@@ -170,15 +173,15 @@ class LiveCatalogue:
 
     def find_exact(self, text: str) -> list[int]:
         """Return rows whose id or title is this text."""
-        titled = self.base.find_exact(text)
+        base_rows = self.base.find_exact(text)
         old = [
             row
-            for row in titled
+            for row in base_rows
             if self._position_of_row[row] == FROM_SNAPSHOT and not self._is_deleted(row)
         ]
-        new = [self._find_row(slot) for slot in self._delta.find_by_title(text)]
-        shown = [*self.rows([text]).values(), *old, *(row for row in new if row is not None)]
-        return list(dict.fromkeys(shown))
+        new = [self._find_row(position) for position in self._delta.find_by_title(text)]
+        matches = [*self.rows([text]).values(), *old, *(row for row in new if row is not None)]
+        return list(dict.fromkeys(matches))
 
     def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
         """Return rows that hold words of a text, with BM25 scores; higher is better."""
@@ -190,8 +193,8 @@ class LiveCatalogue:
             for row, score in stored
             if self._position_of_row[row] == FROM_SNAPSHOT and not self._is_deleted(row)
         ]
-        for slot, score in self._delta.search_text(text).items():
-            row = self._find_row(slot)
+        for position, score in self._delta.search_text(text).items():
+            row = self._find_row(position)
             if row is not None:
                 found.append((row, score))
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
@@ -206,33 +209,33 @@ class LiveCatalogue:
 
     def item_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
-        slots = self._position_of_row[rows]
-        live = slots != FROM_SNAPSHOT
+        positions = self._position_of_row[rows]
+        live = positions != FROM_SNAPSHOT
         if not live.any():
             return self.base.item_vectors(rows)
         out = np.empty((len(rows), self.manifest.layout.dim), np.float32)
         out[~live] = self.base.item_vectors(np.asarray(rows)[~live])
-        out[live] = self._delta.vectors(slots[live])
+        out[live] = self._delta.vectors(positions[live])
         return out
 
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products `(q, m) float32`."""
-        slots = self._position_of_row[rows]
-        live = slots != FROM_SNAPSHOT
+        positions = self._position_of_row[rows]
+        live = positions != FROM_SNAPSHOT
         if not live.any():
             return self.base.scores(vectors, rows)
         out = np.empty((len(vectors), len(rows)), np.float32)
         out[:, ~live] = self.base.scores(vectors, np.asarray(rows)[~live])
-        out[:, live] = vectors @ self._delta.vectors(slots[live]).T
+        out[:, live] = vectors @ self._delta.vectors(positions[live]).T
         return out
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""
         if not len(self._live_rows):
             return self.base.find_nearest(vectors, k, allowed)
-        mine = allowed[self._live_rows]
-        rows = self._live_rows[mine]
-        products = vectors @ self._delta.vectors(self._live_positions[mine]).T
+        allowed_live = allowed[self._live_rows]
+        rows = self._live_rows[allowed_live]
+        products = vectors @ self._delta.vectors(self._live_positions[allowed_live]).T
         stored = allowed[: self.base.count].copy()
         stored[self._live_rows[self._live_rows < self.base.count]] = False
         found = self.base.find_nearest(vectors, k, stored)
@@ -244,23 +247,25 @@ class LiveCatalogue:
     def _merge_nearest(self, old: TopRows, rows: Rows, scores: Vectors, k: int) -> TopRows:
         together = np.concatenate([old.rows, rows])
         kept = select_top(self._rank_by_id(together), np.concatenate([old.scores, scores]), k)
-        by_place = dict(zip(self._rank_by_id(together).tolist(), together.tolist(), strict=True))
-        return TopRows(np.array([by_place[p] for p in kept.rows.tolist()], np.int64), kept.scores)
+        row_by_rank = dict(zip(self._rank_by_id(together).tolist(), together.tolist(), strict=True))
+        return TopRows(
+            np.array([row_by_rank[p] for p in kept.rows.tolist()], np.int64), kept.scores
+        )
 
     def _rank_by_id(self, rows: Rows) -> Rows:
         """Where rows stand when all of both are in order of id."""
         n = self.base.count
-        places = np.asarray(rows, np.int64).copy()
-        old = places < n
-        places[old] += np.searchsorted(self._insertion_points, places[old], side="right")
-        new = places[~old] - n if len(self._insertion_points) else places[:0]
-        places[~old] = self._insertion_points[new] + new
-        return places
+        ranks = np.asarray(rows, np.int64).copy()
+        old = ranks < n
+        ranks[old] += np.searchsorted(self._insertion_points, ranks[old], side="right")
+        new = ranks[~old] - n if len(self._insertion_points) else ranks[:0]
+        ranks[~old] = self._insertion_points[new] + new
+        return ranks
 
-    def _find_row(self, slot: int) -> int | None:
+    def _find_row(self, position: int) -> int | None:
         """The row that shows a slot; None if its item has changed since, or is gone."""
-        item_id = self._delta.get_id(slot)
-        if self._state.positions.get(item_id) != slot:
+        item_id = self._delta.get_id(position)
+        if self._state.positions.get(item_id) != position:
             return None
         return self.rows([item_id])[item_id]
 

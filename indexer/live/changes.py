@@ -56,42 +56,50 @@ def apply_changes(
     base: Index,
     vectors: LiveVectors,
     delta: Delta,
-    before: LiveState,
+    state: LiveState,
     changes: Sequence[LiveItem | Tombstone],
 ) -> LiveState:
     """Return what is shown after some changes; the last one of an id counts."""
     last = {change.id: change for change in changes}
-    brought = [change for change in last.values() if isinstance(change, LiveItem)]
+    upserts = [change for change in last.values() if isinstance(change, LiveItem)]
     rows = base.rows(list(last))
-    slots, places = dict(before.positions), dict(before.insertion_points)
-    base_slots, deleted = before.base_positions.copy(), before.tombstones.copy()
-    fresh = _add_to_delta(vectors, delta, brought, rows)
-    strangers = [item_id for item_id in fresh if item_id not in rows and item_id not in places]
-    places.update(zip(strangers, find_insertion_points(base, strangers), strict=True))
+    positions, insertion_points = dict(state.positions), dict(state.insertion_points)
+    base_positions, tombstones = state.base_positions.copy(), state.tombstones.copy()
+    new_positions = _add_to_delta(vectors, delta, upserts, rows)
+    new_ids = [
+        item_id
+        for item_id in new_positions
+        if item_id not in rows and item_id not in insertion_points
+    ]
+    insertion_points.update(zip(new_ids, find_insertion_points(base, new_ids), strict=True))
     for item_id in last:
-        slot = fresh.get(item_id)
+        position = new_positions.get(item_id)
         if item_id in rows:
-            base_slots[rows[item_id]] = FROM_SNAPSHOT if slot is None else slot
-            deleted[rows[item_id]] = slot is None
-        if slot is None:
-            slots.pop(item_id, None)
-            places.pop(item_id, None)
+            base_positions[rows[item_id]] = FROM_SNAPSHOT if position is None else position
+            tombstones[rows[item_id]] = position is None
+        if position is None:
+            positions.pop(item_id, None)
+            insertion_points.pop(item_id, None)
         else:
-            slots[item_id] = slot
-    return LiveState(slots, places, base_slots, deleted)
+            positions[item_id] = position
+    return LiveState(positions, insertion_points, base_positions, tombstones)
 
 
-def compact_delta(base: Index, delta: Delta, shown: LiveState) -> tuple[Delta, LiveState]:
+def compact_delta(base: Index, delta: Delta, state: LiveState) -> tuple[Delta, LiveState]:
     """Return the same in a delta of its own, without the slots that nobody sees any more."""
-    smaller = Delta(base)
-    ids = list(shown.positions)
-    old = np.array([shown.positions[item_id] for item_id in ids], np.int64)
-    fresh = smaller.add([delta.get_item(slot) for slot in old.tolist()], delta.vectors(old))
-    renumbered = np.full(len(delta) + 1, FROM_SNAPSHOT, np.int32)  # the last is for BASE itself
-    renumbered[old] = fresh
-    slots = dict(zip(ids, fresh, strict=True))
-    return smaller, LiveState(
-        slots, shown.insertion_points, renumbered[shown.base_positions], shown.tombstones
+    compacted = Delta(base)
+    ids = list(state.positions)
+    old = np.array([state.positions[item_id] for item_id in ids], np.int64)
+    new_positions = compacted.add(
+        [delta.get_item(position) for position in old.tolist()], delta.vectors(old)
+    )
+    new_position_of = np.full(
+        len(delta) + 1, FROM_SNAPSHOT, np.int32
+    )  # the last is for BASE itself
+    new_position_of[old] = new_positions
+    positions = dict(zip(ids, new_positions, strict=True))
+    return compacted, LiveState(
+        positions, state.insertion_points, new_position_of[state.base_positions], state.tombstones
     )
 
 
@@ -102,22 +110,22 @@ def find_insertion_points(base: Index, ids: Sequence[str]) -> list[int]:
     while np.any(open_ := low < high):
         middle = (low + high) // 2
         wanted = np.unique(middle[open_]).tolist()
-        known = dict(zip(wanted, base.ids(wanted), strict=True))
-        for place in np.flatnonzero(open_).tolist():
-            if known[int(middle[place])] < ids[place]:
-                low[place] = middle[place] + 1
+        id_by_row = dict(zip(wanted, base.ids(wanted), strict=True))
+        for index in np.flatnonzero(open_).tolist():
+            if id_by_row[int(middle[index])] < ids[index]:
+                low[index] = middle[index] + 1
             else:
-                high[place] = middle[place]
-    return [int(place) for place in low]
+                high[index] = middle[index]
+    return [int(index) for index in low]
 
 
 def _add_to_delta(
-    vectors: LiveVectors, delta: Delta, brought: Sequence[LiveItem], rows: Mapping[str, int]
+    vectors: LiveVectors, delta: Delta, upserts: Sequence[LiveItem], rows: Mapping[str, int]
 ) -> dict[str, int]:
     """The slot of each item that is brought."""
-    if not brought:
+    if not upserts:
         return {}
-    items = [change.fields for change in brought]
-    raw = np.stack([change.raw for change in brought]).astype(np.float32)
-    laid_out = vectors.lay_out(raw, items, [rows.get(change.id) for change in brought])
-    return dict(zip((change.id for change in brought), delta.add(items, laid_out), strict=True))
+    items = [change.fields for change in upserts]
+    raw = np.stack([change.raw for change in upserts]).astype(np.float32)
+    laid_out = vectors.lay_out(raw, items, [rows.get(change.id) for change in upserts])
+    return dict(zip((change.id for change in upserts), delta.add(items, laid_out), strict=True))

@@ -47,37 +47,37 @@ class Delta:
         with self._lock:
             first = len(self._items)
             self._vectors = _append_rows(self._vectors, first, vectors)
-            for slot, fields in enumerate(items, first):
-                self._words.add(slot, fields)
+            for position, fields in enumerate(items, first):
+                self._words.add(position, fields)
                 self._masks.add(collect_path_values(fields))
                 self._unknown_values.append(self._find_unknown_leaves(fields))
-                self._titles.setdefault(compute_title_key(fields), []).append(slot)
+                self._titles.setdefault(compute_title_key(fields), []).append(position)
                 self._items.append(fields)
             return list(range(first, len(self._items)))
 
-    def get_item(self, slot: int) -> dict[str, Any]:
+    def get_item(self, position: int) -> dict[str, Any]:
         """Return an item's fields."""
-        return dict(self._items[slot])
+        return dict(self._items[position])
 
-    def get_id(self, slot: int) -> str:
+    def get_id(self, position: int) -> str:
         """Return an item's id."""
-        item_id: str = self._items[slot]["id"]
+        item_id: str = self._items[position]["id"]
         return item_id
 
-    def vectors(self, slots: Rows) -> Vectors:
+    def vectors(self, positions: Rows) -> Vectors:
         """Return `(m, d) float32`."""
-        picked: Vectors = self._vectors[slots]
-        return picked
+        selected: Vectors = self._vectors[positions]
+        return selected
 
-    def mask(self, condition: Filter, slots: Rows) -> Mask:
+    def mask(self, condition: Filter, positions: Rows) -> Mask:
         """Return which of some slots pass a filter, `(m,) bool`."""
         with self._lock:
-            picked: Mask = self._masks.mask(condition)[slots]
-        return picked
+            selected: Mask = self._masks.mask(condition)[positions]
+        return selected
 
-    def list_values(self, slots: Rows) -> list[Mapping[str, PathValues]]:
+    def list_values(self, positions: Rows) -> list[Mapping[str, PathValues]]:
         """Return what some slots hold, by path."""
-        return [self._masks.values_by_path[slot] for slot in slots.tolist()]
+        return [self._masks.values_by_path[position] for position in positions.tolist()]
 
     def find_by_title(self, text: str) -> list[int]:
         """Return the slots whose title reads as the text does."""
@@ -90,9 +90,9 @@ class Delta:
         with self._lock:
             return self._words.search(query)
 
-    def list_unknown_values(self, slots: Rows) -> list[Leaf]:
+    def list_unknown_values(self, positions: Rows) -> list[Leaf]:
         """Return the values of some slots in fields that the snapshot's schema does not know."""
-        return [leaf for slot in slots.tolist() for leaf in self._unknown_values[slot]]
+        return [leaf for position in positions.tolist() for leaf in self._unknown_values[position]]
 
     def _find_unknown_leaves(self, fields: Mapping[str, Any]) -> list[Leaf]:
         known = self._schema.fields
@@ -103,12 +103,12 @@ class Delta:
         ]
 
 
-def _append_rows(vectors: Vectors, used: int, more: Vectors) -> Vectors:
+def _append_rows(vectors: Vectors, used_rows: int, new_rows: Vectors) -> Vectors:
     """The array with more rows; it doubles, and what others hold of the old one stays as it is."""
-    needed = used + len(more)
+    needed = used_rows + len(new_rows)
     if needed > len(vectors):
         larger = np.zeros((max(needed, 2 * len(vectors), 16), vectors.shape[1]), np.float32)
-        larger[:used] = vectors[:used]
+        larger[:used_rows] = vectors[:used_rows]
         vectors = larger
-    vectors[used:needed] = more
+    vectors[used_rows:needed] = new_rows
     return vectors

@@ -27,39 +27,39 @@ class DeltaFullText:
         frequency: How many of them hold a term.
     """
 
-    def __init__(self, count: int, frequency: Callable[[str], int]) -> None:
-        self._item_count = count
-        self._document_frequency = lru_cache(_FREQUENCY_CACHE_SIZE)(frequency)
+    def __init__(self, item_count: int, document_frequency: Callable[[str], int]) -> None:
+        self._item_count = item_count
+        self._document_frequency = lru_cache(_FREQUENCY_CACHE_SIZE)(document_frequency)
         self._postings: dict[str, dict[int, float]] = {}
         self._vocabulary: list[str] = []  # sorted
         self._texts: dict[int, IndexedText] = {}
 
-    def add(self, slot: int, fields: Mapping[str, Any]) -> None:
+    def add(self, position: int, fields: Mapping[str, Any]) -> None:
         """Index an item under a new slot."""
         texts = IndexedText(*(_fold_text(text) for text in build_indexed_text(fields)))
-        self._texts[slot] = texts
+        self._texts[position] = texts
         for text, weight in zip(texts, _COLUMN_WEIGHTS, strict=True):
             for word in text.split():
                 posting = self._postings.get(word)
                 if posting is None:
                     posting = self._postings[word] = {}
                     insort(self._vocabulary, word)
-                posting[slot] = posting.get(slot, 0.0) + weight
+                posting[position] = posting.get(position, 0.0) + weight
 
     def search(self, query: str) -> dict[int, float]:
         """Return the score of each slot that holds a term of the query; higher is better."""
         scores: dict[int, float] = {}
         for term in parse_query_terms(query):
-            for slot, frequency in self._find_postings(
+            for position, term_frequency in self._find_postings(
                 _fold_text(term.text), term.is_prefix
             ).items():
-                gain = (
+                term_score = (
                     self._compute_idf(term.text)
-                    * frequency
+                    * term_frequency
                     * (_BM25_K1 + 1)
-                    / (frequency + _BM25_K1)
+                    / (term_frequency + _BM25_K1)
                 )
-                scores[slot] = scores.get(slot, 0.0) + gain
+                scores[position] = scores.get(position, 0.0) + term_score
         return scores
 
     def _find_postings(self, term: str, is_prefix: bool) -> dict[int, float]:  # noqa: FBT001  # the term's own flag
@@ -71,32 +71,38 @@ class DeltaFullText:
         if not is_prefix:
             return self._postings.get(words[0], {})
         found: dict[int, float] = {}
-        place = bisect_left(self._vocabulary, words[0])
-        while place < len(self._vocabulary) and self._vocabulary[place].startswith(words[0]):
-            for slot, weight in self._postings[self._vocabulary[place]].items():
-                found[slot] = found.get(slot, 0.0) + weight
-            place += 1
+        vocabulary_index = bisect_left(self._vocabulary, words[0])
+        while vocabulary_index < len(self._vocabulary) and self._vocabulary[
+            vocabulary_index
+        ].startswith(words[0]):
+            for position, weight in self._postings[self._vocabulary[vocabulary_index]].items():
+                found[position] = found.get(position, 0.0) + weight
+            vocabulary_index += 1
         return found
 
     def _match_phrase(self, words: list[str]) -> dict[int, float]:
         rarest = min((self._postings.get(word, {}) for word in words), key=len)
-        wanted = f" {' '.join(words)} "
+        padded_phrase = f" {' '.join(words)} "
         found = {}
-        for slot in rarest:
+        for position in rarest:
             weight = sum(
-                weight * f" {text} ".count(wanted)
-                for text, weight in zip(self._texts[slot], _COLUMN_WEIGHTS, strict=True)
+                weight * f" {text} ".count(padded_phrase)
+                for text, weight in zip(self._texts[position], _COLUMN_WEIGHTS, strict=True)
             )
             if weight:
-                found[slot] = weight
+                found[position] = weight
         return found
 
     def _compute_idf(self, term: str) -> float:
-        held = self._document_frequency(term)
-        return max(_MIN_IDF, math.log((self._item_count - held + 0.5) / (held + 0.5)))
+        item_frequency = self._document_frequency(term)
+        return max(
+            _MIN_IDF, math.log((self._item_count - item_frequency + 0.5) / (item_frequency + 0.5))
+        )
 
 
 def _fold_text(text: str) -> str:
     """Letters and digits only, without accents, as the snapshot's tokenizer leaves them."""
-    plain = (char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
-    return " ".join("".join(char if char.isalnum() else " " for char in plain).split())
+    base_chars = (
+        char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char)
+    )
+    return " ".join("".join(char if char.isalnum() else " " for char in base_chars).split())

@@ -23,13 +23,13 @@ class DeltaMasks:
         self._inverted_lists: dict[tuple[str, str | bool], list[int]] = {}
         self._cached_masks: dict[Filter, Mask] = {}
 
-    def add(self, held: Mapping[str, PathValues]) -> None:
+    def add(self, values_by_path: Mapping[str, PathValues]) -> None:
         """Take the item of the next slot."""
-        slot = len(self.values_by_path)
-        self.values_by_path.append(held)
-        for path, values in held.items():
+        position = len(self.values_by_path)
+        self.values_by_path.append(values_by_path)
+        for path, values in values_by_path.items():
             for word in _iter_keywords(values):
-                self._inverted_lists.setdefault((path, word), []).append(slot)
+                self._inverted_lists.setdefault((path, word), []).append(position)
 
     def mask(self, condition: Filter) -> Mask:
         """Return which slots pass, `(m,) bool`; the caller must not write to it."""
@@ -52,9 +52,9 @@ class DeltaMasks:
 
     def _compare_new_items(self, leaf: Filter) -> Mask:
         """One comparison, asked of every item that came since it was last asked."""
-        known = self._cached_masks.pop(leaf, np.empty(0, np.bool_))
-        fresh = [matches_values(leaf, held) for held in self.values_by_path[len(known) :]]
-        mask = np.concatenate([known, np.array(fresh, np.bool_)])
+        cached = self._cached_masks.pop(leaf, np.empty(0, np.bool_))
+        new_results = [matches_values(leaf, held) for held in self.values_by_path[len(cached) :]]
+        mask = np.concatenate([cached, np.array(new_results, np.bool_)])
         if len(self._cached_masks) >= _MAX_CACHED_MASKS:
             self._cached_masks.pop(next(iter(self._cached_masks)))
         self._cached_masks[leaf] = mask

@@ -75,15 +75,18 @@ class _FieldStats:
         return FieldType.MIXED if self.kinds else FieldType.EMPTY
 
 
-def extend_schema(base: Schema, unknown: Iterable[Leaf]) -> Schema:
+def extend_schema(base: Schema, unknown_values: Iterable[Leaf]) -> Schema:
     """Return the schema with the fields of some leaves added."""
-    seen: dict[str, _FieldStats] = {}
-    for path, value, in_list in unknown:
-        entry = seen.setdefault(path, _FieldStats())
-        entry.is_list |= in_list
-        entry.add(value)
-    if not seen:
+    stats_by_path: dict[str, _FieldStats] = {}
+    for path, value, in_list in unknown_values:
+        stats = stats_by_path.setdefault(path, _FieldStats())
+        stats.is_list |= in_list
+        stats.add(value)
+    if not stats_by_path:
         return base
     return Schema(
-        {**base.fields, **{path: entry.to_field_info(path) for path, entry in seen.items()}}
+        {
+            **base.fields,
+            **{path: stats.to_field_info(path) for path, stats in stats_by_path.items()},
+        }
     )

@@ -41,11 +41,11 @@ class LiveVectors:
         """
         layout = self._layout
         out = np.zeros((len(items), layout.dim), np.float32)
-        known = [place for place, row in enumerate(rows) if row is not None]
+        known = [position for position, row in enumerate(rows) if row is not None]
         if known:
             out[known] = self._base.item_vectors(np.array([rows[p] for p in known], np.int64))
         out[:, : layout.meaning] = self._base.to_meaning_vectors(raw)
-        new = [place for place, row in enumerate(rows) if row is None]
+        new = [position for position, row in enumerate(rows) if row is None]
         if new and layout.taste:
             block = slice(layout.meaning, layout.meaning + layout.taste)
             out[new, block] = out[new, : layout.meaning] @ self._taste_from_meaning

@@ -86,9 +86,9 @@ class Columns:
         Args:
             condition: From `parse_filter` with this schema.
         """
-        known = self._cache.get(condition)
-        if known is not None:
-            return known
+        columns = self._cache.get(condition)
+        if columns is not None:
+            return columns
         mask = self._evaluate(condition)
         mask.flags.writeable = False
         self._cache.put(condition, mask)
@@ -98,20 +98,22 @@ class Columns:
         """Return what rows hold in a field; nothing if there is no such field."""
         if field not in self._parts:
             return RowValues.concatenate([], kind)
-        known = self._open_field(field)
+        columns = self._open_field(field)
         parts = []
-        if kind is RowValueKind.KEYS and known.postings:
-            parts.append(RowValues.from_pairs(known.postings.rows, known.postings.repeat_keys()))
-        if kind is RowValueKind.KEYS and known.numbers:
+        if kind is RowValueKind.KEYS and columns.postings:
+            parts.append(
+                RowValues.from_pairs(columns.postings.rows, columns.postings.repeat_keys())
+            )
+        if kind is RowValueKind.KEYS and columns.numbers:
             parts.append(
                 RowValues.from_pairs(
-                    known.numbers.rows, compute_number_keys(known.numbers.sorted_values)
+                    columns.numbers.rows, compute_number_keys(columns.numbers.sorted_values)
                 )
             )
-        if kind is RowValueKind.NUMBERS and known.numbers:
-            parts.append(RowValues.from_pairs(known.numbers.rows, known.numbers.sorted_values))
-        if kind is RowValueKind.POINTS and known.geo_points:
-            parts.append(RowValues.from_pairs(*known.geo_points.to_pairs()))
+        if kind is RowValueKind.NUMBERS and columns.numbers:
+            parts.append(RowValues.from_pairs(columns.numbers.rows, columns.numbers.sorted_values))
+        if kind is RowValueKind.POINTS and columns.geo_points:
+            parts.append(RowValues.from_pairs(*columns.geo_points.to_pairs()))
         return RowValues.concatenate(parts, kind)
 
     def _evaluate(self, condition: Filter) -> Mask:
@@ -133,18 +135,18 @@ class Columns:
     def _evaluate_leaf(
         self, leaf: AnyOf | AllOf | Range | Exists | Near, field: _FieldColumns
     ) -> Mask:
-        nobody = np.zeros(self._count, dtype=np.bool_)
+        no_rows = np.zeros(self._count, dtype=np.bool_)
         match leaf:
             case Exists():
                 return field.present.to_mask()
             case Near(_, centre, km):
-                return field.geo_points.match_near(centre, km) if field.geo_points else nobody
+                return field.geo_points.match_near(centre, km) if field.geo_points else no_rows
             case Range():
-                return field.numbers.match_range(leaf) if field.numbers else nobody
+                return field.numbers.match_range(leaf) if field.numbers else no_rows
             case AnyOf():
-                return reduce(_unite, _match_any(leaf, field), nobody)
+                return reduce(_unite, _match_any(leaf, field), no_rows)
             case AllOf():
-                return reduce(_intersect, _match_all(leaf, field, nobody), ~nobody)
+                return reduce(_intersect, _match_all(leaf, field, no_rows), ~no_rows)
 
     def _open_field(self, name: str) -> _FieldColumns:
         spans = {
@@ -191,8 +193,8 @@ def _unite(left: Mask, right: Mask) -> Mask:
 class _MaskCache:
     """The masks asked for last."""
 
-    def __init__(self, most: int) -> None:
-        self._max_masks = most
+    def __init__(self, max_masks: int) -> None:
+        self._max_masks = max_masks
         self._masks: OrderedDict[Filter, Mask] = OrderedDict()
         self._lock = Lock()
 

@@ -163,9 +163,9 @@ class _FieldSpool:
         self._arrays["code_low"].append(key.low)
         self._arrays["code_texts"].append(self._store_text(word))
         if self._may_be_date:
-            moment = parse_instant(word) if isinstance(word, str) else None
-            self._may_be_date = moment is not None
-            self._arrays["code_instants"].append(0.0 if moment is None else moment)
+            seconds = parse_instant(word) if isinstance(word, str) else None
+            self._may_be_date = seconds is not None
+            self._arrays["code_instants"].append(0.0 if seconds is None else seconds)
         return code
 
     def _store_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
@@ -199,9 +199,9 @@ class _TextFile:
         self._size = 0  # `tell` would cost as much as the write
 
     def append(self, line: bytes) -> int:
-        place = self._size
+        offset = self._size
         self._size += self.file.write(line + b"\n")
-        return place
+        return offset
 
 
 class _Spool:

@@ -65,10 +65,10 @@ def _parse_comparand(info: FieldInfo, raw: Any) -> str | bool | float:
 
 
 def _parse_instant(info: FieldInfo, raw: Any) -> float:
-    moment = parse_instant(raw) if isinstance(raw, str) else to_finite_float(raw)
-    if moment is None:
+    seconds = parse_instant(raw) if isinstance(raw, str) else to_finite_float(raw)
+    if seconds is None:
         raise _make_type_error(info, raw)
-    return moment
+    return seconds
 
 
 def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> float:
@@ -116,15 +116,15 @@ def _parse_value_list(info: FieldInfo, operator: str, raw: Any) -> list[Any]:
     return require_list(f"{operator!r} on field {info.name!r}", "values", raw)
 
 
-def require_list(owner: str, of_what: str, raw: Any) -> list[Any]:
+def require_list(owner: str, content: str, raw: Any) -> list[Any]:
     """Return the list that an operator needs: not empty, and not too long."""
     if not isinstance(raw, list | tuple) or not raw:
         raise FilterError(
-            f"{owner} needs a list of at least one of its {of_what}: {render_value(raw)}"
+            f"{owner} needs a list of at least one of its {content}: {render_value(raw)}"
         )
     if len(raw) > MAX_LIST_VALUES:
         raise FilterError(
-            f"{owner} lists {len(raw):,} {of_what}; at most {MAX_LIST_VALUES:,} are allowed"
+            f"{owner} lists {len(raw):,} {content}; at most {MAX_LIST_VALUES:,} are allowed"
         )
     return list(raw)
 

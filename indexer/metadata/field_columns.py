@@ -64,22 +64,24 @@ class _TermDictionary:
 
 
 def write_field(
-    values: FieldValues, n: int, files: FlatArraysWriter, texts: BinaryIO
+    values: FieldValues, row_count: int, files: FlatArraysWriter, texts: BinaryIO
 ) -> tuple[FieldInfo, dict[str, dict[str, Span]]]:
     """Append the field's parts to the files; return its schema entry and where the parts lie."""
     kind = _infer_type(values)
     if kind is FieldType.DATE:
         values = _to_instants(values)
-    dictionary = _build_dictionary(values, n)
-    present = _build_presence_mask(values, n)
+    dictionary = _build_dictionary(values, row_count)
+    present = _build_presence_mask(values, row_count)
     parts = {"present": Presence.from_mask(present).write(files)}
     if len(values.word_rows):
         parts["words"] = dictionary.postings.write(files)
     if len(values.number_rows):
-        parts["numbers"] = Numbers.from_pairs(n, values.number_rows, values.numbers).write(files)
+        parts["numbers"] = Numbers.from_pairs(row_count, values.number_rows, values.numbers).write(
+            files
+        )
     if len(values.place_rows):
         degrees = values.degrees.reshape(-1, 2)
-        parts["places"] = GeoPoints.from_pairs(n, values.place_rows, degrees).write(files)
+        parts["places"] = GeoPoints.from_pairs(row_count, values.place_rows, degrees).write(files)
     counted = _count_top_words(dictionary, values.code_texts, texts)
     if kind is not FieldType.DATE:
         counted += _count_top_numbers(values)
@@ -107,12 +109,12 @@ def _infer_type(values: FieldValues) -> FieldType:
 
 
 def _to_instants(values: FieldValues) -> FieldValues:
-    nothing = np.empty(0, np.int32)
+    no_rows = np.empty(0, np.int32)
     instants = values.code_instants[values.word_codes]
     return replace(
         values,
-        word_rows=nothing,
-        word_codes=nothing,
+        word_rows=no_rows,
+        word_codes=no_rows,
         number_rows=values.word_rows,
         numbers=instants,
         code_high=values.code_high[:0],
@@ -120,7 +122,7 @@ def _to_instants(values: FieldValues) -> FieldValues:
     )
 
 
-def _build_dictionary(values: FieldValues, n: int) -> _TermDictionary:
+def _build_dictionary(values: FieldValues, row_count: int) -> _TermDictionary:
     by_key = np.lexsort((values.code_low, values.code_high))  # stable: codes ascend within a key
     high, low = values.code_high[by_key], values.code_low[by_key]
     is_new = np.ones(len(by_key), dtype=np.bool_)
@@ -130,17 +132,17 @@ def _build_dictionary(values: FieldValues, n: int) -> _TermDictionary:
     places = position[values.word_codes]
     by_place = np.argsort(places, kind="stable")  # rows still ascend within a key
     places, rows = places[by_place], values.word_rows[by_place]
-    once = np.ones(len(rows), dtype=np.bool_)
-    once[1:] = (places[1:] != places[:-1]) | (rows[1:] != rows[:-1])
-    counts = np.bincount(places[once], minlength=int(np.count_nonzero(is_new)))
+    is_first_pair = np.ones(len(rows), dtype=np.bool_)
+    is_first_pair[1:] = (places[1:] != places[:-1]) | (rows[1:] != rows[:-1])
+    counts = np.bincount(places[is_first_pair], minlength=int(np.count_nonzero(is_new)))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return _TermDictionary(
-        Postings(n, high[is_new], low[is_new], starts, rows[once]), by_key[is_new]
+        Postings(row_count, high[is_new], low[is_new], starts, rows[is_first_pair]), by_key[is_new]
     )
 
 
-def _build_presence_mask(values: FieldValues, n: int) -> Mask:
-    present = np.zeros(n, dtype=np.bool_)
+def _build_presence_mask(values: FieldValues, row_count: int) -> Mask:
+    present = np.zeros(row_count, dtype=np.bool_)
     for rows in (values.word_rows, values.number_rows, values.place_rows, values.object_rows):
         present[rows] = True
     return present
@@ -173,5 +175,9 @@ def _count_top_numbers(values: FieldValues) -> list[tuple[Any, int]]:
     if len(different) > MAX_TOP_VALUES:
         return []
     rows_of = [values.number_rows[values.numbers == number] for number in different]
-    shown = [int(number) if number.is_integer() else number for number in different.tolist()]
-    return [(number, len(np.unique(rows))) for number, rows in zip(shown, rows_of, strict=True)]
+    exact_numbers = [
+        int(number) if number.is_integer() else number for number in different.tolist()
+    ]
+    return [
+        (number, len(np.unique(rows))) for number, rows in zip(exact_numbers, rows_of, strict=True)
+    ]

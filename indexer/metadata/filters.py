@@ -71,10 +71,10 @@ class _Parser:
     def _find_field(self, name: Any) -> FieldInfo:
         if isinstance(name, str) and name in self._schema.fields:
             return self._schema.fields[name]
-        shown = str(name)[:MAX_NAME_CHARS]
-        nearest = self._schema.find_nearest_name(shown)
+        clipped_name = str(name)[:MAX_NAME_CHARS]
+        nearest = self._schema.find_nearest_name(clipped_name)
         hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
-        raise FilterError(f"unknown field {shown!r}; {hint}")
+        raise FilterError(f"unknown field {clipped_name!r}; {hint}")
 
     def _parse_condition(self, info: FieldInfo, raw: Any) -> Filter:
         if not isinstance(raw, Mapping):
@@ -97,8 +97,8 @@ class _Parser:
             return OPERATOR_PARSERS[key](info, raw)
         nested = f"{info.name}.{key}"
         hint = f"write {nested!r}" if nested in self._schema.fields else _describe_operators()
-        shown = str(key)[:MAX_NAME_CHARS]
-        raise FilterError(f"unknown operator {shown!r} on field {info.name!r}; {hint}")
+        clipped_name = str(key)[:MAX_NAME_CHARS]
+        raise FilterError(f"unknown operator {clipped_name!r} on field {info.name!r}; {hint}")
 
     def _count_leaf(self) -> None:
         self._leaf_count += 1

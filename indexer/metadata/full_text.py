@@ -69,8 +69,8 @@ def parse_query_terms(query: str) -> list[QueryTerm]:
     terms = list(dict.fromkeys(_TERM.findall(_normalize(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
     last = len(terms) - 1
     return [
-        QueryTerm(_split_cjk(term), place == last and not _CJK_CHAR.match(term))
-        for place, term in enumerate(terms)
+        QueryTerm(_split_cjk(term), position == last and not _CJK_CHAR.match(term))
+        for position, term in enumerate(terms)
     ]
 
 

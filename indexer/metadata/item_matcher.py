@@ -38,50 +38,50 @@ def matches(condition: Filter, fields: Mapping[str, Any]) -> bool:
 
 def collect_path_values(fields: Mapping[str, Any]) -> dict[str, PathValues]:
     """Return what an item holds under each path, for `matches_values` to be asked many times."""
-    paths: dict[str, PathValues] = {}
+    values_by_path: dict[str, PathValues] = {}
     for path, value, _ in collect_leaves(fields):
         if value is NonValue.MISSING:
             continue
-        held = paths.setdefault(path, PathValues())
+        path_values = values_by_path.setdefault(path, PathValues())
         match value:
             case str():
-                held.strings.add(value)
+                path_values.strings.add(value)
             case bool():
-                held.booleans.add(value)
+                path_values.booleans.add(value)
             case float():
-                held.numbers.add(value)
+                path_values.numbers.add(value)
             case GeoPoint():
-                held.geo_points.append(value)
-    return paths
+                path_values.geo_points.append(value)
+    return values_by_path
 
 
-def matches_values(condition: Filter, paths: Mapping[str, PathValues]) -> bool:
+def matches_values(condition: Filter, values_by_path: Mapping[str, PathValues]) -> bool:
     """Whether an item passes the filter, as `matches` says it."""
     match condition:
         case And(parts):
-            return all(matches_values(part, paths) for part in parts)
+            return all(matches_values(part, values_by_path) for part in parts)
         case Or(parts):
-            return any(matches_values(part, paths) for part in parts)
+            return any(matches_values(part, values_by_path) for part in parts)
         case Not(part):
-            return not matches_values(part, paths)
-    held = paths.get(condition.field)
-    return held is not None and _matches_leaf(condition, held)
+            return not matches_values(part, values_by_path)
+    path_values = values_by_path.get(condition.field)
+    return path_values is not None and _matches_leaf(condition, path_values)
 
 
-def _matches_leaf(leaf: AnyOf | AllOf | Range | Exists | Near, held: PathValues) -> bool:
+def _matches_leaf(leaf: AnyOf | AllOf | Range | Exists | Near, path_values: PathValues) -> bool:
     match leaf:
         case Exists():
             return True
         case Near():
-            return _is_near(leaf, held.geo_points)
+            return _is_near(leaf, path_values.geo_points)
         case Range():
             return any(
-                _is_between(leaf, number) for number in _collect_numbers(held, leaf.as_dates)
+                _is_between(leaf, number) for number in _collect_numbers(path_values, leaf.as_dates)
             )
-    wanted, numbers = leaf.values, _collect_numbers(held, leaf.as_dates)
+    wanted, numbers = leaf.values, _collect_numbers(path_values, leaf.as_dates)
     found = (
-        wanted.strings & held.strings,
-        wanted.booleans & held.booleans,
+        wanted.strings & path_values.strings,
+        wanted.booleans & path_values.booleans,
         wanted.numbers & numbers,
     )
     if isinstance(leaf, AnyOf):
@@ -89,11 +89,13 @@ def _matches_leaf(leaf: AnyOf | AllOf | Range | Exists | Near, held: PathValues)
     return found == (wanted.strings, wanted.booleans, wanted.numbers)
 
 
-def _collect_numbers(held: PathValues, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
+def _collect_numbers(path_values: PathValues, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
     if not as_dates:
-        return held.numbers
-    moments = {moment for text in held.strings if (moment := parse_instant(text)) is not None}
-    return held.numbers | moments
+        return path_values.numbers
+    instants = {
+        moment for text in path_values.strings if (moment := parse_instant(text)) is not None
+    }
+    return path_values.numbers | instants
 
 
 def _is_between(leaf: Range, number: float) -> bool:
@@ -105,7 +107,7 @@ def _is_between(leaf: Range, number: float) -> bool:
     )
 
 
-def _is_near(leaf: Near, places: list[GeoPoint]) -> bool:
-    degrees = np.array(places, dtype=np.float64).reshape(-1, 2)
+def _is_near(leaf: Near, geo_points: list[GeoPoint]) -> bool:
+    degrees = np.array(geo_points, dtype=np.float64).reshape(-1, 2)
     points = to_unit_vectors(degrees[:, 0], degrees[:, 1])
     return bool(is_within(points, leaf.centre, leaf.km).any())

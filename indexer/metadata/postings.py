@@ -95,9 +95,9 @@ def build_mask(rows: Rows, n: int) -> Mask:
     return mask
 
 
-def intersect_rows(lists: Iterable[Rows]) -> Rows:
+def intersect_rows(row_lists: Iterable[Rows]) -> Rows:
     """Return the rows that are in each of some ascending lists; the rarest bounds the work."""
-    rarest, *others = sorted(lists, key=len)
+    rarest, *others = sorted(row_lists, key=len)
     for rows in others:
         if not len(rarest):
             break

@@ -59,30 +59,34 @@ def compute_number_keys(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
 
 
 def collect_row_values(
-    held: Sequence[tuple[int, Mapping[str, PathValues]]], info: FieldInfo, kind: RowValueKind
+    values_by_path: Sequence[tuple[int, Mapping[str, PathValues]]],
+    info: FieldInfo,
+    kind: RowValueKind,
 ) -> RowValues:
     """Return the pairs of single items, given with their rows, in a field."""
     rows: list[int] = []
     values: list[Any] = []
-    for row, paths in held:
+    for row, paths in values_by_path:
         if info.name in paths:
             found = _convert_values(paths[info.name], info, kind)
             rows += [row] * len(found)
             values += found
-    made = np.array(values, _make_empty_values(kind).dtype) if values else _make_empty_values(kind)
-    return RowValues(np.array(rows, np.int64), made)
+    row_values = (
+        np.array(values, _make_empty_values(kind).dtype) if values else _make_empty_values(kind)
+    )
+    return RowValues(np.array(rows, np.int64), row_values)
 
 
 def _convert_values(held: PathValues, info: FieldInfo, kind: RowValueKind) -> list[Any]:
     """A date counts as its instant only, as in a column."""
     if kind is RowValueKind.POINTS:
         return [to_unit_vectors(np.array(p.lat), np.array(p.lon)) for p in held.geo_points]
-    dated = info.type is FieldType.DATE
-    moments = {parse_instant(text) for text in held.strings} if dated else set()
-    numbers = [*held.numbers, *(moment for moment in moments if moment is not None)]
+    is_date = info.type is FieldType.DATE
+    instants = {parse_instant(text) for text in held.strings} if is_date else set()
+    numbers = [*held.numbers, *(moment for moment in instants if moment is not None)]
     if kind is RowValueKind.NUMBERS:
         return numbers
-    words = [*held.booleans, *(() if dated else held.strings)]
+    words = [*held.booleans, *(() if is_date else held.strings)]
     keys = compute_number_keys(np.array(numbers, np.float64)).tolist()
     return [*keys, *(hash_word(word).high for word in words)]
 

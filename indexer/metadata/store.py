@@ -128,12 +128,12 @@ class MetadataStore:
         rows = {item_id: known.get(item_id) for item_id in ids}
         missing = [item_id for item_id, row in rows.items() if row is None]
         if missing:
-            looked_up = self._look_up(missing)
-            rows |= looked_up
-            if len(known) + len(looked_up) > _MAX_CACHED_ROWS:
-                self._row_cache = looked_up
+            found_rows = self._look_up(missing)
+            rows |= found_rows
+            if len(known) + len(found_rows) > _MAX_CACHED_ROWS:
+                self._row_cache = found_rows
             else:
-                known.update(looked_up)
+                known.update(found_rows)
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
     def _look_up(self, ids: Sequence[str]) -> dict[str, int]:
@@ -179,15 +179,15 @@ class MetadataStore:
         expression = build_match_expression(text)
         if not expression:
             return []
-        asked = {"expression": expression, "at_most": int(limit)}
+        parameters = {"expression": expression, "at_most": int(limit)}
         with self._borrow_connection() as connection:
-            return [(row, score) for row, score in connection.execute(_SEARCH_SQL, asked)]
+            return [(row, score) for row, score in connection.execute(_SEARCH_SQL, parameters)]
 
     def count_phrase(self, phrase: str) -> int:
         """Return how many items hold a phrase, the text of one of `parse_query_terms`."""
-        quoted = {"expression": f'"{phrase}"'}
+        parameters = {"expression": f'"{phrase}"'}
         with self._borrow_connection() as connection:
-            return int(connection.execute(_COUNT_SQL, quoted).scalar_one())
+            return int(connection.execute(_COUNT_SQL, parameters).scalar_one())
 
     def close(self) -> None:
         """Close the idle connections; one in use closes when its call returns."""

@@ -82,12 +82,12 @@ class MetadataWriter:
         """
         if row != self._count:
             raise CatalogError(f"row {row} was added where row {self._count} is due")
-        stored = {
+        item_row = {
             "row": row,
             "id": _parse_id(fields, row),
             "title_key": compute_title_key(fields) or None,
         }
-        self._pending_items.append({**stored, "body": _encode_body(fields)})
+        self._pending_items.append({**item_row, "body": _encode_body(fields)})
         self._pending_words.append({"row": row, **build_indexed_text(fields)._asdict()})
         self._count += 1
         if len(self._pending_items) >= _BATCH_ROWS:

@@ -60,10 +60,10 @@ def parse_instant(text: str) -> float | None:
     if not _ISO.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(text.upper())
+        parsed_time = datetime.fromisoformat(text.upper())
     except ValueError:  # the 30th of February
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp()
 
 
 def to_finite_float(value: Any) -> float | None:
@@ -125,13 +125,13 @@ def _walk_object(
     path: str, value: Mapping[str, Any], where: tuple[bool, int], found: list[Leaf]
 ) -> None:
     in_list, depth = where
-    place, before = _parse_geo_point(value), len(found)
+    geo_point, before = _parse_geo_point(value), len(found)
     for key, part in value.items():
-        if place is None or key not in ("lat", "lon"):
+        if geo_point is None or key not in ("lat", "lon"):
             _walk(f"{path}.{key}", part, (in_list, depth + 1), found)
     holds_something = any(leaf[1] is not NonValue.MISSING for leaf in found[before:])
-    itself = place or (NonValue.OBJECT if holds_something else NonValue.MISSING)
-    found.append((path, itself, in_list))
+    own_value = geo_point or (NonValue.OBJECT if holds_something else NonValue.MISSING)
+    found.append((path, own_value, in_list))
 
 
 def _parse_geo_point(value: Mapping[str, Any]) -> GeoPoint | None:

@@ -41,20 +41,20 @@ def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) 
         RequestError: If it wants fields shown that no item has.
     """
     _refuse_unknown_fields(catalogue, request)
-    stages: dict[str, Mask] = {}
+    exclusions: dict[str, Mask] = {}
     if catalogue.deleted is not None:
-        stages["deleted"] = catalogue.deleted
+        exclusions["deleted"] = catalogue.deleted
     if "available" in catalogue.schema.fields:
         out_of_stock = parse_filter({"available": False}, catalogue.schema)
-        stages["unavailable"] = catalogue.mask(out_of_stock)
-    stages["requested"] = build_mask(catalogue, catalogue.rows(request.exclude).values())
+        exclusions["unavailable"] = catalogue.mask(out_of_stock)
+    exclusions["requested"] = build_mask(catalogue, catalogue.rows(request.exclude).values())
     if not includes_seen(request, scenario):
         seen = catalogue.rows(collect_seen_ids(request, scenario))
-        stages["seen"] = build_mask(catalogue, seen.values())
+        exclusions["seen"] = build_mask(catalogue, seen.values())
     passing = compute_filter_mask(catalogue, request, scenario)
     if passing is not None:
-        stages["filter"] = ~passing
-    return build_eligible(stages, catalogue.count)
+        exclusions["filter"] = ~passing
+    return build_eligible(exclusions, catalogue.count)
 
 
 def _refuse_unknown_fields(catalogue: Catalogue, request: Request) -> None:
@@ -95,15 +95,15 @@ def collect_seen_ids(request: Request, scenario: Scenario) -> list[str]:
     """
     if request.include_seen is False:
         scenario = replace(scenario, hidden_by=None)
-    told = [
+    history_ids = [
         entry.item_id
         for entry in request.history
         if entry.item_id is not None and scenario.hides(entry.event)
     ]
     if scenario.hidden_by is None:
-        return [*told, *request.seen]
+        return [*history_ids, *request.seen]
     stored = (request.seen_by_event.get(event, ()) for event in scenario.hidden_by)
-    return [*told, *chain.from_iterable(stored)]
+    return [*history_ids, *chain.from_iterable(stored)]
 
 
 def build_mask(catalogue: Catalogue, rows: Iterable[int]) -> Mask:
@@ -113,19 +113,19 @@ def build_mask(catalogue: Catalogue, rows: Iterable[int]) -> Mask:
     return mask
 
 
-def build_eligible(stages: Mapping[str, Mask], count: int) -> Eligible:
+def build_eligible(exclusions: Mapping[str, Mask], count: int) -> Eligible:
     """Exclude rows by reason.
 
     Args:
-        stages: Reason to `(n,) bool`, true where the row is out for it; counted in `ORDER`.
+        exclusions: Reason to `(n,) bool`, true where the row is out for it; counted in `ORDER`.
         count: n.
     """
     allowed = np.ones(count, np.bool_)
     excluded = dict.fromkeys(ORDER, 0)
     left = count
     for reason in ORDER:
-        if reason in stages:
-            allowed &= ~stages[reason]
+        if reason in exclusions:
+            allowed &= ~exclusions[reason]
             now = int(np.count_nonzero(allowed))
             excluded[reason] = left - now
             left = now

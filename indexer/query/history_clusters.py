@@ -16,7 +16,7 @@ _TINY = 1e-9
 
 
 def cluster_history(
-    signals: Sequence[QueryInput], sources: Vectors, most: int
+    inputs: Sequence[QueryInput], input_vectors: Vectors, max_clusters: int
 ) -> list[NDArray[np.float32]]:
     """Return which inputs belong to which cluster, each `(m,)` of zeros and ones.
 
@@ -24,32 +24,34 @@ def cluster_history(
     far, so that the same history always falls apart the same way.
 
     Args:
-        signals: The m inputs, history in time order.
-        sources: `(m, d) float32`, unit meaning vectors.
-        most: How many clusters at most.
+        inputs: The m inputs, history in time order.
+        input_vectors: `(m, d) float32`, unit meaning vectors.
+        max_clusters: How many clusters at most.
     """
     liked = [
-        place
-        for place, signal in enumerate(signals)
-        if signal.role is Role.PROFILE and signal.weight > 0 and signal.item_id is not None
+        position
+        for position, query_input in enumerate(inputs)
+        if query_input.role is Role.PROFILE
+        and query_input.weight > 0
+        and query_input.item_id is not None
     ][-_MAX_LIKED_ITEMS:]
-    if not most or len(liked) < MIN_LIKED:
+    if not max_clusters or len(liked) < MIN_LIKED:
         return []
-    group = _assign_clusters(sources[liked], most)
-    found = []
-    for number in range(most):
-        places = np.array(liked)[group == number]
-        if len(places) >= _MIN_CLUSTER_ITEMS:
-            own = np.zeros(len(signals), np.float32)
-            own[places] = 1.0
-            found.append(own)
-    return found
+    group = _assign_clusters(input_vectors[liked], max_clusters)
+    clusters = []
+    for number in range(max_clusters):
+        positions = np.array(liked)[group == number]
+        if len(positions) >= _MIN_CLUSTER_ITEMS:
+            membership = np.zeros(len(inputs), np.float32)
+            membership[positions] = 1.0
+            clusters.append(membership)
+    return clusters
 
 
-def _assign_clusters(items: Vectors, most: int) -> NDArray[np.int64]:
+def _assign_clusters(items: Vectors, max_clusters: int) -> NDArray[np.int64]:
     """The cluster of each of n unit vectors, `(n,)`."""
     starts = [len(items) - 1]
-    for _ in range(min(most, len(items)) - 1):
+    for _ in range(min(max_clusters, len(items)) - 1):
         starts.append(int((items @ items[starts].T).max(axis=1).argmin()))
     centres = items[starts]
     group: NDArray[np.int64] = (items @ centres.T).argmax(axis=1)

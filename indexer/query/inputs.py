@@ -97,7 +97,11 @@ class QueryVectors:
 
 
 def build_history_inputs(
-    history: Sequence[HistoryEntry], *, scenario: Scenario, now: float, scale: tuple[float, float]
+    history: Sequence[HistoryEntry],
+    *,
+    scenario: Scenario,
+    now: float,
+    rating_scale: tuple[float, float],
 ) -> list[QueryInput]:
     """Weigh history entries by event, rating, order and age; the newest last.
 
@@ -107,13 +111,13 @@ def build_history_inputs(
         history: In any order; entries without time keep theirs, before the timed ones.
         scenario: Half-lives and event weights.
         now: The moment asked about, Unix seconds.
-        scale: Lowest and highest possible rating.
+        rating_scale: Lowest and highest possible rating.
     """
     ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
-    signals = []
+    inputs = []
     opinions: dict[str, float] = {}
     for newer, entry in enumerate(reversed(ordered)):
-        reaction = _compute_reaction(entry, scenario, scale)
+        reaction = _compute_reaction(entry, scenario, rating_scale)
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
                 continue
@@ -123,10 +127,10 @@ def build_history_inputs(
         if scenario.half_life_s and entry.at is not None:
             weight *= 0.5 ** (max(0.0, now - entry.at) / scenario.half_life_s)
         if entry.event == _REVIEW_EVENT and entry.item_id is not None and entry.text:
-            signals.append(_build_review_input(entry, weight))
+            inputs.append(_build_review_input(entry, weight))
         reason = _build_history_reason(entry, reaction)
-        signals.append(QueryInput(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
-    return signals[::-1]
+        inputs.append(QueryInput(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
+    return inputs[::-1]
 
 
 def _build_history_reason(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
@@ -143,15 +147,17 @@ def _build_review_input(entry: HistoryEntry, weight: float) -> QueryInput:
     Without a rating the words count as what somebody cares to write about.
     """
     text = entry.text or ""
-    told = text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
-    reason = {**_build_history_reason(entry, weight), "text": told}
+    reasons = text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
+    reason = {**_build_history_reason(entry, weight), "text": reasons}
     return QueryInput(Role.PROFILE, _REVIEW_TEXT_WEIGHT * weight, reason, text=text, entry=entry)
 
 
-def _compute_reaction(entry: HistoryEntry, scenario: Scenario, scale: tuple[float, float]) -> float:
+def _compute_reaction(
+    entry: HistoryEntry, scenario: Scenario, rating_scale: tuple[float, float]
+) -> float:
     """What an entry says, from -1 to 1; words count fully unless they say what is not wanted."""
     if entry.event in ("rating", _REVIEW_EVENT) and entry.value is not None:
-        low, high = scale
+        low, high = rating_scale
         middle = (low + high) / 2
         reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
     else:
@@ -180,15 +186,15 @@ def build_context_inputs(
     Up to `_FULL_WEIGHT_FIELDS` fields each count alike whatever the others are; the weights of more are
     scaled down together, so that a form with a dozen fields does not drown taste.
     """
-    signals = []
+    inputs = []
     weight = scenario.context_weight * min(1.0, _FULL_WEIGHT_FIELDS / max(len(words), 1))
     if query:
         reason = {"kind": "query", "text": query}
-        signals.append(QueryInput(Role.QUERY, scenario.query_weight, reason, text=query))
+        inputs.append(QueryInput(Role.QUERY, scenario.query_weight, reason, text=query))
     for field, text in words.items():
         reason = {"kind": "context", "field": field, "value": context.get(field, text)}
-        signals.append(QueryInput(Role.CONTEXT, weight, reason, text=text))
-    return signals
+        inputs.append(QueryInput(Role.CONTEXT, weight, reason, text=text))
+    return inputs
 
 
 def build_ideal_input(ideal: str, *, scenario: Scenario) -> QueryInput:
@@ -198,129 +204,139 @@ def build_ideal_input(ideal: str, *, scenario: Scenario) -> QueryInput:
 
 
 def build_query_vectors(
-    signals: Sequence[QueryInput],
-    sources: Vectors,
+    inputs: Sequence[QueryInput],
+    input_vectors: Vectors,
     *,
     scenario: Scenario,
     weights: Weights,
-    apart: Sequence[NDArray[np.float32]] = (),
-    doubt: float = 0.0,
+    history_clusters: Sequence[NDArray[np.float32]] = (),
+    shrinkage: float = 0.0,
 ) -> QueryVectors:
     """Weigh the signals into request vectors.
 
     Args:
-        signals: The m inputs, history in time order.
-        sources: `(m, d) float32`, unit meaning vectors in the item space, and for the one signal of
+        inputs: The m inputs, history in time order.
+        input_vectors: `(m, d) float32`, unit meaning vectors in the item space, and for the one signal of
             role PRIOR the unit vector of the prior column.
         scenario: How many recent items get a vector of their own.
         weights: Of the blocks.
-        apart: Inputs, each `(m,)`, that get a vector of their own together.
-        doubt: See `compute_profile_coefficients`; vectors of `apart` keep their length.
+        history_clusters: Inputs, each `(m,)`, that get a vector of their own together.
+        shrinkage: See `compute_profile_coefficients`; vectors of `history_clusters` keep their length.
     """
-    roles = np.array([signal.role for signal in signals])
-    raw = np.array([signal.weight for signal in signals], np.float32)
-    mixes = compute_profile_coefficients(signals, sources, scenario, doubt=doubt)
-    mixes += [_to_unit(own, sources) for own in apart]
-    return QueryVectors(tuple(signals), sources, combine_coefficients(roles, raw, mixes, weights))
+    roles = np.array([query_input.role for query_input in inputs])
+    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
+    profile_coefficients = compute_profile_coefficients(
+        inputs, input_vectors, scenario, shrinkage=shrinkage
+    )
+    profile_coefficients += [_to_unit(own, input_vectors) for own in history_clusters]
+    return QueryVectors(
+        tuple(inputs),
+        input_vectors,
+        combine_coefficients(roles, input_weights, profile_coefficients, weights),
+    )
 
 
 def compute_profile_coefficients(
-    signals: Sequence[QueryInput],
-    sources: Vectors,
+    inputs: Sequence[QueryInput],
+    input_vectors: Vectors,
     scenario: Scenario,
     members: NDArray[np.bool_] | None = None,
     *,
-    doubt: float = 0.0,
+    shrinkage: float = 0.0,
 ) -> list[NDArray[np.float32]]:
     """Return coefficients `(m,)` of the profile: as a whole, then with each recent item apart.
 
     Args:
-        signals: The m inputs, history in time order.
-        sources: Their vectors.
+        inputs: The m inputs, history in time order.
+        input_vectors: Their vectors.
         scenario: How many recent items get a vector of their own.
         members: `(m,) bool`, the part of the profile that counts; None: all of it.
-        doubt: The vectors are brought to length `w / (w + doubt)`, `w` being the weight of the
+        shrinkage: The vectors are brought to length `w / (w + doubt)`, `w` being the weight of the
             whole profile, whatever `members`.
     """
-    weights = np.array([s.weight if s.role is Role.PROFILE else 0.0 for s in signals], np.float32)
+    weights = np.array([s.weight if s.role is Role.PROFILE else 0.0 for s in inputs], np.float32)
     profile = weights if members is None else np.where(members, weights, np.float32(0))
-    mixes = [_to_unit(profile, sources)]
+    profile_coefficients = [_to_unit(profile, input_vectors)]
     liked = np.flatnonzero(profile > 0).tolist()
-    recent = [row for row in liked if signals[row].item_id is not None][-scenario.recent_vectors :]
+    recent = [row for row in liked if inputs[row].item_id is not None][-scenario.recent_vectors :]
     if np.count_nonzero(profile) > 1:
         for row in recent if scenario.recent_vectors else []:
             own = np.zeros_like(profile)
             own[row] = 1.0
-            mix = _RECENT_PROFILE_SHARE * mixes[0] + (1 - _RECENT_PROFILE_SHARE) * own
-            mixes.append(_to_unit(mix.astype(np.float32), sources))
-    if not doubt:
-        return mixes
+            mix = (
+                _RECENT_PROFILE_SHARE * profile_coefficients[0] + (1 - _RECENT_PROFILE_SHARE) * own
+            )
+            profile_coefficients.append(_to_unit(mix.astype(np.float32), input_vectors))
+    if not shrinkage:
+        return profile_coefficients
     # Dislikes too are evidence: counted as nothing, they alone would push nothing away.
-    length = compute_shrinkage_factor(float(np.abs(weights).sum()), doubt)
-    return [mix * length for mix in mixes]
+    length = compute_shrinkage_factor(float(np.abs(weights).sum()), shrinkage)
+    return [mix * length for mix in profile_coefficients]
 
 
 def combine_coefficients(
     roles: NDArray[np.str_],
-    raw: NDArray[np.float32],
-    mixes: Sequence[NDArray[np.float32]],
+    input_weights: NDArray[np.float32],
+    profile_coefficients: Sequence[NDArray[np.float32]],
     weights: Weights,
 ) -> Vectors:
     """Add what is constant to each mix of the profile, and weigh the blocks, `(q, m) float32`."""
-    constant = np.where(roles == Role.PROFILE, 0, raw)
+    constant = np.where(roles == Role.PROFILE, 0, input_weights)
     block = np.where(roles == Role.PRIOR, weights.prior, weights.meaning).astype(np.float32)
-    return np.stack([(mix + constant) * block for mix in mixes]).astype(np.float32)
+    return np.stack([(mix + constant) * block for mix in profile_coefficients]).astype(np.float32)
 
 
 def build_example_vectors(
-    signals: Sequence[QueryInput], sources: Vectors, *, weights: Weights
+    inputs: Sequence[QueryInput], input_vectors: Vectors, *, weights: Weights
 ) -> QueryVectors:
     """Average weighted examples into one request vector.
 
     Weights are divided by the sum of their absolute values, so an item that is a near copy of
     every wanted example and unrelated to the unwanted ones scores about 1.
     """
-    raw = np.array([signal.weight for signal in signals], np.float32)
-    share = raw * np.float32(weights.meaning / max(float(np.abs(raw).sum()), _TINY))
-    return QueryVectors(tuple(signals), sources, share[np.newaxis, :])
+    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
+    share = input_weights * np.float32(
+        weights.meaning / max(float(np.abs(input_weights).sum()), _TINY)
+    )
+    return QueryVectors(tuple(inputs), input_vectors, share[np.newaxis, :])
 
 
-def _to_unit(mix: NDArray[np.float32], sources: Vectors) -> NDArray[np.float32]:
+def _to_unit(coefficients: NDArray[np.float32], input_vectors: Vectors) -> NDArray[np.float32]:
     """Scale coefficients so that their vector has length 1.
 
     Likes and dislikes that cancel leave a short vector that is mostly noise; it is not blown up
     beyond what half of the strongest input would be.
     """
-    length = float(np.linalg.norm(mix @ sources))
-    floor = float(np.abs(mix).max(initial=0.0)) / 2
-    scaled: NDArray[np.float32] = mix / np.float32(max(length, floor, _TINY))
+    length = float(np.linalg.norm(coefficients @ input_vectors))
+    floor = float(np.abs(coefficients).max(initial=0.0)) / 2
+    scaled: NDArray[np.float32] = coefficients / np.float32(max(length, floor, _TINY))
     return scaled
 
 
 def build_reasons(
-    signals: Sequence[QueryInput],
+    inputs: Sequence[QueryInput],
     shares: NDArray[np.float64],
-    terms: Sequence[Mapping[str, Any]] = (),
+    term_reasons: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Tell shares and additive terms as reasons, largest first.
 
     Past `_MAX_REASONS` the smallest are summed up as one `other`, at most a tenth of the absolute
     sum.
     """
-    told: list[dict[str, Any]] = [
-        {**signal.reason, "share": float(share)}
-        for signal, share in zip(signals, shares, strict=True)
+    reasons: list[dict[str, Any]] = [
+        {**query_input.reason, "share": float(share)}
+        for query_input, share in zip(inputs, shares, strict=True)
         if share != 0
     ]
-    told += [dict(term) for term in terms]
-    told.sort(key=lambda reason: -abs(reason["share"]))
-    limit = _MAX_OTHER_SHARE * sum(abs(reason["share"]) for reason in told)
-    kept = len(told)
+    reasons += [dict(term) for term in term_reasons]
+    reasons.sort(key=lambda reason: -abs(reason["share"]))
+    limit = _MAX_OTHER_SHARE * sum(abs(reason["share"]) for reason in reasons)
+    kept = len(reasons)
     rest = 0.0
-    while kept > _MAX_REASONS and rest + abs(told[kept - 1]["share"]) <= limit:
+    while kept > _MAX_REASONS and rest + abs(reasons[kept - 1]["share"]) <= limit:
         kept -= 1
-        rest += abs(told[kept]["share"])
-    if kept < len(told):
-        other = sum(reason["share"] for reason in told[kept:])
-        return [*told[:kept], {"kind": "other", "share": other}]
-    return told
+        rest += abs(reasons[kept]["share"])
+    if kept < len(reasons):
+        other = sum(reason["share"] for reason in reasons[kept:])
+        return [*reasons[:kept], {"kind": "other", "share": other}]
+    return reasons

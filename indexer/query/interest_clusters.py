@@ -38,39 +38,41 @@ class InterestClusters:
 
 
 def find_interest_clusters(
-    signals: Sequence[QueryInput], sources: Vectors, *, by_weight: bool = False
+    inputs: Sequence[QueryInput], input_vectors: Vectors, *, by_weight: bool = False
 ) -> InterestClusters | None:
     """Return the worlds of a history; None if there is but one.
 
     Args:
-        signals: The m inputs, history in time order.
-        sources: `(m, d) float32`, unit meaning vectors.
+        inputs: The m inputs, history in time order.
+        input_vectors: `(m, d) float32`, unit meaning vectors.
         by_weight: A world's share is that of the weights, which were learned, not of the items: a
             world left behind fades as fast as everything else.
     """
-    liked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and s.weight > 0]
-    items = [place for place in liked if signals[place].item_id is not None][-_MAX_LIKED_ITEMS:]
+    liked = [p for p, s in enumerate(inputs) if s.role is Role.PROFILE and s.weight > 0]
+    items = [position for position in liked if inputs[position].item_id is not None][
+        -_MAX_LIKED_ITEMS:
+    ]
     if len(items) < MIN_LIKED:
         return None
-    meaning = sources[items]
+    meaning = input_vectors[items]
     group = _cluster_by_average_linkage(meaning @ meaning.T)
     numbers, counts = np.unique(group, return_counts=True)
     large = (counts >= _MIN_CLUSTER_ITEMS) & (counts >= _MIN_CLUSTER_SHARE * len(items))
     if np.count_nonzero(large) < 2:
         return None
     centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
-    members = np.zeros((len(centres), len(signals)), np.bool_)
-    nearest = (sources @ centres.T).argmax(axis=1)
+    members = np.zeros((len(centres), len(inputs)), np.bool_)
+    nearest = (input_vectors @ centres.T).argmax(axis=1)
     members[nearest[liked], liked] = True
-    disliked = [p for p, s in enumerate(signals) if s.role is Role.PROFILE and not s.weight > 0]
+    disliked = [p for p, s in enumerate(inputs) if s.role is Role.PROFILE and not s.weight > 0]
     members[:, disliked] = True
-    counted = [signals[place].weight if by_weight else 1.0 for place in items]
-    held = members[:, items] @ np.array(counted)
-    return InterestClusters(members, held / held.sum())
+    counted = [inputs[position].weight if by_weight else 1.0 for position in items]
+    interest_weights = members[:, items] @ np.array(counted)
+    return InterestClusters(members, interest_weights / interest_weights.sum())
 
 
 def compute_calibration_factors(
-    products: Vectors, added: Vectors, shares: NDArray[np.float64]
+    products: Vectors, shared_scores: Vectors, shares: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return by what each world's vectors are scaled to be shown in proportion, `(w,)`.
 
@@ -79,18 +81,20 @@ def compute_calibration_factors(
 
     Args:
         products: `(w, c)`, of candidates with each world; one belongs to the world it fits best.
-        added: `(c,)`, what each gains whatever the world.
+        shared_scores: `(c,)`, what each gains whatever the world.
         shares: `(w,)`, of the worlds.
     """
-    wanted = np.maximum(1, np.round(CALIBRATION_RANKS * shares).astype(int))
+    quotas = np.maximum(1, np.round(CALIBRATION_RANKS * shares).astype(int))
     own = products.argmax(axis=0)
     factors = np.ones(len(shares))
     if (np.bincount(own, minlength=len(shares)) == 0).any():
         return factors
 
-    def edge(world: int, factor: float) -> float:
-        scores = np.sort(factor * products[world, own == world] + added[own == world])
-        return float(scores[-min(int(wanted[world]), len(scores))])
+    def edge(interest: int, factor: float) -> float:
+        scores = np.sort(
+            factor * products[interest, own == interest] + shared_scores[own == interest]
+        )
+        return float(scores[-min(int(quotas[interest]), len(scores))])
 
     largest = int(np.argmax(shares))
     target = edge(largest, 1.0)
@@ -100,12 +104,12 @@ def compute_calibration_factors(
     return factors
 
 
-def _bisect_factor(target: float, edge: Callable[[float], float]) -> float:
+def _bisect_factor(target: float, compute_cutoff_score: Callable[[float], float]) -> float:
     """The factor at which an edge, which grows with it, comes nearest to a target."""
     low, high = _MIN_FACTOR, _MAX_FACTOR
     for _ in range(_BISECTION_STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if edge(middle) < target else (low, middle)
+        low, high = (middle, high) if compute_cutoff_score(middle) < target else (low, middle)
     return (low + high) / 2
 
 

@@ -86,7 +86,7 @@ def build_inputs(
     ideal = request.ideal if manifest.encoder else None
     return [
         *build_history_inputs(
-            request.history, scenario=scenario, now=now, scale=manifest.rating_scale
+            request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
         ),
         *build_interest_inputs(request.interests, scenario=scenario),
         *build_context_inputs(request.query, words, request.context, scenario=scenario),
@@ -106,15 +106,15 @@ def _build_wordless_context_inputs(
     return build_context_inputs(None, unspoken, request.context, scenario=scenario)
 
 
-def build_catalogue_terms(catalogue: Catalogue, read: ResolvedRequest) -> list[ScoreTerm]:
+def build_catalogue_terms(catalogue: Catalogue, resolved: ResolvedRequest) -> list[ScoreTerm]:
     """Terms of the whole catalogue: what the request boosts, what is new, what is near.
 
     Raises:
         FilterError: If the filter of a boost does not fit the catalogue.
     """
     given = [
-        *build_boost_terms(catalogue, read.request.boost),
-        build_freshness_term(catalogue, read.scenario, read.timestamp),
-        build_nearness_term(catalogue, read.request.context, read.scenario),
+        *build_boost_terms(catalogue, resolved.request.boost),
+        build_freshness_term(catalogue, resolved.scenario, resolved.timestamp),
+        build_nearness_term(catalogue, resolved.request.context, resolved.scenario),
     ]
     return [term for term in given if term is not None]

@@ -39,7 +39,10 @@ class ScoreTerm:
         share = float(self.values[row])
         if share == 0:
             return []
-        more = {name: round(float(held[row]), 3) for name, held in self.details.items()}
+        more = {
+            name: round(float(values_by_row[row]), 3)
+            for name, values_by_row in self.details.items()
+        }
         return [{**self.reason, **more, "share": share}]
 
 
@@ -47,8 +50,8 @@ def sum_terms(terms: Sequence[ScoreTerm]) -> Vectors | None:
     """Return the sum of terms by row, `(n,) float32`; None without any."""
     if not terms:
         return None
-    summed: Vectors = np.sum([term.values for term in terms], axis=0, dtype=np.float32)
-    return summed
+    term_sum: Vectors = np.sum([term.values for term in terms], axis=0, dtype=np.float32)
+    return term_sum
 
 
 def build_boost_terms(catalogue: Catalogue, boosts: Sequence[Boost]) -> list[ScoreTerm]:
@@ -58,14 +61,14 @@ def build_boost_terms(catalogue: Catalogue, boosts: Sequence[Boost]) -> list[Sco
         FilterError: If the filter of one does not fit the catalogue; it is named.
     """
     terms = []
-    for place, boost in enumerate(boosts):
+    for position, boost in enumerate(boosts):
         try:
             condition = parse_filter(boost.filter, catalogue.schema)
         except FilterError as error:
-            raise FilterError(f"boost[{place}].filter: {error}") from error
+            raise FilterError(f"boost[{position}].filter: {error}") from error
         passing = catalogue.mask(condition)
         values = np.where(passing, np.float32(boost.weight), np.float32(0))
-        terms.append(ScoreTerm({"kind": "boost", "index": place}, values))
+        terms.append(ScoreTerm({"kind": "boost", "index": position}, values))
     return terms
 
 
@@ -90,21 +93,21 @@ def find_date_field(catalogue: Catalogue) -> str | None:
 def collect_latest_dates(catalogue: Catalogue, name: str) -> NDArray[np.float64]:
     """Return `(n,)` Unix seconds, minus infinity for rows without a date."""
     cells = catalogue.cells(name, RowValueKind.NUMBERS)
-    moments = np.full(catalogue.count, -np.inf)
-    np.maximum.at(moments, cells.rows, cells.values)
-    return moments
+    timestamps = np.full(catalogue.count, -np.inf)
+    np.maximum.at(timestamps, cells.rows, cells.values)
+    return timestamps
 
 
-def find_newest_rows(catalogue: Catalogue, allowed: Mask, most: int) -> Rows:
+def find_newest_rows(catalogue: Catalogue, allowed: Mask, limit: int) -> Rows:
     """Return the allowed rows with the latest dates, the newest first, ties by row."""
     name = find_date_field(catalogue)
-    if name is None or not most:
+    if name is None or not limit:
         return np.empty(0, np.int64)
     rows = np.flatnonzero(allowed)
-    moments = collect_latest_dates(catalogue, name)[rows]
-    known = moments > -np.inf
-    rows, moments = rows[known], moments[known]
-    return rows[np.lexsort((rows, -moments))[:most]]
+    timestamps = collect_latest_dates(catalogue, name)[rows]
+    known = timestamps > -np.inf
+    rows, timestamps = rows[known], timestamps[known]
+    return rows[np.lexsort((rows, -timestamps))[:limit]]
 
 
 def build_nearness_term(
@@ -117,8 +120,8 @@ def build_nearness_term(
     if here is None or name is None or not scenario.near_weight:
         return None
     cells = catalogue.cells(name, RowValueKind.POINTS)
-    middle = to_unit_vectors(np.array(here["lat"]), np.array(here["lon"]))
-    chords = np.sqrt(np.square(cells.values - middle).sum(axis=1))
+    user_point = to_unit_vectors(np.array(here["lat"]), np.array(here["lon"]))
+    chords = np.sqrt(np.square(cells.values - user_point).sum(axis=1))
     km = np.full(catalogue.count, np.inf)
     np.minimum.at(km, cells.rows, 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1)))
     values = (scenario.near_weight * 0.5 ** (km / scenario.near_half_km)).astype(np.float32)

@@ -40,9 +40,11 @@ class Query:
     @cached_property
     def term_totals(self) -> TermTotals:
         """The sum of all terms by row."""
-        told = [(row, term["share"]) for row, terms in self.row_terms.items() for term in terms]
-        rows = np.array([row for row, _ in told], np.int64)
-        values = np.array([value for _, value in told], np.float32)
+        row_shares = [
+            (row, term["share"]) for row, reasons in self.row_terms.items() for term in reasons
+        ]
+        rows = np.array([row for row, _ in row_shares], np.int64)
+        values = np.array([value for _, value in row_shares], np.float32)
         return TermTotals.sum_by_row(
             np.concatenate([self.input_terms.rows, rows]),
             np.concatenate([self.input_terms.values, values]),

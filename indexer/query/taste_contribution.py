@@ -75,54 +75,70 @@ class TasteContribution:
 
 def apply_taste_model(
     model: TasteModel,
-    signals: Sequence[QueryInput],
+    inputs: Sequence[QueryInput],
     rows: Mapping[str, int],
     *,
     layout: Layout,
-    moment: "TasteContext",
+    taste_context: "TasteContext",
 ) -> TasteContribution:
     """Weigh a history as learned.
 
     Args:
         model: Of the snapshot.
-        signals: The inputs; history items in time order.
+        inputs: The inputs; history items in time order.
         rows: Row of each known item; rows past the model's are items it has not met.
         layout: Of the item vectors.
-        moment: Circumstances and wishes that matter here.
+        taste_context: Circumstances and wishes that matter here.
     """
-    met = len(model.prior)
-    places = [
-        place
-        for place, signal in enumerate(signals)
-        if signal.entry is not None and signal.item_id is not None and rows[signal.item_id] < met
+    known_rows = len(model.prior)
+    positions = [
+        position
+        for position, query_input in enumerate(inputs)
+        if query_input.entry is not None
+        and query_input.item_id is not None
+        and rows[query_input.item_id] < known_rows
     ]
     past = build_history(
-        [_to_past_item(signals[place], rows) for place in places],
+        [_to_past_item(inputs[position], rows) for position in positions],
         model.settings,
-        moment.context_words,
+        taste_context.context_words,
     )
-    weighed = _reweigh_history(signals, places, past, model, moment.scenario)
+    weighted_inputs = _reweigh_history(inputs, positions, past, model, taste_context.scenario)
     taste = compute_entry_weights(past, model.settings.taste_reach, model.settings)
-    lean = compute_popularity_affinity(
+    popularity_affinity = compute_popularity_affinity(
         taste, model.picked_prior_stats.compute_deviations(model.prior[past.row]), model.settings
     )
-    taste *= np.float32(moment.weights.taste)
-    for place, signal in enumerate(signals):
-        if signal.role is Role.PRIOR:
-            weighed[place] = signal.with_weight(signal.weight * (1 + lean))
-    directions = dict(_find_context_directions(model, signals, moment.context_words))
-    for place in directions:
-        weighed[place] = signals[place].with_weight(0.0)  # what was learned replaces the words
-    sources = None
-    if directions or (places and layout.taste):  # else a matrix of nothing would cost milliseconds
-        sources = np.zeros((len(signals), layout.dim), np.float32)
+    taste *= np.float32(taste_context.weights.taste)
+    for position, query_input in enumerate(inputs):
+        if query_input.role is Role.PRIOR:
+            weighted_inputs[position] = query_input.with_weight(
+                query_input.weight * (1 + popularity_affinity)
+            )
+    directions = dict(_find_context_directions(model, inputs, taste_context.context_words))
+    for position in directions:
+        weighted_inputs[position] = inputs[position].with_weight(
+            0.0
+        )  # what was learned replaces the words
+    taste_vectors = None
+    if directions or (
+        positions and layout.taste
+    ):  # else a matrix of nothing would cost milliseconds
+        taste_vectors = np.zeros((len(inputs), layout.dim), np.float32)
         block = slice(layout.meaning, layout.meaning + layout.taste)
-        sources[places, block] = taste[:, None] * model.sources[past.row]
-        for place, direction in directions.items():
-            sources[place, : layout.meaning] = np.float32(moment.weights.meaning) * direction
-    terms = _build_input_terms(model, past, taste, moment)
-    named = InputTerms(terms.rows, np.array(places, np.int64)[terms.input_positions], terms.values)
-    return TasteContribution(weighed, sources, named, model.settings.meaning_doubt)
+        taste_vectors[positions, block] = taste[:, None] * model.sources[past.row]
+        for position, direction in directions.items():
+            taste_vectors[position, : layout.meaning] = (
+                np.float32(taste_context.weights.meaning) * direction
+            )
+    past_terms = _build_input_terms(model, past, taste, taste_context)
+    input_terms = InputTerms(
+        past_terms.rows,
+        np.array(positions, np.int64)[past_terms.input_positions],
+        past_terms.values,
+    )
+    return TasteContribution(
+        weighted_inputs, taste_vectors, input_terms, model.settings.meaning_doubt
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +151,11 @@ class TasteContext:
     include_seen: bool
 
 
-def _to_past_item(signal: QueryInput, rows: Mapping[str, int]) -> HistoryItem:
-    entry = signal.entry
-    if entry is None or signal.item_id is None:
-        raise TypeError(signal)
-    return HistoryItem(rows[signal.item_id], entry.event, entry.value, entry.at, entry.context)
+def _to_past_item(query_input: QueryInput, rows: Mapping[str, int]) -> HistoryItem:
+    entry = query_input.entry
+    if entry is None or query_input.item_id is None:
+        raise TypeError(query_input)
+    return HistoryItem(rows[query_input.item_id], entry.event, entry.value, entry.at, entry.context)
 
 
 def _reweigh_history(
@@ -151,36 +167,44 @@ def _reweigh_history(
 ) -> list[QueryInput]:
     """The signals with learned weights; what is disliked keeps the scenario's."""
     weights = compute_entry_weights(past, model.settings.meaning_reach, model.settings)
-    weighed = list(signals)
-    for place, weight, liking in zip(places, weights.tolist(), past.liking.tolist(), strict=True):
+    weighted_inputs = list(signals)
+    for position, weight, liking in zip(
+        places, weights.tolist(), past.liking.tolist(), strict=True
+    ):
         if liking >= 0:
-            weighed[place] = signals[place].with_weight(weight)
-    return weighed
+            weighted_inputs[position] = signals[position].with_weight(weight)
+    return weighted_inputs
 
 
 def _build_input_terms(
-    model: TasteModel, past: History, taste: Vectors, moment: TasteContext
+    model: TasteModel, past: History, taste: Vectors, taste_context: TasteContext
 ) -> InputTerms:
     """Neighbours and repeats; `signals` are still places in the past."""
     weights = ScoreTermWeights(keep_heaviest(taste), compute_repeat_weights(past, model.settings))
-    found = model.compute_score_terms(past.row, weights, include_seen=moment.include_seen)
-    small = found.row.astype(np.uint16) if len(model.prior) <= _MAX_UINT16_ROWS else found.row
+    score_terms = model.compute_score_terms(
+        past.row, weights, include_seen=taste_context.include_seen
+    )
+    small = (
+        score_terms.row.astype(np.uint16)
+        if len(model.prior) <= _MAX_UINT16_ROWS
+        else score_terms.row
+    )
     order = np.argsort(small, kind="stable")  # short integers are sorted by radix
     # Neighbours carry the request's weight through `taste` already, repeats do not.
-    scale = np.where(found.is_repeat, np.float32(moment.weights.taste), np.float32(1))
-    values = (found.value * scale).astype(np.float32)
-    return InputTerms(found.row[order], found.entry[order], values[order])
+    scale = np.where(score_terms.is_repeat, np.float32(taste_context.weights.taste), np.float32(1))
+    values = (score_terms.value * scale).astype(np.float32)
+    return InputTerms(score_terms.row[order], score_terms.entry[order], values[order])
 
 
 def _find_context_directions(
-    model: TasteModel, signals: Sequence[QueryInput], context: Mapping[str, str]
+    model: TasteModel, inputs: Sequence[QueryInput], context: Mapping[str, str]
 ) -> Iterator[tuple[int, Vectors]]:
     """Place and learned direction `(d,)` of each context signal that has one."""
     directions = model.context_directions.find_directions(context)
-    for place, signal in enumerate(signals):
-        direction = directions.get(signal.reason.get("field", ""))
+    for position, query_input in enumerate(inputs):
+        direction = directions.get(query_input.reason.get("field", ""))
         if direction is not None and direction.any():
-            yield place, direction
+            yield position, direction
 
 
 def to_context_words(context: Mapping[str, Any]) -> dict[str, str]:

@@ -47,26 +47,26 @@ class _ValueUses:
 
 
 def apply_caps(
-    pool: Eligible, caps: Sequence[Cap], *, first: Rows, ranked: Callable[[Rows], Rows]
+    eligible: Eligible, caps: Sequence[Cap], *, first: Rows, rank: Callable[[Rows], Rows]
 ) -> Eligible:
     """Narrow a pool to what the caps keep, counting the others.
 
     Args:
-        pool: What is allowed.
+        eligible: What is allowed.
         caps: Of several fields.
         first: Rows that use values before all others, in order; they need not be allowed.
-        ranked: Orders some rows by merit, the best first.
+        rank: Orders some rows by merit, the best first.
     """
-    walked = pool.allowed.copy()
-    walked[first] = True
-    contested = _find_contested(walked, caps)
+    contenders = eligible.allowed.copy()
+    contenders[first] = True
+    contested = _find_contested(contenders, caps)
     contested[first] = False
-    order = np.concatenate([first, ranked(np.flatnonzero(contested))])
+    order = np.concatenate([first, rank(np.flatnonzero(contested))])
     dropped = order[~compute_kept_mask(order, caps)]
-    allowed = pool.allowed.copy()
+    allowed = eligible.allowed.copy()
     allowed[dropped] = False
-    excluded = {**pool.excluded, "cap": pool.count - int(np.count_nonzero(allowed))}
-    return replace(pool, allowed=allowed, excluded=excluded)
+    excluded = {**eligible.excluded, "cap": eligible.count - int(np.count_nonzero(allowed))}
+    return replace(eligible, allowed=allowed, excluded=excluded)
 
 
 def compute_kept_mask(order: Rows, caps: Sequence[Cap]) -> Mask:
@@ -82,32 +82,32 @@ def compute_kept_mask(order: Rows, caps: Sequence[Cap]) -> Mask:
     return _keep_multi_valued(len(order), uses)
 
 
-def _find_contested(walked: Mask, caps: Sequence[Cap]) -> Mask:
+def _find_contested(contenders: Mask, caps: Sequence[Cap]) -> Mask:
     """Rows with a value that more rows want than may have it."""
-    found = np.zeros_like(walked)
+    contested = np.zeros_like(contenders)
     for cap in caps:
-        cells = cap.cells.select(walked[cap.cells.rows])
+        cells = cap.cells.select(contenders[cap.cells.rows])
         _, value, count = np.unique(cells.values, return_inverse=True, return_counts=True)
-        found[cells.rows[count[value] > cap.limit]] = True
-    return found
+        contested[cells.rows[count[value] > cap.limit]] = True
+    return contested
 
 
 def _collect_uses(order: Rows, caps: Sequence[Cap]) -> _ValueUses:
     by_row = np.argsort(order)
     ascending = order[by_row]
-    places, values, limits, known = [], [], [], 0
+    positions, values, limits, value_count = [], [], [], 0
     for cap in caps if len(order) else ():
         near = np.minimum(np.searchsorted(ascending, cap.cells.rows), len(order) - 1)
         cells = cap.cells.select(ascending[near] == cap.cells.rows)
         keys, value = np.unique(cells.values, return_inverse=True)
-        held = np.stack([by_row[np.searchsorted(ascending, cells.rows)], value + known])
-        once = np.unique(held, axis=1)
-        places.append(once[0])
+        row_values = np.stack([by_row[np.searchsorted(ascending, cells.rows)], value + value_count])
+        once = np.unique(row_values, axis=1)
+        positions.append(once[0])
         values.append(once[1])
         limits.append(np.full(len(keys), cap.limit))
-        known += len(keys)
+        value_count += len(keys)
     nothing = [np.empty(0, np.int64)]
-    return _ValueUses(*(np.concatenate(parts or nothing) for parts in (places, values, limits)))
+    return _ValueUses(*(np.concatenate(parts or nothing) for parts in (positions, values, limits)))
 
 
 def _keep_single_valued(count: int, uses: _ValueUses) -> Mask:
@@ -122,16 +122,16 @@ def _keep_single_valued(count: int, uses: _ValueUses) -> Mask:
 
 def _keep_multi_valued(count: int, uses: _ValueUses) -> Mask:
     """A row that is passed over for one value leaves its others to the next."""
-    wanted: list[list[int]] = [[] for _ in range(count)]
-    for place, value in zip(uses.positions.tolist(), uses.values.tolist(), strict=True):
-        wanted[place].append(value)
+    values_by_row: list[list[int]] = [[] for _ in range(count)]
+    for position, value in zip(uses.positions.tolist(), uses.values.tolist(), strict=True):
+        values_by_row[position].append(value)
     left = uses.limits.tolist()
     kept = np.ones(count, np.bool_)
-    for place, own in enumerate(wanted):
-        if any(left[value] < 1 for value in own):
-            kept[place] = False
+    for position, row_values in enumerate(values_by_row):
+        if any(left[value] < 1 for value in row_values):
+            kept[position] = False
             continue
-        for value in own:
+        for value in row_values:
             left[value] -= 1
     return kept
 
@@ -142,12 +142,12 @@ def resolve_caps(catalogue: Catalogue, request: Request, scenario: Scenario) -> 
     Raises:
         FilterError: If a request names a field that the catalogue does not have.
     """
-    known = catalogue.schema.fields
+    value_count = catalogue.schema.fields
     given = request.max_per
     if given is None:
-        given = {name: most for name, most in scenario.max_per.items() if name in known}
+        given = {name: most for name, most in scenario.max_per.items() if name in value_count}
     for name in given:
-        if name not in known:
+        if name not in value_count:
             nearest = catalogue.schema.find_nearest_name(name)
             hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
             raise FilterError(f"max_per has an unknown field {name[:100]!r}; {hint}")

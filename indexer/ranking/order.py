@@ -38,7 +38,12 @@ class Exploration:
 
 
 def diversify(
-    meaning: Vectors, scores: Vectors, *, diversity: float, ranks: int, shown: Vectors
+    meaning_vectors: Vectors,
+    scores: Vectors,
+    *,
+    diversity: float,
+    ranks: int,
+    shown_vectors: Vectors,
 ) -> Positions:
     """Order candidates by maximal marginal relevance.
 
@@ -50,32 +55,36 @@ def diversify(
     in any catalogue, however close together its vectors lie.
 
     Args:
-        meaning: `(m, d) float32`, unit meaning vectors of candidates, the best first.
+        meaning_vectors: `(m, d) float32`, unit meaning vectors of candidates, the best first.
         scores: `(m,) float32`, descending.
         diversity: From 0 to 1.
         ranks: How many ranks to arrange; those after keep their order.
-        shown: `(b, d) float32`, what earlier pages showed.
+        shown_vectors: `(b, d) float32`, what earlier pages showed.
     """
     count = len(scores)
     ranks = min(ranks, count)
-    near = meaning[: ranks + DIVERSITY_WINDOW]
-    likeness = np.zeros(len(near), np.float32)
-    if len(shown):
-        likeness = np.maximum(likeness, (near @ shown.T).max(axis=1))
+    near = meaning_vectors[: ranks + DIVERSITY_WINDOW]
+    similarity = np.zeros(len(near), np.float32)
+    if len(shown_vectors):
+        similarity = np.maximum(similarity, (near @ shown_vectors.T).max(axis=1))
     relevance = (1 - diversity) * _scale_relevance(scores)[: len(near)]
     weight = np.float32(diversity) / _compute_neighbour_similarity(near[:DIVERSITY_WINDOW])
     window = np.arange(min(DIVERSITY_WINDOW, count))
     chosen: list[int] = []
     while len(chosen) < ranks:
-        worth = relevance[window] - weight * likeness[window]
+        marginal_relevance = relevance[window] - weight * similarity[window]
         # Not argmax: the last bits must not decide between equals, the order does.
-        place = int(np.flatnonzero(worth >= worth.max() - _TIE_TOLERANCE)[0])
-        best = int(window[place])
+        position = int(
+            np.flatnonzero(marginal_relevance >= marginal_relevance.max() - _TIE_TOLERANCE)[0]
+        )
+        best = int(window[position])
         following = len(chosen) + DIVERSITY_WINDOW
         entering = [following] if following < len(near) else []
-        window = np.concatenate([window[:place], window[place + 1 :], np.array(entering, np.int64)])
+        window = np.concatenate(
+            [window[:position], window[position + 1 :], np.array(entering, np.int64)]
+        )
         chosen.append(best)
-        likeness = np.maximum(likeness, near @ near[best])
+        similarity = np.maximum(similarity, near @ near[best])
     left = np.ones(count, np.bool_)
     left[chosen] = False
     return np.concatenate([np.array(chosen, np.int64), np.flatnonzero(left)])
@@ -90,11 +99,11 @@ def _scale_relevance(scores: Vectors) -> Vectors:
     return relevance
 
 
-def _compute_neighbour_similarity(meaning: Vectors) -> np.float32:
+def _compute_neighbour_similarity(meaning_vectors: Vectors) -> np.float32:
     """The mean cosine of candidates with their nearest neighbour."""
-    if len(meaning) < 2:
+    if len(meaning_vectors) < 2:
         return np.float32(1)
-    near = meaning @ meaning.T
+    near = meaning_vectors @ meaning_vectors.T
     np.fill_diagonal(near, -1)
     return np.float32(max(float(near.max(axis=1).mean()), _MIN_SIMILARITY))
 
@@ -117,14 +126,14 @@ def insert_pins(
     waiting = iter(order.tolist())
     upcoming = list(pins)
     while len(merged) < total:
-        place = None
+        position = None
         if upcoming and upcoming[0][1] <= len(merged):
-            place = upcoming.pop(0)[0]
+            position = upcoming.pop(0)[0]
             fixed.append(len(merged))
         else:
-            place = next(waiting, None)
-        if place is not None:
-            merged.append(place)
+            position = next(waiting, None)
+        if position is not None:
+            merged.append(position)
         elif upcoming:
             upcoming[0] = (upcoming[0][0], len(merged))
         else:
@@ -134,37 +143,37 @@ def insert_pins(
 
 def explore(
     order: Positions,
-    pool: Positions,
+    candidates: Positions,
     *,
     free: Positions,
     k: int,
-    chance: float,
+    probability: float,
     rng: np.random.Generator,
 ) -> Exploration:
     """Give each free rank of a page, with a chance, to a candidate from beyond the page.
 
     Ranks and the pool are matched at random, each with at most one partner; a matched rank takes
-    its partner with probability `chance`. With K free ranks and m in the pool, by symmetry, a rank
+    its partner with probability `probability`. With K free ranks and m in the pool, by symmetry, a rank
     shows a given one of the pool with probability `chance / max(K, m)` and what it would show
     anyway with `1 - chance * m / max(K, m)`: marginal over all that may happen at other ranks.
 
     Args:
         order: Places in the order without exploration, the page first.
-        pool: Places beyond the page that may be explored, distinct.
+        candidates: Places beyond the page that may be explored, distinct.
         free: Ranks (from 0) that are not pinned.
         k: Length of the page.
-        chance: From 0 to 1.
+        probability: From 0 to 1.
         rng: The only source of chance.
     """
     page = order[:k].copy()
     propensities = np.ones(len(page), np.float64)
-    wider = max(len(free), len(pool))
+    wider = max(len(free), len(candidates))
     if wider:
-        propensities[free] = 1 - chance * len(pool) / wider
-        matched = min(len(free), len(pool))
+        propensities[free] = 1 - probability * len(candidates) / wider
+        matched = min(len(free), len(candidates))
         ranks = rng.permutation(free)[:matched]
-        partners = rng.permutation(pool)[:matched]
-        taken = rng.random(matched) < chance
+        partners = rng.permutation(candidates)[:matched]
+        taken = rng.random(matched) < probability
         page[ranks[taken]] = partners[taken]
-        propensities[ranks[taken]] = chance / wider
+        propensities[ranks[taken]] = probability / wider
     return Exploration(page, order[~np.isin(order, page)], propensities)

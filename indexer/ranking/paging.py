@@ -10,14 +10,14 @@ from indexer.query import Eligible, Page, RowLookup
 from indexer.retrieval import Candidates
 
 
-def restrict_to_page(catalogue: RowLookup, pool: Eligible, page: Page) -> Eligible:
+def restrict_to_page(catalogue: RowLookup, eligible: Eligible, page: Page) -> Eligible:
     """Return the part of the pool that is left for this page and later ones."""
-    allowed = pool.allowed
+    allowed = eligible.allowed
     if page.only_ids is not None:
         allowed = allowed & _build_mask(catalogue, page.only_ids)
     if page.served_ids:
         allowed = allowed & ~_build_mask(catalogue, page.served_ids)
-    return Eligible(allowed, pool.excluded)
+    return Eligible(allowed, eligible.excluded)
 
 
 def _build_mask(catalogue: RowLookup, ids: Sequence[str]) -> Mask:
@@ -33,9 +33,12 @@ def compute_rank_depth(eligible: int, k: int, page: Page) -> int:
     return page.skip + k
 
 
-def drop_skipped(found: Candidates, page: Page) -> Candidates:
+def drop_skipped(candidates: Candidates, page: Page) -> Candidates:
     """Drop the ranks that earlier pages had."""
     kept = slice(page.skip, None)
     return replace(
-        found, rows=found.rows[kept], scores=found.scores[kept], winners=found.winners[kept]
+        candidates,
+        rows=candidates.rows[kept],
+        scores=candidates.scores[kept],
+        winners=candidates.winners[kept],
     )

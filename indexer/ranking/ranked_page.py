@@ -41,127 +41,139 @@ class RankedPage:
     propensities: NDArray[np.float64] | None = None
 
 
-def apply_query_caps(question: Query, pool: Eligible, caps: list[Cap]) -> Eligible:
+def apply_query_caps(query: Query, eligible: Eligible, caps: list[Cap]) -> Eligible:
     """Narrow a pool to what caps keep of it, in order of score.
 
     What earlier pages showed and what is pinned uses its values first; what an earlier page has
     named as still to come is kept.
     """
-    promised = question.find_rows(question.page.only_ids or ())
-    pins = np.array([row for row, _ in question.pins], np.int64)
-    first = [question.find_rows(question.page.served_ids), promised, pins[pool.allowed[pins]]]
+    promised = query.find_rows(query.page.only_ids or ())
+    pins = np.array([row for row, _ in query.pins], np.int64)
+    first = [query.find_rows(query.page.served_ids), promised, pins[eligible.allowed[pins]]]
 
-    def ranked(rows: Rows) -> Rows:
-        vectors, additive = question.vectors.vectors, question.term_totals
-        return score_rows(question.catalogue, vectors, rows, len(rows), additive).rows
+    def candidates(rows: Rows) -> Rows:
+        vectors, term_totals = query.vectors.vectors, query.term_totals
+        return score_rows(query.catalogue, vectors, rows, len(rows), term_totals).rows
 
-    kept = apply_caps(pool, caps, first=_drop_repeats(np.concatenate(first)), ranked=ranked)
-    kept.allowed[promised] = pool.allowed[promised]
-    return kept
+    capped_rows = apply_caps(
+        eligible, caps, first=_drop_repeats(np.concatenate(first)), rank=candidates
+    )
+    capped_rows.allowed[promised] = eligible.allowed[promised]
+    return capped_rows
 
 
-def rank_page(question: Query, pool: Eligible) -> RankedPage:
+def rank_page(query: Query, eligible: Eligible) -> RankedPage:
     """Rank what is left of a pool for a page."""
-    request, page = question.request, question.page
-    total = compute_rank_depth(pool.count, request.k, page)
-    reach = total
+    request, page = query.request, query.page
+    total = compute_rank_depth(eligible.count, request.k, page)
+    depth = total
     if request.explore:
-        reach = min(pool.count, total + max(EXPLORE_NEXT, request.k))
-    ranked, fixed = _rank_with_pins(question, pool, reach)
+        depth = min(eligible.count, total + max(EXPLORE_NEXT, request.k))
+    candidates, fixed = _rank_with_pins(query, eligible, depth)
     if request.explore:
-        return _explore_page(question, pool, (ranked, fixed), total)
-    found = drop_skipped(ranked, page)
-    following = found.rows[request.k : total - page.skip]
-    return RankedPage(_take(found, np.arange(min(request.k, len(found.rows)))), following)
+        return _explore_page(query, eligible, (candidates, fixed), total)
+    page_candidates = drop_skipped(candidates, page)
+    following = page_candidates.rows[request.k : total - page.skip]
+    return RankedPage(
+        _take(page_candidates, np.arange(min(request.k, len(page_candidates.rows)))), following
+    )
 
 
-def _rank_with_pins(question: Query, pool: Eligible, total: int) -> tuple[Candidates, Positions]:
+def _rank_with_pins(query: Query, eligible: Eligible, total: int) -> tuple[Candidates, Positions]:
     """The first `total` of the whole ranking that is left, and which places of it are pins."""
-    start = question.page.offset - question.page.skip
-    pins = [(row, rank - 1 - start) for row, rank in question.pins if pool.allowed[row]]
+    start = query.page.offset - query.page.skip
+    pins = [(row, rank - 1 - start) for row, rank in query.pins if eligible.allowed[row]]
     pins = [(row, index) for row, index in pins if index >= 0]
     if not pins:
-        return _rank_without_pins(question, pool, total), np.empty(0, np.int64)
+        return _rank_without_pins(query, eligible, total), np.empty(0, np.int64)
     rows = np.array([row for row, _ in pins], np.int64)
-    allowed = pool.allowed.copy()
+    allowed = eligible.allowed.copy()
     allowed[rows] = False
-    others = _rank_without_pins(question, replace(pool, allowed=allowed), total)
-    own = _score(question, rows)
-    places = {row: len(others.rows) + place for place, row in enumerate(own.rows.tolist())}
+    others = _rank_without_pins(query, replace(eligible, allowed=allowed), total)
+    own = _score(query, rows)
+    position_by_row = {
+        row: len(others.rows) + position for position, row in enumerate(own.rows.tolist())
+    }
     order, fixed = insert_pins(
-        np.arange(len(others.rows)), [(places[row], i) for row, i in pins], total=total
+        np.arange(len(others.rows)), [(position_by_row[row], i) for row, i in pins], total=total
     )
     return _take(_concatenate(others, own), order), fixed
 
 
-def _rank_without_pins(question: Query, pool: Eligible, total: int) -> Candidates:
+def _rank_without_pins(query: Query, eligible: Eligible, total: int) -> Candidates:
     """The first `total` of the ranking without pins."""
-    catalogue, page, request = question.catalogue, question.page, question.request
-    if page.only_ids is not None and question.is_reranked:
-        rows = question.find_rows(page.only_ids)
-        rows = rows[pool.allowed[rows]]
-        found = _score(question, np.sort(rows))
-        by_row = np.argsort(found.rows)
-        return _take(found, by_row[np.searchsorted(found.rows[by_row], rows)][:total])
+    catalogue, page, request = query.catalogue, query.page, query.request
+    if page.only_ids is not None and query.is_reranked:
+        rows = query.find_rows(page.only_ids)
+        rows = rows[eligible.allowed[rows]]
+        page_candidates = _score(query, np.sort(rows))
+        by_row = np.argsort(page_candidates.rows)
+        return _take(
+            page_candidates, by_row[np.searchsorted(page_candidates.rows[by_row], rows)][:total]
+        )
     ahead = DIVERSITY_WINDOW if request.diversity else 0
-    vectors = question.vectors.vectors
-    found = retrieve(catalogue, vectors, pool, total + ahead, question.term_totals)
+    vectors = query.vectors.vectors
+    page_candidates = retrieve(catalogue, vectors, eligible, total + ahead, query.term_totals)
     if not request.diversity:
-        return found
+        return page_candidates
     order = diversify(
-        _load_meaning_vectors(question, found.rows[: DIVERSE_RANKS + DIVERSITY_WINDOW]),
-        found.scores,
+        _load_meaning_vectors(query, page_candidates.rows[: DIVERSE_RANKS + DIVERSITY_WINDOW]),
+        page_candidates.scores,
         diversity=request.diversity,
         ranks=min(total, max(0, DIVERSE_RANKS - (page.offset - page.skip))),
-        shown=_load_meaning_vectors(
-            question, question.find_rows(page.served_ids[-_DIVERSITY_LOOKBACK:])
+        shown_vectors=_load_meaning_vectors(
+            query, query.find_rows(page.served_ids[-_DIVERSITY_LOOKBACK:])
         ),
     )
-    return _take(found, order[:total])
+    return _take(page_candidates, order[:total])
 
 
 def _explore_page(
-    question: Query, pool: Eligible, ranking: tuple[Candidates, Positions], total: int
+    query: Query, eligible: Eligible, ranking: tuple[Candidates, Positions], total: int
 ) -> RankedPage:
     """Give some ranks of the page to candidates beyond it."""
-    (ranked, fixed), request = ranking, question.request
+    (ranked, fixed), request = ranking, query.request
     k = min(request.k, len(ranked.rows))
     beyond = np.setdiff1d(np.arange(k, len(ranked.rows)), fixed)[: max(EXPLORE_NEXT, k)]
-    fresh = pool.allowed.copy()
+    fresh = eligible.allowed.copy()
     fresh[ranked.rows[:k]] = False
-    fresh[[row for row, _ in question.pins]] = False
-    newest = find_newest_rows(question.catalogue, fresh, EXPLORE_NEWEST)
-    extra = _score(question, np.sort(np.setdiff1d(newest, ranked.rows)))
+    fresh[[row for row, _ in query.pins]] = False
+    newest = find_newest_rows(query.catalogue, fresh, EXPLORE_NEWEST)
+    extra = _score(query, np.sort(np.setdiff1d(newest, ranked.rows)))
     known = np.flatnonzero(np.isin(ranked.rows, newest))
     candidates = _concatenate(ranked, extra)
     extras = np.arange(len(ranked.rows), len(candidates.rows))
-    found = explore(
+    page_candidates = explore(
         np.arange(len(ranked.rows)),
         np.concatenate([np.union1d(beyond, known), extras]),
         free=np.setdiff1d(np.arange(k), fixed),
         k=k,
-        chance=request.explore,
-        rng=_build_generator(question),
+        probability=request.explore,
+        rng=_build_generator(query),
     )
-    following = ranked.rows[found.rest][: max(0, total - k)] if total == pool.count else ()
+    following = (
+        ranked.rows[page_candidates.rest][: max(0, total - k)] if total == eligible.count else ()
+    )
     return RankedPage(
-        _take(candidates, found.page), np.array(following, np.int64), found.propensities
+        _take(candidates, page_candidates.page),
+        np.array(following, np.int64),
+        page_candidates.propensities,
     )
 
 
-def _build_generator(question: Query) -> np.random.Generator:
+def _build_generator(query: Query) -> np.random.Generator:
     """The same for the same request, snapshot and place in the list."""
-    request = question.request
-    asked = replace(request, explain=True, fields=None, validate_only=False)
-    told = request.seed if request.seed is not None else asked
-    text = f"{told!r}|{question.catalogue.manifest.id}|{question.page.offset}"
+    request = query.request
+    seed_request = replace(request, explain=True, fields=None, validate_only=False)
+    seed = request.seed if request.seed is not None else seed_request
+    text = f"{seed!r}|{query.catalogue.manifest.id}|{query.page.offset}"
     digest = blake2b(text.encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def _score(question: Query, rows: Rows) -> Candidates:
-    vectors, additive = question.vectors.vectors, question.term_totals
-    return score_rows(question.catalogue, vectors, np.sort(rows), len(rows), additive)
+    vectors, term_totals = question.vectors.vectors, question.term_totals
+    return score_rows(question.catalogue, vectors, np.sort(rows), len(rows), term_totals)
 
 
 def _load_meaning_vectors(question: Query, rows: Rows) -> Vectors:
@@ -170,8 +182,10 @@ def _load_meaning_vectors(question: Query, rows: Rows) -> Vectors:
     return meaning
 
 
-def _take(found: Candidates, places: Positions) -> Candidates:
-    return Candidates(found.rows[places], found.scores[places], found.winners[places])
+def _take(candidates: Candidates, positions: Positions) -> Candidates:
+    return Candidates(
+        candidates.rows[positions], candidates.scores[positions], candidates.winners[positions]
+    )
 
 
 def _concatenate(first: Candidates, second: Candidates) -> Candidates:

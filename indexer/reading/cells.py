@@ -42,18 +42,18 @@ class CsvColumn:
     """One CSV column: show it every cell, then ask for its conversion."""
 
     __slots__ = (
-        "_may_be_booleans",
-        "_may_be_numbers",
         "_is_tags",
         "_is_text",
-        "_value_count",
         "_is_whole",
+        "_may_be_booleans",
+        "_may_be_numbers",
+        "_value_count",
     )
 
     def __init__(self, *names: str) -> None:
         """Take the column's own name and the names it is mapped to."""
-        spoken = {*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS}
-        self._is_text = any(name in spoken or is_identifier(name) for name in names)
+        text_fields = {*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS}
+        self._is_text = any(name in text_fields or is_identifier(name) for name in names)
         self._is_tags = any(name in TAG_FIELDS for name in names)
         self._may_be_numbers = self._may_be_booleans = not (self._is_text or self._is_tags)
         self._is_whole = True
@@ -66,16 +66,16 @@ class CsvColumn:
 
     def observe(self, cell: str) -> None:
         """Narrow the type by one cell."""
-        tidy = cell.strip()
-        if is_missing_cell(tidy):
+        stripped = cell.strip()
+        if is_missing_cell(stripped):
             return
         if self._may_be_booleans:
-            self._may_be_booleans = tidy.lower() in _BOOLEAN_WORDS
+            self._may_be_booleans = stripped.lower() in _BOOLEAN_WORDS
             self._value_count += self._may_be_booleans
-        if self._may_be_numbers and tidy.lower() != "nan":
-            self._may_be_numbers = _is_number(tidy)
+        if self._may_be_numbers and stripped.lower() != "nan":
+            self._may_be_numbers = _is_number(stripped)
             self._value_count += self._may_be_numbers
-            self._is_whole = self._is_whole and "." not in tidy and "e" not in tidy
+            self._is_whole = self._is_whole and "." not in stripped and "e" not in stripped
 
     @property
     def conversion(self) -> Conversion:
@@ -95,8 +95,8 @@ def is_missing_cell(cell: str) -> bool:
     return not cell or cell == "\\N" or cell.isspace()
 
 
-def _is_number(tidy: str) -> bool:
-    return bool(_NUMBER.fullmatch(tidy)) and math.isfinite(float(tidy))
+def _is_number(stripped: str) -> bool:
+    return bool(_NUMBER.fullmatch(stripped)) and math.isfinite(float(stripped))
 
 
 def _convert_text(cell: str) -> str | None:

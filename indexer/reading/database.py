@@ -86,11 +86,11 @@ def _stream_rows(name: str, engine: Engine, query: str) -> Iterator[Row | BadRow
     try:
         with engine.connect() as connection:
             select = _build_select(name, connection, query)
-            documents = _find_json_columns(connection, select)
+            json_columns = _find_json_columns(connection, select)
             if engine.dialect.name in _READ_ONLY:
                 connection.rollback()  # what was looked up so far opened a transaction
                 connection.exec_driver_sql(_READ_ONLY[engine.dialect.name])
-            yield from _read_rows(name, connection, select, documents)
+            yield from _read_rows(name, connection, select, json_columns)
     except SQLAlchemyError as error:
         raise CatalogError(
             f"{name} failed ({_describe_cause(error)}); check the URL and --query {clip(query)!r}"
@@ -140,8 +140,8 @@ def _read_rows(
     columns = list(result.keys())
     readers = [parse_json_cell if column in documents else parse_json_text for column in columns]
     for line, cells in enumerate(result, start=1):
-        plains = map(to_plain, cells)
-        values = [read(*pair) for read, *pair in zip(readers, columns, plains, strict=True)]
+        plain_cells = map(to_plain, cells)
+        values = [read(*pair) for read, *pair in zip(readers, columns, plain_cells, strict=True)]
         yield Row(name, line, dict(zip(columns, values, strict=True)))
 
 

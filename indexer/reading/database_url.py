@@ -16,8 +16,8 @@ def parse_url(address: str) -> URL:
     url = make_url(address)
     if url.drivername not in _POSTGRES:
         return url
-    is_old = find_spec("psycopg") is None and find_spec("psycopg2") is not None
-    return url.set(drivername="postgresql+psycopg2" if is_old else "postgresql+psycopg")
+    has_only_psycopg2 = find_spec("psycopg") is None and find_spec("psycopg2") is not None
+    return url.set(drivername="postgresql+psycopg2" if has_only_psycopg2 else "postgresql+psycopg")
 
 
 def explain_missing_driver(error: ImportError) -> str:

@@ -63,12 +63,12 @@ def parse_id(name: str, value: Any) -> str:
 def _check_id(name: str, value: str) -> str:
     if _CONTROL.search(value):
         raise BadValueError(f"{name} {render_value(value)} has control characters")
-    tidy = value.strip()
-    if len(tidy) > MAX_ID_CHARS:
+    stripped = value.strip()
+    if len(stripped) > MAX_ID_CHARS:
         raise BadValueError(
-            f"{name} {render_value(tidy)} has {len(tidy)} characters; at most {MAX_ID_CHARS} are allowed"
+            f"{name} {render_value(stripped)} has {len(stripped)} characters; at most {MAX_ID_CHARS} are allowed"
         )
-    return tidy
+    return stripped
 
 
 def parse_number(name: str, value: Any) -> float:
@@ -89,8 +89,8 @@ def is_missing_for(parser: Parser, value: Any) -> bool:
     """Whether a value says nothing to a parser: only words may be spelled "nan"."""
     if is_missing(value):
         return True
-    spelled = isinstance(value, str) and value.strip().lower() == "nan"
-    return spelled and parser not in (parse_text, parse_list)
+    is_nan_text = isinstance(value, str) and value.strip().lower() == "nan"
+    return is_nan_text and parser not in (parse_text, parse_list)
 
 
 def parse_boolean(name: str, value: Any) -> bool:
@@ -115,14 +115,14 @@ def parse_list(name: str, value: Any) -> list[str]:
 
     Entries that are objects count by their `name` or `text`; nulls and blanks are left out.
     """
-    given = _parse_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
-    if isinstance(given, str):
-        return split_list(given)
-    if _is_number(given):
-        return [_number_to_text(given)]
-    if not isinstance(given, list):
+    raw = _parse_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    if isinstance(raw, str):
+        return split_list(raw)
+    if _is_number(raw):
+        return [_number_to_text(raw)]
+    if not isinstance(raw, list):
         raise BadValueError(f"{name} must be a list of words, not {render_value(value)}")
-    words = (_parse_entry(name, part) for part in given if not is_missing(part))
+    words = (_parse_entry(name, part) for part in raw if not is_missing(part))
     return [word for word in words if word]
 
 
@@ -142,16 +142,16 @@ def _number_to_text(number: float) -> str:
 
 def parse_location(name: str, value: Any) -> dict[str, Any]:
     """Return `{"lat", "lon"}` in degrees, from an object, its JSON text, or "lat,lon"."""
-    given = _parse_json(value) if isinstance(value, str) else value
-    if isinstance(given, str) and given.count(",") == 1:
-        given = dict(zip(("lat", "lon"), given.split(","), strict=True))
-    if not isinstance(given, Mapping) or find_coordinates(given) is None:
+    raw = _parse_json(value) if isinstance(value, str) else value
+    if isinstance(raw, str) and raw.count(",") == 1:
+        raw = dict(zip(("lat", "lon"), raw.split(","), strict=True))
+    if not isinstance(raw, Mapping) or find_coordinates(raw) is None:
         raise BadValueError(
             f'{name} must be {{"lat", "lon"}} or "lat,lon", not {render_value(value)}; '
             "a place name belongs in another column, such as city"
         )
-    extras = {key: part for key, part in given.items() if key not in _LATITUDES + _LONGITUDES}
-    return {**parse_coordinates(name, given), **extras}
+    extras = {key: part for key, part in raw.items() if key not in _LATITUDES + _LONGITUDES}
+    return {**parse_coordinates(name, raw), **extras}
 
 
 def find_coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
@@ -226,8 +226,8 @@ def parse_unix_seconds(name: str, value: Any) -> float:
 
 def _parse_iso_seconds(name: str, value: str) -> float:
     try:
-        moment = datetime.fromisoformat(value.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        parsed_time = datetime.fromisoformat(value.strip())
+        return (parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise _make_time_error(name, value) from None
 
@@ -238,11 +238,11 @@ def _make_time_error(name: str, value: Any) -> BadValueError:
 
 def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
     """Return `(d,) float32`, finite and not all zeros, from a list or the JSON text of one."""
-    given = _parse_json(value) if isinstance(value, str) else value
-    if not isinstance(given, list) or not given or not all(map(_is_number, given)):
+    raw = _parse_json(value) if isinstance(value, str) else value
+    if not isinstance(raw, list) or not raw or not all(map(_is_number, raw)):
         raise BadValueError(f"{name} must be a list of numbers, not {render_value(value)}")
     with np.errstate(over="ignore"):
-        vector = np.array(given, dtype=np.float64).astype(np.float32)
+        vector = np.array(raw, dtype=np.float64).astype(np.float32)
     if not np.isfinite(vector).all():
         raise BadValueError(f"{name} must hold finite numbers only")
     if not vector.any():

@@ -109,7 +109,7 @@ def read_interactions(
     context: Sequence[str] | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
     query: str | None = None,
-    also: Sequence[str] = (),
+    extra_columns: Sequence[str] = (),
 ) -> Iterator[Interaction | Rejection]:
     """Return the interactions of a file or a database in row order.
 
@@ -119,25 +119,25 @@ def read_interactions(
         mapping: Our names to the source's columns. Only `INTERACTION_FIELDS` must be found, so one
             mapping can serve the catalogue too; its `id` also finds the item.
         query: A SELECT or the name of a table, for a database.
-        also: Further columns to keep where they are, beside `context`.
+        extra_columns: Further columns to keep where they are, beside `context`.
 
     Raises:
         CatalogError: At once if the source is not there; on the way if it is damaged; at the end
             if no row had a column that must be found or that `context` names.
     """
-    columns = (*(DEFAULT_CONTEXT if context is None else context), *also)
+    columns = (*(DEFAULT_CONTEXT if context is None else context), *extra_columns)
     rows = read_rows(source, query=query, infer_types=False)
     used = {
         ours: theirs for ours, theirs in mapping.items() if ours in _OUR_COLUMNS or ours in columns
     }
     required = [theirs for ours, theirs in used.items() if ours in INTERACTION_FIELDS]
-    watches = (
+    required_columns = (
         RequiredColumns(required, option="--fields"),
         RequiredColumns(context or (), option="--context"),
     )
     if "id" in mapping and not {"item_id", "item"} & used.keys():
         used["item_id"] = mapping["id"]
-    return _read_interactions(rows, columns, used, watches)
+    return _read_interactions(rows, columns, used, required_columns)
 
 
 def _read_interactions(
@@ -168,11 +168,11 @@ def _parse_interaction(values: Mapping[str, Any], columns: Sequence[str]) -> Int
     if event == Event.RATING and value is None:
         raise BadValueError("value is missing, and a rating needs one")
     text = _parse_optional("text", values, parse_text)
-    searched = event == Event.SEARCH and text is not None
+    is_text_search = event == Event.SEARCH and text is not None
     item_id = _find_value("item_id", values)
     return Interaction(
         user_id=parse_id("user_id", _find_value("user_id", values)),
-        item_id="" if searched and is_missing(item_id) else parse_id("item_id", item_id),
+        item_id="" if is_text_search and is_missing(item_id) else parse_id("item_id", item_id),
         event=event,
         value=None if value is None else float(value),
         at=_parse_optional("timestamp", values, parse_unix_seconds),
@@ -242,8 +242,8 @@ def infer_rating_scale(values: Iterable[float]) -> tuple[float, float]:
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return (1.0, 5.0)
-    least, most = min(finite), max(finite)
+    lowest, highest = min(finite), max(finite)
     for low, high in RATING_SCALES:
-        if low <= least and most <= high:
+        if low <= lowest and highest <= high:
             return (low, high)
-    return (float(min(least, 0.0)), float(max(most, 0.0)))
+    return (float(min(lowest, 0.0)), float(max(highest, 0.0)))

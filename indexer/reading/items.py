@@ -114,15 +114,15 @@ def _read_items(
     tables: Sequence[Iterator[Row | BadRow]], mapping: Mapping[str, str]
 ) -> Iterator[Item | Rejection]:
     wanted = [theirs for ours, theirs in mapping.items() if ours not in INTERACTION_FIELDS]
-    watch = RequiredColumns(wanted, option="--fields")
+    required = RequiredColumns(wanted, option="--fields")
     for table in tables:
         for row in table:
             if isinstance(row, BadRow):
                 yield reject(row)
             else:
-                watch.observe(row.values)
+                required.observe(row.values)
                 yield to_item(row, mapping=mapping)
-    watch.check()
+    required.check()
 
 
 def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Rejection:
@@ -150,14 +150,14 @@ def _parse_item(values: Mapping[str, Any]) -> Item:
 
 
 def _clean_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    tidy: dict[str, Any] = {}
+    cleaned: dict[str, Any] = {}
     for name, value in values.items():
         ours = name.strip().lstrip("_")
         if not ours:
             raise BadValueError(f"has a field without a name ({render_value(name)})")
-        if ours == name or tidy.get(ours, values.get(ours)) is None:
-            tidy[ours] = value
-    return tidy
+        if ours == name or cleaned.get(ours, values.get(ours)) is None:
+            cleaned[ours] = value
+    return cleaned
 
 
 def _move_name_to_title(given: dict[str, Any]) -> None:

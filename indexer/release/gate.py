@@ -52,23 +52,23 @@ def judge_release(
     new: NDArray[np.float64], live: NDArray[np.float64], users: NDArray[np.int64], slices: Slices
 ) -> Verdict:
     """Compare paired ranks: worse is where the whole interval, and more than noise, is below."""
-    reasons, compared = [], {}
+    reasons, comparison_by_slice = [], {}
     for name, which in slices.items():
         found = compare_ranks(new[which], live[which], users[which])
         cases = int(which.sum())
-        compared[name] = {"cases": cases, **({} if found is None else asdict(found))}
+        comparison_by_slice[name] = {"cases": cases, **({} if found is None else asdict(found))}
         if found is not None and cases >= MIN_CASES and _is_worse(found, NDCG_TOLERANCE[name]):
             low, high = found.ratio95
             reasons.append(
                 f"NDCG@10 for {_SLICE_NAMES[name]} is {found.ratio:.2f} of the live snapshot's "
                 f"(95% interval {low:.2f} to {high:.2f}, {cases} cases)"
             )
-    return Verdict(tuple(reasons), compared)
+    return Verdict(tuple(reasons), comparison_by_slice)
 
 
-def _is_worse(found: Comparison, tolerance: float) -> bool:
+def _is_worse(comparison: Comparison, tolerance: float) -> bool:
     # Written as "below" only: without anything found by the live one, the ratio is NaN.
-    return found.difference95[1] < 0 and found.ratio < 1 - tolerance
+    return comparison.difference95[1] < 0 and comparison.ratio < 1 - tolerance
 
 
 def check_guardrails(
@@ -94,5 +94,9 @@ def check_guardrails(
     return found
 
 
-def _has_quality_collapsed(now: float | None, then: float | None) -> bool:
-    return now is not None and then is not None and now < MIN_SHARE * then
+def _has_quality_collapsed(ndcg10_now: float | None, ndcg10_at_release: float | None) -> bool:
+    return (
+        ndcg10_now is not None
+        and ndcg10_at_release is not None
+        and ndcg10_now < MIN_SHARE * ndcg10_at_release
+    )

@@ -57,7 +57,7 @@ def split_holdout(
     item_ids: Sequence[str],
     *,
     learned_until: float | None,
-    most_cases: int = MAX_CASES,
+    max_cases: int = MAX_CASES,
     rating_scale: tuple[float, float] | None = None,
 ) -> Holdout | None:
     """Cut the newest slice off; None if it has fewer than `MIN_CASES` questions.
@@ -66,7 +66,7 @@ def split_holdout(
         interactions: In row order, which counts where not every row has a time.
         item_ids: Of the catalogue.
         learned_until: Time of the last row that the live snapshot learned from, if known.
-        most_cases: Asked at most.
+        max_cases: Asked at most.
         rating_scale: Given by the caller, if at all.
     """
     timed = all(row.at is not None for row in interactions)
@@ -80,15 +80,17 @@ def split_holdout(
     if known is not None and np.count_nonzero((log.at > known) & log.positive) >= MIN_NEW_ROWS:
         cut = max(cut, np.nextafter(known, np.inf))
     log = replace(log, part=np.where(log.at >= cut, Part.TEST, Part.FIT))
-    cases = build_cases(log, Part.TEST, repeats=log.has_repeats, most=most_cases)
+    cases = build_cases(log, Part.TEST, repeats=log.has_repeats, max_cases=max_cases)
     if len(cases) < MIN_CASES:
         return None
-    kept = [row for row, moment in zip(interactions, rows, strict=True) if _is_before(moment, cut)]
+    training_rows = [
+        row for row, timed_row in zip(interactions, rows, strict=True) if _is_before(timed_row, cut)
+    ]
     return Holdout(
         cases=cases,
         requests=[body if timed else _drop_times(body) for body in cases.requests()],
         targets=[log.item_ids[item] for item in cases.target],
-        training_rows=kept,
+        training_rows=training_rows,
         starts_at=float(cut) if timed else None,
         is_unseen_by_live=known is not None and bool(known < cut),
     )

@@ -30,7 +30,7 @@ def open_holdout_index(
     manifest: Manifest,
     taste: TasteModel | None,
     *,
-    facts: CatalogueStats,
+    stats: CatalogueStats,
     encoder: Encoder | None,
     folder: Path,
 ) -> Iterator[Index]:
@@ -40,7 +40,7 @@ def open_holdout_index(
         source: Folder of the snapshot, published or not.
         manifest: Its manifest.
         taste: What to serve with; None: meaning alone.
-        facts: Of its catalogue.
+        stats: Of its catalogue.
         encoder: Its encoder, if it is loaded.
         folder: Where to work; must not exist, and is for the caller to delete.
     """
@@ -48,16 +48,18 @@ def open_holdout_index(
     space = MeaningSpace.load(source / "space.safetensors")
     raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
     layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
-    vectors = BlockVectors(raw, space, layout, facts, taste)
-    wish = IndexOptions("flat")
-    made = build_index_file(
-        folder / "index.faiss", vectors, layout, wish=wish, report=lambda *_: None
+    vectors = BlockVectors(raw, space, layout, stats, taste)
+    index_options = IndexOptions("flat")
+    index_facts = build_index_file(
+        folder / "index.faiss", vectors, layout, options=index_options, report=lambda *_: None
     )
     if taste is not None:
         (folder / "taste").mkdir()
         taste.save(folder / "taste")
-    own = replace(manifest, layout=layout, index=made, learned=taste is not None, files={})
-    (folder / MANIFEST_FILE).write_text(own.to_json(), encoding="utf-8")
+    holdout_manifest = replace(
+        manifest, layout=layout, index=index_facts, learned=taste is not None, files={}
+    )
+    (folder / MANIFEST_FILE).write_text(holdout_manifest.to_json(), encoding="utf-8")
     index = Index(folder, encoder)
     try:
         yield index

@@ -21,7 +21,7 @@ def build_index(
     *,
     report: StageProgress | None = None,
     options: BuildOptions | None = None,
-    **chosen: Any,
+    **overrides: Any,
 ) -> BuildSummary:
     """Build an index over a catalogue and publish it in `out`.
 
@@ -29,8 +29,8 @@ def build_index(
         catalog: Files (JSONL, CSV, TSV, Parquet, each plain or .gz) or SQLAlchemy URLs.
         out: Index directory; a running service picks the new snapshot up by itself.
         report: Called with (stage, done, total) for a progress bar.
-        options: All options at once; `chosen` keywords override single ones.
-        chosen: `query` (SQL for URLs), `model` (name or directory; default the bundled
+        options: All options at once; `overrides` keywords override single ones.
+        overrides: `query` (SQL for URLs), `model` (name or directory; default the bundled
             multilingual one; "none" if every row has a vector), `fields` (our field -> theirs),
             `interactions` (file or URL to learn taste from), `interactions_query` (SQL for that
             URL), `context` (its columns that are known when asking), `rating_scale` (default:
@@ -56,7 +56,7 @@ def build_index(
         ReleaseError: If what was learned is clearly worse than what is live.
     """
     sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
-    picked = override_options(options or BuildOptions(), chosen)
+    picked = override_options(options or BuildOptions(), overrides)
     return build_snapshot(
         [str(source) for source in sources],
         Path(out),

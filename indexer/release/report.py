@@ -43,35 +43,35 @@ _MAX_UNTUNED_CASES = 300  # where nothing was tuned, asking would take longer th
 _MAX_CURVE_SHARE = 0.3  # of all rows at most, so that the points together cost less than one fit
 
 
-def evaluate_release(made: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
+def evaluate_release(candidate: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
     """Return the release report, `decision` still open: `reasons` are what speaks against."""
-    times = [row.at for row in made.interactions if row.at is not None]
-    timed = len(times) == len(made.interactions)
-    told: dict[str, Any] = {
-        "snapshot": made.manifest.id,
+    times = [row.at for row in candidate.interactions if row.at is not None]
+    timed = len(times) == len(candidate.interactions)
+    release_report: dict[str, Any] = {
+        "snapshot": candidate.manifest.id,
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "learned_from": len(made.interactions),
+        "learned_from": len(candidate.interactions),
         "learned_until": max(times, default=None) if timed else None,
-        "settings": asdict(made.taste.settings),
-        "settings_kept": made.kept is not None,
-        "blocks": describe_settings(asdict(made.taste.settings)),
+        "settings": asdict(candidate.taste.settings),
+        "settings_kept": candidate.kept is not None,
+        "blocks": describe_settings(asdict(candidate.taste.settings)),
         "reasons": [],
         "what": "There were too few interactions to compare anything.",
     }
-    live = _read_live_report(made)
-    exam = split_holdout(
-        made.interactions,
-        made.facts.ids,
+    live = _read_live_report(candidate)
+    holdout = split_holdout(
+        candidate.interactions,
+        candidate.facts.ids,
         learned_until=live.get("learned_until"),
-        most_cases=MAX_CASES if made.kept is None else _MAX_UNTUNED_CASES,
+        max_cases=MAX_CASES if candidate.kept is None else _MAX_UNTUNED_CASES,
     )
-    if exam is not None:
+    if holdout is not None:
         try:
-            told |= _compare_with_live(made, exam, report)
+            release_report |= _compare_with_live(candidate, holdout, report)
         finally:
-            shutil.rmtree(made.work / HOLDOUT_FOLDER, ignore_errors=True)
-    told["reasons"] += _find_guardrail_alarms(made, live, told)
-    return told
+            shutil.rmtree(candidate.work / HOLDOUT_FOLDER, ignore_errors=True)
+    release_report["reasons"] += _find_guardrail_alarms(candidate, live, release_report)
+    return release_report
 
 
 def record_decision(told: dict[str, Any], made: FinishedBuild, *, force: bool) -> None:
@@ -98,32 +98,37 @@ def record_decision(told: dict[str, Any], made: FinishedBuild, *, force: bool) -
 def _compare_with_live(made: FinishedBuild, exam: Holdout, report: StageProgress) -> dict[str, Any]:
     report("examine", 0, 3)
     meaning = load_meaning(made.work)
-    new = _evaluate_taste(made, _fit_candidate(made, exam.training_rows, meaning), exam)
+    new_answers = _evaluate_taste(made, _fit_candidate(made, exam.training_rows, meaning), exam)
     report("examine", 1, 3)
-    old, words = evaluate_live(made, exam)
-    methods = {"new": compute_release_metrics(new, exam.cases)}
-    told: dict[str, Any] = {
-        "what": f"{_describe_holdout(exam)} {words}",
+    live_answers, live_note = evaluate_live(made, exam)
+    methods = {"new": compute_release_metrics(new_answers, exam.cases)}
+    release_report: dict[str, Any] = {
+        "what": f"{_describe_holdout(exam)} {live_note}",
         "methods": methods,
-        "calibration": compute_calibration(new),
+        "calibration": compute_calibration(new_answers),
     }
-    if old is not None:
-        verdict = judge_release(new.ranks, old.ranks, exam.cases.user, build_slices(exam.cases))
-        methods["live"] = compute_release_metrics(old, exam.cases)
-        told |= {"compared": verdict.comparison_by_slice, "reasons": list(verdict.reasons)}
+    if live_answers is not None:
+        verdict = judge_release(
+            new_answers.ranks, live_answers.ranks, exam.cases.user, build_slices(exam.cases)
+        )
+        methods["live"] = compute_release_metrics(live_answers, exam.cases)
+        release_report |= {
+            "compared": verdict.comparison_by_slice,
+            "reasons": list(verdict.reasons),
+        }
     report("examine", 2, 3)
     if made.kept is None:
         methods |= compute_peer_metrics(exam.cases)
-        told["learning_curve"] = _compute_learning_curve(made, exam, meaning, new)
+        release_report["learning_curve"] = _compute_learning_curve(made, exam, meaning, new_answers)
     report("examine", 3, 3)
-    return told
+    return release_report
 
 
-def _describe_holdout(exam: Holdout) -> str:
-    since = "" if exam.starts_at is None else f" since {_format_time(exam.starts_at)}"
+def _describe_holdout(holdout: Holdout) -> str:
+    since = "" if holdout.starts_at is None else f" since {_format_time(holdout.starts_at)}"
     return (
-        f"Asked: {len(exam.cases)} picks of the newest interactions{since}. The new model was "
-        f"rehearsed for it: fitted in the same way on the {len(exam.training_rows)} interactions before."
+        f"Asked: {len(holdout.cases)} picks of the newest interactions{since}. The new model was "
+        f"rehearsed for it: fitted in the same way on the {len(holdout.training_rows)} interactions before."
     )
 
 
@@ -132,19 +137,24 @@ def _format_time(seconds: float) -> str:
 
 
 def _fit_candidate(
-    made: FinishedBuild, rows: Sequence[Interaction], meaning: Meaning
+    candidate: FinishedBuild, rows: Sequence[Interaction], meaning: Meaning
 ) -> TasteModel:
-    if made.kept is None:
-        return fit_taste(rows, made.facts.ids, meaning)
-    return refit_taste(rows, made.facts.ids, meaning, settings=made.kept)
+    if candidate.kept is None:
+        return fit_taste(rows, candidate.facts.ids, meaning)
+    return refit_taste(rows, candidate.facts.ids, meaning, settings=candidate.kept)
 
 
-def _evaluate_taste(made: FinishedBuild, taste: TasteModel, exam: Holdout) -> IndexAnswers:
-    folder = made.work / HOLDOUT_FOLDER / "new"
+def _evaluate_taste(candidate: FinishedBuild, taste: TasteModel, holdout: Holdout) -> IndexAnswers:
+    folder = candidate.work / HOLDOUT_FOLDER / "new"
     with open_holdout_index(
-        made.work, made.manifest, taste, facts=made.facts, encoder=made.encoder, folder=folder
+        candidate.work,
+        candidate.manifest,
+        taste,
+        stats=candidate.facts,
+        encoder=candidate.encoder,
+        folder=folder,
     ) as index:
-        answers = ask_index(index, exam.requests, exam.targets)
+        answers = ask_index(index, holdout.requests, holdout.targets)
     shutil.rmtree(folder)
     return answers
 
@@ -153,59 +163,68 @@ def _compute_learning_curve(
     made: FinishedBuild, exam: Holdout, meaning: Meaning, new: IndexAnswers
 ) -> list[dict[str, Any]]:
     """NDCG@10 by how many of the last rows before the slice are learned from."""
-    drawn = np.sort(np.random.default_rng(0).permutation(len(exam.cases))[:_CURVE_CASES])
-    some = exam.take(drawn)
+    case_numbers = np.sort(np.random.default_rng(0).permutation(len(exam.cases))[:_CURVE_CASES])
+    curve_holdout = exam.take(case_numbers)
     count = len(exam.training_rows)
     points = []
     for rows in (n for n in CURVE_ROWS if n <= _MAX_CURVE_SHARE * count):
         model = _fit_candidate(made, exam.training_rows[count - rows :], meaning)
-        points.append(_build_curve_point(rows, _evaluate_taste(made, model, some), some))
-    return [*points, _build_curve_point(count, replace(new, ranks=new.ranks[drawn]), some)]
+        points.append(
+            _build_curve_point(rows, _evaluate_taste(made, model, curve_holdout), curve_holdout)
+        )
+    return [
+        *points,
+        _build_curve_point(count, replace(new, ranks=new.ranks[case_numbers]), curve_holdout),
+    ]
 
 
-def _build_curve_point(rows: int, asked: IndexAnswers, exam: Holdout) -> dict[str, Any]:
+def _build_curve_point(rows: int, answers: IndexAnswers, holdout: Holdout) -> dict[str, Any]:
     parts = {
-        name: compute_metrics(asked.ranks[which]).ndcg10
-        for name, which in build_slices(exam.cases).items()
+        name: compute_metrics(answers.ranks[which]).ndcg10
+        for name, which in build_slices(holdout.cases).items()
         if which.any()
     }
     return {"rows": rows, **parts}
 
 
-def _read_live_report(made: FinishedBuild) -> dict[str, Any]:
+def _read_live_report(candidate: FinishedBuild) -> dict[str, Any]:
     """What the live snapshot's release told; nothing if it is older than release reports."""
-    if made.manifest.parent is None:
+    if candidate.manifest.parent is None:
         return {}
-    path = find_snapshot(made.root, made.manifest.parent) / "report.json"
+    path = find_snapshot(candidate.root, candidate.manifest.parent) / "report.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8")).get("release")
+        release_report = json.loads(path.read_text(encoding="utf-8")).get("release")
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return release_report if isinstance(release_report, dict) else {}
 
 
 def _find_guardrail_alarms(
-    made: FinishedBuild, live: dict[str, Any], told: dict[str, Any]
+    candidate: FinishedBuild, live: dict[str, Any], release_report: dict[str, Any]
 ) -> list[str]:
-    if made.manifest.parent is None:
+    if candidate.manifest.parent is None:
         return []
     try:
-        path = find_snapshot(made.root, made.manifest.parent)
+        path = find_snapshot(candidate.root, candidate.manifest.parent)
         recall = read_manifest(path).index["recall"]
-        then = _read_ndcg10(live)
-        now = (
-            None if then is None else measure_live_on_training_rows(made, live.get("learned_until"))
+        ndcg10_at_release = _read_ndcg10(live)
+        ndcg10_now = (
+            None
+            if ndcg10_at_release is None
+            else measure_live_on_training_rows(candidate, live.get("learned_until"))
         )
     except IndexerError:
         return []
-    told["recognised_by_live"] = now
+    release_report["recognised_by_live"] = ndcg10_now
     return check_guardrails(
-        GuardrailMetrics(made.manifest.index["recall"], len(made.interactions), now),
-        GuardrailMetrics(recall, live.get("learned_from", 0), then),
-        min_recall=made.min_recall,
+        GuardrailMetrics(
+            candidate.manifest.index["recall"], len(candidate.interactions), ndcg10_now
+        ),
+        GuardrailMetrics(recall, live.get("learned_from", 0), ndcg10_at_release),
+        min_recall=candidate.min_recall,
     )
 
 
-def _read_ndcg10(told: dict[str, Any]) -> float | None:
-    found = told.get("methods", {}).get("new", {}).get("all", {}).get("ndcg10")
+def _read_ndcg10(release_report: dict[str, Any]) -> float | None:
+    found = release_report.get("methods", {}).get("new", {}).get("all", {}).get("ndcg10")
     return None if found is None else float(found)

@@ -17,42 +17,44 @@ _SLICE_NAMES = {"all": "all users", "cold": "items nobody had met", "new_user": 
 _METRICS = ("ndcg10", "recall10", "recall50", "mrr50")
 
 
-def render_release_page(told: Mapping[str, Any]) -> str:
+def render_release_page(report: Mapping[str, Any]) -> str:
     """Return the page of a report as `evaluate_release` makes it."""
     parts = [
-        render_section("Decision", render_note(_describe_decision(told)), render_note(told["what"]))
+        render_section(
+            "Decision", render_note(_describe_decision(report)), render_note(report["what"])
+        )
     ]
-    if told.get("methods"):
-        parts += [_render_slices(told), _render_coverage(told)]
-    if told.get("compared"):
-        parts.append(_render_comparison(told["compared"]))
-    if told.get("learning_curve"):
-        parts.append(_render_learning_curve(told["learning_curve"]))
-    if told.get("calibration"):
-        parts.append(_render_calibration(told["calibration"]))
+    if report.get("methods"):
+        parts += [_render_slices(report), _render_coverage(report)]
+    if report.get("compared"):
+        parts.append(_render_comparison(report["compared"]))
+    if report.get("learning_curve"):
+        parts.append(_render_learning_curve(report["learning_curve"]))
+    if report.get("calibration"):
+        parts.append(_render_calibration(report["calibration"]))
     parts.append(
-        render_section("What was learned", *(render_note(words) for words in told["blocks"]))
+        render_section("What was learned", *(render_note(words) for words in report["blocks"]))
     )
     return render_page("Zhiyin: release report", parts)
 
 
-def _describe_decision(told: Mapping[str, Any]) -> str:
-    reasons = "; ".join(told["reasons"])
-    if told["decision"] == "refused":
+def _describe_decision(report: Mapping[str, Any]) -> str:
+    reasons = "; ".join(report["reasons"])
+    if report["decision"] == "refused":
         return f"Not published: {reasons}."
     if reasons:
         return f"Published because --force was given, although {reasons}."
     return "Published."
 
 
-def _render_slices(told: Mapping[str, Any]) -> str:
-    methods = told["methods"]
+def _render_slices(report: Mapping[str, Any]) -> str:
+    methods = report["methods"]
     rows = [
         [f"{name}, {words}", figures[part]["cases"], *(figures[part][f] for f in _METRICS)]
         for name, figures in methods.items()
         for part, words in _SLICE_NAMES.items()
     ]
-    pictures = [
+    charts = [
         draw_bars(
             [Bar(name, m[part]["ndcg10"], accent=name == "new") for name, m in methods.items()],
             title=f"NDCG@10, {words}",
@@ -60,12 +62,12 @@ def _render_slices(told: Mapping[str, Any]) -> str:
         for part, words in _SLICE_NAMES.items()
     ]
     heads = ["method, slice", "cases", "NDCG@10", "R@10", "R@50", "MRR"]
-    return render_section("On the newest interactions", *pictures, render_table(heads, rows))
+    return render_section("On the newest interactions", *charts, render_table(heads, rows))
 
 
-def _render_coverage(told: Mapping[str, Any]) -> str:
-    methods = told["methods"]
-    covered = [
+def _render_coverage(report: Mapping[str, Any]) -> str:
+    methods = report["methods"]
+    coverage_bars = [
         Bar(name, m["all"]["coverage10"], accent=name == "new") for name, m in methods.items()
     ]
     rows = [
@@ -76,16 +78,16 @@ def _render_coverage(told: Mapping[str, Any]) -> str:
     heads = ["method", "percentile listed", "percentile picked", "places of the top 1%"]
     return render_section(
         "Coverage and popularity",
-        draw_bars(covered, title="Share of the catalogue in any first ten"),
+        draw_bars(coverage_bars, title="Share of the catalogue in any first ten"),
         render_note("Percentiles of popularity: 1 is the most popular item, 0 the least."),
         render_table(heads, rows),
     )
 
 
-def _render_comparison(compared: Mapping[str, Any]) -> str:
+def _render_comparison(comparison: Mapping[str, Any]) -> str:
     rows = [
         Bar(f"{_SLICE_NAMES[name]} ({found['cases']})", found["ratio"], tuple(found["ratio95"]))
-        for name, found in compared.items()
+        for name, found in comparison.items()
         if "ratio" in found
     ]
     return render_section(
@@ -110,8 +112,8 @@ def _render_learning_curve(points: list[Mapping[str, Any]]) -> str:
     )
 
 
-def _render_calibration(parts: list[Mapping[str, float]]) -> str:
-    points = [(part["score"], part["hits"]) for part in parts]
+def _render_calibration(bins: list[Mapping[str, float]]) -> str:
+    points = [(part["score"], part["hits"]) for part in bins]
     return render_section(
         "What a score promises",
         render_note("Places in the first ten, by score: how many were picked."),

@@ -20,8 +20,8 @@ _DESCRIBED = {_POPULARITY_AFFINITY, *(name for name, *_ in (*_WEIGHTS, *_REACHES
 
 def describe_settings(settings: Mapping[str, Any]) -> list[str]:
     """Return a sentence for every learned number, what is shut among them."""
-    told = [_describe_weight(settings, *row) for row in _WEIGHTS if row[0] in settings]
-    told += [
+    sentences = [_describe_weight(settings, *row) for row in _WEIGHTS if row[0] in settings]
+    sentences += [
         f"For {what}, an event {settings[name]:g} events ago counts a quarter of the last one."
         if name != "repeat_reach"
         else f"For {what}, the reach is {settings[name]:g} events."
@@ -29,14 +29,16 @@ def describe_settings(settings: Mapping[str, Any]) -> list[str]:
         if name in settings and (name != "repeat_reach" or settings.get("repeat_weight"))
     ]
     if settings.get(_POPULARITY_AFFINITY) and settings.get("prior_weight"):
-        told.append(
+        sentences.append(
             f"To a user whose picks are one standard deviation more popular than picks are, what "
             f"is popular counts up to {settings[_POPULARITY_AFFINITY]:.0%} more; to one whose picks are less so, "
             f"less."
         )
     rest = {name: value for name, value in settings.items() if name not in _DESCRIBED}
-    told += [f"{name.replace('_', ' ')}: {_format_value(value)}." for name, value in rest.items()]
-    return told
+    sentences += [
+        f"{name.replace('_', ' ')}: {_format_value(value)}." for name, value in rest.items()
+    ]
+    return sentences
 
 
 def _describe_weight(settings: Mapping[str, Any], name: str, what: str, block: str) -> str:

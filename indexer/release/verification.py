@@ -51,9 +51,9 @@ def verify_snapshot(
 
 
 def _check_contents(path: Path, manifest: Manifest, encoder: Encoder | None) -> Iterator[str]:
-    said = _check_sqlite(path / "catalog.sqlite")
-    if said != "ok":
-        yield f"catalog.sqlite is damaged ({said}); roll back or rebuild"
+    integrity = _check_sqlite(path / "catalog.sqlite")
+    if integrity != "ok":
+        yield f"catalog.sqlite is damaged ({integrity}); roll back or rebuild"
     try:
         index = Index(path, None)
     except IndexerError as error:
@@ -92,9 +92,9 @@ def _compare_rows(index: Index) -> Iterator[str]:
     rows = _sample_rows(index)
     expected = index.to_meaning_vectors(raw[rows].astype(np.float32))
     stored = index.item_vectors(rows)[:, : expected.shape[1]]
-    for row, close in zip(rows, (expected * stored).sum(axis=1), strict=True):
-        if not close >= _MIN_ROW_COSINE:
-            yield f"row {row} of index.faiss is not that of raw.npy (cosine {close:.3f}); rebuild"
+    for row, similarity in zip(rows, (expected * stored).sum(axis=1), strict=True):
+        if not similarity >= _MIN_ROW_COSINE:
+            yield f"row {row} of index.faiss is not that of raw.npy (cosine {similarity:.3f}); rebuild"
 
 
 def _sample_rows(index: Index) -> Rows:
@@ -116,7 +116,9 @@ def _compare_vectors(index: Index, manifest: Manifest, encoder: Encoder) -> Iter
     expected = index.to_meaning_vectors(encoder.encode_items(texts))
     width = manifest.layout.meaning
     cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
-    for row, item, close, is_given in zip(rows, items, cosines, given, strict=True):
-        if not (close >= _MIN_ROW_COSINE or is_given):
-            told = f"row {row} ({item['id']}) is stored far from its text (cosine {close:.3f})"
-            yield f"{told}; rebuild"
+    for row, item, similarity, is_given in zip(rows, items, cosines, given, strict=True):
+        if not (similarity >= _MIN_ROW_COSINE or is_given):
+            sentence = (
+                f"row {row} ({item['id']}) is stored far from its text (cosine {similarity:.3f})"
+            )
+            yield f"{sentence}; rebuild"

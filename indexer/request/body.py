@@ -161,8 +161,8 @@ def parse_request(
             f"send the latest ones"
         )
     known = collect_known_events(scenarios)
-    for place, entry in enumerate(history):
-        refuse_misspelt(entry.event, f"history[{place}].event", known)
+    for position, entry in enumerate(history):
+        refuse_misspelt(entry.event, f"history[{position}].event", known)
     at = parsed.pop("at", None)
     context = dict(parsed.get("context", {}))
     if at is not None:
@@ -178,7 +178,8 @@ def _parse_history(value: Any) -> tuple[HistoryEntry, ...]:
         raise RequestError(f"history must be a list, got {format_value(value)}")
     entries = value if isinstance(value, list | tuple) else parse_list(value, "history")
     return tuple(
-        _parse_history_entry(entry, f"history[{place}]") for place, entry in enumerate(entries)
+        _parse_history_entry(entry, f"history[{position}]")
+        for position, entry in enumerate(entries)
     )
 
 

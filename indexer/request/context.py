@@ -84,29 +84,31 @@ def describe_context(context: Mapping[str, ContextValue], language: Language) ->
     Raises:
         RequestError: If `time` is not a time.
     """
-    spoken: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for field in sorted(context):
         value = context[field]
         if field == "time":
-            where = context.get("country")
-            country = find_country_code(where) if isinstance(where, str) else None
-            own = _detect_language(context, language)
-            spoken[field] = _describe_time_field(
-                value, own, country, is_south=_is_south(context, country)
+            country_value = context.get("country")
+            country = find_country_code(country_value) if isinstance(country_value, str) else None
+            field_language = _detect_language(context, language)
+            descriptions[field] = _describe_time_field(
+                value, field_language, country, is_south=_is_south(context, country)
             )
         elif isinstance(value, bool):
             if value:
-                spoken[field] = field.replace("_", " ")
+                descriptions[field] = field.replace("_", " ")
         elif not isinstance(value, Mapping):
-            own = "zh" if isinstance(value, str) and _CHINESE_CHARS.search(value) else language
-            words = _describe_value(field, value, own)
+            field_language = (
+                "zh" if isinstance(value, str) and _CHINESE_CHARS.search(value) else language
+            )
+            words = _describe_value(field, value, field_language)
             if words:
-                spoken[field] = _format_phrase(field, words, own)
-    return spoken
+                descriptions[field] = _format_phrase(field, words, field_language)
+    return descriptions
 
 
 def describe_time(
-    moment: datetime,
+    local_time: datetime,
     language: Language,
     country: str | None = None,
     *,
@@ -115,20 +117,20 @@ def describe_time(
     """Say a moment: part of day, weekday, what kind of day, season.
 
     Args:
-        moment: In the user's zone.
+        local_time: In the user's zone.
         language: To say it in.
         country: ISO 3166 code, for public holidays.
         is_south: Whether the seasons are those of the south; None: as in the country.
     """
     chinese = language == "zh"
-    _, english_part, chinese_part = next(part for part in _DAY_PARTS if moment.hour < part[0])
-    weekday = _WEEKDAYS[moment.weekday()][chinese]
+    _, english_part, chinese_part = next(part for part in _DAY_PARTS if local_time.hour < part[0])
+    weekday = _WEEKDAYS[local_time.weekday()][chinese]
     if is_south is None:
         is_south = country is not None and is_southern(country)
-    season = _describe_season(moment, language, is_south=is_south)
-    weekend = moment.weekday() >= 5
+    season = _describe_season(local_time, language, is_south=is_south)
+    weekend = local_time.weekday() >= 5
     day = ("工作日", "周末")[weekend] if chinese else ("working day", "weekend")[weekend]
-    if country and (holiday := find_public_holiday(country, moment.date(), language)):
+    if country and (holiday := find_public_holiday(country, local_time.date(), language)):
         day = f"节假日{holiday}，" if chinese else f"public holiday: {holiday}"
     if chinese:
         return f"{season}，{day}{weekday}{chinese_part}"
@@ -138,10 +140,10 @@ def describe_time(
 def _describe_time_field(
     value: ContextValue, language: Language, country: str | None, *, is_south: bool
 ) -> str:
-    moment = parse_time(value)
+    local_time = parse_time(value)
     if isinstance(value, int | float):
-        return _describe_season(moment, language, is_south=is_south)
-    return describe_time(moment, language, country, is_south=is_south)
+        return _describe_season(local_time, language, is_south=is_south)
+    return describe_time(local_time, language, country, is_south=is_south)
 
 
 def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
@@ -153,9 +155,9 @@ def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
     return next((float(lat) < 0 for lat in latitudes if isinstance(lat, int | float)), False)
 
 
-def _describe_season(moment: datetime, language: Language, *, is_south: bool) -> str:
+def _describe_season(local_time: datetime, language: Language, *, is_south: bool) -> str:
     half_year = 2 if is_south else 0
-    return _SEASONS[(moment.month % 12 // 3 + half_year) % 4][language == "zh"]
+    return _SEASONS[(local_time.month % 12 // 3 + half_year) % 4][language == "zh"]
 
 
 def _detect_language(context: Mapping[str, ContextValue], language: Language) -> Language:
@@ -175,10 +177,10 @@ def parse_time(value: ContextValue) -> datetime:
     try:
         if isinstance(value, int | float):
             return _EPOCH + timedelta(seconds=float(value))
-        moment = datetime.fromisoformat(value.strip())
+        local_time = datetime.fromisoformat(value.strip())
     except (ValueError, OverflowError) as error:
         raise _build_time_error(value) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return local_time if local_time.tzinfo else local_time.replace(tzinfo=UTC)
 
 
 def _build_time_error(value: ContextValue) -> RequestError:

@@ -26,13 +26,13 @@ def parse_event_name(value: Any, name: str) -> str:
     """
     if isinstance(value, str) and value in BUILT_IN_EVENTS:
         return value
-    found = parse_text(value, name) if isinstance(value, str) else None
-    if not found or len(found) > MAX_EVENT_NAME or _CONTROL_CHARS.search(found):
+    event = parse_text(value, name) if isinstance(value, str) else None
+    if not event or len(event) > MAX_EVENT_NAME or _CONTROL_CHARS.search(event):
         raise RequestError(
             f"{name} must be a word of at most {MAX_EVENT_NAME} characters such as click, got "
             f"{format_value(value)}"
         )
-    return found
+    return event
 
 
 def collect_known_events(scenarios: Mapping[str, Scenario]) -> frozenset[str]:

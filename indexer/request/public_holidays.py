@@ -22,9 +22,9 @@ _SUBSTITUTE_SUFFIX = re.compile(r"\s*[(（](observed|补假|substituted).*", re.
 _UNNAMED_DAY_OFF = re.compile(r"day off|休息日|调休", re.IGNORECASE)
 
 
-def find_country_code(said: str) -> str | None:
+def find_country_code(country: str) -> str | None:
     """Return the ISO 3166 code of a country given by code or name; None if it is not known."""
-    plain = re.sub(r"[\W_]+", "", said).casefold()
+    plain = re.sub(r"[\W_]+", "", country).casefold()
     if plain in _COUNTRY_ALIASES:
         return _COUNTRY_ALIASES[plain]
     return _load_country_codes().get(plain)

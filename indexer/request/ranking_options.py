@@ -63,7 +63,9 @@ def parse_boosts(value: Any) -> tuple[Boost, ...]:
     entries = parse_list(value, "boost")
     if len(entries) > MAX_BOOSTS:
         raise RequestError(f"boost has {len(entries)} entries, at most {MAX_BOOSTS} are read")
-    return tuple(_parse_boost(entry, f"boost[{place}]") for place, entry in enumerate(entries))
+    return tuple(
+        _parse_boost(entry, f"boost[{position}]") for position, entry in enumerate(entries)
+    )
 
 
 def parse_pins(value: Any) -> tuple[Pin, ...]:
@@ -75,12 +77,14 @@ def parse_pins(value: Any) -> tuple[Pin, ...]:
     entries = parse_list(value, "pin")
     if len(entries) > MAX_PINS:
         raise RequestError(f"pin has {len(entries)} entries, at most {MAX_PINS} are read")
-    pins = [_parse_pin(entry, f"pin[{place}]") for place, entry in enumerate(entries)]
+    pins = [_parse_pin(entry, f"pin[{position}]") for position, entry in enumerate(entries)]
     for name in ("item_id", "rank"):
-        held = [getattr(pin, name) for pin in pins]
-        twice = next((part for part in held if held.count(part) > 1), None)
-        if twice is not None:
-            raise RequestError(f"pin has the {name} {format_value(twice)} twice; give each once")
+        values = [getattr(pin, name) for pin in pins]
+        duplicate = next((part for part in values if values.count(part) > 1), None)
+        if duplicate is not None:
+            raise RequestError(
+                f"pin has the {name} {format_value(duplicate)} twice; give each once"
+            )
     return tuple(sorted(pins, key=lambda pin: pin.rank))
 
 

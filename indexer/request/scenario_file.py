@@ -58,24 +58,24 @@ def load_index_scenarios(root: Path) -> Mapping[str, Scenario]:
 def _apply_table(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenario:
     if not isinstance(table, Mapping):
         raise ScenarioError("is no table; write [name] and its keys below")
-    given = dict(table)
-    base = given.pop("like", name if name in known else "default")
+    values = dict(table)
+    base = values.pop("like", name if name in known else "default")
     if base not in known:
         raise ScenarioError(f"is like {base!r}, which is none of {', '.join(known)}")
-    for key in given:
+    for key in values:
         if key not in _CHECKS:
             close = get_close_matches(key, _CHECKS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_CHECKS)}"
             raise ScenarioError(f"has an unknown key {key!r}; {hint}")
-        if not _CHECKS[key](given[key]):
+        if not _CHECKS[key](values[key]):
             raise ScenarioError(
-                f"{key} cannot be {given[key]!r}; its default is {_get_default(key)}"
+                f"{key} cannot be {values[key]!r}; its default is {_get_default(key)}"
             )
-    if "event_weights" in given:
-        given["event_weights"] = {**known[base].event_weights, **given["event_weights"]}
-    if "hidden_by" in given:
-        given["hidden_by"] = tuple(given["hidden_by"])
-    return replace(known[base], name=name, **given)
+    if "event_weights" in values:
+        values["event_weights"] = {**known[base].event_weights, **values["event_weights"]}
+    if "hidden_by" in values:
+        values["hidden_by"] = tuple(values["hidden_by"])
+    return replace(known[base], name=name, **values)
 
 
 def _get_default(key: str) -> Any:

@@ -84,7 +84,8 @@ def parse_texts(value: Any, name: str) -> tuple[str, ...]:
         RequestError: If it is no list of texts or too long.
     """
     texts = (
-        parse_text(part, f"{name}[{place}]") for place, part in enumerate(parse_list(value, name))
+        parse_text(part, f"{name}[{position}]")
+        for position, part in enumerate(parse_list(value, name))
     )
     return tuple(text for text in texts if text)
 
@@ -101,9 +102,9 @@ def parse_context(value: Any, name: str = "context") -> dict[str, ContextValue]:
         raise RequestError(f"{name} has {len(value)} fields, at most {MAX_CONTEXT_FIELDS} are read")
     parsed = {}
     for key, part in value.items():
-        found = _parse_context_value(key, part, name)
-        if found is not None:
-            parsed[key] = found
+        context_value = _parse_context_value(key, part, name)
+        if context_value is not None:
+            parsed[key] = context_value
     return parsed
 
 
@@ -130,12 +131,12 @@ def parse_coordinates(value: Any, name: str) -> dict[str, float]:
     if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an object with lat and lon, got {format_value(value)}")
     refuse_unknown(value, ("lat", "lon"), name)
-    found = {}
+    context_value = {}
     for key, limit in (("lat", 90), ("lon", 180)):
-        found[key] = parse_finite(value.get(key), f"{name}.{key}")
-        if abs(found[key]) > limit:
-            raise RequestError(f"{name}.{key} is {found[key]:g}; degrees go to {limit}")
-    return found
+        context_value[key] = parse_finite(value.get(key), f"{name}.{key}")
+        if abs(context_value[key]) > limit:
+            raise RequestError(f"{name}.{key} is {context_value[key]:g}; degrees go to {limit}")
+    return context_value
 
 
 def parse_finite(value: Any, name: str, expected: str = "a finite number") -> float:
@@ -226,14 +227,14 @@ def parse_fraction(value: Any, name: str) -> float:
     return number
 
 
-def parse_count(value: Any, name: str, most: int) -> int:
-    """Return a whole number from 1 to `most`.
+def parse_count(value: Any, name: str, maximum: int) -> int:
+    """Return a whole number from 1 to `maximum`.
 
     Raises:
         RequestError: If it is anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
         raise RequestError(
-            f"{name} must be a whole number from 1 to {most}, got {format_value(value)}"
+            f"{name} must be a whole number from 1 to {maximum}, got {format_value(value)}"
         )
     return value

@@ -102,26 +102,26 @@ class CachedCatalogue:
         rows = {item_id: self.rows_by_id[item_id] for item_id in ids}
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
-    def prefetch_searches(self, wanted: Sequence[SearchTask]) -> None:
+    def prefetch_searches(self, tasks: Sequence[SearchTask]) -> None:
         """Search all vectors that are wanted among the same items in one call."""
         groups: dict[str, list[SearchTask]] = {}
-        for want in wanted:
-            groups.setdefault(want.among, []).append(want)
+        for task in tasks:
+            groups.setdefault(task.among, []).append(task)
         for group in groups.values():
-            allowed = np.logical_or.reduce([want.allowed for want in group])
-            depth = max(want.k for want in group) + _SPARE_ROWS
+            allowed = np.logical_or.reduce([task.allowed for task in group])
+            depth = max(task.k for task in group) + _SPARE_ROWS
             if depth <= _MAX_ROWS:
-                vectors = np.concatenate([want.vectors for want in group])
+                vectors = np.concatenate([task.vectors for task in group])
                 self._search(np.unique(vectors, axis=0), depth, allowed)
-        firsts = [search.found.rows[:_PREFETCHED_IDS] for search in self.results_by_vector.values()]
+        firsts = [result.found.rows[:_PREFETCHED_IDS] for result in self.results_by_vector.values()]
         self.ids(np.unique(np.concatenate(firsts)).tolist() if firsts else [])
 
     def _search(self, vectors: Vectors, depth: int, allowed: Mask) -> None:
         count = int(np.count_nonzero(allowed))
-        many = max(1, _MAX_SCORES // max(count, 1))
-        for start in range(0, len(vectors), many):
-            some = vectors[start : start + many]
-            for vector, hits in zip(some, self._search_rows(some, depth, allowed), strict=True):
+        batch_size = max(1, _MAX_SCORES // max(count, 1))
+        for start in range(0, len(vectors), batch_size):
+            batch = vectors[start : start + batch_size]
+            for vector, hits in zip(batch, self._search_rows(batch, depth, allowed), strict=True):
                 self.results_by_vector[vector.tobytes()] = _SearchResult(
                     hits, allowed, depth >= count
                 )
@@ -131,9 +131,9 @@ class CachedCatalogue:
         if self.catalogue.manifest.index.get("search", "exact") != "exact":
             return self.catalogue.find_nearest(vectors, depth, allowed)
         rows = self.catalogue.sort_by_id(np.flatnonzero(allowed))
-        places = np.arange(len(rows))
+        positions = np.arange(len(rows))
         scores = self.catalogue.scores(vectors, rows)
-        hits = [select_top(places, own, depth) for own in scores]
+        hits = [select_top(positions, own, depth) for own in scores]
         return [TopRows(rows[found.rows], found.scores) for found in hits]
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
@@ -145,10 +145,10 @@ class CachedCatalogue:
         )
 
     def _find_cached(self, vector: Vectors, k: int, allowed: Mask) -> TopRows | None:
-        search = self.results_by_vector.get(vector.tobytes())
-        if search is None or np.any(allowed & ~search.searched_mask):
+        result = self.results_by_vector.get(vector.tobytes())
+        if result is None or np.any(allowed & ~result.searched_mask):
             return None
-        passing = np.flatnonzero(allowed[search.found.rows])
-        if len(passing) < k and not search.is_exhaustive:
+        passing = np.flatnonzero(allowed[result.found.rows])
+        if len(passing) < k and not result.is_exhaustive:
             return None
-        return TopRows(search.found.rows[passing[:k]], search.found.scores[passing[:k]])
+        return TopRows(result.found.rows[passing[:k]], result.found.scores[passing[:k]])

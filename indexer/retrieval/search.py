@@ -52,73 +52,77 @@ class Candidates:
 
 
 def retrieve(
-    source: VectorSource, vectors: Vectors, pool: Eligible, want: int, additive: TermTotals
+    source: VectorSource, vectors: Vectors, eligible: Eligible, limit: int, term_totals: TermTotals
 ) -> Candidates:
     """Return the `min(want, eligible)` best rows of the pool.
 
     Args:
         source: The item vectors.
         vectors: `(q, d) float32` request vectors; the best of them counts.
-        pool: What is allowed.
-        want: How many.
-        additive: Terms added to the inner product.
+        eligible: What is allowed.
+        limit: How many.
+        term_totals: Terms added to the inner product.
     """
-    special = additive.select_rows(pool.allowed)
-    allowed = pool.allowed
-    if len(special) > DENSE_SHARE * len(allowed):
+    term_rows = term_totals.select_rows(eligible.allowed)
+    allowed = eligible.allowed
+    if len(term_rows) > DENSE_SHARE * len(allowed):
         # So many named rows that one product with all is cheaper than a search beside them.
-        return score_rows(source, vectors, np.flatnonzero(allowed), want, additive)
-    if len(special):
+        return score_rows(source, vectors, np.flatnonzero(allowed), limit, term_totals)
+    if len(term_rows):
         allowed = allowed.copy()
-        allowed[special] = False
-    if additive.catalogue_sums is not None:
-        bands = build_bands(additive.catalogue_sums, allowed, want)
-        return _search_bands(source, vectors, (bands, special), want, additive)
-    found = source.find_nearest(vectors, want, allowed)
-    rows = np.unique(np.concatenate([special, *(hits.rows for hits in found)]))
-    return score_rows(source, vectors, rows, want, additive)
+        allowed[term_rows] = False
+    if term_totals.catalogue_sums is not None:
+        bands = build_bands(term_totals.catalogue_sums, allowed, limit)
+        return _search_bands(source, vectors, (bands, term_rows), limit, term_totals)
+    results = source.find_nearest(vectors, limit, allowed)
+    rows = np.unique(np.concatenate([term_rows, *(hits.rows for hits in results)]))
+    return score_rows(source, vectors, rows, limit, term_totals)
 
 
 def _search_bands(
     source: VectorSource,
     vectors: Vectors,
-    among: tuple[Sequence[TermBand], Rows],
-    want: int,
-    additive: TermTotals,
+    bands_and_rows: tuple[Sequence[TermBand], Rows],
+    limit: int,
+    term_totals: TermTotals,
 ) -> Candidates:
     """Search bands and some special rows until no row that was not found can be among the best."""
-    bands, special = among
+    bands, term_rows = bands_and_rows
     while True:
-        parts = [special, *(band.search(source, vectors) for band in bands)]
-        found = score_rows(source, vectors, np.unique(np.concatenate(parts)), want, additive)
-        least = float(found.scores[-1]) if 0 < want <= len(found.rows) else -np.inf
-        wider = [band for band in bands if band.may_hide(least)]
-        if not wider:
-            return found
-        for band in wider:
+        parts = [term_rows, *(band.search(source, vectors) for band in bands)]
+        results = score_rows(source, vectors, np.unique(np.concatenate(parts)), limit, term_totals)
+        threshold = float(results.scores[-1]) if 0 < limit <= len(results.rows) else -np.inf
+        unfinished = [band for band in bands if band.may_hide(threshold)]
+        if not unfinished:
+            return results
+        for band in unfinished:
             band.widen()
 
 
 def score_rows(
-    source: VectorSource, vectors: Vectors, rows: Rows, want: int, additive: TermTotals
+    source: VectorSource, vectors: Vectors, rows: Rows, limit: int, term_totals: TermTotals
 ) -> Candidates:
-    """Score given rows exactly and keep the `want` best."""
+    """Score given rows exactly and keep the `limit` best."""
     rows = source.sort_by_id(rows)
     products = source.scores(vectors, rows)
     winners = products.argmax(axis=0)
-    scores = products.max(axis=0) + additive.lookup(rows)
-    kept = select_top(np.arange(len(rows)), scores, want)
+    scores = products.max(axis=0) + term_totals.lookup(rows)
+    kept = select_top(np.arange(len(rows)), scores, limit)
     return Candidates(rows[kept.rows], kept.scores, winners[kept.rows])
 
 
 def apply_min_score(
-    source: VectorSource, vectors: Vectors, pool: Eligible, min_score: float, additive: TermTotals
+    source: VectorSource,
+    vectors: Vectors,
+    eligible: Eligible,
+    min_score: float,
+    term_totals: TermTotals,
 ) -> Eligible:
     """Narrow the pool to rows scoring at least `min_score`, counting the others."""
-    rows = np.flatnonzero(pool.allowed)
-    scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + additive.lookup(rows)
+    rows = np.flatnonzero(eligible.allowed)
+    scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + term_totals.lookup(rows)
     keep = np.round(scores.astype(np.float64), 6) >= min_score  # the number the answer tells
-    allowed = np.zeros_like(pool.allowed)
+    allowed = np.zeros_like(eligible.allowed)
     allowed[rows[keep]] = True
-    excluded = {**pool.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}
+    excluded = {**eligible.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}
     return Eligible(allowed, excluded)

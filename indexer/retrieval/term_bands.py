@@ -32,11 +32,11 @@ class TermBand:
         want: How many of the best are wanted over all bands.
     """
 
-    def __init__(self, allowed: Mask, gains: tuple[float, float], want: int) -> None:
+    def __init__(self, allowed: Mask, gains: tuple[float, float], limit: int) -> None:
         self._allowed = allowed
         self._count = int(np.count_nonzero(allowed))
         self._min_gain, self._max_gain = gains
-        self._depth = min(want, self._count)
+        self._depth = min(limit, self._count)
         self._product_bound = np.inf
         self._found: Rows | None = None
 
@@ -48,11 +48,11 @@ class TermBand:
             self._product_bound = max(float(found.scores[-1]) for found in hits)
         return self._found
 
-    def may_hide(self, least: float) -> bool:
-        """Return whether a row that was not found could score `least` or more."""
-        if self._depth == self._count or (self._min_gain == self._max_gain and least > -np.inf):
+    def may_hide(self, threshold: float) -> bool:
+        """Return whether a row that was not found could score `threshold` or more."""
+        if self._depth == self._count or (self._min_gain == self._max_gain and threshold > -np.inf):
             return False
-        return self._product_bound + self._max_gain >= least - _TIE_TOLERANCE
+        return self._product_bound + self._max_gain >= threshold - _TIE_TOLERANCE
 
     def widen(self) -> None:
         """Search four times as far."""
@@ -60,19 +60,19 @@ class TermBand:
         self._found = None
 
 
-def build_bands(gains: Vectors, allowed: Mask, want: int) -> list[TermBand]:
+def build_bands(gains: Vectors, allowed: Mask, limit: int) -> list[TermBand]:
     """Cut the allowed rows into bands by what they gain, `(n,) float32`."""
-    held = gains[allowed]
-    if want < 1 or not len(held):
+    allowed_gains = gains[allowed]
+    if limit < 1 or not len(allowed_gains):
         return []
-    low, high = float(held.min()), float(held.max())
+    low, high = float(allowed_gains.min()), float(allowed_gains.max())
     width = max((high - low) / _MAX_BANDS, _TIE_TOLERANCE)
-    place = np.clip((gains - low) / width, 0, _MAX_BANDS - 1)
-    place = place.astype(np.int8)
+    band_numbers = np.clip((gains - low) / width, 0, _MAX_BANDS - 1)
+    band_numbers = band_numbers.astype(np.int8)
     bands = []
     for number in range(_MAX_BANDS):
-        rows = allowed & (place == number)
-        own = gains[rows]
-        if len(own):
-            bands.append(TermBand(rows, (float(own.min()), float(own.max())), want))
+        rows = allowed & (band_numbers == number)
+        band_gains = gains[rows]
+        if len(band_gains):
+            bands.append(TermBand(rows, (float(band_gains.min()), float(band_gains.max())), limit))
     return bands

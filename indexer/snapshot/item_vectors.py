@@ -56,12 +56,12 @@ class BlockVectors:
         raw: NDArray[np.float16],
         space: MeaningSpace,
         layout: Layout,
-        facts: CatalogueStats,
+        stats: CatalogueStats,
         taste: TasteModel | None,
     ) -> None:
         self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
         learned = taste is not None and taste.prior.any()
-        self._prior = taste.prior if taste is not None and learned else facts.rating_prior
+        self._prior = taste.prior if taste is not None and learned else stats.rating_prior
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,12 +69,12 @@ class BlockVectors:
         return len(self._raw), self._layout.dim
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> Vectors:
-        given = np.arange(*rows.indices(len(self._raw))) if isinstance(rows, slice) else rows
-        out = np.zeros((len(given), self._layout.dim), np.float32)
+        row_numbers = np.arange(*rows.indices(len(self._raw))) if isinstance(rows, slice) else rows
+        out = np.zeros((len(row_numbers), self._layout.dim), np.float32)
         # In parts, since what is mapped passes through several arrays of its size.
-        for start in range(0, len(given), _PART_ROWS):
+        for start in range(0, len(row_numbers), _PART_ROWS):
             part = slice(start, start + _PART_ROWS)
-            self._lay_out(given[part], out[part])
+            self._lay_out(row_numbers[part], out[part])
         _release_pages(self._raw)
         return out
 

@@ -66,11 +66,11 @@ def split_windows(events: Events, *, repeats: bool, count: int, seed: int) -> li
     windows = []
     for number in range(count):
         newer, older = number * WINDOW_SHARE, (number + 1) * WINDOW_SHARE
-        fitted = newness >= older
-        asked = (newness < older) & (newness >= newer) & events.is_liked
-        cases = _build_cases(events, asked, fitted, rng, repeats=repeats)
-        if len(cases) and fitted.any():
-            windows.append(Window(events.select(fitted), cases))
+        in_train = newness >= older
+        is_target = (newness < older) & (newness >= newer) & events.is_liked
+        cases = _build_cases(events, is_target, in_train, rng, repeats=repeats)
+        if len(cases) and in_train.any():
+            windows.append(Window(events.select(in_train), cases))
     return windows
 
 
@@ -91,8 +91,8 @@ def _find_first_interactions(events: Events) -> NDArray[np.bool_]:
     """Whether no earlier moment of the user has the item."""
     pair = events.user.astype(np.int64) * events.n_items + events.item
     _, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
-    met: NDArray[np.bool_] = events.step <= events.step[first][inverse]
-    return met
+    is_first: NDArray[np.bool_] = events.step <= events.step[first][inverse]
+    return is_first
 
 
 def _compute_share_after(events: Events) -> NDArray[np.float32]:
@@ -107,34 +107,34 @@ def _compute_share_after(events: Events) -> NDArray[np.float32]:
 
 def _build_cases(
     events: Events,
-    asked: NDArray[np.bool_],
-    fitted: NDArray[np.bool_],
+    is_target: NDArray[np.bool_],
+    in_train: NDArray[np.bool_],
     rng: np.random.Generator,
     *,
     repeats: bool,
 ) -> HoldoutCases:
-    chosen = np.flatnonzero(asked if repeats else asked & _find_first_interactions(events))
+    chosen = np.flatnonzero(is_target if repeats else is_target & _find_first_interactions(events))
     limit = int(np.clip(_MAX_SCORES // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
     if len(chosen) > limit:
         chosen = np.sort(rng.choice(chosen, limit, replace=False))
     first = np.searchsorted(events.user, events.user[chosen])
-    moment = chosen - _compute_step_offsets(events)[chosen]
-    start = np.maximum(first, moment - _MAX_HISTORY)
-    length = moment - start
+    step_first = chosen - _compute_step_offsets(events)[chosen]
+    start = np.maximum(first, step_first - _MAX_HISTORY)
+    length = step_first - start
     case = np.repeat(np.arange(len(chosen)), length)
-    place = np.arange(len(case)) - np.repeat(np.cumsum(length) - length, length)
-    entry = start[case] + place
+    position = np.arange(len(case)) - np.repeat(np.cumsum(length) - length, length)
+    entry = start[case] + position
     warm = np.zeros(events.n_items, bool)
-    warm[events.item[fitted]] = True
+    warm[events.item[in_train]] = True
     return HoldoutCases(
         target=events.item[chosen].astype(np.int64),
         user=events.user[chosen].astype(np.int64),
         cold=~warm[events.item[chosen]],
-        new_user=moment - first <= NEW_USER_EVENTS,
+        new_user=step_first - first <= NEW_USER_EVENTS,
         entry_case=case,
         history=History(
             row=events.item[entry].astype(np.int64),
-            age=(moment[case] - 1 - _find_step_ends(events)[entry]).astype(np.float32),
+            age=(step_first[case] - 1 - _find_step_ends(events)[entry]).astype(np.float32),
             liking=events.liking[entry],
             context_match=_compute_context_match(
                 events.context_words[entry], events.context_words[chosen][case]
@@ -151,8 +151,8 @@ def _compute_step_offsets(events: Events) -> NDArray[np.int64]:
 
 def find_step_starts(events: Events) -> NDArray[np.int64]:
     """First row of each row's moment."""
-    places = np.arange(len(events))
-    return np.maximum.accumulate(np.where(_is_step_start(events), places, 0))
+    positions = np.arange(len(events))
+    return np.maximum.accumulate(np.where(_is_step_start(events), positions, 0))
 
 
 def _find_step_ends(events: Events) -> NDArray[np.int64]:
@@ -169,8 +169,10 @@ def _is_step_start(events: Events) -> NDArray[np.bool_]:
     return new
 
 
-def _compute_context_match(then: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.float32]:
-    known = now != NO_WORD
-    equal = ((then == now) & known).sum(axis=1)
+def _compute_context_match(
+    past_words: NDArray[np.int32], current_words: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    known = current_words != NO_WORD
+    equal = ((past_words == current_words) & known).sum(axis=1)
     share: NDArray[np.float32] = (equal / np.maximum(known.sum(axis=1), 1)).astype(np.float32)
     return share

@@ -40,15 +40,18 @@ class ContextDirections:
 def fit_context_directions(events: Events, meaning: Vectors) -> ContextDirections:
     """Fit from the liked events; without context columns there are no rows."""
     liked = events.select(events.is_liked)
-    usual = _compute_mean(meaning, liked.item)
+    overall_mean = _compute_mean(meaning, liked.item)
     names: list[tuple[str, str]] = []
     rows = [np.zeros((0, meaning.shape[1]), np.float32)]
     for c, column in enumerate(events.context_columns):
         for number, word in enumerate(events.vocabulary[c]):
             under = liked.item[liked.context_words[:, c] == number]
-            trust = len(under) / (len(under) + DIRECTION_SHRINKAGE)
+            shrinkage_factor = len(under) / (len(under) + DIRECTION_SHRINKAGE)
             names.append((column, word))
-            rows.append(np.float32(trust) * (_compute_mean(meaning, under) - usual)[None, :])
+            rows.append(
+                np.float32(shrinkage_factor)
+                * (_compute_mean(meaning, under) - overall_mean)[None, :]
+            )
     return ContextDirections(tuple(names), np.concatenate(rows).astype(np.float32))
 
 

@@ -74,24 +74,26 @@ def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -
     """
     rows = {item_id: row for row, item_id in enumerate(item_ids)}
     known = [event for event in interactions if event.item_id in rows]
-    timed = bool(known) and all(event.at is not None for event in known)
+    has_times = bool(known) and all(event.at is not None for event in known)
     users: dict[str, int] = {}
     user = np.array([users.setdefault(e.user_id, len(users)) for e in known], np.int32)
     item = np.array([rows[e.item_id] for e in known], np.int32)
-    moment = (
-        np.array([e.at for e in known], np.float64) if timed else np.arange(len(known), dtype=float)
+    timestamps = (
+        np.array([e.at for e in known], np.float64)
+        if has_times
+        else np.arange(len(known), dtype=float)
     )
-    order = np.lexsort((item, moment, user))
+    order = np.lexsort((item, timestamps, user))
     columns = tuple(sorted({name for e in known for name in e.context}))
     words, vocabulary = _encode_context(known, columns)
-    newest_first = -moment if timed else np.zeros(len(known))
+    newest_first = -timestamps if has_times else np.zeros(len(known))
     names = [event.event for event in known]
     values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
     like_from = find_like_threshold(names, values)
     return Events(
         user=user[order],
         item=item[order],
-        step=compute_steps(user[order], moment[order]),
+        step=compute_steps(user[order], timestamps[order]),
         age=_compute_ages(newest_first[order].astype(np.float64)),
         liking=compute_likings(names, values, like_from=like_from)[order],
         context_words=words[order],
@@ -99,7 +101,7 @@ def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -
         vocabulary=vocabulary,
         like_from=like_from,
         n_items=len(item_ids),
-        has_times=timed,
+        has_times=has_times,
     )
 
 
@@ -138,12 +140,12 @@ def _is_any(events: Sequence[str], wanted: Sequence[Event]) -> NDArray[np.bool_]
     return np.fromiter((event in names for event in events), bool, len(events))
 
 
-def compute_steps(user: NDArray[np.int32], moment: NDArray[np.float64]) -> NDArray[np.int32]:
+def compute_steps(user: NDArray[np.int32], timestamps: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return the rank of each moment inside its user, for rows sorted by user and moment."""
     if len(user) == 0:
         return np.zeros(0, np.int32)
     new_user = np.r_[True, user[1:] != user[:-1]]
-    advance = np.r_[False, moment[1:] != moment[:-1]] & ~new_user
+    advance = np.r_[False, timestamps[1:] != timestamps[:-1]] & ~new_user
     running = np.cumsum(advance)
     first = np.maximum.accumulate(np.where(new_user, np.arange(len(user)), 0))
     steps: NDArray[np.int32] = (running - running[first]).astype(np.int32)

@@ -43,7 +43,7 @@ def fit_taste(
     *,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
-    trials: Path | None = None,
+    trials_path: Path | None = None,
 ) -> TasteModel:
     """Learn from interactions; without evidence the model adds nothing to zero-shot.
 
@@ -53,42 +53,51 @@ def fit_taste(
         meaning: `(n, d) float32`, of unit length.
         seed: Draws the validation cases.
         progress: Called with one sentence for each step.
-        trials: File in which a killed fit finds what it has tried; the caller removes it in the
+        trials_path: File in which a killed fit finds what it has tried; the caller removes it in the
             end.
     """
-    say = progress or (lambda _: None)
+    report_progress = progress or (lambda _: None)
     events = (
         interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
     )
     # What was fitted to tune is gone before all is fitted: at scale both would not fit in memory.
-    tried = (
-        TuningTrials(trials, compute_trials_key(events, meaning, seed))
-        if trials
+    tuning_trials = (
+        TuningTrials(trials_path, compute_trials_key(events, meaning, seed))
+        if trials_path
         else TuningTrials()
     )
-    settings, report = _tune_settings(events, meaning, say, seed=seed, trials=tried)
-    return fold_weights(fit_blocks(events, meaning, only=settings), settings, report)
+    settings, report = _tune_settings(
+        events, meaning, report_progress, seed=seed, trials=tuning_trials
+    )
+    return fold_weights(fit_blocks(events, meaning, settings=settings), settings, report)
 
 
 def _tune_settings(
-    events: Events, meaning: Meaning, say: Callable[[str], None], *, seed: int, trials: TuningTrials
+    events: Events,
+    meaning: Meaning,
+    report_progress: Callable[[str], None],
+    *,
+    seed: int,
+    trials: TuningTrials,
 ) -> tuple[TasteSettings, dict[str, Any]]:
     repeats = compute_repeat_share(events) >= MIN_REPEAT_SHARE
-    evidence = HoldoutEvaluation(
+    holdout = HoldoutEvaluation(
         [
             Scorer(fit_blocks(window.train, meaning), window.cases, repeats)
             for window in split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=seed)
         ],
-        say,
+        report_progress,
         trials,
     )
     if trials.resumed_count:
-        say(f"{trials.resumed_count} settings were tried before the last fit was stopped")
-    shut = TasteSettings(like_from=events.like_from, context=events.context_columns)
-    starts = build_presets(shut, timed=events.has_times, repeats=repeats)
-    say(f"{len(evidence)} held-out cases")
-    settings = tune(evidence, shut, starts)
-    return settings, _build_report(evidence, shut, settings, starts) | {"events": len(events)}
+        report_progress(
+            f"{trials.resumed_count} settings were tried before the last fit was stopped"
+        )
+    zero_shot = TasteSettings(like_from=events.like_from, context=events.context_columns)
+    starts = build_presets(zero_shot, has_times=events.has_times, repeats=repeats)
+    report_progress(f"{len(holdout)} held-out cases")
+    settings = tune(holdout, zero_shot, starts)
+    return settings, _build_report(holdout, zero_shot, settings, starts) | {"events": len(events)}
 
 
 def refit_taste(
@@ -110,23 +119,23 @@ def refit_taste(
         interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
     )
     kept = replace(settings, like_from=events.like_from, context=events.context_columns)
-    return fold_weights(fit_blocks(events, meaning, only=kept), kept, {"events": len(events)})
+    return fold_weights(fit_blocks(events, meaning, settings=kept), kept, {"events": len(events)})
 
 
 def fit_blocks(
-    events: Events, meaning: Meaning, *, only: TasteSettings | None = None
+    events: Events, meaning: Meaning, *, settings: TasteSettings | None = None
 ) -> TasteBlocks:
     """Fit every block in closed form, unweighted; or only those that some settings open."""
     taste_half_lives: tuple[float, ...] = TASTE_HALF_LIVES if events.has_times else (0.0,)
     half_lives: tuple[float, ...] = PRIOR_HALF_LIVES if events.has_times else (0.0,)
-    if only is not None:
-        opened = only.neighbour_weight > 0 or only.text_weight > 0
-        taste_half_lives = (only.taste_half_life,) if opened else ()
-        half_lives = (only.prior_half_life,)
+    if settings is not None:
+        is_open = settings.neighbour_weight > 0 or settings.text_weight > 0
+        taste_half_lives = (settings.taste_half_life,) if is_open else ()
+        half_lives = (settings.prior_half_life,)
     neighbours = {h: fit_neighbours(events, half_life=h) for h in taste_half_lives}
-    with_text = only is None or only.text_weight > 0
-    warm = np.zeros(events.n_items, bool)
-    warm[events.item] = True
+    with_text = settings is None or settings.text_weight > 0
+    is_warm = np.zeros(events.n_items, bool)
+    is_warm[events.item] = True
     return TasteBlocks(
         meaning=meaning,
         neighbours=neighbours,
@@ -135,7 +144,7 @@ def fit_blocks(
         pick_counts={
             h: count_picks(events, half_life=h, met_weight=MET_PICK_WEIGHT) for h in half_lives
         },
-        is_warm=warm,
+        is_warm=is_warm,
     )
 
 
@@ -145,10 +154,14 @@ def fold_weights(
     """Fold the weights into the blocks, so that a request's weights are 1."""
     n = len(blocks.is_warm)
     empty = np.zeros((n, 0), np.float32)
-    opened = settings.text_weight > 0
-    text = blocks.text[settings.taste_half_life] if opened else TextBlock(empty, empty)
-    taste = settings.neighbour_weight > 0
-    near = blocks.neighbours[settings.taste_half_life] if taste else _build_empty_neighbours(n)
+    is_open = settings.text_weight > 0
+    text = blocks.text[settings.taste_half_life] if is_open else TextBlock(empty, empty)
+    has_neighbours = settings.neighbour_weight > 0
+    near = (
+        blocks.neighbours[settings.taste_half_life]
+        if has_neighbours
+        else _build_empty_neighbours(n)
+    )
     prior = blocks.build_prior(settings) * np.float32(settings.prior_weight)
     return TasteModel(
         targets=text.targets,
@@ -172,34 +185,37 @@ def _build_empty_neighbours(n: int) -> Neighbours:
 
 
 def _build_report(
-    evidence: HoldoutEvaluation,
-    shut: TasteSettings,
+    holdout: HoldoutEvaluation,
+    zero_shot: TasteSettings,
     settings: TasteSettings,
     starts: Sequence[TasteSettings],
 ) -> dict[str, Any]:
     """NDCG@10 and recall@10 on the held-out cases, against zero-shot and two cheap peers."""
-    if not len(evidence):
+    if not len(holdout):
         return {"cases": 0}
     rivals = {
         "learned": settings,
-        "zero_shot": shut,
+        "zero_shot": zero_shot,
         "neighbours_only": replace(
-            shut,
+            zero_shot,
             meaning_weight=0.0,
             neighbour_weight=1.0,
             taste_half_life=starts[0].taste_half_life,
         ),
         "popular": replace(
-            shut, meaning_weight=0.0, prior_weight=1.0, prior_half_life=starts[0].prior_half_life
+            zero_shot,
+            meaning_weight=0.0,
+            prior_weight=1.0,
+            prior_half_life=starts[0].prior_half_life,
         ),
     }
-    figures: dict[str, Any] = {"cases": len(evidence)}
+    figures: dict[str, Any] = {"cases": len(holdout)}
     for name, rival in rivals.items():
-        ranks = evidence.compute_ranks(rival)
+        ranks = holdout.compute_ranks(rival)
         slices = {
             "all": ranks > 0,
-            "cold": evidence.collect_cold(),
-            "new_user": evidence.collect_new_user(),
+            "cold": holdout.collect_cold(),
+            "new_user": holdout.collect_new_user(),
         }
         figures[name] = {part: _compute_figures(ranks[which]) for part, which in slices.items()}
     return figures

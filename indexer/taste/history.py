@@ -80,28 +80,30 @@ def build_history(
         settings: Learned.
         context: The circumstances of now.
     """
-    now = {name: word for name, word in (context or {}).items() if name in settings.context}
+    current_context = {
+        name: word for name, word in (context or {}).items() if name in settings.context
+    }
     return History(
         row=np.array([entry.row for entry in entries], np.int64),
         age=_compute_ages([entry.at for entry in entries]),
         liking=_compute_likings(entries, settings),
-        context_match=_compute_context_matches(entries, now),
+        context_match=_compute_context_matches(entries, current_context),
     )
 
 
-def compute_entry_weights(past: History, reach: float, settings: TasteSettings) -> Coefficients:
+def compute_entry_weights(history: History, reach: float, settings: TasteSettings) -> Coefficients:
     """Return what each entry counts: liking times recency times likeness of circumstances."""
     liking = np.where(
-        past.liking > 0, 1.0, np.where(past.liking == 0, settings.met_weight, 0.0)
+        history.liking > 0, 1.0, np.where(history.liking == 0, settings.met_weight, 0.0)
     ).astype(np.float32)
-    recency = (1 + past.age / np.float32(reach)) ** -2
-    gain = 1 + np.float32(settings.context_gain) * past.context_match
+    recency = (1 + history.age / np.float32(reach)) ** -2
+    gain = 1 + np.float32(settings.context_gain) * history.context_match
     weights: Coefficients = (liking * recency * gain).astype(np.float32)
     return weights
 
 
 def compute_popularity_affinity(
-    weights: Coefficients, appeal: Coefficients, settings: TasteSettings
+    weights: Coefficients, prior_deviations: Coefficients, settings: TasteSettings
 ) -> float:
     """Return how much more the prior counts, as a share, than it does without a history.
 
@@ -109,45 +111,47 @@ def compute_popularity_affinity(
 
     Args:
         weights: `(m,) float32`, what the entries count, from `compute_entry_weights`.
-        appeal: `(m,) float32`, their priors in deviations from the usual one.
+        prior_deviations: `(m,) float32`, their priors in deviations from the usual one.
         settings: Learned.
     """
     return (
-        settings.prior_lean * float(weights @ appeal) / (float(weights.sum()) + AFFINITY_SHRINKAGE)
+        settings.prior_lean
+        * float(weights @ prior_deviations)
+        / (float(weights.sum()) + AFFINITY_SHRINKAGE)
     )
 
 
 def compute_shrinkage_factor(
-    held: NDArray[np.float64] | float, doubt: float
+    weight_sum: NDArray[np.float64] | float, shrinkage: float
 ) -> NDArray[np.float32]:
     """Return by what a profile is scaled, in [0, 1], whose entries weigh `held >= 0` together.
 
     As the mean of few observations is shrunk to that of all (James & Stein 1961): of a user who was
     seen once, the prior knows more than one unit vector does.
     """
-    return np.asarray(held / np.maximum(held + doubt, _TINY), np.float32)
+    return np.asarray(weight_sum / np.maximum(weight_sum + shrinkage, _TINY), np.float32)
 
 
 def keep_heaviest(weights: Coefficients) -> Coefficients:
     """Return the weights with all but the `MAX_NEIGHBOUR_ENTRIES` largest at zero."""
-    named = weights.copy()
-    named[np.argsort(-weights, kind="stable")[MAX_NEIGHBOUR_ENTRIES:]] = 0
-    return named
+    kept = weights.copy()
+    kept[np.argsort(-weights, kind="stable")[MAX_NEIGHBOUR_ENTRIES:]] = 0
+    return kept
 
 
-def compute_repeat_weights(past: History, settings: TasteSettings) -> Coefficients:
+def compute_repeat_weights(history: History, settings: TasteSettings) -> Coefficients:
     """Return what each entry says for its own item coming again."""
-    met = (past.liking >= 0).astype(np.float32)
-    decay: Coefficients = met * np.exp(-past.age / np.float32(settings.repeat_reach))
+    met = (history.liking >= 0).astype(np.float32)
+    decay: Coefficients = met * np.exp(-history.age / np.float32(settings.repeat_reach))
     return decay
 
 
-def _compute_ages(moments: Sequence[float | None]) -> NDArray[np.float32]:
-    m = len(moments)
+def _compute_ages(timestamps: Sequence[float | None]) -> NDArray[np.float32]:
+    m = len(timestamps)
     ages = np.zeros(m, np.float32)
-    for place in range(m - 2, -1, -1):
-        same = moments[place] is not None and moments[place] == moments[place + 1]
-        ages[place] = ages[place + 1] if same else m - 1 - place
+    for position in range(m - 2, -1, -1):
+        same = timestamps[position] is not None and timestamps[position] == timestamps[position + 1]
+        ages[position] = ages[position + 1] if same else m - 1 - position
     return ages
 
 
@@ -159,15 +163,19 @@ def _compute_likings(
 
 
 def _compute_context_matches(
-    entries: Sequence[HistoryItem], now: Mapping[str, str]
+    entries: Sequence[HistoryItem], context: Mapping[str, str]
 ) -> NDArray[np.float32]:
-    if not now:
+    if not context:
         return np.zeros(len(entries), np.float32)
     return np.array(
-        [_compute_context_match(entry.context or {}, now) for entry in entries], np.float32
+        [_compute_context_match(entry.context or {}, context) for entry in entries], np.float32
     )
 
 
-def _compute_context_match(then: Mapping[str, Any], now: Mapping[str, str]) -> float:
-    same = [name for name, word in now.items() if name in then and str(then[name]) == word]
-    return len(same) / len(now)
+def _compute_context_match(past_context: Mapping[str, Any], context: Mapping[str, str]) -> float:
+    same = [
+        name
+        for name, word in context.items()
+        if name in past_context and str(past_context[name]) == word
+    ]
+    return len(same) / len(context)

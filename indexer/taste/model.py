@@ -78,15 +78,15 @@ class TasteModel:
             weights: Of the same history.
             include_seen: Whether items of the history may come again.
         """
-        near = _build_neighbour_terms(self.neighbours, rows, weights.neighbours)
+        neighbour_terms = _build_neighbour_terms(self.neighbours, rows, weights.neighbours)
         if not include_seen or not self.settings.repeat_weight or len(rows) == 0:
-            return near
-        own = _build_repeat_terms(rows, weights.repeat, self.settings.repeat_weight)
+            return neighbour_terms
+        repeat_terms = _build_repeat_terms(rows, weights.repeat, self.settings.repeat_weight)
         return ScoreTerms(
-            np.r_[near.row, own.row],
-            np.r_[near.entry, own.entry],
-            np.r_[near.value, own.value],
-            np.r_[near.is_repeat, own.is_repeat],
+            np.r_[neighbour_terms.row, repeat_terms.row],
+            np.r_[neighbour_terms.entry, repeat_terms.entry],
+            np.r_[neighbour_terms.value, repeat_terms.value],
+            np.r_[neighbour_terms.is_repeat, repeat_terms.is_repeat],
         )
 
     def save(self, folder: Path) -> None:
@@ -184,6 +184,6 @@ def _build_repeat_terms(rows: NDArray[np.int64], decay: Block, weight: float) ->
     """The square root of an item's summed decay, split over its entries in proportion."""
     _, item = np.unique(rows, return_inverse=True)
     total = np.bincount(item, decay)[item]
-    met = np.flatnonzero(decay > 0)
-    value = weight * decay[met] / np.sqrt(total[met])
-    return ScoreTerms(rows[met], met, value.astype(np.float32), np.ones(len(met), bool))
+    used = np.flatnonzero(decay > 0)
+    value = weight * decay[used] / np.sqrt(total[used])
+    return ScoreTerms(rows[used], used, value.astype(np.float32), np.ones(len(used), bool))

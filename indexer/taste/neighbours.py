@@ -51,14 +51,14 @@ class Neighbours:
 
 
 def fit_neighbours(
-    events: Events, *, half_life: float = 0.0, keep: int = MAX_NEIGHBOURS
+    events: Events, *, half_life: float = 0.0, max_neighbours: int = MAX_NEIGHBOURS
 ) -> Neighbours:
     """Fit from the liked events.
 
     Args:
         events: Of any size; memory is bounded by shortening the reach on large ones.
         half_life: In shares of all events; an older pair counts half. 0 for no decay.
-        keep: Neighbours kept for each item.
+        max_neighbours: Neighbours kept for each item.
     """
     liked = events.select(events.is_liked)
     weight = np.ones(len(liked), np.float32)
@@ -72,7 +72,7 @@ def fit_neighbours(
         SOURCE_POWER + TARGET_POWER - 1
     )  # strengths keep their size
     return _keep_strongest(
-        scale_matrix(counts, source.astype(np.float32), target.astype(np.float32)), keep
+        scale_matrix(counts, source.astype(np.float32), target.astype(np.float32)), max_neighbours
     )
 
 
@@ -88,14 +88,14 @@ Pairs = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]
 def _count_pairs(liked: Events, weight: NDArray[np.float32]) -> Matrix:
     total = _sum_pairs([], liked.n_items)
     pending: list[Pairs] = []
-    waiting = 0
+    pending_count = 0
     for lag in range(1, min(_MAX_LAG, _MAX_PAIRS // max(len(liked), 1)) + 1):
         pairs = _collect_pairs(lag, liked, weight)
         pending.append(pairs)
-        waiting += len(pairs[0])
-        if waiting > _FLUSH_PAIRS:
+        pending_count += len(pairs[0])
+        if pending_count > _FLUSH_PAIRS:
             total = total + _sum_pairs(pending, liked.n_items)
-            pending, waiting = [], 0
+            pending, pending_count = [], 0
     return total + _sum_pairs(pending, liked.n_items)
 
 
@@ -117,8 +117,8 @@ def _sum_pairs(parts: list[Pairs], n: int) -> Matrix:
     return matrix_from_coordinates(values, sources, targets, (n, n))
 
 
-def _keep_strongest(matrix: Matrix, keep: int) -> Neighbours:
-    """The `keep` largest of each row but itself; equal ones by row number."""
+def _keep_strongest(matrix: Matrix, max_neighbours: int) -> Neighbours:
+    """The `max_neighbours` largest of each row but itself; equal ones by row number."""
     pairs = matrix.tocoo()
     real = (pairs.row != pairs.col) & (pairs.data > 0)
     row, col, value = pairs.row[real], pairs.col[real], pairs.data[real]
@@ -126,7 +126,7 @@ def _keep_strongest(matrix: Matrix, keep: int) -> Neighbours:
     row, col, value = row[order], col[order], value[order]
     n = matrix.shape[0]
     starts = np.searchsorted(row, np.arange(n + 1))
-    near = np.arange(len(row)) - starts[row] < keep
+    near = np.arange(len(row)) - starts[row] < max_neighbours
     kept = np.bincount(row[near], minlength=n)
     return Neighbours(
         np.r_[0, np.cumsum(kept)].astype(np.int64),

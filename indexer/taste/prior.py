@@ -37,8 +37,8 @@ class PickedPriorStats:
         if self.spread == 0:
             return np.zeros(len(prior), np.float32)
         deviations = (prior - self.mean) / self.spread
-        cut: Prior = np.clip(deviations, MIN_DEVIATION, MAX_DEVIATION).astype(np.float32)
-        return cut
+        clipped: Prior = np.clip(deviations, MIN_DEVIATION, MAX_DEVIATION).astype(np.float32)
+        return clipped
 
 
 def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:
@@ -57,19 +57,19 @@ def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArr
 
 
 def compute_prior(
-    counts: NDArray[np.float64], warm: NDArray[np.bool_], *, cold_level: float
+    counts: NDArray[np.float64], is_warm: NDArray[np.bool_], *, cold_level: float
 ) -> Prior:
     """Return `(n,) float32` in nats.
 
     Args:
         counts: `(n,)` from `count_picks`.
-        warm: `(n,)`, items with any interaction.
+        is_warm: `(n,)`, items with any interaction.
         cold_level: The prior of the others, as a share of what a picked item has on average.
     """
     prior = np.log1p(counts)
     total = counts.sum()
-    typical = float(prior @ counts / total) if total > 0 else 0.0
-    return np.where(warm, prior, cold_level * typical).astype(np.float32)
+    picked_mean = float(prior @ counts / total) if total > 0 else 0.0
+    return np.where(is_warm, prior, cold_level * picked_mean).astype(np.float32)
 
 
 def compute_picked_prior_stats(prior: Prior, counts: NDArray[np.float64]) -> PickedPriorStats:

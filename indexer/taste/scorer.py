@@ -116,12 +116,18 @@ class Scorer:
         prior = np.float32(settings.prior_weight) * self.blocks.build_prior(settings)
         if not settings.prior_lean:
             return prior
-        past = self.cases.history
-        usual = compute_picked_prior_stats(prior, self.blocks.pick_counts[settings.prior_half_life])
-        weights = compute_entry_weights(past, settings.taste_reach, settings)
-        lean = self.sum_by_case(weights * usual.compute_deviations(prior[past.row]))
-        lean /= self.sum_by_case(weights) + AFFINITY_SHRINKAGE
-        scores: Scores = (1 + settings.prior_lean * lean).astype(np.float32)[:, None] * prior
+        history = self.cases.history
+        picked_prior = compute_picked_prior_stats(
+            prior, self.blocks.pick_counts[settings.prior_half_life]
+        )
+        weights = compute_entry_weights(history, settings.taste_reach, settings)
+        popularity_affinity = self.sum_by_case(
+            weights * picked_prior.compute_deviations(prior[history.row])
+        )
+        popularity_affinity /= self.sum_by_case(weights) + AFFINITY_SHRINKAGE
+        scores: Scores = (1 + settings.prior_lean * popularity_affinity).astype(np.float32)[
+            :, None
+        ] * prior
         return scores
 
     def sum_by_case(self, values: Scores) -> NDArray[np.float64]:
@@ -142,16 +148,16 @@ def _score_meaning(scorer: Scorer, settings: TasteSettings) -> Scores:
     """Best of the whole profile and of each of the latest entries beside it."""
     meaning, cases = scorer.blocks.meaning, scorer.cases
     weights = compute_entry_weights(cases.history, settings.meaning_reach, settings)
-    whole = _normalize(scorer.build_history_matrix(weights) @ meaning)
-    scores = whole @ meaning.T
+    profiles = _normalize(scorer.build_history_matrix(weights) @ meaning)
+    scores = profiles @ meaning.T
     used = np.flatnonzero(weights > 0)
     case = cases.entry_case[used]
     from_end = np.searchsorted(case, case, side="right") - 1 - np.arange(len(case))
-    for place in range(RECENT_VECTORS):
-        rows = used[from_end == place]
+    for position in range(RECENT_VECTORS):
+        rows = used[from_end == position]
         at = cases.entry_case[rows]
         item = meaning[cases.history.row[rows]]
-        vectors = _normalize(PROFILE_SHARE * whole[at] + (1 - PROFILE_SHARE) * item)
+        vectors = _normalize(PROFILE_SHARE * profiles[at] + (1 - PROFILE_SHARE) * item)
         scores[at] = np.maximum(scores[at], vectors @ meaning.T)
     scores *= compute_shrinkage_factor(scorer.sum_by_case(weights), settings.meaning_doubt)[:, None]
     return scores

@@ -90,14 +90,16 @@ class HoldoutEvaluation:
         return np.concatenate([scorer.cases.user for scorer in self.scorers])
 
 
-def build_presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[TasteSettings]:
+def build_presets(
+    zero_shot: TasteSettings, *, has_times: bool, repeats: bool
+) -> list[TasteSettings]:
     """Return open settings to start from; the first is good on average.
 
     The others are what catalogues are like where taste, fashion, meaning or habit leads.
     """
-    half_life, short, shortest = (0.1, 0.03, 0.01) if timed else (0.0, 0.0, 0.0)
+    half_life, short, shortest = (0.1, 0.03, 0.01) if has_times else (0.0, 0.0, 0.0)
     default = replace(
-        shut,
+        zero_shot,
         meaning_doubt=0.5,
         taste_reach=8.0,
         met_weight=0.3,
@@ -105,9 +107,9 @@ def build_presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[Ta
         prior_weight=0.08,
         prior_half_life=half_life,
         prior_lean=1.0,
-        taste_half_life=TASTE_HALF_LIVES[0] if timed else 0.0,
+        taste_half_life=TASTE_HALF_LIVES[0] if has_times else 0.0,
         cold_level=1.0,
-        context_weight=0.5 if shut.context else 0.0,
+        context_weight=0.5 if zero_shot.context else 0.0,
     )
     starts = [
         default,
@@ -127,34 +129,34 @@ def build_presets(shut: TasteSettings, *, timed: bool, repeats: bool) -> list[Ta
 
 
 def tune(
-    evidence: HoldoutEvaluation, shut: TasteSettings, starts: Sequence[TasteSettings]
+    holdout: HoldoutEvaluation, zero_shot: TasteSettings, starts: Sequence[TasteSettings]
 ) -> TasteSettings:
     """Return the settings the evidence supports.
 
     Args:
-        evidence: Held-out cases.
-        shut: Zero-shot.
+        holdout: Held-out cases.
+        zero_shot: Zero-shot.
         starts: Open settings; the first is the default.
     """
-    if len(evidence) < MIN_CASES:
-        return shut
-    chosen = _find_best_settings(evidence, starts[0], starts[1:])
+    if len(holdout) < MIN_CASES:
+        return zero_shot
+    chosen = _find_best_settings(holdout, starts[0], starts[1:])
     for _ in range(_ROUNDS):
         before = chosen
         for name, values in _list_moves(chosen):
-            chosen = _try_move(evidence, chosen, name, values)
+            chosen = _try_move(holdout, chosen, name, values)
         if chosen == before:
             break
-    chosen = _disable_idle_blocks(evidence, chosen)
-    if evidence.compute_lead(evidence.compute_gains(chosen) - evidence.compute_gains(shut)) <= 0:
-        return shut
-    return _raise_cold_level(evidence, chosen, shut)
+    chosen = _disable_idle_blocks(holdout, chosen)
+    if holdout.compute_lead(holdout.compute_gains(chosen) - holdout.compute_gains(zero_shot)) <= 0:
+        return zero_shot
+    return _raise_cold_level(holdout, chosen, zero_shot)
 
 
 def gains_from_ranks(ranks: NDArray[np.int64]) -> Gains:
     """Mean of NDCG@10 and NDCG@50 of one relevant item: the latter steadies the former."""
-    wide: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
-    return (compute_ndcg10(ranks) + wide) / 2
+    ndcg50: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
+    return (compute_ndcg10(ranks) + ndcg50) / 2
 
 
 def compute_standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
@@ -163,24 +165,24 @@ def compute_standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
     return float(np.sqrt((deviation**2).sum())) / len(gains)
 
 
-def _list_moves(now: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
+def _list_moves(current: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
     moves: list[tuple[str, tuple[float, ...]]] = [
-        ("prior_weight", _list_multiples(now.prior_weight)),
-        ("neighbour_weight", _list_multiples(now.neighbour_weight)),
+        ("prior_weight", _list_multiples(current.prior_weight)),
+        ("neighbour_weight", _list_multiples(current.neighbour_weight)),
         ("meaning_reach", (1.0, 2.0, 5.0, 15.0)),
         ("taste_reach", (3.0, 8.0, 20.0, 50.0)),
         ("text_weight", (0.0, 1.0, 2.0, 4.0)),
         ("met_weight", (0.0, 0.3, 0.6)),
         ("prior_lean", (0.0, 0.5, 1.0)),
     ]
-    if now.prior_half_life:
+    if current.prior_half_life:
         moves.insert(0, ("prior_half_life", PRIOR_HALF_LIVES))
-    if now.taste_half_life:
+    if current.taste_half_life:
         moves.append(("taste_half_life", TASTE_HALF_LIVES))
-    if now.repeat_weight:
-        moves.insert(0, ("repeat_weight", _list_multiples(now.repeat_weight)))
+    if current.repeat_weight:
+        moves.insert(0, ("repeat_weight", _list_multiples(current.repeat_weight)))
         moves.append(("repeat_reach", (30.0, 100.0, 300.0)))
-    if now.context:
+    if current.context:
         moves.append(("context_gain", (0.0, 1.0, 3.0)))
         moves.append(("context_weight", (0.0, 0.25, 0.5, 1.0)))
     return moves
@@ -191,26 +193,28 @@ def _list_multiples(value: float) -> tuple[float, ...]:
 
 
 def _try_move(
-    evidence: HoldoutEvaluation, now: TasteSettings, name: str, values: Sequence[float]
+    holdout: HoldoutEvaluation, current: TasteSettings, name: str, values: Sequence[float]
 ) -> TasteSettings:
     """Move one number where the lead over staying is largest, if there is a lead."""
-    best = _find_best_settings(evidence, now, [replace_value(now, name, value) for value in values])
-    if best != now:
-        evidence.report(f"{name} {getattr(now, name):g} → {getattr(best, name):g}")
+    best = _find_best_settings(
+        holdout, current, [replace_value(current, name, value) for value in values]
+    )
+    if best != current:
+        holdout.report(f"{name} {getattr(current, name):g} → {getattr(best, name):g}")
     return best
 
 
 def _find_best_settings(
-    evidence: HoldoutEvaluation, now: TasteSettings, others: Sequence[TasteSettings]
+    holdout: HoldoutEvaluation, current: TasteSettings, others: Sequence[TasteSettings]
 ) -> TasteSettings:
-    stay = evidence.compute_gains(now)
-    best, lead = now, 0.0
+    current_gains = holdout.compute_gains(current)
+    best, lead = current, 0.0
     for other in others:
-        if other == now:
+        if other == current:
             continue
-        ahead = evidence.compute_lead(evidence.compute_gains(other) - stay)
-        if ahead > lead:
-            best, lead = other, ahead
+        other_lead = holdout.compute_lead(holdout.compute_gains(other) - current_gains)
+        if other_lead > lead:
+            best, lead = other, other_lead
     return best
 
 
@@ -220,18 +224,18 @@ def replace_value(settings: TasteSettings, name: str, value: float) -> TasteSett
     return replace(settings, **change)
 
 
-def _disable_idle_blocks(evidence: HoldoutEvaluation, now: TasteSettings) -> TasteSettings:
+def _disable_idle_blocks(holdout: HoldoutEvaluation, current: TasteSettings) -> TasteSettings:
     for name in _BLOCK_WEIGHTS:
-        if getattr(now, name):
-            without = replace_value(now, name, 0.0)
-            if evidence.compute_gains(without).mean() >= evidence.compute_gains(now).mean():
-                evidence.report(f"{name} is shut")
-                now = without
-    return now
+        if getattr(current, name):
+            without = replace_value(current, name, 0.0)
+            if holdout.compute_gains(without).mean() >= holdout.compute_gains(current).mean():
+                holdout.report(f"{name} is shut")
+                current = without
+    return current
 
 
 def _raise_cold_level(
-    evidence: HoldoutEvaluation, now: TasteSettings, shut: TasteSettings
+    holdout: HoldoutEvaluation, current: TasteSettings, zero_shot: TasteSettings
 ) -> TasteSettings:
     """Raise the prior of what nobody met until it is found more often than by meaning alone.
 
@@ -239,27 +243,30 @@ def _raise_cold_level(
     little but the prior, and would see nothing but new items first. With too few such cases it
     stays at the default.
     """
-    cold, new_user = evidence.collect_cold(), evidence.collect_new_user()
-    if cold.sum() < MIN_COLD_CASES or not now.prior_weight:
-        return now
-    tried = {
-        level: evidence.compute_ranks(replace(now, cold_level=level)) for level in _COLD_LEVELS
+    cold, new_user = holdout.collect_cold(), holdout.collect_new_user()
+    if cold.sum() < MIN_COLD_CASES or not current.prior_weight:
+        return current
+    ranks_by_level = {
+        level: holdout.compute_ranks(replace(current, cold_level=level)) for level in _COLD_LEVELS
     }
     parts = [cold | ~cold, *([new_user] if new_user.sum() >= MIN_NEW_USER_CASES else [])]
-    fair = set(_COLD_LEVELS)
+    affordable = set(_COLD_LEVELS)
     for part in parts:
-        ndcg = {level: float(compute_ndcg10(ranks[part]).mean()) for level, ranks in tried.items()}
+        ndcg = {
+            level: float(compute_ndcg10(ranks[part]).mean())
+            for level, ranks in ranks_by_level.items()
+        }
         floor = (1 - MAX_COLD_LOSS) * max(ndcg.values())
-        fair -= {level for level in fair if ndcg[level] < floor}
-    if not fair:
-        return now
-    recalls = {level: _compute_recall(tried[level][cold]) for level in fair}
+        affordable -= {level for level in affordable if ndcg[level] < floor}
+    if not affordable:
+        return current
+    recalls = {level: _compute_recall(ranks_by_level[level][cold]) for level in affordable}
     goal = min(
-        COLD_MARGIN * _compute_recall(evidence.compute_ranks(shut)[cold]), max(recalls.values())
+        COLD_MARGIN * _compute_recall(holdout.compute_ranks(zero_shot)[cold]), max(recalls.values())
     )
     level = min(level for level, recall in recalls.items() if recall >= goal)
-    evidence.report(f"cold_level {now.cold_level:g} → {level:g}")
-    return replace(now, cold_level=level)
+    holdout.report(f"cold_level {current.cold_level:g} → {level:g}")
+    return replace(current, cold_level=level)
 
 
 def _compute_recall(ranks: NDArray[np.int64]) -> float:

@@ -61,8 +61,8 @@ def compute_trials_key(events: Events, meaning: NDArray[np.float32], seed: int) 
     return digest.hexdigest()
 
 
-def _encode_line(told: dict[str, Any]) -> str:
-    return json.dumps(told) + "\n"
+def _encode_line(record: dict[str, Any]) -> str:
+    return json.dumps(record) + "\n"
 
 
 def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
@@ -70,18 +70,21 @@ def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
     found: dict[TasteSettings, Ranks] = {}
     try:
         with path.open("rb+") as file:
-            whole = 0
+            valid_bytes = 0
             for number, line in enumerate(file):
-                told = json.loads(line) if line.endswith(b"\n") else {}
-                if number == 0 and told.get("key") != key:
+                record = json.loads(line) if line.endswith(b"\n") else {}
+                if number == 0 and record.get("key") != key:
                     break
-                if number and "ranks" not in told:
+                if number and "ranks" not in record:
                     break
-                whole += len(line)
+                valid_bytes += len(line)
                 if number:
-                    settings = {**told["settings"], "context": tuple(told["settings"]["context"])}
-                    found[TasteSettings(**settings)] = np.array(told["ranks"], np.int64)
-            file.truncate(whole)
+                    settings = {
+                        **record["settings"],
+                        "context": tuple(record["settings"]["context"]),
+                    }
+                    found[TasteSettings(**settings)] = np.array(record["ranks"], np.int64)
+            file.truncate(valid_bytes)
     except FileNotFoundError:
         return {}
     except (ValueError, LookupError, TypeError, AttributeError):

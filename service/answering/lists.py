@@ -15,16 +15,18 @@ _COLD_START_TRENDING_WEIGHT = 0.1  # what the item most in fashion gains for som
 
 def request_from_cursor(view: RequestView, cursor: Cursor) -> Request:
     """Return what a cursor asks, with what a language model read into it."""
-    read = dict(cursor.read or {})
-    ideal = read.pop("ideal", None)
-    request = parse_request({**cursor.body, **read}, scenarios=view.catalogue.scenarios)
+    overrides = dict(cursor.read or {})
+    ideal = overrides.pop("ideal", None)
+    request = parse_request({**cursor.body, **overrides}, scenarios=view.catalogue.scenarios)
     return replace(request, ideal=ideal)
 
 
 def _recommend(view: RequestView, cursor: Cursor, page: Page) -> Answer:
-    asked = view.personalise(request_from_cursor(view, cursor), now=cursor.moment)
-    addends = compute_trending_terms(view, asked, now=cursor.moment)
-    return recommend(view.catalogue, asked, page=page, now=cursor.moment, addends=addends)
+    full_request = view.personalise(request_from_cursor(view, cursor), now=cursor.moment)
+    score_terms = compute_trending_terms(view, full_request, now=cursor.moment)
+    return recommend(
+        view.catalogue, full_request, page=page, now=cursor.moment, score_terms=score_terms
+    )
 
 
 def compute_trending_terms(
@@ -43,10 +45,10 @@ def compute_trending_terms(
 def _list_trending(view: RequestView, cursor: Cursor, page: Page) -> Answer:
     """What is in fashion, then what is good for anybody."""
     request: Request = parse_request(cursor.body)
-    asked = replace(request, weights=Weights(meaning=0.0, taste=0.0))
+    full_request = replace(request, weights=Weights(meaning=0.0, taste=0.0))
     shares = view.load_trending(request.scenario, now=cursor.moment)
     return recommend(
-        view.catalogue, asked, page=page, now=cursor.moment, addends={"trending": shares}
+        view.catalogue, full_request, page=page, now=cursor.moment, score_terms={"trending": shares}
     )
 
 

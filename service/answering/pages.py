@@ -84,23 +84,27 @@ class PageBuilder:
         )
 
     def compute_page(
-        self, view: RequestView, body: Mapping[str, Any], *, read: Mapping[str, Any] | None = None
+        self,
+        view: RequestView,
+        body: Mapping[str, Any],
+        *,
+        overrides: Mapping[str, Any] | None = None,
     ) -> PageResult:
         """Find one page of recommendations; errors are those of `page`.
 
-        `read` is what a language model made of a first request; later pages keep it.
+        `overrides` is what a language model made of a first request; later pages keep it.
         """
         cursor = self._load_cursor(ListKind.RECOMMEND, body)
-        if read and "cursor" not in body:
-            cursor = replace(cursor, read=read)
+        if overrides and "cursor" not in body:
+            cursor = replace(cursor, read=overrides)
         return self._compute_page(view, ListKind.RECOMMEND, cursor, window=CURSOR_WINDOW)
 
     def render_page(self, draft: PageResult) -> dict[str, Any]:
         """Return a page as JSON holds it, with the cursor of the next."""
         cursor, answer = draft.cursor, draft.answer
         token = next(filter(None, map(self.signer.sign, build_continuations(cursor, answer))), None)
-        told = _render_answer(answer, cursor.body.get("user_id"), token)
-        return {**told, "live_seq": draft.live_seq}
+        answer_json = _render_answer(answer, cursor.body.get("user_id"), token)
+        return {**answer_json, "live_seq": draft.live_seq}
 
     def _compute_page(
         self,
@@ -109,7 +113,7 @@ class PageBuilder:
         cursor: Cursor,
         *,
         window: int,
-        ready: PreparedQuery | None = None,
+        prepared_query: PreparedQuery | None = None,
     ) -> PageResult:
         _check_snapshot(cursor, view)
         page = Page(
@@ -120,11 +124,15 @@ class PageBuilder:
             lookahead=max(window, len(cursor.rest or ())),
             keeps_order=bool(cursor.settled),
         )
-        if ready is None:
+        if prepared_query is None:
             answer = LIST_FUNCTIONS[kind](view, cursor, page)
         else:
-            addends = compute_trending_terms(view, ready.resolved.request, now=cursor.moment)
-            answer = recommend_prepared(view.catalogue, ready, page=page, addends=addends)
+            score_terms = compute_trending_terms(
+                view, prepared_query.resolved.request, now=cursor.moment
+            )
+            answer = recommend_prepared(
+                view.catalogue, prepared_query, page=page, score_terms=score_terms
+            )
         return PageResult(cursor, answer, view.sequence.seq)
 
     def build_batch(
@@ -140,8 +148,8 @@ class PageBuilder:
         started = time.monotonic()
         total = 0
         cursors = []
-        for place, body in enumerate(bodies):
-            with _prefix_errors(place):
+        for position, body in enumerate(bodies):
+            with _prefix_errors(position):
                 cursors.append(self._load_cursor(ListKind.RECOMMEND, body))
                 total += request_from_cursor(view, cursors[-1]).k
         if total > MAX_BATCH_K:
@@ -151,14 +159,18 @@ class PageBuilder:
             )
         answers: list[dict[str, Any]] = []
         for start in range(0, len(cursors), BATCH_CHUNK):
-            some = cursors[start : start + BATCH_CHUNK]
-            warm, ready = self._prefetch(view, some)
-            for place, (cursor, own) in enumerate(zip(some, ready, strict=True), start):
+            chunk = cursors[start : start + BATCH_CHUNK]
+            prefetched_view, prepared_queries = self._prefetch(view, chunk)
+            for position, (cursor, own) in enumerate(
+                zip(chunk, prepared_queries, strict=True), start
+            ):
                 if time.monotonic() - started > deadline_s:
                     raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
-                with _prefix_errors(place):
-                    made = self._compute_page(warm, ListKind.RECOMMEND, cursor, window=0, ready=own)
-                    answers.append(self.render_page(made))
+                with _prefix_errors(position):
+                    result = self._compute_page(
+                        prefetched_view, ListKind.RECOMMEND, cursor, window=0, prepared_query=own
+                    )
+                    answers.append(self.render_page(result))
         return answers
 
     def _prefetch(
@@ -169,20 +181,20 @@ class PageBuilder:
         If one of them will be refused nothing is: it is named when its turn comes.
         """
         try:
-            asked = [
+            request_fields = [
                 (
                     view.personalise(request_from_cursor(view, cursor), now=cursor.moment),
                     cursor.moment,
                 )
                 for cursor in cursors
             ]
-            warm, ready = prefetch(view.catalogue, asked)
+            prefetched_view, prepared_queries = prefetch(view.catalogue, request_fields)
         except (RequestError, FilterError):
             return view, [None] * len(cursors)
-        return replace(view, catalogue=cast(LiveCatalogue, warm)), ready
+        return replace(view, catalogue=cast(LiveCatalogue, prefetched_view)), prepared_queries
 
     def build_listing(
-        self, view: RequestView, condition: Any, limit: int, token: str | None
+        self, view: RequestView, condition: Any, limit: int, cursor_token: str | None
     ) -> dict[str, Any]:
         """Return the next items in order of id.
 
@@ -190,40 +202,44 @@ class PageBuilder:
             FilterError: If the filter does not fit the catalogue.
             Problem: If the cursor is not good.
         """
-        asked = {} if condition is None else {"filter": condition}
-        cursor = Cursor(ListKind.ITEMS, asked)
-        if token is not None:
-            cursor = _continue_cursor(self.signer.read(token, ListKind.ITEMS), asked)
+        request_fields = {} if condition is None else {"filter": condition}
+        cursor = Cursor(ListKind.ITEMS, request_fields)
+        if cursor_token is not None:
+            cursor = _continue_cursor(
+                self.signer.read(cursor_token, ListKind.ITEMS), request_fields
+            )
         items, eligible = list_items(
             view.catalogue, after=cursor.after, limit=limit, condition=cursor.body.get("filter")
         )
-        following = None
+        next_cursor = None
         if len(items) < eligible:
-            following = self.signer.sign(replace(cursor, after=items[-1]["id"]))
+            next_cursor = self.signer.sign(replace(cursor, after=items[-1]["id"]))
         return {
             "snapshot": view.catalogue.id,
             "items": items,
             "complete": {"returned": len(items), "eligible": eligible},
-            "next_cursor": following,
+            "next_cursor": next_cursor,
         }
 
     def _load_cursor(self, kind: ListKind, body: Mapping[str, Any]) -> Cursor:
         """Where a body wants to go on: after its cursor, or from the start."""
-        asked = {name: value for name, value in body.items() if name not in _UNSIGNED_FIELDS}
+        request_fields = {
+            name: value for name, value in body.items() if name not in _UNSIGNED_FIELDS
+        }
         if "cursor" in body:
-            return _continue_cursor(self.signer.read(body["cursor"], kind), asked)
-        return Cursor(kind, asked, moment=self.clock(), served=())
+            return _continue_cursor(self.signer.read(body["cursor"], kind), request_fields)
+        return Cursor(kind, request_fields, moment=self.clock(), served=())
 
 
-def _continue_cursor(cursor: Cursor, asked: Mapping[str, Any]) -> Cursor:
+def _continue_cursor(cursor: Cursor, changes: Mapping[str, Any]) -> Cursor:
     """The cursor with what a later page may ask anew."""
-    for name, value in asked.items():
+    for name, value in changes.items():
         if name not in _CHANGEABLE_FIELDS and cursor.body.get(name) != value:
             raise RequestError(
                 f"{name} differs from what the cursor was made for; leave it out, or ask again "
                 f"without cursor"
             )
-    return replace(cursor, body={**cursor.body, **asked})
+    return replace(cursor, body={**cursor.body, **changes})
 
 
 def _check_snapshot(cursor: Cursor, view: RequestView) -> None:
@@ -237,7 +253,7 @@ def _check_snapshot(cursor: Cursor, view: RequestView) -> None:
 
 
 def _render_answer(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
-    told = {
+    answer_json = {
         "recommendation_id": str(uuid.uuid4()),
         "snapshot": answer.snapshot,
         "live_seq": 0,
@@ -258,16 +274,16 @@ def _render_answer(answer: Answer, user_id: Any, token: str | None) -> dict[str,
         "next_cursor": token,
         "timing_ms": answer.timing_ms,
     }
-    return told if answer.reading is None else {**told, "reading": answer.reading}
+    return answer_json if answer.reading is None else {**answer_json, "reading": answer.reading}
 
 
 @contextmanager
-def _prefix_errors(place: int) -> Iterator[None]:
+def _prefix_errors(position: int) -> Iterator[None]:
     """Say which request of a batch is meant."""
     try:
         yield
     except (RequestError, FilterError) as error:
-        raise type(error)(f"requests[{place}]: {error}") from error
+        raise type(error)(f"requests[{position}]: {error}") from error
     except Problem as error:
         status = HTTPStatus(error.status_code)
-        raise Problem(status, f"requests[{place}]: {error.detail}", error.headers) from error
+        raise Problem(status, f"requests[{position}]: {error.detail}", error.headers) from error

@@ -74,22 +74,24 @@ class ApiKeys:
                 "an API key is needed; send the header Authorization: Bearer <key>",
                 _CHALLENGE,
             )
-        held = self._find_role(key.strip())
-        if held is None:
+        key_role = self._find_role(key.strip())
+        if key_role is None:
             raise Problem(HTTPStatus.UNAUTHORIZED, "the API key is not known; check it", _CHALLENGE)
-        if held < role:
+        if key_role < role:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 f"this needs a key of role {role.name.lower()}, yours has role "
-                f"{held.name.lower()}; use another key",
+                f"{key_role.name.lower()}; use another key",
             )
 
     def _find_role(self, key: str) -> Role | None:
         # ASGI servers decode header bytes as Latin-1, whatever the client meant by them.
         digest = hashlib.sha256(key.encode("latin-1", "replace")).digest()
         # Every entry is compared, so the time taken does not tell which one was close.
-        matching = [role for known, role in self.entries if hmac.compare_digest(known, digest)]
-        return max(matching, default=None)
+        roles = [
+            role for key_digest, role in self.entries if hmac.compare_digest(key_digest, digest)
+        ]
+        return max(roles, default=None)
 
 
 def _parse_pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
@@ -115,9 +117,9 @@ def _parse_json_pairs(path: Path, text: str) -> Iterator[tuple[Any, Any]]:
 
 def _parse_entry(path: Path, role: Any, digest: Any) -> tuple[bytes, Role]:
     try:
-        known = bytes.fromhex(digest)
-        if len(known) == hashlib.sha256().digest_size:
-            return known, Role[role.upper()]
+        key_digest = bytes.fromhex(digest)
+        if len(key_digest) == hashlib.sha256().digest_size:
+            return key_digest, Role[role.upper()]
     except (ValueError, KeyError, AttributeError, TypeError):
         pass
     # The offending value is not shown: somebody may have written the key itself.

@@ -81,9 +81,9 @@ class CursorSigner:
 
     def sign(self, cursor: Cursor) -> str | None:
         """Return a token, or None if it would be longer than `MAX_TOKEN_CHARS`."""
-        known = ((part.name, getattr(cursor, part.name)) for part in fields(cursor))
-        told = {name: value for name, value in known if value is not None}
-        content = zlib.compress(orjson.dumps({**told, "issued_at": int(self._clock())}))
+        field_values = ((part.name, getattr(cursor, part.name)) for part in fields(cursor))
+        payload = {name: value for name, value in field_values if value is not None}
+        content = zlib.compress(orjson.dumps({**payload, "issued_at": int(self._clock())}))
         token = _encode(self._compute_signature(content) + content)
         return token if len(token) <= MAX_TOKEN_CHARS else None
 
@@ -93,21 +93,21 @@ class CursorSigner:
         Raises:
             Problem: 400 if this service did not write it, or not for this call; 410 if it is old.
         """
-        told = orjson.loads(zlib.decompress(self._verify(token)))
-        if told.pop("issued_at") + self._lifetime_s < self._clock():
+        payload = orjson.loads(zlib.decompress(self._verify(token)))
+        if payload.pop("issued_at") + self._lifetime_s < self._clock():
             raise Problem(
                 HTTPStatus.GONE,
                 f"the cursor is older than {self._lifetime_s / 60:g} minutes and has expired; "
                 f"ask again without cursor",
             )
-        if told["kind"] != kind:
+        if payload["kind"] != kind:
             raise Problem(
                 HTTPStatus.BAD_REQUEST,
-                f"the cursor came from a {told['kind']} call and does not fit a {kind} call; "
+                f"the cursor came from a {payload['kind']} call and does not fit a {kind} call; "
                 f"send it where it came from",
             )
-        ids = {name: tuple(told[name]) for name in ("rest", "served") if name in told}
-        return Cursor(**{**told, **ids, "kind": kind})
+        ids = {name: tuple(payload[name]) for name in ("rest", "served") if name in payload}
+        return Cursor(**{**payload, **ids, "kind": kind})
 
     def _verify(self, token: str) -> bytes:
         try:
@@ -115,10 +115,10 @@ class CursorSigner:
         except (UnicodeEncodeError, binascii.Error):
             raw = b""
         signature, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
-        genuine = hmac.compare_digest(signature, self._compute_signature(content))
+        is_genuine = hmac.compare_digest(signature, self._compute_signature(content))
         # Several texts decode to the same bytes; only the one we wrote is ours. Decompressing is
         # safe only after the signature was checked.
-        if not genuine or _encode(raw) != token:
+        if not is_genuine or _encode(raw) != token:
             raise Problem(
                 HTTPStatus.BAD_REQUEST,
                 "the cursor was not written by this service or was changed; send next_cursor as it "
@@ -136,7 +136,7 @@ def build_continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
     if left <= 0 or answer.reading is not None:
         return
     ids = [hit.id for hit in answer]
-    following = replace(
+    next_cursor = replace(
         cursor,
         offset=cursor.offset + len(ids),
         snapshot=answer.snapshot
@@ -146,13 +146,13 @@ def build_continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
         served=None,
     )
     if len(answer.following) == left:
-        yield replace(following, rest=answer.following)
+        yield replace(next_cursor, rest=answer.following)
     if cursor.served is not None:
-        yield replace(following, served=(*cursor.served, *ids))
+        yield replace(next_cursor, served=(*cursor.served, *ids))
     # Exploration shows what ranks further down: counting ranks would repeat it.
     explores = bool(cursor.body.get("explore"))
-    if cursor.rest is None and following.snapshot == answer.snapshot and not explores:
-        yield following
+    if cursor.rest is None and next_cursor.snapshot == answer.snapshot and not explores:
+        yield next_cursor
 
 
 def _encode(raw: bytes) -> str:
@@ -204,9 +204,9 @@ def _create_secret(path: Path) -> None:
         temporary.unlink()
 
 
-def _check_secret(secret: str, where: str) -> str:
+def _check_secret(secret: str, source: str) -> str:
     if len(secret) < _MIN_SECRET_CHARS:
         raise SettingsError(
-            f"the secret in {where} has {len(secret)} characters; use {_MIN_SECRET_CHARS} or more"
+            f"the secret in {source} has {len(secret)} characters; use {_MIN_SECRET_CHARS} or more"
         )
     return secret

@@ -31,8 +31,8 @@ class LatencyHistogram:
         """Count one."""
         self.count += 1
         self.seconds += seconds
-        for place, most in enumerate(BUCKETS_S):
-            self.buckets[place] += seconds <= most
+        for bucket, bound in enumerate(BUCKETS_S):
+            self.buckets[bucket] += seconds <= bound
 
 
 @dataclass(slots=True)
@@ -53,13 +53,13 @@ class RequestCounters:
             yield f"zhiyin_requests_total{{{labels}}} {count}"
         yield "# HELP zhiyin_request_seconds Time until an answer was whole."
         yield "# TYPE zhiyin_request_seconds histogram"
-        for route, told in sorted(self.latencies.items()):
+        for route, histogram in sorted(self.latencies.items()):
             name, label = "zhiyin_request_seconds", f'route="{route}"'
-            for most, count in zip(BUCKETS_S, told.buckets, strict=True):
-                yield f'{name}_bucket{{{label},le="{most}"}} {count}'
-            yield f'{name}_bucket{{{label},le="+Inf"}} {told.count}'
-            yield f"{name}_sum{{{label}}} {told.seconds:.6f}"
-            yield f"{name}_count{{{label}}} {told.count}"
+            for bound, count in zip(BUCKETS_S, histogram.buckets, strict=True):
+                yield f'{name}_bucket{{{label},le="{bound}"}} {count}'
+            yield f'{name}_bucket{{{label},le="+Inf"}} {histogram.count}'
+            yield f"{name}_sum{{{label}}} {histogram.seconds:.6f}"
+            yield f"{name}_count{{{label}}} {histogram.count}"
 
 
 class RequestCounterMiddleware:
@@ -89,8 +89,8 @@ class RequestCounterMiddleware:
             status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
         finally:
-            found = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-            route = _PATH_CONVERTOR.sub("}", found)
+            path = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+            route = _PATH_CONVERTOR.sub("}", path)
             method = scope["method"] if route != UNKNOWN_ROUTE else UNKNOWN_ROUTE
             self._counters.requests[route, method, status] += 1
             self._counters.latencies[route].observe(time.perf_counter() - started)

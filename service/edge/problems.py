@@ -107,10 +107,10 @@ def describe_validation_errors(errors: list[Any]) -> str:
     if first["type"] == "missing":
         return f"{where} is missing; send it" if where else "the body must be a JSON object"
     if first["type"] == "too_long":
-        given, most = first["ctx"]["actual_length"], first["ctx"]["max_length"]
-        return f"{where} has {given} entries, at most {most} are read; send fewer at once"
-    told = str(first["msg"]).removeprefix("Input ")
-    return f"{where} {told}, got {format_value(first['input'])}"
+        actual_length, max_length = first["ctx"]["actual_length"], first["ctx"]["max_length"]
+        return f"{where} has {actual_length} entries, at most {max_length} are read; send fewer at once"
+    message = str(first["msg"]).removeprefix("Input ")
+    return f"{where} {message}, got {format_value(first['input'])}"
 
 
 def _handle_http_error(request: Request, error: Exception) -> Response:
@@ -131,8 +131,8 @@ def _handle_http_error(request: Request, error: Exception) -> Response:
 def _find_methods(request: Request) -> list[str]:
     """Return the methods that a path takes."""
     routes = request.app.router.routes
-    asked = [{**request.scope, "method": method} for method in _METHODS]
-    full = [any(r.matches(scope)[0] is Match.FULL for r in routes) for scope in asked]
+    scopes = [{**request.scope, "method": method} for method in _METHODS]
+    full = [any(r.matches(scope)[0] is Match.FULL for r in routes) for scope in scopes]
     return [method for method, taken in zip(_METHODS, full, strict=True) if taken]
 
 
@@ -169,7 +169,7 @@ def _handle_unexpected_error(request: Request, error: Exception) -> Response:
 
 def _render_location(loc: tuple[int | str, ...]) -> str:
     """A path such as requests[3].k; the outermost part only says "body" or "query"."""
-    told = ""
+    message = ""
     for part in loc[1:]:
-        told += f"[{part}]" if isinstance(part, int) else f".{part}" if told else str(part)
-    return told
+        message += f"[{part}]" if isinstance(part, int) else f".{part}" if message else str(part)
+    return message

@@ -29,8 +29,8 @@ class JsonRequest(Request):
         """Read the body, counting: a chunked one does not say how long it will be."""
         if not hasattr(self, "_body"):
             self._check_content_type()
-            declared = self.headers.get("content-length", "")
-            if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+            declared_length = self.headers.get("content-length", "")
+            if declared_length.isdecimal() and int(declared_length) > MAX_BODY_BYTES:
                 raise _refuse_large_body()
             chunks, size = [], 0
             async for chunk in self.stream():
@@ -59,14 +59,14 @@ class JsonRequest(Request):
         return parsed
 
     def _check_content_type(self) -> None:
-        given = self.headers.get("content-type", "")
-        kind = given.partition(";")[0].strip().lower()
+        content_type = self.headers.get("content-type", "")
+        kind = content_type.partition(";")[0].strip().lower()
         is_json = kind == "application/json" or (
             kind.startswith("application/") and kind.endswith("+json")
         )
         if not is_json:
             raise _refuse_body(
-                f"the body has content type {given[:60] or 'none'!r}; send JSON with the header "
+                f"the body has content type {content_type[:60] or 'none'!r}; send JSON with the header "
                 f"Content-Type: application/json"
             )
 
@@ -148,17 +148,17 @@ class _ItemIdConvertor(PathConvertor):
 register_url_convertor("item", _ItemIdConvertor())
 
 
-def decode_id(part: str) -> str:
+def decode_id(encoded_id: str) -> str:
     """Return the id that a percent-encoded part of a path stands for.
 
     Raises:
         Problem: 400 if it is not UTF-8.
     """
     try:
-        return unquote(part, errors="strict")
+        return unquote(encoded_id, errors="strict")
     except UnicodeDecodeError as error:
         raise _refuse_body(
-            f"{part[:60]} in the path is not percent-encoded UTF-8; encode the id so"
+            f"{encoded_id[:60]} in the path is not percent-encoded UTF-8; encode the id so"
         ) from error
 
 

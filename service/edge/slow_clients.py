@@ -24,9 +24,9 @@ _PROGRESS_BYTES = 1 << 16  # bytes that show that an answer is being read
 class SlowClients:
     """The connections that keep one process waiting; used by its event loop alone."""
 
-    def __init__(self, *, patience_s: float, most: int) -> None:
+    def __init__(self, *, patience_s: float, max_clients: int) -> None:
         self.patience_s = patience_s
-        self._max_clients = most
+        self._max_clients = max_clients
         self._waiting_since: dict[Connection, float] = {}  # the longest waited for first
 
     def __len__(self) -> int:
@@ -59,10 +59,10 @@ class Connection(H11Protocol):
 
     @property
     def _slow_clients(self) -> SlowClients:
-        found = self.app_state[SLOW_CLIENTS_STATE_KEY]
-        if not isinstance(found, SlowClients):
-            raise TypeError(f"the lifespan gave {found!r} as {SLOW_CLIENTS_STATE_KEY}")
-        return found
+        slow_clients = self.app_state[SLOW_CLIENTS_STATE_KEY]
+        if not isinstance(slow_clients, SlowClients):
+            raise TypeError(f"the lifespan gave {slow_clients!r} as {SLOW_CLIENTS_STATE_KEY}")
+        return slow_clients
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -122,12 +122,12 @@ class Connection(H11Protocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer in place of the application, and close."""
-        told = render_problem(status, detail, {"connection": "close"})
+        response = render_problem(status, detail, {"connection": "close"})
         for event in (
             h11.Response(
-                status_code=status, reason=status.phrase.encode(), headers=told.raw_headers
+                status_code=status, reason=status.phrase.encode(), headers=response.raw_headers
             ),
-            h11.Data(data=bytes(told.body)),
+            h11.Data(data=bytes(response.body)),
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")

@@ -14,9 +14,9 @@ _T = TypeVar("_T")
 class WorkQueue:
     """Runs blocking calls beside the event loop, and refuses what it has no room for."""
 
-    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
+    def __init__(self, name: str, *, threads: int, max_waiting: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._capacity = threading.BoundedSemaphore(threads + waiting)
+        self._capacity = threading.BoundedSemaphore(threads + max_waiting)
 
     async def run(self, call: Callable[[], _T], *, deadline_s: float | None = None) -> _T:
         """Return what `call` returns.

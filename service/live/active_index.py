@@ -117,16 +117,16 @@ class ActiveIndex:
             Problem: 503 until a snapshot is open and warm.
         """
         with self._lock:
-            lent = self._active
-            if lent is None:
+            counted = self._active
+            if counted is None:
                 raise unavailable(self._error or "the index is being loaded; try again shortly")
-            lent.borrowers += 1
+            counted.borrowers += 1
         try:
-            yield lent.index
+            yield counted.index
         finally:
             with self._lock:
-                lent.borrowers -= 1
-                self._close_unused(lent)
+                counted.borrowers -= 1
+                self._close_unused(counted)
 
     def reload(self) -> str:
         """Serve what the directory says is live now; return its id.
@@ -209,10 +209,12 @@ class ActiveIndex:
     def _open_snapshot(self, name: str) -> Index:
         """Open a snapshot and answer one request from it, so that the next one is fast."""
         manifest = read_manifest(find_snapshot(self._root, name))
-        shared = self._encoder
-        if shared is not None and shared.fingerprint != manifest.encoder:
-            shared = None  # built with another model: the index loads its own
-        index = Index.open(self._root, snapshot_id=name, encoder=shared, scenarios=self._scenarios)
+        shared_encoder = self._encoder
+        if shared_encoder is not None and shared_encoder.fingerprint != manifest.encoder:
+            shared_encoder = None  # built with another model: the index loads its own
+        index = Index.open(
+            self._root, snapshot_id=name, encoder=shared_encoder, scenarios=self._scenarios
+        )
         try:
             index.recommend(query=None if manifest.encoder is None else PROBE_TEXT, k=1)
             if manifest.encoder is not None:
@@ -234,26 +236,26 @@ class ActiveIndex:
             retired.is_active = False
             self._close_unused(retired)
 
-    def _close_unused(self, lent: _CountedIndex) -> None:
-        if not lent.is_active and not lent.borrowers:
-            lent.index.close()
+    def _close_unused(self, counted: _CountedIndex) -> None:
+        if not counted.is_active and not counted.borrowers:
+            counted.index.close()
 
     def _report_error(self, name: str, error: Exception) -> None:
         with self._lock:
             old = f"; serving {self._active.index.id}" if self._active else ""
-            trouble = f"snapshot {name} cannot be opened ({_describe_error(error)}){old}"
-            news = trouble != self._error
-            self._error = trouble
-        if news:
-            _log.warning("%s", trouble)
+            message = f"snapshot {name} cannot be opened ({_describe_error(error)}){old}"
+            is_new = message != self._error
+            self._error = message
+        if is_new:
+            _log.warning("%s", message)
 
 
 def _describe_error(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _conflict(why: str) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {why}")
+def _conflict(reason: str) -> Problem:
+    return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {reason}")
 
 
 def _describe_snapshot(root: Path, name: str) -> dict[str, Any]:

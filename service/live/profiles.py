@@ -30,11 +30,13 @@ def parse_profile(body: Mapping[str, Any]) -> UserProfile:
         RequestError: If interests are no list of texts, or there is too much of the rest.
     """
     interests = parse_texts(body.get("interests") or [], "interests")
-    rest = {name: value for name, value in body.items() if name not in ("interests", "attributes")}
-    given = body.get("attributes") or {}
-    if not isinstance(given, Mapping):
-        raise RequestError(f"attributes must be an object, got {str(given)[:60]!r}")
-    attributes = {**given, **rest}
+    other_fields = {
+        name: value for name, value in body.items() if name not in ("interests", "attributes")
+    }
+    given_attributes = body.get("attributes") or {}
+    if not isinstance(given_attributes, Mapping):
+        raise RequestError(f"attributes must be an object, got {str(given_attributes)[:60]!r}")
+    attributes = {**given_attributes, **other_fields}
     if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES_CHARS:
         raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES_CHARS} bytes; keep less")
     return UserProfile(interests, attributes)
@@ -92,14 +94,14 @@ def _encode_tags(query_vectors: Any, snapshot: str, tags: tuple[str, ...]) -> Ve
 def _collect_tags(catalogue: LiveCatalogue) -> tuple[str, ...]:
     """The most frequent tags, of whichever fields hold tags."""
     fields = catalogue.base.schema.fields
-    found = [
+    tag_values = [
         value
         for name in TAG_FIELDS
         if name in fields
         for value, _ in fields[name].top_values
         if isinstance(value, str)
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(tag_values))
 
 
 def _render_summary(
@@ -110,28 +112,28 @@ def _render_summary(
 ) -> str:
     """In the catalogue's language."""
     interests, tags = words
-    did = Counter(event.event for event in latest).most_common(3)
+    event_counts = Counter(event.event for event in latest).most_common(3)
     if view.catalogue.manifest.language == "zh":
         parts = [
             f"自述兴趣：{'、'.join(interests)}" if interests else "",
             f"最近偏好：{'、'.join(tags)}" if tags else "",
-            f"共 {count} 个事件，近期有 " + "、".join(f"{n} 次 {name}" for name, n in did)
-            if did
+            f"共 {count} 个事件，近期有 " + "、".join(f"{n} 次 {name}" for name, n in event_counts)
+            if event_counts
             else "还没有事件",
         ]
         return "。".join(part for part in parts if part) + "。"
     parts = [
         f"Says they like {', '.join(interests)}" if interests else "",
         f"Lately close to {', '.join(tags)}" if tags else "",
-        f"{count} events, lately " + ", ".join(f"{n} × {name}" for name, n in did)
-        if did
+        f"{count} events, lately " + ", ".join(f"{n} × {name}" for name, n in event_counts)
+        if event_counts
         else "No events yet",
     ]
     return ". ".join(part for part in parts if part) + "."
 
 
 def _render_event(event: Event) -> dict[str, Any]:
-    told = {
+    event_json = {
         "event_id": event.event_id,
         "event": event.event,
         "item_id": event.item_id,
@@ -141,4 +143,4 @@ def _render_event(event: Event) -> dict[str, Any]:
         "session_id": event.session_id,
         "context": dict(event.context) or None,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in event_json.items() if value is not None}

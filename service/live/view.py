@@ -85,9 +85,9 @@ class RequestView:
         Nor do stored words, where the index was built without a language model to read them.
         """
         state = self.load_user_state(request.user_id, request.session_id)
-        told = [entry.item_id for entry in state.history if entry.item_id is not None]
-        known = self.catalogue.rows(told)
-        history = tuple(e for e in state.history if e.item_id is None or e.item_id in known)
+        item_ids = [entry.item_id for entry in state.history if entry.item_id is not None]
+        known_rows = self.catalogue.rows(item_ids)
+        history = tuple(e for e in state.history if e.item_id is None or e.item_id in known_rows)
         interests = state.interests
         if self.index.manifest.encoder is None:
             history = tuple(e._replace(text=None) for e in history if e.item_id is not None)
@@ -104,18 +104,18 @@ class RequestView:
         """Return how much in fashion items are, from 0 to 1; those that are not are left out."""
         if self.live_store is None or self.connection is None:
             return {}
-        found = find_scenario(scenario, self.index.scenarios)
+        scenario_settings = find_scenario(scenario, self.index.scenarios)
         scale = self.index.manifest.rating_scale
         return self.live_store.trending.compute_shares(
-            self.connection, self.sequence, found, scale=scale, now=now
+            self.connection, self.sequence, scenario_settings, scale=scale, now=now
         )
 
 
 class RequestViews:
     """Makes views of a snapshot and the live store, if there is one."""
 
-    def __init__(self, live: LiveStore | None) -> None:
-        self._live_store = live
+    def __init__(self, live_store: LiveStore | None) -> None:
+        self._live_store = live_store
         self._snapshot_only: LiveCatalogue | None = None  # the last snapshot seen, without a store
 
     @contextmanager
@@ -131,29 +131,31 @@ class RequestViews:
             return
         for _ in range(_MAX_TRIES):
             with live.database.begin_read() as connection:
-                now = live.database.read_sequence(connection)
+                sequence = live.database.read_sequence(connection)
                 try:
-                    overlay = live.items.load_catalogue(index, connection, now)
+                    live_catalogue = live.items.load_catalogue(index, connection, sequence)
                 except StaleViewError:
                     continue
-                yield RequestView(index, overlay, now, live, connection)
+                yield RequestView(index, live_catalogue, sequence, live, connection)
                 return
         raise unavailable("items change faster than they can be read; try again in a moment")
 
     def _get_snapshot_only(self, index: Index) -> LiveCatalogue:
-        known = self._snapshot_only
-        if known is None or known.base is not index:
-            known = self._snapshot_only = LiveCatalogue(index)
-        return known
+        known_rows = self._snapshot_only
+        if known_rows is None or known_rows.base is not index:
+            known_rows = self._snapshot_only = LiveCatalogue(index)
+        return known_rows
 
 
 class Refresher:
     """Looks at the live items now and then, so that no request has to read many at once."""
 
-    def __init__(self, recommender: ActiveIndex, views: RequestViews, *, every_s: float) -> None:
-        self._active_index = recommender
+    def __init__(
+        self, active_index: ActiveIndex, views: RequestViews, *, interval_s: float
+    ) -> None:
+        self._active_index = active_index
         self._views = views
-        self._interval_s = every_s
+        self._interval_s = interval_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live items", daemon=True)
 
@@ -218,12 +220,12 @@ def describe_missing_store(settings: Settings) -> str:
     )
 
 
-def require_live_store(live: LiveStore | None, settings: Settings) -> LiveStore:
+def require_live_store(live_store: LiveStore | None, settings: Settings) -> LiveStore:
     """Return the live store.
 
     Raises:
         Problem: 409 if there is none.
     """
-    if live is None:
+    if live_store is None:
         raise Problem(HTTPStatus.CONFLICT, describe_missing_store(settings))
-    return live
+    return live_store

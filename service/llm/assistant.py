@@ -97,41 +97,41 @@ class Assistant:
                     page["llm"] = event.data["llm"]
         for hit in page["items"]:
             if hit["id"] in sentences:
-                said = sentences[hit["id"]]
-                hit["explanation"] = {"text": said["text"], "by": said["by"]}
+                explanation = sentences[hit["id"]]
+                hit["explanation"] = {"text": explanation["text"], "by": explanation["by"]}
         return page
 
     async def stream_events(self, *, list_first: bool) -> AsyncGenerator[AssistantEvent]:
         """Yield what is known as soon as it is; errors are those of `answer`."""
         imagined_parts: tuple[Interpretation | None, str | None] = (None, None)
         if self._needs_prompt_inputs:
-            before: _PromptInputs = await self.run_on_view(
-                lambda view: self._build_prompt_inputs(view, first=list_first)
+            inputs: _PromptInputs = await self.run_on_view(
+                lambda view: self._build_prompt_inputs(view, with_first_page=list_first)
             )
-            if before.first_page is not None:
-                yield AssistantEvent("list", before.first_page)
-            imagined_parts = await self._understand_and_generate(before)
-        made: Shortlist = await self.run_on_view(
+            if inputs.first_page is not None:
+                yield AssistantEvent("list", inputs.first_page)
+            imagined_parts = await self._understand_and_generate(inputs)
+        shortlist: Shortlist = await self.run_on_view(
             lambda view: build_shortlist(view, self.pages, self.body, self.options, imagined_parts)
         )
-        for event in self._report_interpretation(made, imagined_parts[1]):
+        for event in self._report_interpretation(shortlist, imagined_parts[1]):
             yield event
-        yield AssistantEvent("list", render_shortlist(made, self.pages, self.body))
-        made, news = await self._rerank(made)
-        if news is not None:
-            yield news
+        yield AssistantEvent("list", render_shortlist(shortlist, self.pages, self.body))
+        shortlist, order_event = await self._rerank(shortlist)
+        if order_event is not None:
+            yield order_event
         if self.options.explain:
-            async with aclosing(self._write_sentences(made.explanation_inputs)) as sentences:
+            async with aclosing(self._write_sentences(shortlist.explanation_inputs)) as sentences:
                 async for sentence in sentences:
                     yield AssistantEvent("sentence", {"id": sentence.item_id, **sentence.to_json()})
         yield AssistantEvent("done", {"llm": self._summarise()})
 
     @property
     def _needs_prompt_inputs(self) -> bool:
-        wanted = self.options.understand or self.options.generate
-        return wanted and self.client is not None and "cursor" not in self.body
+        is_wanted = self.options.understand or self.options.generate
+        return is_wanted and self.client is not None and "cursor" not in self.body
 
-    def _build_prompt_inputs(self, view: RequestView, *, first: bool) -> _PromptInputs:
+    def _build_prompt_inputs(self, view: RequestView, *, with_first_page: bool) -> _PromptInputs:
         draft = self.pages.compute_page(view, self.body)
         request = view.personalise(request_from_cursor(view, draft.cursor), now=draft.cursor.moment)
         prompt = None
@@ -141,11 +141,11 @@ class Assistant:
             self._budget.failures["understand"] = "there is no query to understand"
         if self.options.generate and view.catalogue.manifest.encoder is None:
             self._budget.failures["generate"] = "the index was built without a language model"
-        page = self.pages.render_page(draft) if first else None
+        page = self.pages.render_page(draft) if with_first_page else None
         return _PromptInputs(build_prompt_user(view.catalogue, request), prompt, page)
 
     async def _understand_and_generate(
-        self, before: _PromptInputs
+        self, inputs: _PromptInputs
     ) -> tuple[Interpretation | None, str | None]:
         """Understand and imagine at the same time."""
         model = self.client
@@ -153,22 +153,22 @@ class Assistant:
             return None, None
 
         async def reading() -> Interpretation | None:
-            if before.prompt is None:
+            if inputs.prompt is None:
                 return None
             return await self._attempt(
-                "understand", interpret_query(model, before.prompt, self._budget)
+                "understand", interpret_query(model, inputs.prompt, self._budget)
             )
 
         async def imagining() -> str | None:
             if not self.options.generate or "generate" in self._budget.failures:
                 return None
             return await self._attempt(
-                "generate", generate_ideal_item(model, before.person, self._budget)
+                "generate", generate_ideal_item(model, inputs.person, self._budget)
             )
 
         async with asyncio.TaskGroup() as group:
-            said, ideal = group.create_task(reading()), group.create_task(imagining())
-        return said.result(), ideal.result()
+            explanation, ideal = group.create_task(reading()), group.create_task(imagining())
+        return explanation.result(), ideal.result()
 
     def _report_interpretation(
         self, made: Shortlist, ideal: str | None
@@ -181,28 +181,28 @@ class Assistant:
             self._results["ideal"] = ideal
             yield AssistantEvent("ideal", {"text": ideal})
 
-    async def _rerank(self, made: Shortlist) -> tuple[Shortlist, AssistantEvent | None]:
+    async def _rerank(self, shortlist: Shortlist) -> tuple[Shortlist, AssistantEvent | None]:
         if not self.options.rerank or self.client is None:
-            return made, None
-        if why := self._find_rerank_obstacle(made):
+            return shortlist, None
+        if why := self._find_rerank_obstacle(shortlist):
             self._budget.failures["rerank"] = why
-            return made, None
-        finalists = [item for item in made.items if item.id not in made.pinned_ids]
+            return shortlist, None
+        finalists = [item for item in shortlist.items if item.id not in shortlist.pinned_ids]
         finalists = finalists[: self.options.candidates]
-        asking = ordered(self.client, made.user, finalists, self.options.mode, self._budget)
-        ids = await self._attempt("rerank", asking)
+        ranking = ordered(self.client, shortlist.user, finalists, self.options.mode, self._budget)
+        ids = await self._attempt("rerank", ranking)
         if ids is None:
-            return made, None
-        after = apply_order(made, ids)
-        self._results["order_changed"] = count_moved(made, after)
-        return after, AssistantEvent("order", render_shortlist(after, self.pages, self.body))
+            return shortlist, None
+        reranked = apply_order(shortlist, ids)
+        self._results["order_changed"] = count_moved(shortlist, reranked)
+        return reranked, AssistantEvent("order", render_shortlist(reranked, self.pages, self.body))
 
-    def _find_rerank_obstacle(self, made: Shortlist) -> str | None:
+    def _find_rerank_obstacle(self, shortlist: Shortlist) -> str | None:
         if "cursor" in self.body:
             return "the order of a list is settled on its first page"
         if self.body.get("explore"):
             return "an explored list keeps the order it was drawn in"
-        if len(made.items) < 2:
+        if len(shortlist.items) < 2:
             return "there are fewer than two items to order"
         return None
 
@@ -221,11 +221,11 @@ class Assistant:
             await asyncio.gather(*tasks, return_exceptions=True)
         self._results["sentences"] = {"model": by_model, "template": len(cases) - by_model}
 
-    async def _write_sentence(self, place: int, case: ExplanationInput) -> Sentence:
+    async def _write_sentence(self, position: int, case: ExplanationInput) -> Sentence:
         if self.client is None:
             return case.template_sentence
         written = None
-        if place < _MAX_MODEL_SENTENCES:
+        if position < _MAX_MODEL_SENTENCES:
             written = await self._attempt(
                 "explain", write_sentence(self.client, case, self._budget)
             )
@@ -233,10 +233,10 @@ class Assistant:
         self.client.counters.sentences[sentence.by] += 1
         return sentence
 
-    async def _attempt(self, part: str, asking: Awaitable[_T]) -> _T | None:
+    async def _attempt(self, part: str, awaitable: Awaitable[_T]) -> _T | None:
         """Return what a part gives, or None with the reason kept."""
         try:
-            return await asking
+            return await awaitable
         except LlmError as error:
             self._budget.failures[part] = str(error)
             return None
@@ -263,5 +263,5 @@ class Assistant:
             return "no part was asked for; set understand, generate, rerank or explain to true"
         if self.client is None:
             return NO_ENDPOINT
-        told = dict.fromkeys(self._budget.failures.values())
-        return "; ".join(told) or "there was nothing for it to do"
+        reasons = dict.fromkeys(self._budget.failures.values())
+        return "; ".join(reasons) or "there was nothing for it to do"

@@ -17,11 +17,11 @@ class CompletionCache:
     def __init__(
         self,
         *,
-        most: int = 2_048,
+        max_entries: int = 2_048,
         lifetime_s: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_entries = most
+        self._max_entries = max_entries
         self._lifetime_s = lifetime_s
         self._clock = clock
         self._entries: OrderedDict[bytes, tuple[float, Completion]] = OrderedDict()
@@ -29,8 +29,8 @@ class CompletionCache:
     def get(self, model: str, prompt: Prompt) -> Completion | None:
         """Return a completion that is young enough."""
         key = _compute_key(model, prompt)
-        made, completion = self._entries.get(key, (float("-inf"), None))
-        if completion is None or made + self._lifetime_s < self._clock():
+        stored_at, completion = self._entries.get(key, (float("-inf"), None))
+        if completion is None or stored_at + self._lifetime_s < self._clock():
             self._entries.pop(key, None)
             return None
         self._entries.move_to_end(key)

@@ -15,12 +15,12 @@ class CircuitBreaker:
     def __init__(
         self,
         *,
-        failures: int = 5,
-        rest_s: float = 30.0,
+        max_failures: int = 5,
+        open_s: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_failures = failures
-        self._open_s = rest_s
+        self._max_failures = max_failures
+        self._open_s = open_s
         self._clock = clock
         self._consecutive_failures = 0
         self._retry_at = 0.0  # until then nobody asks
@@ -39,11 +39,11 @@ class CircuitBreaker:
         """
         if not self.is_open:
             return
-        left = self._retry_at - self._clock()
-        if left > 0 or self._is_half_open:
+        remaining_s = self._retry_at - self._clock()
+        if remaining_s > 0 or self._is_half_open:
             raise RestingError(
                 f"the language model failed {self._consecutive_failures} times in a row; "
-                f"it is asked again in {max(left, 1):.0f} s"
+                f"it is asked again in {max(remaining_s, 1):.0f} s"
             )
         self._is_half_open = True
 

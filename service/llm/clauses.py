@@ -44,21 +44,26 @@ def build_clause(catalogue: LiveCatalogue, raw: Mapping[str, Any]) -> dict[str, 
         raise FilterError(f"the catalogue has no field {str(name)[:_MAX_VALUE_CHARS]!r}")
     if operator not in OPERATORS or not isinstance(values, list) or not values:
         raise FilterError(f"what is said of {name!r} is no condition")
-    real = list(dict.fromkeys(_normalise_value(info, value) for value in values[:_MAX_VALUES]))
+    values_in_catalogue = list(
+        dict.fromkeys(_normalise_value(info, value) for value in values[:_MAX_VALUES])
+    )
     clause: dict[str, Any]
     if operator in _BOUNDS:
-        if info.type not in (FieldType.NUMBER, FieldType.DATE) or len(real) != 1:
+        if info.type not in (FieldType.NUMBER, FieldType.DATE) or len(values_in_catalogue) != 1:
             raise FilterError(f"{name!r} has no bounds")
-        clause = {info.name: {operator: real[0]}}
+        clause = {info.name: {operator: values_in_catalogue[0]}}
     else:
-        clause = {info.name: {operator: real}}
+        clause = {info.name: {operator: values_in_catalogue}}
     # What no item has may not be excluded either: it says that the sentence was misread.
-    named = {info.name: {"any": real}} if operator not in _BOUNDS else clause
+    positive_clause = (
+        {info.name: {"any": values_in_catalogue}} if operator not in _BOUNDS else clause
+    )
     if not all(
-        catalogue.mask(parse_filter(part, catalogue.schema)).any() for part in (named, clause)
+        catalogue.mask(parse_filter(part, catalogue.schema)).any()
+        for part in (positive_clause, clause)
     ):
-        told = ", ".join(str(value)[:_MAX_VALUE_CHARS] for value in real)
-        raise FilterError(f"no item has {name!r} {operator} {told}")
+        value_list = ", ".join(str(value)[:_MAX_VALUE_CHARS] for value in values_in_catalogue)
+        raise FilterError(f"no item has {name!r} {operator} {value_list}")
     return clause
 
 
@@ -78,8 +83,8 @@ def _normalise_value(info: FieldInfo, value: Any) -> str | float | bool:
         return text.casefold() in _TRUE_WORDS
     if info.type is FieldType.DATE and _YEAR_PATTERN.fullmatch(text):
         return f"{text}-01-01"
-    spelled = {str(known).casefold(): str(known) for known, _ in info.top_values}
-    return spelled.get(text.casefold(), text)
+    catalogue_spelling = {str(known).casefold(): str(known) for known, _ in info.top_values}
+    return catalogue_spelling.get(text.casefold(), text)
 
 
 def _list_frequent_values(info: FieldInfo) -> list[str]:

@@ -42,23 +42,23 @@ class LlmClient:
         self._capacity = asyncio.Semaphore(_MAX_CONCURRENT_CALLS)
 
     async def ask(
-        self, prompt: Prompt, read: Callable[[Completion], _T], ledger: RequestBudget
+        self, prompt: Prompt, parse: Callable[[Completion], _T], budget: RequestBudget
     ) -> _T:
-        """Return what `read` makes of the answer.
+        """Return what `parse` makes of the answer.
 
         Raises:
             LlmError: Saying why there is nothing.
         """
-        known = self._cache.get(self._endpoint.config.model, prompt)
-        if known is not None:
-            ledger.cache_hits += 1
+        cached_completion = self._cache.get(self._endpoint.config.model, prompt)
+        if cached_completion is not None:
+            budget.cache_hits += 1
             self.counters.calls[prompt.part, "cached"] += 1
-            return read(known)
+            return parse(cached_completion)
         started = time.monotonic()
         outcome = "cancelled"
         try:
-            completion = await self._call_within_budget(prompt, ledger)
-            result = read(completion)
+            completion = await self._call_within_budget(prompt, budget)
+            result = parse(completion)
             self._cache.put(self._endpoint.config.model, prompt, completion)
             outcome = "ok"
         except LlmError as error:
@@ -73,17 +73,17 @@ class LlmClient:
         """Forget every completion, since one may hold words of somebody who was erased."""
         self._cache.clear()
 
-    async def _call_within_budget(self, prompt: Prompt, ledger: RequestBudget) -> Completion:
-        ledger.check_remaining()
-        given_s = ledger.remaining_s
+    async def _call_within_budget(self, prompt: Prompt, budget: RequestBudget) -> Completion:
+        budget.check_remaining()
+        budget_s = budget.remaining_s
         self.breaker.admit()
         try:
-            async with asyncio.timeout(given_s), self._capacity:
-                completion = await self._complete_with_retry(prompt, ledger)
+            async with asyncio.timeout(budget_s), self._capacity:
+                completion = await self._complete_with_retry(prompt, budget)
         except TimeoutError as error:
-            self._record_timeout(failed=given_s >= _MIN_FAIR_BUDGET_S)
+            self._record_timeout(is_failure=budget_s >= _MIN_FAIR_BUDGET_S)
             raise BudgetError(
-                f"the language model did not answer within the {given_s:.1f} s that were left; "
+                f"the language model did not answer within the {budget_s:.1f} s that were left; "
                 f"raise budget_ms"
             ) from error
         except EndpointError:
@@ -96,24 +96,24 @@ class LlmClient:
             self.breaker.release()
             raise
         self.breaker.record_success()
-        ledger.calls += 1
-        ledger.tokens_in += completion.tokens_in
-        ledger.tokens_out += completion.tokens_out
+        budget.calls += 1
+        budget.tokens_in += completion.tokens_in
+        budget.tokens_out += completion.tokens_out
         self.counters.tokens["in"] += completion.tokens_in
         self.counters.tokens["out"] += completion.tokens_out
         return completion
 
-    def _record_timeout(self, *, failed: bool) -> None:
-        if failed:
+    def _record_timeout(self, *, is_failure: bool) -> None:
+        if is_failure:
             self.breaker.record_failure()
         else:
             self.breaker.release()
 
-    async def _complete_with_retry(self, prompt: Prompt, ledger: RequestBudget) -> Completion:
+    async def _complete_with_retry(self, prompt: Prompt, budget: RequestBudget) -> Completion:
         try:
             return await self._endpoint.complete(prompt)
         except BusyError as error:
-            if error.retry_after_s >= ledger.remaining_s:
+            if error.retry_after_s >= budget.remaining_s:
                 raise
             await asyncio.sleep(error.retry_after_s)
         except EndpointError as error:
@@ -132,11 +132,11 @@ def parse_json_object(completion: Completion) -> Mapping[str, Any]:
     if text.startswith("```") and text.endswith("```") and text.count("```") == 2:
         text = text.removeprefix("```").removesuffix("```").strip().removeprefix("json").strip()
     try:
-        told = orjson.loads(text)
+        parsed = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise AnswerError(
             "the language model's answer is not the JSON that was asked for"
         ) from error
-    if not isinstance(told, dict):
+    if not isinstance(parsed, dict):
         raise AnswerError("the language model's answer is no JSON object")
-    return told
+    return parsed

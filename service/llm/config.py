@@ -35,14 +35,14 @@ class LlmConfig:
         Raises:
             SettingsError: If the URL is none, or names a user or password.
         """
-        given = environment.get(URL_VARIABLE, "").strip()
-        if not given:
+        raw_url = environment.get(URL_VARIABLE, "").strip()
+        if not raw_url:
             return None
-        url = given.rstrip("/").removesuffix(_PATH)
+        url = raw_url.rstrip("/").removesuffix(_PATH)
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(
-                f"{URL_VARIABLE} is {given[:60]!r}; give an address such as "
+                f"{URL_VARIABLE} is {raw_url[:60]!r}; give an address such as "
                 f"https://api.openai.com/v1"
             )
         if parts.username or parts.password or parts.query:

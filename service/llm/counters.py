@@ -28,8 +28,8 @@ class LlmCounters:
             yield f'zhiyin_llm_calls_total{{part="{part}",outcome="{outcome}"}} {count}'
         yield "# HELP zhiyin_llm_tokens_total Tokens as the endpoint counts them."
         yield "# TYPE zhiyin_llm_tokens_total counter"
-        for way in ("in", "out"):
-            yield f'zhiyin_llm_tokens_total{{direction="{way}"}} {self.tokens[way]}'
+        for direction in ("in", "out"):
+            yield f'zhiyin_llm_tokens_total{{direction="{direction}"}} {self.tokens[direction]}'
         yield "# HELP zhiyin_llm_seconds_total Time spent waiting for the language model."
         yield "# TYPE zhiyin_llm_seconds_total counter"
         for part, seconds in sorted(self.seconds.items()):

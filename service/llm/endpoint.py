@@ -114,9 +114,9 @@ class Endpoint:
     async def _stream_completion(self, prompt: Prompt, *, extras: bool) -> Completion:
         body = {**self._build_body(prompt), "stream": True}
         if extras and prompt.schema is not None:
-            form = {"name": prompt.part, "strict": True, "schema": json.loads(prompt.schema)}
+            json_schema = {"name": prompt.part, "strict": True, "schema": json.loads(prompt.schema)}
             body |= {
-                "response_format": {"type": "json_schema", "json_schema": form},
+                "response_format": {"type": "json_schema", "json_schema": json_schema},
                 "stream_options": {"include_usage": True},
             }
         async with self._client.stream("POST", self.config.completions_url, json=body) as response:
@@ -127,14 +127,14 @@ class Endpoint:
         body = {**self._build_body(prompt), "logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         async with self._client.stream("POST", self.config.completions_url, json=body) as response:
             await _raise_for_status(response)
-            told = _parse_object(await _read_limited(response))
-        choice = _get_choice(told)
+            parsed = _parse_object(await _read_limited(response))
+        choice = _get_choice(parsed)
         with _expect_usual_shape():
             content = (choice.get("logprobs") or {}).get("content") or [{}]
             first = content[0].get("top_logprobs") or []
-            held = tuple((str(part["token"]), float(part["logprob"])) for part in first)
+            top_logprobs = tuple((str(part["token"]), float(part["logprob"])) for part in first)
             text = str((choice.get("message") or {}).get("content") or "")
-        return Completion(text, *_parse_usage(told), first_token_logprobs=held)
+        return Completion(text, *_parse_usage(parsed), first_token_logprobs=top_logprobs)
 
     def _build_body(self, prompt: Prompt) -> dict[str, Any]:
         return {
@@ -157,8 +157,8 @@ async def _raise_for_status(response: httpx.Response) -> None:
     if status == HTTPStatus.OK:
         return
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        given = response.headers.get("retry-after", "")
-        wait = float(given) if given.isdecimal() else _RETRY_AFTER_S
+        retry_after = response.headers.get("retry-after", "")
+        wait = float(retry_after) if retry_after.isdecimal() else _RETRY_AFTER_S
         raise BusyError(f"the language model is busy ({status})", wait)
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
         raise _RefusedError(f"the language model refused the request ({status})")
@@ -171,15 +171,15 @@ async def _read_stream(response: httpx.Response) -> Completion:
     """Join the pieces; a stream that breaks off is no answer."""
     pieces: list[str] = []
     length, tokens, finished = 0, (0, 0), False
-    async for told in _iterate_events(response):
-        if told is None:
+    async for parsed in _iterate_events(response):
+        if parsed is None:
             finished = True
             break
-        if "error" in told:
+        if "error" in parsed:
             raise EndpointError("the language model broke off with an error of its own")
-        tokens = max(tokens, _parse_usage(told))
+        tokens = max(tokens, _parse_usage(parsed))
         with _expect_usual_shape():
-            for choice in told.get("choices") or ():
+            for choice in parsed.get("choices") or ():
                 piece = (choice.get("delta") or {}).get("content")
                 if isinstance(piece, str):
                     pieces.append(piece)
@@ -223,12 +223,12 @@ async def _read_limited(response: httpx.Response) -> bytes:
 
 def _parse_object(data: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(data)
+        parsed = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise EndpointError("the language model's endpoint answered no JSON") from error
-    if not isinstance(told, dict):
+    if not isinstance(parsed, dict):
         raise EndpointError("the language model's endpoint answered no JSON object")
-    return told
+    return parsed
 
 
 @contextmanager
@@ -242,8 +242,8 @@ def _expect_usual_shape() -> Iterator[None]:
         ) from error
 
 
-def _get_choice(told: Mapping[str, Any]) -> dict[str, Any]:
-    choices = told.get("choices")
+def _get_choice(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    choices = parsed.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise EndpointError("the language model's endpoint answered without choices")
     return choices[0]

@@ -78,22 +78,22 @@ class ExplanationInput:
 
 
 async def write_sentence(
-    model: LlmClient, case: ExplanationInput, ledger: RequestBudget
+    model: LlmClient, inputs: ExplanationInput, budget: RequestBudget
 ) -> Sentence:
     """Return a model's sentence.
 
     Raises:
         LlmError: If there is none, or it claims more than it was told.
     """
-    told: dict[str, Any] = {
-        "item": {"title": case.item.title, "tags": list(case.item.tags), **case.item.facts},
-        "causes": list(case.causes),
+    payload: dict[str, Any] = {
+        "item": {"title": inputs.item.title, "tags": list(inputs.item.tags), **inputs.item.facts},
+        "causes": list(inputs.causes),
     }
-    pattern = _SENTENCE_FRAMES[case.language]
+    pattern = _SENTENCE_FRAMES[inputs.language]
     prompt = Prompt(
         part="explain",
-        system=_SYSTEM_PROMPT.format(language=_LANGUAGES[case.language]),
-        user=f"{json.dumps(told, ensure_ascii=False)}\n{pattern.replace('{}', case.item.title)}",
+        system=_SYSTEM_PROMPT.format(language=_LANGUAGES[inputs.language]),
+        user=f"{json.dumps(payload, ensure_ascii=False)}\n{pattern.replace('{}', inputs.item.title)}",
         max_tokens=_MAX_TOKENS,
         schema=_SCHEMA,
     )
@@ -103,14 +103,14 @@ async def write_sentence(
         if not isinstance(text, str):
             raise AnswerError("the language model's answer has no text 'sentence'")
         text = _cut_first_sentence(text)
-        if not is_grounded(text, case.item, case.causes, case.language):
+        if not is_grounded(text, inputs.item, inputs.causes, inputs.language):
             raise AnswerError("the language model's sentence claims more than the reasons say")
-        return Sentence(case.item.id, text, "model")
+        return Sentence(inputs.item.id, text, "model")
 
-    return await model.ask(prompt, read, ledger)
+    return await model.ask(prompt, read, budget)
 
 
 def _cut_first_sentence(text: str) -> str:
     """One is asked for; small models go on and on."""
-    found = _FIRST_SENTENCE_PATTERN.match(text.strip())
-    return found[0] if found else text.strip()
+    match = _FIRST_SENTENCE_PATTERN.match(text.strip())
+    return match[0] if match else text.strip()

@@ -62,8 +62,8 @@ def _join_facts(item: PromptItem, causes: Sequence[str]) -> str:
 
 def _is_one_sentence(text: str, facts: str) -> bool:
     """One sentence; a stop inside a title counts as none."""
-    stops = [found for found in _SENTENCE_END.finditer(text) if found.end() < len(text)]
-    return all(text[: found.end()].casefold()[-6:] in facts for found in stops)
+    stops = [stop for stop in _SENTENCE_END.finditer(text) if stop.end() < len(text)]
+    return all(text[: stop.end()].casefold()[-6:] in facts for stop in stops)
 
 
 def _has_only_known_punctuation(text: str, facts: str) -> bool:
@@ -74,10 +74,10 @@ def _has_only_known_punctuation(text: str, facts: str) -> bool:
 
 
 def _has_only_known_words(text: str, facts: str) -> bool:
-    known = {_stem(word) for word in _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", facts))}
-    known |= {_stem(word) for word in CONNECTIVES}
+    known_stems = {_stem(word) for word in _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", facts))}
+    known_stems |= {_stem(word) for word in CONNECTIVES}
     words = _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", text).casefold())
-    return all(_stem(word) in known for word in words)
+    return all(_stem(word) in known_stems for word in words)
 
 
 def _has_only_known_chinese(text: str, facts: str, language: Language) -> bool:
@@ -92,15 +92,15 @@ def _has_only_known_chinese(text: str, facts: str, language: Language) -> bool:
 
 
 def _is_covered(run: str, facts: str) -> bool:
-    reached = [True] + [False] * len(run)
+    is_reachable = [True] + [False] * len(run)
     for start in range(len(run)):
-        if not reached[start]:
+        if not is_reachable[start]:
             continue
         for end in range(start + 1, len(run) + 1):
             piece = run[start:end]
             if piece in CONNECTIVES_ZH or (end - start >= 2 and piece in facts):
-                reached[end] = True
-    return reached[-1]
+                is_reachable[end] = True
+    return is_reachable[-1]
 
 
 def _reverses_roles(text: str, item: PromptItem, causes: Sequence[str]) -> bool:
@@ -117,25 +117,25 @@ def _reverses_roles(text: str, item: PromptItem, causes: Sequence[str]) -> bool:
 
 def _claims_only_known_actions(text: str, facts: str, causes: Sequence[str]) -> bool:
     """What somebody did is among the causes; other facts may be repeated in their own words."""
-    told = unicodedata.normalize("NFKC", " | ".join(causes)).casefold()
-    return _find_actions(text.casefold(), facts) <= _find_actions(told)
+    causes_text = unicodedata.normalize("NFKC", " | ".join(causes)).casefold()
+    return _find_actions(text.casefold(), facts) <= _find_actions(causes_text)
 
 
 def _find_actions(text: str, quoted: str = "") -> set[int]:
     """Places in `_ACTION_SYNONYMS` of all that a text says somebody did, but for words that it quotes."""
     text, quoted = (_NEGATED_ACTION.sub(" ", both) for both in (text, quoted))
     text = _YOU_LIKE_PATTERN.sub("you liked", text)
-    own = {*_WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", quoted))}
-    if "rating" in own:
-        own.add("rated")
+    quoted_words = {*_WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", quoted))}
+    if "rating" in quoted_words:
+        quoted_words.add("rated")
     words = {
         _stem(word)
         for word in _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", text))
-        if word not in own | _NOT_ACTIONS
+        if word not in quoted_words | _NOT_ACTIONS
     }
     return {
-        place
-        for place, deeds in enumerate(_ACTION_SYNONYMS)
+        action
+        for action, deeds in enumerate(_ACTION_SYNONYMS)
         if any(
             deed in text and deed not in quoted
             if _CJK_CHARACTER.match(deed)
@@ -150,14 +150,19 @@ def _states_a_reason(text: str, item: PromptItem, causes: Sequence[str]) -> bool
     reasons = unicodedata.normalize(
         "NFKC", " | ".join([*item.tags, item.about, *item.facts.values(), *causes])
     ).casefold()
-    rest = text.casefold().replace(unicodedata.normalize("NFKC", item.title).casefold(), " ", 1)
-    joints = {_stem(word) for word in CONNECTIVES}
-    known = {
+    text_without_title = text.casefold().replace(
+        unicodedata.normalize("NFKC", item.title).casefold(), " ", 1
+    )
+    connective_stems = {_stem(word) for word in CONNECTIVES}
+    known_stems = {
         _stem(word) for word in _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", reasons))
-    } - joints
-    if any(_stem(word) in known for word in _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", rest))):
+    } - connective_stems
+    if any(
+        _stem(word) in known_stems
+        for word in _WORD_PATTERN.findall(_CJK_CHARACTER.sub(" ", text_without_title))
+    ):
         return True
-    runs = [run.group() for run in _CJK_RUN.finditer(rest)]
+    runs = [run.group() for run in _CJK_RUN.finditer(text_without_title)]
     pieces = [run[n : n + 2] for run in runs for n in range(len(run) - 1)]
     return any(piece in reasons and piece not in CONNECTIVES_ZH for piece in pieces)
 

@@ -31,29 +31,29 @@ _SYSTEM_PROMPT = (
 )
 
 
-async def generate_ideal_item(model: LlmClient, person: PromptUser, ledger: RequestBudget) -> str:
+async def generate_ideal_item(model: LlmClient, user: PromptUser, budget: RequestBudget) -> str:
     """Return a description.
 
     Raises:
         LlmError: If there is none, or nothing is known to imagine it from.
     """
-    if not person.is_known:
+    if not user.is_known:
         raise AnswerError("nothing is known of the person yet; give a history, interests or query")
     prompt = Prompt(
         part="generate",
-        system=_SYSTEM_PROMPT.format(language=_LANGUAGES[person.catalogue_language]),
-        user=json.dumps(person.to_json(), ensure_ascii=False),
+        system=_SYSTEM_PROMPT.format(language=_LANGUAGES[user.catalogue_language]),
+        user=json.dumps(user.to_json(), ensure_ascii=False),
         max_tokens=_MAX_TOKENS,
         schema=_SCHEMA,
     )
 
     def read(completion: Completion) -> str:
-        told = parse_json_object(completion).get("ideal")
-        text = sanitise(told, _MAX_IDEAL_CHARS) if isinstance(told, str) else ""
+        description = parse_json_object(completion).get("ideal")
+        text = sanitise(description, _MAX_IDEAL_CHARS) if isinstance(description, str) else ""
         if not any(char.isalpha() for char in text):
             raise AnswerError("the language model described no item")
-        if person.catalogue_language == "zh" and not is_chinese(text):
+        if user.catalogue_language == "zh" and not is_chinese(text):
             raise AnswerError("the language model's description is not in the catalogue's language")
         return text
 
-    return await model.ask(prompt, read, ledger)
+    return await model.ask(prompt, read, budget)

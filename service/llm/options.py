@@ -51,7 +51,7 @@ class LlmOptions:
         return self.understand or self.generate or self.rerank or self.explain
 
 
-def parse_llm_options(value: Any, place: str = "llm") -> LlmOptions:
+def parse_llm_options(value: Any, path: str = "llm") -> LlmOptions:
     """Check an `llm` object.
 
     Raises:
@@ -59,27 +59,27 @@ def parse_llm_options(value: Any, place: str = "llm") -> LlmOptions:
     """
     if not isinstance(value, Mapping):
         raise RequestError(
-            f'{place} must be an object such as {{"explain": true}}, got {format_value(value)}'
+            f'{path} must be an object such as {{"explain": true}}, got {format_value(value)}'
         )
-    refuse_unknown(value, (*PART_NAMES, "mode", "candidates", "budget_ms"), place)
-    given = {name: part for name, part in value.items() if part is not None}
-    chosen: dict[str, Any] = {
-        name: parse_boolean(given[name], f"{place}.{name}") for name in PART_NAMES if name in given
+    refuse_unknown(value, (*PART_NAMES, "mode", "candidates", "budget_ms"), path)
+    values = {name: part for name, part in value.items() if part is not None}
+    fields: dict[str, Any] = {
+        name: parse_boolean(values[name], f"{path}.{name}") for name in PART_NAMES if name in values
     }
-    if "mode" in given:
-        if given["mode"] not in list(RerankMode):
-            known = " or ".join(repr(str(mode)) for mode in RerankMode)
-            raise RequestError(f"{place}.mode is {format_value(given['mode'])}; use {known}")
-        chosen["mode"] = RerankMode(given["mode"])
-    for name, most in (("candidates", MAX_CANDIDATES), ("budget_ms", MAX_BUDGET_MS)):
-        if name in given:
-            chosen[name] = _parse_count(given[name], f"{place}.{name}", most)
-    return LlmOptions(**chosen)
+    if "mode" in values:
+        if values["mode"] not in list(RerankMode):
+            mode_names = " or ".join(repr(str(mode)) for mode in RerankMode)
+            raise RequestError(f"{path}.mode is {format_value(values['mode'])}; use {mode_names}")
+        fields["mode"] = RerankMode(values["mode"])
+    for name, maximum in (("candidates", MAX_CANDIDATES), ("budget_ms", MAX_BUDGET_MS)):
+        if name in values:
+            fields[name] = _parse_count(values[name], f"{path}.{name}", maximum)
+    return LlmOptions(**fields)
 
 
-def _parse_count(value: Any, name: str, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+def _parse_count(value: Any, name: str, maximum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
         raise RequestError(
-            f"{name} must be a whole number from 1 to {most}, got {format_value(value)}"
+            f"{name} must be a whole number from 1 to {maximum}, got {format_value(value)}"
         )
     return value

@@ -66,12 +66,19 @@ _SPACE = re.compile(r"\s+")
 
 def is_prompt_injection(text: str) -> bool:
     """Whether a text reads like an instruction to whoever ranks, also in disguise."""
-    seen = _deobfuscate(text)
-    letters = seen.translate(_LEETSPEAK)
-    closed = _SPACED_LETTERS.sub(lambda found: re.sub(r"[ .\-_*]", "", found[0]), seen)
-    if any(_INJECTION.search(form) for form in (text, seen, letters, closed)):
+    deobfuscated = _deobfuscate(text)
+    digits_as_letters = deobfuscated.translate(_LEETSPEAK)
+    joined_letters = _SPACED_LETTERS.sub(
+        lambda found: re.sub(r"[ .\-_*]", "", found[0]), deobfuscated
+    )
+    if any(
+        _INJECTION.search(form) for form in (text, deobfuscated, digits_as_letters, joined_letters)
+    ):
         return True
-    return any(_UNSPACED_INJECTION.search(re.sub(r"[\W_]+", "", form)) for form in (seen, letters))
+    return any(
+        _UNSPACED_INJECTION.search(re.sub(r"[\W_]+", "", form))
+        for form in (deobfuscated, digits_as_letters)
+    )
 
 
 def _deobfuscate(text: str) -> str:

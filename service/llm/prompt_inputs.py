@@ -67,14 +67,14 @@ class PromptUser:
 
     def to_json(self) -> dict[str, Any]:
         """Return what prompts hold."""
-        told = {
+        prompt_json = {
             "past": [f"{event}: {title}" for event, title in self.history],
             "said": list(self.own_texts),
             "interests": list(self.interests),
             "wants_now": self.query,
             "moment": list(self.context),
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in prompt_json.items() if value}
 
 
 def build_prompt_item(item_id: str, fields: Mapping[str, Any], *, about_chars: int) -> PromptItem:
@@ -87,40 +87,44 @@ def build_prompt_item(item_id: str, fields: Mapping[str, Any], *, about_chars: i
     prose = next((text for key in PROSE_FIELDS for text in _flatten_texts(fields.get(key))), "")
     facts = {}
     for key in _FACT_FIELDS:
-        words = [
+        texts = [
             sanitise(word, _MAX_FACT_CHARS)
             for word in _flatten_texts(fields.get(key))[:_MAX_NAMES_PER_FACT]
         ]
-        if any(words):
-            facts[key] = ", ".join(filter(None, words))
+        if any(texts):
+            facts[key] = ", ".join(filter(None, texts))
     title = sanitise(find_title(fields), _MAX_TITLE_CHARS) or UNTITLED
-    kept = tuple(dict.fromkeys(filter(None, tags)))[:_MAX_TAGS]
-    return PromptItem(item_id, title, kept, sanitise(prose, about_chars), facts)
+    clean_tags = tuple(dict.fromkeys(filter(None, tags)))[:_MAX_TAGS]
+    return PromptItem(item_id, title, clean_tags, sanitise(prose, about_chars), facts)
 
 
 def build_prompt_user(catalogue: LiveCatalogue, request: Request) -> PromptUser:
     """Return who asks; what is stored of them is in the request already."""
-    known = catalogue.rows([e.item_id for e in request.history if e.item_id is not None])
+    known_rows = catalogue.rows([e.item_id for e in request.history if e.item_id is not None])
     entries = sorted(request.history, key=lambda entry: entry.at or 0.0)
-    latest = [e for e in entries if e.item_id is not None and e.item_id in known][-_MAX_HISTORY:]
+    latest = [e for e in entries if e.item_id is not None and e.item_id in known_rows][
+        -_MAX_HISTORY:
+    ]
     titles = load_titles(catalogue, [e.item_id or "" for e in latest])
-    met = tuple((e.event, titles[e.item_id or ""]) for e in latest)
-    said = tuple(strip_markup(e.text, _MAX_TEXT_CHARS) for e in entries if e.text)[-_MAX_HISTORY:]
-    own: Language = "zh" if catalogue.manifest.language == "zh" else "en"
-    words = " ".join([*said, *request.interests, request.query or ""]).strip()
+    history = tuple((e.event, titles[e.item_id or ""]) for e in latest)
+    own_texts = tuple(strip_markup(e.text, _MAX_TEXT_CHARS) for e in entries if e.text)[
+        -_MAX_HISTORY:
+    ]
+    catalogue_language: Language = "zh" if catalogue.manifest.language == "zh" else "en"
+    texts = " ".join([*own_texts, *request.interests, request.query or ""]).strip()
     return PromptUser(
-        history=met,
-        own_texts=tuple(filter(None, said)),
+        history=history,
+        own_texts=tuple(filter(None, own_texts)),
         interests=tuple(
             strip_markup(text, _MAX_TAG_CHARS) for text in request.interests[:_MAX_INTERESTS]
         ),
         query=strip_markup(request.query or "", _MAX_TEXT_CHARS),
         context=tuple(
             strip_markup(text, _MAX_FACT_CHARS)
-            for text in describe_context(request.context, own).values()
+            for text in describe_context(request.context, catalogue_language).values()
         ),
-        language=("zh" if is_chinese(words) else "en") if words else own,
-        catalogue_language=own,
+        language=("zh" if is_chinese(texts) else "en") if texts else catalogue_language,
+        catalogue_language=catalogue_language,
     )
 
 

@@ -61,29 +61,29 @@ class CheckedInterpretation:
 
 
 async def interpret_query(
-    model: LlmClient, prompt: Prompt, ledger: RequestBudget
+    model: LlmClient, prompt: Prompt, budget: RequestBudget
 ) -> Interpretation:
     """Return what the model makes of a sentence.
 
     Raises:
         LlmError: If it makes nothing of it.
     """
-    return await model.ask(prompt, _parse_interpretation, ledger)
+    return await model.ask(prompt, _parse_interpretation, budget)
 
 
 def build_prompt(catalogue: LiveCatalogue, sentence: str) -> Prompt:
     """Return the question, with the fields and values that the catalogue really has."""
     fields = list_filterable_fields(catalogue.schema)
-    listed = {info.name: _describe_field(info, values) for info, values in fields}
-    told = {
+    fields_by_name = {info.name: _describe_field(info, values) for info, values in fields}
+    payload = {
         "sentence": strip_markup(sentence, _MAX_QUERY_CHARS),
-        "fields": listed,
+        "fields": fields_by_name,
         "scenarios": list(catalogue.scenarios),
     }
     return Prompt(
         part="understand",
         system=_SYSTEM_PROMPT,
-        user=json.dumps(told, ensure_ascii=False),
+        user=json.dumps(payload, ensure_ascii=False),
         max_tokens=_MAX_TOKENS,
         schema=json.dumps(
             _build_schema([info.name for info, _ in fields], list(catalogue.scenarios))
@@ -96,66 +96,73 @@ def check_interpretation(
 ) -> CheckedInterpretation:
     """Return what of a model's reading fits the catalogue and what was asked."""
     changes: dict[str, Any] = {}
-    shown: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     dropped: list[str] = []
     query = _parse_query(said.query)
     if query and not share_a_word(query, str(body.get("query", ""))):
         dropped.append("the query had no word of the sentence")
         query = None
     if query:
-        changes["query"] = shown["query"] = query
+        changes["query"] = summary["query"] = query
     condition = _build_filter(catalogue, said, body, dropped)
     if condition is not None:
-        shown["filter"] = condition
-        own = body.get("filter")
-        changes["filter"] = condition if own is None else {"and": [own, condition]}
+        summary["filter"] = condition
+        explicit_filter = body.get("filter")
+        changes["filter"] = (
+            condition if explicit_filter is None else {"and": [explicit_filter, condition]}
+        )
     context = _build_context(said, body.get("context") or {}, dropped)
     if context:
-        shown["context"] = context
+        summary["context"] = context
         changes["context"] = {**context, **(body.get("context") or {})}
     if said.scenario in catalogue.scenarios and body.get("scenario") is None:
-        changes["scenario"] = shown["scenario"] = said.scenario
+        changes["scenario"] = summary["scenario"] = said.scenario
     if dropped:
-        shown["left_out"] = dropped
-    return CheckedInterpretation(changes, shown)
+        summary["left_out"] = dropped
+    return CheckedInterpretation(changes, summary)
 
 
 def _build_filter(
-    catalogue: LiveCatalogue, said: Interpretation, body: Mapping[str, Any], dropped: list[str]
+    catalogue: LiveCatalogue,
+    interpretation: Interpretation,
+    body: Mapping[str, Any],
+    dropped: list[str],
 ) -> dict[str, Any] | None:
     """The clauses that hold for at least one item each, and together."""
-    kept: list[dict[str, Any]] = []
-    for raw in said.clauses[:_MAX_CLAUSES]:
+    valid_clauses: list[dict[str, Any]] = []
+    for raw in interpretation.clauses[:_MAX_CLAUSES]:
         try:
             clause = build_clause(catalogue, raw)
         except FilterError as error:
             dropped.append(str(error))
         else:
-            kept.append(clause)
-    if not kept:
+            valid_clauses.append(clause)
+    if not valid_clauses:
         return None
-    condition = kept[0] if len(kept) == 1 else {"and": kept}
-    own = body.get("filter")
-    both = condition if own is None else {"and": [own, condition]}
-    if not catalogue.mask(parse_filter(both, catalogue.schema)).any():
+    condition = valid_clauses[0] if len(valid_clauses) == 1 else {"and": valid_clauses}
+    explicit_filter = body.get("filter")
+    combined_filter = (
+        condition if explicit_filter is None else {"and": [explicit_filter, condition]}
+    )
+    if not catalogue.mask(parse_filter(combined_filter, catalogue.schema)).any():
         dropped.append("no item passes all that was understood as a filter, so it is not one")
         return None
     return condition
 
 
 def _build_context(
-    said: Interpretation, given: Mapping[str, Any], dropped: list[str]
+    interpretation: Interpretation, explicit_context: Mapping[str, Any], dropped: list[str]
 ) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in said.context:
+    context_words: dict[str, str] = {}
+    for part in interpretation.context:
         name, value = part.get("field"), part.get("value")
         if name not in CONTEXT_FIELDS or not isinstance(value, str):
             dropped.append(f"context has no field {str(name)[:_MAX_VALUE_CHARS]!r}")
             continue
         words = strip_markup(value, _MAX_VALUE_CHARS)
-        if words and name not in given:
-            found.setdefault(str(name), words)
-    return found
+        if words and name not in explicit_context:
+            context_words.setdefault(str(name), words)
+    return context_words
 
 
 def share_a_word(one: str, other: str) -> bool:
@@ -164,17 +171,17 @@ def share_a_word(one: str, other: str) -> bool:
     return bool(next(words) & next(words))
 
 
-def _parse_query(given: str) -> str | None:
+def _parse_query(text: str) -> str | None:
     try:
-        return parse_text(strip_markup(given, _MAX_QUERY_CHARS), "query")
+        return parse_text(strip_markup(text, _MAX_QUERY_CHARS), "query")
     except RequestError:
         return None
 
 
 def _parse_interpretation(completion: Completion) -> Interpretation:
-    told = parse_json_object(completion)
-    query, scenario = told.get("query", ""), told.get("scenario") or ""
-    clauses, context = told.get("filter") or [], told.get("context") or []
+    payload = parse_json_object(completion)
+    query, scenario = payload.get("query", ""), payload.get("scenario") or ""
+    clauses, context = payload.get("filter") or [], payload.get("context") or []
     if not isinstance(query, str) or not isinstance(scenario, str):
         raise AnswerError("the language model's reading has no text 'query' or 'scenario'")
     for part in (clauses, context):

@@ -38,10 +38,10 @@ _LIKELIHOOD_PROMPT = (
 
 async def rerank(
     model: LlmClient,
-    person: PromptUser,
+    user: PromptUser,
     items: Sequence[PromptItem],
     mode: RerankMode,
-    ledger: RequestBudget,
+    budget: RequestBudget,
 ) -> list[str]:
     """Return the ids of all items, the best first.
 
@@ -56,15 +56,15 @@ async def rerank(
     while True:
         window = order[start : start + WINDOW_SIZE]
         if len(window) > 1:
-            places = await ask(model, person, window, ledger)
-            order[start : start + WINDOW_SIZE] = [window[place] for place in places]
+            places = await ask(model, user, window, budget)
+            order[start : start + WINDOW_SIZE] = [window[position] for position in places]
         if start == 0:
             return [item.id for item in order]
         start = max(0, start - WINDOW_STEP)
 
 
 async def _rank_listwise(
-    model: LlmClient, person: PromptUser, items: Sequence[PromptItem], ledger: RequestBudget
+    model: LlmClient, user: PromptUser, items: Sequence[PromptItem], budget: RequestBudget
 ) -> list[int]:
     count = len(items)
     numbers = {"type": "integer", "enum": list(range(1, count + 1))}
@@ -76,74 +76,76 @@ async def _rank_listwise(
         "required": ["order"],
         "additionalProperties": False,
     }
-    listed = [{"number": place + 1, **_to_prompt_json(item)} for place, item in enumerate(items)]
+    numbered_items = [
+        {"number": position + 1, **_to_prompt_json(item)} for position, item in enumerate(items)
+    ]
     prompt = Prompt(
         part="rerank",
         system=_LISTWISE_PROMPT,
-        user=json.dumps({"person": person.to_json(), "items": listed}, ensure_ascii=False),
+        user=json.dumps({"person": user.to_json(), "items": numbered_items}, ensure_ascii=False),
         max_tokens=_TOKENS_PER_ITEM * count + _EXTRA_TOKENS,
         schema=json.dumps(schema),
     )
-    return await model.ask(prompt, _build_order_parser(count), ledger)
+    return await model.ask(prompt, _build_order_parser(count), budget)
 
 
 def _build_order_parser(count: int) -> Callable[[Completion], list[int]]:
     """Numbers of the list, each once; all others keep their order behind them."""
 
     def read(completion: Completion) -> list[int]:
-        told = parse_json_object(completion).get("order")
-        if not isinstance(told, list):
+        ranked_numbers = parse_json_object(completion).get("order")
+        if not isinstance(ranked_numbers, list):
             raise AnswerError("the language model's answer has no list 'order'")
         chosen = dict.fromkeys(
             number - 1
-            for number in told
+            for number in ranked_numbers
             if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= count
         )
         if not chosen:
             raise AnswerError("the language model's order names no candidate")
-        return [*chosen, *(place for place in range(count) if place not in chosen)]
+        return [*chosen, *(position for position in range(count) if position not in chosen)]
 
     return read
 
 
 async def _rank_by_likelihood(
-    model: LlmClient, person: PromptUser, items: Sequence[PromptItem], ledger: RequestBudget
+    model: LlmClient, user: PromptUser, items: Sequence[PromptItem], budget: RequestBudget
 ) -> list[int]:
     """Score each candidate as the answer, in both directions: models favour some letters."""
-    forward = await _score_letters(model, person, items, ledger)
-    backward = (await _score_letters(model, person, items[::-1], ledger))[::-1]
+    forward = await _score_letters(model, user, items, budget)
+    backward = (await _score_letters(model, user, items[::-1], budget))[::-1]
     scores = [(one + other) / 2 for one, other in zip(forward, backward, strict=True)]
     return sorted(range(len(items)), key=lambda place: (-scores[place], place))
 
 
 async def _score_letters(
-    model: LlmClient, person: PromptUser, items: Sequence[PromptItem], ledger: RequestBudget
+    model: LlmClient, user: PromptUser, items: Sequence[PromptItem], budget: RequestBudget
 ) -> list[float]:
     lettered = dict(zip(ascii_uppercase, map(_to_prompt_json, items), strict=False))
     prompt = Prompt(
         part="rerank",
         system=_LIKELIHOOD_PROMPT,
-        user=json.dumps({"person": person.to_json(), "items": lettered}, ensure_ascii=False)
+        user=json.dumps({"person": user.to_json(), "items": lettered}, ensure_ascii=False)
         + "\nThe letter of the best item:",
         max_tokens=1,
     )
-    return await model.ask(prompt, lambda completion: _parse_scores(completion, len(items)), ledger)
+    return await model.ask(prompt, lambda completion: _parse_scores(completion, len(items)), budget)
 
 
 def _parse_scores(completion: Completion, count: int) -> list[float]:
     """Log-likelihood of each letter; tokens that spell the same letter add up."""
-    found: dict[str, float] = {}
+    logprobs: dict[str, float] = {}
     for token, logprob in completion.first_token_logprobs:
         letter = token.strip().strip('"')
         if len(letter) == 1 and letter in ascii_uppercase[:count] and not math.isnan(logprob):
-            found[letter] = _add_logprobs(found.get(letter, -math.inf), logprob)
-    if not found:
+            logprobs[letter] = _add_logprobs(logprobs.get(letter, -math.inf), logprob)
+    if not logprobs:
         raise AnswerError(
             "the language model's endpoint gives no log-probabilities of the candidates; "
             "use mode 'listwise'"
         )
-    lowest = min(_MIN_LOGPROB, *found.values())
-    return [found.get(letter, lowest) for letter in ascii_uppercase[:count]]
+    lowest = min(_MIN_LOGPROB, *logprobs.values())
+    return [logprobs.get(letter, lowest) for letter in ascii_uppercase[:count]]
 
 
 def _add_logprobs(first: float, second: float) -> float:
@@ -154,5 +156,10 @@ def _add_logprobs(first: float, second: float) -> float:
 
 
 def _to_prompt_json(item: PromptItem) -> Mapping[str, Any]:
-    told = {"title": item.title, "tags": list(item.tags), "about": item.about, **item.facts}
-    return {name: value for name, value in told.items() if value}
+    ranked_numbers = {
+        "title": item.title,
+        "tags": list(item.tags),
+        "about": item.about,
+        **item.facts,
+    }
+    return {name: value for name, value in ranked_numbers.items() if value}

@@ -31,15 +31,15 @@ def sanitise(text: str, limit: int) -> str:
     A sentence that speaks to the machine is left out whole.
     """
     sentences = [part for part in _SENTENCE_BREAK.split(_remove_markup(text)) if part.strip()]
-    kept = [part for part in sentences if not is_prompt_injection(part)]
+    harmless = [part for part in sentences if not is_prompt_injection(part)]
     # Two sentences may say together what neither says alone.
-    if len(kept) > 1 and is_prompt_injection(" ".join(kept).replace(".", " ")):
-        kept = [
+    if len(harmless) > 1 and is_prompt_injection(" ".join(harmless).replace(".", " ")):
+        harmless = [
             part
-            for before, part in zip(["", *kept], kept, strict=False)
+            for before, part in zip(["", *harmless], harmless, strict=False)
             if not is_prompt_injection(f"{before} {part}".replace(".", " "))
         ]
-    return _SPACE.sub(" ", " ".join(kept)).strip()[:limit].rstrip()
+    return _SPACE.sub(" ", " ".join(harmless)).strip()[:limit].rstrip()
 
 
 def strip_markup(text: str, limit: int) -> str:

@@ -50,10 +50,10 @@ class Shortlist:
     @property
     def explanation_inputs(self) -> list[ExplanationInput]:
         """What is to be explained, in order."""
-        told = {item.id: item for item in self.items}
+        items_by_id = {item.id: item for item in self.items}
         language = self.user.language
         return [
-            ExplanationInput.from_reasons(told[hit.id], hit.reasons, self.titles, language)
+            ExplanationInput.from_reasons(items_by_id[hit.id], hit.reasons, self.titles, language)
             for hit in self.page.answer.hits[: self.k]
         ]
 
@@ -62,8 +62,8 @@ def build_shortlist(
     view: RequestView,
     pages: PageBuilder,
     body: Mapping[str, Any],
-    asked: LlmOptions,
-    imagined: tuple[Interpretation | None, str | None],
+    options: LlmOptions,
+    model_output: tuple[Interpretation | None, str | None],
 ) -> Shortlist:
     """Find a list with enough finalists, and all that a model may be told of it.
 
@@ -71,21 +71,23 @@ def build_shortlist(
         RequestError: If a value does not fit.
         FilterError: If the filter does not fit the catalogue.
     """
-    said, ideal = imagined
-    understood = (
-        check_interpretation(view.catalogue, said, body) if said else CheckedInterpretation()
+    interpretation, ideal = model_output
+    checked_interpretation = (
+        check_interpretation(view.catalogue, interpretation, body)
+        if interpretation
+        else CheckedInterpretation()
     )
-    read = {**understood.changes, **({"ideal": ideal} if ideal else {})}
+    overrides = {**checked_interpretation.changes, **({"ideal": ideal} if ideal else {})}
     k = parse_k(body["k"]) if "k" in body else 10
-    reranked = asked.rerank and "cursor" not in body
-    wide = {
+    reranked = options.rerank and "cursor" not in body
+    wide_body = {
         **{name: value for name, value in body.items() if name != "fields"},
-        "k": max(k, asked.candidates) if reranked else k,
+        "k": max(k, options.candidates) if reranked else k,
         "explain": True,
     }
     if "cursor" in body:  # a cursor carries the fields of the first page
-        wide |= {"fields": None}
-    draft = pages.compute_page(view, wide, read=read)
+        wide_body |= {"fields": None}
+    draft = pages.compute_page(view, wide_body, overrides=overrides)
     request = view.personalise(request_from_cursor(view, draft.cursor), now=draft.cursor.moment)
     return Shortlist(
         page=draft,
@@ -94,7 +96,7 @@ def build_shortlist(
         items=build_prompt_items(draft.answer.hits, about_chars=_MAX_ABOUT_CHARS),
         titles=load_titles(view.catalogue, collect_reason_ids(draft.answer)),
         pinned_ids=frozenset(pin.item_id for pin in request.pin),
-        interpretation=understood,
+        interpretation=checked_interpretation,
     )
 
 
@@ -106,8 +108,8 @@ def apply_order(made: Shortlist, ids: Sequence[str]) -> Shortlist:
     chosen = [item_id for item_id in dict.fromkeys(ids) if item_id in by_id]
     queue = [item_id for item_id in chosen if item_id not in made.pinned_ids]
     queue += [item_id for item_id in free if item_id not in set(queue)]
-    rest = iter(queue)
-    order = [hit.id if hit.id in made.pinned_ids else next(rest) for hit in answer.hits]
+    remaining = iter(queue)
+    order = [hit.id if hit.id in made.pinned_ids else next(remaining) for hit in answer.hits]
     first = answer.hits[0].rank if answer.hits else 1
     hits = tuple(replace(by_id[item_id], rank=first + n) for n, item_id in enumerate(order))
     draft = replace(
@@ -131,22 +133,22 @@ def render_shortlist(
     answer, cursor = made.page.answer, made.page.cursor
     fields = parse_texts(body["fields"], "fields") if body.get("fields") is not None else None
     explain = body.get("explain") is not False
-    shown = [_trim_hit(hit, fields, explain=explain) for hit in answer.hits[: made.k]]
+    trimmed_hits = [_trim_hit(hit, fields, explain=explain) for hit in answer.hits[: made.k]]
     left = tuple(hit.id for hit in answer.hits[made.k :])
-    asked = {
+    body_fields = {
         name: value
         for name, value in cursor.body.items()
         if name not in ("k", *_PRESENTATION_FIELDS)
     }
-    own = {name: body[name] for name in ("k", *_PRESENTATION_FIELDS) if name in body}
+    changed_fields = {name: body[name] for name in ("k", *_PRESENTATION_FIELDS) if name in body}
     page = replace(
         made.page,
-        cursor=replace(cursor, body={**asked, **own}),
+        cursor=replace(cursor, body={**body_fields, **changed_fields}),
         answer=replace(
             answer,
-            hits=tuple(shown),
+            hits=tuple(trimmed_hits),
             following=(*left, *answer.following),
-            complete={**answer.complete, "returned": len(shown)},
+            complete={**answer.complete, "returned": len(trimmed_hits)},
         ),
     )
     return pages.render_page(page)

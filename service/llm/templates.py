@@ -44,12 +44,12 @@ def describe_reasons(
         titles: Of the items that reasons name, clean.
         language: To say them in.
     """
-    told = [
+    cause_texts = [
         words
         for reason in sorted(reasons, key=lambda reason: -reason["share"])
         if reason["share"] > 0 and (words := _describe_reason(reason, titles, language))
     ]
-    return list(dict.fromkeys(told))[:MAX_CAUSES]
+    return list(dict.fromkeys(cause_texts))[:MAX_CAUSES]
 
 
 def render_sentence(item: PromptItem, causes: Sequence[str], language: Language) -> str:
@@ -78,12 +78,12 @@ def _describe_reason(
         return phrase.replace("{}", _quote(title, language)) if title else ""
     text = strip_markup(str(reason.get("text") or ""), _MAX_TEXT_CHARS)
     if kind in ("history", "interest", "query"):
-        said = {
+        template = {
             "history": ("you said {}", "你说过{}"),
             "interest": ("you are interested in {}", "你对{}感兴趣"),
             "query": ("your wish reads {}", "你的愿望是{}"),
         }[kind][chinese]
-        return said.replace("{}", _quote(text, language)) if text else ""
+        return template.replace("{}", _quote(text, language)) if text else ""
     if kind == "context":
         return _describe_context(reason, language)
     return _KIND_PHRASES.get(kind, ("", ""))[chinese]

@@ -18,10 +18,12 @@ router = APIRouter(
 @router.post("/events", response_model=EventsOut)
 async def post_events(body: EventsIn, services: ServicesDep) -> Response:
     """Keep an event, or many. An `event_id` counts once, so a call may be repeated."""
-    given, now = body.dump_sent(), services.clock()
-    known = collect_known_events(services.active_index.scenarios)
+    body_fields, now = body.dump_sent(), services.clock()
+    event_names = collect_known_events(services.active_index.scenarios)
     return await services.write(
-        lambda live: asdict(live.event_log.append(parse_events(given, now=now, known=known)))
+        lambda live: asdict(
+            live.event_log.append(parse_events(body_fields, now=now, known_names=event_names))
+        )
     )
 
 
@@ -31,7 +33,7 @@ async def retract(event_id: str, services: ServicesDep) -> Response:
 
     A trained model forgets the event at its next rebuild.
     """
-    known = parse_clean_id(decode_id(event_id), "event_id")
+    event_names = parse_clean_id(decode_id(event_id), "event_id")
     return await services.write(
-        lambda live: {"event_id": known, "live_seq": live.event_log.retract(known)}
+        lambda live: {"event_id": event_names, "live_seq": live.event_log.retract(event_names)}
     )

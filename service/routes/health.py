@@ -19,12 +19,12 @@ async def live() -> Response:
 async def ready(request: Request, services: ServicesDep) -> Response:
     """Say which snapshot serves; 503 until one is open and warm."""
     status = services.active_index.status
-    trouble = status.error
-    if trouble and not _has_read_key(request, services):
-        trouble = "a snapshot cannot be opened; ask with an API key, or see the service's log"
+    detail = status.error
+    if detail and not _has_read_key(request, services):
+        detail = "a snapshot cannot be opened; ask with an API key, or see the service's log"
     if status.snapshot is None:
-        raise unavailable(trouble or "the index is being loaded; try again shortly")
-    return render_json({"status": "ready", "snapshot": status.snapshot, "detail": trouble})
+        raise unavailable(detail or "the index is being loaded; try again shortly")
+    return render_json({"status": "ready", "snapshot": status.snapshot, "detail": detail})
 
 
 def _has_read_key(request: Request, services: Services) -> bool:

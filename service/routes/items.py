@@ -18,19 +18,19 @@ router = APIRouter(
 
 
 @router.get("/items", response_model=ItemsOut)
-async def list_items(asked: Annotated[ItemsQuery, Query()], services: ServicesDep) -> Response:
+async def list_items(query: Annotated[ItemsQuery, Query()], services: ServicesDep) -> Response:
     """List items in order of id, available or not."""
-    condition = _parse_filter(asked.filter)
+    condition = _parse_filter(query.filter)
     return await services.respond(
-        lambda view: services.pages.build_listing(view, condition, asked.limit, asked.cursor)
+        lambda view: services.pages.build_listing(view, condition, query.limit, query.cursor)
     )
 
 
 @router.get("/items/{item_id:item}", response_model=dict[str, Any])
 async def get_item(item_id: str, services: ServicesDep) -> Response:
     """Return an item with all its fields. Percent-encode the id."""
-    known = decode_id(item_id)
-    return await services.respond(lambda view: load_item(view, known))
+    decoded_id = decode_id(item_id)
+    return await services.respond(lambda view: load_item(view, decoded_id))
 
 
 @router.get("/catalog/schema", response_model=SchemaOut)

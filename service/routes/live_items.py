@@ -35,11 +35,11 @@ async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
 @router.put("/items/{item_id:item}", response_model=ItemKept)
 async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Keep a whole item, new or in place of the one of this id. Percent-encode the id."""
-    whole = {**body.root, "id": _parse_item_id(item_id, body.root)}
+    whole_item = {**body.root, "id": _parse_item_id(item_id, body.root)}
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        (known,), seq = live.items.put(index, [whole])
-        return {"id": known, "live_seq": seq}
+        (clean_id,), seq = live.items.put(index, [whole_item])
+        return {"id": clean_id, "live_seq": seq}
 
     return await services.change_items(change)
 
@@ -47,14 +47,14 @@ async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Respo
 @router.patch("/items/{item_id:item}", response_model=dict[str, Any])
 async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Change some fields of an item, null removing one, and return all of it."""
-    known = _parse_item_id(item_id, body.root)
+    clean_id = _parse_item_id(item_id, body.root)
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
         def current() -> LiveCatalogue:
             with RequestViews(live).open(index) as view:
                 return view.catalogue
 
-        item, _ = live.items.patch(index, current, {**body.root, "id": known})
+        item, _ = live.items.patch(index, current, {**body.root, "id": clean_id})
         return item
 
     return await services.change_items(change)
@@ -63,13 +63,13 @@ async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Res
 @router.delete("/items/{item_id:item}", response_model=ItemKept)
 async def delete_item(item_id: str, services: ServicesDep) -> Response:
     """Take an item away; no roll-back and no rebuild brings it back. Percent-encode the id."""
-    known = parse_clean_id(decode_id(item_id), "id")
+    clean_id = parse_clean_id(decode_id(item_id), "id")
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
         with RequestViews(live).open(index) as view:
-            if not view.catalogue.rows([known]):
-                raise Problem(HTTPStatus.NOT_FOUND, f"no item {known[:100]!r} in the catalogue")
-        return {"id": known, "live_seq": live.items.delete(known)}
+            if not view.catalogue.rows([clean_id]):
+                raise Problem(HTTPStatus.NOT_FOUND, f"no item {clean_id[:100]!r} in the catalogue")
+        return {"id": clean_id, "live_seq": live.items.delete(clean_id)}
 
     return await services.change_items(change)
 
@@ -84,13 +84,13 @@ def _parse_items(items: Any) -> Sequence[Mapping[str, Any]]:
     return items
 
 
-def _parse_item_id(part: str, body: Mapping[str, Any]) -> str:
+def _parse_item_id(encoded_id: str, body: Mapping[str, Any]) -> str:
     """The id of the path, which the body may repeat."""
-    known = parse_clean_id(decode_id(part), "id")
-    given = body.get("id", known)
-    if str(given).strip() != known:
+    clean_id = parse_clean_id(decode_id(encoded_id), "id")
+    body_id = body.get("id", clean_id)
+    if str(body_id).strip() != clean_id:
         raise RequestError(
-            f"the body has id {str(given)[:60]!r}, the path {known[:60]!r}; leave id out, or make "
+            f"the body has id {str(body_id)[:60]!r}, the path {clean_id[:60]!r}; leave id out, or make "
             f"them agree"
         )
-    return known
+    return clean_id

@@ -55,10 +55,12 @@ def create_assistant(services: Services, body: Mapping[str, Any]) -> Assistant:
     Raises:
         RequestError: If its `llm` does not fit.
     """
-    asked = parse_llm_options(body.get("llm", {}))
-    rest = {name: value for name, value in body.items() if name != "llm"}
-    parse_boolean(rest.get("explain", True), "explain")  # a draft always has reasons
-    return Assistant(services.llm_client, services.run_on_view, services.pages, rest, asked)
+    options = parse_llm_options(body.get("llm", {}))
+    request_body = {name: value for name, value in body.items() if name != "llm"}
+    parse_boolean(request_body.get("explain", True), "explain")  # a draft always has reasons
+    return Assistant(
+        services.llm_client, services.run_on_view, services.pages, request_body, options
+    )
 
 
 async def answer_with_llm(
@@ -69,13 +71,13 @@ async def answer_with_llm(
     return render_json(await run_until_disconnect(request, assistant.answer()))
 
 
-async def run_until_disconnect(request: Request, work: Coroutine[Any, Any, _T]) -> _T:
+async def run_until_disconnect(request: Request, coroutine: Coroutine[Any, Any, _T]) -> _T:
     """Return what some work returns; end it when the client has left.
 
     Raises:
         Problem: 408, which nobody reads.
     """
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(coroutine)
     try:
         while True:
             done, _ = await asyncio.wait({task}, timeout=_DISCONNECT_POLL_S)

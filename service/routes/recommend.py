@@ -27,25 +27,27 @@ router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], response
 @router.post("/recommend", response_model=AnswerOut)
 async def recommend(body: RecommendIn, services: ServicesDep, request: Request) -> Response:
     """Recommend items. `{}` is a valid request: what is good for anybody, now."""
-    asked = body.dump_sent()
-    if "llm" in asked:
-        return await answer_with_llm(services, asked, request)
+    body_fields = body.dump_sent()
+    if "llm" in body_fields:
+        return await answer_with_llm(services, body_fields, request)
     return await services.respond(
-        lambda view: services.pages.build_page(view, ListKind.RECOMMEND, asked)
+        lambda view: services.pages.build_page(view, ListKind.RECOMMEND, body_fields)
     )
 
 
 @router.post("/recommend/batch", response_model=BatchOut)
 async def recommend_batch(body: BatchIn, services: ServicesDep) -> Response:
     """Answer many requests in order, all from one snapshot. One bad request fails the batch."""
-    asked = [request.dump_sent() for request in body.requests]
-    for place, one in enumerate(asked):
-        parse_llm_options(one.get("llm", {}), f"requests[{place}].llm")
+    body_fields = [request.dump_sent() for request in body.requests]
+    for position, request_body in enumerate(body_fields):
+        parse_llm_options(request_body.get("llm", {}), f"requests[{position}].llm")
     deadline_s = services.settings.batch_deadline_s
 
     def answer(view: RequestView) -> Any:
-        answers = services.pages.build_batch(view, asked, deadline_s=deadline_s)
-        return {"answers": [_add_llm_note(*pair) for pair in zip(asked, answers, strict=True)]}
+        answers = services.pages.build_batch(view, body_fields, deadline_s=deadline_s)
+        return {
+            "answers": [_add_llm_note(*pair) for pair in zip(body_fields, answers, strict=True)]
+        }
 
     return await services.respond(answer, deadline_s=deadline_s)
 
@@ -53,31 +55,31 @@ async def recommend_batch(body: BatchIn, services: ServicesDep) -> Response:
 @router.post("/search", response_model=AnswerOut)
 async def search(body: SearchIn, services: ServicesDep) -> Response:
     """Find items for a text: exact ids and titles first, then by meaning and words."""
-    asked = body.dump_sent()
+    body_fields = body.dump_sent()
     return await services.respond(
-        lambda view: services.pages.build_page(view, ListKind.SEARCH, asked)
+        lambda view: services.pages.build_page(view, ListKind.SEARCH, body_fields)
     )
 
 
 @router.post("/similar", response_model=AnswerOut)
 async def similar(body: SimilarIn, services: ServicesDep) -> Response:
     """Find items like some examples and unlike others."""
-    asked = body.dump_sent()
+    body_fields = body.dump_sent()
     return await services.respond(
-        lambda view: services.pages.build_page(view, ListKind.SIMILAR, asked)
+        lambda view: services.pages.build_page(view, ListKind.SIMILAR, body_fields)
     )
 
 
 @router.get("/items/{item_id:path}/similar", response_model=AnswerOut)
 async def similar_to_item(
-    item_id: str, asked: Annotated[SimilarQuery, Query()], services: ServicesDep
+    item_id: str, query: Annotated[SimilarQuery, Query()], services: ServicesDep
 ) -> Response:
     """Find items like this one. Percent-encode the id; a further page is a POST /v1/similar."""
-    known = decode_id(item_id)
-    body = {"items": {known: 1.0}, "k": asked.k}
+    decoded_id = decode_id(item_id)
+    body = {"items": {decoded_id: 1.0}, "k": query.k}
 
     def answer(view: RequestView) -> Any:
-        load_item(view, known)
+        load_item(view, decoded_id)
         return services.pages.build_page(view, ListKind.SIMILAR, body)
 
     return await services.respond(answer)

@@ -17,8 +17,8 @@ admin_router = APIRouter(
 @router.get("/snapshots", response_model=SnapshotsOut)
 async def list_snapshots(services: ServicesDep) -> Response:
     """List the snapshots of the index directory, the newest first."""
-    found = await services.run_admin(services.active_index.list_snapshots)
-    return render_json({"snapshots": found})
+    snapshots = await services.run_admin(services.active_index.list_snapshots)
+    return render_json({"snapshots": snapshots})
 
 
 @admin_router.post("/snapshots/reload", response_model=Switched)

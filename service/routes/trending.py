@@ -12,9 +12,9 @@ router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], response
 
 
 @router.get("/trending", response_model=AnswerOut)
-async def trending(asked: Annotated[TrendingQuery, Query()], services: ServicesDep) -> Response:
+async def trending(query: Annotated[TrendingQuery, Query()], services: ServicesDep) -> Response:
     """List what many people took to lately, then what is good for anybody."""
-    body = asked.dump_sent()
+    body = query.dump_sent()
     return await services.respond(
         lambda view: services.pages.build_page(view, ListKind.TRENDING, body)
     )

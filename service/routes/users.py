@@ -23,22 +23,22 @@ read_router = APIRouter(
 @router.put("/users/{user_id:path}", response_model=UserKept)
 async def put_user(user_id: str, body: UserIn, services: ServicesDep) -> Response:
     """Store interests and attributes in place of earlier ones; they count in every request."""
-    known, profile = _parse_user_id(user_id), parse_profile(body.root)
+    clean_id, profile = _parse_user_id(user_id), parse_profile(body.root)
     return await services.write(
-        lambda live: {"user_id": known, "live_seq": live.users.put(known, profile)}
+        lambda live: {"user_id": clean_id, "live_seq": live.users.put(clean_id, profile)}
     )
 
 
 @read_router.get("/users/{user_id:path}", response_model=UserOut)
 async def get_user(user_id: str, services: ServicesDep) -> Response:
     """Say what is known of a user: in words, as tags, and the latest events."""
-    known, now = _parse_user_id(user_id), services.clock()
+    clean_id, now = _parse_user_id(user_id), services.clock()
 
     def answer(view: RequestView) -> dict[str, Any]:
-        found = describe_user(view, known, now=now)
-        if found is None:
-            raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of user {known[:100]!r}")
-        return found
+        description = describe_user(view, clean_id, now=now)
+        if description is None:
+            raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of user {clean_id[:100]!r}")
+        return description
 
     return await services.respond(answer)
 
@@ -46,11 +46,11 @@ async def get_user(user_id: str, services: ServicesDep) -> Response:
 @router.delete("/users/{user_id:path}", response_model=Erased)
 async def erase_user(user_id: str, services: ServicesDep) -> Response:
     """Erase a user: events, interests, attributes. Only a keyed hash stays, for rebuilds."""
-    known = _parse_user_id(user_id)
+    clean_id = _parse_user_id(user_id)
 
     def erase(live: LiveStore) -> dict[str, Any]:
-        gone, seq = live.users.erase(known)
-        return {"erased_events": gone, "live_seq": seq}
+        erased_count, seq = live.users.erase(clean_id)
+        return {"erased_events": erased_count, "live_seq": seq}
 
     if services.llm_client is not None:
         services.llm_client.clear_cache()
@@ -71,5 +71,5 @@ async def merge_users(body: MergeIn, services: ServicesDep) -> Response:
     return await services.write(merge)
 
 
-def _parse_user_id(part: str) -> str:
-    return parse_clean_id(decode_id(part), "user_id")
+def _parse_user_id(encoded_id: str) -> str:
+    return parse_clean_id(decode_id(encoded_id), "user_id")

@@ -94,24 +94,24 @@ class LiveDatabase:
             SettingsError: If the URL is wrong, or the store cannot be opened or is of a newer
                 release.
         """
-        shown = hide_password(url)
+        safe_url = hide_password(url)
         try:
             engine = _create_engine(url, busy_s)
         except ImportError as error:
-            raise SettingsError(f"--db {shown} {explain_missing_driver(error)}") from error
+            raise SettingsError(f"--db {safe_url} {explain_missing_driver(error)}") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise SettingsError(
-                f"--db {shown} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL such "
+                f"--db {safe_url} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL such "
                 f"as sqlite:////srv/live.sqlite"
             ) from error
         database = cls(engine, busy_s=busy_s)
         try:
-            database._migrate(shown)
+            database._migrate(safe_url)
         except (SQLAlchemyError, Problem) as error:
             cause = error.detail if isinstance(error, Problem) else get_first_line(error)
             database.close()
             raise SettingsError(
-                f"the live store {shown} cannot be opened ({cause}); check that it is there and "
+                f"the live store {safe_url} cannot be opened ({cause}); check that it is there and "
                 f"can be written, or give another --db"
             ) from error
         except SettingsError:
@@ -155,24 +155,24 @@ class LiveDatabase:
             raise unavailable("the live store is busy; try again in a moment", retry_after_s=1)
         try:
             with _raise_as_problem(), self._write_engine.begin() as connection:
-                found = connection.execute(sa.select(counter).with_for_update()).one()
-                write = WriteTransaction(
-                    connection, SequenceNumbers(found.seq, found.items_seq, found.removals_seq)
+                row = connection.execute(sa.select(counter).with_for_update()).one()
+                transaction = WriteTransaction(
+                    connection, SequenceNumbers(row.seq, row.items_seq, row.removals_seq)
                 )
-                yield write
-                write.write_sequence()
+                yield transaction
+                transaction.write_sequence()
         finally:
             self._writer_lock.release()
 
     def read_sequence(self, connection: sa.Connection) -> SequenceNumbers:
         """Return how far the store has come."""
-        found = connection.execute(sa.select(counter)).one()
-        return SequenceNumbers(found.seq, found.items_seq, found.removals_seq)
+        row = connection.execute(sa.select(counter)).one()
+        return SequenceNumbers(row.seq, row.items_seq, row.removals_seq)
 
     def advance_to(self, seq: int) -> None:
         """Go on counting after a number that a snapshot knows from another store."""
-        with self.begin_write() as write:
-            write.reserve(max(0, seq - write.seq))
+        with self.begin_write() as transaction:
+            transaction.reserve(max(0, seq - transaction.seq))
 
     @contextmanager
     def open_exclusively(self) -> Iterator[Any]:
@@ -188,22 +188,22 @@ class LiveDatabase:
         """Close the idle connections."""
         self._engine.dispose()
 
-    def _migrate(self, shown: str) -> None:
+    def _migrate(self, safe_url: str) -> None:
         with _raise_as_problem(), self._write_engine.begin() as connection:
             if self.dialect == "postgresql":  # which lets two make the same table, and one fail
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_ID)))
             version.create(connection, checkfirst=True)
-            found = connection.execute(sa.select(version.c.version)).scalar()
-            before = found or 0
+            row = connection.execute(sa.select(version.c.version)).scalar()
+            before = row or 0
             if before > len(MIGRATIONS):
                 raise SettingsError(
-                    f"the live store {shown} has version {before}, this release knows up to "
+                    f"the live store {safe_url} has version {before}, this release knows up to "
                     f"{len(MIGRATIONS)}; install a newer release"
                 )
             for step in MIGRATIONS[before:]:
                 step(connection)
             if before < len(MIGRATIONS):
-                change = version.insert() if found is None else version.update()
+                change = version.insert() if row is None else version.update()
                 connection.execute(change.values(version=len(MIGRATIONS)))
 
 

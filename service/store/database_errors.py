@@ -25,20 +25,20 @@ _SQLSTATE_DAMAGE = ("XX001", "XX002")
 
 def to_problem(error: DBAPIError) -> Problem | None:
     """Return 503 for what passes, 422 for what no column can hold, 500 for a damaged store."""
-    told = get_first_line(error.orig or error)
+    message = get_first_line(error.orig or error)
     if _is_damage(error):
         return Problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"the live store is damaged ({told}); stop the service and restore the store from a "
+            f"the live store is damaged ({message}); stop the service and restore the store from a "
             f"backup",
         )
     if isinstance(error, DataError):  # such as the character NUL, which PostgreSQL has not
         return Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"the live store cannot hold a value of this call ({told}); leave it out",
+            f"the live store cannot hold a value of this call ({message}); leave it out",
         )
     if _is_transient(error):
-        return unavailable(f"the live store does not answer ({told}); try again in a moment")
+        return unavailable(f"the live store does not answer ({message}); try again in a moment")
     return None
 
 
@@ -73,5 +73,5 @@ def _get_sqlite_code(error: DBAPIError) -> int | None:
 
 
 def _get_sqlstate(error: DBAPIError) -> str | None:
-    found = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    return str(found) if found else None
+    sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return str(sqlstate) if sqlstate else None

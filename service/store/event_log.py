@@ -58,9 +58,9 @@ class UserHasher:
 class EventLog:
     """The log in the live store."""
 
-    def __init__(self, database: LiveDatabase, hashes: UserHasher) -> None:
+    def __init__(self, database: LiveDatabase, user_hasher: UserHasher) -> None:
         self._database = database
-        self._user_hasher = hashes
+        self._user_hasher = user_hasher
 
     def append(self, batch: Sequence[Event]) -> AppendResult:
         """Keep events; when this returns they are durable. An id counts once, for ever.
@@ -71,31 +71,33 @@ class EventLog:
         rows = [
             (event, _row_from_event(event)) for event in batch
         ]  # before anybody has to wait for us
-        with self._database.begin_write() as write:
-            connection = write.connection
+        with self._database.begin_write() as transaction:
+            connection = transaction.connection
             ids = [event.event_id for event in batch]
-            known = set(_select_existing(connection, events.c.event_id, ids))
-            gone = set(
+            known_ids = set(_select_existing(connection, events.c.event_id, ids))
+            retracted_hashes = set(
                 _select_existing(connection, retractions.c.event_hash, map(hash_event_id, ids))
             )
             owners = self._find_owners(connection, batch)
-            kept: dict[str, dict[str, Any]] = {}
+            accepted_rows: dict[str, dict[str, Any]] = {}
             refused = 0
             for event, row in rows:
                 owner = owners.get((event.owner, event.at), event.owner)
-                if owner is None or (gone and hash_event_id(event.event_id) in gone):
+                if owner is None or (
+                    retracted_hashes and hash_event_id(event.event_id) in retracted_hashes
+                ):
                     refused += 1
-                elif event.event_id not in known and event.event_id not in kept:
+                elif event.event_id not in known_ids and event.event_id not in accepted_rows:
                     moved = {"user_id": owner} if owner != event.owner else {}
-                    kept[event.event_id] = {**row, **moved}
-            first = write.reserve(len(kept))
-            for seq, row in enumerate(kept.values(), first):
+                    accepted_rows[event.event_id] = {**row, **moved}
+            first = transaction.reserve(len(accepted_rows))
+            for seq, row in enumerate(accepted_rows.values(), first):
                 row["seq"] = seq
-            if kept:
-                connection.execute(events.insert(), list(kept.values()))
-            live_seq = write.seq
-        duplicates = len(batch) - len(kept) - refused
-        return AppendResult(len(kept), duplicates, refused, ids, live_seq)
+            if accepted_rows:
+                connection.execute(events.insert(), list(accepted_rows.values()))
+            live_seq = transaction.seq
+        duplicates = len(batch) - len(accepted_rows) - refused
+        return AppendResult(len(accepted_rows), duplicates, refused, ids, live_seq)
 
     def retract(self, event_id: str) -> int:
         """Forget an event as if it had never come; its id stays refused. Return the sequence.
@@ -104,20 +106,22 @@ class EventLog:
             Problem: 404 if there is no event of that id; 503 if the store is busy.
         """
         name = hash_event_id(event_id)
-        with self._database.begin_write() as write:
-            gone = _select_existing(write.connection, retractions.c.event_hash, [name])
-            if gone:
-                return write.seq
-            removed = write.connection.execute(
+        with self._database.begin_write() as transaction:
+            retracted_hashes = _select_existing(
+                transaction.connection, retractions.c.event_hash, [name]
+            )
+            if retracted_hashes:
+                return transaction.seq
+            removed = transaction.connection.execute(
                 events.delete().where(events.c.event_id == event_id)
             ).rowcount
             if not removed:
                 raise Problem(
                     HTTPStatus.NOT_FOUND, f"no event {event_id[:100]!r}; nothing was retracted"
                 )
-            seq = write.reserve()
-            write.connection.execute(retractions.insert().values(event_hash=name, seq=seq))
-            write.mark_events_removed()
+            seq = transaction.reserve()
+            transaction.connection.execute(retractions.insert().values(event_hash=name, seq=seq))
+            transaction.mark_events_removed()
             return seq
 
     def load_user_state(
@@ -142,28 +146,30 @@ class EventLog:
     def _load_interests(self, connection: sa.Connection, user_id: str | None) -> list[str]:
         if user_id is None:
             return []
-        found = connection.execute(
+        results = connection.execute(
             sa.select(users.c.interests).where(users.c.user_id == user_id)
         ).scalar()
-        return list(orjson.loads(found)) if found else []
+        return list(orjson.loads(results)) if results else []
 
     def _find_owners(
         self, connection: sa.Connection, batch: Sequence[Event]
     ) -> dict[tuple[str, float], str | None]:
         """Where events belong that do not belong to who sent them; None: to nobody any more."""
         names = {event.owner for event in batch}
-        into: dict[str, list[tuple[float, str]]] = {}
+        merge_targets: dict[str, list[tuple[float, str]]] = {}
         for chunk in _split_chunks(names):
             query = sa.select(merges).where(merges.c.from_id.in_(chunk))
-            for found in connection.execute(query.order_by(merges.c.merged_at)):
-                into.setdefault(found.from_id, []).append((found.merged_at, found.into_id))
-        until = self._load_erasure_times(connection, names)
+            for results in connection.execute(query.order_by(merges.c.merged_at)):
+                merge_targets.setdefault(results.from_id, []).append(
+                    (results.merged_at, results.into_id)
+                )
+        erasure_times = self._load_erasure_times(connection, names)
         owners: dict[tuple[str, float], str | None] = {}
-        for event in batch if into or until else ():
-            if event.at <= until.get(event.owner, float("-inf")):
+        for event in batch if merge_targets or erasure_times else ():
+            if event.at <= erasure_times.get(event.owner, float("-inf")):
                 owners[event.owner, event.at] = None
                 continue
-            for merged_at, owner in into.get(event.owner, ()):
+            for merged_at, owner in merge_targets.get(event.owner, ()):
                 if event.at <= merged_at:
                     owners[event.owner, event.at] = owner
                     break
@@ -173,12 +179,12 @@ class EventLog:
         self, connection: sa.Connection, names: Iterable[str]
     ) -> dict[str, float]:
         hashes = {self._user_hasher.hash_user_id(name): name for name in names}
-        found: dict[str, float] = {}
+        results: dict[str, float] = {}
         for chunk in _split_chunks(hashes):
             query = sa.select(erasures).where(erasures.c.user_hash.in_(chunk))
             for row in connection.execute(query):
-                found[hashes[row.user_hash]] = row.erased_at
-        return found
+                results[hashes[row.user_hash]] = row.erased_at
+        return results
 
 
 def hash_event_id(event_id: str) -> bytes:
@@ -208,8 +214,8 @@ def load_recent_events(
 
 def event_from_row(row: sa.RowMapping) -> Event:
     """Return the event that a row of the log holds."""
-    told = {name: row[name] for name in _EVENT_COLUMNS}
-    return Event(**told, context=orjson.loads(row["context"]) if row["context"] else {})
+    columns = {name: row[name] for name in _EVENT_COLUMNS}
+    return Event(**columns, context=orjson.loads(row["context"]) if row["context"] else {})
 
 
 _EVENT_COLUMNS = (
@@ -245,19 +251,21 @@ def _select_existing(
     connection: sa.Connection, column: sa.Column[_T], values: Iterable[_T]
 ) -> list[_T]:
     """Those of some values that a column holds."""
-    found: list[_T] = []
+    results: list[_T] = []
     for chunk in _split_chunks(values):
-        found += connection.execute(sa.select(column).where(column.in_(chunk))).scalars()
-    return found
+        results += connection.execute(sa.select(column).where(column.in_(chunk))).scalars()
+    return results
 
 
 def _split_chunks(values: Iterable[_T]) -> Iterator[Collection[_T]]:
-    left = iter(values)
-    while chunk := list(islice(left, _MAX_SQL_PARAMETERS)):
+    remaining = iter(values)
+    while chunk := list(islice(remaining, _MAX_SQL_PARAMETERS)):
         yield chunk
 
 
-def merge_events(write: WriteTransaction, old: str, new: str) -> int:
+def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> int:
     """Give a visitor's events, and those of an anonymous session of that name, to a user."""
-    mine = sa.or_(match_owner(old, None), match_owner(None, old))
-    return write.connection.execute(events.update().where(mine).values(user_id=new)).rowcount
+    owned_rows = sa.or_(match_owner(source_id, None), match_owner(None, source_id))
+    return transaction.connection.execute(
+        events.update().where(owned_rows).values(user_id=target_id)
+    ).rowcount

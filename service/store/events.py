@@ -61,20 +61,20 @@ class Event:
 
 
 def parse_events(
-    body: Mapping[str, Any], *, now: float, known: Collection[str] = BUILT_IN_EVENTS
+    body: Mapping[str, Any], *, now: float, known_names: Collection[str] = BUILT_IN_EVENTS
 ) -> list[Event]:
     """Return the events of `{"events": […]}`, or the one that the body itself is.
 
     Args:
         body: As it was sent.
         now: When events without a time happened, Unix seconds.
-        known: Names of events.
+        known_names: Names of events.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
     """
     if "events" not in body:
-        return [parse_event(body, now=now, known=known)]
+        return [parse_event(body, now=now, known_names=known_names)]
     if len(body) > 1:
         other = next(name for name in body if name != "events")
         raise RequestError(f"send either one event or a list in events, not events and {other}")
@@ -87,13 +87,13 @@ def parse_events(
         )
     # Events without a time happened in the order in which they are listed.
     return [
-        parse_event(event, f"events[{n}]", now=now + n * _EVENT_SPACING_S, known=known)
+        parse_event(event, f"events[{n}]", now=now + n * _EVENT_SPACING_S, known_names=known_names)
         for n, event in enumerate(events)
     ]
 
 
 def parse_event(
-    body: Any, name: str = "", *, now: float, known: Collection[str] = BUILT_IN_EVENTS
+    body: Any, name: str = "", *, now: float, known_names: Collection[str] = BUILT_IN_EVENTS
 ) -> Event:
     """Return one event; without `event_id` it gets one, without `at` it happened now.
 
@@ -103,15 +103,15 @@ def parse_event(
     if not isinstance(body, Mapping):
         raise RequestError(f"{name or 'the event'} must be an object, got {format_value(body)}")
     prefix = f"{name}." if name else ""
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     refuse_unknown(body, _PARSERS, name or "the event")
     for key, value in body.items():
         if value is not None:
-            given[key] = _PARSERS[key](value, f"{prefix}{key}")
-    given.setdefault("event_id", uuid.uuid4().hex)
-    given.setdefault("at", now)
-    event = Event(**{**_DEFAULTS, **given})
-    refuse_misspelt(event.event, f"{prefix}event", known)
+            values[key] = _PARSERS[key](value, f"{prefix}{key}")
+    values.setdefault("event_id", uuid.uuid4().hex)
+    values.setdefault("at", now)
+    event = Event(**{**_DEFAULTS, **values})
+    refuse_misspelt(event.event, f"{prefix}event", known_names)
     _check_required_fields(event, name or "the event")
     return event
 
@@ -138,10 +138,10 @@ def parse_clean_id(value: Any, name: str) -> str:
     Raises:
         RequestError: If it is none, or holds control characters.
     """
-    found = parse_id(value, name)
-    if _CONTROL_CHARACTERS.search(found):
-        raise RequestError(f"{name} {format_value(found)} has control characters; leave them out")
-    return found
+    clean = parse_id(value, name)
+    if _CONTROL_CHARACTERS.search(clean):
+        raise RequestError(f"{name} {format_value(clean)} has control characters; leave them out")
+    return clean
 
 
 def parse_clean_text(value: Any, name: str) -> str | None:
@@ -150,10 +150,10 @@ def parse_clean_text(value: Any, name: str) -> str | None:
     Raises:
         RequestError: If it is no text, too long, or holds the character NUL.
     """
-    found = parse_text(value, name)
-    if found and "\x00" in found:
+    clean = parse_text(value, name)
+    if clean and "\x00" in clean:
         raise RequestError(f"{name} holds the character NUL; leave it out")
-    return found
+    return clean
 
 
 _PARSERS: Mapping[str, Callable[[Any, str], Any]] = {

@@ -67,11 +67,11 @@ def load_changes_after(connection: sa.Connection, seq: int) -> list[ItemChange]:
 
 def load_changes(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ItemChange]:
     """Return the last change of each of some items, if it has one."""
-    found = {}
+    changes_by_id = {}
     for chunk in _split_chunks(ids):
         for row in connection.execute(sa.select(items).where(items.c.item_id.in_(chunk))):
-            found[row.item_id] = _change_from_row(row)
-    return found
+            changes_by_id[row.item_id] = _change_from_row(row)
+    return changes_by_id
 
 
 def iterate_undropped_changes(connection: sa.Connection) -> Iterator[ItemChange]:
@@ -83,15 +83,17 @@ def iterate_undropped_changes(connection: sa.Connection) -> Iterator[ItemChange]
 
 def drop_changes(database: LiveDatabase, *, up_to: int) -> None:
     """Make later builds leave out the changes up to a sequence number."""
-    with database.begin_write() as write:
-        write.connection.execute(items.update().where(items.c.seq <= up_to).values(dropped=True))
+    with database.begin_write() as transaction:
+        transaction.connection.execute(
+            items.update().where(items.c.seq <= up_to).values(dropped=True)
+        )
 
 
-def prune_changes(database: LiveDatabase, *, applied_by_all: int) -> None:
+def prune_changes(database: LiveDatabase, *, applied_seq: int) -> None:
     """Forget dropped changes that every kept snapshot has applied."""
-    done = sa.and_(items.c.dropped.is_(True), items.c.seq <= applied_by_all)
-    with database.begin_write() as write:
-        write.connection.execute(items.delete().where(done))
+    is_applied = sa.and_(items.c.dropped.is_(True), items.c.seq <= applied_seq)
+    with database.begin_write() as transaction:
+        transaction.connection.execute(items.delete().where(is_applied))
 
 
 def _change_from_row(row: sa.Row[Any]) -> ItemChange:

@@ -47,13 +47,13 @@ def read_changes(
     """Return what to fold in, all of one moment, and the item changes with their vectors."""
     with database.begin_read() as connection:
         changes = list(iterate_undropped_changes(connection)) if with_items else []
-        found = LiveChanges(
+        live_changes = LiveChanges(
             items=[_to_item(change) for change in changes],
             events=_load_interactions(connection),
             is_erased=_build_erasure_check(connection, UserHasher(secret)),
             applied_seq=database.read_sequence(connection).seq,
         )
-    return found, changes
+    return live_changes, changes
 
 
 def cache_live_vectors(root: Path, changes: list[ItemChange]) -> None:
@@ -78,13 +78,15 @@ def cache_live_vectors(root: Path, changes: list[ItemChange]) -> None:
         cache.append(list(vectors), stacked)
 
 
-def prune_applied_changes(database: LiveDatabase, root: Path, *, drop_up_to: int | None) -> None:
+def prune_applied_changes(
+    database: LiveDatabase, root: Path, *, drop_up_to_seq: int | None
+) -> None:
     """Drop changes if asked to; forget those that every kept snapshot knows.
 
     Until then a dropped change stays: an older snapshot, rolled back to, still needs it.
     """
-    if drop_up_to is not None:
-        drop_changes(database, up_to=drop_up_to)
+    if drop_up_to_seq is not None:
+        drop_changes(database, up_to=drop_up_to_seq)
     applied = []
     for name in list_ids(root):
         try:
@@ -93,16 +95,18 @@ def prune_applied_changes(database: LiveDatabase, root: Path, *, drop_up_to: int
             continue  # damaged: nobody can roll back to it
         applied.append(manifest.applied_seq)
     if applied:
-        prune_changes(database, applied_by_all=min(applied))
+        prune_changes(database, applied_seq=min(applied))
 
 
 def _to_item(change: ItemChange) -> Item | DeletedId:
     """Texts are encoded by the build's own model; only vectors that callers gave are taken over."""
     if change.fields is None:
         return DeletedId(change.item_id)
-    given = change.raw_vector is not None and not change.encoder_key
+    has_own_vector = change.raw_vector is not None and not change.encoder_key
     vector = (
-        change.raw_vector.astype(np.float32) if given and change.raw_vector is not None else None
+        change.raw_vector.astype(np.float32)
+        if has_own_vector and change.raw_vector is not None
+        else None
     )
     return Item(change.item_id, change.fields, vector)
 
@@ -126,12 +130,18 @@ def _to_interaction(event: Event) -> Interaction:
 
 
 def _build_erasure_check(
-    connection: sa.Connection, hashes: UserHasher
+    connection: sa.Connection, user_hasher: UserHasher
 ) -> Callable[[Interaction], bool]:
-    gone = {row.user_hash: row.erased_at for row in connection.execute(sa.select(erasures))}
+    erasure_times = {
+        row.user_hash: row.erased_at for row in connection.execute(sa.select(erasures))
+    }
 
     def is_erased(interaction: Interaction) -> bool:
-        at = gone.get(hashes.hash_user_id(interaction.user_id)) if gone else None
+        at = (
+            erasure_times.get(user_hasher.hash_user_id(interaction.user_id))
+            if erasure_times
+            else None
+        )
         return at is not None and (interaction.at is None or interaction.at <= at)
 
     return is_erased

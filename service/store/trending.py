@@ -57,22 +57,22 @@ class _DecayedScores:
 
     def compute_scores(self, now: float) -> dict[str, float]:
         """Return the sum of each item at a moment."""
-        found = {
-            item_id: total * self._compute_decay(now - moment)
-            for item_id, (total, moment) in self.scores.items()
+        scores = {
+            item_id: total * self._compute_decay(now - scored_at)
+            for item_id, (total, scored_at) in self.scores.items()
         }
         for reaction in self.future_events:
-            found[reaction.item_id] = found.get(reaction.item_id, 0.0) + reaction.weight
-        return found
+            scores[reaction.item_id] = scores.get(reaction.item_id, 0.0) + reaction.weight
+        return scores
 
-    def _add_event(self, reaction: _WeightedEvent) -> None:
-        total, moment = self.scores.get(reaction.item_id, (0.0, reaction.at))
-        if reaction.at >= moment:
-            total = total * self._compute_decay(reaction.at - moment) + reaction.weight
-            moment = reaction.at
+    def _add_event(self, event: _WeightedEvent) -> None:
+        total, scored_at = self.scores.get(event.item_id, (0.0, event.at))
+        if event.at >= scored_at:
+            total = total * self._compute_decay(event.at - scored_at) + event.weight
+            scored_at = event.at
         else:
-            total += reaction.weight * self._compute_decay(moment - reaction.at)
-        self.scores[reaction.item_id] = (total, moment)
+            total += event.weight * self._compute_decay(scored_at - event.at)
+        self.scores[event.item_id] = (total, scored_at)
 
     def _compute_decay(self, age_s: float) -> float:
         return float(0.5 ** (max(0.0, age_s) / self.half_life_s))
@@ -88,7 +88,7 @@ class Trending:
     def compute_shares(
         self,
         connection: sa.Connection,
-        upto: SequenceNumbers,
+        sequence: SequenceNumbers,
         scenario: Scenario,
         *,
         scale: tuple[float, float],
@@ -98,25 +98,28 @@ class Trending:
 
         Args:
             connection: Sees the log.
-            upto: How far it has come.
+            sequence: How far it has come.
             scenario: What events say, and how fast fashions pass.
             scale: Lowest and highest possible rating.
             now: Unix seconds.
         """
         with self._lock:
-            board = self._scores_by_scenario.get(scenario.name)
-            if board is None or board.removals_seq != upto.removals_seq:
+            decayed_scores = self._scores_by_scenario.get(scenario.name)
+            if decayed_scores is None or decayed_scores.removals_seq != sequence.removals_seq:
                 half_life_s = HALF_LIFE_S.get(scenario.name, DEFAULT_HALF_LIFE_S)
-                board = _DecayedScores(half_life_s, removals_seq=upto.removals_seq)
-                self._scores_by_scenario[scenario.name] = board
-            since = now - _MAX_AGE_HALF_LIVES * board.half_life_s
-            board.add_events(
-                _load_weighted_events(connection, (board.last_seq, since), scenario, scale), now
+                decayed_scores = _DecayedScores(half_life_s, removals_seq=sequence.removals_seq)
+                self._scores_by_scenario[scenario.name] = decayed_scores
+            oldest_at = now - _MAX_AGE_HALF_LIVES * decayed_scores.half_life_s
+            decayed_scores.add_events(
+                _load_weighted_events(
+                    connection, (decayed_scores.last_seq, oldest_at), scenario, scale
+                ),
+                now,
             )
-            board.last_seq = max(board.last_seq, upto.seq)
-            found = board.compute_scores(now)
-        liked = [(total, item_id) for item_id, total in found.items() if total > 0]
-        top = sorted(liked, key=lambda pair: (-pair[0], pair[1]))[:MAX_TRENDING_ITEMS]
+            decayed_scores.last_seq = max(decayed_scores.last_seq, sequence.seq)
+            scores = decayed_scores.compute_scores(now)
+        positive_scores = [(total, item_id) for item_id, total in scores.items() if total > 0]
+        top = sorted(positive_scores, key=lambda pair: (-pair[0], pair[1]))[:MAX_TRENDING_ITEMS]
         return {item_id: total / top[0][0] for total, item_id in top}
 
 
@@ -126,10 +129,10 @@ def _load_weighted_events(
     scenario: Scenario,
     scale: tuple[float, float],
 ) -> Iterable[_WeightedEvent]:
-    seq, since = after
+    seq, oldest_at = after
     query = sa.select(events.c.item_id, events.c.at, events.c.event, events.c.value).where(
         events.c.seq > seq,
-        events.c.at > since,
+        events.c.at > oldest_at,
         events.c.item_id.is_not(None),
         events.c.event.not_in((SEARCH, IMPRESSION)),
     )

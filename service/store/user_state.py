@@ -49,11 +49,11 @@ def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> 
 
 def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
     """Return the items of (event, item) pairs by event, without searches and impressions."""
-    met: dict[str, set[str]] = {}
+    items_by_event: dict[str, set[str]] = {}
     for event, item_id in pairs:
         if item_id is not None and event not in NON_HIDING_EVENTS:
-            met.setdefault(event, set()).add(item_id)
-    return {event: tuple(sorted(met[event])) for event in sorted(met)}
+            items_by_event.setdefault(event, set()).add(item_id)
+    return {event: tuple(sorted(items_by_event[event])) for event in sorted(items_by_event)}
 
 
 def add_user_state(request: Request, state: UserState, *, now: float) -> Request:
@@ -63,12 +63,14 @@ def add_user_state(request: Request, state: UserState, *, now: float) -> Request
     """
     if state == EMPTY_USER_STATE:
         return request
-    told = request.history
+    request_history = request.history
     if state.history:
-        told = tuple(entry if entry.at is not None else entry._replace(at=now) for entry in told)
+        request_history = tuple(
+            entry if entry.at is not None else entry._replace(at=now) for entry in request_history
+        )
     return replace(
         request,
-        history=(*state.history, *told),
+        history=(*state.history, *request_history),
         interests=tuple(dict.fromkeys([*state.interests, *request.interests])),
         seen=state.seen,
         seen_by_event=state.items_by_event,

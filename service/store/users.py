@@ -35,45 +35,49 @@ class UserStore:
     """The users of the live store."""
 
     def __init__(
-        self, database: LiveDatabase, hashes: UserHasher, clock: Callable[[], float]
+        self, database: LiveDatabase, user_hasher: UserHasher, clock: Callable[[], float]
     ) -> None:
         self._database = database
-        self._user_hasher = hashes
+        self._user_hasher = user_hasher
         self._clock = clock
 
     def put(self, user_id: str, profile: UserProfile) -> int:
         """Store a profile in place of an earlier one; return the sequence."""
-        with self._database.begin_write() as write:
-            _write_profile(write, user_id, profile, self._clock())
-            return write.reserve()
+        with self._database.begin_write() as transaction:
+            _write_profile(transaction, user_id, profile, self._clock())
+            return transaction.reserve()
 
     def load_profile(self, connection: sa.Connection, user_id: str) -> UserProfile | None:
         """Return the stored profile, or None if there is none."""
         return _load_profile(connection, user_id)
 
-    def merge(self, old: str, new: str) -> tuple[int, int]:
+    def merge(self, source_id: str, target_id: str) -> tuple[int, int]:
         """Give everything of one user to another; return how many events moved, and the sequence.
 
-        What arrives later of what `old` did until now will belong to `new` as well.
+        What arrives later of what `source_id` did until now will belong to `target_id` as well.
 
         Raises:
             RequestError: If both are the same.
         """
-        if old == new:
-            raise RequestError(f"from and into are both {new[:60]!r}; a user cannot join themself")
+        if source_id == target_id:
+            raise RequestError(
+                f"from and into are both {target_id[:60]!r}; a user cannot join themself"
+            )
         now = self._clock()
-        with self._database.begin_write() as write:
-            moved = merge_events(write, old, new)
-            earlier = merges.update().where(merges.c.into_id == old)
-            write.connection.execute(earlier.values(into_id=new))
-            row = {"from_id": old, "merged_at": now, "into_id": new}
-            same = sa.and_(merges.c.from_id == old, merges.c.merged_at == now)
-            write.connection.execute(merges.delete().where(same))
-            write.connection.execute(merges.insert().values(row))
+        with self._database.begin_write() as transaction:
+            moved = merge_events(transaction, source_id, target_id)
+            update_targets = merges.update().where(merges.c.into_id == source_id)
+            transaction.connection.execute(update_targets.values(into_id=target_id))
+            row = {"from_id": source_id, "merged_at": now, "into_id": target_id}
+            same = sa.and_(merges.c.from_id == source_id, merges.c.merged_at == now)
+            transaction.connection.execute(merges.delete().where(same))
+            transaction.connection.execute(merges.insert().values(row))
             # Had `new` once been merged into `old`, its own late events would go in a circle.
-            write.connection.execute(merges.delete().where(merges.c.from_id == merges.c.into_id))
-            _merge_profiles(write, (old, new), now)
-            return moved, write.reserve()
+            transaction.connection.execute(
+                merges.delete().where(merges.c.from_id == merges.c.into_id)
+            )
+            _merge_profiles(transaction, (source_id, target_id), now)
+            return moved, transaction.reserve()
 
     def erase(self, user_id: str) -> tuple[int, int]:
         """Remove everything of a user; return how many events went, and the sequence.
@@ -84,19 +88,21 @@ class UserStore:
             Problem: 503 if long readers keep old pages alive; what is live is erased already, and
                 asking again cleans the files.
         """
-        with self._database.begin_write() as write:
-            connection = write.connection
-            gone = connection.execute(events.delete().where(match_owner(user_id, None))).rowcount
+        with self._database.begin_write() as transaction:
+            connection = transaction.connection
+            erased_count = connection.execute(
+                events.delete().where(match_owner(user_id, None))
+            ).rowcount
             connection.execute(users.delete().where(users.c.user_id == user_id))
             joined = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
             names = {user_id, *connection.execute(joined).scalars()}
-            mine = sa.or_(merges.c.from_id == user_id, merges.c.into_id == user_id)
-            connection.execute(merges.delete().where(mine))
+            merges_of_user = sa.or_(merges.c.from_id == user_id, merges.c.into_id == user_id)
+            connection.execute(merges.delete().where(merges_of_user))
             self._record_erasure(connection, names)
-            seq = write.reserve()
-            write.mark_events_removed()
+            seq = transaction.reserve()
+            transaction.mark_events_removed()
         self._clean_files(user_id)
-        return gone, seq
+        return erased_count, seq
 
     def _record_erasure(self, connection: sa.Connection, names: Iterable[str]) -> None:
         now = self._clock()
@@ -120,9 +126,11 @@ class UserStore:
                 raise unavailable(_FILES_NOT_CLEAN) from error
 
 
-def _write_profile(write: WriteTransaction, user_id: str, profile: UserProfile, now: float) -> None:
-    write.connection.execute(users.delete().where(users.c.user_id == user_id))
-    write.connection.execute(
+def _write_profile(
+    transaction: WriteTransaction, user_id: str, profile: UserProfile, now: float
+) -> None:
+    transaction.connection.execute(users.delete().where(users.c.user_id == user_id))
+    transaction.connection.execute(
         users.insert().values(
             user_id=user_id,
             interests=orjson.dumps(profile.interests).decode(),
@@ -133,23 +141,23 @@ def _write_profile(write: WriteTransaction, user_id: str, profile: UserProfile, 
 
 
 def _load_profile(connection: sa.Connection, user_id: str) -> UserProfile | None:
-    found = connection.execute(sa.select(users).where(users.c.user_id == user_id)).first()
-    if found is None:
+    user_row = connection.execute(sa.select(users).where(users.c.user_id == user_id)).first()
+    if user_row is None:
         return None
-    return UserProfile(tuple(orjson.loads(found.interests)), orjson.loads(found.attributes))
+    return UserProfile(tuple(orjson.loads(user_row.interests)), orjson.loads(user_row.attributes))
 
 
-def _merge_profiles(write: WriteTransaction, pair: tuple[str, str], now: float) -> None:
+def _merge_profiles(transaction: WriteTransaction, pair: tuple[str, str], now: float) -> None:
     """Interests of both; where both have an attribute, that of the user who stays."""
     old, new = pair
-    brought = _load_profile(write.connection, old)
-    if brought is None:
+    source_profile = _load_profile(transaction.connection, old)
+    if source_profile is None:
         return
-    kept = _load_profile(write.connection, new) or UserProfile()
-    interests = tuple(dict.fromkeys([*kept.interests, *brought.interests]))
-    attributes = {**(brought.attributes or {}), **(kept.attributes or {})}
-    _write_profile(write, new, UserProfile(interests, attributes), now)
-    write.connection.execute(users.delete().where(users.c.user_id == old))
+    target_profile = _load_profile(transaction.connection, new) or UserProfile()
+    interests = tuple(dict.fromkeys([*target_profile.interests, *source_profile.interests]))
+    attributes = {**(source_profile.attributes or {}), **(target_profile.attributes or {})}
+    _write_profile(transaction, new, UserProfile(interests, attributes), now)
+    transaction.connection.execute(users.delete().where(users.c.user_id == old))
 
 
 def _checkpoint(connection: Any) -> None:
@@ -160,12 +168,12 @@ def _checkpoint(connection: Any) -> None:
         time.sleep(0.02)
 
 
-def _contains_bytes(file: Path, wanted: bytes) -> bool:
+def _contains_bytes(file: Path, needle: bytes) -> bool:
     """Whether the bytes of an id are anywhere in a file."""
     with file.open("rb") as stream:
         tail = b""
         while block := stream.read(_BLOCK_BYTES):
-            if wanted in tail + block:
+            if needle in tail + block:
                 return True
-            tail = block[-len(wanted) :]
+            tail = block[-len(needle) :]
     return False

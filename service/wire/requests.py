@@ -88,11 +88,11 @@ class StrictModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_fields(cls, body: Any) -> Any:
-        known = {info.alias or name: info for name, info in cls.model_fields.items()}
+        known_fields = {info.alias or name: info for name, info in cls.model_fields.items()}
         for name in body if isinstance(body, Mapping) else ():
-            if name not in known:
+            if name not in known_fields:
                 raise PydanticCustomError(
-                    "unknown_field", "{what}", {"what": _describe_unknown_field(name, known)}
+                    "unknown_field", "{what}", {"what": _describe_unknown_field(name, known_fields)}
                 )
         return body
 
@@ -257,5 +257,5 @@ class ItemsQuery(StrictModel):
     cursor: str | None = None
 
 
-def _describe_unknown_field(name: Any, known: Mapping[str, Any]) -> str:
-    return f"unknown field {format_value(name)}; {suggest_name(name, known)}"
+def _describe_unknown_field(name: Any, known_fields: Mapping[str, Any]) -> str:
+    return f"unknown field {format_value(name)}; {suggest_name(name, known_fields)}"

@@ -34,9 +34,9 @@ def document_as(schema: Mapping[str, Any]) -> WithJsonSchema:
 
 def allow_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the shape of a value that may be null."""
-    described = {key: schema[key] for key in ("default",) if key in schema}
-    rest = {key: value for key, value in schema.items() if key not in described}
-    return {"anyOf": [rest, {"type": "null"}], **described}
+    kept_keys = {key: schema[key] for key in ("default",) if key in schema}
+    other_keys = {key: value for key, value in schema.items() if key not in kept_keys}
+    return {"anyOf": [other_keys, {"type": "null"}], **kept_keys}
 
 
 def require_any(*names: str) -> dict[str, Any]:

@@ -44,19 +44,19 @@ class Ials:
         """Reach of the history."""
         return {"decay": (10.0, 1.0, 3.0, 30.0, NO_DECAY)}
 
-    def fit(self, lesson: TrainingData, knobs: Params) -> "AlsModel":
+    def fit(self, training: TrainingData, params: Params) -> "AlsModel":
         """Alternate; one thread, so that a seed decides everything."""
         from implicit.cpu.als import AlternatingLeastSquares
 
         model = AlternatingLeastSquares(
-            factors=knobs["factors"],
-            regularization=knobs["ridge"],
-            alpha=1 + knobs["alpha"],  # the library takes the whole confidence of a meeting
+            factors=params["factors"],
+            regularization=params["ridge"],
+            alpha=1 + params["alpha"],  # the library takes the whole confidence of a meeting
             iterations=_ITERATIONS,
             num_threads=1,
-            random_state=lesson.seed,
+            random_state=training.seed,
         )
-        model.fit(lesson.build_user_item_matrix(knobs["use"]), show_progress=False)
+        model.fit(training.build_user_item_matrix(params["use"]), show_progress=False)
         return AlsModel(np.asarray(model.item_factors, np.float32))
 
 
@@ -75,9 +75,10 @@ class AlsModel:
         for case in range(len(cases)):
             first, last = np.searchsorted(entries.case, [case, case + 1])
             if first < last:
-                met = self.items[entries.item[first:last]]
-                more = np.float32(knobs["alpha"]) * entries.weight[first:last, None]
+                history_factors = self.items[entries.item[first:last]]
+                extra_confidence = np.float32(knobs["alpha"]) * entries.weight[first:last, None]
                 users[case] = np.linalg.solve(
-                    gram + met.T @ (more * met), ((1 + more) * met).sum(0)
+                    gram + history_factors.T @ (extra_confidence * history_factors),
+                    ((1 + extra_confidence) * history_factors).sum(0),
                 )
         return users @ self.items.T

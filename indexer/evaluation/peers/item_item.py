@@ -65,10 +65,12 @@ class ItemItemModel:
     def _select_dense(self, entries: HistoryEntries) -> HistoryEntries:
         if len(self.dense) == 0:
             return entries
-        place = np.full(self.n_items, -1, np.int64)
-        place[self.dense] = np.arange(len(self.dense))
-        kept = place[entries.item] >= 0
-        return HistoryEntries(entries.case[kept], place[entries.item[kept]], entries.weight[kept])
+        position = np.full(self.n_items, -1, np.int64)
+        position[self.dense] = np.arange(len(self.dense))
+        kept = position[entries.item] >= 0
+        return HistoryEntries(
+            entries.case[kept], position[entries.item[kept]], entries.weight[kept]
+        )
 
     def _score_by_maximum(self, entries: HistoryEntries, count: int) -> Scores:
         out = np.zeros((count, self.weights.shape[1]), np.float32)
@@ -118,16 +120,16 @@ class ItemKnn:
         """Reach of the history, sum or maximum over it."""
         return {**_SCORE_GRID, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
 
-    def fit(self, lesson: TrainingData, knobs: Params) -> ItemItemModel:
+    def fit(self, training: TrainingData, params: Params) -> ItemItemModel:
         """Count in strips, so that a large catalogue fits."""
-        met = lesson.build_user_item_matrix(knobs["use"]).tocsc()
-        size = np.sqrt(np.asarray(met.sum(axis=0)).ravel() + knobs["shrink"])
-        scaled = (met / np.maximum(size, 1e-9)).tocsc().astype(np.float32)
+        matrix = training.build_user_item_matrix(params["use"]).tocsc()
+        size = np.sqrt(np.asarray(matrix.sum(axis=0)).ravel() + params["shrink"])
+        scaled = (matrix / np.maximum(size, 1e-9)).tocsc().astype(np.float32)
         strips = []
-        for start in range(0, lesson.n_items, _STRIP_ITEMS):
+        for start in range(0, training.n_items, _STRIP_ITEMS):
             strip = (scaled[:, start : start + _STRIP_ITEMS].T @ scaled).tocsr()
-            strips.append(_keep_nearest(strip, start, knobs["nearest"]))
-        return ItemItemModel(_stack(strips), np.zeros(0, np.int64), lesson.n_items)
+            strips.append(_keep_nearest(strip, start, params["nearest"]))
+        return ItemItemModel(_stack(strips), np.zeros(0, np.int64), training.n_items)
 
 
 def _keep_nearest(strip: Matrix, first: int, keep: int) -> Matrix:
@@ -136,8 +138,8 @@ def _keep_nearest(strip: Matrix, first: int, keep: int) -> Matrix:
     row, col, value = pairs.row[other], pairs.col[other], pairs.data[other]
     order = np.lexsort((col, -value, row))
     row, col, value = row[order], col[order], value[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    near = place < keep
+    position = np.arange(len(row)) - np.searchsorted(row, row)
+    near = position < keep
     return matrix_from_coordinates(value[near], row[near], col[near], strip.shape)
 
 
@@ -164,16 +166,16 @@ class Ease:
         """Reach of the history, sum or maximum over it."""
         return {**_SCORE_GRID, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
 
-    def fit(self, lesson: TrainingData, knobs: Params) -> ItemItemModel:
+    def fit(self, training: TrainingData, params: Params) -> ItemItemModel:
         """Invert the regularised matrix of common users."""
-        met = lesson.build_user_item_matrix(knobs["use"])
-        counts = np.asarray(met.sum(axis=0)).ravel()
+        matrix = training.build_user_item_matrix(params["use"])
+        counts = np.asarray(matrix.sum(axis=0)).ravel()
         order = np.lexsort((np.arange(len(counts)), -counts))[:MAX_DENSE_ITEMS]
         dense = np.sort(order[counts[order] > 0])
-        part = met[:, dense]
+        part = matrix[:, dense]
         gram: Scores = np.asarray((part.T @ part).todense(), np.float32)
-        gram[np.diag_indices(len(dense))] += np.float32(knobs["ridge"])
+        gram[np.diag_indices(len(dense))] += np.float32(params["ridge"])
         inverse = np.linalg.inv(gram)
         weights: Scores = (-inverse / np.diag(inverse)).astype(np.float32)
         weights[np.diag_indices(len(dense))] = 0
-        return ItemItemModel(weights, dense, lesson.n_items)
+        return ItemItemModel(weights, dense, training.n_items)

@@ -46,16 +46,16 @@ class Popularity:
         """None."""
         return {}
 
-    def fit(self, lesson: TrainingData, knobs: Params) -> PopularityModel:
+    def fit(self, training: TrainingData, params: Params) -> PopularityModel:
         """Count."""
-        rows = lesson.select_rows(knobs["use"])
-        if np.isnan(lesson.log.at[rows]).any():
+        rows = training.select_rows(params["use"])
+        if np.isnan(training.log.at[rows]).any():
             weight = np.ones(len(rows))  # without times, no row is newer than another's
         else:
-            everything = np.flatnonzero(lesson.row_mask)
-            newer = len(everything) - np.searchsorted(everything, rows)
-            weight = 0.5 ** (newer / len(everything) / knobs["half_life"])
-        counts = np.bincount(lesson.log.item[rows], weight, minlength=lesson.n_items)
+            visible_rows = np.flatnonzero(training.row_mask)
+            newer = len(visible_rows) - np.searchsorted(visible_rows, rows)
+            weight = 0.5 ** (newer / len(visible_rows) / params["half_life"])
+        counts = np.bincount(training.log.item[rows], weight, minlength=training.n_items)
         return PopularityModel(counts.astype(np.float32))
 
 
@@ -79,9 +79,9 @@ class OwnItems:
         """Reach of the history, weight of popularity."""
         return {"decay": (30.0, 10.0, 100.0, 300.0, NO_DECAY), "popular": (0.3, 0.0, 1.0)}
 
-    def fit(self, lesson: TrainingData, _: Params) -> "OwnItemsModel":
+    def fit(self, training: TrainingData, _: Params) -> "OwnItemsModel":
         """Count what is popular."""
-        recent = POPULAR_RECENT.fit(lesson, {"use": ALL_EVENTS, "half_life": 0.1})
+        recent = POPULAR_RECENT.fit(training, {"use": ALL_EVENTS, "half_life": 0.1})
         return OwnItemsModel(recent.counts / max(float(recent.counts.max()), 1e-9))
 
 

@@ -45,17 +45,17 @@ class TrainingData:
 
     def select_rows(self, use: str) -> Positions:
         """The numbers of the rows to learn from, in order."""
-        wanted = self.row_mask & self.log.positive if use == POSITIVE_EVENTS else self.row_mask
-        return np.flatnonzero(wanted)
+        selected = self.row_mask & self.log.positive if use == POSITIVE_EVENTS else self.row_mask
+        return np.flatnonzero(selected)
 
     def build_user_item_matrix(self, use: str) -> Matrix:
         """`(users, n)`, 1 where they met."""
         rows = self.select_rows(use)
         shape = (len(self.log.user_ids), self.n_items)
         ones = np.ones(len(rows), np.float32)
-        met = matrix_from_coordinates(ones, self.log.user[rows], self.log.item[rows], shape)
-        met.data[:] = 1
-        return met
+        matrix = matrix_from_coordinates(ones, self.log.user[rows], self.log.item[rows], shape)
+        matrix.data[:] = 1
+        return matrix
 
 
 class PeerModel(Protocol):
@@ -79,7 +79,7 @@ class Peer(Protocol):
     def fit_grid(self) -> Mapping[str, tuple[Any, ...]]: ...  # noqa: D102
     @property
     def score_grid(self) -> Mapping[str, tuple[Any, ...]]: ...  # noqa: D102
-    def fit(self, lesson: TrainingData, knobs: Params) -> PeerModel: ...  # noqa: D102
+    def fit(self, training: TrainingData, params: Params) -> PeerModel: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

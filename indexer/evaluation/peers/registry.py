@@ -20,15 +20,15 @@ PEER_NAMES = (*FAST_PEERS, "sasrec")
 _REQUIRED_PACKAGES = {"ials": "implicit", "sasrec": "torch"}
 
 
-def parse_peer_names(wanted: str) -> tuple[str, ...]:
+def parse_peer_names(text: str) -> tuple[str, ...]:
     """Read "fast", "all" or names with commas between.
 
     Raises:
         RequestError: If a name is not known.
     """
-    if wanted in ("fast", "all"):
-        return FAST_PEERS if wanted == "fast" else PEER_NAMES
-    names = tuple(part.strip() for part in wanted.split(",") if part.strip())
+    if text in ("fast", "all"):
+        return FAST_PEERS if text == "fast" else PEER_NAMES
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
     for name in names:
         if name not in PEER_NAMES:
             raise RequestError(f"no peer {name!r}; known are {', '.join(PEER_NAMES)}, fast and all")
@@ -37,9 +37,9 @@ def parse_peer_names(wanted: str) -> tuple[str, ...]:
 
 def explain_unavailable(name: str, *, repeats: bool) -> str:
     """Say why a peer is not measured; empty if it is."""
-    needs = _REQUIRED_PACKAGES.get(name)
-    if needs and find_spec(needs) is None:
-        return f'{needs} is not installed; pip install "zhiyin[evaluate]"'
+    package = _REQUIRED_PACKAGES.get(name)
+    if package and find_spec(package) is None:
+        return f'{package} is not installed; pip install "zhiyin[evaluate]"'
     if name == "own_items" and not repeats:
         return "items are not consumed again in this data"
     return ""
@@ -47,8 +47,8 @@ def explain_unavailable(name: str, *, repeats: bool) -> str:
 
 def select_peers(names: Collection[str], *, repeats: bool) -> list[Peer]:
     """Return the peers that learn alone, in the order of `PEER_NAMES`; text + EASE is made later."""
-    every: list[Peer] = [
+    all_peers: list[Peer] = [
         POPULAR, POPULAR_RECENT, OwnItems(), ItemKnn(repeats), Ease(repeats), TEXT_MEAN,
         TEXT_TUNED, Ials(), SasRec(),
     ]  # fmt: skip
-    return [peer for peer in every if peer.name in names]
+    return [peer for peer in all_peers if peer.name in names]

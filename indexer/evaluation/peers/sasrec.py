@@ -54,23 +54,23 @@ class SasRec:
         """None."""
         return {}
 
-    def fit(self, lesson: TrainingData, knobs: Params) -> "SasRecModel":
+    def fit(self, training: TrainingData, params: Params) -> "SasRecModel":
         """Train for the number of epochs that was found."""
-        trained = list(_train_epochs(lesson, knobs, knobs["epochs"]))
+        trained = list(_train_epochs(training, params, params["epochs"]))
         return trained[-1]
 
     def converge(
-        self, lesson: TrainingData, knobs: Params, judge: Evaluate
+        self, training: TrainingData, params: Params, evaluate: Evaluate
     ) -> tuple[Params, float]:
         """Train until `PATIENCE` epochs bring no gain; return the best number and its figure."""
         best, best_epoch = -1.0, 1
-        for epoch, model in enumerate(_train_epochs(lesson, knobs, MAX_EPOCHS), start=1):
-            figure = judge(model, knobs)
-            if figure > best:
-                best, best_epoch = figure, epoch
+        for epoch, model in enumerate(_train_epochs(training, params, MAX_EPOCHS), start=1):
+            ndcg10 = evaluate(model, params)
+            if ndcg10 > best:
+                best, best_epoch = ndcg10, epoch
             if epoch >= MIN_EPOCHS and epoch - best_epoch >= PATIENCE:
                 break
-        return {**knobs, "epochs": best_epoch}, best
+        return {**params, "epochs": best_epoch}, best
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +100,19 @@ class SasRecModel:
         return scores
 
 
-def _train_epochs(lesson: TrainingData, knobs: Params, count: int) -> Iterator[SasRecModel]:
+def _train_epochs(training: TrainingData, params: Params, count: int) -> Iterator[SasRecModel]:
     """Yield the same network after each epoch."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(lesson.seed)
-        network = _build_network(lesson.n_items, knobs["dropout"])
+        torch.manual_seed(training.seed)
+        network = _build_network(training.n_items, params["dropout"])
         state = torch.random.get_rng_state()
-    rows = cut_windows(lesson, knobs["use"])
-    popularity = np.bincount(rows[rows < lesson.n_items], minlength=lesson.n_items) + 1.0
+    rows = cut_windows(training, params["use"])
+    popularity = np.bincount(rows[rows < training.n_items], minlength=training.n_items) + 1.0
     share = torch.from_numpy(popularity / popularity.sum()).float()
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98))
-    rng = np.random.default_rng(lesson.seed)
+    rng = np.random.default_rng(training.seed)
     for _ in range(count):
         with torch.random.fork_rng(devices=[]):  # judging in between draws nothing from it
             torch.random.set_rng_state(state)
@@ -123,7 +123,7 @@ def _train_epochs(lesson: TrainingData, knobs: Params, count: int) -> Iterator[S
                 loss.backward()
                 optimizer.step()
             state = torch.random.get_rng_state()
-        yield SasRecModel(network, lesson.n_items)
+        yield SasRecModel(network, training.n_items)
 
 
 def cut_windows(lesson: TrainingData, use: str) -> NDArray[np.int64]:
@@ -136,14 +136,16 @@ def cut_windows(lesson: TrainingData, use: str) -> NDArray[np.int64]:
     user, item = lesson.log.user[rows], lesson.log.item[rows]
     new = np.r_[np.ones(min(len(rows), 1), bool), user[1:] != user[:-1]]
     starts = np.flatnonzero(new).tolist()
-    pieces = []
+    windows = []
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         for first in range(end - 1, start, -WINDOW_LENGTH):
-            piece = item[max(start, first - WINDOW_LENGTH) : first + 1]
-            pieces.append(
-                np.pad(piece, (0, WINDOW_LENGTH + 1 - len(piece)), constant_values=lesson.n_items)
+            window = item[max(start, first - WINDOW_LENGTH) : first + 1]
+            windows.append(
+                np.pad(window, (0, WINDOW_LENGTH + 1 - len(window)), constant_values=lesson.n_items)
             )
-    return np.stack(pieces) if pieces else np.full((1, WINDOW_LENGTH + 1), lesson.n_items, np.int64)
+    return (
+        np.stack(windows) if windows else np.full((1, WINDOW_LENGTH + 1), lesson.n_items, np.int64)
+    )
 
 
 def _compute_loss(network: Any, rows: Any, share: Any) -> Any:
@@ -151,19 +153,21 @@ def _compute_loss(network: Any, rows: Any, share: Any) -> Any:
     from torch.nn.functional import cross_entropy
 
     n_items = len(share)
-    states, wanted = network(rows[:, :-1]), rows[:, 1:]
-    known = wanted < n_items
-    state, target = states[known], wanted[known]
+    states, targets = network(rows[:, :-1]), rows[:, 1:]
+    known = targets < n_items
+    state, target = states[known], targets[known]
     if len(target) == 0:
         return states.sum() * 0
     table = network.items.weight
     if n_items <= MAX_FULL_LOSS_ITEMS:
         return cross_entropy(state @ table[:n_items].T, target)
     sampled = torch.multinomial(share, SAMPLED_NEGATIVES, replacement=True)
-    own = (state * table[target]).sum(dim=1, keepdim=True) - share[target].log()[:, None]
-    others = state @ table[sampled].T - share[sampled].log()[None, :]
-    others = others.masked_fill(target[:, None] == sampled[None, :], -torch.inf)
-    return cross_entropy(torch.cat([own, others], dim=1), torch.zeros_like(target))
+    target_logits = (state * table[target]).sum(dim=1, keepdim=True) - share[target].log()[:, None]
+    sampled_logits = state @ table[sampled].T - share[sampled].log()[None, :]
+    sampled_logits = sampled_logits.masked_fill(target[:, None] == sampled[None, :], -torch.inf)
+    return cross_entropy(
+        torch.cat([target_logits, sampled_logits], dim=1), torch.zeros_like(target)
+    )
 
 
 def _build_network(n_items: int, dropout: float) -> Any:
@@ -190,9 +194,9 @@ def _build_network(n_items: int, dropout: float) -> Any:
         @override
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             length = rows.shape[1]
-            placed = self.items(rows) * WIDTH**0.5 + self.places.weight[:length]
+            embedded = self.items(rows) * WIDTH**0.5 + self.places.weight[:length]
             mask = self.get_buffer("mask")[:length, :length]
-            seen: torch.Tensor = self.norm(self.layers(self.dropout(placed), mask=mask))
+            seen: torch.Tensor = self.norm(self.layers(self.dropout(embedded), mask=mask))
             return seen
 
     return Network()

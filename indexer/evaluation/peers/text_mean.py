@@ -55,14 +55,14 @@ class TextMean:
         """Reach of the history."""
         return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "decay": self.decays}
 
-    def fit(self, lesson: TrainingData, knobs: Params) -> TextModel:
+    def fit(self, training: TrainingData, params: Params) -> TextModel:
         """Take the catalogue's own statistics; no row of the log is read."""
-        if knobs["power"] == RAW_POWER:
-            return TextModel(lesson.vectors)
-        vectors = lesson.vectors - lesson.vectors.mean(axis=0)
+        if params["power"] == RAW_POWER:
+            return TextModel(training.vectors)
+        vectors = training.vectors - training.vectors.mean(axis=0)
         variance, axes = np.linalg.eigh((vectors.T @ vectors).astype(np.float64) / len(vectors))
         floor = max(float(variance.max()) * 1e-6, _EPSILON)
-        scale = np.maximum(variance, floor) ** (-knobs["power"] / 2)
+        scale = np.maximum(variance, floor) ** (-params["power"] / 2)
         return TextModel(normalise_rows(vectors @ (axes * scale).astype(np.float32)))
 
 
@@ -96,12 +96,12 @@ class TextEase:
         """Weights against EASE."""
         return {"text": (1.0, 0.3, 3.0), "popular": (0.3, 0.0, 1.0)}
 
-    def fit(self, lesson: TrainingData, _: Params) -> "TextEaseModel":
+    def fit(self, training: TrainingData, _: Params) -> "TextEaseModel":
         """Fit the parts as they were tuned."""
         return TextEaseModel(
-            (TEXT_TUNED.fit(lesson, self.text), self.text),
-            (Ease(self.repeats).fit(lesson, self.ease), self.ease),
-            (POPULAR_RECENT.fit(lesson, self.popular), self.popular),
+            (TEXT_TUNED.fit(training, self.text), self.text),
+            (Ease(self.repeats).fit(training, self.ease), self.ease),
+            (POPULAR_RECENT.fit(training, self.popular), self.popular),
         )
 
 
@@ -119,8 +119,8 @@ class TextEaseModel:
     def score(self, cases: Cases, knobs: Params) -> Scores:
         """Return `(c, n)`."""
         text, ease, popular = (
-            _standardise(part.score(cases, own))
-            for part, own in (self.text, self.ease, self.popular)
+            _standardise(part.score(cases, params_of_part))
+            for part, params_of_part in (self.text, self.ease, self.popular)
         )
         weighted = np.float32(knobs["text"]) * text + np.float32(knobs["popular"]) * popular
         total: Scores = ease + weighted

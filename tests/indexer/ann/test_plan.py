@@ -91,13 +91,20 @@ def test_lists_are_left_out_as_long_as_the_recall_holds() -> None:
 
 def test_what_is_known_to_hold_is_kept_and_what_no_longer_does_is_not() -> None:
     known = Effort(45.0, 1, 256)
-    assert find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.9, known=known) == known
     assert (
-        find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known=known).k_factor
+        find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.9, known_effort=known)
+        == known
+    )
+    assert (
+        find_least_effort(
+            lambda effort: 1 - 1 / effort.k_factor, 0, 0.98, known_effort=known
+        ).k_factor
         == 58.5
     )
     assert (
-        find_least_effort(lambda effort: 1 - 1 / effort.k_factor, 0, 0.99, known=known).k_factor
+        find_least_effort(
+            lambda effort: 1 - 1 / effort.k_factor, 0, 0.99, known_effort=known
+        ).k_factor
         == 130
     )
 
@@ -234,5 +241,5 @@ def test_a_row_of_equal_score_is_as_good_as_the_one_found_by_the_scan() -> None:
 
 def test_a_little_more_effort_does_not_tell_of_lists_there_are_not() -> None:
     known = Effort(10.0, 1, 32)
-    more = find_least_effort(lambda effort: effort.k_factor / 20, 0, 0.6, known=known)
+    more = find_least_effort(lambda effort: effort.k_factor / 20, 0, 0.6, known_effort=known)
     assert (more.k_factor, more.nprobe) == (13.0, 1)

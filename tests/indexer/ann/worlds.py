@@ -49,7 +49,7 @@ def built(folder: Path, vectors: Vectors, kind: str, **wish: Any) -> tuple[Vecto
     """The index of a wish as it is served, and the facts the manifest gets."""
     path = folder / "index.faiss"
     facts = build_index_file(
-        path, vectors, LAYOUT, wish=IndexOptions(kind, **wish), report=lambda *_: None
+        path, vectors, LAYOUT, options=IndexOptions(kind, **wish), report=lambda *_: None
     )
     return VectorIndex.open(path, facts), facts
 

@@ -95,7 +95,11 @@ def test_what_is_picked_together_comes_near(plain_bert: Path, tmp_path: Path) ->
     sequels = NextItemExamples(past.astype(np.int32), target.astype(np.int32))
     seen: list[tuple[int, int]] = []
     layer = tune_layer(
-        str(plain_bert), texts, sequels, seed=0, told=lambda done, total: seen.append((done, total))
+        str(plain_bert),
+        texts,
+        sequels,
+        seed=0,
+        progress=lambda done, total: seen.append((done, total)),
     )
     layer.save(tmp_path / "layer.safetensors")
 
@@ -201,7 +205,7 @@ def test_a_model_that_is_not_built_like_bert_is_refused(
     monkeypatch.setattr(BertEncoder, "forward", twice)
     sequels = NextItemExamples(np.zeros((1, 3), np.int32), np.ones(1, np.int32))
     with pytest.raises(EncoderUnavailableError, match="'tiny-bert' cannot be tuned"):
-        tune_layer(str(plain_bert), ["a", "b"], sequels, seed=0, told=lambda *_: None)
+        tune_layer(str(plain_bert), ["a", "b"], sequels, seed=0, progress=lambda *_: None)
 
 
 def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_ranks_figures_and_intervals_are_those_of_the_protocol(seed: int, tmp_pa
     )
     ours = [find_rank(items, target, k) for items, target, k in lists]
     assert ours == told["ranks"]
-    found = asdict(compute_metrics(a, top10=top10, items=500))
+    found = asdict(compute_metrics(a, top10=top10, item_count=500))
     for name in (*FIGURES, "coverage10"):
         assert found[name] == told["metrics"][name], name
     against = compare_ranks(a, b, users)

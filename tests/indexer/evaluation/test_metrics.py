@@ -37,7 +37,7 @@ def test_figures_by_hand() -> None:
     assert found.ndcg10 == (1 + 0.5) / 4
     assert (found.recall10, found.recall50) == (0.5, 0.75)
     assert found.mrr50 == pytest.approx((1 + 1 / 3 + 1 / 11) / 4, abs=1e-15)
-    assert compute_metrics([1, 1], top10=[["a", "b"], ["b", "c"]], items=10).coverage10 == 0.3
+    assert compute_metrics([1, 1], top10=[["a", "b"], ["b", "c"]], item_count=10).coverage10 == 0.3
     assert compute_metrics([]).cases == 0
 
 

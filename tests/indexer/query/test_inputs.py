@@ -30,7 +30,7 @@ X, Y, P = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]  # meaning, meaning,
 
 
 def weigh(entries: Sequence[HistoryEntry], scenario: Scenario = PLAIN) -> list[float]:
-    signals = build_history_inputs(entries, scenario=scenario, now=1_000.0, scale=(1, 5))
+    signals = build_history_inputs(entries, scenario=scenario, now=1_000.0, rating_scale=(1, 5))
     return [signal.weight for signal in signals]
 
 
@@ -48,7 +48,7 @@ def test_each_newer_entry_halves_an_older_one() -> None:
 def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating() -> None:
     for value, weight in ((5.0, 1.0), (3.0, 0.0), (1.0, -1.0), (None, 0.7)):
         entry = HistoryEntry(item_id="a", event="review", text="x" * 500, value=value)
-        item, words = build_history_inputs([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
+        item, words = build_history_inputs([entry], scenario=PLAIN, now=0.0, rating_scale=(1, 5))
         assert item.item_id == "a"
         assert item.weight == pytest.approx(weight)
         assert (words.item_id, words.text) == (None, "x" * 500)
@@ -56,7 +56,7 @@ def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating(
         assert words.reason["item_id"] == "a"
         assert len(words.reason["text"]) == 200
     without = HistoryEntry(item_id="a", event="review")
-    assert len(build_history_inputs([without], scenario=PLAIN, now=0.0, scale=(1, 5))) == 1
+    assert len(build_history_inputs([without], scenario=PLAIN, now=0.0, rating_scale=(1, 5))) == 1
 
 
 def test_entries_are_sorted_by_time_and_those_without_come_first() -> None:
@@ -66,7 +66,7 @@ def test_entries_are_sorted_by_time_and_those_without_come_first() -> None:
         HistoryEntry(item_id="early", at=100.0),
         HistoryEntry(item_id="untimed 2"),
     ]
-    signals = build_history_inputs(entries, scenario=PLAIN, now=1_000.0, scale=(1, 5))
+    signals = build_history_inputs(entries, scenario=PLAIN, now=1_000.0, rating_scale=(1, 5))
     assert [signal.item_id for signal in signals] == ["untimed 1", "untimed 2", "early", "late"]
 
 
@@ -120,7 +120,7 @@ def test_the_last_opinion_of_an_item_decides(
 ) -> None:
     entries = [HistoryEntry("a", event=event, value=value) for event, value in (earlier, last)]
     other = HistoryEntry("b", event="like")
-    signals = build_history_inputs([*entries, other], scenario=PLAIN, now=0.0, scale=(1, 5))
+    signals = build_history_inputs([*entries, other], scenario=PLAIN, now=0.0, rating_scale=(1, 5))
     assert [signal.item_id for signal in signals] == ["a"] * counted + ["b"]
     assert signals[-2].reason["event"] == last[0]
 
@@ -136,7 +136,7 @@ def test_the_last_opinion_of_an_item_decides(
     ],
 )
 def test_words_that_say_what_is_not_wanted_push_away(entry: HistoryEntry, weight: float) -> None:
-    (signal,) = build_history_inputs([entry], scenario=PLAIN, now=0.0, scale=(1, 5))
+    (signal,) = build_history_inputs([entry], scenario=PLAIN, now=0.0, rating_scale=(1, 5))
     assert signal.weight == weight
     assert signal.reason == {"kind": "history", "text": "horror"} | (
         {"event": entry.event} if weight < 0 else {}

@@ -61,7 +61,7 @@ def test_a_pool_is_narrowed_and_the_rest_counted(case: Any, head: int) -> None:
         pool,
         caps_of(fields, most),
         first=np.array(first, np.int64),
-        ranked=lambda rows: np.array(sorted(rows.tolist(), key=place.__getitem__), np.int64),
+        rank=lambda rows: np.array(sorted(rows.tolist(), key=place.__getitem__), np.int64),
     )
     walked = [*first, *(row for row in order if row not in first and allowed[row])]
     right = {row for row in walk(walked, fields, most) if allowed[row]}

@@ -55,7 +55,7 @@ def test_variety_is_maximal_marginal_relevance(case: Any, diversity: float, wind
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranking, "DIVERSITY_WINDOW", window)
         order = diversify(
-            meaning, scores, diversity=diversity, ranks=len(scores), shown=NOTHING_SHOWN
+            meaning, scores, diversity=diversity, ranks=len(scores), shown_vectors=NOTHING_SHOWN
         )
     assert order.tolist() == by_the_book(meaning, scores, diversity, window)
 
@@ -63,8 +63,10 @@ def test_variety_is_maximal_marginal_relevance(case: Any, diversity: float, wind
 @given(candidates(), st.integers(0, 45))
 def test_a_shorter_arrangement_is_the_head_of_a_longer_one(case: Any, ranks: int) -> None:
     meaning, scores = case
-    whole = diversify(meaning, scores, diversity=0.4, ranks=len(scores), shown=NOTHING_SHOWN)
-    part = diversify(meaning, scores, diversity=0.4, ranks=ranks, shown=NOTHING_SHOWN)
+    whole = diversify(
+        meaning, scores, diversity=0.4, ranks=len(scores), shown_vectors=NOTHING_SHOWN
+    )
+    part = diversify(meaning, scores, diversity=0.4, ranks=ranks, shown_vectors=NOTHING_SHOWN)
     head = min(ranks, len(scores))
     assert part[:head].tolist() == whole[:head].tolist()
     assert part[head:].tolist() == sorted(part[head:].tolist())
@@ -74,14 +76,14 @@ def test_a_shorter_arrangement_is_the_head_of_a_longer_one(case: Any, ranks: int
 def test_without_diversity_the_order_stays() -> None:
     meaning = np.ones((5, 3), np.float32) / np.sqrt(np.float32(3))
     scores = np.array([5, 4, 3, 2, 1], np.float32)
-    order = diversify(meaning, scores, diversity=0.0, ranks=5, shown=NOTHING_SHOWN)
+    order = diversify(meaning, scores, diversity=0.0, ranks=5, shown_vectors=NOTHING_SHOWN)
     assert order.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_earlier_pages_showed_is_not_shown_in_another_dress() -> None:
     meaning = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     scores = np.array([1.0, 0.9], np.float32)
-    order = diversify(meaning, scores, diversity=0.6, ranks=2, shown=meaning[:1])
+    order = diversify(meaning, scores, diversity=0.6, ranks=2, shown_vectors=meaning[:1])
     assert order.tolist() == [1, 0]
 
 
@@ -118,7 +120,7 @@ def test_propensities_are_how_often_a_rank_shows_what_it_does(
     tries = 3_000
     for seed in range(tries):
         rng = np.random.default_rng(seed)
-        found = explore(order, beyond, free=free, k=k, chance=chance, rng=rng)
+        found = explore(order, beyond, free=free, k=k, probability=chance, rng=rng)
         assert len(set(found.page.tolist())) == k
         assert sorted([*found.page, *found.rest]) == order.tolist()
         for rank, (place, chances) in enumerate(
@@ -142,7 +144,7 @@ def test_inverse_propensity_estimates_are_unbiased() -> None:
     estimates = []
     for seed in range(8_000):
         rng = np.random.default_rng(seed)
-        found = explore(order, order[k:], free=np.arange(k), k=k, chance=chance, rng=rng)
+        found = explore(order, order[k:], free=np.arange(k), k=k, probability=chance, rng=rng)
         # The target shows, at the first rank, its usual item or one of the pool, each alike.
         target = np.where(np.isin(order, [0, *order[k:]]), 1 / (pool + 1), 0)
         first = int(found.page[0])

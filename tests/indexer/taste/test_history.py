@@ -151,15 +151,15 @@ def test_one_request_scores_as_the_batch_does(repeats: bool) -> None:  # noqa: F
             )
             for place in mine
         ]
-        signals = build_history_inputs(history, scenario=plain, now=0.0, scale=(1, 5))
+        signals = build_history_inputs(history, scenario=plain, now=0.0, rating_scale=(1, 5))
         signals.append(QueryInput(Role.PRIOR, 1.0, {}))
         row_of = {item_id: row for row, item_id in enumerate(ids(n))}
-        learned = apply_taste_model(model, signals, row_of, layout=layout, moment=moment)
+        learned = apply_taste_model(model, signals, row_of, layout=layout, taste_context=moment)
         sources = np.zeros((len(signals), layout.dim), np.float32)
         sources[:-1, : layout.meaning] = meaning[past.row[mine]]
         sources[-1, layout.meaning + layout.taste] = 1.0
         composed = build_query_vectors(
-            learned.inputs, sources, scenario=plain, weights=Weights(), doubt=learned.shrinkage
+            learned.inputs, sources, scenario=plain, weights=Weights(), shrinkage=learned.shrinkage
         )
         vectors = replace(composed, taste_vectors=learned.taste_vectors).vectors
         scores = (vectors @ items.T).max(axis=0)

@@ -68,7 +68,7 @@ def test_disliked_items_have_no_neighbours() -> None:
 def test_only_the_strongest_are_kept_and_ties_go_to_the_first_row() -> None:
     # All four at once: the nearer in order is the stronger, and of two as near the first stays.
     rows = [interaction(user, item, 1.0) for user in "uv" for item in "wxyz"]
-    fitted = fit_neighbours(build_events(rows, list("wxyz")), keep=2)
+    fitted = fit_neighbours(build_events(rows, list("wxyz")), max_neighbours=2)
     kept = [fitted.rows[fitted.starts[row] : fitted.starts[row + 1]].tolist() for row in range(4)]
     assert [sorted(rows) for rows in kept] == [[1, 2], [0, 2], [1, 3], [1, 2]]
 

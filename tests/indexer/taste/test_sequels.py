@@ -14,7 +14,7 @@ def told(
     rows: list[Interaction], items: int, *, newest_left_out: float = 0.0, **chosen: int
 ) -> list[tuple[list[int], int]]:
     events = build_events(rows, ids(items))
-    found = build_next_item_examples(events, newest_left_out=newest_left_out, **chosen)
+    found = build_next_item_examples(events, holdout_share=newest_left_out, **chosen)
     return list(zip(found.history.tolist(), found.target.tolist(), strict=True))
 
 
@@ -58,7 +58,7 @@ def test_only_the_most_met_items_are_learned_from() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_numbers_may_be_changed_and_changed_back(seed: int) -> None:
     found = build_next_item_examples(
-        build_events(noise(200, n=40, seed=seed), ids(40)), newest_left_out=0.2
+        build_events(noise(200, n=40, seed=seed), ids(40)), holdout_share=0.2
     )
     rows = found.collect_rows()
     small = found.renumber(rows)
@@ -70,6 +70,6 @@ def test_numbers_may_be_changed_and_changed_back(seed: int) -> None:
 
 
 def test_no_events_are_no_sequels() -> None:
-    found = build_next_item_examples(build_events([], ids(3)), newest_left_out=0.4)
+    found = build_next_item_examples(build_events([], ids(3)), holdout_share=0.4)
     assert len(found) == 0
     assert isinstance(found, NextItemExamples)

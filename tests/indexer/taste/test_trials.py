@@ -26,7 +26,7 @@ SHUT = TasteSettings()
 
 
 def fitted(trials: Path | None = None, seed: int = 0) -> TasteModel:
-    return fit_taste(chains(), ids(60), random_meaning(60), trials=trials, seed=seed)
+    return fit_taste(chains(), ids(60), random_meaning(60), trials_path=trials, seed=seed)
 
 
 def assert_equal(one: TasteModel, other: TasteModel) -> None:

@@ -13,7 +13,7 @@ from tests.service.conftest import Serve, Shop, problem, wait_until
 
 
 def test_what_has_no_room_is_refused_at_once() -> None:
-    queue = WorkQueue("test", threads=1, waiting=2)
+    queue = WorkQueue("test", threads=1, max_waiting=2)
     go = threading.Event()
 
     async def crowd() -> list[object]:
@@ -34,7 +34,7 @@ def test_what_has_no_room_is_refused_at_once() -> None:
 
 
 def test_what_takes_too_long_is_given_up_and_its_place_is_free_when_it_ends() -> None:
-    queue = WorkQueue("test", threads=1, waiting=0)
+    queue = WorkQueue("test", threads=1, max_waiting=0)
     go = threading.Event()
     with pytest.raises(Problem, match=r"longer than 0\.05 s"):
         asyncio.run(queue.run(lambda: go.wait(5), deadline_s=0.05))
@@ -49,7 +49,7 @@ def test_what_takes_too_long_is_given_up_and_its_place_is_free_when_it_ends() ->
 
 
 def test_errors_come_through() -> None:
-    queue = WorkQueue("test", threads=1, waiting=0)
+    queue = WorkQueue("test", threads=1, max_waiting=0)
     with pytest.raises(ZeroDivisionError):
         asyncio.run(queue.run(lambda: 1 // 0))
     queue.close()

@@ -252,7 +252,7 @@ def test_tiny_budgets_do_not_make_the_endpoint_look_broken() -> None:
 
 def test_a_resting_endpoint_is_tried_by_one_call_then_by_all() -> None:
     now = [0.0]
-    breaker = CircuitBreaker(failures=2, rest_s=30, clock=lambda: now[0])
+    breaker = CircuitBreaker(max_failures=2, open_s=30, clock=lambda: now[0])
     breaker.admit()
     breaker.record_failure()
     breaker.admit()
@@ -277,7 +277,7 @@ def test_a_resting_endpoint_is_tried_by_one_call_then_by_all() -> None:
 
 def test_a_cache_forgets_the_oldest_the_old_and_on_demand_all() -> None:
     now = [0.0]
-    cache = CompletionCache(most=2, lifetime_s=10, clock=lambda: now[0])
+    cache = CompletionCache(max_entries=2, lifetime_s=10, clock=lambda: now[0])
     prompts = [Prompt("rerank", "", str(n), 1) for n in range(3)]
     for prompt in prompts:
         cache.put("m", prompt, Completion(prompt.user))

@@ -44,7 +44,7 @@ def measured(
     """The measurement, and the bodies that the endpoint was asked with."""
     with endpoint(script) as running:
         measurer = Measurer(running.config, cases, 5, lambda *_: None)
-        told = evaluate(plan, encoder=WordEncoder(dim=32), beside={"llm": measurer})
+        told = evaluate(plan, encoder=WordEncoder(dim=32), extra={"llm": measurer})
     return told["llm"], running.calls
 
 

@@ -229,7 +229,7 @@ def rebuilt(shop: Shop, folder: Path, url: str, *, drops: bool = False) -> str:
         changes=found.items,
         applied_seq=found.applied_seq,
     )
-    prune_applied_changes(database, shop.root, drop_up_to=found.applied_seq if drops else None)
+    prune_applied_changes(database, shop.root, drop_up_to_seq=found.applied_seq if drops else None)
     database.close()
     return summary.snapshot
 
