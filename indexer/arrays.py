@@ -1,6 +1,6 @@
-"""The arrays that pass between rooms.
+"""Type aliases of the arrays that pass between packages, with their shapes.
 
-n rows of a catalogue, q query vectors, m chosen rows, d numbers in an item vector.
+n: rows of the catalogue; m: rows or vectors chosen among them; d: numbers in a vector.
 """
 
 from typing import TypeAlias
@@ -8,6 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Vectors: TypeAlias = NDArray[np.float32]  # (m, d); unit length where it is said
-Rows: TypeAlias = NDArray[np.int64]  # (m,), row numbers of a catalogue
-Mask: TypeAlias = NDArray[np.bool_]  # (n,), one flag a row
+Vectors: TypeAlias = NDArray[np.float32]  # (m, d); of unit length only where a docstring says so
+Rows: TypeAlias = NDArray[np.int64]  # (m,), row numbers in the catalogue
+Mask: TypeAlias = NDArray[np.bool_]  # (n,), one flag for each row

@@ -1,20 +1,21 @@
-"""How many threads this process may use."""
+"""Environment and CPU affinity to the number of threads this process may use."""
 
 import os
 import re
 
 
 def count_threads() -> int:
-    """Return what `OMP_NUM_THREADS` says, for the outermost level, else how many cores it has.
+    """Return the number in `OMP_NUM_THREADS`, or else the number of usable cores; at least 1.
 
-    OpenMP also takes a list, "4,2": a number for each level of nesting (OpenMP 5.2, 21.1.2).
+    The variable may hold a list such as "4,2", one number for each level of nested parallelism
+    (OpenMP 5.2, section 21.1.2); the first one, for the outermost level, is taken.
     """
     match = re.match(r"\s*(\d+)", os.environ.get("OMP_NUM_THREADS", ""))
     return max(1, int(match[1])) if match else _count_cores()
 
 
 def _count_cores() -> int:
-    """Those that this process is bound to, where the system tells."""
+    """The cores this process may run on, where the system can tell; else all of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

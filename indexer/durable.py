@@ -1,4 +1,4 @@
-"""What is written, made to survive a power cut."""
+"""Written files to files that survive a power cut."""
 
 import os
 from pathlib import Path

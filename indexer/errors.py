@@ -3,22 +3,22 @@
 IndexerError
 ├── CatalogError            a source, a mapping or too many rows cannot be read
 ├── FilterError             a filter names an unknown field or compares the wrong type
-├── RequestError            a request asks for something that cannot be
-├── ScenarioError           a file of scenarios cannot be used
-├── EncoderUnavailableError the model or its weights are not there
-├── VectorShapeError        vectors do not fit the index
-├── WorkerError             a process that does part of the work has ended
-├── ReleaseError            a build has learned to recommend worse than what is live
-└── SnapshotError           a snapshot is missing, damaged or of another encoder
+├── RequestError            a field of a request is invalid or out of its limits
+├── ScenarioError           a scenario file cannot be read or is invalid
+├── EncoderUnavailableError the language model or its weights cannot be loaded
+├── VectorShapeError        vectors have the wrong shape, or hold NaN or infinity
+├── WorkerError             a worker process ended before its work was done
+├── ReleaseError            a finished build recommends worse than the published snapshot
+└── SnapshotError           a snapshot is missing, damaged or built with another encoder
 """
 
 
 class IndexerError(Exception):
-    """Anything the indexer refuses; the message names the offender and the remedy."""
+    """Base of every error below; the message names the offending value and a remedy."""
 
 
 class CatalogError(IndexerError, ValueError):
-    """A catalogue source cannot be read as asked."""
+    """A catalogue or interaction source cannot be read, or does not fit what was asked."""
 
 
 class FilterError(IndexerError, ValueError):
@@ -26,11 +26,11 @@ class FilterError(IndexerError, ValueError):
 
 
 class RequestError(IndexerError, ValueError):
-    """A request for recommendations is out of its limits."""
+    """A field of a request is invalid or out of its limits."""
 
 
 class ScenarioError(IndexerError, ValueError):
-    """A file of scenarios cannot be used."""
+    """A scenario file cannot be read or is invalid."""
 
 
 class EncoderUnavailableError(IndexerError, RuntimeError):
@@ -38,15 +38,15 @@ class EncoderUnavailableError(IndexerError, RuntimeError):
 
 
 class VectorShapeError(IndexerError, ValueError):
-    """A vector does not fit the index."""
+    """A vector does not fit the index, or holds NaN or infinity."""
 
 
 class ReleaseError(IndexerError, RuntimeError):
-    """A finished build is not published, for what it would answer."""
+    """A finished build is not published, because it would recommend worse."""
 
 
 class WorkerError(IndexerError, RuntimeError):
-    """A process that did part of the work ended before it was done."""
+    """A worker process ended before its work was done."""
 
 
 class SnapshotError(IndexerError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Catalogue columns that mean something: which are a title, tags, prose, reviews or a date."""
+"""Column names to roles: which columns hold a title, tags, prose, reviews or a date."""
 
 MAX_ID_CHARS = 512
 

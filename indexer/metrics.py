@@ -1,6 +1,7 @@
-"""Ranks to figures: NDCG@10, recall, MRR, coverage, and intervals over whole users. Pure.
+"""Ranks to metrics: NDCG@10, recall, MRR, coverage, and confidence intervals over users. Pure.
 
-One relevant item for each case. A rank is pessimistic: who scores as high counts as better.
+Each case has exactly one relevant item. Ranks are pessimistic: items with an equal score count as
+ranked above the relevant one.
 """
 
 import math
@@ -20,10 +21,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Means over cases; all zero without any.
+    """Means over cases; all zero if there are no cases.
 
     Attributes:
-        coverage10: Share of the catalogue in any list's first ten; None if lists are not known.
+        coverage10: Share of the catalogue that is in the first ten of at least one list; None if
+            the lists are unknown.
     """
 
     cases: int
@@ -36,11 +38,13 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """NDCG@10 against a reference, paired; 95% intervals over resampled users.
+    """NDCG@10 compared with a reference on the same cases; paired bootstrap over users.
 
     Attributes:
-        ratio: NaN if the reference finds nothing.
-        ratio95: Lower and upper end.
+        difference: Mean of own minus reference.
+        difference95: Lower and upper end of its 95% interval.
+        ratio: Own mean by the reference's; NaN if the reference's is zero.
+        ratio95: Lower and upper end of its 95% interval.
     """
 
     difference: float
@@ -52,9 +56,10 @@ class Comparison:
 def find_rank(
     ids_and_scores: Sequence[tuple[str, float]], target: str, length: int = ANSWER_LENGTH
 ) -> float:
-    """Return the rank of an item in a list of ids with scores; infinite if it is not found.
+    """Return the rank of an item in a list of ids with scores, from 1; infinity if it is absent.
 
-    Listed last in a full list with the score of others, it is not found: the tie may go on beyond.
+    If the item shares the lowest score of a full list with others, the rank is infinite too: the
+    list may have been cut inside the tie, so the true rank is unknown.
     """
     scores = dict(ids_and_scores)
     if target not in scores:
@@ -69,28 +74,33 @@ def find_rank(
 def compute_ranks(
     scores: NDArray[np.floating], targets: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """Return `(c,)` ranks in `(c, n)` scores; what may not be recommended is at minus infinity."""
+    """Return the rank of each case's target, `(c,) float64` from 1; ties count against it.
+
+    Args:
+        scores: `(c, n)`; minus infinity for items that may not be recommended.
+        targets: `(c,)`, column of the relevant item.
+    """
     own = scores[np.arange(len(targets)), targets]
     ranks: Floats = (scores >= own[:, None]).sum(axis=1).astype(np.float64)
     return ranks
 
 
 def compute_ndcg10(ranks: ArrayLike) -> Floats:
-    """Return NDCG@10 of each rank."""
+    """Return NDCG@10 of one relevant item at each rank: `1 / log2(1 + rank)`, 0 beyond ten."""
     rank = np.asarray(ranks, float)
-    found = rank <= _TOP_K
-    return np.where(found, 1 / np.log2(1 + np.where(found, rank, 1)), 0)
+    is_listed = rank <= _TOP_K
+    return np.where(is_listed, 1 / np.log2(1 + np.where(is_listed, rank, 1)), 0)
 
 
 def compute_metrics(
     ranks: ArrayLike, *, top10: Iterable[Collection[str | int]] = (), item_count: int = 0
 ) -> Metrics:
-    """Return the figures of some cases.
+    """Return the metrics of some cases.
 
     Args:
-        ranks: `(c,)`, from 1; infinite if not found.
+        ranks: `(c,)`, from 1; infinite for a target that is not listed.
         top10: The first ten items of each list.
-        item_count: How many the catalogue has; 0: coverage is not asked for.
+        item_count: Items in the catalogue; 0 leaves `coverage10` out.
     """
     rank = np.asarray(ranks, float)
     if len(rank) == 0:
@@ -107,7 +117,16 @@ def compute_metrics(
 
 
 def compare_ranks(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> Comparison | None:
-    """Compare paired ranks; a user's cases stay together. None without cases."""
+    """Compare paired ranks by bootstrap over users, so that a user's cases stay together.
+
+    Args:
+        ranks: `(c,)`, ranks of the method.
+        reference: `(c,)`, ranks of the reference for the same cases.
+        users: `(c,)`, the user of each case.
+
+    Returns:
+        The comparison, or None if there are no cases.
+    """
     own, other = compute_ndcg10(ranks), compute_ndcg10(reference)
     if len(own) == 0:
         return None
@@ -122,12 +141,12 @@ def compare_ranks(ranks: ArrayLike, reference: ArrayLike, users: ArrayLike) -> C
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sum_b > 0, sum_a / sum_b, np.nan)
     has_hits = other.sum() > 0
-    nothing = (math.nan, math.nan)
+    undefined = (math.nan, math.nan)
     return Comparison(
         difference=float((own - other).mean()),
         difference95=_compute_interval((sum_a - sum_b) / size),
         ratio=float(own.sum() / other.sum()) if has_hits else math.nan,
-        ratio95=_compute_interval(ratios) if has_hits else nothing,
+        ratio95=_compute_interval(ratios) if has_hits else undefined,
     )
 
 

@@ -12,10 +12,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from _cli import Bars, run
-
 from indexer import build_index
 from indexer.errors import IndexerError
+from service.commands import Progress, run_and_exit
 
 SAMPLE = Path(__file__).parent / "sample"
 INDEX = Path("data") / "quickstart"
@@ -46,10 +45,10 @@ def main() -> int:
     """Build the sample index, start the service, print recommendations, serve until Ctrl-C."""
     port = _free_port()
     print("Building an index over the bundled sample catalogue …", flush=True)
-    with Bars() as bars:
-        summary = build_index(sorted(SAMPLE.glob("*.jsonl")), INDEX, report=bars)
+    with Progress() as progress:
+        summary = build_index(sorted(SAMPLE.glob("*.jsonl")), INDEX, report=progress)
     print(f"{summary.items} items, {summary.seconds:.0f} s ({summary.encoded} texts encoded)")
-    command = [sys.executable, str(Path(__file__).with_name("serve.py"))]
+    command = [sys.executable, "-m", "service.commands", "serve"]
     service = subprocess.Popen([*command, "--index", str(INDEX), "--port", str(port)])
     try:
         _wait_until_ready(service, port)
@@ -133,4 +132,4 @@ def _page(port: int) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_and_exit(main)

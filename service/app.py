@@ -1,15 +1,15 @@
 """Settings to the ASGI application.
 
-/docs and /openapi.json are open even where keys are needed: they hold the public contract and
-nothing of the catalogue.
+/docs and /openapi.json are open even where keys are needed: they describe the public interface and
+hold nothing of the catalogue.
 """
 
 import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,8 @@ SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
 _ADMIN_QUEUE_SIZE = 8
 _PARENT_CHECK_S = 1.0
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
+
 
 def create_app(
     settings: Settings,
@@ -55,9 +57,9 @@ def create_app(
 
     Args:
         settings: How it runs.
-        encoder: An already loaded model; default: the one the snapshot was built with.
-        clock: The present, Unix seconds.
-        llm: The language model's endpoint; default: that of the environment, if any.
+        encoder: An encoder that is already loaded; None: the one the snapshot was built with.
+        clock: Returns the time, Unix seconds.
+        llm: The language model's endpoint; None: the one that the environment names, if any.
 
     Raises:
         SettingsError: If it would be reachable without keys, or a file it needs cannot be used.
@@ -69,12 +71,55 @@ def create_app(
     signer = CursorSigner(secret, lifetime_s=settings.cursor_lifetime_s, clock=clock)
     pages = PageBuilder(signer, clock)
 
+    def build_services() -> Services:
+        return _build_services(
+            settings, keys, pages, encoder, open_live_store(settings, secret, clock)
+        )
+
+    app = FastAPI(
+        title="Zhiyin 知音",
+        description="A self-hosted recommender. Errors are application/problem+json (RFC 9457).",
+        version=read_version(),
+        lifespan=_build_lifespan(build_services, llm),
+        redirect_slashes=False,
+    )
+    _include_routers(app, needs_key=keys is not None)
+    install_problem_handlers(app)
+    _add_middleware(app)
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Return the service of a worker process, whose settings its parent put into the environment.
+
+    Raises:
+        SettingsError: If there are no settings in the environment.
+    """
+    try:
+        text = os.environ[SETTINGS_VARIABLE]
+    except KeyError as error:
+        raise SettingsError(
+            f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
+        ) from error
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    return create_app(Settings.from_json(text))
+
+
+def _exit_with_parent(parent_pid: int) -> None:
+    """End this worker when its parent was killed, since nobody else could stop or replace it."""
+    while os.getppid() == parent_pid:
+        time.sleep(_PARENT_CHECK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | None) -> Lifespan:
+    """Return the context in which the application runs: services started, and closed at the end."""
+
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
             endpoint = await stack.enter_async_context(Endpoint(llm)) if llm else None
-            live = open_live_store(settings, secret, clock)
-            services = _build_services(settings, keys, pages, encoder, live)
+            services = build_services()
             if endpoint:
                 services = replace(services, llm_client=LlmClient(endpoint))
             app.state.services = services
@@ -82,55 +127,14 @@ def create_app(
             services.refresher.start()
             try:
                 slow_clients = SlowClients(
-                    patience_s=settings.patience_s, max_clients=settings.slow_clients
+                    patience_s=services.settings.patience_s,
+                    max_clients=services.settings.slow_clients,
                 )
                 yield {SLOW_CLIENTS_STATE_KEY: slow_clients}
             finally:
                 services.close()
 
-    app = FastAPI(
-        title="Zhiyin 知音",
-        description="A self-hosted recommender. Errors are application/problem+json (RFC 9457).",
-        version=read_version(),
-        lifespan=lifespan,
-        redirect_slashes=False,
-    )
-    # Keys are checked by the routes' class, before a body is read; this documents them.
-    bearer = HTTPBearer(auto_error=False, description="An API key.")
-    key_dependencies = [Depends(bearer)] if keys else []
-    for router in OPEN_ROUTERS:
-        app.include_router(router)
-    for router in ROUTERS:
-        app.include_router(router, dependencies=key_dependencies)
-    install_problem_handlers(app)
-    app.state.request_counters = RequestCounters()
-    app.add_middleware(RequestCounterMiddleware, counters=app.state.request_counters)
-    app.add_middleware(RawIdPathMiddleware)
-    app.add_middleware(HeadAsGetMiddleware)
-    return app
-
-
-def create_app_from_environment() -> FastAPI:
-    """Return the service of a worker process, as its parent wrote it to the environment.
-
-    Raises:
-        SettingsError: If it was not started by scripts/serve.py.
-    """
-    try:
-        text = os.environ[SETTINGS_VARIABLE]
-    except KeyError as error:
-        raise SettingsError(
-            f"{SETTINGS_VARIABLE} is not set; start the service with scripts/serve.py"
-        ) from error
-    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
-    return create_app(Settings.from_json(text))
-
-
-def _exit_with_parent(parent_pid: int) -> None:
-    """End this worker when its parent was killed: nobody else could stop or replace it."""
-    while os.getppid() == parent_pid:
-        time.sleep(_PARENT_CHECK_S)
-    os.kill(os.getpid(), signal.SIGTERM)
+    return lifespan
 
 
 def _build_services(
@@ -138,28 +142,46 @@ def _build_services(
     keys: ApiKeys | None,
     pages: PageBuilder,
     encoder: Encoder | None,
-    live: LiveStore | None,
+    live_store: LiveStore | None,
 ) -> Services:
-    recommender = ActiveIndex(
+    active_index = ActiveIndex(
         settings.index,
         encoder=encoder,
         scenarios=load_scenarios(settings.scenarios) if settings.scenarios else None,
         poll_s=settings.poll_s,
         retry_s=settings.retry_s,
     )
-    views = RequestViews(live)
+    views = RequestViews(live_store)
     return Services(
         settings=settings,
         keys=keys,
-        active_index=recommender,
+        active_index=active_index,
         pages=pages,
         answer_queue=WorkQueue("answers", threads=settings.threads, max_waiting=settings.queue),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
         item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
-        live_store=live,
+        live_store=live_store,
         views=views,
-        refresher=Refresher(recommender, views, interval_s=settings.poll_s),
+        refresher=Refresher(active_index, views, interval_s=settings.poll_s),
         llm_client=None,
         clock=pages.clock,
     )
+
+
+def _include_routers(app: FastAPI, *, needs_key: bool) -> None:
+    # Keys are checked by the class of a route, before a body is read; this documents them.
+    bearer = HTTPBearer(auto_error=False, description="An API key.")
+    key_dependencies = [Depends(bearer)] if needs_key else []
+    for router in OPEN_ROUTERS:
+        app.include_router(router)
+    for router in ROUTERS:
+        app.include_router(router, dependencies=key_dependencies)
+
+
+def _add_middleware(app: FastAPI) -> None:
+    """Add middleware; a request passes the last one first."""
+    app.state.request_counters = RequestCounters()
+    app.add_middleware(RequestCounterMiddleware, counters=app.state.request_counters)
+    app.add_middleware(RawIdPathMiddleware)
+    app.add_middleware(HeadAsGetMiddleware)

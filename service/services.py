@@ -1,4 +1,4 @@
-"""What every route works with, made once when the service starts."""
+"""The parts of a running service that routes work with, created once when it starts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,15 +29,18 @@ class Services:
     """The parts of a running service.
 
     Attributes:
-        keys: None: whoever can connect may do everything.
-        answer_queue: Where requests are answered.
-        admin_queue: Where snapshots are opened, one at a time, so that they hold up no request.
-        event_queue: Where events and users are written, one transaction after the other.
-        item_queue: Where items are encoded and written, which takes longer.
-        live_store: None: nothing can be kept.
-        views: Of the catalogue and the store as they are at a moment.
-        refresher: Keeps the live items at hand.
-        llm_client: None: no endpoint is configured.
+        keys: None: every client may call everything.
+        active_index: The snapshot that serves.
+        pages: Answers calls page by page.
+        answer_queue: Answers requests.
+        admin_queue: Opens snapshots, one at a time, so that this delays no request.
+        event_queue: Writes events and users, one transaction after the other.
+        item_queue: Encodes and writes items, which takes longer.
+        live_store: None: nothing can be stored.
+        views: Opens views of snapshot and store.
+        refresher: Loads changed items in the background.
+        llm_client: None: no language model is configured.
+        clock: Returns the time, Unix seconds.
     """
 
     settings: Settings
@@ -57,7 +60,7 @@ class Services:
     async def respond(
         self, call: Callable[[RequestView], Any], *, deadline_s: float | None = None
     ) -> Response:
-        """Return as JSON what `call` makes of the catalogue as it is now, off the event loop."""
+        """Run `call` over a view of the current state, in a thread; return its result as JSON."""
         content = await self.run_on_view(
             lambda view: orjson.dumps(call(view)), deadline_s=deadline_s
         )
@@ -66,17 +69,25 @@ class Services:
     async def run_on_view(
         self, call: Callable[[RequestView], _T], *, deadline_s: float | None = None
     ) -> _T:
-        """Return what `call` makes of the catalogue as it is now, off the event loop."""
+        """Run `call` over a view of the current state, in a thread; return its result.
 
-        def blocking() -> _T:
+        Args:
+            call: Blocking.
+            deadline_s: Time limit; None: that of the settings.
+
+        Raises:
+            Problem: 503 if the queue is full, the deadline passes, or no snapshot serves yet.
+        """
+
+        def run_call() -> _T:
             with self.active_index.borrow() as index, self.views.open(index) as view:
                 return call(view)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
-        return await self.answer_queue.run(blocking, deadline_s=deadline_s)
+        return await self.answer_queue.run(run_call, deadline_s=deadline_s)
 
     async def write(self, call: Callable[[LiveStore], Any]) -> Response:
-        """Return as JSON what `call` returns once it is durable.
+        """Run `call`, which writes to the live store, in a thread; return its result as JSON.
 
         Raises:
             Problem: 409 if there is no live store.
@@ -88,26 +99,26 @@ class Services:
         return Response(content, media_type="application/json")
 
     async def change_items(self, call: Callable[[LiveStore, Index], Any]) -> Response:
-        """Return as JSON what `call` returns once the items are encoded and durable.
+        """Run `call`, which encodes and writes items, in a thread; return its result as JSON.
 
         Raises:
             Problem: 409 if there is no live store.
         """
         live = require_live_store(self.live_store, self.settings)
 
-        def blocking() -> bytes:
+        def run_call() -> bytes:
             with self.active_index.borrow() as index:
                 return orjson.dumps(call(live, index))
 
-        content = await self.item_queue.run(blocking, deadline_s=self.settings.batch_deadline_s)
+        content = await self.item_queue.run(run_call, deadline_s=self.settings.batch_deadline_s)
         return Response(content, media_type="application/json")
 
     async def run_admin(self, call: Callable[[], _T]) -> _T:
-        """Return what a call returns that may open a snapshot; it may take as long as it needs."""
+        """Run `call`, which may open a snapshot, in a thread; there is no deadline."""
         return await self.admin_queue.run(call)
 
     def close(self) -> None:
-        """Finish what runs, then close the index."""
+        """Wait for the running calls, then close the store and the index."""
         self.refresher.close()
         self.answer_queue.close()
         self.admin_queue.close()

@@ -1,4 +1,4 @@
-"""How one service runs: frozen, and passed in."""
+"""The settings of one service, to and from the JSON that worker processes get from their parent."""
 
 import ipaddress
 import json
@@ -10,33 +10,34 @@ from indexer.errors import IndexerError
 
 
 class SettingsError(IndexerError, ValueError):
-    """The service cannot run as asked."""
+    """The service cannot run with these settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one service runs.
+    """The settings of one service.
 
     Attributes:
         index: Index directory.
         host: Address to listen on; anything but loopback needs an `api_key_file`.
         port: TCP port; 0 picks a free one.
-        workers: Processes; each holds a model of its own.
-        api_key_file: See `service.edge.api_keys`; None: whoever can connect may do everything.
+        workers: Processes; each loads an encoder of its own.
+        api_key_file: See `service.edge.api_keys`; None: every client may call everything.
         db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory, or none if
             that cannot be written.
         scenarios: TOML file of scenarios; None: `scenarios.toml` in the index directory, if any.
-        secret_file: Signs cursors; made if absent. None: `edge.cursors.default_secret_file`.
-        cursor_lifetime_s: Later, a cursor has expired.
+        secret_file: Holds the secret of `service.edge.secret`, created if missing; None: a default
+            place.
+        cursor_lifetime_s: An older cursor has expired.
         threads: Requests answered at the same time, in each process.
         queue: Requests that may wait for a thread; one more is refused with 503.
         write_queue: The same for writes, which one thread does in turn.
         deadline_s: A request that takes longer is answered 503.
         batch_deadline_s: The same for a batch.
         patience_s: A client that takes longer to send a request, or read its answer, is cut off.
-        slow_clients: Connections that may keep a process waiting; of more, the slowest are cut off.
-        poll_s: How often the index directory is looked at for a new snapshot.
-        retry_s: After how long a snapshot that could not be opened is tried again.
+        slow_clients: Connections that a process may wait for; of more, the slowest are cut off.
+        poll_s: How often to look for a new snapshot, and for changed items.
+        retry_s: How long not to retry a snapshot that could not be opened.
     """
 
     index: Path
@@ -59,12 +60,12 @@ class Settings:
     retry_s: float = 10
 
     def to_json(self) -> str:
-        """Return JSON text that `from_json` turns back into equal settings."""
+        """Return JSON that `from_json` turns back into equal settings."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
+        """Return the settings in the JSON of `to_json`."""
         raw = json.loads(text)
         for name in ("index", "api_key_file", "scenarios", "secret_file"):
             raw[name] = None if raw[name] is None else Path(raw[name])
@@ -84,7 +85,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can connect to an address."""
+    """Whether only this machine can connect to an address."""
     if host == "localhost":
         return True
     try:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.language import whitening
-from indexer.query import inputs as signals
 from indexer.request.scenarios import SCENARIOS
 from indexer.snapshot import item_vectors as block_vectors
+from indexer.taste.settings import PROFILE_SHARE
 
 filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
 
@@ -25,7 +25,7 @@ Numbers = NDArray[np.float64]
 Encode = Callable[[Sequence[str]], Any]
 REASONS = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
 PRIOR_GAIN = block_vectors.PRIOR_SCALE
-SHARED = signals._RECENT_PROFILE_SHARE
+SHARED = PROFILE_SHARE
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -1,4 +1,4 @@
-"""What README.md promises works as it is written there."""
+"""What the READMEs promise works as it is written there."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,64 +20,129 @@ from indexer.request.body import parse_request
 from indexer.request.scenario_file import load_scenarios
 from indexer.request.scenarios import Scenario
 from service import Settings, create_app
+from service.commands.main import COMMANDS
 from service.llm.options import parse_llm_options
+from tests.paths import REPOSITORY, SAMPLE, SCRIPTS
 from tests.service.conftest import wait_until
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND = re.compile(r"(scripts/[a-z_]+(?:\.py)?)([^\n#]*)")
+PAGES = {
+    name: (REPOSITORY / name / "README.md").read_text(encoding="utf-8")
+    for name in ("indexer", "service", "scripts", "tests")
+}
+FRONT = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+CHINESE = (REPOSITORY / "README.zh-CN.md").read_text(encoding="utf-8")
+ALL = {"README.md": FRONT, "README.zh-CN.md": CHINESE, **PAGES}
+SCRIPT = re.compile(r"(?<![\w/.-])(scripts/[a-z_/]+(?:\.py)?)(?![\w/])((?:[^\n`|#]|\\\n)*)")
+COMMAND = re.compile(r"(?<![\w/.-])zhiyin ([a-z][a-z-]*)((?:[^\n`|#]|\\\n)*)")
+FENCE = re.compile(r"```([a-z]*)\n(.*?)```", re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return [text for name, text in FENCE.findall(page) if name == language]
 
 
-def test_every_command_named_exists_and_knows_its_options() -> None:
-    named = COMMAND.findall(README)
-    assert len(named) >= 8
-    helps: dict[str, str] = {}
-    for script, rest in named:
-        path = ROOT / script
+def headings(page: str) -> list[str]:
+    """The marks of the headings outside code."""
+    return re.findall(r"^(#+) ", FENCE.sub("", page), re.MULTILINE)
+
+
+def numbers(page: str) -> list[list[str]]:
+    """The numbers of each row of the tables, in order."""
+    rows = [line for line in FENCE.sub("", page).splitlines() if line.startswith("|")]
+    return [re.findall(r"\d[\d,.]*\d|\.?\d+", row) for row in rows]
+
+
+def without_comments(block: str) -> list[str]:
+    return [re.sub(r"\s+#.*$", "", line) for line in block.splitlines()]
+
+
+@cache
+def help_of(*command: str) -> str:
+    return subprocess.run(
+        [sys.executable, *command, "--help"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(FRONT.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_every_command_named_exists_and_knows_its_options(page: str) -> None:
+    for name, rest in COMMAND.findall(ALL[page]):
+        assert name in COMMANDS, name
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest):
+            assert option in help_of("-m", "service.commands", name), (name, option)
+    for script, rest in SCRIPT.findall(ALL[page]):
+        path = REPOSITORY / script
         assert path.exists(), script
-        options = re.findall(r"--[a-z-]+", rest)
-        if options and path.suffix == ".py":
-            if script not in helps:
-                helps[script] = subprocess.run(
-                    [sys.executable, path, "--help"], capture_output=True, text=True, check=True
-                ).stdout
-            assert [option for option in options if option not in helps[script]] == [], script
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest):
+            if path.suffix == ".py":
+                assert option in help_of(script), (script, option)
 
 
-def test_every_python_block_is_python() -> None:
-    assert blocks("python")
-    for block in blocks("python"):
-        compile(block, "README.md", "exec")
+def test_every_command_has_its_line() -> None:
+    assert [name for name in COMMANDS if f"| `zhiyin {name}` |" not in PAGES["scripts"]] == []
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_every_link_leads_to_a_file(page: str) -> None:
+    folder = REPOSITORY / page if page in PAGES else REPOSITORY
+    for link in re.findall(r"\]\(([^)#]+)\)", ALL[page]):
+        assert (folder / link).exists(), link
+
+
+def test_every_file_that_the_rooms_are_explained_by_exists() -> None:
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", PAGES["indexer"])
+    assert len(named) >= 15
+    tops = (REPOSITORY, REPOSITORY / "indexer")
+    assert [name for name in named if not any((top / name).exists() for top in tops)] == []
+
+
+def test_the_chinese_page_says_the_same() -> None:
+    assert headings(CHINESE) == headings(FRONT)
+    assert numbers(CHINESE) == numbers(FRONT)
+    for language in ("sh", "python"):
+        theirs, ours = blocks(CHINESE, language), blocks(FRONT, language)
+        assert [without_comments(block) for block in theirs] == [
+            without_comments(block) for block in ours
+        ]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "indexer"])
+def test_every_python_block_is_python(page: str) -> None:
+    assert blocks(ALL[page], "python")
+    for block in blocks(ALL[page], "python"):
+        compile(block, page, "exec")
 
 
 def test_the_scenarios_shown_load_and_every_key_is_named(tmp_path: Path) -> None:
-    (block,) = blocks("toml")
+    (block,) = blocks(PAGES["service"], "toml")
     file = tmp_path / "scenarios.toml"
     file.write_text(block, encoding="utf-8")
     told = load_scenarios(file)
     assert told["news"].fresh_half_life_s == 7_200
     assert told["cinema"].filter == {"kind": "film"}
     names = {field.name for field in fields(Scenario)} - {"name"}
-    assert {name for name in names if name not in README} == set()
+    assert {name for name in names if name not in PAGES["service"]} == set()
 
 
 def test_every_json_body_is_a_request() -> None:
+    pages = FRONT + PAGES["service"]
     bodies = re.findall(
-        r"/v1/recommend[^']*'content-type: application/json' -d '(\{.*?\})'", README, re.DOTALL
+        r"/v1/recommend[^']*'content-type: application/json' -d '(\{.*?\})'", pages, re.DOTALL
     )
-    assert bodies
+    assert len(bodies) >= 4
     for body in bodies:
         asked = json.loads(body)
+        asked.pop("cursor", None)  # a token that HTTP reads
         parse_llm_options(asked.pop("llm", {}))
         assert parse_request(asked).k >= 1
 
 
 def test_what_a_language_model_may_be_asked_is_a_request() -> None:
-    (body,) = blocks("json")
+    (body,) = blocks(PAGES["service"], "json")
     asked = json.loads(body)
     parts = parse_llm_options(asked.pop("llm"))
     assert parts.understand
@@ -88,12 +154,15 @@ def test_what_a_language_model_may_be_asked_is_a_request() -> None:
 
 @pytest.mark.model
 def test_your_own_csv_in_five_lines_gives_an_index(tmp_path: Path) -> None:
-    block = next(block for block in blocks("sh") if "films.csv" in block)
-    lines = [line for line in block.splitlines() if "serve.py" not in line]
-    script = "\n".join(lines).replace(
-        ".venv/bin/python scripts/", f"{sys.executable} {ROOT}/scripts/"
+    block = next(block for block in blocks(FRONT, "sh") if "films.csv" in block)
+    lines = [line for line in block.splitlines() if not line.startswith("zhiyin serve")]
+    script = "\n".join(lines).replace("zhiyin ", f"{sys.executable} -m service.commands ")
+    subprocess.run(
+        ["sh", "-ec", script],
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
-    subprocess.run(["sh", "-ec", script], cwd=tmp_path, check=True, env=dict(os.environ))
     from indexer import Index
 
     index = Index.open(tmp_path / "data" / "films")
@@ -105,10 +174,10 @@ def test_your_own_csv_in_five_lines_gives_an_index(tmp_path: Path) -> None:
 def test_the_python_lines_run_over_the_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    films = (ROOT / "scripts" / "sample" / "films_en.jsonl").read_text(encoding="utf-8")
+    films = (SAMPLE / "films_en.jsonl").read_text(encoding="utf-8")
     (tmp_path / "items.jsonl").write_text(films, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for block in blocks("python"):
+    for block in blocks(FRONT, "python"):
         exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "'returned': 10" in printed
@@ -120,7 +189,7 @@ def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from indexer import build_index
 
     root = tmp_path_factory.mktemp("sample") / "index"
-    build_index(sorted((ROOT / "scripts" / "sample").glob("*.jsonl")), root)
+    build_index(sorted((SAMPLE).glob("*.jsonl")), root)
     return root
 
 
@@ -129,7 +198,7 @@ def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_four_moments_are_a_real_run(sample_index: Path) -> None:
     from indexer import Index
 
-    (block,) = blocks("moments")
+    (block,) = blocks(PAGES["indexer"], "moments")
     lines = block.strip().splitlines()
     assert len(lines) == 8
     index = Index.open(sample_index)
@@ -160,7 +229,7 @@ def answered(client: Any, line: str) -> dict[str, Any]:
 @pytest.mark.model
 @pytest.mark.slow
 def test_the_visitor_in_five_clicks_is_a_real_run(sample_index: Path, tmp_path: Path) -> None:
-    (block,) = blocks("visitor")
+    (block,) = blocks(PAGES["service"], "visitor")
     lines = block.strip().splitlines()
     assert sum("/v1/events" in line for line in lines) == 5
     shown: list[list[str]] = []
@@ -181,7 +250,7 @@ def test_the_visitor_in_five_clicks_is_a_real_run(sample_index: Path, tmp_path: 
 @pytest.mark.model
 @pytest.mark.slow
 def test_fifty_visitors_see_more_of_their_kind_after_every_click(sample_index: Path) -> None:
-    script = ROOT / "scripts" / "bench_visitors.py"
+    script = SCRIPTS / "bench" / "visitors.py"
     ran = subprocess.run(
         [sys.executable, script, "--index", sample_index],
         capture_output=True, text=True, check=True,
@@ -199,7 +268,7 @@ def test_the_calls_about_events_users_and_items_work(tmp_path: Path) -> None:
     from indexer import build_index
     from tests.fakes import WordEncoder
 
-    (block,) = blocks("calls")
+    (block,) = blocks(PAGES["service"], "calls")
     films = [{"id": f"film-{name}", "title": name, "kind": "film"} for name in ("alien", "jaws")]
     catalog = tmp_path / "items.jsonl"
     catalog.write_text("\n".join(map(json.dumps, films)))

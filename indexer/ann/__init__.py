@@ -1,13 +1,14 @@
-"""Vectors to an index and back to the nearest rows. The only door to faiss.
+"""Item vectors to a FAISS index, and query vectors to the nearest rows. The only user of faiss.
 
-In: item vectors `(n, d) float32`; query vectors `(q, d)` with the rows that are allowed.
-Out: `TopRows` rows by inner product, exact or with a recall measured on request vectors.
+In: item vectors `(n, d) float32`; query vectors `(q, d) float32` with a mask of allowed rows.
+Out: `TopRows` by inner product, exact or with a recall that was measured when the index was built.
 """
 
-from indexer.ann.builder import IndexOptions, build_index_file
+from indexer.ann.builder import build_index_file
 from indexer.ann.effort import find_least_effort
 from indexer.ann.faiss_searcher import Effort
 from indexer.ann.layout import Layout
+from indexer.ann.measurement import IndexOptions
 from indexer.ann.plan import check_index_name, plan_index
 from indexer.ann.recall import draw_query_sets
 from indexer.ann.top_rows import TopRows, select_top

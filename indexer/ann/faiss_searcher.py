@@ -1,7 +1,8 @@
-"""Queries to candidate rows: a FAISS index taken apart, its parameters travelling with each call.
+"""Query vectors to candidate rows with exact scores, by one FAISS index.
 
-An index file holds one copy of the vectors that scores are computed from: a flat index itself, the
-storage of a graph, or what an `IndexRefine` refines with. It is read in place, memory-mapped.
+Search parameters are passed with every call, since the index is shared by threads. Scores are
+computed from the vectors that the index file stores: a flat index itself, the storage of a graph,
+or the refinement of an `IndexRefine`. They are read in place, memory-mapped.
 """
 
 import math
@@ -17,22 +18,21 @@ from indexer.arrays import Mask, Rows, Vectors
 from indexer.cores import count_threads
 from indexer.errors import SnapshotError
 
-_EXTRA_ROWS = 4  # asked beyond k, so that a tie at the cut is seen
-_MASK_MARGIN = 1.2  # a mask may pass a little less among the near rows than among all
-_LATE_DEVIATIONS = (
-    4.0  # standard deviations by which the k-th allowed row may come later than by chance
-)
+_EXTRA_ROWS = 4  # searched beyond k, so that a tie with the k-th is noticed
+_MASK_MARGIN = 1.2  # among the near rows a mask may allow a smaller share than among all
+# Standard deviations by which the k-th allowed row may rank lower than a random mask would put it.
+_MAX_RANK_DEVIATIONS = 4.0
 _thread_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How hard a search tries; each part matters only to indexes that have it.
+    """Search parameters that trade time for recall; each applies to some kinds of index only.
 
     Attributes:
-        k_factor: Candidates scored exactly for each row asked for.
-        nprobe: Inverted lists visited.
-        ef: Length of a graph search's queue.
+        k_factor: Candidates scored exactly for each row asked for; indexes with a refinement.
+        nprobe: Inverted lists visited; indexes with inverted lists.
+        ef: Length of the search queue; graphs.
     """
 
     k_factor: float = 1.0
@@ -41,11 +41,11 @@ class Effort:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> "Effort":
-        """Read what a manifest holds."""
+        """Read an effort from the manifest; missing numbers keep their defaults."""
         return replace(cls(), **raw)
 
     def scale_by(self, factor: float) -> "Effort":
-        """The same, so many times broader."""
+        """Return the effort with every number multiplied by a factor, whole ones rounded up."""
         if factor == 1:
             return self
         return Effort(
@@ -55,34 +55,36 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """What is looked for.
+    """Number of rows, allowed rows and effort of one search.
 
     Attributes:
-        k: How many rows.
-        allowed: `(n,) bool`; None: all rows.
-        share: Of all rows, how many are allowed.
-        breadth: How many times harder than usual to try.
+        k: Number of rows to find.
+        allowed: `(n,) bool`; None allows all rows.
+        allowed_share: Share of all rows that are allowed, in (0, 1].
+        effort_factor: Multiple of the usual effort.
     """
 
     k: int
     allowed: Mask | None = None
-    share: float = 1.0
-    breadth: float = 1.0
+    allowed_share: float = 1.0
+    effort_factor: float = 1.0
 
 
 class FaissSearcher:
-    """One FAISS index, never mutated; thread-safe.
+    """One FAISS index, never changed; safe to use from many threads.
 
     Attributes:
-        index: As FAISS gave it.
-        list_count: Inverted lists; 0: it has none.
-        vectors: `(n, d)` float32 or float16, the stored vectors, read-only.
-        is_exact: Whether the index scans all of `vectors`.
+        index: The FAISS index.
+        list_count: Number of inverted lists; 0 if it has none.
+        count: Number of vectors, `n`.
+        dim: Their width, `d`.
+        vectors: `(n, d)` float32 or float16, a read-only view of the stored vectors.
+        is_exact: Whether a search scans all of `vectors`.
     """
 
     def __init__(self, index: Any) -> None:
         faiss = load_faiss()
-        self.index = index  # the views below die with it
+        self.index = index  # must be kept: the views below point into its memory
         self._top_index = top = faiss.downcast_index(index)
         self._has_refine = isinstance(top, faiss.IndexRefine)
         self._base_index = faiss.downcast_index(top.base_index) if self._has_refine else top
@@ -96,10 +98,14 @@ class FaissSearcher:
         self.is_exact = store is top
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
-        """Return `(q, k)` scores and rows of an exact index."""
+        """Return `(q, k)` scores and rows of an exact index, best first.
+
+        Raises:
+            SnapshotError: If the index returns fewer rows than it holds.
+        """
         faiss = load_faiss()
         _limit_threads(faiss, len(queries))
-        bitmap = _pack_mask(allowed)  # must outlive the call
+        bitmap = _pack_mask(allowed)  # FAISS keeps only a pointer: must live until the call ends
         params = (
             faiss.SearchParameters(sel=_build_selector(faiss, bitmap))
             if bitmap is not None
@@ -113,22 +119,21 @@ class FaissSearcher:
     def find_candidates(
         self, queries: Vectors, options: SearchOptions, effort: Effort
     ) -> Iterator[tuple[Rows, Vectors]] | None:
-        """Yield for each query allowed rows and their exact scores; None if a scan is cheaper.
+        """Return for each query allowed rows with exact scores; None if an exact scan is cheaper.
 
-        Rows may be fewer than asked for: then try harder, or scan.
+        A query may get fewer rows than k; then search again with a larger `effort_factor`.
         """
-        wanted = math.ceil((options.k + _EXTRA_ROWS) * options.breadth)
-        effort = effort.scale_by(options.breadth)
+        wanted = math.ceil((options.k + _EXTRA_ROWS) * options.effort_factor)
+        effort = effort.scale_by(options.effort_factor)
         if options.allowed is None:
             return self._search_unmasked(queries, wanted, effort)
-        enough = math.ceil(wanted * self._compute_oversampling(effort) / options.breadth)
-        count = math.ceil(_MASK_MARGIN * options.breadth * enough / options.share)
-        queue = max(effort.ef, 2 * count)  # as long as the list, a graph's last rows are a guess
+        enough = math.ceil(wanted * self._compute_oversampling(effort) / options.effort_factor)
+        count = math.ceil(_MASK_MARGIN * options.effort_factor * enough / options.allowed_share)
+        queue = max(effort.ef, 2 * count)  # with a queue of `count` a graph's last rows are poor
         if max(count, queue if self._is_graph else 0) > self.count // 2:
             return None
-        nprobe_factor = (
-            options.share**-0.5
-        )  # ranks lie 1/share further, lists to visit about its root
+        # Allowed rows rank 1 / allowed_share times lower; the lists to visit grow like its root.
+        nprobe_factor = options.allowed_share**-0.5
         params = self._build_faiss_params(
             replace(effort, nprobe=math.ceil(effort.nprobe * nprobe_factor), ef=queue)
         )
@@ -140,7 +145,7 @@ class FaissSearcher:
     def _search_unmasked(
         self, queries: Vectors, count: int, effort: Effort
     ) -> Iterator[tuple[Rows, Vectors]] | None:
-        """Without a mask FAISS itself scores the candidates."""
+        """As `find_candidates`, without a mask: FAISS itself scores the candidates exactly."""
         factor = self._compute_oversampling(effort)
         if count * factor > self.count // 2:
             return None
@@ -153,33 +158,48 @@ class FaissSearcher:
         return ((r[r >= 0], s[r >= 0]) for r, s in zip(rows, scores, strict=True))
 
     def _compute_oversampling(self, effort: Effort) -> float:
-        """Candidates of the base index for each of the best rows."""
+        """Return how many candidates of the base index are scored for each row to find."""
         return effort.k_factor if self._has_refine else 1.0
 
     def _score_candidates(
-        self, queries: Vectors, near: Rows, allowed: Mask, latest: tuple[int, float], enough: int
+        self,
+        queries: Vectors,
+        near: Rows,
+        allowed: Mask,
+        rank_limit: tuple[int, float],
+        enough: int,
     ) -> Iterator[tuple[Rows, Vectors]]:
-        """Score the allowed candidates, at most twice enough; no row if the search fell short."""
-        kth, max_rank = latest
-        for query, found in zip(queries, near, strict=True):
-            found = found[found >= 0]
-            at = np.flatnonzero(allowed[found])
-            is_short = len(at) < enough or at[kth] >= max_rank
-            kept_rows = found[at[: 0 if is_short else 2 * enough]]
+        """Yield allowed candidates with exact scores; no rows for a query that needs more effort.
+
+        Args:
+            queries: `(q, d)`.
+            near: `(q, c)`, rows in the order of the base index; -1 where there are none.
+            allowed: `(n,) bool`.
+            rank_limit: From `_compute_rank_limit`.
+            enough: Allowed candidates needed; at most twice as many are scored.
+        """
+        kth, max_rank = rank_limit
+        for query, near_rows in zip(queries, near, strict=True):
+            near_rows = near_rows[near_rows >= 0]
+            ranks = np.flatnonzero(allowed[near_rows])
+            is_short = len(ranks) < enough or ranks[kth] >= max_rank
+            kept_rows = near_rows[ranks[: 0 if is_short else 2 * enough]]
             yield kept_rows, query @ self.vectors[kept_rows].astype(np.float32).T
 
     def _compute_rank_limit(self, options: SearchOptions) -> tuple[int, float]:
-        """Which allowed row must come before which place among the near ones.
+        """Return which allowed candidate must rank above which place, or the search fell short.
 
-        A mask that spares the near rows, such as a filter on another brand, has its best rows where
-        the search has not been. Then the k-th allowed row comes later than chance would have it.
+        A mask that excludes mostly near rows, such as a filter on another brand, has its best rows
+        where the search did not look. It shows in the k-th allowed row ranking lower among the
+        candidates than it would under a random mask.
 
         Returns:
-            Number of an allowed row, from 0, and the place it must come before; a search so many
-            times broader may find it so many times later.
+            Position of an allowed candidate, from 0, and the rank it must be above; the rank grows
+            with the effort.
         """
         k = options.k + _EXTRA_ROWS
-        return k - 1, options.breadth * (k + _LATE_DEVIATIONS * math.sqrt(k)) / options.share
+        max_rank = (k + _MAX_RANK_DEVIATIONS * math.sqrt(k)) / options.allowed_share
+        return k - 1, options.effort_factor * max_rank
 
     def _search(
         self, index: Any, queries: Vectors, count: int, params: Any
@@ -189,7 +209,7 @@ class FaissSearcher:
         return scores, rows
 
     def _build_faiss_params(self, effort: Effort) -> Any:
-        """FAISS search parameters of the base index."""
+        """Return the FAISS search parameters of the base index; None if it has none."""
         faiss = load_faiss()
         if self.list_count:
             return faiss.SearchParametersIVF(nprobe=min(effort.nprobe, self.list_count))
@@ -199,21 +219,24 @@ class FaissSearcher:
 
 
 def load_faiss() -> Any:
-    """FAISS, untyped: its stubs lack what SWIG adds at run time."""
+    """Import FAISS; untyped, since its stubs lack the names that SWIG adds at run time."""
     import faiss
 
     return faiss
 
 
 def use_all_threads() -> None:
-    """Let a build use what the machine, or OMP_NUM_THREADS, allows."""
+    """Let FAISS use every thread that `count_threads` allows, for calls of this thread."""
     threads = count_threads()
     load_faiss().omp_set_num_threads(threads)
     _thread_local.threads = threads
 
 
 def _limit_threads(faiss: Any, batch: int) -> None:
-    """OpenMP's thread count belongs to the calling thread; many callers times many is a storm."""
+    """Use one thread for small batches, since many calls may run at once, and all for large ones.
+
+    OpenMP keeps its thread count for each calling thread.
+    """
     threads = 1 if batch < 32 else count_threads()
     if getattr(_thread_local, "threads", None) != threads:
         faiss.omp_set_num_threads(threads)
@@ -235,7 +258,7 @@ def _strip_transforms(faiss: Any, index: Any) -> Any:
 
 
 def _find_vector_store(faiss: Any, top: Any) -> Any:
-    """The part of an index that scores are computed from."""
+    """Return the part of an index that stores the vectors scores are computed from."""
     if isinstance(top, faiss.IndexRefine):
         return faiss.downcast_index(top.refine_index)
     if isinstance(top, faiss.IndexHNSW):
@@ -244,7 +267,10 @@ def _find_vector_store(faiss: Any, top: Any) -> Any:
 
 
 def _require_inner_product(faiss: Any, parts: list[Any]) -> None:
-    """Some FAISS constructors fall back to L2 whatever they are asked for."""
+    """Refuse an index that does not use the inner product.
+
+    Some FAISS constructors use L2 whatever metric they are given.
+    """
     for part in parts:
         if part.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise SnapshotError(
@@ -269,7 +295,7 @@ def _find_stored_dtype(faiss: Any, store: Any) -> str | None:
 
 
 def _view_stored_vectors(faiss: Any, store: Any) -> NDArray[Any]:
-    """A read-only view of the vectors inside the index: no second copy in memory or on disk."""
+    """Return a read-only view of the vectors in the index's own memory, without a copy."""
     kind = _find_stored_dtype(faiss, store)
     if kind is None:
         raise SnapshotError(

@@ -1,13 +1,13 @@
-"""The widths of the blocks of an item vector."""
+"""The blocks that an item vector consists of, and their widths."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Widths of the blocks of an item vector, in order; the rest up to `dim` is zero.
+    """Widths of the blocks of an item vector, in order; numbers after them, up to `dim`, are zero.
 
-    `dim` is a multiple of 8, which product quantisation wants.
+    `dim` is a multiple of 8, so that product quantisation can split vectors evenly.
     """
 
     meaning: int

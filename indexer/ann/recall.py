@@ -1,7 +1,8 @@
-"""An index to its recall@10 on vectors like those of requests, under all kinds of weights.
+"""An index to its recall@10 on synthetic query vectors of several kinds.
 
-What a request looks like decides what an index misses: weights stretch the blocks, a mean of items
-is shorter than an item, and a request of several vectors is answered by the best of them.
+Which rows an approximate index misses depends on the queries, so those of real requests are
+imitated: block weights scale the blocks, the mean of several items is shorter than one item, and a
+request of several vectors gives each item the best of its scores.
 """
 
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from indexer.ann.top_rows import ItemVectors, TopRows
 from indexer.ann.vector_index import VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 
-RECALL_DEPTH = 10  # recall@10
+RECALL_DEPTH = 10  # k of recall@k
 QUERY_COUNT = 1_000
 _CHUNK_ROWS = 16_384
 _SCORE_TOLERANCE = 1e-6
 _SCORE_BATCH = 16
-# (meaning, taste, prior), and how many vectors a request has.
+# Weights of the meaning, taste and prior block.
 _BLOCK_WEIGHTS = (
     (1.0, 1.0, 1.0),
     (1.0, 0.0, 0.0),
@@ -31,12 +32,12 @@ _BLOCK_WEIGHTS = (
 
 @dataclass(frozen=True, slots=True)
 class QuerySet:
-    """Request vectors of one kind.
+    """Query vectors of one kind.
 
     Attributes:
-        name: Of the kind, such as "1,0,10" for the weights.
-        vectors: `(requests * several, d) float32`.
-        vectors_per_query: Vectors of one request.
+        name: Of the kind, such as "1,0,10" for the block weights.
+        vectors: `(queries * vectors_per_query, d) float32`, those of a query one after another.
+        vectors_per_query: Vectors of one query; an item's score is the best over them.
     """
 
     name: str
@@ -46,11 +47,11 @@ class QuerySet:
 
 @dataclass(frozen=True, slots=True)
 class GroundTruth:
-    """The exact answer.
+    """The exact scores that an index must reach.
 
     Attributes:
-        query_set: Which.
-        kth_scores: `(requests,) float32`, score of the last of the ten best rows.
+        query_set: The queries.
+        kth_scores: `(queries,) float32`, exact score of the tenth best row of each query.
     """
 
     query_set: QuerySet
@@ -60,7 +61,10 @@ class GroundTruth:
 def draw_query_sets(
     items: ItemVectors, layout: Layout, *, rng: np.random.Generator, count: int = QUERY_COUNT
 ) -> list[QuerySet]:
-    """Draw requests: half like one item, half like the mean of up to five."""
+    """Draw `count` queries: half from one item, half from the mean of two to five items.
+
+    There is one set for each choice of block weights, and one of three vectors for each query.
+    """
     weights = [w for w in _BLOCK_WEIGHTS if w[0] == 1 or layout.taste]
     each = -(-count // (len(weights) + 1))
     drawn = [
@@ -74,7 +78,7 @@ def draw_query_sets(
 
 
 def compute_ground_truth(items: ItemVectors, query_sets: list[QuerySet]) -> list[GroundTruth]:
-    """Compare every request with every item, in chunks, in float32."""
+    """Score every item for every query exactly, in chunks of items, and keep the tenth best."""
     faiss = load_faiss()
     queries = np.concatenate([kind.vectors for kind in query_sets])
     depth = min(RECALL_DEPTH, items.shape[0])
@@ -89,28 +93,31 @@ def compute_ground_truth(items: ItemVectors, query_sets: list[QuerySet]) -> list
         order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
         scores = np.take_along_axis(scores, order, 1)
         rows = np.take_along_axis(rows, order, 1)
-    return list(_build_ground_truths(query_sets, scores, rows, depth))
+    return _build_ground_truths(query_sets, scores, rows, depth)
 
 
 def measure_recall(index: VectorIndex, items: ItemVectors, truth: GroundTruth) -> float:
-    """Return the share of the ten best rows that the index finds; equal scores are as good."""
+    """Return the share of the ten best rows that the index finds, in [0, 1].
+
+    A row whose score equals that of the tenth counts as one of them.
+    """
     return _compute_recall(items, truth, index.search(truth.query_set.vectors, RECALL_DEPTH))
 
 
 def measure_filtered_recall(
     index: VectorIndex, query_set: QuerySet, allowed: Mask, results: list[TopRows]
 ) -> float:
-    """Return the share of the ten best allowed rows that are in `results`."""
+    """Return the share of the ten best allowed rows that are in `results`, in [0, 1]."""
     rows = np.flatnonzero(allowed)
     depth = min(RECALL_DEPTH, len(rows))
     hits = 0
-    # A few at a time: the scores of half a million rows for all of them, and a copy, are 300 MB.
+    # A few queries at a time: for all of them the scores of half a million rows are 300 MB.
     for start in range(0, len(results), _SCORE_BATCH):
         exact = index.compute_scores(query_set.vectors[start : start + _SCORE_BATCH], rows)
         exact.partition(len(rows) - depth, axis=1)
-        least = exact[:, len(rows) - depth]
-        for one, at_least in zip(results[start : start + _SCORE_BATCH], least, strict=True):
-            hits += int(np.count_nonzero(one.scores[:RECALL_DEPTH] >= at_least - _SCORE_TOLERANCE))
+        kth_scores = exact[:, len(rows) - depth] - _SCORE_TOLERANCE
+        for top, kth_score in zip(results[start : start + _SCORE_BATCH], kth_scores, strict=True):
+            hits += int(np.count_nonzero(top.scores[:RECALL_DEPTH] >= kth_score))
     return hits / (len(results) * depth)
 
 
@@ -121,7 +128,10 @@ def _draw_weighted_means(
     count: int,
     rng: np.random.Generator,
 ) -> Vectors:
-    """`(count, d)` means of one or of two to five items, meaning of unit length, weighed."""
+    """Return `(count, d)` means, in turn of one item and of two to five, with weighted blocks.
+
+    The meaning block is scaled to unit length before it is weighted; the prior block is the weight.
+    """
     sizes = np.where(np.arange(count) % 2 == 0, 1, rng.integers(2, 6, count))
     picked = rng.integers(0, items.shape[0], int(sizes.sum()))
     ends = np.cumsum(sizes)
@@ -142,7 +152,7 @@ def _build_ground_truths(
     ground_truths, start = [], 0
     for kind in query_sets:
         stop = start + len(kind.vectors)
-        least = [
+        kth_scores = [
             _compute_kth_score(
                 scores[position : position + kind.vectors_per_query],
                 rows[position : position + kind.vectors_per_query],
@@ -150,30 +160,31 @@ def _build_ground_truths(
             )
             for position in range(start, stop, kind.vectors_per_query)
         ]
-        ground_truths.append(GroundTruth(kind, np.array(least, np.float32)))
+        ground_truths.append(GroundTruth(kind, np.array(kth_scores, np.float32)))
         start = stop
     return ground_truths
 
 
 def _compute_kth_score(scores: Vectors, rows: Rows, depth: int) -> float:
-    """The k-th best of distinct rows, each with the best of its scores."""
+    """Return the score of the k-th best row, where a row has the best of its scores."""
     order = np.argsort(-scores, axis=None)
     _, first = np.unique(rows.ravel()[order], return_index=True)
     return float(np.sort(-scores.ravel()[order][first])[depth - 1] * -1)
 
 
 def _compute_recall(items: ItemVectors, truth: GroundTruth, results: list[TopRows]) -> float:
-    several = truth.query_set.vectors_per_query
+    """Return the share of the ten best rows in `results`, which has one entry for each vector."""
+    per_query = truth.query_set.vectors_per_query
     depth = min(RECALL_DEPTH, items.shape[0])
     rows = [
-        np.unique(np.concatenate([hits.rows for hits in results[position : position + several]]))
-        for position in range(0, len(results), several)
+        np.unique(np.concatenate([top.rows for top in results[start : start + per_query]]))
+        for start in range(0, len(results), per_query)
     ]
     distinct = np.unique(np.concatenate(rows))
     vectors = items[distinct]
     hits = 0
     for position, found_rows in enumerate(rows):
-        queries = truth.query_set.vectors[position * several : (position + 1) * several]
+        queries = truth.query_set.vectors[position * per_query : (position + 1) * per_query]
         scores = (queries @ vectors[np.searchsorted(distinct, found_rows)].T).max(axis=0)
         hits += min(
             depth, int(np.count_nonzero(scores >= truth.kth_scores[position] - _SCORE_TOLERANCE))

@@ -1,4 +1,4 @@
-"""Scored rows to the best of them: by score, equal scores by row. Pure."""
+"""Rows and scores to the top k: by score, equal scores by row number. Pure."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from indexer.arrays import Rows, Vectors
 
 
 class ItemVectors(Protocol):
-    """Item vectors that are made when asked for, so that never all need be in memory."""
+    """Item vectors that are computed on access, so that they need not all be in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -17,13 +17,13 @@ class ItemVectors(Protocol):
         ...
 
     def __getitem__(self, rows: Any) -> Vectors:
-        """Return `(m, d) float32` of a slice or an array of rows."""
+        """Return the vectors `(m, d) float32` of a slice or an array of rows."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TopRows:
-    """Rows found for one query, best first, ties by row.
+    """The best rows for one query, best first, equal scores by row number.
 
     Attributes:
         rows: `(m,) int64`, distinct.
@@ -38,7 +38,7 @@ NO_TOP_ROWS = TopRows(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 def select_top(rows: Rows, scores: Vectors, k: int) -> TopRows:
-    """Keep the k best rows: by score, equal scores (to six decimals) by row."""
+    """Return the k best of `(m,)` rows; scores equal to six decimals are ordered by row."""
     if k < len(rows):
         cut = round_scores(np.partition(scores, len(scores) - k)[len(scores) - k])
         keep = round_scores(scores) >= cut
@@ -48,9 +48,10 @@ def select_top(rows: Rows, scores: Vectors, k: int) -> TopRows:
 
 
 def select_top_unless_tied(rows: Rows, scores: Vectors, k: int) -> TopRows | None:
-    """Keep the k best of the best rows; None if rows that tie with the k-th may be missing.
+    """Return the k best of `(m,)` rows that are the best of an index, or None if m is too small.
 
-    Such ties must be broken by row, so what was found may not end inside one.
+    It is too small if the last of the rows ties with the k-th: the index may then hold further rows
+    of that score, and ties must be broken by row among all of them.
     """
     if len(rows) < k:
         return None
@@ -63,5 +64,5 @@ def select_top_unless_tied(rows: Rows, scores: Vectors, k: int) -> TopRows | Non
 
 
 def round_scores(scores: Any) -> Any:
-    """Six decimals: the last bits of a float32 sum depend on the path that computed it."""
+    """Round to six decimals: the last bits of a float32 sum depend on the order of summation."""
     return np.round(scores, 6)

@@ -1,4 +1,8 @@
-"""Queries to the nearest rows, under any mask: never short, ties by row, ending exact."""
+"""Query vectors and a mask to the nearest rows.
+
+A search never returns fewer rows than are allowed, up to k, and orders equal scores by row. When an
+approximate search falls short it is repeated with more effort, and at last scans every row.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +23,10 @@ from indexer.ann.top_rows import (
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import SnapshotError, VectorShapeError
 
-# Below this share of allowed rows, gathering them and one exact product beats a masked scan.
+# Below this share of allowed rows, one exact product with those rows is faster than a masked scan.
 GATHER_SHARE = 0.05
 _CHUNK_ROWS = 16_384
-_MAX_NONZERO_COLUMNS = 2  # a query of so few numbers reads only their columns
+_MAX_NONZERO_COLUMNS = 2  # for queries with this many non-zero numbers only their columns are read
 _MAX_CACHED_COLUMNS = 8
 
 
@@ -31,7 +35,7 @@ class VectorIndex:
 
     Args:
         index: The FAISS index.
-        facts: What the build measured: `effort` and `gather_share`, as in the manifest.
+        facts: From the manifest: `effort` and `gather_share`, as the build measured them.
     """
 
     def __init__(self, index: Any, facts: Mapping[str, Any] | None = None) -> None:
@@ -63,7 +67,7 @@ class VectorIndex:
 
         Args:
             path: The file.
-            facts: What the manifest says about the index.
+            facts: As in the constructor.
 
         Raises:
             SnapshotError: If the file is missing, truncated or no FAISS index.
@@ -73,7 +77,7 @@ class VectorIndex:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise SnapshotError(
-                f"{path} is missing or damaged; roll back with scripts/snapshots.py, or rebuild"
+                f"{path} is missing or damaged; roll back with zhiyin snapshots, or rebuild"
             ) from error
         return cls(index, facts)
 
@@ -91,12 +95,12 @@ class VectorIndex:
 
     @property
     def list_count(self) -> int:
-        """Inverted lists of the index; 0 if it is of another kind."""
+        """Number of inverted lists; 0 for an index of another kind."""
         return self._searcher.list_count
 
     @property
     def is_exact(self) -> bool:
-        """Whether every answer is the true one."""
+        """Whether every search is exact."""
         return self._searcher.is_exact
 
     def read_vectors(self, rows: Sequence[int] | Rows) -> Vectors:
@@ -104,7 +108,11 @@ class VectorIndex:
         return self._vectors[np.asarray(rows, dtype=np.int64)].astype(np.float32, copy=False)
 
     def compute_scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
-        """Return exact inner products `(q, m) float32` with the given rows, or with all of them."""
+        """Return exact inner products `(q, m) float32` with `m` rows, or with all rows.
+
+        Raises:
+            VectorShapeError: If `queries` is not `(q, d) float32`, or holds NaN or infinity.
+        """
         self._check_queries(queries)
         count = len(self) if rows is None else len(rows)
         out = np.empty((len(queries), count), np.float32)
@@ -120,11 +128,14 @@ class VectorIndex:
 
         Args:
             queries: `(q, d) float32`.
-            k: How many; fewer come back only when fewer rows are allowed.
+            k: Number of rows; fewer are returned only if fewer are allowed.
             allowed: `(n,) bool`; None allows all rows.
 
+        Returns:
+            The top rows of each query.
+
         Raises:
-            VectorShapeError: If `queries` is not `(q, d) float32`, or holds a NaN.
+            VectorShapeError: If `queries` is not `(q, d) float32`, or holds NaN or infinity.
         """
         self._check_queries(queries)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
@@ -135,16 +146,16 @@ class VectorIndex:
             return self._search_subset(queries, k, np.flatnonzero(allowed))
         mask = allowed if count < len(self) else None
         is_narrow = np.count_nonzero(queries, axis=1) <= _MAX_NONZERO_COLUMNS
-        found = {
+        top_rows = {
             position: self._search_few_columns(queries[position], k, mask)
             for position in np.flatnonzero(is_narrow).tolist()
         }
         others = np.flatnonzero(~is_narrow).tolist()
         options = SearchOptions(k, mask, count / len(self))
         search_others = self._search_flat if self._searcher.is_exact else self._search_approximate
-        answers = search_others(queries[others], options) if others else []
-        found |= dict(zip(others, answers, strict=True))
-        return [found[position] for position in range(len(queries))]
+        others_top = search_others(queries[others], options) if others else []
+        top_rows |= dict(zip(others, others_top, strict=True))
+        return [top_rows[position] for position in range(len(queries))]
 
     def _search_subset(self, queries: Vectors, k: int, rows: Rows) -> list[TopRows]:
         return [select_top(rows, scores, k) for scores in self.compute_scores(queries, rows)]
@@ -156,31 +167,34 @@ class VectorIndex:
         return [select_top(rows, scores, options.k) for scores in self.compute_scores(queries)]
 
     def _search_flat(self, queries: Vectors, options: SearchOptions) -> list[TopRows]:
-        """Scan a flat index, for more until every row tied with the k-th is inside."""
+        """Scan a flat index for more than k rows, until all that tie with the k-th are among them.
+
+        FAISS does not order equal scores by row, so a tie at the cut must be found completely.
+        """
         k, wanted = options.k, options.k
-        total = round(options.share * len(self))
+        total = round(options.allowed_share * len(self))
         while True:
             count = min(wanted + 16, total)
             scores, rows = self._searcher.scan(queries, count, options.allowed)
-            open_tie = (count < total) & (
+            may_miss_ties = (count < total) & (
                 round_scores(scores[:, -1]) >= round_scores(scores[:, k - 1])
             )
-            if not np.any(open_tie):
+            if not np.any(may_miss_ties):
                 return [select_top(r, s, k) for r, s in zip(rows, scores, strict=True)]
             wanted = 4 * count
             if wanted >= total // 4:
                 return self._search_exact(queries, options)
 
     def _search_approximate(self, queries: Vectors, options: SearchOptions) -> list[TopRows]:
-        """Try harder with the queries that are left, until all rows have been looked at."""
-        found: dict[int, TopRows] = {}
+        """Search with four times the effort again for queries without k rows; at last exactly."""
+        top_rows: dict[int, TopRows] = {}
         open_queries = np.arange(len(queries))
         while len(open_queries):
             candidates = self._searcher.find_candidates(
                 queries[open_queries], options, self._effort
             )
             if candidates is None:
-                found |= zip(
+                top_rows |= zip(
                     open_queries.tolist(),
                     self._search_exact(queries[open_queries], options),
                     strict=True,
@@ -189,17 +203,18 @@ class VectorIndex:
             for position, (rows, scores) in zip(open_queries.tolist(), candidates, strict=True):
                 top = select_top_unless_tied(rows, scores, options.k)
                 if top is not None:
-                    found[position] = top
+                    top_rows[position] = top
             open_queries = np.array(
-                [position for position in open_queries.tolist() if position not in found], np.int64
+                [position for position in open_queries.tolist() if position not in top_rows],
+                np.int64,
             )
-            options = replace(options, breadth=4 * options.breadth)
-        return [found[position] for position in range(len(queries))]
+            options = replace(options, effort_factor=4 * options.effort_factor)
+        return [top_rows[position] for position in range(len(queries))]
 
     def _search_few_columns(self, query: Vectors, k: int, mask: Mask | None) -> TopRows:
-        """Score all rows by the few numbers a query has, such as the prior alone.
+        """Score all rows exactly for a query with few non-zero numbers, such as the prior alone.
 
-        Such scores tie in thousands, which no approximate search can break by row.
+        Thousands of rows may then have equal scores, too many to order by row approximately.
         """
         scores = np.zeros(len(self), np.float32)
         for column in np.flatnonzero(query).tolist():
@@ -226,13 +241,17 @@ class VectorIndex:
 
 
 def require_finite(chunk: Vectors, first_row: int) -> Vectors:
-    """Return a chunk as FAISS wants it.
+    """Return a chunk as contiguous float32, as FAISS requires.
+
+    Args:
+        chunk: `(m, d)` vectors.
+        first_row: Row number of the first of them, for the message.
 
     Raises:
-        VectorShapeError: If it holds a NaN or infinity, by row.
+        VectorShapeError: If a vector holds NaN or infinity; the message names its row.
     """
     rows = np.ascontiguousarray(chunk, dtype=np.float32)
-    # Written as "not all finite": FAISS accepts a NaN and then never finds its row.
+    # FAISS accepts a NaN and then never finds its row.
     if not np.isfinite(rows).all():
         bad = first_row + int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise VectorShapeError(f"the vector of row {bad} holds NaN or infinity")

@@ -4,7 +4,8 @@ In: a request, from `recommend`, `search` or `similar`.
 Out: an `Answer` of `Hit`s.
 """
 
-from indexer.answer.hits import Answer, Hit
+from indexer.answer.answer import Answer
+from indexer.answer.hits import Hit
 from indexer.answer.listing import list_items
 from indexer.answer.recommend import (
     compute_profile_vector,

@@ -1,11 +1,12 @@
-"""A request to how it would be read, without searching: words, weights, terms, filters."""
+"""A request with `validate_only` to how it is read: inputs, weights, score terms, filters.
+
+Nothing is encoded and nothing is searched.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from indexer.answer.hits import Answer
+from indexer.answer.answer import Answer
 from indexer.query import (
     Catalogue,
     QueryInput,
@@ -23,7 +24,7 @@ def explain_request(
     catalogue: Catalogue,
     request: Request,
     scenario: Scenario,
-    signals: Sequence[QueryInput],
+    inputs: Sequence[QueryInput],
     terms: Sequence[ScoreTerm],
 ) -> Answer:
     """Return an answer without hits whose `reading` says how the request is read.
@@ -38,7 +39,7 @@ def explain_request(
         "scenario": scenario.name,
         "language": catalogue.manifest.language,
         "include_seen": includes_seen(request, scenario),
-        "signals": [_describe_input(query_input) for query_input in signals],
+        "signals": [_describe_input(query_input) for query_input in inputs],
         "terms": [_describe_term(term) for term in terms],
         "filter": None if passing is None else _describe_plan(int(passing.sum()), catalogue.count),
         "pool": _describe_plan(eligible.count, catalogue.count),
@@ -54,7 +55,7 @@ def explain_request(
 
 
 def _describe_input(query_input: QueryInput) -> dict[str, Any]:
-    """What an input says, in which words, and how much it weighs beside the others of its role."""
+    """An input's role, reason and weight, and the words it is encoded as, if any."""
     description = {
         "role": str(query_input.role),
         **query_input.reason,
@@ -64,18 +65,18 @@ def _describe_input(query_input: QueryInput) -> dict[str, Any]:
 
 
 def _describe_term(term: ScoreTerm) -> dict[str, Any]:
-    gaining = np.flatnonzero(term.values)
-    gains = term.values[gaining]
+    """To how many items a term is added, and its smallest and largest value."""
+    values = term.values[term.values != 0]
     return {
         **term.reason,
-        "items": len(gaining),
-        "lowest": round(float(gains.min()), 6) if len(gains) else 0.0,
-        "highest": round(float(gains.max()), 6) if len(gains) else 0.0,
+        "items": len(values),
+        "lowest": round(float(values.min()), 6) if len(values) else 0.0,
+        "highest": round(float(values.max()), 6) if len(values) else 0.0,
     }
 
 
 def _describe_plan(rows: int, count: int) -> dict[str, Any]:
-    """How many rows are left, and whether they are scored one by one or searched."""
+    """How many rows are left, and whether all are scored exactly or searched under a mask."""
     share = rows / max(count, 1)
     method = "one exact product" if share <= DENSE_SHARE else "search under a mask"
     return {"items": rows, "share": round(share, 6), "plan": method}
@@ -84,11 +85,12 @@ def _describe_plan(rows: int, count: int) -> dict[str, Any]:
 def _describe_ranking_options(
     request: Request, scenario: Scenario, catalogue: Catalogue
 ) -> dict[str, Any]:
+    """Diversity, caps, pins and exploration as they would be applied."""
     known = catalogue.schema.fields
-    own = {name: limit for name, limit in scenario.max_per.items() if name in known}
+    defaults = {name: limit for name, limit in scenario.max_per.items() if name in known}
     return {
         "diversity": request.diversity,
-        "max_per": dict(own if request.max_per is None else request.max_per),
+        "max_per": dict(defaults if request.max_per is None else request.max_per),
         "pin": [{"item_id": pin.item_id, "rank": pin.rank} for pin in request.pin],
         "explore": request.explore,
         "explores": f"the next {max(EXPLORE_NEXT, request.k)} and the {EXPLORE_NEWEST} newest"

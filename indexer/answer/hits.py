@@ -1,10 +1,13 @@
-"""Ranked candidates to the answer: items, reasons, and how complete the list is."""
+"""One recommended item, as an `Answer` holds it."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 from typing_extensions import override
+
+from indexer.language import find_title
+
+_MAX_TITLE_CHARS = 40  # of a title in a `repr`
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +15,12 @@ class Hit:
     """One recommended item.
 
     Attributes:
-        score: Inner product with the request vector that won, plus additive terms.
-        item: The item's fields, or those asked for and its id.
+        id: The item's id.
+        rank: From 1, counted over all pages.
+        score: Highest inner product with a query vector, plus additive terms.
+        item: The item's fields, or its id and the fields that the request names.
         reasons: Shares of the score, largest first; they sum to it. Empty without `explain`.
-        propensity: Probability of being shown here, where exploration made it random.
+        propensity: Probability that this rank shows this item; None without exploration.
     """
 
     id: str
@@ -25,39 +30,16 @@ class Hit:
     reasons: list[dict[str, Any]] = field(default_factory=list)
     propensity: float | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Answer(Sequence[Hit]):
-    """A list of hits that says how complete it is.
-
-    Attributes:
-        complete: `returned`, `eligible`, `excluded` by reason, and `search` ("exact" or "ann").
-        unknown_items: Ids of the request that are not in the catalogue.
-        following: Ids ranked after the last hit, for paging.
-        reading: How the request is read, where only that was asked.
-        timing_ms: `encode`, `search`, `rank`, `total`, in milliseconds.
-    """
-
-    hits: tuple[Hit, ...]
-    complete: dict[str, Any]
-    snapshot: str
-    unknown_items: tuple[str, ...] = ()
-    following: tuple[str, ...] = ()
-    timing_ms: dict[str, float] = field(default_factory=dict)
-    reading: dict[str, Any] | None = None
-
     @override
-    def __len__(self) -> int:
-        return len(self.hits)
+    def __repr__(self) -> str:
+        title = find_title(self.item)
+        parts = [str(self.rank), repr(self.id), f"{self.score:.2f}"]
+        if title:
+            parts.append(repr(shorten(title, _MAX_TITLE_CHARS)))
+        return f"Hit({', '.join(parts)})"
 
-    @override
-    @overload
-    def __getitem__(self, position: int) -> Hit: ...
-    @overload
-    def __getitem__(self, position: slice) -> tuple[Hit, ...]: ...
-    def __getitem__(self, position: int | slice) -> Hit | tuple[Hit, ...]:
-        return self.hits[position]
 
-    @override
-    def __iter__(self) -> Iterator[Hit]:
-        return iter(self.hits)
+def shorten(text: str, limit: int) -> str:
+    """Return a text in one line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -1,39 +1,24 @@
-"""The catalogue in order of id, page by page."""
+"""A catalogue to its items in order of id, page by page."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from indexer.arrays import Mask
-from indexer.arrays import Rows as RowNumbers
-from indexer.metadata import Filter, Schema, parse_filter
-from indexer.query import RowLookup
-
-
-class ListableCatalogue(RowLookup, Protocol):
-    """What can be listed; `Index` is one."""
-
-    @property
-    def schema(self) -> Schema: ...  # noqa: D102
-    def ids(self, rows: Sequence[int]) -> list[str]: ...  # noqa: D102
-    def items(self, rows: Sequence[int]) -> list[dict[str, Any]]: ...  # noqa: D102
-    def sort_by_id(self, rows: RowNumbers) -> RowNumbers: ...  # noqa: D102
-    @property
-    def deleted(self) -> Mask | None: ...  # noqa: D102
-    def mask(self, condition: Filter) -> Mask: ...  # noqa: D102
+from indexer.arrays import Rows
+from indexer.metadata import parse_filter
+from indexer.query import Catalogue
 
 
 def list_items(
-    catalogue: ListableCatalogue, *, after: str | None, limit: int, condition: Any
+    catalogue: Catalogue, *, after: str | None, limit: int, condition: Any
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the next items in order of id, and how many there are from here on.
+    """Return the next items in order of id, and how many are left including them.
 
     Args:
         catalogue: What is listed.
-        after: The last id that was listed, whether or not it is still there; None: from the start.
-        limit: How many.
-        condition: A filter; None: everything.
+        after: The last id of the page before, which may be deleted since; None: from the start.
+        limit: How many items.
+        condition: A filter as a request has it; None: everything.
 
     Raises:
         FilterError: If the filter does not fit the catalogue.
@@ -47,8 +32,8 @@ def list_items(
     return catalogue.items(rows[:limit].tolist()), len(rows)
 
 
-def _find_first_after(catalogue: ListableCatalogue, rows: RowNumbers, item_id: str) -> int:
-    """The rows are in order of id, so an id that is gone still has its place."""
+def _find_first_after(catalogue: Catalogue, rows: Rows, item_id: str) -> int:
+    """The index of the first row with a larger id, by bisection: the rows are in order of id."""
     low, high = 0, len(rows)
     while low < high:
         middle = (low + high) // 2

@@ -1,24 +1,25 @@
-"""A question and its pool to the answer: ranked, cut, and told why."""
+"""A query and its eligible rows to an `Answer`: limits, ranking, hydration, reasons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from indexer.answer.hits import Answer, Hit
+from indexer.answer.answer import Answer
+from indexer.answer.hits import Hit
 from indexer.query import Catalogue, Eligible, Query, Stopwatch
 from indexer.ranking import RankedPage, apply_query_caps, rank_page, resolve_caps, restrict_to_page
 from indexer.retrieval import apply_min_score
 
 
-def answer_query(query: Query, eligible: Eligible, stopwatch: "Stopwatch") -> Answer:
-    """Retrieve, cut, and tell why.
+def answer_query(query: Query, eligible: Eligible, stopwatch: Stopwatch) -> Answer:
+    """Rank the eligible rows, and return the hits of the query's page with their reasons.
 
     Raises:
         FilterError: If `max_per` names a field that the catalogue does not have.
     """
-    catalogue, request, candidates = query.catalogue, query.request, query.page
-    eligible = apply_limits(query, eligible)
-    eligible = restrict_to_page(catalogue, eligible, candidates)
+    catalogue, request = query.catalogue, query.request
+    eligible = _apply_limits(query, eligible)
+    eligible = restrict_to_page(catalogue, eligible, query.page)
     ranked_page = rank_page(query, eligible)
     stopwatch.lap("search")
     rows = [*ranked_page.candidates.rows.tolist(), *ranked_page.following.tolist()]
@@ -29,25 +30,21 @@ def answer_query(query: Query, eligible: Eligible, stopwatch: "Stopwatch") -> An
         hits=hits,
         complete={
             "returned": len(hits),
-            "eligible": max(0, eligible.count - candidates.skip),
+            "eligible": max(0, eligible.count - query.page.skip),
             "excluded": dict(eligible.excluded),
             "search": catalogue.manifest.index.get("search", "exact"),
         },
         snapshot=catalogue.manifest.id,
-        unknown_items=find_unknown_ids(
-            catalogue, [*request.exclude, *(p.item_id for p in request.pin)]
+        unknown_items=_find_unknown_ids(
+            catalogue, [*request.exclude, *(pin.item_id for pin in request.pin)]
         ),
         following=tuple(ids[len(hits) :]),
         timing_ms=stopwatch.report(),
     )
 
 
-def apply_limits(query: Query, eligible: Eligible) -> Eligible:
-    """Narrow a pool to what scores enough and what the caps keep.
-
-    Raises:
-        FilterError: If `max_per` names a field that the catalogue does not have.
-    """
+def _apply_limits(query: Query, eligible: Eligible) -> Eligible:
+    """The eligible rows that reach the minimum score and that the caps keep."""
     catalogue, request = query.catalogue, query.request
     caps = resolve_caps(catalogue, request, query.scenario)
     if request.min_score is not None:
@@ -56,39 +53,47 @@ def apply_limits(query: Query, eligible: Eligible) -> Eligible:
     return apply_query_caps(query, eligible, caps) if caps else eligible
 
 
-def find_unknown_ids(catalogue: Catalogue, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids that the catalogue does not have, each once."""
+def _find_unknown_ids(catalogue: Catalogue, ids: Sequence[str]) -> tuple[str, ...]:
+    """The ids that the catalogue does not have, each once."""
     known = catalogue.rows(ids)
     return tuple(dict.fromkeys(item_id for item_id in ids if item_id not in known))
 
 
 def add_unknown_ids(answer: Answer, first: Sequence[str]) -> Answer:
-    """Return the answer with further unknown ids before its own."""
+    """Return the answer with further unknown ids, each once, before its own."""
     return replace(answer, unknown_items=tuple(dict.fromkeys([*first, *answer.unknown_items])))
 
 
 def _hydrate_hits(query: Query, ranked_page: RankedPage, ids: Sequence[str]) -> tuple[Hit, ...]:
+    """Hits with the fields and reasons that the request wants."""
     catalogue, request, candidates = query.catalogue, query.request, ranked_page.candidates
-    rows = candidates.rows
-    item_vectors = catalogue.item_vectors(rows) if request.explain and len(rows) else None
-    first = query.page.offset + 1
-    hits = []
-    items = [{"id": item_id} for item_id in ids]
-    if request.fields != ():
-        items = catalogue.items(rows.tolist())
-    for position, (item_id, item) in enumerate(zip(ids, items, strict=True)):
-        reasons: list[dict[str, Any]] = []
-        if item_vectors is not None:
-            winner = int(candidates.winners[position])
-            reasons = query.explain_row(int(rows[position]), item_vectors[position], winner)
-        propensity = (
-            None if ranked_page.propensities is None else float(ranked_page.propensities[position])
+    rows = candidates.rows.tolist()
+    items = [{"id": item_id} for item_id in ids] if request.fields == () else catalogue.items(rows)
+    reasons: list[list[dict[str, Any]]] = [[] for _ in rows]
+    if request.explain and rows:
+        vectors = catalogue.item_vectors(candidates.rows)
+        winners = candidates.winners.tolist()
+        reasons = [
+            query.explain_row(row, vector, winner)
+            for row, vector, winner in zip(rows, vectors, winners, strict=True)
+        ]
+    propensities: list[float | None] = [None] * len(rows)
+    if ranked_page.propensities is not None:
+        propensities = ranked_page.propensities.tolist()
+    # The order is that of six decimals: the last bits depend on the order of summation.
+    scores = [round(score, 6) for score in candidates.scores.tolist()]
+    first_rank = query.page.offset + 1
+    return tuple(
+        Hit(
+            id=item_id,
+            rank=first_rank + position,
+            score=scores[position],
+            item=_select_fields(items[position], request.fields),
+            reasons=reasons[position],
+            propensity=propensities[position],
         )
-        fields = _select_fields(item, request.fields)
-        # Six decimals are what the order goes by: the last bits depend on the path of the sum.
-        score = round(float(candidates.scores[position]), 6)
-        hits.append(Hit(item_id, first + position, score, fields, reasons, propensity))
-    return tuple(hits)
+        for position, item_id in enumerate(ids)
+    )
 
 
 def _select_fields(item: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:

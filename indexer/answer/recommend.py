@@ -1,6 +1,7 @@
-"""Request to answer, over any catalogue: the way of a question, spelled once.
+"""A request and a catalogue to an `Answer`; this is where the stages follow each other.
 
-request -> signals -> request vectors -> pool -> candidates -> arranged -> hits with reasons
+request -> weighted inputs -> query vectors and eligible rows -> candidates -> ranked page
+-> hits with reasons
 """
 
 import time
@@ -11,8 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from indexer.answer.answer import Answer
 from indexer.answer.explanation import explain_request
-from indexer.answer.hits import Answer
 from indexer.answer.pipeline import add_unknown_ids, answer_query
 from indexer.arrays import Vectors
 from indexer.query import (
@@ -29,12 +30,12 @@ from indexer.query import (
 from indexer.request import Request
 from indexer.retrieval import CachedCatalogue, PreparedQuery, SearchTask, prepare_query
 
-# Kind of reason to item id to what the item gains.
+# Kind of reason to item id to the term added to the item's score.
 ScoreTerms: TypeAlias = Mapping[str, Mapping[str, float]]
 NO_SCORE_TERMS: ScoreTerms = MappingProxyType({})
 # A request and the present, Unix seconds.
 TimedRequest: TypeAlias = tuple[Request, float]
-_MAX_FLAGS = 1 << 26  # of pools, a byte for each row and request, held at once
+_MAX_MASK_BYTES = 1 << 26  # of the masks of eligible rows, a byte per row and request, per batch
 
 
 def recommend(
@@ -49,10 +50,10 @@ def recommend(
 
     Args:
         catalogue: What is recommended from.
-        request: What is asked.
+        request: The checked request.
         page: Which part of the ranking.
         now: The present, Unix seconds; default: the clock. A request with a time overrides it.
-        score_terms: Named additive terms of single items, which come from outside the snapshot.
+        score_terms: Additive terms of single items by kind, which the snapshot does not hold.
 
     Raises:
         RequestError: If the request cannot be answered by this catalogue.
@@ -102,14 +103,14 @@ def recommend_prepared(
 def recommend_many(
     catalogue: Catalogue, requests: Sequence[Request], *, now: float | None = None
 ) -> list[Answer]:
-    """Answer many requests as each alone would be, sharing what they have in common.
+    """Answer many requests, each as it would be alone, encoding and searching together.
 
     Raises:
         RequestError: If one cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
     timestamp = time.time() if now is None else now
-    batch_size = max(1, _MAX_FLAGS // max(catalogue.count, 1))
+    batch_size = max(1, _MAX_MASK_BYTES // max(catalogue.count, 1))
     answers = []
     for start in range(0, len(requests), batch_size):
         batch = requests[start : start + batch_size]
@@ -126,34 +127,43 @@ def recommend_many(
 def prefetch(
     catalogue: Catalogue, timed_requests: Sequence[TimedRequest]
 ) -> tuple[Catalogue, list[PreparedQuery | None]]:
-    """Prepare requests together: their texts are encoded, and their searches made, in one go.
+    """Prepare requests together: texts are encoded in one call, similar searches made in one.
 
     Returns:
         The catalogue that remembers these searches, and each request prepared over it; None for
-        one that is only to be explained.
+        one with `validate_only`, which needs no search.
 
     Raises:
         RequestError: If one cannot be answered by this catalogue.
         FilterError: If a filter does not fit the catalogue.
     """
     cached = CachedCatalogue(catalogue)
-    cached.know(item_id for request, _ in timed_requests for item_id in _collect_item_ids(request))
-    cached_catalogue = cached.catalogue_face
+    cached.prefetch_rows(
+        item_id for request, _ in timed_requests for item_id in _collect_item_ids(request)
+    )
+    cached_catalogue = cached.as_catalogue
     resolved = [
         resolve_request(cached_catalogue, request, now=now) for request, now in timed_requests
     ]
-    cached.encode([s.text for one in resolved for s in one.inputs if s.text and s.item_id is None])
+    cached.prefetch_texts(
+        [
+            query_input.text
+            for one in resolved
+            for query_input in one.inputs
+            if query_input.text and query_input.item_id is None
+        ]
+    )
     prepared_queries = [
         None if one.request.validate_only else prepare_query(cached_catalogue, one)
         for one in resolved
     ]
-    cached.search(
+    cached.prefetch_searches(
         [
             SearchTask(
-                f"{one.resolved.scenario.name}|{one.resolved.request.filter!r}",
-                one.vectors.vectors,
-                one.eligible.allowed,
-                one.resolved.request.k,
+                group=f"{one.resolved.scenario.name}|{one.resolved.request.filter!r}",
+                vectors=one.vectors.vectors,
+                allowed=one.eligible.allowed,
+                limit=one.resolved.request.k,
             )
             for one in prepared_queries
             if one is not None
@@ -163,14 +173,18 @@ def prefetch(
 
 
 def _collect_item_ids(request: Request) -> list[str]:
-    """Ids whose rows answering will ask for."""
+    """The ids whose rows answering will need."""
     history_ids = [entry.item_id for entry in request.history if entry.item_id is not None]
-    stored = chain.from_iterable(request.seen_by_event.values())
-    return [*history_ids, *request.exclude, *request.seen, *stored]
+    seen_ids = chain.from_iterable(request.seen_by_event.values())
+    return [*history_ids, *request.exclude, *request.seen, *seen_ids]
 
 
 def compute_profile_vector(catalogue: Catalogue, request: Request, *, now: float) -> Vectors:
-    """Return `(d,) float32`: what a request's history and interests say, as one unit vector."""
+    """Return the profile of a request, its history and interests, as one unit vector.
+
+    Returns:
+        `(d,) float32`; zeros if there is neither.
+    """
     resolved = resolve_request(catalogue, request, now=now)
     inputs = [query_input for query_input in resolved.inputs if query_input.role is Role.PROFILE]
     if not inputs:
@@ -186,7 +200,7 @@ def compute_profile_vector(catalogue: Catalogue, request: Request, *, now: float
 def _group_terms_by_row(
     catalogue: Catalogue, score_terms: ScoreTerms
 ) -> dict[int, list[dict[str, Any]]]:
-    """Addends by row; items that are not in the catalogue gain nothing."""
+    """Score terms by row, each with its kind and share; ids that are unknown are left out."""
     terms: dict[int, list[dict[str, Any]]] = {}
     for kind, shares in score_terms.items():
         for item_id, row in catalogue.rows(list(shares)).items():

@@ -1,10 +1,10 @@
-"""A text, or weighted examples, to the items nearest to them."""
+"""A text, or weighted examples, to the nearest items: `search` and `similar`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from indexer.answer.hits import Answer
+from indexer.answer.answer import Answer
 from indexer.answer.pipeline import answer_query
 from indexer.errors import RequestError
 from indexer.query import (
@@ -22,15 +22,15 @@ from indexer.query import (
 )
 from indexer.request import Request, Scenario, Weights, parse_id, parse_text
 
-_LEXICAL_WEIGHT = 0.3  # what the best full-text match gains over none
-_EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # before anything that is merely similar
-_LEXICAL_CANDIDATES = 1_000
+_LEXICAL_WEIGHT = 0.3  # score term of the best full-text match
+_EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # score terms above any cosine, so these come first
+_LEXICAL_CANDIDATES = 1_000  # full-text matches that are looked at
 _MAX_EXAMPLES = 1_000
 _DEFAULT_SCENARIO = Scenario("default")  # a text or an example means the same in every scenario
 
 
 def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -> Answer:
-    """Answer a text query: meaning, full text, and exact titles and ids first.
+    """Answer a text query by meaning plus full text; exact titles and ids come first.
 
     Raises:
         RequestError: If there is no query.
@@ -55,7 +55,7 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
 def similar(
     catalogue: Catalogue, items: Any, texts: Any, request: Request, *, page: Page = FIRST_PAGE
 ) -> Answer:
-    """Find items like and unlike weighted examples; the examples themselves stay out.
+    """Find items like and unlike weighted examples; the examples themselves are left out.
 
     Raises:
         RequestError: If an example is unknown, or none has a positive weight.
@@ -65,10 +65,11 @@ def similar(
     inputs = [*_parse_examples(items, "items"), *_parse_examples(texts, "texts")]
     if not any(query_input.weight > 0 for query_input in inputs):
         raise RequestError("no example has a positive weight; say what the results should be like")
-    known = catalogue.rows([s.item_id for s in inputs if s.item_id is not None])
-    for query_input in inputs:
-        if query_input.item_id is not None and query_input.item_id not in known:
-            raise RequestError(f"no item {query_input.item_id!r} in the catalogue")
+    item_ids = [query_input.item_id for query_input in inputs if query_input.item_id is not None]
+    known = catalogue.rows(item_ids)
+    for item_id in item_ids:
+        if item_id not in known:
+            raise RequestError(f"no item {item_id!r} in the catalogue")
     input_vectors = catalogue.to_similarity_queries(build_input_vectors(catalogue, inputs, known))
     stopwatch.lap("encode")
     vectors = build_example_vectors(inputs, input_vectors, weights=request.weights)
@@ -80,7 +81,7 @@ def similar(
 
 
 def _build_lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dict[str, Any]]]:
-    """Additive terms of rows that hold words of the query, or are exactly what it names."""
+    """Score terms by row: full-text matches, and rows whose id or title is the query."""
     terms: dict[int, list[dict[str, Any]]] = {}
     matches = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
     top = max((score for _, score in matches), default=0.0)
@@ -95,18 +96,18 @@ def _build_lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dic
     return terms
 
 
-def _parse_examples(given: Any, name: str) -> list[QueryInput]:
-    """Weighted examples as signals: an id or text, a list of them, or a mapping to weights."""
-    if isinstance(given, str):
-        given = {given: 1.0}
-    elif isinstance(given, Sequence):
-        given = dict.fromkeys(given, 1.0)
-    if not isinstance(given, Mapping):
+def _parse_examples(examples: Any, name: str) -> list[QueryInput]:
+    """Weighted inputs of `items` or `texts`: one of them, a list, or a mapping to weights."""
+    if isinstance(examples, str):
+        examples = {examples: 1.0}
+    elif isinstance(examples, Sequence):
+        examples = dict.fromkeys(examples, 1.0)
+    if not isinstance(examples, Mapping):
         raise RequestError(f"{name} must map each example to a weight, such as {{'m1': 1.0}}")
-    if len(given) > _MAX_EXAMPLES:
-        raise RequestError(f"{name} has {len(given)} examples, at most {_MAX_EXAMPLES} are read")
+    if len(examples) > _MAX_EXAMPLES:
+        raise RequestError(f"{name} has {len(examples)} examples, at most {_MAX_EXAMPLES} are read")
     inputs = []
-    for example, weight in given.items():
+    for example, weight in examples.items():
         number = Weights.parse_weight(weight, f"{name}[{example!r}]")
         if name == "items":
             item_id = parse_id(example, name)

@@ -1,15 +1,22 @@
-"""The offline column: a catalogue to a snapshot, stage by stage.
+"""A catalogue to a published snapshot, stage by stage, offline.
 
-In: sources and `BuildOptions`; someone who decides about what was learned (`Examine`).
+In: sources of items and `BuildOptions`; a `ReleaseCheck` that may refuse what was learned.
 Out: a published snapshot and a `BuildSummary`.
 """
 
 from indexer.build.finished import FinishedBuild
-from indexer.build.options import BuildOptions, BuildSummary, StageProgress, override_options
+from indexer.build.options import (
+    BuildChoices,
+    BuildOptions,
+    BuildSummary,
+    StageProgress,
+    override_options,
+)
 from indexer.build.pipeline import build_snapshot
 from indexer.build.staging import DeletedId
 
 __all__ = [
+    "BuildChoices",
     "BuildOptions",
     "BuildSummary",
     "DeletedId",

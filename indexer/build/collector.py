@@ -1,4 +1,4 @@
-"""Sources and live changes to staged items; what is bad goes to rejected.jsonl."""
+"""Sources and live changes to staged items; bad rows are written to `rejected.jsonl`."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from indexer.build.options import BuildOptions, StageProgress
 from indexer.build.staging import DeletedId, Staging
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import Item, Rejection, read_catalog, render_rejection
+from indexer.reading import Item, Rejection, Source, name_row, read_catalog, render_rejection
 
 _REPORT_EVERY_ROWS = 1_000
 REJECTED_FILE = "rejected.jsonl"
@@ -18,7 +18,7 @@ REJECTED_FILE = "rejected.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class CollectionSummary:
-    """What was read.
+    """How many rows were staged and refused.
 
     Attributes:
         duplicates: Rows that a later row of the same id replaced.
@@ -32,7 +32,7 @@ class CollectionSummary:
 
 
 class ItemCollector:
-    """Reads the rows of one build."""
+    """Reads the rows of one build and stages the good ones."""
 
     def __init__(
         self,
@@ -41,13 +41,21 @@ class ItemCollector:
         staging: Staging,
         report: StageProgress,
     ) -> None:
-        """Take where items go; `get_encoder` is asked when the first row turns out to be readable."""
+        """Prepare to read.
+
+        Args:
+            options: Of the build.
+            get_encoder: Returns the encoder; called with the first row that can be read, so that
+                no model is loaded for a catalogue that cannot.
+            staging: Where items go.
+            report: Called with the number of rows read.
+        """
         self._options, self._get_encoder = options, get_encoder
         self._staging, self._report = staging, report
         self._rejected_count = self._dim = 0
 
-    def collect(self, sources: Sequence[str], work: Path) -> CollectionSummary:
-        """Stage what the sources and the live changes hold.
+    def collect(self, sources: Sequence[Source], work: Path) -> CollectionSummary:
+        """Stage the items of the sources, then apply the live changes.
 
         Raises:
             CatalogError: If a source cannot be read, or too many rows are bad.
@@ -77,19 +85,19 @@ class ItemCollector:
         return False
 
     def _apply_changes(self, rejected: TextIO) -> int:
-        """Apply the live changes; return how many items they add in all."""
-        added = 0
+        """Apply the live changes; return by how many items the catalogue grew."""
+        growth = 0
         for change in self._options.changes:
             was_staged = change.id in self._staging
             if isinstance(change, DeletedId):
                 self._staging.remove(change.id)
-                added -= was_staged
+                growth -= was_staged
             elif self._stage_row(change, rejected):
-                added += not was_staged
-        return added
+                growth += not was_staged
+        return growth
 
     def _check_vector(self, item: Item) -> Item | Rejection:
-        """An item whose vector fits, or the reason against it."""
+        """The item if its vector has the right width, or a rejection."""
         encoder = self._get_encoder()
         if encoder is not None:
             self._dim = encoder.fingerprint.dim
@@ -104,20 +112,27 @@ class ItemCollector:
             reason = f"vector has {len(item.vector)} numbers, expected {self._dim}"
         return Rejection(item.source or "catalogue", item.line, reason, {"id": item.id})
 
-    def _check_rejected_share(self, sources: Sequence[str], file: Path) -> None:
-        """Stop before anything is published if too many rows are bad."""
+    def _check_rejected_share(self, sources: Sequence[Source], file: Path) -> None:
+        """Fail before anything is published if too many rows are bad."""
         accepted, rejected = self._staging.added_count, self._rejected_count
-        names = ", ".join(sources)
+        names = ", ".join(map(str, sources))
         share = rejected / max(accepted + rejected, 1)
         if accepted and share <= self._options.max_rejected:
             return
-        with file.open(encoding="utf-8") as lines:
-            line = next(lines, "")
-        first = json.loads(line) if line else None
-        where = f" (first: {first['source']}:{first['line']}: {first['reason']})" if first else ""
+        first = _describe_first_rejection(file)
         if not accepted:
-            raise CatalogError(f"{names} has no usable row{where}; nothing was published")
+            raise CatalogError(f"{names} has no usable row{first}; nothing was published")
         raise CatalogError(
-            f"{rejected} of {accepted + rejected} rows of {names} are bad{where}, more than the "
+            f"{rejected} of {accepted + rejected} rows of {names} are bad{first}, more than the "
             f"{self._options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
         )
+
+
+def _describe_first_rejection(file: Path) -> str:
+    """The place and reason of the first bad row, in brackets; "" if there is none."""
+    with file.open(encoding="utf-8") as lines:
+        line = next(lines, "")
+    if not line:
+        return ""
+    first = json.loads(line)
+    return f" (first: {name_row(first['source'], first['line'])}: {first['reason']})"

@@ -1,15 +1,17 @@
-"""The language model of a build: named or given, tuned or not, loaded only when it is needed."""
+"""Options and the live snapshot to the encoder of a build, loaded only when it is needed.
+
+Everything that depends on which encoder a build uses is answered here: the encoder and its tuned
+last layer, the stamp and the key that tell whether it has changed, the vectors that are known
+already, and what the manifest records of it.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from indexer.build.incremental_reuse import (
-    ParentSnapshot,
-    explain_dropped_layer,
-    explain_full_encoding,
-)
 from indexer.build.options import NO_MODEL, BuildOptions
+from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.errors import EncoderUnavailableError
 from indexer.language import (
     DEFAULT_MODEL,
@@ -17,6 +19,7 @@ from indexer.language import (
     TEXT_VERSION,
     TUNED_SUFFIX,
     Encoder,
+    Fingerprint,
     LazyEncoder,
     TextEncoder,
     VectorCache,
@@ -27,94 +30,174 @@ from indexer.language import (
 from indexer.snapshot import TUNED_LAYER_FILE, find_reusable_encoder
 
 
+@dataclass(frozen=True, slots=True)
+class EncoderRecord:
+    """What a manifest records of the encoder; see `Manifest` for the meaning of each."""
+
+    fingerprint: Fingerprint | None
+    source: str | None
+    stamp: str
+    probe: tuple[float, ...]
+
+
 class EncoderSelection:
-    """Which model describes the catalogue, and what it has described already."""
+    """Which encoder a build uses, and which vectors it has made already."""
 
     def __init__(self, root: Path, options: BuildOptions, parent: ParentSnapshot) -> None:
+        """Prepare the choice; nothing is loaded yet.
+
+        Args:
+            root: Index directory, for the vectors of builds that were killed.
+            options: Of the build.
+            parent: The live snapshot.
+        """
         self._root, self._options, self._parent = root, options, parent
 
     @cached_property
     def stamp(self) -> str:
-        """By what the model is known without being loaded; empty if it is not."""
+        """Hash that changes with the model, known without loading it; "" if it cannot be."""
         if self._options.encoder:
             return self._options.encoder.fingerprint.key
-        return (
-            NO_MODEL
-            if self._options.model == NO_MODEL
-            else compute_model_stamp(self._options.model)
-        )
-
-    @cached_property
-    def model(self) -> Encoder | None:
-        """The model, not loaded yet if it is known to be that of the live snapshot."""
-        options = self._options
-        if options.encoder or options.model == NO_MODEL:
-            return options.encoder
-        before = None if options.force_full else self._parent.manifest
-        is_same = before is not None and before.encoder_stamp == self.stamp != ""
-        is_tuned = before is not None and TUNED_LAYER_FILE in before.files
-        if (
-            before
-            and before.encoder
-            and is_same
-            and is_tuned == (self.tuned_layer_file is not None)
-        ):
-            return LazyEncoder(options.model, before.encoder, layer=self.tuned_layer_file)
-        if self.tuned_layer_file is not None:
-            try:
-                return load_encoder(options.model, layer=self.tuned_layer_file)
-            except EncoderUnavailableError:
-                self.tuned_layer_file = None  # the model is not the one that it was tuned on
-        return load_encoder(options.model)
-
-    @cached_property
-    def tuned_layer_file(self) -> Path | None:
-        """The tuned layer that a build goes on with: the live snapshot's, or a given encoder's."""
-        if self._options.encoder:
-            encoder = self._options.encoder
-            return encoder.layer if isinstance(encoder, TextEncoder) else None
-        before = self._parent.manifest
-        if self._options.since is None or before is None:
-            return None
-        return self._parent.tuned_layer_file if before.encoder_source == self.source else None
+        if self._options.model == NO_MODEL:
+            return NO_MODEL
+        return compute_model_stamp(self._options.model)
 
     @property
     def source(self) -> str:
-        """What the model can be loaded by."""
+        """What the model can be loaded by: a name or the absolute path of a directory."""
         options = self._options
         if options.model and is_path(options.model):
             return str(Path(options.model).resolve())
-        encoder = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
-        return options.model or encoder.removesuffix(TUNED_SUFFIX)
+        name = options.encoder.fingerprint.name if options.encoder else DEFAULT_MODEL
+        return options.model or name.removesuffix(TUNED_SUFFIX)
+
+    @property
+    def model(self) -> Encoder | None:
+        """The encoder; None if every row brings its vector.
+
+        It is chosen, and loaded if need be, when this is first read.
+
+        Raises:
+            EncoderUnavailableError: If it cannot be loaded.
+        """
+        return self._choice[0]
+
+    @property
+    def tuned_layer_file(self) -> Path | None:
+        """File of the tuned last layer that the encoder uses, to be copied into the snapshot."""
+        return self._choice[1]
 
     @property
     def key(self) -> str:
-        """What changes with the language model, or with how an item is described to it."""
+        """What changes with the encoder, or with how an item is described to it."""
         return self.model.fingerprint.key if self.model else str(TEXT_VERSION)
 
     def replace_model(self, tuned: Encoder) -> None:
-        """Go on with a tuned model, whose layer the working folder has."""
-        self.model = tuned
+        """Use an encoder that this build has tuned; its layer is in the working folder already."""
+        self._choice = (tuned, None)
+
+    @cached_property
+    def _choice(self) -> tuple[Encoder | None, Path | None]:
+        """The encoder and the file of its tuned layer, which are chosen together."""
+        options, layer = self._options, self._find_layer()
+        if options.encoder or options.model == NO_MODEL:
+            return options.encoder, layer
+        known_fingerprint = self._find_known_fingerprint(has_layer=layer is not None)
+        if known_fingerprint is not None:
+            return LazyEncoder(options.model, known_fingerprint, layer=layer), layer
+        if layer is not None:
+            try:
+                return load_encoder(options.model, layer=layer), layer
+            except EncoderUnavailableError:
+                pass  # the model is not the one that the layer was tuned on
+        return load_encoder(options.model), None
+
+    def _find_layer(self) -> Path | None:
+        """The layer to go on with: the given encoder's, or the live snapshot's."""
+        given, before = self._options.encoder, self._parent.manifest
+        if given:
+            return given.layer if isinstance(given, TextEncoder) else None
+        if self._options.since is None or before is None or before.encoder_source != self.source:
+            return None
+        return self._parent.tuned_layer_file
+
+    def _find_known_fingerprint(self, *, has_layer: bool) -> Fingerprint | None:
+        """The live snapshot's fingerprint, if the model's files are still the same."""
+        before = None if self._options.force_full else self._parent.manifest
+        if before is None or not before.encoder_stamp == self.stamp != "":
+            return None
+        is_tuned = TUNED_LAYER_FILE in before.files
+        return before.encoder if is_tuned == has_layer else None
+
+    def record(self) -> EncoderRecord:
+        """Return what the manifest records of the encoder."""
+        return EncoderRecord(
+            fingerprint=self.model.fingerprint if self.model else None,
+            source=self.source if self.model else None,
+            stamp=self.stamp,
+            probe=tuple(round(number, 6) for number in self._compute_probe()),
+        )
+
+    def _compute_probe(self) -> Sequence[float]:
+        before = self._parent.manifest
+        if self.model is None:
+            return ()
+        if before and before.encoder == self.model.fingerprint:
+            return before.probe  # so that the model need not be loaded for it
+        numbers: list[float] = self.model.encode_items([PROBE_TEXT])[0].tolist()
+        return numbers
 
     def notify_full_encoding(self) -> None:
-        """Say before hours of encoding begin why nothing is known, and what becomes of a layer."""
+        """Notify the caller, before a long encoding, that vectors or a layer cannot be reused."""
         notice = self._options.notice
         if self.model is None or notice is None:
             return
         fingerprint = self.model.fingerprint
-        reason = explain_full_encoding(self._parent, self._options, fingerprint)
-        if reason:
+        if reason := self._explain_full_encoding(fingerprint):
             notice(f"every text is encoded again: {reason}")
-        keeps_layer = self.tuned_layer_file is not None
-        reason_dropped = explain_dropped_layer(self._parent, self._options, keeps_layer=keeps_layer)
-        if reason_dropped:
-            notice(f"the tuned layer of {fingerprint.name} is given up: {reason_dropped}")
+        if reason := self._explain_dropped_layer():
+            notice(f"the tuned layer of {fingerprint.name} is given up: {reason}")
+
+    def _explain_full_encoding(self, fingerprint: Fingerprint) -> str:
+        """Why no vector of the live snapshot can be kept; "" if some can, or it has none."""
+        if self._parent.id is None:
+            return ""
+        if self._options.force_full:
+            return "--force-full was given"
+        if self._parent.manifest is None:
+            return "the live snapshot is damaged"
+        before = self._parent.manifest.encoder
+        if before is None or before == fingerprint:
+            return ""
+        if before.name == fingerprint.name + TUNED_SUFFIX:
+            return ""  # the dropped layer is explained apart, and untuned vectors may be known
+        versions = (before.text_version, fingerprint.text_version)
+        if replace(before, text_version=versions[1]) == fingerprint:
+            return f"the text template changed (version {versions[0]} to {versions[1]})"
+        return f"the model changed ({before.name} to {fingerprint.name})"
+
+    def _explain_dropped_layer(self) -> str:
+        """Why the live snapshot's tuned layer is not used; "" if it is, or it has none."""
+        options, before = self._options, self._parent.manifest
+        if before is None or TUNED_LAYER_FILE not in before.files:
+            return ""
+        if self.tuned_layer_file is not None or options.tune_encoder or options.encoder:
+            return ""
+        if options.since is None:
+            return "the build has neither --since last nor --tune-encoder"
+        if self._parent.tuned_layer_file is None:
+            file = self._parent.folder / TUNED_LAYER_FILE
+            return f"{file} is missing or damaged; tune anew with --tune-encoder"
+        return "--model is not the model that it was tuned on; tune anew with --tune-encoder"
 
     def open_vector_cache(self, dim: int) -> VectorCache | None:
-        """What earlier builds have encoded; with --force-full only what is added to it."""
+        """Return the vectors that earlier builds encoded; None without an encoder.
+
+        With `force_full` the cache starts empty.
+        """
         if self.model is None:
             return None
-        journal = self._journal_path(self.model)
+        journal = self._locate_journal(self.model)
         if self._options.force_full:
             journal.unlink(missing_ok=True)
         cache = VectorCache(journal, dim)
@@ -125,19 +208,9 @@ class EncoderSelection:
         return cache
 
     def delete_journal(self) -> None:
-        """Remove the vectors that waited for a snapshot to hold them."""
+        """Delete the journal of encoded vectors, once a published snapshot holds them."""
         if self.model is not None:
-            self._journal_path(self.model).unlink(missing_ok=True)
+            self._locate_journal(self.model).unlink(missing_ok=True)
 
-    def compute_probe(self) -> Sequence[float]:
-        """The vector by which a snapshot knows its model again; empty without a model."""
-        before = self._parent.manifest
-        if self.model is None:
-            return ()
-        if before and before.encoder == self.model.fingerprint:
-            return before.probe  # so that the model need not be loaded for it
-        numbers: list[float] = self.model.encode_items([PROBE_TEXT])[0].tolist()
-        return numbers
-
-    def _journal_path(self, model: Encoder) -> Path:
+    def _locate_journal(self, model: Encoder) -> Path:
         return self._root / "encoded" / f"{model.fingerprint.key}.bin"

@@ -1,4 +1,4 @@
-"""A build that is complete but for its publication, as those see it who decide about it."""
+"""A build whose files are all written, and the check that it must pass before it is published."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,32 +14,38 @@ from indexer.taste import TasteModel, TasteSettings
 
 @dataclass(frozen=True, slots=True)
 class FinishedBuild:
-    """A build that is complete but for its publication.
+    """A build with a taste model, complete but not published yet.
 
     Attributes:
-        work: Its folder.
-        kept: Settings that were taken over from the live snapshot; None: tuned anew.
-        min_recall: That its index had to reach.
+        root: Index directory.
+        work: Folder that holds the files of the build.
+        manifest: Its manifest, still without `files`.
+        stats: Facts about the catalogue.
+        encoder: Its encoder; None if every row brought its vector.
+        interactions: What the taste model learned from.
+        taste: The taste model.
+        kept_settings: Settings taken over from the live snapshot; None: tuned in this build.
+        min_recall: Recall that the index had to reach.
     """
 
     root: Path
     work: Path
     manifest: Manifest
-    facts: CatalogueStats
+    stats: CatalogueStats
     encoder: Encoder | None
     interactions: Sequence[Interaction]
     taste: TasteModel
-    kept: TasteSettings | None
+    kept_settings: TasteSettings | None
     min_recall: float
 
 
-class Examine(Protocol):
-    """Decides about a build before it is published."""
+class ReleaseCheck(Protocol):
+    """Decides whether a build may be published."""
 
-    def __call__(self, finished: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
+    def __call__(self, build: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
         """Return the release report of a build that may be published.
 
         Raises:
-            ReleaseError: If it may not.
+            ReleaseError: If it may not be published.
         """
         ...

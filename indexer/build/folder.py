@@ -1,4 +1,4 @@
-"""An index directory to a place to build in: one builder at a time, leftovers swept."""
+"""An index directory to a locked working folder for one build; leftovers are removed first."""
 
 import errno
 import fcntl
@@ -18,7 +18,11 @@ _LOCK_FILE = ".lock"
 
 @contextmanager
 def lock_directory(root: Path) -> Iterator[None]:
-    """Let one build at a time into a directory; the lock dies with its process."""
+    """Let only one build work in a directory; the lock is released when its process ends.
+
+    Raises:
+        SnapshotError: If the directory cannot be written, or another build is running in it.
+    """
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = (root / _LOCK_FILE).open("w")
@@ -38,7 +42,11 @@ def lock_directory(root: Path) -> Iterator[None]:
 
 @contextmanager
 def explain_full_disk(root: Path) -> Iterator[None]:
-    """SQLite, FAISS and the file system each say it in their own way."""
+    """Turn the errors by which SQLite, FAISS and the file system report a full disk into one.
+
+    Raises:
+        SnapshotError: If the block failed because no space is left.
+    """
     try:
         yield
     except (OSError, sqlite3.Error, RuntimeError) as error:
@@ -46,7 +54,7 @@ def explain_full_disk(root: Path) -> Iterator[None]:
         is_full = number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(error)
         if is_full or shutil.disk_usage(root).free < _MIN_FREE_BYTES:
             raise SnapshotError(
-                f"no space is left in {root}; free some, for example with scripts/snapshots.py "
+                f"no space is left in {root}; free some, for example with zhiyin snapshots "
                 f"prune, or choose another --out; the live snapshot is as it was"
             ) from error
         raise
@@ -54,7 +62,7 @@ def explain_full_disk(root: Path) -> Iterator[None]:
 
 @contextmanager
 def open_working_folder(root: Path) -> Iterator[Path]:
-    """A hidden sibling of the snapshots; what a killed build left there is swept first."""
+    """Make a hidden folder beside the snapshots; the folders of killed builds are removed first."""
     folder = locate_snapshots(root)
     folder.mkdir(exist_ok=True)
     sweep_leftovers(root)

@@ -1,4 +1,4 @@
-"""Staged items to the files that answer for them: SQLite, columns, and the facts of one pass."""
+"""Staged items to `catalog.sqlite` and `columns/`, and to facts about the catalogue."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ def store_items(
     rating_scale: tuple[float, float] | None,
     report: StageProgress,
 ) -> CatalogueStats:
-    """Write catalog.sqlite and columns/; in passing, learn the language and the ratings.
+    """Write the items' files in one pass, and collect ids, ratings and language on the way.
 
     Args:
         staging: Holds the items.
-        item_count: How many.
-        folder: Where the files go.
-        rating_scale: Lowest and highest possible rating; None: inferred.
-        report: Is told how far it is.
+        item_count: Number of items.
+        folder: Where the files are written.
+        rating_scale: Lowest and highest possible rating; None: inferred from the ratings.
+        report: Called with the progress.
     """
     ratings = np.full(item_count, np.nan, np.float32)
     chinese_count = 0

@@ -1,26 +1,57 @@
-"""What a caller of a build may choose, and what it is told afterwards."""
+"""What a caller may choose of a build, checked before anything is read, and what it did."""
 
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 from indexer.build.staging import DeletedId
 from indexer.errors import CatalogError
 from indexer.language import Encoder
 from indexer.reading import Interaction, Item, suggest_name
 
-NO_MODEL = "none"  # as a model: every row brings its vector, and no text can be asked
+NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests have no texts
 
-# What a stage reports: its name, units done, units in all (0: unknown).
-StageProgress = Callable[[str, int, int], None]
+# Called with the name of a stage, units done and units in all; 0 in all means unknown.
+StageProgress: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What a caller of `build_index` may choose; see the function for the meaning."""
+    """What a caller of `build_index` may choose.
+
+    Attributes:
+        query: SELECT statement or name of a table, for a catalogue in a database.
+        model: Name or directory of the language model; None: the bundled multilingual one;
+            "none": every row brings its vector.
+        fields: Our field names to the catalogue's column names.
+        index: "auto", "flat", "hnsw", "ivf" or a FAISS factory string.
+        min_recall: Recall@10 against exact search that the index must reach for every kind of
+            request, in (0, 1].
+        interactions: File or URL of interactions to learn taste from.
+        interactions_query: SELECT statement or name of a table, for interactions in a database.
+        context: Columns of the interactions that are known when a recommendation is requested;
+            None: the usual ones, such as `daytime` and `weather`.
+        rating_scale: Lowest and highest possible rating; None: inferred from the ratings.
+        max_rejected: Share of rows that may be bad before the build fails, in [0, 1].
+        force_full: Encode every text again.
+        since: "last": publish nothing if nothing has changed since the live snapshot, and keep
+            what it was tuned to; None: build anew.
+        force: Publish the snapshot even if it recommends clearly worse than the live one.
+        examine: Compare the taste model with the live snapshot before publishing, and keep a
+            report of the comparison.
+        tune_encoder: Tune the language model's last layer on the interactions, and keep it if
+            recommendations get clearly better.
+        notice: Called with a sentence when every text must be encoded again, and when the tuned
+            encoder is kept or not.
+        encoder: An encoder that is loaded already, in place of `model`.
+        changes: Items changed or deleted since the catalogue was written; they replace its rows.
+        live_events: Interactions to learn from in addition to `interactions`.
+        is_erased: Whether an interaction must not be learned from.
+        applied_seq: Sequence number of the last of `changes`.
+    """
 
     query: str | None = None
     model: str | None = None
@@ -45,10 +76,10 @@ class BuildOptions:
     applied_seq: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no build can be made of, before anything is read.
+        """Check the options that can be checked without reading anything.
 
         Raises:
-            CatalogError: Naming the option, what it holds and what it may hold.
+            CatalogError: Naming the option, its value and what it may be.
         """
         if self.since not in (None, "last"):
             raise CatalogError(f"unknown since {self.since!r}; only 'last' is known")
@@ -74,19 +105,45 @@ class BuildOptions:
             )
 
 
-def override_options(options: BuildOptions, overrides: Mapping[str, Any]) -> BuildOptions:
-    """Return the options with single ones replaced; a path may be given as one.
+class BuildChoices(TypedDict, total=False):
+    """The fields of `BuildOptions` as keywords; names of files may also be given as paths."""
+
+    query: str | None
+    model: str | Path | None
+    fields: Mapping[str, str]
+    index: str
+    min_recall: float
+    interactions: str | Path | None
+    interactions_query: str | None
+    context: tuple[str, ...] | None
+    rating_scale: tuple[float, float] | None
+    max_rejected: float
+    force_full: bool
+    since: str | None
+    force: bool
+    examine: bool
+    tune_encoder: bool
+    notice: Callable[[str], None] | None
+    encoder: Encoder | None
+    changes: Iterable[Item | DeletedId]
+    live_events: Sequence[Interaction]
+    is_erased: Callable[[Interaction], bool] | None
+    applied_seq: int
+
+
+def override_options(options: BuildOptions, choices: BuildChoices) -> BuildOptions:
+    """Return the options with some of them replaced; paths become text.
 
     Raises:
-        TypeError: If there is none of that name; it tells the nearest one.
+        TypeError: If there is no option of a name; the message suggests the nearest one.
         CatalogError: If a value is out of its range.
     """
     known = [option.name for option in fields(BuildOptions)]
-    for name in overrides:
+    for name in choices:
         if name not in known:
             raise TypeError(f"build_index has no option {name!r}; {suggest_name(name, known)}")
     values: dict[str, Any] = {
-        name: str(value) if isinstance(value, Path) else value for name, value in overrides.items()
+        name: str(value) if isinstance(value, Path) else value for name, value in choices.items()
     }
     return replace(options, **values)
 
@@ -95,14 +152,27 @@ def _check_rating_scale(rating_scale: Sequence[float]) -> None:
     is_pair = len(rating_scale) == 2 and all(math.isfinite(end) for end in rating_scale)
     if not (is_pair and rating_scale[0] < rating_scale[1]):
         raise CatalogError(
-            f"rating_scale is {tuple(rating_scale)}; give the lowest and a higher possible rating, such "
-            f"as (1, 5)"
+            f"rating_scale is {tuple(rating_scale)}; give the lowest and a higher possible "
+            f"rating, such as (1, 5)"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSummary:
-    """What a build did; what `--json` prints."""
+    """What a build did; `--json` prints it.
+
+    Attributes:
+        snapshot: Id of the snapshot that is live now.
+        duplicates: Rows that a later row of the same id replaced.
+        encoded: Texts that went through the language model.
+        reused: Items whose vector was known already.
+        index: Kind of the index.
+        recall: Recall@10 of the index against exact search.
+        index_note: A sentence about the index, if there is something to know.
+        unchanged: Whether nothing was published, since nothing had changed.
+        seconds: Wall-clock time of the build.
+        out: The index directory.
+    """
 
     snapshot: str
     items: int
@@ -121,5 +191,5 @@ class BuildSummary:
     out: str
 
     def to_json(self) -> str:
-        """Return one line of JSON."""
+        """Return the summary as one line of JSON."""
         return json.dumps(asdict(self), ensure_ascii=False)

@@ -1,39 +1,118 @@
-"""Staged items to raw vectors on disk: given ones, known ones, and the rest encoded in chunks.
+"""Staged items to raw vectors on disk, and to the meaning space fitted to them.
 
-Texts that must be encoded wait in a scratch file: a million of them would fill the memory.
+A row's own vector is taken as it is, the vector of a known text comes from the cache, and all other
+texts are encoded in chunks. They wait in a scratch file, since a million of them would not fit
+into memory.
 """
 
 import os
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.arrays import Rows
+from indexer.arrays import Rows, Vectors
 from indexer.build.options import StageProgress
 from indexer.build.staging import Staging
-from indexer.language import Encoder, VectorCache, describe, hash_text
+from indexer.language import (
+    Encoder,
+    MeaningSpace,
+    Moments,
+    VectorCache,
+    build_identity_space,
+    describe,
+    fit_meaning_space,
+    hash_text,
+    iter_chunks,
+    load_background,
+)
+from indexer.snapshot import CatalogueStats
 
 _CHUNK_TEXTS = 2_048
 
 
-class RawVectors:
-    """The raw vectors of one build, in its working folder.
+@dataclass(frozen=True, slots=True)
+class StagedCatalogue:
+    """The items of a build before they are encoded.
 
     Attributes:
-        raw: `(n, d) float16`, unit length, memory-mapped.
-        encoded_count: Texts that went through the model.
-        reused_count: Rows whose vector was known, or that share their text with another.
+        staging: Holds the items.
+        stats: Facts about them.
+        dim: Width of a raw vector.
     """
 
-    def __init__(self, work: Path, shape: tuple[int, int]) -> None:
-        """Make room on the disk."""
-        self._work = work
+    staging: Staging
+    stats: CatalogueStats
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedCatalogue:
+    """The items of a build as one encoder sees them.
+
+    Attributes:
+        encoder: Made the raw vectors; None if every row brought its vector.
+        raw: `(n, r) float16`, unit length, memory-mapped.
+        space: Maps raw vectors to meaning; fitted to `raw`.
+        encoded_count: Texts that went through the encoder.
+        reused_count: Rows whose vector was known, or that share their text with another row.
+    """
+
+    encoder: Encoder | None
+    raw: NDArray[np.float16] = field(repr=False)
+    space: MeaningSpace = field(repr=False)
+    encoded_count: int
+    reused_count: int
+
+    def compute_meaning(self) -> Vectors:
+        """Return the meaning vectors of all items, `(n, m) float32`, unit length."""
+        return self.space.map_stored_items(self.raw)
+
+
+def encode_catalogue(
+    catalogue: StagedCatalogue,
+    encoder: Encoder | None,
+    cache: VectorCache | None,
+    *,
+    folder: Path,
+    report: StageProgress,
+) -> EncodedCatalogue:
+    """Write `raw.npy` and `hashes.npy`, and fit the meaning space.
+
+    Args:
+        catalogue: The items.
+        encoder: None if every row brings its vector.
+        cache: Vectors of earlier builds, a killed one among them; None without an encoder.
+        folder: Where the files are written.
+        report: Called with the progress.
+    """
+    vectors = _RawVectorWriter(folder, (len(catalogue.stats.ids), catalogue.dim))
+    raw = vectors.write(catalogue, encoder, cache, report)
+    return EncodedCatalogue(
+        encoder, raw, _fit_space(raw, encoder), vectors.encoded_count, vectors.reused_count
+    )
+
+
+def _fit_space(raw: NDArray[np.float16], encoder: Encoder | None) -> MeaningSpace:
+    """Centre and whiten by the statistics of this catalogue; leave given vectors as they are."""
+    if encoder is None:
+        return build_identity_space(raw.shape[1])
+    moments = Moments.from_chunks(iter_chunks(raw), raw.shape[1])
+    return fit_meaning_space(moments, load_background(encoder))
+
+
+class _RawVectorWriter:
+    """Fills `raw.npy` and `hashes.npy` in a folder."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int]) -> None:
+        """Reserve the space on disk for `shape`, `(n, r)`."""
+        self._folder = folder
         self.encoded_count = self.reused_count = 0
-        file = work / "raw.npy"
+        file = folder / "raw.npy"
         self.raw = np.lib.format.open_memmap(file, mode="w+", dtype="<f2", shape=shape)
         with file.open("r+b") as opened:
             # A mapped page that finds no room on the disk later kills the process.
@@ -42,39 +121,51 @@ class RawVectors:
 
     def write(
         self,
-        staging: Staging,
-        rating_scale: tuple[float, float],
+        catalogue: StagedCatalogue,
         encoder: Encoder | None,
         cache: VectorCache | None,
         report: StageProgress,
     ) -> NDArray[np.float16]:
-        """Fill in all rows; what a killed build has encoded is in the cache, too."""
-        key = encoder.fingerprint.key if encoder else ""
-        with _PendingTexts(self._work / "texts.tmp") as pending:
-            for row, item in enumerate(staging.iter_items()):
-                if item.vector is not None:
-                    wide = item.vector.astype(np.float64)  # squares of float32 over- or underflow
-                    self.raw[row] = wide / np.linalg.norm(wide)
-                    continue
-                text = describe(item.fields, rating_scale=rating_scale)
-                text_key = hash_text(key, text)
-                self._hashes[row] = np.void(text_key)
-                known = cache.get(text_key) if cache else None
-                if known is None:
-                    pending.add(row, text)
-                else:
-                    self.raw[row] = known
-                    self.reused_count += 1
+        """Fill in all rows and return them, `(n, r) float16`, unit length."""
+        with _PendingTexts(self._folder / "texts.tmp") as pending:
+            self._fill_known(catalogue, encoder, cache, pending)
             if encoder is not None and cache is not None:
                 self._encode(pending, encoder, cache, report)
         self.raw.flush()
-        np.save(self._work / "hashes.npy", self._hashes)
+        np.save(self._folder / "hashes.npy", self._hashes)
         return self.raw
+
+    def _fill_known(
+        self,
+        catalogue: StagedCatalogue,
+        encoder: Encoder | None,
+        cache: VectorCache | None,
+        pending: "_PendingTexts",
+    ) -> None:
+        """Fill in the rows whose vector is given or cached; collect the texts of the others."""
+        key = encoder.fingerprint.key if encoder else ""
+        for row, item in enumerate(catalogue.staging.iter_items()):
+            if item.vector is not None:
+                wide = item.vector.astype(np.float64)  # squares of float32 over- or underflow
+                self.raw[row] = wide / np.linalg.norm(wide)
+                continue
+            text = describe(item.fields, rating_scale=catalogue.stats.rating_scale)
+            text_key = hash_text(key, text)
+            self._hashes[row] = np.void(text_key)
+            known = cache.get(text_key) if cache else None
+            if known is None:
+                pending.add(row, text)
+            else:
+                self.raw[row] = known
+                self.reused_count += 1
 
     def _encode(
         self, pending: "_PendingTexts", encoder: Encoder, cache: VectorCache, report: StageProgress
     ) -> None:
-        """Longest first, equal texts once; each chunk is durable before the next begins."""
+        """Encode each distinct text once, the longest first.
+
+        Each chunk is durable in the cache's journal before the next one begins.
+        """
         rows = pending.list_rows()
         _, first, inverse = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
         longest_first = first[np.argsort(-pending.list_sizes()[first], kind="stable")]
@@ -82,7 +173,8 @@ class RawVectors:
         for start in range(0, total, _CHUNK_TEXTS):
             positions = longest_first[start : start + _CHUNK_TEXTS]
             progress = _shift_progress(report, start, total)
-            vectors = encoder.encode_items([pending.read_text(int(p)) for p in positions], progress)
+            texts = [pending.read_text(int(position)) for position in positions]
+            vectors = encoder.encode_items(texts, progress)
             self.raw[rows[positions]] = vectors
             cache.append([self._hashes[row].tobytes() for row in rows[positions]], vectors)
         for position, row in enumerate(rows.tolist()):
@@ -94,23 +186,23 @@ class RawVectors:
 
 
 def _shift_progress(report: StageProgress, done: int, total: int) -> Callable[[int], None]:
-    """Report texts finished after `done` of `total`."""
+    """Return a progress callback that adds the texts of one chunk to the `done` before it."""
 
-    def progress(finished: int) -> None:
+    def report_finished(finished: int) -> None:
         nonlocal done
         done += finished
         report("encode", done, total)
 
-    return progress
+    return report_finished
 
 
 class _PendingTexts:
-    """Texts in a scratch file, with the row of each; use it as a context manager."""
+    """Texts in a scratch file, with the row of each; a context manager that deletes the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("w+b")
-        self._records = array("q")  # row, place in the file and size of each text
+        self._records = array("q")  # row, offset in the file and size in bytes of each text
         self._end_offset = 0
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Items in any order to items sorted by id, the last of a duplicate winning, in bounded memory."""
+"""Items in any order to items sorted by id; the last of equal ids wins. In bounded memory."""
 
 import hashlib
 import json
@@ -18,13 +18,17 @@ _BATCH_SIZE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class DeletedId:
-    """Takes an item of the catalogue away."""
+    """A change that deletes an item of the catalogue."""
 
     id: str
 
 
 class Staging:
-    """A scratch SQLite file of items; gone after the build."""
+    """A scratch SQLite file of items, deleted after the build.
+
+    Attributes:
+        added_count: Items added so far, duplicates among them.
+    """
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -37,7 +41,7 @@ class Staging:
         self.added_count = 0
 
     def add(self, item: Item) -> None:
-        """Keep an item, in place of an earlier one of the same id."""
+        """Store an item, in place of an earlier one of the same id."""
         vector = None if item.vector is None else item.vector.astype("<f4").tobytes()
         fields = _dump_fields(item.fields)
         self._pending[item.id] = (item.id, fields, vector)
@@ -46,24 +50,24 @@ class Staging:
             self._flush()
 
     def remove(self, item_id: str) -> None:
-        """Forget an item, if it is there."""
+        """Delete an item, if it is there."""
         self._flush()
         self._connection.execute("DELETE FROM items WHERE id = ?", (item_id,))
 
     def __contains__(self, item_id: str) -> bool:
         self._flush()
-        found = self._connection.execute("SELECT 1 FROM items WHERE id = ?", (item_id,))
-        return found.fetchone() is not None
+        matching = self._connection.execute("SELECT 1 FROM items WHERE id = ?", (item_id,))
+        return matching.fetchone() is not None
 
     def commit(self) -> int:
-        """Return how many distinct items there are."""
+        """Write what is pending, and return the number of distinct items."""
         self._flush()
         self._connection.execute("COMMIT")
         (count,) = self._connection.execute("SELECT count(*) FROM items").fetchone()
         return int(count)
 
     def compute_digest(self) -> bytes:
-        """Hash all items: equal for equal items, in whatever order they came."""
+        """Return a SHA-256 of all items that does not depend on the order they came in."""
         digest = hashlib.sha256()
         for parts in self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id"):
             for part in parts:
@@ -72,7 +76,7 @@ class Staging:
         return digest.digest()
 
     def iter_items(self) -> Iterator[Item]:
-        """Yield the items in order of id (by code point)."""
+        """Yield the items in order of id, by code point."""
         cursor = self._connection.execute("SELECT id, fields, vector FROM items ORDER BY id")
         for item_id, fields, vector in cursor:
             yield Item(
@@ -95,7 +99,7 @@ class Staging:
 def _dump_fields(fields: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(fields)
-    except TypeError:  # a lone surrogate, which JSON may spell and UTF-8 may not
+    except TypeError:  # a lone surrogate: JSON can escape it, UTF-8 cannot encode it
         return json.dumps(fields).encode("ascii")
 
 

@@ -1,61 +1,34 @@
-"""Interactions to a taste model in a working folder: read, left out, fitted, saved."""
+"""Interactions and meaning vectors to a taste model, saved in the working folder.
+
+A build with `since="last"` keeps the settings that the live snapshot was tuned to, and only fits
+the model again with them, until there are twice as many interactions as the tuning had.
+"""
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indexer.build.collector import REJECTED_FILE
-from indexer.build.incremental_reuse import ParentSnapshot
+from indexer.arrays import Vectors
+from indexer.build.context import BuildContext
 from indexer.build.options import BuildOptions
-from indexer.errors import CatalogError, SnapshotError
-from indexer.reading import Interaction, Rejection, read_interactions, render_rejection
-from indexer.taste import TasteModel, TasteSettings, load_settings
+from indexer.build.parent_snapshot import ParentSnapshot
+from indexer.build.raw_vectors import EncodedCatalogue
+from indexer.errors import SnapshotError
+from indexer.taste import TasteModel, TasteSettings, fit_taste, load_settings, refit_taste
 
-RETUNE_GROWTH = 2
-_MIN_LIVE_EVENTS = 1_000  # fewer, and no file of interactions: there is nothing to learn yet
-
-
-def has_training_data(options: BuildOptions) -> bool:
-    """Whether a build has anything to learn from."""
-    return options.interactions is not None or len(options.live_events) >= _MIN_LIVE_EVENTS
-
-
-def read_training_data(
-    options: BuildOptions, work: Path, counts: dict[str, int]
-) -> list[Interaction]:
-    """Return the good rows and the live events, without those of users who were erased.
-
-    Args:
-        options: Of the build.
-        work: Working folder; bad rows are added to its rejected.jsonl.
-        counts: What was read and rejected is counted here.
-
-    Raises:
-        CatalogError: If the source cannot be read or too many rows are bad.
-    """
-    rows: Sequence[Interaction] = ()
-    if options.interactions is not None:
-        rows = _read_good_rows(options.interactions, options, work, counts)
-    is_erased = options.is_erased or (lambda _: False)
-    interactions = [row for row in (*rows, *options.live_events) if not is_erased(row)]
-    counts["interactions"] = len(interactions)
-    return interactions
+RETUNE_GROWTH = 2  # times the interactions of the last tuning: then taste is tuned anew
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierTuning:
-    """What an earlier build was tuned to.
+    """The settings that a snapshot was tuned to.
 
     Attributes:
-        snapshot_id: Its id.
-        settings: The learned numbers.
-        tuned_on_count: How many interactions they were tuned on.
+        snapshot_id: The snapshot.
+        settings: Its settings.
+        tuned_on_count: Number of interactions that they were tuned on.
     """
 
     snapshot_id: str
@@ -63,13 +36,74 @@ class EarlierTuning:
     tuned_on_count: int
 
 
-def find_earlier_tuning(
-    options: BuildOptions, parent: ParentSnapshot, rows: int
-) -> EarlierTuning | None:
-    """Return what the live snapshot was tuned to, if a build is to go on from there.
+@dataclass(frozen=True, slots=True)
+class LearnedTaste:
+    """What a build learned from interactions.
 
-    Once there are `RETUNE_GROWTH` times the interactions it was tuned on, they are worth tuning
-    anew.
+    Attributes:
+        model: The taste model.
+        report: For `report.json`: the model's report and how the encoder's tuning ended.
+        kept_settings: Settings taken over from the live snapshot; None: tuned in this build.
+    """
+
+    model: TasteModel
+    report: dict[str, Any]
+    kept_settings: TasteSettings | None
+
+
+def learn_taste(
+    context: BuildContext, catalogue: EncodedCatalogue, ids: Sequence[str]
+) -> LearnedTaste:
+    """Fit a taste model on the build's interactions and save it as `taste/`.
+
+    Args:
+        context: Of the build.
+        catalogue: The items as the build's encoder sees them.
+        ids: `n` item ids, by row.
+    """
+    context.report("learn", 0, 0)
+    interaction_count = len(context.interactions)
+    meaning = catalogue.compute_meaning()
+    earlier = find_earlier_tuning(context.options, context.parent, interaction_count)
+    model = _fit(context, ids, meaning, earlier)
+    folder = context.work / "taste"
+    folder.mkdir()
+    model.save(folder)
+    report = dict(model.report)
+    if context.encoder_report:
+        report["encoder"] = context.encoder_report
+    context.report("learn", 1, 1)
+    return LearnedTaste(model, report, earlier.settings if earlier else None)
+
+
+def _fit(
+    context: BuildContext, ids: Sequence[str], meaning: Vectors, earlier: EarlierTuning | None
+) -> TasteModel:
+    """Tune and fit, or only fit with earlier settings; the model's report says which."""
+    started = time.process_time()
+    if earlier is None:
+        model = fit_taste(
+            context.interactions,
+            ids,
+            meaning,
+            progress=lambda step: context.report(f"learn: {step}", 0, 0),
+            trials_path=context.trials_file,
+        )
+        extra_report: dict[str, Any] = {"tuned_from": model.report["events"]}
+    else:
+        model = refit_taste(context.interactions, ids, meaning, settings=earlier.settings)
+        extra_report = {"tuned_from": earlier.tuned_on_count, "settings_of": earlier.snapshot_id}
+    extra_report["fit_cpu_s"] = round(time.process_time() - started, 2)
+    return replace(model, report={**model.report, **extra_report})
+
+
+def find_earlier_tuning(
+    options: BuildOptions, parent: ParentSnapshot, interaction_count: int
+) -> EarlierTuning | None:
+    """Return the live snapshot's settings, if a build is to keep them.
+
+    None with `force_full`, without `since="last"`, if the live snapshot has learned nothing or is
+    damaged, and from `RETUNE_GROWTH` times the interactions that it was tuned on.
     """
     if options.since is None or options.force_full or parent.id is None or not parent.manifest:
         return None
@@ -77,87 +111,12 @@ def find_earlier_tuning(
         return None
     try:
         report = json.loads((parent.folder / "report.json").read_text(encoding="utf-8"))
+        learned = report["learned"]
         tuning = EarlierTuning(
             parent.id,
             load_settings(parent.folder / "taste"),
-            int(_read_tuned_from(report["learned"])),
+            int(learned.get("tuned_from", learned["events"])),
         )
     except (SnapshotError, OSError, ValueError, LookupError, TypeError):
-        return None  # nothing to go on from: it is tuned anew
-    return tuning if rows < RETUNE_GROWTH * tuning.tuned_on_count else None
-
-
-def _read_tuned_from(learned: Mapping[str, Any]) -> Any:
-    return learned.get("tuned_from", learned["events"])
-
-
-@dataclass(frozen=True, slots=True)
-class TasteTrainingData:
-    """What is learned from.
-
-    Attributes:
-        interactions: All of them.
-        ids: `n` ids of the catalogue.
-        meaning: `(n, d) float32`, of unit length.
-    """
-
-    interactions: Sequence[Interaction]
-    ids: Sequence[str]
-    meaning: NDArray[np.float32]
-
-
-def train_taste(
-    lessons: TasteTrainingData,
-    *,
-    folder: Path,
-    known: EarlierTuning | None,
-    trials: Path,
-    step: Callable[[str], None],
-) -> TasteModel:
-    """Fit taste, or count anew with settings that are known, and save it in a new folder.
-
-    Args:
-        lessons: What is learned from.
-        folder: Must not exist.
-        known: From an earlier build.
-        trials: File that outlives a killed build; see `fit_taste`.
-        step: Is told each step of the fit in a sentence.
-    """
-    from indexer.taste import fit_taste, refit_taste
-
-    started = time.process_time()
-    given = (lessons.interactions, lessons.ids, lessons.meaning)
-    if known is None:
-        model = fit_taste(*given, progress=step, trials_path=trials)
-        extra_report: dict[str, Any] = {"tuned_from": model.report["events"]}
-    else:
-        model = refit_taste(*given, settings=known.settings)
-        extra_report = {"tuned_from": known.tuned_on_count, "settings_of": known.snapshot_id}
-    extra_report["fit_cpu_s"] = round(time.process_time() - started, 2)
-    model = replace(model, report={**model.report, **extra_report})
-    folder.mkdir()
-    model.save(folder)
-    return model
-
-
-def _read_good_rows(
-    source: str, options: BuildOptions, work: Path, counts: dict[str, int]
-) -> list[Interaction]:
-    interactions = []
-    rows = read_interactions(
-        source, context=options.context, mapping=options.fields, query=options.interactions_query
-    )
-    with (work / REJECTED_FILE).open("a", encoding="utf-8") as rejected:
-        for row in rows:
-            if isinstance(row, Rejection):
-                counts["rejected_interactions"] += 1
-                rejected.write(render_rejection(row) + "\n")
-            else:
-                interactions.append(row)
-    bad = counts["rejected_interactions"]
-    if bad > options.max_rejected * (bad + len(interactions)):
-        raise CatalogError(
-            f"{bad} of {bad + len(interactions)} rows of {source} are bad, more than the "
-            f"{options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
-        )
-    return interactions
+        return None  # damaged: it is tuned anew
+    return tuning if interaction_count < RETUNE_GROWTH * tuning.tuned_on_count else None

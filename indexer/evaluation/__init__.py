@@ -1,12 +1,13 @@
-"""A catalogue and its interactions to figures: how well a method ranks what was picked next.
+"""A catalogue and its interactions to metrics: how well a method ranks the item picked next.
 
-In: interactions cut by time, this recommender and its peers.
-Out: NDCG, recall, MRR and coverage with intervals over users; a page of them.
+In: interactions, which are cut by time; this recommender and its peers.
+Out: NDCG, recall, MRR and coverage with intervals over users, as JSON, text or an HTML page.
 """
 
 from indexer.evaluation.answers import IndexAnswers, ask_index
 from indexer.evaluation.cases import MAX_CASES, Cases, build_cases
 from indexer.evaluation.interaction_log import InteractionLog, Part, build_log
+from indexer.evaluation.measurement import TopItems
 from indexer.evaluation.page import (
     render_evaluation_page,
     render_note,
@@ -18,7 +19,12 @@ from indexer.evaluation.peers.item_item import ItemKnn
 from indexer.evaluation.peers.popularity import POPULAR, POPULAR_RECENT
 from indexer.evaluation.peers.protocol import NO_DECAY, POSITIVE_EVENTS, TrainingData
 from indexer.evaluation.peers.registry import parse_peer_names
-from indexer.evaluation.report import TopItems, build_slices, compute_metrics_by_slice, render_text
+from indexer.evaluation.report import (
+    SLICE_TITLES,
+    build_slices,
+    compute_metrics_by_slice,
+    render_text,
+)
 from indexer.evaluation.run import EvaluationPlan, evaluate
 from indexer.evaluation.svg import Bar, draw_bars, draw_lines
 from indexer.evaluation.tuning import PeerAnswers, ask_peer
@@ -37,6 +43,7 @@ __all__ = [
     "POPULAR",
     "POPULAR_RECENT",
     "POSITIVE_EVENTS",
+    "SLICE_TITLES",
     "Bar",
     "Cases",
     "EvaluationPlan",

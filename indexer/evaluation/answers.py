@@ -1,4 +1,4 @@
-"""Questions to ranks, asked of an index as any caller would ask it."""
+"""Requests and the items that were picked to ranks, asked of an index as any caller asks it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _ANSWER_FIELDS = {"explain": False, "fields": ["id"]}
 
 @dataclass(frozen=True, slots=True)
 class IndexAnswers:
-    """What an index answered.
+    """Answers of an index to `c` cases.
 
     Attributes:
-        ranks: `(c,)` of the items that were picked; infinite if not listed.
-        top10: Ids of the first ten of each list.
-        scores: `(c, 10)`, theirs; NaN where a list is shorter.
-        hit: `(c, 10) bool`, whether it was the one picked.
+        ranks: `(c,)` ranks of the picked items, from 1; infinite if not listed.
+        top10: Ids of the first ten items of each list.
+        scores: `(c, 10)` scores of these; NaN where a list is shorter.
+        hit: `(c, 10) bool`, whether the item is the one picked.
     """
 
     ranks: NDArray[np.float64]
@@ -40,12 +40,12 @@ def ask_index(
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> IndexAnswers:
-    """Ask for each request and find its target in the answer.
+    """Answer each request and find the rank of its target.
 
     Args:
-        index: Open.
-        requests: Bodies of POST /v1/recommend.
-        targets: Ids of the items picked.
+        index: An open index.
+        requests: `c` bodies of POST /v1/recommend.
+        targets: `c` ids of the picked items.
         progress: Called with the number of answers so far.
     """
     count = len(requests)

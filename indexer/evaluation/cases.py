@@ -1,4 +1,4 @@
-"""A log to questions with known answers: what a user had done before, and what they picked then."""
+"""A log to cases: a user's history up to a moment, and the item that they picked next."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ from indexer.evaluation.interaction_log import InteractionLog, Part
 from indexer.metrics import ANSWER_LENGTH
 
 MAX_CASES = 3_000
-NEW_USER_MAX_ROWS = 3  # of history at most
+NEW_USER_MAX_ROWS = 3  # rows of history that a new user has at most
 _SEED = "2026"
 
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """Questions over a log.
+    """Picks of a log with the history before each.
 
     Attributes:
         log: All rows.
-        part: That is asked.
-        repeats: Whether items of the history may be the answer.
-        row: `(c,)`, the row that was picked, ascending.
-        histories: Earlier rows of the same user, in order.
-        cold: `(c,) bool`, whether the item has no row in the fitted parts.
+        part: Part of the log that the picks are from.
+        repeats: Whether an item of the history may be the answer.
+        row: `(c,) int64`, the picks as rows of the log, ascending.
+        histories: For each case, the earlier rows of the same user, in order.
+        cold: `(c,) bool`, whether the picked item has no row in the fitted parts.
         new_user: `(c,) bool`, whether the history has at most `NEW_USER_MAX_ROWS`.
     """
 
@@ -44,20 +44,20 @@ class Cases:
 
     @property
     def target(self) -> Rows:
-        """`(c,)`, the item picked."""
+        """`(c,) int64`, the picked item as a position in `log.item_ids`."""
         return self.log.item[self.row]
 
     @property
     def user(self) -> Rows:
-        """`(c,)`."""
+        """`(c,) int64`, the user as a position in `log.user_ids`."""
         return self.log.user[self.row]
 
-    def some(self, numbers: slice) -> "Cases":
-        """Return a slice of the questions."""
-        return self.taken(np.arange(len(self))[numbers])
+    def take_slice(self, numbers: slice) -> "Cases":
+        """Return a slice of the cases."""
+        return self.take(np.arange(len(self))[numbers])
 
-    def taken(self, numbers: Rows) -> "Cases":
-        """Return the questions of these numbers."""
+    def take(self, numbers: Rows) -> "Cases":
+        """Return the cases of these numbers."""
         return replace(
             self,
             row=self.row[numbers],
@@ -66,22 +66,22 @@ class Cases:
             new_user=self.new_user[numbers],
         )
 
-    def requests(self) -> Iterator[dict[str, Any]]:
-        """Yield the bodies of requests, which tell nothing of the answer."""
+    def build_requests(self) -> Iterator[dict[str, Any]]:
+        """Yield a request body for each case, without anything that reveals the picked item."""
         for row, history in zip(self.row.tolist(), self.histories, strict=True):
-            yield self._request(row, history.tolist())
+            yield self._build_request(row, history.tolist())
 
-    def _request(self, row: int, history: list[int]) -> dict[str, Any]:
+    def _build_request(self, row: int, history: list[int]) -> dict[str, Any]:
         at = self.log.at[row]
         return {
-            "history": [self._entry(past) for past in history],
+            "history": [self._build_entry(past) for past in history],
             "context": dict(self.log.contexts[row]),
             **({} if np.isnan(at) else {"at": float(at)}),
             "k": ANSWER_LENGTH,
             "include_seen": self.repeats,
         }
 
-    def _entry(self, row: int) -> dict[str, Any]:
+    def _build_entry(self, row: int) -> dict[str, Any]:
         log = self.log
         entry = {
             "item_id": log.item_ids[log.item[row]],
@@ -96,34 +96,39 @@ class Cases:
 def build_cases(
     log: InteractionLog, part: Part, *, repeats: bool, max_cases: int = MAX_CASES
 ) -> Cases:
-    """Ask about each positive row of a part, or about a sample that is always the same.
+    """Make a case of each liked row of a part, or of a sample of them that is always the same.
 
-    A row whose item is in its own history is no question, unless items are consumed again.
+    Args:
+        log: All rows.
+        part: Part of the log that the picks are from.
+        repeats: Whether an item of the history may be the answer; if not, a row whose item is in
+            its own history is no case.
+        max_cases: The cases are sampled down to this many, by a hash of each row.
     """
     by_user = _group_rows_by_user(log)
     fit_mask = log.select_fit_rows(part)
     candidate_rows = np.flatnonzero((log.part == part) & log.positive)
-    found: list[tuple[int, Rows]] = []
+    rows_and_histories: list[tuple[int, Rows]] = []
     for row in sorted(
         candidate_rows.tolist(), key=lambda row: (_compute_sampling_key(log, part, row), row)
     ):
         history = _find_history(log, by_user[log.user[row]], row, fit_mask)
         if repeats or log.item[row] not in log.item[history]:
-            found.append((row, history))
-        if len(found) == max_cases:
+            rows_and_histories.append((row, history))
+        if len(rows_and_histories) == max_cases:
             break
-    found.sort(key=lambda case: case[0])
+    rows_and_histories.sort(key=lambda case: case[0])
     is_warm = np.zeros(len(log.item_ids), bool)
     is_warm[log.item[fit_mask]] = True
-    rows = np.array([row for row, _ in found], np.int64)
+    rows = np.array([row for row, _ in rows_and_histories], np.int64)
     return Cases(
         log=log,
         part=part,
         repeats=repeats,
         row=rows,
-        histories=tuple(history for _, history in found),
+        histories=tuple(history for _, history in rows_and_histories),
         cold=~is_warm[log.item[rows]],
-        new_user=np.array([len(h) <= NEW_USER_MAX_ROWS for _, h in found], bool),
+        new_user=np.array([len(h) <= NEW_USER_MAX_ROWS for _, h in rows_and_histories], bool),
     )
 
 
@@ -136,6 +141,7 @@ def _group_rows_by_user(log: InteractionLog) -> list[Rows]:
 def _find_history(
     log: InteractionLog, user_rows: Rows, row: int, fit_mask: NDArray[np.bool_]
 ) -> Rows:
+    """The rows of the same user before `row`; without an order, those in the fitted parts."""
     if not log.is_ordered:
         return user_rows[fit_mask[user_rows]]
     earlier = user_rows[log.step[user_rows] < log.step[row]]

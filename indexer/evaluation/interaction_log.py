@@ -1,8 +1,9 @@
 """Interactions to one ordered log, cut by time into a part to fit, one to tune, one to test.
 
-With times on every row the newest tenth is the test and the tenth before it the tuning part; equal
-times are never parted. Columns `split` and `order_in_user` without times are the source's own
-parts. Without any order a row's part is drawn by a hash of its user, item and number.
+If every row has a time, the newest tenth is the test part and the tenth before it the tuning part;
+rows of equal times are in the same part. Without times, a source may bring its own parts in the
+columns `split` and `order_in_user`. Else there is no order, and a hash of a row's user, item and
+number decides its part.
 """
 
 import hashlib
@@ -17,13 +18,13 @@ from indexer.errors import CatalogError
 from indexer.reading import Event, Interaction
 
 SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
-REPEAT_SHARE = 0.2  # of liked rows; above it items are consumed again and again
-_LIKED_SHARE = 0.8  # of the top of the rating scale
+REPEAT_SHARE = 0.2  # of liked rows whose pair comes again; from there on items are repeated
+_LIKED_SHARE = 0.8  # of the highest possible rating, from which a rating means liking
 _NEGATIVE = (Event.DISLIKE, Event.SKIP)
 
 
 class Part(IntEnum):
-    """Of the log; what is tested is asked once."""
+    """A part of the log, in order of time."""
 
     FIT, VALID, TEST = 0, 1, 2
 
@@ -33,21 +34,21 @@ _PART_BY_NAME = {"train": Part.FIT, "valid": Part.VALID, "test": Part.TEST}
 
 @dataclass(frozen=True, slots=True)
 class InteractionLog:
-    """Rows in their fixed order.
+    """`m` interactions in a fixed order, as columns.
 
     Attributes:
-        item_ids: Of the catalogue, sorted.
-        user_ids: Sorted.
-        user: `(m,) int64`, place in `user_ids`.
-        item: `(m,) int64`, place in `item_ids`.
-        event: `(m,)` names.
-        value: `(m,) float64`, of ratings; NaN elsewhere.
+        item_ids: `n` ids of the catalogue, sorted.
+        user_ids: Ids of users, sorted.
+        user: `(m,) int64`, position in `user_ids`.
+        item: `(m,) int64`, position in `item_ids`.
+        event: `m` names of events.
+        value: `(m,) float64`, ratings; NaN for other events.
         at: `(m,) float64`, Unix seconds; NaN where there are no times.
-        step: `(m,) int64`, order of a row inside its user, equal for simultaneous rows; -1 where
-            no order exists.
-        part: `(m,) int64`, a `Part`.
-        positive: `(m,) bool`, whether it was liked.
-        contexts: Of each row, by column.
+        step: `(m,) int64`, which orders the rows of a user, equal for simultaneous ones; -1 where
+            there is no order.
+        part: `(m,) int64`, values of `Part`.
+        positive: `(m,) bool`, whether the user liked the item.
+        contexts: `m` mappings from context column to word.
         is_ordered: Whether rows have an order.
     """
 
@@ -68,12 +69,12 @@ class InteractionLog:
         return len(self.user)
 
     def select_fit_rows(self, part: Part) -> NDArray[np.bool_]:
-        """`(m,) bool`, what a method may be fitted on when it is judged on a part."""
+        """Return `(m,) bool`, the rows that a method may learn from to be judged on `part`."""
         return self.part < part
 
     @property
     def has_repeats(self) -> bool:
-        """Whether items are consumed again, by what the part to fit shows."""
+        """Whether users consume the same items again, as the part to fit shows."""
         rows = np.flatnonzero((self.part == Part.FIT) & self.positive)
         pair = self.user[rows] * len(self.item_ids) + self.item[rows]
         return len(rows) > 0 and 1 - len(np.unique(pair)) / len(rows) >= REPEAT_SHARE
@@ -85,7 +86,7 @@ def build_log(
     *,
     rating_scale: tuple[float, float] | None = None,
 ) -> InteractionLog:
-    """Order and cut interactions; those with items that are not in the catalogue are left out.
+    """Order interactions and cut them into parts; those with unknown items are left out.
 
     Raises:
         CatalogError: If nothing is left.
@@ -122,12 +123,15 @@ def build_log(
 def find_positives(
     event_names: Sequence[str], value: NDArray[np.float64], *, top: float | None = None
 ) -> NDArray[np.bool_]:
-    """Return which rows were liked, `(m,) bool`.
+    """Return which rows mean liking, `(m,) bool`.
+
+    If there are ratings, only those of at least 80% of the highest possible one; else all events
+    but dislike and skip.
 
     Args:
-        event_names: Of events.
+        event_names: `m` names of events.
         value: `(m,)`, NaN where there is no rating.
-        top: Of the rating scale; None: 1, 5, 10 or 100, by the highest rating.
+        top: Highest possible rating; None: 1, 5, 10 or 100, by the highest rating.
     """
     if np.isnan(value).all():
         return np.array([name not in _NEGATIVE for name in event_names], bool)

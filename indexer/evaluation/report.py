@@ -1,15 +1,16 @@
-"""What was measured to one evaluation: figures by slice, intervals against the best peer, text."""
+"""Measurements to one evaluation report: metrics by slice, intervals against peers, a table."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import RequestError
 from indexer.evaluation.cases import Cases
+from indexer.evaluation.measurement import Measurement, TopItems
 from indexer.metrics import BOOTSTRAP_SEED, RESAMPLE_COUNT, compare_ranks, compute_metrics
 
 _COLUMNS = (
@@ -18,27 +19,8 @@ _COLUMNS = (
     ("new NDCG@10", "new_user", "ndcg10"),
 )  # fmt: skip
 
-
-TopItems: TypeAlias = Sequence[Collection[str | int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One method's answers to the cases, and what they cost.
-
-    Attributes:
-        ranks: `(c,)`.
-        top10: The first ten of each list.
-        fit_cpu_s: Processor seconds of the last fit; of ours, of the whole build.
-        params: What it was tuned to.
-    """
-
-    name: str
-    ranks: NDArray[np.float64]
-    top10: TopItems
-    fit_cpu_s: float
-    ms_per_request: float
-    params: Mapping[str, Any]
+# What the slices of the cases are called on pages and in messages.
+SLICE_TITLES = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
 
 
 def build_evaluation(
@@ -48,14 +30,18 @@ def build_evaluation(
     *,
     without_context: Measurement | None = None,
 ) -> dict[str, Any]:
-    """Return figures of every method; the first is ours, the others are peers.
+    """Return the evaluation as JSON holds it.
 
     Args:
-        measurements: The methods.
+        measurements: Of our method first, then of the peers.
         cases: What was asked.
-        facts: Of the evaluation.
-        without_context: Ours, asked without the circumstances that the interactions record; None
-            if they record none.
+        facts: Conditions of the evaluation, copied into it.
+        without_context: Our method, asked without context words; None if no case has any.
+
+    Returns:
+        The facts, and `methods` (metrics by slice, cost, parameters and the comparison with the
+        best peer), `versus` (our method against each peer) and `context` (against
+        `without_context`).
 
     Raises:
         RequestError: If there is no case.
@@ -65,6 +51,7 @@ def build_evaluation(
             f"the {facts['part']} part has no positive row to ask for; give more interactions"
         )
     ours, peers = measurements[0], measurements[1:]
+    context = None if without_context is None else _compare_methods(ours, without_context, cases)
     best = max(peers, key=lambda peer: compute_metrics(peer.ranks).ndcg10, default=None)
     return {
         **facts,
@@ -73,20 +60,24 @@ def build_evaluation(
         "bootstrap": {"seed": BOOTSTRAP_SEED, "resamples": RESAMPLE_COUNT},
         "methods": {method.name: _report_method(method, best, cases) for method in measurements},
         "versus": {peer.name: _compare_methods(ours, peer, cases) for peer in peers},
-        "context": None if without_context is None else _compare_methods(ours, without_context, cases),
+        "context": context,
         "measured_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }  # fmt: skip
+    }
 
 
 def build_slices(cases: Cases) -> dict[str, NDArray[np.bool_]]:
-    """Return the slices that every figure is told for, `(c,) bool` each."""
+    """Return the slices that every metric is computed for, by name, `(c,) bool` each.
+
+    `all` cases, those whose picked item is `cold` (not in the fitted part), and those of a
+    `new_user`, see `Cases`.
+    """
     return {"all": np.ones(len(cases), bool), "cold": cases.cold, "new_user": cases.new_user}
 
 
 def compute_metrics_by_slice(
     ranks: NDArray[np.float64], top10: TopItems, cases: Cases
 ) -> dict[str, Any]:
-    """Return NDCG@10, recall and the like of all cases, of cold items and of new users."""
+    """Return the fields of `Metrics` by slice; coverage is computed for all cases only."""
     metrics_by_slice = {
         name: asdict(compute_metrics(ranks[which])) for name, which in build_slices(cases).items()
     }
@@ -115,7 +106,7 @@ def _compare_methods(method: Measurement, reference: Measurement, cases: Cases) 
 
 
 def render_text(report: Mapping[str, Any]) -> str:
-    """Return one table for a terminal, best first."""
+    """Return an evaluation as a table for a terminal, the best method first."""
     methods = sorted(
         report["methods"].items(), key=lambda pair: (-pair[1]["all"]["ndcg10"], pair[0])
     )
@@ -132,7 +123,7 @@ def render_text(report: Mapping[str, Any]) -> str:
 
 
 def format_ratio(comparison: Mapping[str, Any] | None) -> str:
-    """Return a ratio with its interval; empty if there is none."""
+    """Return a ratio of NDCG@10 with its 95% interval as text; "" if there is none."""
     if comparison is None or np.isnan(comparison["ratio"]):
         return ""
     low, high = comparison["ratio95"]

@@ -1,4 +1,4 @@
-"""Numbers to pictures inside a page: bars and lines as SVG text, nothing loaded from anywhere."""
+"""Numbers to bar and line charts as SVG text, which loads nothing from anywhere."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ class Bar:
 
     Attributes:
         interval: Lower and upper end of a whisker, if any.
-        accent: Whether it is the one to look at.
+        accent: Whether it is highlighted.
     """
 
     label: str
@@ -29,9 +29,9 @@ def draw_bars(rows: Sequence[Bar], *, title: str, mark: float | None = None) -> 
     """Return horizontal bars with their numbers.
 
     Args:
-        rows: From top to bottom; what is not finite is drawn as nothing.
-        title: Above them, and what a screen reader says.
-        mark: Where to draw a line for comparison.
+        rows: From top to bottom; a value that is not finite has no bar.
+        title: Shown above the bars, and read by screen readers.
+        mark: Value at which a dashed line is drawn for comparison.
     """
     ends = [row.value for row in rows] + [row.interval[1] for row in rows if row.interval]
     if mark is not None:
@@ -61,7 +61,8 @@ def _draw_bar(row: Bar, y: int, scale: float) -> str:
         end = max(end, high)
     return (
         f'<text x="{_LABEL_WIDTH - 8}" y="{y + 12}" text-anchor="end">{escape(row.label)}</text>'
-        f'<rect x="{_LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="16" fill="{colour}"/>{whisker}'
+        f'<rect x="{_LABEL_WIDTH}" y="{y}" width="{length:.1f}" height="16" fill="{colour}"/>'
+        f"{whisker}"
         f'<text x="{end + 6:.1f}" y="{y + 12}">{value_text}</text>'
     )
 
@@ -70,51 +71,67 @@ Points = Sequence[tuple[float, float]]
 
 
 def draw_lines(series: Mapping[str, Points], *, title: str, across: str, log: bool = False) -> str:
-    """Return lines over one axis, with their names beneath.
+    """Return lines over a common x axis, with their names below the plot.
 
     Args:
-        series: Name to points `(x, y)`, ascending in x; those that are not finite are left out.
-        title: Above, and what a screen reader says.
-        across: What x is.
+        series: Name to points `(x, y)`, ascending in x; points that are not finite are left out.
+        title: Shown above the plot, and read by screen readers.
+        across: Name of the x axis.
         log: Whether x is shown as `log10(1 + x)`.
     """
     shown_series = {name: _keep_finite(points, log=log) for name, points in series.items()}
-    every = [point for points in shown_series.values() for point in points]
-    xs, ys = [x for x, _ in every] or [0.0], [y for _, y in every] or [0.0]
-    low, high = min(xs), max(xs)
-    top, bottom = max([*ys, 1e-9]), min([*ys, 0.0])
+    axes = _Axes.fit([point for points in shown_series.values() for point in points])
     height = _PLOT_HEIGHT + _BOTTOM + 24 + 18 * len(shown_series)
-
-    def placed(point: tuple[float, float]) -> str:
-        x = _LEFT + (point[0] - low) / ((high - low) or 1) * (_WIDTH - _LEFT - 20)
-        y = 30 + (top - point[1]) / ((top - bottom) or 1) * (_PLOT_HEIGHT - 30)
-        return f"{x:.1f},{y:.1f}"
-
-    parts = [_open_svg(_WIDTH, height, title)]
-    parts.append(
-        f'<path d="M{_LEFT} 30V{_PLOT_HEIGHT}H{_WIDTH - 20}" fill="none" stroke="#888"/>'
-        f'<text x="{_LEFT - 6}" y="38" text-anchor="end">{top:.3g}</text>'
-        f'<text x="{_LEFT - 6}" y="{_PLOT_HEIGHT}" text-anchor="end">{bottom:.3g}</text>'
-        f'<text x="{_LEFT}" y="{_PLOT_HEIGHT + 18}">{_format_x(low, log=log)}</text>'
-        f'<text x="{_WIDTH - 20}" y="{_PLOT_HEIGHT + 18}" text-anchor="end">'
-        f"{_format_x(high, log=log)} {escape(across)}</text>"
-    )
+    parts = [_open_svg(_WIDTH, height, title), _draw_axes(axes, across, log=log)]
     for index, (name, points) in enumerate(shown_series.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
-        path = " ".join(placed(point) for point in points)
-        y = _PLOT_HEIGHT + _BOTTOM + 8 + 18 * index
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<rect x="{_LEFT}" y="{y - 9}" width="12" height="10" fill="{colour}"/>'
-            f'<text x="{_LEFT + 18}" y="{y}">{escape(name)}</text>'
-        )
-        parts += [_draw_dot(placed(point), colour) for point in points]
+        parts.append(_draw_line(index, name, [axes.place(point) for point in points]))
     return "".join([*parts, "</svg>"])
 
 
-def _draw_dot(at: str, colour: str) -> str:
-    x, y = at.split(",")
-    return f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """Ranges of x and y that the plot shows; y always includes 0."""
+
+    low: float
+    high: float
+    bottom: float
+    top: float
+
+    @classmethod
+    def fit(cls, points: Points) -> "_Axes":
+        xs, ys = [x for x, _ in points] or [0.0], [y for _, y in points] or [0.0]
+        return cls(min(xs), max(xs), min([*ys, 0.0]), max([*ys, 1e-9]))
+
+    def place(self, point: tuple[float, float]) -> tuple[str, str]:
+        """Coordinates of a point in the picture, as text."""
+        x = _LEFT + (point[0] - self.low) / ((self.high - self.low) or 1) * (_WIDTH - _LEFT - 20)
+        height = (self.top - self.bottom) or 1
+        y = 30 + (self.top - point[1]) / height * (_PLOT_HEIGHT - 30)
+        return f"{x:.1f}", f"{y:.1f}"
+
+
+def _draw_axes(axes: _Axes, across: str, *, log: bool) -> str:
+    return (
+        f'<path d="M{_LEFT} 30V{_PLOT_HEIGHT}H{_WIDTH - 20}" fill="none" stroke="#888"/>'
+        f'<text x="{_LEFT - 6}" y="38" text-anchor="end">{axes.top:.3g}</text>'
+        f'<text x="{_LEFT - 6}" y="{_PLOT_HEIGHT}" text-anchor="end">{axes.bottom:.3g}</text>'
+        f'<text x="{_LEFT}" y="{_PLOT_HEIGHT + 18}">{_format_x(axes.low, log=log)}</text>'
+        f'<text x="{_WIDTH - 20}" y="{_PLOT_HEIGHT + 18}" text-anchor="end">'
+        f"{_format_x(axes.high, log=log)} {escape(across)}</text>"
+    )
+
+
+def _draw_line(index: int, name: str, points: Sequence[tuple[str, str]]) -> str:
+    """One line with its dots, and its entry in the legend."""
+    colour = _COLOURS[index % len(_COLOURS)]
+    path = " ".join(f"{x},{y}" for x, y in points)
+    legend_y = _PLOT_HEIGHT + _BOTTOM + 8 + 18 * index
+    dots = "".join(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in points)
+    return (
+        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        f'<rect x="{_LEFT}" y="{legend_y - 9}" width="12" height="10" fill="{colour}"/>'
+        f'<text x="{_LEFT + 18}" y="{legend_y}">{escape(name)}</text>{dots}'
+    )
 
 
 def _keep_finite(points: Points, *, log: bool) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""A peer to its best knobs: one knob after the other, judged on the tuning part only."""
+"""A peer to its best parameters: one after the other, by NDCG@10 on the tuning part."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.protocol import Params, Peer, PeerModel, Scores, TrainingData
 from indexer.metrics import compute_ndcg10, compute_ranks
 
-_CHUNK_CELLS = 4_000_000  # cases x items scored at once
-_TIE_BREAK_SHARE = 1e-9  # of the largest score: enough to part equal ones, too little for others
+_CHUNK_CELLS = 4_000_000  # cases times items that are scored at once
+_TIE_BREAK_SHARE = 1e-9  # of the largest score: orders equal scores, leaves others alone
 
 Ranks = NDArray[np.float64]
 
 
 @runtime_checkable
 class ConvergingPeer(Peer, Protocol):
-    """A peer that finds one of its knobs while it is being fitted."""
+    """A peer that finds one of its parameters while it is being fitted."""
 
     def converge(
         self, training: TrainingData, params: Params, evaluate: Callable[[Any, Params], float]
     ) -> tuple[Params, float]:
-        """Return the knobs, complete, and the figure they reached."""
+        """Return all parameters, and the NDCG@10 that they reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerAnswers:
-    """Answers of a peer to some cases.
+    """Answers of a peer to `c` cases.
 
     Attributes:
-        ranks: `(c,)`.
-        top10: Items of the first ten places.
+        ranks: `(c,)` ranks of the picked items, from 1.
+        top10: The ten best items of each case, as positions in the log, in no order.
     """
 
     ranks: Ranks
@@ -42,15 +42,21 @@ class PeerAnswers:
 
 
 def ask_peer(model: PeerModel, params: Params, cases: Cases, fallback: Scores) -> PeerAnswers:
-    """Ask a peer; what it scores equally is ordered by a fallback `(n,)` in [0, 1].
+    """Score all items for all cases, and rank the picked ones.
+
+    Args:
+        model: A fitted peer.
+        params: What it is asked with.
+        cases: To be answered.
+        fallback: `(n,) float32` in [0, 1], by which equal scores are ordered.
 
     Raises:
-        RequestError: If it scores something with NaN.
+        RequestError: If it scores an item with NaN.
     """
     chunk = max(1, _CHUNK_CELLS // len(fallback))
     ranks, top10 = [np.zeros(0)], []
-    for start_params in range(0, len(cases), chunk):
-        chunk_cases = cases.some(slice(start_params, start_params + chunk))
+    for start in range(0, len(cases), chunk):
+        chunk_cases = cases.take_slice(slice(start, start + chunk))
         scores = model.score(chunk_cases, params).astype(np.float64)
         if np.isnan(scores).any():
             raise RequestError(f"a peer with {dict(params)} scored an item with NaN")
@@ -71,7 +77,11 @@ def _hide_history(scores: NDArray[np.float64], cases: Cases) -> None:
 def tune(
     peer: Peer, training: TrainingData, cases: Cases, fallback: Scores
 ) -> tuple[Params, float]:
-    """Return the best knobs and their NDCG@10: one knob after the other."""
+    """Return the best parameters and their NDCG@10, by coordinate search.
+
+    Each parameter begins at the first value of its grid. Then its other values are tried, one
+    parameter after the other, and a value is kept if NDCG@10 rises.
+    """
     if isinstance(peer, ConvergingPeer):
         return _tune_while_fitting(peer, training, cases, fallback)
     params = {name: values[0] for name, values in {**peer.fit_grid, **peer.score_grid}.items()}
@@ -96,17 +106,17 @@ def tune(
 def _tune_while_fitting(
     peer: ConvergingPeer, training: TrainingData, cases: Cases, fallback: Scores
 ) -> tuple[Params, float]:
-    def judge(model: PeerModel, params: Params) -> float:
+    def evaluate(model: PeerModel, params: Params) -> float:
         return _compute_mean_ndcg10(model, params, cases, fallback)
 
     start_params = {name: values[0] for name, values in peer.fit_grid.items()}
-    knobs, best = peer.converge(training, start_params, judge)
+    params, best = peer.converge(training, start_params, evaluate)
     for name, values in peer.fit_grid.items():
         for value in values[1:]:
-            other_params, ndcg10 = peer.converge(training, {**knobs, name: value}, judge)
+            other_params, ndcg10 = peer.converge(training, {**params, name: value}, evaluate)
             if ndcg10 > best:
-                knobs, best = other_params, ndcg10
-    return knobs, best
+                params, best = other_params, ndcg10
+    return params, best
 
 
 def _drop_value(values: Sequence[Any], but: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A user's files to a folder to evaluate in: the catalogue that may be seen, the rows to fit on."""
+"""A user's sources to the files of an evaluation: a catalogue, and the interactions to fit on."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from indexer.evaluation.interaction_log import ORDER, SPLIT, InteractionLog
 from indexer.reading import Interaction, Item, read_catalog, read_interactions
 from indexer.snapshot import TUNED_LAYER_FILE, find_snapshot, locate_snapshots, make_current
 
-# Item fields that sum up later knowledge: no method may see them.
+# Item fields that sum up what users did later: no method may see them.
 LEAKING_FIELDS = (
     "user_tags", "crowd_tags", "rating_avg", "rating_count", "tmdb_vote_average",
     "tmdb_vote_count", "revenue", "downloads", "meta_score", "meta_pos", "meta_mixed", "meta_neg",
@@ -29,7 +29,7 @@ def write_catalogue(
     fields: Mapping[str, str],
     drop: Collection[str],
 ) -> list[str]:
-    """Write the good rows without some fields; return the ids."""
+    """Write the good rows as JSONL without the fields in `drop`; return the ids."""
     ids: dict[str, None] = {}
     with path.open("w", encoding="utf-8") as file:
         for row in read_catalog(sources, query=query, mapping=fields):
@@ -44,13 +44,13 @@ def write_catalogue(
 def read_log_rows(
     source: str, *, context: Sequence[str] | None, fields: Mapping[str, str]
 ) -> list[Interaction]:
-    """Return the good rows of a file of interactions, with the source's own parts, if any."""
+    """Return the good rows of a source of interactions, with its own parts and order, if any."""
     rows = read_interactions(source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER))
     return [row for row in rows if isinstance(row, Interaction)]
 
 
 def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
-    """Write some rows of a log, in order; return their context columns."""
+    """Write the rows of a log that a mask `(m,)` selects as CSV; return the context columns."""
     columns = tuple(sorted({name for context in log.contexts for name in context}))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -71,10 +71,12 @@ def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> 
 
 
 def link_vectors(index: Path, root: Path) -> None:
-    """Let a build in `root` take encoded vectors from the live snapshot of another index.
+    """Let a build in `root` reuse the encoded vectors of another index.
+
+    The live snapshot of `index` is linked into `root`, which must not exist, as the live one.
 
     Raises:
-        SnapshotError: If there is none, or its encoder was tuned.
+        SnapshotError: If there is no live snapshot, or its encoder was tuned.
     """
     folder = find_snapshot(index).resolve()
     if (folder / TUNED_LAYER_FILE).exists():

@@ -1,15 +1,17 @@
-"""Text to vectors: how an item is described, and the encoder that reads it.
+"""Items and queries to text, and text to vectors.
 
 In: fields of items, texts of requests, the name or directory of a language model.
 Out: raw vectors `(n, r) float32`, and the `MeaningSpace` that centres and whitens them.
 """
 
 from indexer.language.bundled_models import DEFAULT_MODEL
-from indexer.language.encoder import Encoder, TextEncoder, is_path, load_encoder
+from indexer.language.checked_encoder import check_encoder
+from indexer.language.encoder import Encoder, TextEncoder, load_encoder
 from indexer.language.encoder_identity import LazyEncoder, compute_model_stamp
 from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_SUFFIX, Fingerprint
 from indexer.language.item_text import TEXT_VERSION, describe, find_title, is_chinese
-from indexer.language.sequels import HISTORY_ITEMS, NO_ITEM, NextItemExamples
+from indexer.language.model_loading import is_path
+from indexer.language.next_item_examples import HISTORY_ITEMS, NO_ITEM, NextItemExamples
 from indexer.language.tuned_layer import tune_layer
 from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.language.whitening import (
@@ -40,6 +42,7 @@ __all__ = [
     "TextEncoder",
     "VectorCache",
     "build_identity_space",
+    "check_encoder",
     "compute_model_stamp",
     "describe",
     "find_title",

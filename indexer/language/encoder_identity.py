@@ -1,4 +1,7 @@
-"""A model that a snapshot knows to its fingerprint, without loading it: torch takes seconds."""
+"""The files of a model to a stamp, and to an encoder that is loaded only when a text needs it.
+
+Importing torch and loading a model take seconds, which a build of unchanged texts can save.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,18 +12,19 @@ from pathlib import Path
 from indexer.arrays import Vectors
 from indexer.errors import EncoderUnavailableError
 from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, ensure_checkpoint
-from indexer.language.encoder import MAX_TOKENS, Encoder, Progress, is_path, load_encoder
+from indexer.language.encoder import MAX_TOKENS, Encoder, Progress, load_encoder
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.item_text import TEXT_VERSION
+from indexer.language.model_loading import is_path
 
 _LIBRARIES = ("sentence-transformers", "tokenizers", "torch", "transformers")
 
 
 def compute_model_stamp(name: str | None) -> str:
-    """Return what changes with a model's files, its libraries or our use of it; "" if unknown.
+    """Return a hash that changes with a model's files, its libraries or our use of them.
 
-    Files are known by size and time, as `make` knows them. A model of the hub has no folder to
-    look at: it is loaded to know what it is.
+    Files are compared by size and modification time, as `make` does. The stamp of a model that is
+    not a directory, such as one of the Hugging Face hub, is empty: it must be loaded to be known.
     """
     name = name or DEFAULT_MODEL
     folder = ensure_checkpoint(name) if name in (MULTILINGUAL, ENGLISH) else Path(name)
@@ -37,21 +41,29 @@ def compute_model_stamp(name: str | None) -> str:
 
 
 class LazyEncoder:
-    """An encoder that is loaded with the first text, if there is one."""
+    """An encoder of known fingerprint that is loaded when the first text is encoded."""
 
     def __init__(
         self, name: str | None, fingerprint: Fingerprint, *, layer: Path | None = None
     ) -> None:
-        """Take what the model, with its tuned layer if it has one, is known to be."""
+        """Take the name of the model, the fingerprint it must have, and its tuned layer if any."""
         self._name, self._layer = name, layer
         self.fingerprint = fingerprint
 
     def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        """Load the model if need be, and encode item texts."""
+        """Encode item texts; loads the model first if it is not loaded yet.
+
+        Raises:
+            EncoderUnavailableError: If the loaded model has another fingerprint.
+        """
         return self._model.encode_items(texts, progress)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """Load the model if need be, and encode what people say."""
+        """Encode query texts; loads the model first if it is not loaded yet.
+
+        Raises:
+            EncoderUnavailableError: If the loaded model has another fingerprint.
+        """
         return self._model.encode_queries(texts)
 
     @cached_property

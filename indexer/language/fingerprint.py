@@ -1,4 +1,4 @@
-"""A loaded model to its identity: what must agree before two vectors may be compared."""
+"""A loaded model to its fingerprint: vectors may be compared only if their fingerprints agree."""
 
 import hashlib
 import json
@@ -8,13 +8,23 @@ from typing import Any
 from indexer.language.item_text import TEXT_VERSION
 
 PROBE_TEXT = "A traveller reads by the window while it rains. 雨天，旅人在窗边读书。"
-TUNED_SUFFIX = " (tuned)"  # after the name of a model whose last layer was tuned
-MIN_PROBE_COSINE = 0.999  # bfloat16 against float32 stays above .9999; another model far below
+TUNED_SUFFIX = " (tuned)"  # appended to the name of a model whose last layer was tuned
+MIN_PROBE_COSINE = 0.999  # bfloat16 against float32 stays above .9999; other models are far below
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Everything that changes an item vector besides the item itself."""
+    """Everything that changes a vector besides the text.
+
+    Attributes:
+        name: Of the model, with `TUNED_SUFFIX` if its last layer was tuned.
+        weights: From `hash_weights`.
+        dim: Width of a vector.
+        item_prompt: Prefix of item texts.
+        query_prompt: Prefix of query texts.
+        max_tokens: Length at which texts are cut.
+        text_version: Version of the item texts, see `item_text`.
+    """
 
     name: str
     weights: str
@@ -26,15 +36,16 @@ class Fingerprint:
 
     @property
     def key(self) -> str:
-        """A short hash, equal for equal fingerprints."""
+        """A hash of 16 hexadecimal digits, equal for equal fingerprints."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def hash_weights(model: Any) -> str:
-    """Hash a sample of every tensor: fast, and no two checkpoints in use agree on all of them.
+    """Return a hash of 64 values of every tensor, in 32 hexadecimal digits.
 
-    The pooler is left out: we pool ourselves, and where a checkpoint has none, transformers fills
-    it with random numbers at every load.
+    Hashing a sample is fast, and no two checkpoints in use agree on every sampled value. The
+    pooler is left out: it is not used, and where a checkpoint has none, transformers fills it with
+    random numbers at every load.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

@@ -1,7 +1,8 @@
-"""Item to text: how an item is described to the language model. Pure.
+"""Fields of an item to the text that the language model encodes. Pure.
 
-The order puts first what must survive truncation: title, tags, makers, description, then facts
-and reviews. Numbers become words, since language models read digits poorly.
+The most informative parts come first, since long texts are cut: title, tags, description, facts
+such as makers, then numbers and reviews. Numbers become words, since language models read digits
+poorly.
 """
 
 import re
@@ -20,8 +21,8 @@ from indexer.field_names import (
 
 TEXT_VERSION = 1  # raise when any output changes: it is part of the encoder fingerprint
 
-
-# Facts worth a word, with their Chinese label; other fields speak under their own name.
+# Fields that come first among the facts, with their Chinese label. Others follow in alphabetical
+# order under their own name.
 _LABELS = {
     "brand": "品牌", "author": "作者", "authors": "作者", "artist": "艺人", "artists": "艺人",
     "director": "导演", "directors": "导演", "actors": "主演", "cast": "主演", "host": "主持",
@@ -57,11 +58,11 @@ _PRICE_WORDS = (
 
 
 def describe(fields: Mapping[str, Any], *, rating_scale: tuple[float, float] = (0, 5)) -> str:
-    """Return the text that stands for an item.
+    """Return the text that is encoded for an item.
 
     Args:
-        fields: The item's fields as `to_item` leaves them: words, numbers, lists.
-        rating_scale: Lowest and highest possible `rating`, to turn the number into a word.
+        fields: The fields of a checked item.
+        rating_scale: Lowest and highest possible `rating`, to turn the number into words.
     """
     title = _clip(find_title(fields), _TITLE_CHARS)
     prose = [
@@ -93,7 +94,7 @@ def find_title(fields: Mapping[str, Any]) -> str:
 
 
 def is_chinese(text: str) -> bool:
-    """Whether a fifth of the letters are Chinese characters: then labels are Chinese too."""
+    """Whether at least a fifth of the non-space characters are Chinese ideographs."""
     if text.isascii():
         return False
     letters = sum(map(len, text.split()))
@@ -148,7 +149,10 @@ def _list_reviews(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _collect_strings(value: Any) -> list[str]:
-    """The strings inside a field, whatever its shape, with white space tidied."""
+    """The non-empty strings in a field of any shape, with runs of white space as one space.
+
+    Of an object the `text` or `name` is taken.
+    """
     if isinstance(value, str):
         stripped = _SPACE.sub(" ", value).strip()
         return [stripped] if stripped else []

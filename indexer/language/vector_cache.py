@@ -1,7 +1,7 @@
-"""Text hash to raw vector, kept between builds, so that no text is encoded twice.
+"""Hash of a text to its raw vector, kept between builds so that no text is encoded twice.
 
-Two places know vectors of earlier work: the parent snapshot, and a journal into which a running
-build appends what it has encoded. A killed build loses its snapshot but not its journal.
+Vectors come from two places: the previous snapshot, and a journal to which a running build appends
+the vectors it has encoded. A killed build loses its unfinished snapshot but not its journal.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ Hashes = NDArray[np.void]
 
 
 def hash_text(fingerprint_key: str, text: str) -> bytes:
-    """Return 16 bytes that name a text as one encoder sees it."""
+    """Return a hash of 16 bytes of an encoder's fingerprint key and a text."""
     return hashlib.sha256(f"{fingerprint_key}\n{text}".encode()).digest()[:_HASH_BYTES]
 
 
 class VectorCache:
-    """Raw vectors of one encoder by text hash, as they lie on disk.
+    """Raw vectors of one encoder by text hash, memory-mapped.
 
     Args:
-        journal: File of the out directory; its name holds the encoder's key.
+        journal: File of the build's output directory; there is one for each fingerprint key.
         dim: Width of a vector.
     """
 
@@ -46,18 +46,21 @@ class VectorCache:
         return sum(len(stored.rows) for stored in self._stored)
 
     def add_snapshot(self, folder: Path) -> None:
-        """Know the vectors of an earlier snapshot of the same encoder."""
+        """Add the vectors of an earlier snapshot of the same encoder."""
         hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
         raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
         self._stored.append(_StoredVectors.from_rows(hashes, raw, np.arange(len(hashes))))
 
     def get(self, text_key: bytes) -> NDArray[np.float16] | None:
-        """Return the `(d,) float16` vector of a text hash, if an earlier build knew it."""
-        found = (stored.get(text_key) for stored in self._stored)
-        return next((vector for vector in found if vector is not None), None)
+        """Return the `(d,) float16` vector of a text hash, or None if there is none."""
+        vectors = (stored.get(text_key) for stored in self._stored)
+        return next((vector for vector in vectors if vector is not None), None)
 
     def append(self, text_keys: Sequence[bytes], vectors: Vectors) -> None:
-        """Put freshly encoded vectors into the journal, durably."""
+        """Append `(n, d)` new vectors to the journal and flush them to the disk.
+
+        Vectors appended here are not found by `get` of the same object.
+        """
         records = np.empty(len(text_keys), self._record_type)
         records["hash"] = np.array(text_keys, f"V{_HASH_BYTES}")
         records["vector"] = vectors
@@ -75,7 +78,7 @@ class VectorCache:
             return
         size = self._journal.stat().st_size
         whole_bytes = size - size % self._record_type.itemsize
-        if whole_bytes != size:  # the writer was killed in the middle of a record
+        if whole_bytes != size:  # the build was killed while it wrote a record
             with self._journal.open("r+b") as file:
                 file.truncate(whole_bytes)
         if not whole_bytes:
@@ -89,7 +92,7 @@ class VectorCache:
 
 
 def _find_unit_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
-    """Rows of unit length: a page that was torn by a crash has none."""
+    """Return the rows of unit length: records that a crash left half-written are not."""
     is_unit = [
         np.abs(np.linalg.norm(vectors[start : start + _CHUNK_ROWS].astype(np.float32), axis=1) - 1)
         < _NORM_TOLERANCE
@@ -100,12 +103,12 @@ def _find_unit_rows(vectors: NDArray[np.float16]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class _StoredVectors:
-    """Vectors on disk, found by halving: a dictionary of millions would fill memory.
+    """Vectors on disk, found by binary search: a dictionary of millions would fill the memory.
 
     Attributes:
-        keys: `(n,) uint64`, first halves of the hashes, ascending.
-        rows: `(n,) int64`, row of each key.
-        hashes: `(n,) V16`, by row.
+        keys: `(m,) uint64`, first halves of the hashes, ascending.
+        rows: `(m,) int64`, row of each key.
+        hashes: `(n,) V16`, by row, memory-mapped.
         raw: `(n, d) float16`, by row, memory-mapped.
     """
 
@@ -116,7 +119,7 @@ class _StoredVectors:
 
     @classmethod
     def from_rows(cls, hashes: Hashes, raw: NDArray[np.float16], rows: NDArray[np.int64]) -> Self:
-        """Take the vectors of some rows; equal hashes have equal vectors."""
+        """Index the vectors at some rows; equal hashes must have equal vectors."""
         first_halves = np.ascontiguousarray(hashes[rows]).view("<u8")[::2]
         order = np.argsort(first_halves, kind="stable")
         return cls(first_halves[order], rows[order], hashes, raw)

@@ -1,10 +1,11 @@
-"""Raw text vectors to meaning vectors: centred, partly whitened, unit length.
+"""Raw text vectors to meaning vectors: centred, partly whitened, of unit length.
 
-Raw cosines of BERT-like encoders crowd into a narrow band, since all vectors share a large mean
-and a few dominant directions. Removing the mean and damping those directions spreads them (Mu &
-Viswanath 2018, "All-but-the-Top"; Su et al. 2021, "Whitening Sentence Representations"). The
-statistics are shrunk towards a background, so that a catalogue of three items does not centre to
-nothing, and kept in the snapshot, so that live items land in the same space.
+Cosines between raw vectors of BERT-like encoders all lie in a narrow band, since the vectors share
+a large mean and a few dominant directions. Subtracting the mean and damping those directions
+spreads the cosines (Mu & Viswanath 2018, "All-but-the-Top"; Su et al. 2021, "Whitening Sentence
+Representations"). Mean and covariance of the catalogue are shrunk towards a background, since those
+of three items would be meaningless, and are stored in the snapshot, so that items added live get
+vectors in the same space.
 """
 
 import json
@@ -21,9 +22,9 @@ from indexer.errors import SnapshotError
 from indexer.language.encoder import Encoder
 from indexer.language.fingerprint import TUNED_SUFFIX
 
-WHITENING_POWER = 0.3  # 0 only centres, 1 makes all directions equal; chosen on validation data
+WHITENING_POWER = 0.3  # 0 only centres, 1 whitens fully; chosen on validation data
 SIMILARITY_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
-_EIGENVALUE_FLOOR = 1e-2  # of the mean eigenvalue: below it is noise, not meaning
+_EIGENVALUE_FLOOR = 1e-2  # share of the mean eigenvalue; directions with less variance are noise
 _MEAN_PRIOR_ITEMS = 50.0  # the background's mean weighs as much as this many catalogue items
 _COVARIANCE_PRIOR_ITEMS = 1_000.0
 _CHUNK_ROWS = 16_384
@@ -32,12 +33,12 @@ _EPSILON = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """First and second moments of raw vectors; add up over chunks.
+    """Sums from which mean and covariance of raw vectors follow.
 
     Attributes:
         count: Number of vectors.
-        total: `(d,) float64`, their sum.
-        outer: `(d, d) float64`, sum of their outer products.
+        total: `(d,) float64`, sum of the vectors.
+        outer: `(d, d) float64`, sum of their outer products with themselves.
     """
 
     count: int
@@ -46,7 +47,7 @@ class Moments:
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[Vectors], dim: int) -> "Moments":
-        """Sum up `(n, d)` chunks."""
+        """Sum over `(n, d)` chunks of vectors."""
         count, total, outer = 0, np.zeros(dim), np.zeros((dim, dim))
         for chunk in chunks:
             float_chunk = chunk.astype(np.float32)
@@ -57,24 +58,24 @@ class Moments:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """`(d,) float64`."""
+        """`(d,) float64`; zeros without vectors."""
         return self.total / max(self.count, 1)
 
     @property
     def covariance(self) -> NDArray[np.float64]:
-        """`(d, d) float64`."""
+        """`(d, d) float64`; zeros without vectors."""
         mean = self.mean
         return self.outer / max(self.count, 1) - np.outer(mean, mean)
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What raw vectors of an encoder look like on texts of all kinds.
+    """Mean and covariance of an encoder's raw vectors over texts on many subjects.
 
     Attributes:
         item_mean: `(d,) float32`, mean raw vector of item texts.
-        query_mean: `(d,) float32`, mean raw vector of short wishes and tags.
-        covariance: `(d, d) float32`, of item texts.
+        query_mean: `(d,) float32`, mean raw vector of short queries and tags.
+        covariance: `(d, d) float32`, of the raw vectors of item texts.
     """
 
     item_mean: NDArray[np.float32]
@@ -84,14 +85,14 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class MeaningSpace:
-    """The map from raw vectors of one encoder to meaning vectors of one snapshot.
+    """The affine map from raw vectors of one encoder to meaning vectors of one snapshot.
 
     Attributes:
         item_mean: `(d,) float32`, subtracted from item vectors.
         query_mean: `(d,) float32`, subtracted from query vectors.
         projection: `(d, d) float32`, symmetric whitening matrix.
-        similarity_projection: `(d, d) float32`, symmetric; gives the dominant directions, which say what kind
-            of thing an item is, more than their raw weight again.
+        similarity_projection: `(d, d) float32`, symmetric. Applied to meaning vectors it weighs
+            the dominant directions, which tell kinds of items apart, even more than raw vectors do.
     """
 
     item_mean: NDArray[np.float32]
@@ -109,7 +110,7 @@ class MeaningSpace:
         return self._map(raw, self.item_mean)
 
     def map_stored_items(self, stored: NDArray[np.float16]) -> Vectors:
-        """Map `(n, d)` stored raw item vectors, a chunk at a time, to what `items` gives."""
+        """Map `(n, d)` stored raw item vectors as `map_items` does, a chunk at a time."""
         return np.concatenate(
             [
                 np.empty((0, self.dim), np.float32),
@@ -122,10 +123,10 @@ class MeaningSpace:
         return self._map(raw, self.query_mean)
 
     def map_similar(self, meaning: Vectors) -> Vectors:
-        """Map `(n, d)` meaning vectors to request vectors for items of the same kind.
+        """Map `(n, d)` meaning vectors of items to query vectors for items of the same kind.
 
-        For "like this one" the kind of thing counts, for "what next" whitening's finer directions
-        do. The inner product of an item with its own image is 1.
+        For "similar to this item" the dominant directions matter, for "what comes next" the finer
+        ones that whitening brings out. The inner product of a vector with its own image is 1.
         """
         mapped: Vectors = np.matmul(meaning, self.similarity_projection, dtype=np.float32)
         self_similarity = (mapped * meaning).sum(axis=1, keepdims=True)
@@ -140,7 +141,7 @@ class MeaningSpace:
         return rows
 
     def save(self, path: Path) -> None:
-        """Write as safetensors."""
+        """Write the space as one safetensors file."""
         from safetensors.numpy import save_file
 
         save_file(
@@ -166,7 +167,13 @@ class MeaningSpace:
 def fit_meaning_space(
     item_moments: Moments, background: Background, *, power: float = WHITENING_POWER
 ) -> MeaningSpace:
-    """Fit the space of a catalogue, shrunk towards the background by the catalogue's size."""
+    """Fit the space of a catalogue.
+
+    Args:
+        item_moments: Of the raw vectors of all items; may be empty.
+        background: Counts as 50 items for the mean and as 1,000 for the covariance.
+        power: 0 only centres, 1 whitens fully.
+    """
     dim = len(background.item_mean)
     if item_moments.count == 0:
         item_moments = Moments(0, np.zeros(dim), np.zeros((dim, dim)))
@@ -176,7 +183,7 @@ def fit_meaning_space(
     covariance = (
         covariance_share * item_moments.covariance + (1 - covariance_share) * background.covariance
     )
-    # A wish is phrased unlike an item, so means differ; what a catalogue is about shifts both.
+    # Queries are phrased unlike items, so their means differ; the catalogue shifts both alike.
     query_mean = background.query_mean + (mean - background.item_mean)
     return MeaningSpace(
         item_mean=mean.astype(np.float32),
@@ -189,25 +196,26 @@ def fit_meaning_space(
 
 
 def iter_chunks(stored: NDArray[np.float16]) -> Iterator[Vectors]:
-    """Yield stored vectors as float32, as many at a time as memory bears."""
+    """Yield `(n, d)` stored vectors as float32 chunks, so that they need not all be in memory."""
     for start in range(0, len(stored), _CHUNK_ROWS):
         yield stored[start : start + _CHUNK_ROWS].astype(np.float32)
 
 
 def build_identity_space(dim: int) -> MeaningSpace:
-    """The space of ready-made vectors, which are only brought to unit length."""
+    """Return the space of vectors that the catalogue itself brings: only scaled to unit length."""
     zeros = np.zeros(dim, np.float32)
     eye = np.eye(dim, dtype=np.float32)
     return MeaningSpace(zeros, zeros, eye, eye)
 
 
 def load_background(encoder: Encoder) -> Background:
-    """Return the background of an encoder: shipped for bundled ones, else measured on the spot.
+    """Return the background of an encoder: a shipped file for bundled models, else measured.
 
-    The measured one has the mean of a few hundred shipped texts and no preferred directions,
-    since so few texts cannot say which directions dominate. A folder may bear a bundled name and
-    hold another model, so a background of another width is not taken. Of a tuned encoder the means
-    are measured, for tuning moves items and queries apart, and the directions are its model's.
+    A measured background has the means of a few hundred shipped texts and a spherical covariance,
+    since so few texts cannot tell which directions dominate. A shipped file of another dimension is
+    not used: a directory may be named like a bundled model and hold another one. For a tuned
+    encoder the means are measured, since tuning moves items and queries apart, and the covariance
+    is that of its base model.
     """
     name = encoder.fingerprint.name.removesuffix(TUNED_SUFFIX)
     shipped = resources.files("indexer.language") / "background" / f"{name}.safetensors"
@@ -224,14 +232,14 @@ def load_background(encoder: Encoder) -> Background:
 
 
 def load_background_texts() -> dict[str, list[str]]:
-    """The shipped texts: `items` (descriptions of things) and `queries` (wishes and tags)."""
+    """Return the shipped texts: `items` (descriptions) and `queries` (short queries and tags)."""
     path = resources.files("indexer.language") / "background" / "texts.json"
     texts: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
     return texts
 
 
 def measure_background(encoder: Encoder, items: list[str], queries: list[str]) -> Background:
-    """Measure a background on given texts; the covariance is spherical."""
+    """Encode texts and return their means, with the mean variance as a spherical covariance."""
     raw = encoder.encode_items(items)
     mean = raw.mean(axis=0)
     variance = float(((raw - mean) ** 2).sum(axis=1).mean()) / raw.shape[1]
@@ -243,7 +251,10 @@ def measure_background(encoder: Encoder, items: list[str], queries: list[str]) -
 
 
 def _compute_matrix_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:
-    """Return the symmetric matrix whose directions are scaled by their variance to a power."""
+    """Return the power of a covariance after scaling its mean eigenvalue to 1, `(d, d) float64`.
+
+    Eigenvalues are raised by a floor first, since the smallest ones are noise.
+    """
     values, directions = np.linalg.eigh(covariance)
     values = np.maximum(values, 0) + _EIGENVALUE_FLOOR * max(float(values.mean()), _EPSILON)
     scale = (values / values.mean()) ** power
@@ -252,24 +263,24 @@ def _compute_matrix_power(covariance: NDArray[np.float64], power: float) -> NDAr
 
 
 def _load_tensors(path: Path, *names: str) -> list[NDArray[np.float32]]:
-    """Return the named tensors: means `(d,)`, then matrices `(d, d)`."""
+    """Return the named tensors of a safetensors file, each `(d,)` or `(d, d)` of the same `d`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         tensors: dict[str, NDArray[np.float32]] = load_file(path)
-        found = [tensors[name] for name in names]
+        parts = [tensors[name] for name in names]
     except KeyError as error:
-        raise _build_read_error(path, f"it has no {error}") from error
+        raise _make_read_error(path, f"it has no {error}") from error
     except (OSError, SafetensorError) as error:
-        raise _build_read_error(path, error) from error
-    dim = found[0].shape[-1] if found[0].ndim else 0
-    if any(part.shape not in ((dim,), (dim, dim)) for part in found):
-        raise _build_read_error(path, f"its shapes are {[part.shape for part in found]}")
-    return found
+        raise _make_read_error(path, error) from error
+    dim = parts[0].shape[-1] if parts[0].ndim else 0
+    if any(part.shape not in ((dim,), (dim, dim)) for part in parts):
+        raise _make_read_error(path, f"its shapes are {[part.shape for part in parts]}")
+    return parts
 
 
-def _build_read_error(path: Path, cause: object) -> SnapshotError:
+def _make_read_error(path: Path, cause: object) -> SnapshotError:
     return SnapshotError(
-        f"{path} cannot be read ({cause}); roll back with scripts/snapshots.py or rebuild"
+        f"{path} cannot be read ({cause}); roll back with zhiyin snapshots or rebuild"
     )

@@ -1,12 +1,13 @@
-"""A snapshot and live changes to one catalogue: an exact delta beside the base, and tombstones.
+"""A snapshot and live changes to one catalogue: a delta, searched exactly, beside the base.
 
-Rows 0..n-1 are those of the snapshot, so that all it has learned stays in place; a live item of a
-known id is shown in the row of the one it replaces, others in rows n..n+m-1 in order of id. Ties
-are broken by id over both. An overlay never changes: a change gives the next one.
+Rows 0..n-1 are those of the snapshot, so that everything it learned stays aligned; a live item
+whose id the snapshot knows is shown in that row, the m others in rows n..n+m-1 in order of id.
+Ties are broken by id over both parts. A live catalogue never changes: applying changes returns
+another one.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,33 +22,40 @@ from indexer.live.changes import (
     LiveState,
     Tombstone,
     apply_changes,
+    build_unchanged_state,
     compact_delta,
 )
-from indexer.live.delta import Delta
 from indexer.live.schema import extend_schema
 from indexer.live.vectors import LiveVectors
 from indexer.metadata import Filter, RowValueKind, RowValues, Schema, collect_row_values
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
 
-__all__ = ["LiveCatalogue", "LiveItem", "Tombstone"]
-
-_MAX_STALE_POSITIONS = 64  # slots that nobody sees any more, before a delta is written anew
+_MAX_STALE_POSITIONS = 64  # of items no longer shown, before the delta is compacted
 
 
 class LiveCatalogue:
-    """A catalogue as requests see it, over a snapshot; immutable and thread-safe."""
+    """A catalogue as requests see it, over a snapshot; immutable and thread-safe.
 
-    def __init__(self, base: Index) -> None:
-        """Show the snapshot as it is."""
-        n = base.count
-        state = LiveState({}, {}, np.full(n, FROM_SNAPSHOT, np.int32), np.zeros(n, np.bool_))
-        self._set_state(base, Delta(base), LiveVectors(base), state)
+    Args:
+        base: The snapshot.
+        state: What is shown; default: the snapshot as it is.
+        live_vectors: Of the same snapshot, to be shared; what it derives is derived once.
+    """
 
-    def _set_state(self, base: Index, delta: Delta, vectors: LiveVectors, state: LiveState) -> None:
-        self.base, self._delta, self._live_vectors, self._state = base, delta, vectors, state
+    def __init__(
+        self,
+        base: Index,
+        state: LiveState | None = None,
+        live_vectors: LiveVectors | None = None,
+    ) -> None:
+        self.base = base
         self.manifest: Manifest = base.manifest
         self.scenarios = base.scenarios
+        self._live_vectors = live_vectors or LiveVectors(base)
+        state = state or build_unchanged_state(base)
+        self._state = state
+        self._delta = state.delta
         self._new_ids = sorted(state.insertion_points)
         new_positions = np.array([state.positions[item_id] for item_id in self._new_ids], np.int32)
         self._position_of_row = np.concatenate([state.base_positions, new_positions])
@@ -59,19 +67,17 @@ class LiveCatalogue:
         self._has_deleted = bool(state.tombstones.any())
 
     def apply_changes(self, changes: Sequence[LiveItem | Tombstone]) -> "LiveCatalogue":
-        """Return the catalogue after some changes; the last one of an id counts."""
-        delta, state = self._delta, self._state
-        if len(delta) > _MAX_STALE_POSITIONS + 2 * (len(state.positions) + len(changes)):
-            delta, state = compact_delta(self.base, delta, state)
-        successor = LiveCatalogue.__new__(LiveCatalogue)
-        new_state = apply_changes(self.base, self._live_vectors, delta, state, changes)
-        successor._set_state(self.base, delta, self._live_vectors, new_state)
-        return successor
+        """Return the catalogue after some changes; the last change of an id counts."""
+        state = self._state
+        if len(state.delta) > _MAX_STALE_POSITIONS + 2 * (len(state.positions) + len(changes)):
+            state = compact_delta(self.base, state)
+        state = apply_changes(self.base, self._live_vectors, state, changes)
+        return LiveCatalogue(self.base, state, self._live_vectors)
 
-    # What `Index` also offers beside the catalogue.
+    # What `Index` also offers beside the catalogue that requests are answered from.
 
     def __len__(self) -> int:
-        """Number of items, without those that are gone."""
+        """Number of items, without deleted ones."""
         return self.count - int(np.count_nonzero(self._state.tombstones))
 
     @property
@@ -79,21 +85,16 @@ class LiveCatalogue:
         """The snapshot's id."""
         return self.base.id
 
-    @property
-    def live_ids(self) -> Mapping[str, int]:
-        """The ids that live changes have brought."""
-        return self._state.positions
-
     def get(self, item_id: str) -> dict[str, Any] | None:
         """Return an item, or None if there is none of that id."""
         rows = self.rows([item_id])
         return self.items(list(rows.values()))[0] if rows else None
 
-    # The catalogue.
+    # The catalogue that requests are answered from (`indexer.query.Catalogue`).
 
     @property
     def taste(self) -> TasteModel | None:
-        """What was learned from interactions, if anything."""
+        """The snapshot's taste model; None if it learned nothing from interactions."""
         return self.base.taste
 
     @property
@@ -110,7 +111,7 @@ class LiveCatalogue:
 
     @cached_property
     def deleted(self) -> Mask | None:
-        """Which rows are gone, `(count,) bool`; None: none is."""
+        """`(count,) bool`, rows whose item is deleted; None if there are none."""
         if not self._has_deleted:
             return None
         return np.concatenate([self._state.tombstones, np.zeros(len(self._new_ids), np.bool_)])
@@ -145,25 +146,24 @@ class LiveCatalogue:
 
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
-        known = self.base.mask(condition)
+        base_mask = self.base.mask(condition)
         if not len(self._live_rows):
-            return known
-        mask = np.concatenate([known, np.zeros(len(self._new_ids), np.bool_)])
+            return base_mask
+        mask = np.concatenate([base_mask, np.zeros(len(self._new_ids), np.bool_)])
         mask[self._live_rows] = self._delta.mask(condition, self._live_positions)
         return mask
 
     def cells(self, field: str, kind: RowValueKind) -> RowValues:
-        """Return what rows hold in a field."""
+        """Return the values of a field by row."""
         stored = self.base.cells(field, kind)
         if not len(self._live_rows) or field not in self.schema.fields:
             return stored
         live = zip(
             self._live_rows.tolist(), self._delta.list_values(self._live_positions), strict=True
         )
-        own = collect_row_values(list(live), self.schema.fields[field], kind)
-        return RowValues.concatenate(
-            [stored.select(self._position_of_row[stored.rows] == FROM_SNAPSHOT), own], kind
-        )
+        live_values = collect_row_values(list(live), self.schema.fields[field], kind)
+        unchanged = self._position_of_row[stored.rows] == FROM_SNAPSHOT
+        return RowValues.concatenate([stored.select(unchanged), live_values], kind)
 
     def sort_by_id(self, rows: Rows) -> Rows:
         """Return distinct ascending rows in order of id."""
@@ -173,12 +173,7 @@ class LiveCatalogue:
 
     def find_exact(self, text: str) -> list[int]:
         """Return rows whose id or title is this text."""
-        base_rows = self.base.find_exact(text)
-        old = [
-            row
-            for row in base_rows
-            if self._position_of_row[row] == FROM_SNAPSHOT and not self._is_deleted(row)
-        ]
+        old = [row for row in self.base.find_exact(text) if self._is_unchanged(row)]
         new = [self._find_row(position) for position in self._delta.find_by_title(text)]
         matches = [*self.rows([text]).values(), *old, *(row for row in new if row is not None)]
         return list(dict.fromkeys(matches))
@@ -188,23 +183,19 @@ class LiveCatalogue:
         stored = self.base.search_full_text(text, limit)
         if not len(self._live_rows) and not self._has_deleted:
             return stored
-        found = [
-            (row, score)
-            for row, score in stored
-            if self._position_of_row[row] == FROM_SNAPSHOT and not self._is_deleted(row)
-        ]
+        matches = [(row, score) for row, score in stored if self._is_unchanged(row)]
         for position, score in self._delta.search_text(text).items():
             row = self._find_row(position)
             if row is not None:
-                found.append((row, score))
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+                matches.append((row, score))
+        return sorted(matches, key=lambda match: (-match[1], match[0]))[:limit]
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return texts as `(m, d) float32` in the item space, meaning block only."""
         return self.base.encode_queries(texts)
 
     def to_similarity_queries(self, vectors: Vectors) -> Vectors:
-        """Turn `(m, d)` vectors of things into request vectors for things of their kind."""
+        """Turn item vectors `(m, d) float32` into query vectors for similar items."""
         return self.base.to_similarity_queries(vectors)
 
     def item_vectors(self, rows: Rows) -> Vectors:
@@ -245,15 +236,16 @@ class LiveCatalogue:
         ]
 
     def _merge_nearest(self, old: TopRows, rows: Rows, scores: Vectors, k: int) -> TopRows:
+        """The `k` best of the snapshot's nearest rows and of live rows, ties by id."""
         together = np.concatenate([old.rows, rows])
-        kept = select_top(self._rank_by_id(together), np.concatenate([old.scores, scores]), k)
-        row_by_rank = dict(zip(self._rank_by_id(together).tolist(), together.tolist(), strict=True))
-        return TopRows(
-            np.array([row_by_rank[p] for p in kept.rows.tolist()], np.int64), kept.scores
-        )
+        ranks = self._rank_by_id(together)
+        kept = select_top(ranks, np.concatenate([old.scores, scores]), k)
+        row_by_rank = dict(zip(ranks.tolist(), together.tolist(), strict=True))
+        kept_rows = [row_by_rank[rank] for rank in kept.rows.tolist()]
+        return TopRows(np.array(kept_rows, np.int64), kept.scores)
 
     def _rank_by_id(self, rows: Rows) -> Rows:
-        """Where rows stand when all of both are in order of id."""
+        """The index of each row in the list of all rows, live ones too, in order of id."""
         n = self.base.count
         ranks = np.asarray(rows, np.int64).copy()
         old = ranks < n
@@ -263,11 +255,13 @@ class LiveCatalogue:
         return ranks
 
     def _find_row(self, position: int) -> int | None:
-        """The row that shows a slot; None if its item has changed since, or is gone."""
+        """The row that shows a delta position; None if its item was changed since, or deleted."""
         item_id = self._delta.get_id(position)
         if self._state.positions.get(item_id) != position:
             return None
         return self.rows([item_id])[item_id]
 
-    def _is_deleted(self, row: int) -> bool:
-        return bool(self._state.tombstones[row])
+    def _is_unchanged(self, row: int) -> bool:
+        """Whether a row of the snapshot still shows the snapshot's own item."""
+        is_own = self._position_of_row[row] == FROM_SNAPSHOT
+        return bool(is_own and not self._state.tombstones[row])

@@ -1,7 +1,7 @@
-"""Live items by slot: fields, vectors, words. It only grows, so every overlay over it stays right.
+"""Live items to an append-only store by position: their fields, vectors, words and filter values.
 
-Slots that no overlay shows any more are left behind; whoever holds the delta starts another one
-when they are the most.
+Nothing is ever removed or changed, so every `LiveState` over it stays valid. Positions that no
+state shows any more remain, until `compact_delta` writes a new delta without them.
 """
 
 import threading
@@ -27,7 +27,7 @@ from indexer.metadata import (
 
 
 class Delta:
-    """Everything about the live items beside one snapshot; thread-safe."""
+    """The live items beside one snapshot; append-only and thread-safe."""
 
     def __init__(self, base: Index) -> None:
         self._schema = base.schema
@@ -35,7 +35,7 @@ class Delta:
         self._items: list[dict[str, Any]] = []
         self._unknown_values: list[list[Leaf]] = []
         self._vectors = np.empty((0, base.manifest.layout.dim), np.float32)
-        self._words = DeltaFullText(base.count, base.document_frequency)
+        self._full_text = DeltaFullText(base.count, base.document_frequency)
         self._titles: dict[str, list[int]] = {}
         self._masks = DeltaMasks()
 
@@ -43,12 +43,12 @@ class Delta:
         return len(self._items)
 
     def add(self, items: Sequence[dict[str, Any]], vectors: Vectors) -> list[int]:
-        """Keep items with their `(m, d) float32` vectors; return their slots."""
+        """Append items with their `(m, d) float32` vectors; return their positions."""
         with self._lock:
             first = len(self._items)
             self._vectors = _append_rows(self._vectors, first, vectors)
             for position, fields in enumerate(items, first):
-                self._words.add(position, fields)
+                self._full_text.add(position, fields)
                 self._masks.add(collect_path_values(fields))
                 self._unknown_values.append(self._find_unknown_leaves(fields))
                 self._titles.setdefault(compute_title_key(fields), []).append(position)
@@ -65,33 +65,33 @@ class Delta:
         return item_id
 
     def vectors(self, positions: Rows) -> Vectors:
-        """Return `(m, d) float32`."""
+        """Return the vectors at some positions, `(m, d) float32`."""
         selected: Vectors = self._vectors[positions]
         return selected
 
     def mask(self, condition: Filter, positions: Rows) -> Mask:
-        """Return which of some slots pass a filter, `(m,) bool`."""
+        """Return which of some positions pass a filter, `(m,) bool`."""
         with self._lock:
             selected: Mask = self._masks.mask(condition)[positions]
         return selected
 
     def list_values(self, positions: Rows) -> list[Mapping[str, PathValues]]:
-        """Return what some slots hold, by path."""
+        """Return the values at some positions, each by field path."""
         return [self._masks.values_by_path[position] for position in positions.tolist()]
 
     def find_by_title(self, text: str) -> list[int]:
-        """Return the slots whose title reads as the text does."""
+        """Return the positions whose title equals the text, apart from case, width and spaces."""
         key = compute_exact_key(text)
         with self._lock:
             return list(self._titles.get(key, ())) if key else []
 
     def search_text(self, query: str) -> dict[int, float]:
-        """Return the score of each slot that holds words of a query."""
+        """Return the BM25 score of each position that holds words of a query."""
         with self._lock:
-            return self._words.search(query)
+            return self._full_text.search(query)
 
     def list_unknown_values(self, positions: Rows) -> list[Leaf]:
-        """Return the values of some slots in fields that the snapshot's schema does not know."""
+        """Return the values at some positions in fields that the snapshot's schema lacks."""
         return [leaf for position in positions.tolist() for leaf in self._unknown_values[position]]
 
     def _find_unknown_leaves(self, fields: Mapping[str, Any]) -> list[Leaf]:
@@ -104,7 +104,10 @@ class Delta:
 
 
 def _append_rows(vectors: Vectors, used_rows: int, new_rows: Vectors) -> Vectors:
-    """The array with more rows; it doubles, and what others hold of the old one stays as it is."""
+    """The array with more rows.
+
+    A full array is replaced by one of twice the size, so rows that others already read stay valid.
+    """
     needed = used_rows + len(new_rows)
     if needed > len(vectors):
         larger = np.zeros((max(needed, 2 * len(vectors), 16), vectors.shape[1]), np.float32)

@@ -1,7 +1,8 @@
-"""Words of a few live items, found and scored as the snapshot's full-text search scores its own.
+"""Texts of live items to an inverted index, and a query to BM25 scores by position.
 
-Document frequencies are those of the snapshot, so that scores of both can be ranked together; a
-live item counts as one of average length.
+Scores are those of the snapshot's full-text search (SQLite FTS5, Okapi BM25), so that matches of
+both can be ranked together: document frequencies are the snapshot's, and a live item counts as one
+of average length.
 """
 
 import math
@@ -11,20 +12,20 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from indexer.metadata import IndexedText, build_indexed_text, parse_query_terms
+from indexer.metadata import IndexedText, QueryTerm, build_indexed_text, parse_query_terms
 
 _COLUMN_WEIGHTS = (10.0, 4.0, 1.0)  # title, tags, rest: as in the snapshot
 _BM25_K1 = 1.2
 _MIN_IDF = 1e-6
-_FREQUENCY_CACHE_SIZE = 1 << 16  # whose frequencies are known without asking
+_FREQUENCY_CACHE_SIZE = 1 << 16  # terms whose document frequency is remembered
 
 
 class DeltaFullText:
-    """An inverted index that only grows; the caller guards it.
+    """An append-only inverted index; not thread-safe, the caller locks.
 
     Args:
-        count: Number of items of the snapshot.
-        frequency: How many of them hold a term.
+        item_count: Number of items of the snapshot.
+        document_frequency: How many of them hold a term.
     """
 
     def __init__(self, item_count: int, document_frequency: Callable[[str], int]) -> None:
@@ -35,7 +36,7 @@ class DeltaFullText:
         self._texts: dict[int, IndexedText] = {}
 
     def add(self, position: int, fields: Mapping[str, Any]) -> None:
-        """Index an item under a new slot."""
+        """Index an item under a new position."""
         texts = IndexedText(*(_fold_text(text) for text in build_indexed_text(fields)))
         self._texts[position] = texts
         for text, weight in zip(texts, _COLUMN_WEIGHTS, strict=True):
@@ -47,37 +48,35 @@ class DeltaFullText:
                 posting[position] = posting.get(position, 0.0) + weight
 
     def search(self, query: str) -> dict[int, float]:
-        """Return the score of each slot that holds a term of the query; higher is better."""
+        """Return the score of each position that holds a term of the query; higher is better."""
         scores: dict[int, float] = {}
         for term in parse_query_terms(query):
-            for position, term_frequency in self._find_postings(
-                _fold_text(term.text), term.is_prefix
-            ).items():
-                term_score = (
-                    self._compute_idf(term.text)
-                    * term_frequency
-                    * (_BM25_K1 + 1)
-                    / (term_frequency + _BM25_K1)
-                )
-                scores[position] = scores.get(position, 0.0) + term_score
+            postings = self._find_postings(term)
+            idf = self._compute_idf(term.text) if postings else 0.0  # asks the snapshot: slow
+            for position, frequency in postings.items():
+                gain = idf * frequency * (_BM25_K1 + 1) / (frequency + _BM25_K1)
+                scores[position] = scores.get(position, 0.0) + gain
         return scores
 
-    def _find_postings(self, term: str, is_prefix: bool) -> dict[int, float]:  # noqa: FBT001  # the term's own flag
-        words = term.split()
+    def _find_postings(self, term: QueryTerm) -> dict[int, float]:
+        """Each position that holds a term, with how often, weighted by column."""
+        words = _fold_text(term.text).split()
         if not words:
             return {}
         if len(words) > 1:
             return self._match_phrase(words)
-        if not is_prefix:
-            return self._postings.get(words[0], {})
+        if term.is_prefix:
+            return self._match_prefix(words[0])
+        return self._postings.get(words[0], {})
+
+    def _match_prefix(self, prefix: str) -> dict[int, float]:
         found: dict[int, float] = {}
-        vocabulary_index = bisect_left(self._vocabulary, words[0])
-        while vocabulary_index < len(self._vocabulary) and self._vocabulary[
-            vocabulary_index
-        ].startswith(words[0]):
-            for position, weight in self._postings[self._vocabulary[vocabulary_index]].items():
+        for index in range(bisect_left(self._vocabulary, prefix), len(self._vocabulary)):
+            word = self._vocabulary[index]
+            if not word.startswith(prefix):
+                break
+            for position, weight in self._postings[word].items():
                 found[position] = found.get(position, 0.0) + weight
-            vocabulary_index += 1
         return found
 
     def _match_phrase(self, words: list[str]) -> dict[int, float]:
@@ -101,7 +100,7 @@ class DeltaFullText:
 
 
 def _fold_text(text: str) -> str:
-    """Letters and digits only, without accents, as the snapshot's tokenizer leaves them."""
+    """The words of a text without accents and punctuation, as SQLite's tokenizer sees them."""
     base_chars = (
         char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char)
     )

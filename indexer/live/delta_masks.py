@@ -1,7 +1,7 @@
-"""Live items to which of them pass a filter, without looking at each one for each new filter.
+"""Live items and a filter to a mask of the items that pass, without testing every item each time.
 
-Comparisons with words come from lists of who holds a word; of the others the answers are kept, and
-only items that came since are looked at.
+Comparisons with words are answered by inverted lists. The results of other comparisons are kept,
+and only items that were added since are tested.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _MAX_CACHED_MASKS = 256
 
 
 class DeltaMasks:
-    """What the items of a delta hold, by path; it only grows, and the caller guards it."""
+    """The field values of a delta's items; append-only, not thread-safe: the caller locks."""
 
     def __init__(self) -> None:
         self.values_by_path: list[Mapping[str, PathValues]] = []
@@ -24,7 +24,7 @@ class DeltaMasks:
         self._cached_masks: dict[Filter, Mask] = {}
 
     def add(self, values_by_path: Mapping[str, PathValues]) -> None:
-        """Take the item of the next slot."""
+        """Add the values of the item at the next position, by field path."""
         position = len(self.values_by_path)
         self.values_by_path.append(values_by_path)
         for path, values in values_by_path.items():
@@ -32,7 +32,7 @@ class DeltaMasks:
                 self._inverted_lists.setdefault((path, word), []).append(position)
 
     def mask(self, condition: Filter) -> Mask:
-        """Return which slots pass, `(m,) bool`; the caller must not write to it."""
+        """Return which positions pass, `(m,) bool`; the caller must not write to it."""
         match condition:
             case And(parts):
                 return reduce(np.logical_and, map(self.mask, parts), self._build_full_mask())
@@ -51,10 +51,11 @@ class DeltaMasks:
         return np.ones(len(self.values_by_path), np.bool_)
 
     def _compare_new_items(self, leaf: Filter) -> Mask:
-        """One comparison, asked of every item that came since it was last asked."""
+        """The mask of one comparison; only items that were added since the last time are tested."""
         cached = self._cached_masks.pop(leaf, np.empty(0, np.bool_))
-        new_results = [matches_values(leaf, held) for held in self.values_by_path[len(cached) :]]
-        mask = np.concatenate([cached, np.array(new_results, np.bool_)])
+        new_values = self.values_by_path[len(cached) :]
+        new_mask = np.array([matches_values(leaf, values) for values in new_values], np.bool_)
+        mask = np.concatenate([cached, new_mask])
         if len(self._cached_masks) >= _MAX_CACHED_MASKS:
             self._cached_masks.pop(next(iter(self._cached_masks)))
         self._cached_masks[leaf] = mask

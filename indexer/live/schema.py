@@ -1,7 +1,7 @@
-"""A schema and the values of live items in fields it does not know, to one that knows them. Pure.
+"""A schema and the values of live items in unknown fields to a schema that has these fields. Pure.
 
-A known field keeps its type, whatever a live item puts there: one odd item must not break the
-filters of everybody.
+A known field keeps its type, whatever a live item holds in it: one odd item must not break
+everybody's filters.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ _MAX_TOP_VALUE_CHARS = 256
 
 @dataclass(slots=True)
 class _FieldStats:
-    """What came under one new path."""
+    """What is known about the values under one new path."""
 
     is_list: bool = False
     present: int = 0
@@ -76,7 +76,7 @@ class _FieldStats:
 
 
 def extend_schema(base: Schema, unknown_values: Iterable[Leaf]) -> Schema:
-    """Return the schema with the fields of some leaves added."""
+    """Return a schema with the fields of some leaves, `(path, value, in_list)`, added."""
     stats_by_path: dict[str, _FieldStats] = {}
     for path, value, in_list in unknown_values:
         stats = stats_by_path.setdefault(path, _FieldStats())

@@ -1,4 +1,4 @@
-"""Raw vectors of items that a snapshot does not hold to full item vectors beside its own."""
+"""Raw vectors of live items to item vectors with all blocks of a snapshot's layout."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -12,32 +12,32 @@ from indexer.index import Index
 from indexer.metadata import Exists
 from indexer.snapshot import PRIOR_SCALE
 
-_SAMPLE_ROWS = 2_000
-_RIDGE = 1e-3
+_SAMPLE_ROWS = 2_000  # of the snapshot, from which the taste block is estimated
+_RIDGE = 1e-3  # of the mean diagonal of the Gram matrix
 _EPSILON = 1e-9
 
 
 class LiveVectors:
-    """Lays out meaning, taste and prior as the snapshot does.
+    """Builds the meaning, taste and prior blocks of live items.
 
-    An item that replaces one of the snapshot keeps what was learned about it. A new one gets the
-    taste block that the snapshot's own items suggest for its meaning, and the prior of an item that
-    nobody has met.
+    An item that replaces one of the snapshot keeps its taste and prior blocks. A new item gets the
+    taste block that ridge regression on the snapshot's items predicts from its meaning, and the
+    median prior.
     """
 
     def __init__(self, base: Index) -> None:
         self._base = base
         self._layout = base.manifest.layout
 
-    def lay_out(
+    def build(
         self, raw: Vectors, items: Sequence[Mapping[str, Any]], rows: Sequence[int | None]
     ) -> Vectors:
         """Return `(m, d) float32` item vectors.
 
         Args:
-            raw: `(m, r) float32`, of the snapshot's encoder.
-            items: Their fields.
-            rows: The row of the snapshot that each replaces; None: it is new.
+            raw: `(m, r) float32`, as the snapshot's encoder gives them.
+            items: The fields of the m items.
+            rows: The row of the snapshot that each item replaces; None for a new item.
         """
         layout = self._layout
         out = np.zeros((len(items), layout.dim), np.float32)
@@ -57,6 +57,7 @@ class LiveVectors:
         return out
 
     def _compute_rated_prior(self, rating: Any) -> float:
+        """The prior of an item without interactions: its rating against the catalogue's mean."""
         if not isinstance(rating, int | float) or self._mean_rating_share is None:
             return 0.0
         return PRIOR_SCALE * (self._scale_rating(float(rating)) - self._mean_rating_share)
@@ -67,12 +68,12 @@ class LiveVectors:
 
     @cached_property
     def _mean_rating_share(self) -> float | None:
-        """The mean share of the scale that the build subtracted, read back from one rated row."""
+        """The mean rating on a scale from 0 to 1, recovered from the prior of one rated row."""
         rated = np.flatnonzero(self._base.mask(Exists("rating")))
         for row in rated[:1].tolist():
             rating = self._base.items([row])[0]["rating"]
-            gain = self._base.item_vectors(np.array([row]))[0, self._layout.meaning]
-            return self._scale_rating(float(rating)) - float(gain) / PRIOR_SCALE
+            prior = self._base.item_vectors(np.array([row]))[0, self._layout.meaning]
+            return self._scale_rating(float(rating)) - float(prior) / PRIOR_SCALE
         return None
 
     @cached_property
@@ -83,15 +84,15 @@ class LiveVectors:
 
     @cached_property
     def _cold_prior(self) -> float:
-        sample = self._sample_vectors[:, self._layout.meaning + self._layout.taste]
-        return float(np.median(sample)) if len(sample) else 0.0
+        priors = self._sample_vectors[:, self._layout.meaning + self._layout.taste]
+        return float(np.median(priors)) if len(priors) else 0.0
 
     @cached_property
     def _taste_from_meaning(self) -> NDArray[np.float32]:
-        """`(meaning, taste) float32`: ridge regression over the snapshot's items."""
+        """`(meaning, taste) float32`, fitted by ridge regression to a sample of the snapshot."""
         width, taste = self._layout.meaning, self._layout.taste
         meaning = self._sample_vectors[:, :width].astype(np.float64)
-        moments = meaning.T @ meaning
-        moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width + _EPSILON
+        gram = meaning.T @ meaning
+        gram[np.diag_indices(width)] += _RIDGE * np.trace(gram) / width + _EPSILON
         target = meaning.T @ self._sample_vectors[:, width : width + taste]
-        return np.linalg.solve(moments, target).astype(np.float32)
+        return np.linalg.solve(gram, target).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Items to SQLite and columns; a filter to the rows that pass it.
+"""Items to a SQLite file and columns of their fields, and filters to the rows that pass.
 
-In: items in row order; filters and field names of requests.
-Out: items, ids, full-text matches, `RowValues` of a field, masks `(n,) bool`.
+In: items in row order; filters, texts and field names of requests.
+Out: items, ids, full-text matches, the `RowValues` of a field, masks `(n,) bool`.
 """
 
 from indexer.metadata.columns import Columns
@@ -9,6 +9,7 @@ from indexer.metadata.columns_writer import ColumnsWriter
 from indexer.metadata.filters import parse_filter
 from indexer.metadata.full_text import (
     IndexedText,
+    QueryTerm,
     build_indexed_text,
     compute_exact_key,
     compute_title_key,
@@ -50,6 +51,7 @@ __all__ = [
     "Not",
     "Or",
     "PathValues",
+    "QueryTerm",
     "RowValueKind",
     "RowValues",
     "Schema",

@@ -1,4 +1,4 @@
-"""Columns on disk and a filter to the rows that pass it."""
+"""Filters to masks of the rows that pass, and fields to their values, from columns on disk."""
 
 import json
 from collections import OrderedDict
@@ -29,14 +29,29 @@ _MAX_CACHED_MASKS = 256
 
 @dataclass(frozen=True, slots=True)
 class _FieldColumns:
+    """The parts of one field; None for those it has no values of."""
+
     present: Presence
     postings: Postings | None
     numbers: Numbers | None
     geo_points: GeoPoints | None
 
+    def list_pairs(self, kind: RowValueKind) -> list[RowValues]:
+        """Return the pairs of a row and a value, for each part that has values of the kind."""
+        parts = []
+        if self.postings and kind is RowValueKind.KEYS:
+            parts.append(RowValues.from_pairs(self.postings.rows, self.postings.repeat_keys()))
+        if self.numbers and kind is not RowValueKind.POINTS:
+            numbers = self.numbers.sorted_values
+            values = compute_number_keys(numbers) if kind is RowValueKind.KEYS else numbers
+            parts.append(RowValues.from_pairs(self.numbers.rows, values))
+        if self.geo_points and kind is RowValueKind.POINTS:
+            parts.append(RowValues.from_pairs(*self.geo_points.to_pairs()))
+        return parts
+
 
 class Columns:
-    """What `ColumnsWriter` wrote, memory-mapped and read-only; safe to use from many threads."""
+    """Columns that `ColumnsWriter` wrote, memory-mapped; safe to use from many threads."""
 
     def __init__(self, arrays: FlatArrays, content: Mapping[str, Any]) -> None:
         self._arrays = arrays
@@ -81,43 +96,26 @@ class Columns:
         return self._count
 
     def match_rows(self, condition: Filter) -> Mask:
-        """Return `(n,) bool`, read-only: which rows pass. Recent answers are kept.
+        """Return which rows pass a filter, `(n,) bool`, read-only; recent masks are cached.
 
         Args:
             condition: From `parse_filter` with this schema.
         """
-        columns = self._cache.get(condition)
-        if columns is not None:
-            return columns
+        cached = self._cache.get(condition)
+        if cached is not None:
+            return cached
         mask = self._evaluate(condition)
         mask.flags.writeable = False
         self._cache.put(condition, mask)
         return mask
 
     def read_values(self, field: str, kind: RowValueKind) -> RowValues:
-        """Return what rows hold in a field; nothing if there is no such field."""
-        if field not in self._parts:
-            return RowValues.concatenate([], kind)
-        columns = self._open_field(field)
-        parts = []
-        if kind is RowValueKind.KEYS and columns.postings:
-            parts.append(
-                RowValues.from_pairs(columns.postings.rows, columns.postings.repeat_keys())
-            )
-        if kind is RowValueKind.KEYS and columns.numbers:
-            parts.append(
-                RowValues.from_pairs(
-                    columns.numbers.rows, compute_number_keys(columns.numbers.sorted_values)
-                )
-            )
-        if kind is RowValueKind.NUMBERS and columns.numbers:
-            parts.append(RowValues.from_pairs(columns.numbers.rows, columns.numbers.sorted_values))
-        if kind is RowValueKind.POINTS and columns.geo_points:
-            parts.append(RowValues.from_pairs(*columns.geo_points.to_pairs()))
-        return RowValues.concatenate(parts, kind)
+        """Return the values of a field with their rows; none if no item has the field."""
+        pairs = self._open_field(field).list_pairs(kind) if field in self._parts else []
+        return RowValues.concatenate(pairs, kind)
 
     def _evaluate(self, condition: Filter) -> Mask:
-        """A fresh mask, which the caller may overwrite."""
+        """Return a new mask, which the caller may overwrite."""
         match condition:
             case And(parts):
                 masks = map(self._evaluate, parts)
@@ -172,13 +170,13 @@ def _match_any(leaf: AnyOf, field: _FieldColumns) -> list[Mask]:
     return masks
 
 
-def _match_all(leaf: AllOf, field: _FieldColumns, nobody: Mask) -> list[Mask]:
+def _match_all(leaf: AllOf, field: _FieldColumns, no_rows: Mask) -> list[Mask]:
     words, numbers = leaf.values.collect_words(), leaf.values.numbers
     masks = []
     if words:
-        masks.append(field.postings.match_all(words) if field.postings else nobody)
+        masks.append(field.postings.match_all(words) if field.postings else no_rows)
     if numbers:
-        masks.append(field.numbers.match_all(numbers) if field.numbers else nobody)
+        masks.append(field.numbers.match_all(numbers) if field.numbers else no_rows)
     return masks
 
 
@@ -191,7 +189,7 @@ def _unite(left: Mask, right: Mask) -> Mask:
 
 
 class _MaskCache:
-    """The masks asked for last."""
+    """The masks of the filters used last."""
 
     def __init__(self, max_masks: int) -> None:
         self._max_masks = max_masks

@@ -1,8 +1,9 @@
-"""Items to columns on disk, one item at a time.
+"""Items to the columns of their fields on disk, one item at a time.
 
-Values are spooled to small temporary files and turned into columns field by field, so the peak is
-one field's occurrences plus a cache of words: about 60 bytes for each value of the largest field
-(60 MB for a million titles, 300 MB for a million items with five tags) and at most 80 MB besides.
+Values are first written to small temporary files, then turned into columns field by field. Memory
+at the peak is the values of one field plus a cache of words: about 60 bytes for each value of the
+largest field (60 MB for a million titles, 300 MB for a million items with five tags) and at most
+80 MB besides.
 """
 
 import json
@@ -11,12 +12,12 @@ import tempfile
 from array import array
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.metadata.closing import ClosedOnExit
 from indexer.metadata.field_columns import FieldValues, write_field
 from indexer.metadata.flat_arrays import FlatArraysWriter
 from indexer.metadata.postings import hash_word
@@ -24,14 +25,14 @@ from indexer.metadata.schema import FieldType, Schema
 from indexer.metadata.values import GeoPoint, NonValue, Value, collect_leaves, parse_instant
 
 COLUMNS_VERSION = 1
-MAX_FIELDS = 2_000  # values under still more paths are kept and returned, but not filterable
-MAX_COUNTED_CHARS = 256  # characters; longer text still compares, but is no value to choose from
+MAX_FIELDS = 2_000  # further fields are stored and returned, but filters cannot name them
+MAX_COUNTED_CHARS = 256  # longer text can be filtered on, but is not among the top values
 
 _CHUNK_VALUES = 16_384
 _MAX_CACHED_WORDS = 200_000
 
 
-class ColumnsWriter:
+class ColumnsWriter(ClosedOnExit):
     """Writes the columns of rows 0, 1, … to a folder; use it as a context manager.
 
     Leaving the context without `finish` removes the temporary files.
@@ -46,19 +47,8 @@ class ColumnsWriter:
         self._count = 0
         self._cached_word_count = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def add(self, fields: Mapping[str, Any]) -> None:
-        """Take the item of the next row."""
+        """Add the values of the item of the next row."""
         for path, value, in_list in collect_leaves(fields):
             spool = self._spools.get(path) or self._add_field(path)
             if spool is not None:
@@ -69,7 +59,7 @@ class ColumnsWriter:
             self._clear_word_cache()
 
     def finish(self) -> Schema:
-        """Write the columns and return what they hold."""
+        """Write the columns and return the schema of their fields."""
         files = FlatArraysWriter(self._folder)
         infos, parts = {}, {}
         try:
@@ -107,8 +97,8 @@ class ColumnsWriter:
 class _FieldSpool:
     """The values of one field so far, in the order of rows.
 
-    A word gets a code when it is first seen; once the cache of codes has been emptied it gets
-    another, and `write_field` joins the two by their key.
+    A word gets a code when it is first seen. After the cache of codes was cleared it gets another
+    one, and `write_field` merges the codes of equal words by their key.
     """
 
     def __init__(self, prefix: Path, texts: "_TextFile") -> None:
@@ -123,7 +113,7 @@ class _FieldSpool:
         self._word_kinds: set[FieldType] = set()
 
     def add(self, row: int, value: Value) -> int:
-        """Keep one value; return how many words the cache grew by."""
+        """Store one value; return by how many words the cache grew."""
         arrays = self._arrays
         if isinstance(value, str | bool):
             known = self.codes.get(value)
@@ -169,7 +159,7 @@ class _FieldSpool:
         return code
 
     def _store_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
-        """Where the word is spelled out in the file of texts, -1 if it is too long for that."""
+        """Write a word to the file of texts; return its offset, or -1 if it is too long."""
         if isinstance(word, str) and len(word) > MAX_COUNTED_CHARS:
             return -1
         return self._texts.append(json.dumps(word).encode("ascii"))
@@ -192,7 +182,7 @@ _ROW_SPOOLS = {
 
 
 class _TextFile:
-    """A file of lines, written once and then read by the place of a line."""
+    """A file of lines, each read by the offset that `append` returned."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("w+b")
@@ -205,7 +195,7 @@ class _TextFile:
 
 
 class _Spool:
-    """An array that is appended to, in memory up to a chunk and then on disk."""
+    """An array that grows at its end: the last chunk in memory, the rest in a file."""
 
     def __init__(self, prefix: Path, name: str, typecode: str) -> None:
         self._path = prefix.with_name(f"{prefix.name}-{name}")

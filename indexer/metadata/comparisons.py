@@ -1,4 +1,4 @@
-"""One comparison of a filter, checked against its field's type. Pure."""
+"""One comparison of a filter to a condition, checked against the type of its field. Pure."""
 
 import reprlib
 from collections.abc import Callable, Mapping
@@ -17,7 +17,11 @@ _UNTYPED = (FieldType.MIXED, FieldType.EMPTY)
 
 
 def parse_equality(info: FieldInfo, raw: Any) -> Filter:
-    """`{field: value}`."""
+    """Parse the value of `{field: value}`.
+
+    Raises:
+        FilterError: If the value is null, a list or of the wrong type.
+    """
     if raw is None:
         raise FilterError(
             f"field {info.name!r} is compared with null; "
@@ -31,17 +35,21 @@ def parse_equality(info: FieldInfo, raw: Any) -> Filter:
 
 
 def parse_range(info: FieldInfo, bounds: Mapping[str, Any]) -> Filter:
-    """`{field: {"gte": …, "lt": …}}`: the bounds in one object are one interval."""
+    """Parse the bounds of `{field: {"gte": …, "lt": …}}`, which are one interval.
+
+    Raises:
+        FilterError: If the field is not ordered, or a bound is of the wrong type.
+    """
     checked = {operator: _parse_bound(info, operator, raw) for operator, raw in bounds.items()}
-    return Range(info.name, **checked, as_dates=info.type is FieldType.DATE)
+    return Range(info.name, **checked, as_dates=info.is_date)
 
 
 def _parse_any_of(info: FieldInfo, raws: list[Any]) -> Filter:
-    return AnyOf(info.name, _parse_values(info, raws), as_dates=info.type is FieldType.DATE)
+    return AnyOf(info.name, _parse_values(info, raws), as_dates=info.is_date)
 
 
 def _parse_all_of(info: FieldInfo, raws: list[Any]) -> Filter:
-    return AllOf(info.name, _parse_values(info, raws), as_dates=info.type is FieldType.DATE)
+    return AllOf(info.name, _parse_values(info, raws), as_dates=info.is_date)
 
 
 def _parse_values(info: FieldInfo, raws: list[Any]) -> FilterValues:
@@ -54,8 +62,8 @@ def _parse_values(info: FieldInfo, raws: list[Any]) -> FilterValues:
 
 
 def _parse_comparand(info: FieldInfo, raw: Any) -> str | bool | float:
-    """The value as the field compares it: a date is its instant, every number a float."""
-    if info.type is FieldType.DATE:
+    """Return a value as the field compares it: a date as its instant, every number as a float."""
+    if info.is_date:
         return _parse_instant(info, raw)
     value = raw if isinstance(raw, str | bool) else to_finite_float(raw)
     fits = {FieldType.STRING: str, FieldType.BOOLEAN: bool, FieldType.NUMBER: float}
@@ -72,7 +80,7 @@ def _parse_instant(info: FieldInfo, raw: Any) -> float:
 
 
 def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> float:
-    if info.type is FieldType.DATE:
+    if info.is_date:
         return _parse_instant(info, raw)
     if info.type not in (FieldType.NUMBER, *_UNTYPED):
         raise FilterError(
@@ -117,7 +125,16 @@ def _parse_value_list(info: FieldInfo, operator: str, raw: Any) -> list[Any]:
 
 
 def require_list(owner: str, content: str, raw: Any) -> list[Any]:
-    """Return the list that an operator needs: not empty, and not too long."""
+    """Return the operand of an operator that takes a list.
+
+    Args:
+        owner: The operator, as the message shall name it.
+        content: What the list holds, in the plural.
+        raw: The operand.
+
+    Raises:
+        FilterError: If it is no list, empty or too long.
+    """
     if not isinstance(raw, list | tuple) or not raw:
         raise FilterError(
             f"{owner} needs a list of at least one of its {content}: {render_value(raw)}"
@@ -134,8 +151,8 @@ def _make_type_error(info: FieldInfo, raw: Any) -> FilterError:
         FieldType.DATE: "a date such as 2024-05-01 or Unix seconds",
         FieldType.LOCATION: "'near' or 'exists'",
         FieldType.OBJECT: f"'exists', or one of its parts as '{info.name}.…'",
-        FieldType.MIXED: "a string, a boolean or a to_finite_float number",
-        FieldType.EMPTY: "a string, a boolean or a to_finite_float number",
+        FieldType.MIXED: "a string, a boolean or a finite number",
+        FieldType.EMPTY: "a string, a boolean or a finite number",
     }.get(info.type, f"a {info.type}")
     return FilterError(
         f"field {info.name!r} is of type {info.type} and is compared with {render_value(raw)} "
@@ -144,7 +161,7 @@ def _make_type_error(info: FieldInfo, raw: Any) -> FilterError:
 
 
 def render_value(raw: Any) -> str:
-    """Return the value for a message, shortened if it is long."""
+    """Return a value as text for a message, shortened if it is long."""
     return reprlib.repr(raw)
 
 

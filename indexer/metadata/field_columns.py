@@ -1,4 +1,4 @@
-"""One field's spooled values to its column parts and its entry in the schema."""
+"""All values of one field to its column parts on disk and its entry in the schema."""
 
 import json
 from dataclasses import dataclass, replace
@@ -23,19 +23,19 @@ class FieldValues:
     Attributes:
         name: Dotted path.
         is_list: Whether any of the values was in a list.
-        kinds: What its values are; at most string, boolean, number, location and object.
-        may_be_date: Whether each word is a string in ISO form.
+        kinds: Types of its values; at most string, boolean, number, location and object.
+        may_be_date: Whether every word is a string in ISO form.
         word_rows: `(w,) int32`, one for each string or boolean.
         word_codes: `(w,) int32` into the `code_` arrays; one word may have several codes.
-        code_high: `(c,) uint64`: half of the word's key.
-        code_low: `(c,) uint64`: the other half.
-        code_texts: `(c,) int64`: where the word is spelled out, -1 if it is too long.
-        code_instants: `(c,) float64`, Unix seconds; of use only if `may_be_date`.
+        code_high: `(c,) uint64`, first half of the word's key.
+        code_low: `(c,) uint64`, second half.
+        code_texts: `(c,) int64`, offset of the word in the file of texts, -1 if it is too long.
+        code_instants: `(c,) float64`, Unix seconds; meaningful only if `may_be_date`.
         number_rows: `(p,) int32`.
         numbers: `(p,) float64`.
-        place_rows: `(g,) int32`.
+        place_rows: `(g,) int32`, rows of locations.
         degrees: `(2 * g,) float64`: latitude, longitude, latitude, …
-        object_rows: `(o,) int32`: where the path is an object.
+        object_rows: `(o,) int32`, rows where the path is an object.
     """
 
     name: str
@@ -57,7 +57,12 @@ class FieldValues:
 
 @dataclass(frozen=True, slots=True)
 class _TermDictionary:
-    """The different words of a field by key, with the code each was first seen under."""
+    """The distinct words of a field by key.
+
+    Attributes:
+        postings: The rows of each word, `m` words.
+        first_codes: `(m,)`, the lowest code of each word.
+    """
 
     postings: Postings
     first_codes: NDArray[np.intp]
@@ -66,9 +71,19 @@ class _TermDictionary:
 def write_field(
     values: FieldValues, row_count: int, files: FlatArraysWriter, texts: BinaryIO
 ) -> tuple[FieldInfo, dict[str, dict[str, Span]]]:
-    """Append the field's parts to the files; return its schema entry and where the parts lie."""
-    kind = _infer_type(values)
-    if kind is FieldType.DATE:
+    """Append a field's parts to the files.
+
+    Args:
+        values: All values of the field.
+        row_count: Number of rows of the catalogue.
+        files: Where the parts are appended.
+        texts: The file that `values.code_texts` refers to.
+
+    Returns:
+        The field's entry in the schema, and part to array name to its span in the files.
+    """
+    field_type = _infer_type(values)
+    if field_type is FieldType.DATE:
         values = _to_instants(values)
     dictionary = _build_dictionary(values, row_count)
     present = _build_presence_mask(values, row_count)
@@ -83,11 +98,11 @@ def write_field(
         degrees = values.degrees.reshape(-1, 2)
         parts["places"] = GeoPoints.from_pairs(row_count, values.place_rows, degrees).write(files)
     counted = _count_top_words(dictionary, values.code_texts, texts)
-    if kind is not FieldType.DATE:
+    if field_type is not FieldType.DATE:
         counted += _count_top_numbers(values)
     info = FieldInfo(
         values.name,
-        kind,
+        field_type,
         is_list=values.is_list
         or _has_repeats(values.word_rows)
         or _has_repeats(values.number_rows),
@@ -109,6 +124,7 @@ def _infer_type(values: FieldValues) -> FieldType:
 
 
 def _to_instants(values: FieldValues) -> FieldValues:
+    """Return the words of a date field as numbers: their instants."""
     no_rows = np.empty(0, np.int32)
     instants = values.code_instants[values.word_codes]
     return replace(
@@ -123,18 +139,19 @@ def _to_instants(values: FieldValues) -> FieldValues:
 
 
 def _build_dictionary(values: FieldValues, row_count: int) -> _TermDictionary:
+    """Merge codes of equal words, and list the rows of each word once."""
     by_key = np.lexsort((values.code_low, values.code_high))  # stable: codes ascend within a key
     high, low = values.code_high[by_key], values.code_low[by_key]
     is_new = np.ones(len(by_key), dtype=np.bool_)
     is_new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    position = np.empty(len(by_key), dtype=np.int32)  # (c,): code -> place among the keys
-    position[by_key] = np.cumsum(is_new) - 1
-    places = position[values.word_codes]
-    by_place = np.argsort(places, kind="stable")  # rows still ascend within a key
-    places, rows = places[by_place], values.word_rows[by_place]
+    key_of_code = np.empty(len(by_key), dtype=np.int32)  # (c,), position among the m keys
+    key_of_code[by_key] = np.cumsum(is_new) - 1
+    keys = key_of_code[values.word_codes]  # (w,)
+    order = np.argsort(keys, kind="stable")  # rows still ascend within a key
+    keys, rows = keys[order], values.word_rows[order]
     is_first_pair = np.ones(len(rows), dtype=np.bool_)
-    is_first_pair[1:] = (places[1:] != places[:-1]) | (rows[1:] != rows[:-1])
-    counts = np.bincount(places[is_first_pair], minlength=int(np.count_nonzero(is_new)))
+    is_first_pair[1:] = (keys[1:] != keys[:-1]) | (rows[1:] != rows[:-1])
+    counts = np.bincount(keys[is_first_pair], minlength=int(np.count_nonzero(is_new)))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return _TermDictionary(
         Postings(row_count, high[is_new], low[is_new], starts, rows[is_first_pair]), by_key[is_new]
@@ -164,20 +181,17 @@ def _count_top_words(
     counted = np.flatnonzero(code_texts[dictionary.first_codes] >= 0)
     best_first = np.lexsort((dictionary.first_codes[counted], -counts[counted]))
     top = []
-    for place in counted[best_first[:MAX_TOP_VALUES]]:
-        texts.seek(int(code_texts[dictionary.first_codes[place]]))
-        top.append((json.loads(texts.readline()), int(counts[place])))
+    for key in counted[best_first[:MAX_TOP_VALUES]]:
+        texts.seek(int(code_texts[dictionary.first_codes[key]]))
+        top.append((json.loads(texts.readline()), int(counts[key])))
     return top
 
 
 def _count_top_numbers(values: FieldValues) -> list[tuple[Any, int]]:
-    different = np.unique(values.numbers)
-    if len(different) > MAX_TOP_VALUES:
+    """Return each number with the number of its rows; none if there are too many numbers."""
+    distinct = np.unique(values.numbers)
+    if len(distinct) > MAX_TOP_VALUES:
         return []
-    rows_of = [values.number_rows[values.numbers == number] for number in different]
-    exact_numbers = [
-        int(number) if number.is_integer() else number for number in different.tolist()
-    ]
-    return [
-        (number, len(np.unique(rows))) for number, rows in zip(exact_numbers, rows_of, strict=True)
-    ]
+    counts = [len(np.unique(values.number_rows[values.numbers == number])) for number in distinct]
+    json_numbers = [int(number) if number.is_integer() else number for number in distinct.tolist()]
+    return list(zip(json_numbers, counts, strict=True))

@@ -1,13 +1,13 @@
-"""Filter JSON to a checked, hashable filter. Pure.
+"""Filter of a request in JSON to a checked, hashable tree of conditions. Pure.
 
-The grammar is that of `POST /v1/recommend`. What it leaves open, decided here:
+The grammar is that of `POST /v1/recommend`. Its details:
 
 - `and`, `or` and `not` are always operators; a field with such a name cannot be filtered on.
-- The bounds in one object describe one interval: in a list of numbers some one element must lie
-  in it, as in Qdrant. Ask for separate elements with `and`.
+- The bounds in one object are one interval: of a list of numbers, one and the same element must lie
+  within all of them, as in Qdrant. Use `and` to allow different elements.
 - Booleans are not numbers; `4` equals `4.0`; strings are equal only if exactly equal.
-- Dates compare by instant with date strings or Unix seconds; without an offset they are UTC.
-- `none` is the negation of `any`, so it holds where the field is missing.
+- Dates are compared by instant with date strings or Unix seconds; without an offset they are UTC.
+- `none` is the negation of `any`, so it is true where the field is missing.
 """
 
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ MAX_LEAVES = 256
 
 
 def parse_filter(raw: Any, schema: Schema) -> Filter:
-    """Check a filter against the catalogue's fields; `{}` lets everything through.
+    """Check a filter against the fields of the catalogue; `{}` lets every item pass.
 
     Raises:
-        FilterError: If a field is unknown, a value is of the wrong type, an operator is unknown,
-            a list is empty, or a limit is passed. The message names it and the way out.
+        FilterError: If a field or an operator is unknown, a value is of the wrong type, a list is
+            empty, or a limit is exceeded.
     """
     return _Parser(schema).parse_object(raw, 1)
 

@@ -6,7 +6,7 @@
     floats.npy  float64  numbers, instants, coordinates
     bits.npy    uint8    packed flags
 
-A thousand fields are still five files, so opening costs the same for any catalogue.
+There are five files for any number of fields, so opening costs the same for any catalogue.
 """
 
 from contextlib import ExitStack
@@ -46,7 +46,7 @@ class FlatArraysWriter:
             _write_header(self._files[name], dtype, 0)
 
     def append(self, name: FileName, array: NDArray[Any]) -> Span:
-        """Write one array at the end of a file; the place is what `FlatArrays.read` needs."""
+        """Write one array at the end of a file; return the span that `FlatArrays.read` takes."""
         span = Span(self._lengths[name], array.size)
         np.ascontiguousarray(array, dtype=_DTYPES[name]).tofile(self._files[name])
         self._lengths[name] += array.size
@@ -61,7 +61,7 @@ class FlatArraysWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the files, finished or not; on a full disk each may fail, and all are closed."""
+        """Close all files, finished or not, even if closing one of them fails on a full disk."""
         with ExitStack() as closing:
             for file in self._files.values():
                 closing.callback(file.close)
@@ -78,7 +78,7 @@ class FlatArrays:
         """Map the files; nothing is read until an array is used.
 
         Raises:
-            SnapshotError: If a file is missing, cut short or not what was written.
+            SnapshotError: If a file is missing, truncated or of another type.
         """
         return cls({name: _map(folder / f"{name}.npy", dtype) for name, dtype in _DTYPES.items()})
 
@@ -88,7 +88,7 @@ class FlatArrays:
 
 
 def _write_header(file: BinaryIO, dtype: str, length: int) -> None:
-    # NumPy pads the header for growth along this axis: any length gives the same size.
+    # NumPy pads the header so that its size does not depend on the length of this axis.
     header = {"descr": dtype, "fortran_order": False, "shape": (length,)}
     np.lib.format.write_array_header_1_0(file, header)
 
@@ -103,5 +103,5 @@ def _map(path: Path, dtype: str) -> NDArray[Any]:
             f"{path} holds {array.dtype} in {array.ndim} dimensions, not one of {dtype}; "
             f"rebuild the index"
         )
-    mapped: NDArray[Any] = array.view(np.ndarray)  # slicing a memmap costs 10 times as much
+    mapped: NDArray[Any] = array.view(np.ndarray)  # slicing an `np.memmap` costs 10 times as much
     return mapped

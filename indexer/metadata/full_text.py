@@ -1,7 +1,8 @@
-"""Item and query to the words of full-text search. Pure.
+"""Items to indexed words, and queries to the terms of full-text search. Pure.
 
-Chinese, Japanese and Korean have no spaces to split at, so each character is a word; a run of them
-in a query becomes a phrase, which finds words of any length without a dictionary.
+Chinese and Japanese are written without spaces, so each character of them, and of Korean, is a word
+of its own. A run of such characters in a query becomes a phrase, which finds words of any length
+without a dictionary.
 """
 
 import re
@@ -15,7 +16,7 @@ from indexer.metadata.values import collect_leaves
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000
-_MAX_INDEXED_CHARS = 20_000  # of one column of one item: a book is found by its first pages
+_MAX_INDEXED_CHARS = 20_000  # of one column of one item; longer text is cut
 
 _CJK = (
     "\u3040-\u30ff\u31f0-\u31ff"  # kana
@@ -27,7 +28,7 @@ _TERM = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
 
 
 class IndexedText(NamedTuple):
-    """What is searched of one item, by weight."""
+    """The searched text of one item in three columns, which BM25 weighs differently."""
 
     title: str
     tags: str
@@ -35,9 +36,10 @@ class IndexedText(NamedTuple):
 
 
 class QueryTerm(NamedTuple):
-    """What a query looks for: a word, or several in a row.
+    """One word or phrase of a query.
 
     Attributes:
+        text: The word, or the words of a phrase separated by spaces.
         is_prefix: Whether the word may be the beginning of a longer one.
     """
 
@@ -46,7 +48,7 @@ class QueryTerm(NamedTuple):
 
 
 def build_indexed_text(fields: Mapping[str, Any]) -> IndexedText:
-    """Return the item's words; addresses and the id itself are no words."""
+    """Return the words of an item's strings, except those of its id and of URLs."""
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
     for path, value, _ in collect_leaves(fields):
         if isinstance(value, str) and path != "id" and "://" not in value:
@@ -55,17 +57,17 @@ def build_indexed_text(fields: Mapping[str, Any]) -> IndexedText:
 
 
 def build_match_expression(query: str) -> str:
-    """Return an FTS5 expression that finds any of the query's words; empty if it has none.
+    """Return the FTS5 expression that matches any term of a query; empty if it has no terms.
 
-    Each term is quoted and holds letters and digits only, so no query can use the FTS syntax. The
-    last word may be the beginning of a longer one, as when somebody is still typing.
+    Each term is quoted and consists of letters and digits only, so that no query can use FTS5
+    syntax. The last word may be the beginning of a longer one, for people who are still typing.
     """
     terms = parse_query_terms(query)
     return " OR ".join(f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms)
 
 
 def parse_query_terms(query: str) -> list[QueryTerm]:
-    """Return the different words and phrases that a query looks for."""
+    """Return the distinct words and phrases of a query, at most `MAX_TERMS`."""
     terms = list(dict.fromkeys(_TERM.findall(_normalize(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
     last = len(terms) - 1
     return [
@@ -75,12 +77,12 @@ def parse_query_terms(query: str) -> list[QueryTerm]:
 
 
 def compute_title_key(fields: Mapping[str, Any]) -> str:
-    """Return what two titles have in common if they read the same; empty without a title."""
+    """Return `compute_exact_key` of an item's title; empty without a title."""
     return compute_exact_key(find_title(fields))
 
 
 def compute_exact_key(text: str) -> str:
-    """Return the text without differences of width, case and white space."""
+    """Return a key that is equal for texts that differ only in width, case and white space."""
     return " ".join(_normalize(text).split())
 
 

@@ -1,4 +1,4 @@
-"""Filter and one item to yes or no; for the few live items that no column holds yet. Pure."""
+"""A filter and one item to whether it passes; for live items, which are in no columns yet. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from indexer.metadata.values import (
 
 @dataclass(slots=True)
 class PathValues:
-    """What one item holds under one path."""
+    """The values that one item has under one path."""
 
     strings: set[str] = field(default_factory=set)
     booleans: set[bool] = field(default_factory=set)
@@ -28,16 +28,16 @@ class PathValues:
 
 
 def matches(condition: Filter, fields: Mapping[str, Any]) -> bool:
-    """Whether an item passes the filter: the same answer as `Columns.mask` gives for its row.
+    """Whether an item passes a filter, as `Columns.match_rows` decides it for its row.
 
-    The item may have fields and types that the filter's schema does not know. In a date field of
-    such an item numbers count as Unix seconds, strings that are no dates as nothing.
+    The item may have fields and types that the schema of the filter does not have. In a date field
+    its numbers are Unix seconds, and its strings that are not dates match nothing.
     """
     return matches_values(condition, collect_path_values(fields))
 
 
 def collect_path_values(fields: Mapping[str, Any]) -> dict[str, PathValues]:
-    """Return what an item holds under each path, for `matches_values` to be asked many times."""
+    """Return an item's values by path, to be computed once for many calls of `matches_values`."""
     values_by_path: dict[str, PathValues] = {}
     for path, value, _ in collect_leaves(fields):
         if value is NonValue.MISSING:
@@ -56,7 +56,7 @@ def collect_path_values(fields: Mapping[str, Any]) -> dict[str, PathValues]:
 
 
 def matches_values(condition: Filter, values_by_path: Mapping[str, PathValues]) -> bool:
-    """Whether an item passes the filter, as `matches` says it."""
+    """Whether an item passes a filter, as `matches`, given its values by path."""
     match condition:
         case And(parts):
             return all(matches_values(part, values_by_path) for part in parts)
@@ -79,21 +79,21 @@ def _matches_leaf(leaf: AnyOf | AllOf | Range | Exists | Near, path_values: Path
                 _is_between(leaf, number) for number in _collect_numbers(path_values, leaf.as_dates)
             )
     wanted, numbers = leaf.values, _collect_numbers(path_values, leaf.as_dates)
-    found = (
+    shared = (
         wanted.strings & path_values.strings,
         wanted.booleans & path_values.booleans,
         wanted.numbers & numbers,
     )
     if isinstance(leaf, AnyOf):
-        return any(found)
-    return found == (wanted.strings, wanted.booleans, wanted.numbers)
+        return any(shared)
+    return shared == (wanted.strings, wanted.booleans, wanted.numbers)
 
 
 def _collect_numbers(path_values: PathValues, as_dates: bool) -> set[float]:  # noqa: FBT001  # the leaf's own flag
     if not as_dates:
         return path_values.numbers
     instants = {
-        moment for text in path_values.strings if (moment := parse_instant(text)) is not None
+        seconds for text in path_values.strings if (seconds := parse_instant(text)) is not None
     }
     return path_values.numbers | instants
 

@@ -1,4 +1,4 @@
-"""What a filter is once checked: a frozen, hashable tree of conditions over dotted fields."""
+"""A checked filter: a frozen, hashable tree of conditions over dotted field names."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -8,20 +8,26 @@ from indexer.metadata.values import GeoPoint
 
 @dataclass(frozen=True, slots=True)
 class FilterValues:
-    """Values to compare with, apart by kind because in Python `True == 1`."""
+    """The values of a condition, separate by type because in Python `True == 1`."""
 
     strings: frozenset[str] = frozenset()
     booleans: frozenset[bool] = frozenset()
     numbers: frozenset[float] = frozenset()  # instants (Unix seconds) for a date field
 
     def collect_words(self) -> list[str | bool]:
-        """Return what is looked up rather than measured."""
+        """Return the strings and booleans, which `Postings` hold."""
         return [*self.strings, *self.booleans]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """The field holds at least one of the values."""
+    """The field holds at least one of the values.
+
+    Attributes:
+        field: Dotted path.
+        values: At least one.
+        as_dates: Whether the field is a date, so that strings of an item are read as instants.
+    """
 
     field: str
     values: FilterValues
@@ -39,7 +45,7 @@ class AllOf:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The field holds a number (or an instant) within all the bounds given."""
+    """The field holds a number (or an instant) within all bounds that are not None."""
 
     field: str
     gte: float | None = None
@@ -58,7 +64,7 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The field holds a place at most `km` away from `centre`."""
+    """The field holds a location at most `km` away from `centre`."""
 
     field: str
     centre: GeoPoint
@@ -67,21 +73,21 @@ class Near:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Every part holds; true without parts."""
+    """Every part is true; true without parts."""
 
     parts: tuple["Filter", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Some part holds."""
+    """At least one part is true."""
 
     parts: tuple["Filter", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The part does not hold, be it because the field is missing."""
+    """The part is not true, which includes that its field is missing."""
 
     part: "Filter"
 

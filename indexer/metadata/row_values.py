@@ -1,4 +1,4 @@
-"""What the rows of a catalogue hold in one field, as flat pairs: for caps, ages and distances."""
+"""The values of one field as flat pairs of row and value, for caps, ages and distances."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from indexer.arrays import Rows
 from indexer.metadata.item_matcher import PathValues
 from indexer.metadata.postings import hash_word
-from indexer.metadata.schema import FieldInfo, FieldType
+from indexer.metadata.schema import FieldInfo
 from indexer.metadata.values import parse_instant, to_unit_vectors
 
 
 class RowValueKind(StrEnum):
-    """Which of a field's values are wanted, and as what."""
+    """Which values of a field to return, and in which form."""
 
-    KEYS = "keys"  # every value, as uint64: equal values have equal keys
+    KEYS = "keys"  # strings, booleans and numbers as uint64: equal values have equal keys
     NUMBERS = "numbers"  # numbers, and dates as Unix seconds, as float64
-    POINTS = "points"  # places, as (x, y, z) on the unit sphere
+    POINTS = "points"  # locations, as (x, y, z) on the unit sphere
 
 
 @dataclass(frozen=True, slots=True)
 class RowValues:
-    """Pairs of a row and a value; a row with a list has several, a row without the field none.
+    """Pairs of a row and a value: several for a row with a list, none for one without the field.
 
     Attributes:
         rows: `(z,) int64`.
-        values: `(z,)`, or `(z, 3)` for points.
+        values: `(z,)` uint64 or float64, or `(z, 3) float64` for points.
     """
 
     rows: Rows
@@ -37,12 +37,12 @@ class RowValues:
 
     @classmethod
     def from_pairs(cls, rows: NDArray[Any], values: NDArray[Any]) -> Self:
-        """Take pairs with row numbers of any width."""
+        """Take rows of any integer type, `(z,)`, and their values."""
         return cls(rows.astype(np.int64), values)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self], kind: RowValueKind) -> Self:
-        """Put pairs together."""
+        """Return all pairs of some parts; without parts, empty arrays of the kind's type."""
         values = [part.values for part in parts] or [_make_empty_values(kind)]
         rows = [part.rows for part in parts] or [np.empty(0, np.int64)]
         return cls(np.concatenate(rows).astype(np.int64), np.concatenate(values))
@@ -53,7 +53,7 @@ class RowValues:
 
 
 def compute_number_keys(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return the keys by which equal numbers are known."""
+    """Return `uint64` keys that are equal for equal numbers."""
     positive = numbers + 0.0  # -0.0 is 0.0
     return positive.astype(np.float64).view(np.uint64)
 
@@ -63,30 +63,35 @@ def collect_row_values(
     info: FieldInfo,
     kind: RowValueKind,
 ) -> RowValues:
-    """Return the pairs of single items, given with their rows, in a field."""
+    """Return the pairs of a field from single items instead of columns.
+
+    Args:
+        values_by_path: Row and values by path of each item.
+        info: The field.
+        kind: Which of its values, and in which form.
+    """
     rows: list[int] = []
     values: list[Any] = []
     for row, paths in values_by_path:
         if info.name in paths:
-            found = _convert_values(paths[info.name], info, kind)
-            rows += [row] * len(found)
-            values += found
+            item_values = _convert_values(paths[info.name], info, kind)
+            rows += [row] * len(item_values)
+            values += item_values
     row_values = (
         np.array(values, _make_empty_values(kind).dtype) if values else _make_empty_values(kind)
     )
     return RowValues(np.array(rows, np.int64), row_values)
 
 
-def _convert_values(held: PathValues, info: FieldInfo, kind: RowValueKind) -> list[Any]:
-    """A date counts as its instant only, as in a column."""
+def _convert_values(path_values: PathValues, info: FieldInfo, kind: RowValueKind) -> list[Any]:
+    """Return the values of one item; strings of a date field only as instants, as in a column."""
     if kind is RowValueKind.POINTS:
-        return [to_unit_vectors(np.array(p.lat), np.array(p.lon)) for p in held.geo_points]
-    is_date = info.type is FieldType.DATE
-    instants = {parse_instant(text) for text in held.strings} if is_date else set()
-    numbers = [*held.numbers, *(moment for moment in instants if moment is not None)]
+        return [to_unit_vectors(np.array(p.lat), np.array(p.lon)) for p in path_values.geo_points]
+    instants = {parse_instant(text) for text in path_values.strings} if info.is_date else set()
+    numbers = [*path_values.numbers, *(seconds for seconds in instants if seconds is not None)]
     if kind is RowValueKind.NUMBERS:
         return numbers
-    words = [*held.booleans, *(() if is_date else held.strings)]
+    words = [*path_values.booleans, *(() if info.is_date else path_values.strings)]
     keys = compute_number_keys(np.array(numbers, np.float64)).tolist()
     return [*keys, *(hash_word(word).high for word in words)]
 

@@ -1,4 +1,4 @@
-"""What a catalogue's fields are: name -> type, counts and the values seen most often."""
+"""The fields of a catalogue: their types, counts, ranges and most frequent values."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ MAX_NAME_CHARS = 100  # difflib is quadratic: a name of a megabyte must not stop
 
 
 class FieldType(StrEnum):
-    """What a field's values are, over the whole catalogue."""
+    """The type of a field's values over the whole catalogue."""
 
     STRING = "string"
     BOOLEAN = "boolean"
     NUMBER = "number"
-    DATE = "date"  # every value is a string in ISO form: it compares by instant
+    DATE = "date"  # every value is a string in ISO form; compared by instant
     LOCATION = "location"  # {"lat", "lon"}
-    OBJECT = "object"  # only `exists`; its parts are fields of their own: "attrs.color"
-    MIXED = "mixed"  # several of these: each value compares as what it is
-    EMPTY = "empty"  # named by items, but null or an empty list in each of them
+    OBJECT = "object"  # only `exists` applies; its parts are fields of their own: "attrs.color"
+    MIXED = "mixed"  # several of these; each value is compared by its own type
+    EMPTY = "empty"  # items have the field, but as null or an empty list only
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class FieldInfo:
 
     Attributes:
         name: Dotted path: `attrs.color` is `color` inside the object `attrs`.
-        type: What its values are.
-        is_list: Whether any item holds it in a list.
+        type: Type of its values.
+        is_list: Whether any item has a list of values.
         present: Number of items that have it.
         distinct: Number of different values.
         top_values: At most 50 of `(value, number of items)`, most frequent first, equal ones in
@@ -47,6 +47,11 @@ class FieldInfo:
     top_values: tuple[tuple[str | bool | float, int], ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+
+    @property
+    def is_date(self) -> bool:
+        """Whether its values are compared by instant."""
+        return self.type is FieldType.DATE
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict that `from_json` turns back into an equal field."""

@@ -1,84 +1,81 @@
-"""Items to one SQLite file: JSON by row, ids, titles and full text."""
+"""Items to one SQLite file with their JSON by row, indexes of ids and titles, and full text."""
 
 import json
 import sqlite3
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-
-import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import StaticPool
-from sqlalchemy.schema import CreateTable
+from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CatalogError
+from indexer.metadata.closing import ClosedOnExit
 from indexer.metadata.full_text import build_indexed_text, compute_title_key
+
+if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is written or opened
+    import sqlalchemy as sa
 
 METADATA_VERSION = 1
 _BATCH_ROWS = 1_000
-
-items_table = sa.Table(
-    "items",
-    sa.MetaData(),
-    sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("id", sa.Text, nullable=False),
-    sa.Column("title_key", sa.Text, nullable=True),
-    sa.Column("body", sa.LargeBinary, nullable=False),  # JSON; bytes may hold a lone surrogate
-)
-# Built after the rows are in: one sort instead of a search for each row.
-_INDEXES = (
-    sa.Index("items_by_id", items_table.c.id, unique=True),
-    sa.Index("items_by_title", items_table.c.title_key),
-)
 _CREATE_WORDS_SQL = """
 CREATE VIRTUAL TABLE words USING fts5(
     title, tags, rest, content='', tokenize='unicode61 remove_diacritics 2'
 )
 """
 _BM25_WEIGHTS_SQL = "INSERT INTO words(words, rank) VALUES ('rank', 'bm25(10.0, 4.0, 1.0)')"
-_INSERT_WORDS_SQL = sa.text(
+_INSERT_WORDS_SQL = (
     "INSERT INTO words(rowid, title, tags, rest) VALUES (:row, :title, :tags, :rest)"
 )
 
 
-class MetadataWriter:
+@cache
+def define_items_table() -> "sa.Table":
+    """Return the table of items, with its indexes."""
+    import sqlalchemy as sa
+
+    return sa.Table(
+        "items",
+        sa.MetaData(),
+        sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("title_key", sa.Text, nullable=True),
+        sa.Column("body", sa.LargeBinary, nullable=False),  # JSON; may hold a lone surrogate
+        sa.Index("items_by_id", "id", unique=True),
+        sa.Index("items_by_title", "title_key"),
+    )
+
+
+class MetadataWriter(ClosedOnExit):
     """Writes the items of rows 0, 1, … to a new file; use it as a context manager.
 
-    A file left by an earlier try is replaced. There is no journal: a build that dies leaves a
-    file to throw away.
+    A file of an earlier build is replaced. There is no journal: a build that dies leaves a file
+    that cannot be used.
     """
 
     def __init__(self, path: Path | str) -> None:
+        import sqlalchemy as sa
+        from sqlalchemy.pool import StaticPool
+        from sqlalchemy.schema import CreateTable
+
         path = Path(path).resolve()
         path.unlink(missing_ok=True)
         self._engine = sa.create_engine(
             "sqlite://", creator=lambda: _connect(path), poolclass=StaticPool
         )
+        self._table = define_items_table()
+        self._insert_words = sa.text(_INSERT_WORDS_SQL)
         self._pending_items: list[dict[str, Any]] = []
         self._pending_words: list[dict[str, Any]] = []
         self._count = 0
         with self._engine.begin() as connection:
-            connection.execute(CreateTable(items_table))
+            connection.execute(CreateTable(self._table))
             connection.exec_driver_sql(_CREATE_WORDS_SQL)
             connection.exec_driver_sql(_BM25_WEIGHTS_SQL)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def add(self, row: int, fields: Mapping[str, Any]) -> None:
-        """Take the item of the next row.
+        """Add the item of the next row.
 
         Raises:
-            CatalogError: If the row is not the next one, or the item cannot be stored as JSON.
+            CatalogError: If `row` is not the next row, or the item cannot be stored as JSON.
         """
         if row != self._count:
             raise CatalogError(f"row {row} was added where row {self._count} is due")
@@ -94,15 +91,18 @@ class MetadataWriter:
             self._flush()
 
     def finish(self) -> None:
-        """Index what was added; afterwards there is this one file and nothing beside it.
+        """Build the indexes and close the file; it then needs no other file beside it.
 
         Raises:
             CatalogError: If two rows have the same id.
         """
+        from sqlalchemy.exc import IntegrityError
+
         self._flush()
         try:
             with self._engine.begin() as connection:
-                for index in _INDEXES:
+                # After all rows: one sort for each index instead of a search for each row.
+                for index in sorted(self._table.indexes, key=lambda index: str(index.name)):
                     index.create(connection)
         except IntegrityError as error:
             raise CatalogError(self._describe_duplicate()) from error
@@ -123,18 +123,19 @@ class MetadataWriter:
         if not self._pending_items:
             return
         with self._engine.begin() as connection:
-            connection.execute(sa.insert(items_table), self._pending_items)
-            connection.execute(_INSERT_WORDS_SQL, self._pending_words)
+            connection.execute(self._table.insert(), self._pending_items)
+            connection.execute(self._insert_words, self._pending_words)
         self._pending_items, self._pending_words = [], []
 
     def _describe_duplicate(self) -> str:
-        query = sa.select(
-            items_table.c.id, sa.func.min(items_table.c.row), sa.func.max(items_table.c.row)
-        )
-        query = query.group_by(items_table.c.id).having(sa.func.count() > 1).limit(1)
+        import sqlalchemy as sa
+
+        item_id, row = self._table.c.id, self._table.c.row
+        query = sa.select(item_id, sa.func.min(row), sa.func.max(row))
+        query = query.group_by(item_id).having(sa.func.count() > 1).limit(1)
         with self._engine.connect() as connection:
-            item_id, first, last = connection.execute(query).one()
-        return f"id {item_id!r} is on rows {first} and {last}; ids must differ"
+            duplicate_id, first, last = connection.execute(query).one()
+        return f"id {duplicate_id!r} is on rows {first} and {last}; ids must differ"
 
 
 def _connect(path: Path) -> sqlite3.Connection:

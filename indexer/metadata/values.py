@@ -1,8 +1,8 @@
-"""Item to comparable values: each dotted path with the strings, numbers and places under it. Pure.
+"""Item to its values by dotted path: strings, booleans, numbers and locations. Pure.
 
-Null, an empty list or object, NaN and infinities count as missing. Objects are walked into
-(`attrs.color`), lists are walked through, so a list of objects gives each of its fields as a list.
-A key that itself contains a dot is that same path.
+Null, an empty list or object, NaN and infinities count as missing. The parts of an object have
+paths of their own (`attrs.color`); the elements of a list have the path of the list, so the parts
+of a list of objects are lists. A key that contains a dot itself is the same path.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_NESTING = 16  # deeper values are kept and returned, but cannot be filtered on
+MAX_NESTING = 16  # values nested deeper are stored and returned, but cannot be filtered on
 EARTH_RADIUS_KM = 6371.0088
 
 _ISO = re.compile(
@@ -33,7 +33,7 @@ class GeoPoint(NamedTuple):
 
 
 class NonValue(Enum):
-    """What a path holds if it is not a value."""
+    """The content of a path that has no value of its own."""
 
     OBJECT = "an object with something inside"
     MISSING = "named, but missing"
@@ -45,17 +45,17 @@ Leaf: TypeAlias = tuple[str, Value, bool]  # path, value, whether it was in a li
 
 def collect_leaves(fields: Mapping[str, Any]) -> list[Leaf]:
     """Return every value of an item with its path, in the item's order."""
-    found: list[Leaf] = []
+    leaves: list[Leaf] = []
     for name, value in fields.items():
-        _walk(name, value, (False, 1), found)
-    return found
+        _walk(name, value, (False, 1), leaves)
+    return leaves
 
 
 def parse_instant(text: str) -> float | None:
     """Return Unix seconds for an ISO 8601 / RFC 3339 date or time, None for any other text.
 
-    Only the extended form (`2024-05-01`, `2024-05-01T20:00:00+08:00`): `20240501` may well be an
-    article number. Without an offset it is UTC.
+    Only the extended form is read (`2024-05-01`, `2024-05-01T20:00:00+08:00`): `20240501` may be an
+    article number. Without an offset the time is UTC.
     """
     if not _ISO.fullmatch(text):
         return None
@@ -67,7 +67,7 @@ def parse_instant(text: str) -> float | None:
 
 
 def to_finite_float(value: Any) -> float | None:
-    """Return a number as a float; None for a boolean, NaN, an infinity or anything else."""
+    """Return a finite number as a float; None for booleans, NaN, infinities and other types."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -78,7 +78,7 @@ def to_finite_float(value: Any) -> float | None:
 
 
 def to_unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `(3, n) float64`: points on the unit sphere, for degrees `(n,)`."""
+    """Return points on the unit sphere, `(3, n) float64`, for degrees `(n,)`."""
     phi, theta = np.radians(lat), np.radians(lon)
     return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)])
 
@@ -86,13 +86,13 @@ def to_unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArr
 def is_within(points: NDArray[np.float64], centre: GeoPoint, km: float) -> NDArray[np.bool_]:
     """Whether the great-circle distance to `centre` is at most `km`.
 
-    The haversine is a quarter of the squared chord, so comparing chords is the same formula
-    without trigonometry per row, and as exact for neighbours as for antipodes.
+    The haversine of an angle is a quarter of the squared chord, so comparing squared chords is the
+    haversine formula without trigonometry for each row, and exact at any distance.
 
     Args:
         points: `(3, n) float64` from `to_unit_vectors`; NaN is never within.
         centre: The middle of the circle.
-        km: Its radius, `0 <= km`.
+        km: Its radius, at least 0.
     """
     middle = to_unit_vectors(np.array([centre.lat]), np.array([centre.lon]))[:, 0]
     half_angle = min(km / (2 * EARTH_RADIUS_KM), math.pi / 2)
@@ -105,33 +105,34 @@ def is_within(points: NDArray[np.float64], centre: GeoPoint, km: float) -> NDArr
     return within
 
 
-def _walk(path: str, value: Any, where: tuple[bool, int], found: list[Leaf]) -> None:
+def _walk(path: str, value: Any, where: tuple[bool, int], leaves: list[Leaf]) -> None:
+    """Append the leaves of a value; `where` is whether it is in a list, and its depth."""
     in_list, depth = where
     if isinstance(value, str | bool):
-        found.append((path, value, in_list))
+        leaves.append((path, value, in_list))
     elif isinstance(value, int | float):
         number = to_finite_float(value)
-        found.append((path, NonValue.MISSING if number is None else number, in_list))
+        leaves.append((path, NonValue.MISSING if number is None else number, in_list))
     elif isinstance(value, list | tuple) and value and depth < MAX_NESTING:
         for part in value:
-            _walk(path, part, (True, depth + 1), found)
+            _walk(path, part, (True, depth + 1), leaves)
     elif isinstance(value, Mapping) and value and depth < MAX_NESTING:
-        _walk_object(path, value, where, found)
+        _walk_object(path, value, where, leaves)
     else:
-        found.append((path, NonValue.MISSING, in_list or isinstance(value, list | tuple)))
+        leaves.append((path, NonValue.MISSING, in_list or isinstance(value, list | tuple)))
 
 
 def _walk_object(
-    path: str, value: Mapping[str, Any], where: tuple[bool, int], found: list[Leaf]
+    path: str, value: Mapping[str, Any], where: tuple[bool, int], leaves: list[Leaf]
 ) -> None:
     in_list, depth = where
-    geo_point, before = _parse_geo_point(value), len(found)
+    geo_point, before = _parse_geo_point(value), len(leaves)
     for key, part in value.items():
         if geo_point is None or key not in ("lat", "lon"):
-            _walk(f"{path}.{key}", part, (in_list, depth + 1), found)
-    holds_something = any(leaf[1] is not NonValue.MISSING for leaf in found[before:])
+            _walk(f"{path}.{key}", part, (in_list, depth + 1), leaves)
+    holds_something = any(leaf[1] is not NonValue.MISSING for leaf in leaves[before:])
     own_value = geo_point or (NonValue.OBJECT if holds_something else NonValue.MISSING)
-    found.append((path, own_value, in_list))
+    leaves.append((path, own_value, in_list))
 
 
 def _parse_geo_point(value: Mapping[str, Any]) -> GeoPoint | None:

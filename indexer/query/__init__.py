@@ -1,34 +1,38 @@
-"""A request to what is looked for: weighted inputs, their vectors, eligible rows, score terms.
+"""A request to a query: weighted inputs, query vectors, eligible rows, additive score terms.
 
-In: a `Request` and the `Catalogue` it is asked of.
-Out: `QueryVectors` whose inner products split into reasons, and what is added to them.
+In: a `Request` and the `Catalogue` to recommend from.
+Out: `QueryVectors`, whose inner products split into reasons; `Eligible` rows; a `Query`.
 """
 
-from indexer.query.additive import TermTotals
 from indexer.query.catalogue import Catalogue
-from indexer.query.clock import Stopwatch
-from indexer.query.eligibility import Eligible, compute_filter_mask, includes_seen, select_eligible
+from indexer.query.eligibility import (
+    Eligible,
+    build_mask,
+    compute_filter_mask,
+    includes_seen,
+    select_eligible,
+)
 from indexer.query.history_clusters import cluster_history
 from indexer.query.input_vectors import build_input_vectors
-from indexer.query.inputs import (
-    QueryInput,
+from indexer.query.inputs import QueryInput, Role, build_history_inputs
+from indexer.query.interest_clusters import (
+    CALIBRATION_RANKS,
+    InterestClusters,
+    compute_calibration_factors,
+    find_interest_clusters,
+)
+from indexer.query.page import FIRST_PAGE, Page
+from indexer.query.query_vectors import (
     QueryVectors,
-    Role,
     build_example_vectors,
-    build_history_inputs,
     build_query_vectors,
     combine_coefficients,
     compute_profile_coefficients,
 )
-from indexer.query.interest_clusters import (
-    CALIBRATION_RANKS,
-    compute_calibration_factors,
-    find_interest_clusters,
-)
-from indexer.query.page import FIRST_PAGE, Page, RowLookup
-from indexer.query.read import ResolvedRequest, build_catalogue_terms, build_inputs, resolve_request
-from indexer.query.score_terms import ScoreTerm, find_newest_rows
+from indexer.query.resolved_request import ResolvedRequest, build_inputs, resolve_request
+from indexer.query.score_terms import ScoreTerm, build_catalogue_terms, find_newest_rows
 from indexer.query.search_query import Query
+from indexer.query.stopwatch import Stopwatch
 from indexer.query.taste_contribution import (
     NO_INPUT_TERMS,
     InputTerms,
@@ -37,6 +41,7 @@ from indexer.query.taste_contribution import (
     apply_taste_model,
     to_context_words,
 )
+from indexer.query.term_totals import TermTotals
 
 __all__ = [
     "CALIBRATION_RANKS",
@@ -45,13 +50,13 @@ __all__ = [
     "Catalogue",
     "Eligible",
     "InputTerms",
+    "InterestClusters",
     "Page",
     "Query",
     "QueryInput",
     "QueryVectors",
     "ResolvedRequest",
     "Role",
-    "RowLookup",
     "ScoreTerm",
     "Stopwatch",
     "TasteContext",
@@ -63,6 +68,7 @@ __all__ = [
     "build_history_inputs",
     "build_input_vectors",
     "build_inputs",
+    "build_mask",
     "build_query_vectors",
     "cluster_history",
     "combine_coefficients",

@@ -1,4 +1,7 @@
-"""What requests ask of a catalogue: dense rows with ids, fields and vectors."""
+"""What a request needs of a catalogue: rows with ids, fields and vectors, as a protocol.
+
+n rows, numbered 0..n-1; d numbers in an item vector; q query vectors.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -12,29 +15,62 @@ from indexer.taste import TasteModel
 
 
 class Catalogue(Protocol):
-    """Rows 0..count-1; `Index` is one, `LiveCatalogue` another."""
+    """The items that can be recommended; `Index` is one, `LiveCatalogue` another."""
 
     manifest: Manifest
     scenarios: Mapping[str, Scenario]
 
     @property
-    def taste(self) -> TasteModel | None: ...  # noqa: D102
+    def taste(self) -> TasteModel | None:
+        """What was learned from interactions; None if nothing was."""
+
     @property
-    def count(self) -> int: ...  # noqa: D102
+    def count(self) -> int:
+        """Number of rows, n."""
+
     @property
-    def deleted(self) -> Mask | None: ...  # noqa: D102
+    def deleted(self) -> Mask | None:
+        """Rows of deleted items, `(n,) bool`; None: there are none."""
+
     @property
-    def schema(self) -> Schema: ...  # noqa: D102
-    def rows(self, ids: Sequence[str]) -> dict[str, int]: ...  # noqa: D102
-    def ids(self, rows: Sequence[int]) -> list[str]: ...  # noqa: D102
-    def items(self, rows: Sequence[int]) -> list[dict[str, Any]]: ...  # noqa: D102
-    def mask(self, condition: Filter) -> Mask: ...  # noqa: D102
-    def cells(self, field: str, kind: RowValueKind) -> RowValues: ...  # noqa: D102
-    def sort_by_id(self, rows: Rows) -> Rows: ...  # noqa: D102
-    def find_exact(self, text: str) -> list[int]: ...  # noqa: D102
-    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]: ...  # noqa: D102
-    def encode_queries(self, texts: Sequence[str]) -> Vectors: ...  # noqa: D102
-    def to_similarity_queries(self, vectors: Vectors) -> Vectors: ...  # noqa: D102
-    def item_vectors(self, rows: Rows) -> Vectors: ...  # noqa: D102
-    def scores(self, vectors: Vectors, rows: Rows) -> Vectors: ...  # noqa: D102
-    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]: ...  # noqa: D102
+    def schema(self) -> Schema:
+        """Fields of the items, with their types."""
+
+    def rows(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the row of each id that is known."""
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Return the id of each row."""
+
+    def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the fields of each row."""
+
+    def mask(self, condition: Filter) -> Mask:
+        """Return which rows pass a filter, `(n,) bool`, read-only."""
+
+    def cells(self, field: str, kind: RowValueKind) -> RowValues:
+        """Return the values of a field as pairs of row and value."""
+
+    def sort_by_id(self, rows: Rows) -> Rows:
+        """Return ascending rows in order of id."""
+
+    def find_exact(self, text: str) -> list[int]:
+        """Return the rows whose id or title is this text."""
+
+    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
+        """Return up to `limit` rows that hold words of a text, by BM25; higher is better."""
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of texts in the item space, `(len(texts), d) float32`."""
+
+    def to_similarity_queries(self, vectors: Vectors) -> Vectors:
+        """Turn item vectors into query vectors for similar items, `(m, d) float32`."""
+
+    def item_vectors(self, rows: Rows) -> Vectors:
+        """Return the stored vectors of rows, `(m, d) float32`, all blocks."""
+
+    def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
+        """Return exact inner products of q query vectors and m rows, `(q, m) float32`."""
+
+    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
+        """Return, for each query vector, the k allowed rows with the highest inner products."""

@@ -1,4 +1,4 @@
-"""A request to the rows that may be recommended, and why the others may not."""
+"""A request to the rows that may be recommended, and the number excluded for each reason."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -7,21 +7,22 @@ from itertools import chain
 import numpy as np
 
 from indexer.arrays import Mask
-from indexer.errors import FilterError, RequestError
+from indexer.errors import FilterError
 from indexer.metadata import parse_filter
 from indexer.query.catalogue import Catalogue
-from indexer.request import Request, Scenario, format_value, suggest_name
+from indexer.request import Request, Scenario, refuse_unknown
 
+# A row excluded for several reasons is counted at the first of them.
 ORDER = ("deleted", "unavailable", "requested", "seen", "filter", "min_score", "cap")
 
 
 @dataclass(frozen=True, slots=True)
 class Eligible:
-    """The rows that may be recommended, and how many are out for which reason.
+    """The rows that may be recommended, and how many are excluded for which reason.
 
     Attributes:
         allowed: `(n,) bool`.
-        excluded: Counts in the order of `ORDER`; a row is counted once, at its first reason.
+        excluded: Reason to the number of rows excluded for it, in the order of `ORDER`.
     """
 
     allowed: Mask
@@ -29,18 +30,19 @@ class Eligible:
 
     @property
     def count(self) -> int:
-        """How many rows are allowed."""
+        """Number of allowed rows."""
         return int(np.count_nonzero(self.allowed))
 
 
 def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) -> Eligible:
-    """Return what a request may be answered with, before minimum scores and caps.
+    """Return the eligible rows of a request, before `min_score` and caps.
 
     Raises:
         FilterError: If a filter does not fit the catalogue.
-        RequestError: If it wants fields shown that no item has.
+        RequestError: If `request.fields` names a field that the catalogue does not have.
     """
-    _refuse_unknown_fields(catalogue, request)
+    requested_fields = (name for name in request.fields or () if name != "id")
+    refuse_unknown(requested_fields, catalogue.schema.fields, "fields")
     exclusions: dict[str, Mask] = {}
     if catalogue.deleted is not None:
         exclusions["deleted"] = catalogue.deleted
@@ -49,7 +51,7 @@ def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) 
         exclusions["unavailable"] = catalogue.mask(out_of_stock)
     exclusions["requested"] = build_mask(catalogue, catalogue.rows(request.exclude).values())
     if not includes_seen(request, scenario):
-        seen = catalogue.rows(collect_seen_ids(request, scenario))
+        seen = catalogue.rows(_collect_seen_ids(request, scenario))
         exclusions["seen"] = build_mask(catalogue, seen.values())
     passing = compute_filter_mask(catalogue, request, scenario)
     if passing is not None:
@@ -57,16 +59,8 @@ def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) 
     return build_eligible(exclusions, catalogue.count)
 
 
-def _refuse_unknown_fields(catalogue: Catalogue, request: Request) -> None:
-    known = catalogue.schema.fields
-    for name in request.fields or ():
-        if name not in known and name != "id":
-            hint = suggest_name(name, known)
-            raise RequestError(f"fields has an unknown field {format_value(name)}; {hint}")
-
-
 def compute_filter_mask(catalogue: Catalogue, request: Request, scenario: Scenario) -> Mask | None:
-    """Return which rows pass the filters of request and scenario; None if there is no filter.
+    """Return which rows pass the filters of request and scenario, `(n,) bool`; None without one.
 
     Raises:
         FilterError: If one does not fit the catalogue.
@@ -84,14 +78,15 @@ def compute_filter_mask(catalogue: Catalogue, request: Request, scenario: Scenar
 
 
 def includes_seen(request: Request, scenario: Scenario) -> bool:
-    """Return whether items the user has met may come again."""
+    """Return whether items the user has met may be recommended again."""
     return scenario.include_seen if request.include_seen is None else request.include_seen
 
 
-def collect_seen_ids(request: Request, scenario: Scenario) -> list[str]:
-    """Return the ids that do not come again, from this request and from what is stored.
+def _collect_seen_ids(request: Request, scenario: Scenario) -> list[str]:
+    """Return the ids to exclude as seen, from the history of the request and from stored events.
 
-    A scenario may hide only what was met in some ways; with `include_seen` false all is hidden.
+    `include_seen: false` in the request excludes the items of all events but searches and
+    impressions, even if the scenario's `hidden_by` lists only some events.
     """
     if request.include_seen is False:
         scenario = replace(scenario, hidden_by=None)
@@ -107,26 +102,26 @@ def collect_seen_ids(request: Request, scenario: Scenario) -> list[str]:
 
 
 def build_mask(catalogue: Catalogue, rows: Iterable[int]) -> Mask:
-    """Return `(n,) bool`, set at the rows."""
+    """Return `(n,) bool`, true at the rows."""
     mask = np.zeros(catalogue.count, np.bool_)
     mask[np.fromiter(rows, np.int64)] = True
     return mask
 
 
 def build_eligible(exclusions: Mapping[str, Mask], count: int) -> Eligible:
-    """Exclude rows by reason.
+    """Combine exclusions into the rows that are left.
 
     Args:
-        exclusions: Reason to `(n,) bool`, true where the row is out for it; counted in `ORDER`.
-        count: n.
+        exclusions: Reason, one of `ORDER`, to `(n,) bool`, true where a row is excluded.
+        count: Number of rows, n.
     """
     allowed = np.ones(count, np.bool_)
     excluded = dict.fromkeys(ORDER, 0)
-    left = count
+    remaining = count
     for reason in ORDER:
         if reason in exclusions:
             allowed &= ~exclusions[reason]
-            now = int(np.count_nonzero(allowed))
-            excluded[reason] = left - now
-            left = now
+            still_allowed = int(np.count_nonzero(allowed))
+            excluded[reason] = remaining - still_allowed
+            remaining = still_allowed
     return Eligible(allowed, excluded)

@@ -1,4 +1,8 @@
-"""A longer history to a few clusters of liked items, each to be looked for by itself. Pure."""
+"""A longer history to a few clusters of liked items, each of which gets a query vector. Pure.
+
+Used by scenarios with `cluster_vectors` when the snapshot has no taste model; otherwise
+`interest_clusters` does a similar job.
+"""
 
 from collections.abc import Sequence
 
@@ -6,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.query.inputs import QueryInput, Role
+from indexer.query.inputs import QueryInput, find_liked_items
 
-MIN_LIKED = 8  # a shorter history is not taken apart
-_MAX_LIKED_ITEMS = 64  # liked items that are looked at
+MIN_LIKED = 8  # a history with fewer liked items is not clustered
+_MAX_LIKED_ITEMS = 64  # only the latest are clustered
 _MIN_CLUSTER_ITEMS = 3
 _ITERATIONS = 6
 _TINY = 1e-9
@@ -18,23 +22,16 @@ _TINY = 1e-9
 def cluster_history(
     inputs: Sequence[QueryInput], input_vectors: Vectors, max_clusters: int
 ) -> list[NDArray[np.float32]]:
-    """Return which inputs belong to which cluster, each `(m,)` of zeros and ones.
+    """Return the inputs of each cluster, each `(m,)` of zeros and ones; empty if none is formed.
 
-    Spherical k-means that starts from the latest item and then from those least like the starts so
-    far, so that the same history always falls apart the same way.
+    Clusters of fewer than `_MIN_CLUSTER_ITEMS` items are dropped.
 
     Args:
         inputs: The m inputs, history in time order.
         input_vectors: `(m, d) float32`, unit meaning vectors.
-        max_clusters: How many clusters at most.
+        max_clusters: Largest number of clusters; 0: none.
     """
-    liked = [
-        position
-        for position, query_input in enumerate(inputs)
-        if query_input.role is Role.PROFILE
-        and query_input.weight > 0
-        and query_input.item_id is not None
-    ][-_MAX_LIKED_ITEMS:]
+    liked = find_liked_items(inputs, _MAX_LIKED_ITEMS)
     if not max_clusters or len(liked) < MIN_LIKED:
         return []
     group = _assign_clusters(input_vectors[liked], max_clusters)
@@ -49,7 +46,12 @@ def cluster_history(
 
 
 def _assign_clusters(items: Vectors, max_clusters: int) -> NDArray[np.int64]:
-    """The cluster of each of n unit vectors, `(n,)`."""
+    """Return the cluster of each of n unit vectors, `(n,)`, by spherical k-means.
+
+    Spherical k-means is that of Dhillon & Modha (2001). The starts are the latest item and then,
+    each time, the item least similar to the starts so far (farthest-first, Gonzalez 1985), so the
+    same history always gives the same clusters.
+    """
     starts = [len(items) - 1]
     for _ in range(min(max_clusters, len(items)) - 1):
         starts.append(int((items @ items[starts].T).max(axis=1).argmin()))

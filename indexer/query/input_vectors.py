@@ -1,4 +1,4 @@
-"""Inputs of a request to their vectors in the item space."""
+"""Weighted inputs and a catalogue to the vector of each input in the item space."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,17 +12,27 @@ from indexer.query.inputs import QueryInput, Role
 def build_input_vectors(
     catalogue: Catalogue, inputs: Sequence[QueryInput], item_rows: Mapping[str, int]
 ) -> Vectors:
-    """Return `(m, d) float32`: each signal's vector in the item space."""
+    """Return the vectors of m inputs, `(m, d) float32`, zero where an input has none.
+
+    Items and texts have a unit vector in the meaning block; the prior has 1 in the prior column.
+
+    Args:
+        catalogue: Stores item vectors and encodes texts.
+        inputs: The m inputs.
+        item_rows: Row of each item among them.
+    """
     layout = catalogue.manifest.layout
-    sources = np.zeros((len(inputs), layout.dim), np.float32)
-    items = [place for place, signal in enumerate(inputs) if signal.item_id is not None]
-    texts = [place for place, signal in enumerate(inputs) if signal.text and not signal.item_id]
+    vectors = np.zeros((len(inputs), layout.dim), np.float32)
+    items = [p for p, query_input in enumerate(inputs) if query_input.item_id is not None]
+    texts = [
+        p for p, query_input in enumerate(inputs) if query_input.text and not query_input.item_id
+    ]
     if items:
-        rows = np.array([item_rows[inputs[place].item_id or ""] for place in items])
-        sources[items, : layout.meaning] = catalogue.item_vectors(rows)[:, : layout.meaning]
+        rows = np.array([item_rows[inputs[position].item_id or ""] for position in items])
+        vectors[items, : layout.meaning] = catalogue.item_vectors(rows)[:, : layout.meaning]
     if texts:
-        sources[texts] = catalogue.encode_queries([inputs[place].text or "" for place in texts])
-    for place, signal in enumerate(inputs):
-        if signal.role is Role.PRIOR:
-            sources[place, layout.meaning + layout.taste] = 1.0
-    return sources
+        vectors[texts] = catalogue.encode_queries([inputs[p].text or "" for p in texts])
+    for position, query_input in enumerate(inputs):
+        if query_input.role is Role.PRIOR:
+            vectors[position, layout.meaning + layout.taste] = 1.0
+    return vectors

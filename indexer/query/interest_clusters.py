@@ -1,8 +1,12 @@
-"""A longer history to the worlds it comes from: someone who loves jazz and gardening has two.
+"""A longer history to the user's interest clusters, and the factors that balance them. Pure.
 
-Pure. Liked items are joined, the most alike first, while groups are alike on average; what is left
-are worlds if each holds enough of the history and they have little in common. Most histories are
-of one world.
+Someone who likes jazz and gardening has two. Liked items are joined by average-linkage clustering
+(UPGMA, Sokal & Michener 1958) on cosine similarity. The result counts only if at least two clusters
+hold enough of the history; most histories have one.
+
+Each cluster is then shown in proportion to its share of the history, which is what calibrated
+recommendations (Steck 2018) aim at. Here it is reached by scaling the query vectors of each
+cluster, not by re-ranking.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,24 +17,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.query.inputs import QueryInput, Role
+from indexer.query.inputs import QueryInput, Role, find_liked_items
 
-MIN_LIKED = 8  # a shorter history is of one world
-_MAX_LIKED_ITEMS = 32  # liked items that are looked at; of 64 it takes twice the time
+CALIBRATION_RANKS = 10  # the first ranks, over which clusters are shown in proportion
+MIN_LIKED = 8  # a history with fewer liked items is not clustered
+_MAX_LIKED_ITEMS = 32  # only the latest are clustered; 64 take twice the time
 _MIN_CLUSTER_SHARE, _MIN_CLUSTER_ITEMS = 0.15, 3
-_MIN_LINKAGE_COSINE = 0.1  # mean cosine above which two groups are one world
-CALIBRATION_RANKS = 10  # ranks over which worlds are shown in proportion
-_MIN_FACTOR, _MAX_FACTOR = 0.5, 2.0  # by which a world is scaled
+_MIN_LINKAGE_COSINE = 0.1  # groups with a lower mean cosine are not joined
+_MIN_FACTOR, _MAX_FACTOR = 0.5, 2.0
 _BISECTION_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class InterestClusters:
-    """Which inputs belong to which world.
+    """The inputs and the share of each of w clusters.
 
     Attributes:
-        members: `(w, m) bool`: inputs of each world; dislikes belong to every one.
-        shares: `(w,)`, of the liked items, or of their weights; they sum to 1.
+        members: `(w, m) bool`, inputs of each cluster; dislikes belong to every one.
+        shares: `(w,) float64`, share of the liked items or of their weights; they sum to 1.
     """
 
     members: NDArray[np.bool_]
@@ -40,18 +44,17 @@ class InterestClusters:
 def find_interest_clusters(
     inputs: Sequence[QueryInput], input_vectors: Vectors, *, by_weight: bool = False
 ) -> InterestClusters | None:
-    """Return the worlds of a history; None if there is but one.
+    """Return the interest clusters of a history; None if there are fewer than two.
 
     Args:
         inputs: The m inputs, history in time order.
         input_vectors: `(m, d) float32`, unit meaning vectors.
-        by_weight: A world's share is that of the weights, which were learned, not of the items: a
-            world left behind fades as fast as everything else.
+        by_weight: Whether shares are those of the input weights instead of the number of items.
+            For learned weights: an interest of the past then fades as fast as its items do.
     """
-    liked = [p for p, s in enumerate(inputs) if s.role is Role.PROFILE and s.weight > 0]
-    items = [position for position in liked if inputs[position].item_id is not None][
-        -_MAX_LIKED_ITEMS:
-    ]
+    profile = [(p, i) for p, i in enumerate(inputs) if i.role is Role.PROFILE]
+    liked = [position for position, query_input in profile if query_input.weight > 0]
+    items = find_liked_items(inputs, _MAX_LIKED_ITEMS)
     if len(items) < MIN_LIKED:
         return None
     meaning = input_vectors[items]
@@ -64,48 +67,50 @@ def find_interest_clusters(
     members = np.zeros((len(centres), len(inputs)), np.bool_)
     nearest = (input_vectors @ centres.T).argmax(axis=1)
     members[nearest[liked], liked] = True
-    disliked = [p for p, s in enumerate(inputs) if s.role is Role.PROFILE and not s.weight > 0]
+    disliked = [position for position, query_input in profile if not query_input.weight > 0]
     members[:, disliked] = True
-    counted = [inputs[position].weight if by_weight else 1.0 for position in items]
-    interest_weights = members[:, items] @ np.array(counted)
-    return InterestClusters(members, interest_weights / interest_weights.sum())
+    item_weights = [inputs[position].weight if by_weight else 1.0 for position in items]
+    cluster_weights = members[:, items] @ np.array(item_weights)
+    return InterestClusters(members, cluster_weights / cluster_weights.sum())
 
 
 def compute_calibration_factors(
     products: Vectors, shared_scores: Vectors, shares: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return by what each world's vectors are scaled to be shown in proportion, `(w,)`.
+    """Return the factor of each cluster's query vectors, `(w,)`, between 0.5 and 2.
 
-    If a world is to have n of the first ten ranks, its n-th best item must score what the n'-th
-    best of every other does. The largest world keeps its scale.
+    If a cluster's share of the first ten ranks is r, its r-th best candidate must score what the
+    r'-th best candidate of any other cluster does, r' being the ranks of that one. The largest
+    cluster has factor 1, and all do if one has no candidate.
 
     Args:
-        products: `(w, c)`, of candidates with each world; one belongs to the world it fits best.
-        shared_scores: `(c,)`, what each gains whatever the world.
-        shares: `(w,)`, of the worlds.
+        products: `(w, c)`, of c candidates with each cluster; a candidate belongs to the cluster
+            with the largest product.
+        shared_scores: `(c,)`, the part of each candidate's score that no factor changes.
+        shares: `(w,)`, of the clusters.
     """
-    quotas = np.maximum(1, np.round(CALIBRATION_RANKS * shares).astype(int))
+    ranks = np.maximum(1, np.round(CALIBRATION_RANKS * shares).astype(int))
     own = products.argmax(axis=0)
     factors = np.ones(len(shares))
     if (np.bincount(own, minlength=len(shares)) == 0).any():
         return factors
 
-    def edge(interest: int, factor: float) -> float:
-        scores = np.sort(
-            factor * products[interest, own == interest] + shared_scores[own == interest]
-        )
-        return float(scores[-min(int(quotas[interest]), len(scores))])
+    def compute_cutoff_score(cluster: int, factor: float) -> float:
+        """Return the score of the candidate on the last rank that a cluster is to have."""
+        members = own == cluster
+        scores = np.sort(factor * products[cluster, members] + shared_scores[members])
+        return float(scores[-min(int(ranks[cluster]), len(scores))])
 
     largest = int(np.argmax(shares))
-    target = edge(largest, 1.0)
-    for world in range(len(shares)):
-        if world != largest:
-            factors[world] = _bisect_factor(target, partial(edge, world))
+    target = compute_cutoff_score(largest, 1.0)
+    for cluster in range(len(shares)):
+        if cluster != largest:
+            factors[cluster] = _bisect_factor(target, partial(compute_cutoff_score, cluster))
     return factors
 
 
 def _bisect_factor(target: float, compute_cutoff_score: Callable[[float], float]) -> float:
-    """The factor at which an edge, which grows with it, comes nearest to a target."""
+    """Return the factor at which a score that grows with it comes nearest to a target."""
     low, high = _MIN_FACTOR, _MAX_FACTOR
     for _ in range(_BISECTION_STEPS):
         middle = (low + high) / 2
@@ -113,14 +118,21 @@ def _bisect_factor(target: float, compute_cutoff_score: Callable[[float], float]
     return (low + high) / 2
 
 
-def _cluster_by_average_linkage(alike: Vectors) -> NDArray[np.int64]:
-    """Join the two groups most alike on average until none are alike enough, `(n,)` numbers."""
-    group = np.arange(len(alike))
-    sums, sizes = alike.astype(np.float64), np.ones(len(alike))
-    gone = np.zeros(len(alike), np.bool_)
+def _cluster_by_average_linkage(similarity: Vectors) -> NDArray[np.int64]:
+    """Return the cluster of each of n items, `(n,)`; numbers are not consecutive.
+
+    The two groups with the highest mean similarity are joined until no mean reaches
+    `_MIN_LINKAGE_COSINE`.
+
+    Args:
+        similarity: `(n, n)`, cosines.
+    """
+    group = np.arange(len(similarity))
+    sums, sizes = similarity.astype(np.float64), np.ones(len(similarity))
+    gone = np.zeros(len(similarity), np.bool_)
     means = sums.copy()
     np.fill_diagonal(means, -np.inf)
-    for _ in range(len(alike) - 1):
+    for _ in range(len(similarity) - 1):
         first, second = divmod(int(means.argmax()), len(means))
         if means[first, second] < _MIN_LINKAGE_COSINE:
             break
@@ -129,7 +141,7 @@ def _cluster_by_average_linkage(alike: Vectors) -> NDArray[np.int64]:
         sums[:, first] += sums[:, second]
         sizes[first] += sizes[second]
         gone[second] = True
-        # Only the joined group's means have changed; all of them anew would cost milliseconds.
+        # Only the means of the joined group change; computing all of them would cost milliseconds.
         joined = sums[first] / (sizes[first] * sizes)
         joined[gone] = joined[first] = -np.inf
         means[first] = means[:, first] = joined

@@ -1,23 +1,22 @@
-"""A ranking to one page of it: what may still come, what has been, where the ranks continue."""
+"""Which part of a ranking one page shows: where it starts and what earlier pages have shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a ranking to answer with.
+    """Which part of a ranking to answer with; the default is the first page.
 
     Attributes:
-        offset: How many hits the earlier pages had; ranks continue after it.
-        only_ids: Choose among these ids; None: among everything the request allows.
-        served_ids: Ids of earlier pages, passed over without being counted as excluded.
-        skip: Passes over this many of the best, where `served` is too long to send around. Right
-            only within one snapshot.
-        lookahead: If at most this many ids are left after the page, `Answer.following` names them all;
-            else it names none, since the next page can be ranked as cheaply as this one.
-        keeps_order: `only` is in the order of its ranks, which no score gave it.
+        offset: Number of hits on earlier pages; the first rank of this page is `offset + 1`.
+        only_ids: Choose among these ids only; None: among all that the request allows.
+        served_ids: Ids on earlier pages; left out, but not counted as excluded.
+        skip: Leave out this many of the best, instead of a `served_ids` too long for a cursor.
+            Correct only while the snapshot stays the same.
+        lookahead: If at most this many ids are left after the page, `Answer.following` lists them
+            all; else it is empty, since ranking the next page costs no more than this one.
+        keeps_order: Whether `only_ids` is already in its final order, which scores do not give.
     """
 
     offset: int = 0
@@ -29,11 +28,3 @@ class Page:
 
 
 FIRST_PAGE = Page()
-
-
-class RowLookup(Protocol):
-    """Ids to dense rows 0..count-1."""
-
-    @property
-    def count(self) -> int: ...  # noqa: D102
-    def rows(self, ids: Sequence[str]) -> dict[str, int]: ...  # noqa: D102

@@ -1,4 +1,4 @@
-"""A request made ready for search: its vectors, what is added to their products, which page."""
+"""A request with all that ranking needs: query vectors, additive score terms, page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from indexer.arrays import Rows
-from indexer.query.additive import TermTotals
+from indexer.arrays import Rows, Vectors
 from indexer.query.catalogue import Catalogue
-from indexer.query.inputs import QueryVectors, build_reasons
 from indexer.query.page import FIRST_PAGE, Page
+from indexer.query.query_vectors import QueryVectors
+from indexer.query.reasons import build_reasons
 from indexer.query.score_terms import ScoreTerm, sum_terms
 from indexer.query.taste_contribution import NO_INPUT_TERMS, InputTerms
+from indexer.query.term_totals import TermTotals
 from indexer.request import Request, Scenario
 
 
 @dataclass(frozen=True)
 class Query:
-    """One request, read.
+    """One request over one catalogue, ready to be searched and ranked.
+
+    The score of a row is its best inner product with a query vector, plus its additive terms.
 
     Attributes:
-        row_terms: Row to additive terms of its own, each with its share.
+        vectors: The query vectors, with the inputs they are sums of.
+        row_terms: Row to the reasons of its own terms, each with its `share`.
         catalogue_terms: Terms of the whole catalogue.
-        input_terms: Additive terms that an input of the request earned.
-        page: Which part of the ranking.
+        input_terms: Terms that single rows get from an input of the request.
+        page: Which part of the ranking to return.
     """
 
     catalogue: Catalogue
@@ -39,7 +43,7 @@ class Query:
 
     @cached_property
     def term_totals(self) -> TermTotals:
-        """The sum of all terms by row."""
+        """The sum of all additive terms for each row."""
         row_shares = [
             (row, term["share"]) for row, reasons in self.row_terms.items() for term in reasons
         ]
@@ -48,30 +52,35 @@ class Query:
         return TermTotals.sum_by_row(
             np.concatenate([self.input_terms.rows, rows]),
             np.concatenate([self.input_terms.values, values]),
-            everywhere=sum_terms(self.catalogue_terms),
+            catalogue_sums=sum_terms(self.catalogue_terms),
         )
 
     @cached_property
     def pins(self) -> list[tuple[int, int]]:
-        """Row and rank (from 1) of the pins that the catalogue knows, by rank."""
+        """Row and rank (from 1) of the pinned items that the catalogue has, by rank."""
         known = self.catalogue.rows([pin.item_id for pin in self.request.pin])
         return [(known[p.item_id], p.rank) for p in self.request.pin if p.item_id in known]
 
     @property
     def is_reranked(self) -> bool:
-        """Whether ranks follow anything but the score, so that later pages keep the order."""
+        """Whether the order differs from that of the scores, so that later pages must keep it."""
         request = self.request
-        given = request.diversity or request.pin or request.explore
-        return bool(given) or self.page.keeps_order
+        return bool(request.diversity or request.pin or request.explore) or self.page.keeps_order
 
     def find_rows(self, ids: Sequence[str]) -> Rows:
-        """The rows of those ids that the catalogue has, in order of the ids."""
+        """Return the rows of the ids that the catalogue has, `(m,) int64`, in order of the ids."""
         known = self.catalogue.rows(ids)
         return np.array([known[item_id] for item_id in ids if item_id in known], np.int64)
 
-    def explain_row(self, row: int, stored: Any, winner: int) -> list[dict[str, Any]]:
-        """Tell the score of a row with its stored vector `(d,)` as shares, largest first."""
+    def explain_row(self, row: int, stored: Vectors, winner: int) -> list[dict[str, Any]]:
+        """Return the reasons of a row, whose shares sum to its score, the largest first.
+
+        Args:
+            row: Row in the catalogue.
+            stored: Its item vector, `(d,) float32`.
+            winner: Index of the query vector with the largest inner product.
+        """
         shares = self.vectors.split_score(stored, winner)
         shares += self.input_terms.sum_by_input(row, len(shares))
-        own = [reason for term in self.catalogue_terms for reason in term.told(row)]
-        return build_reasons(self.vectors.inputs, shares, [*self.row_terms.get(row, ()), *own])
+        reasons = [reason for term in self.catalogue_terms for reason in term.explain_row(row)]
+        return build_reasons(self.vectors.inputs, shares, [*self.row_terms.get(row, ()), *reasons])

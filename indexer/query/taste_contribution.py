@@ -1,10 +1,11 @@
-"""A learned taste model and one request's history to weights, taste vectors and named terms.
+"""A taste model and the inputs of a request to learned weights, taste vectors and score terms.
 
-What was learned says how far a history reaches back and what a rating or event means; explicit
-dislikes keep pushing away as the scenario says, which no interaction log can teach.
+The model says how fast history entries lose weight and what ratings and events count. Dislikes keep
+the weight that the scenario gives them: how much to avoid an item cannot be learned from
+interactions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,11 @@ _MAX_UINT16_ROWS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class InputTerms:
-    """Additive terms of single items, each earned from one input.
+    """z additive score terms, each of one row because of one input.
 
     Attributes:
-        rows: `(z,) int64`, the item that gains; ascending.
-        input_positions: `(z,) int64`, place of the input.
+        rows: `(z,) int64`, the row whose score is raised; ascending.
+        input_positions: `(z,) int64`, position of the input.
         values: `(z,) float32`.
     """
 
@@ -45,7 +46,7 @@ class InputTerms:
     values: Vectors
 
     def sum_by_input(self, row: int, count: int) -> NDArray[np.float64]:
-        """Return `(count,) float64`: what each input adds to a row."""
+        """Return what each of `count` inputs adds to a row, `(count,) float64`."""
         first, last = np.searchsorted(self.rows, [row, row + 1])
         return np.bincount(
             self.input_positions[first:last], self.values[first:last], minlength=count
@@ -57,14 +58,14 @@ NO_INPUT_TERMS = InputTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.emp
 
 @dataclass(frozen=True, slots=True)
 class TasteContribution:
-    """What a taste model makes of one history.
+    """What a taste model adds to the inputs of one request.
 
     Attributes:
-        inputs: The request's inputs, those of the history and the prior weighed as learned.
-        taste_vectors: `(m, d) float32`, what each input adds through the taste block or a learned
-            direction; None if none does.
-        input_terms: Named terms: neighbours of past items, and past items coming again.
-        shrinkage: How little a short history says; see `TasteSettings.meaning_doubt`.
+        inputs: The m inputs; those of the history and the prior have learned weights.
+        taste_vectors: `(m, d) float32`, what each input adds to every query vector through the
+            taste block or a learned context direction; None if none does.
+        input_terms: Score terms of neighbours of past items, and of repeats of past items.
+        shrinkage: Shortens the profile of a short history; see `TasteSettings.meaning_doubt`.
     """
 
     inputs: list[QueryInput]
@@ -73,77 +74,16 @@ class TasteContribution:
     shrinkage: float = 0.0
 
 
-def apply_taste_model(
-    model: TasteModel,
-    inputs: Sequence[QueryInput],
-    rows: Mapping[str, int],
-    *,
-    layout: Layout,
-    taste_context: "TasteContext",
-) -> TasteContribution:
-    """Weigh a history as learned.
-
-    Args:
-        model: Of the snapshot.
-        inputs: The inputs; history items in time order.
-        rows: Row of each known item; rows past the model's are items it has not met.
-        layout: Of the item vectors.
-        taste_context: Circumstances and wishes that matter here.
-    """
-    known_rows = len(model.prior)
-    positions = [
-        position
-        for position, query_input in enumerate(inputs)
-        if query_input.entry is not None
-        and query_input.item_id is not None
-        and rows[query_input.item_id] < known_rows
-    ]
-    past = build_history(
-        [_to_past_item(inputs[position], rows) for position in positions],
-        model.settings,
-        taste_context.context_words,
-    )
-    weighted_inputs = _reweigh_history(inputs, positions, past, model, taste_context.scenario)
-    taste = compute_entry_weights(past, model.settings.taste_reach, model.settings)
-    popularity_affinity = compute_popularity_affinity(
-        taste, model.picked_prior_stats.compute_deviations(model.prior[past.row]), model.settings
-    )
-    taste *= np.float32(taste_context.weights.taste)
-    for position, query_input in enumerate(inputs):
-        if query_input.role is Role.PRIOR:
-            weighted_inputs[position] = query_input.with_weight(
-                query_input.weight * (1 + popularity_affinity)
-            )
-    directions = dict(_find_context_directions(model, inputs, taste_context.context_words))
-    for position in directions:
-        weighted_inputs[position] = inputs[position].with_weight(
-            0.0
-        )  # what was learned replaces the words
-    taste_vectors = None
-    if directions or (
-        positions and layout.taste
-    ):  # else a matrix of nothing would cost milliseconds
-        taste_vectors = np.zeros((len(inputs), layout.dim), np.float32)
-        block = slice(layout.meaning, layout.meaning + layout.taste)
-        taste_vectors[positions, block] = taste[:, None] * model.sources[past.row]
-        for position, direction in directions.items():
-            taste_vectors[position, : layout.meaning] = (
-                np.float32(taste_context.weights.meaning) * direction
-            )
-    past_terms = _build_input_terms(model, past, taste, taste_context)
-    input_terms = InputTerms(
-        past_terms.rows,
-        np.array(positions, np.int64)[past_terms.input_positions],
-        past_terms.values,
-    )
-    return TasteContribution(
-        weighted_inputs, taste_vectors, input_terms, model.settings.meaning_doubt
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class TasteContext:
-    """The parts of a request that change what its history means."""
+    """The parts of a request, besides its inputs, that `apply_taste_model` depends on.
+
+    Attributes:
+        scenario: Dislikes keep its weights.
+        weights: Of the blocks.
+        context_words: Context field to value, from `to_context_words`.
+        include_seen: Whether past items may be recommended again.
+    """
 
     scenario: Scenario
     weights: Weights
@@ -151,7 +91,71 @@ class TasteContext:
     include_seen: bool
 
 
-def _to_past_item(query_input: QueryInput, rows: Mapping[str, int]) -> HistoryItem:
+def apply_taste_model(
+    model: TasteModel,
+    inputs: Sequence[QueryInput],
+    rows: Mapping[str, int],
+    *,
+    layout: Layout,
+    taste_context: TasteContext,
+) -> TasteContribution:
+    """Return the learned weights, taste vectors and score terms of a request.
+
+    Args:
+        model: Of the snapshot.
+        inputs: The inputs; history items in time order.
+        rows: Row of each known item; the model does not know rows added after its snapshot.
+        layout: Of the item vectors.
+        taste_context: The other parts of the request that matter.
+    """
+    positions = [
+        position
+        for position, query_input in enumerate(inputs)
+        if query_input.entry is not None
+        and query_input.item_id is not None
+        and rows[query_input.item_id] < len(model.prior)
+    ]
+    past = build_history(
+        [_to_history_item(inputs[position], rows) for position in positions],
+        model.settings,
+        taste_context.context_words,
+    )
+    taste = compute_entry_weights(past, model.settings.taste_reach, model.settings)
+    popularity_affinity = compute_popularity_affinity(
+        taste, model.picked_prior_stats.compute_deviations(model.prior[past.row]), model.settings
+    )
+    taste *= np.float32(taste_context.weights.taste)
+    directions = _find_context_directions(model, inputs, taste_context)
+    weighted_inputs = _reweigh_history(inputs, positions, past, model)
+    for position, query_input in enumerate(inputs):
+        if position in directions:  # the learned direction replaces the encoded phrase
+            weighted_inputs[position] = query_input.with_weight(0.0)
+        elif query_input.role is Role.PRIOR:
+            weight = query_input.weight * (1 + popularity_affinity)
+            weighted_inputs[position] = query_input.with_weight(weight)
+    taste_vectors = None
+    if directions or (positions and layout.taste):  # adding a zero matrix would cost milliseconds
+        taste_vectors = np.zeros((len(inputs), layout.dim), np.float32)
+        block = slice(layout.meaning, layout.meaning + layout.taste)
+        taste_vectors[positions, block] = taste[:, None] * model.sources[past.row]
+        for position, direction in directions.items():
+            taste_vectors[position, : layout.meaning] = direction
+    return TasteContribution(
+        weighted_inputs,
+        taste_vectors,
+        _build_input_terms(model, past, positions, taste, taste_context),
+        model.settings.meaning_doubt,
+    )
+
+
+def to_context_words(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return the context of a request as interactions record it: text, without flags and places."""
+    return {
+        name: str(word) for name, word in context.items() if not isinstance(word, bool | Mapping)
+    }
+
+
+def _to_history_item(query_input: QueryInput, rows: Mapping[str, int]) -> HistoryItem:
     entry = query_input.entry
     if entry is None or query_input.item_id is None:
         raise TypeError(query_input)
@@ -159,56 +163,62 @@ def _to_past_item(query_input: QueryInput, rows: Mapping[str, int]) -> HistoryIt
 
 
 def _reweigh_history(
-    signals: Sequence[QueryInput],
-    places: Sequence[int],
+    inputs: Sequence[QueryInput],
+    positions: Sequence[int],
     past: History,
     model: TasteModel,
-    scenario: Scenario,
 ) -> list[QueryInput]:
-    """The signals with learned weights; what is disliked keeps the scenario's."""
+    """Return the inputs with learned weights for history items that are not disliked."""
     weights = compute_entry_weights(past, model.settings.meaning_reach, model.settings)
-    weighted_inputs = list(signals)
+    weighted_inputs = list(inputs)
     for position, weight, liking in zip(
-        places, weights.tolist(), past.liking.tolist(), strict=True
+        positions, weights.tolist(), past.liking.tolist(), strict=True
     ):
         if liking >= 0:
-            weighted_inputs[position] = signals[position].with_weight(weight)
+            weighted_inputs[position] = inputs[position].with_weight(weight)
     return weighted_inputs
 
 
 def _build_input_terms(
-    model: TasteModel, past: History, taste: Vectors, taste_context: TasteContext
+    model: TasteModel,
+    past: History,
+    positions: Sequence[int],
+    taste: Vectors,
+    taste_context: TasteContext,
 ) -> InputTerms:
-    """Neighbours and repeats; `signals` are still places in the past."""
+    """Return the terms of neighbours and repeats, sorted by row.
+
+    Args:
+        model: Of the snapshot.
+        past: The history.
+        positions: Position among the inputs of each entry of `past`.
+        taste: `(len(past),) float32`, what each entry counts.
+        taste_context: Weight of the taste block; whether items may repeat.
+    """
     weights = ScoreTermWeights(keep_heaviest(taste), compute_repeat_weights(past, model.settings))
     score_terms = model.compute_score_terms(
         past.row, weights, include_seen=taste_context.include_seen
     )
-    small = (
-        score_terms.row.astype(np.uint16)
-        if len(model.prior) <= _MAX_UINT16_ROWS
-        else score_terms.row
-    )
-    order = np.argsort(small, kind="stable")  # short integers are sorted by radix
-    # Neighbours carry the request's weight through `taste` already, repeats do not.
+    rows = score_terms.row
+    # numpy sorts 16-bit integers by radix, which is faster.
+    sort_keys = rows.astype(np.uint16) if len(model.prior) <= _MAX_UINT16_ROWS else rows
+    order = np.argsort(sort_keys, kind="stable")
+    # `taste` already contains the weight of the block for neighbours, but not for repeats.
     scale = np.where(score_terms.is_repeat, np.float32(taste_context.weights.taste), np.float32(1))
     values = (score_terms.value * scale).astype(np.float32)
-    return InputTerms(score_terms.row[order], score_terms.entry[order], values[order])
+    input_positions = np.array(positions, np.int64)[score_terms.entry[order]]
+    return InputTerms(rows[order], input_positions, values[order])
 
 
 def _find_context_directions(
-    model: TasteModel, inputs: Sequence[QueryInput], context: Mapping[str, str]
-) -> Iterator[tuple[int, Vectors]]:
-    """Place and learned direction `(d,)` of each context signal that has one."""
-    directions = model.context_directions.find_directions(context)
+    model: TasteModel, inputs: Sequence[QueryInput], taste_context: TasteContext
+) -> dict[int, Vectors]:
+    """Return position to weighted direction `(d,)` of each context input that has a learned one."""
+    directions = model.context_directions.find_directions(taste_context.context_words)
+    weight = np.float32(taste_context.weights.meaning)
+    directions_by_position = {}
     for position, query_input in enumerate(inputs):
         direction = directions.get(query_input.reason.get("field", ""))
         if direction is not None and direction.any():
-            yield position, direction
-
-
-def to_context_words(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return the circumstances of now as the words that interactions record."""
-    return {
-        name: str(word) for name, word in context.items() if not isinstance(word, bool | Mapping)
-    }
+            directions_by_position[position] = weight * direction
+    return directions_by_position

@@ -1,7 +1,7 @@
-"""Candidates to the order they are shown in: caps, pins, diversity, exploration.
+"""Eligible rows to the order they are shown in: scores, caps, diversity, pins, exploration.
 
-In: a query and its eligible rows.
-Out: the rows of one page in rank order, and those that follow.
+In: a `Query` and its eligible rows, which retrieval scores.
+Out: a `RankedPage`: the rows of one page in rank order, and those that follow.
 """
 
 from indexer.ranking.caps import resolve_caps

@@ -1,11 +1,11 @@
-"""At most so many items of a list may share a value: rows in order of merit to those kept. Pure.
+"""Ranked rows and caps ("at most n items per brand") to the rows that are kept.
 
-Whoever walks down the whole ranking and passes over each item one of whose values is used up by
-better items keeps exactly these rows. It is decided by merit alone, before pins, diversity and
-exploration arrange the rows that are kept, so the number kept out is the same for every page.
+The result is that of a walk down the whole ranking that drops each item one of whose values is
+used up by better items. Caps are applied by score alone, before diversity, pins and exploration
+change the order of what is kept, so the number of dropped items is the same for every page.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ class Cap:
 
     Attributes:
         cells: Rows and the keys of their values; rows without a value are not capped.
-        limit: The number.
+        limit: At most so many items per value.
     """
 
     cells: RowValues
@@ -36,9 +36,9 @@ class _ValueUses:
     """Which row uses which value, each pair once.
 
     Attributes:
-        positions: `(z,) int64`, places of rows in their order.
-        values: `(z,) int64`, over all caps.
-        limits: How often each value may be used.
+        positions: `(z,) int64`, positions of rows in the ranking.
+        values: `(z,) int64`, value numbers, distinct over all caps.
+        limits: How often each value may be used, by value number.
     """
 
     positions: Rows
@@ -46,22 +46,50 @@ class _ValueUses:
     limits: NDArray[np.int64]
 
 
-def apply_caps(
-    eligible: Eligible, caps: Sequence[Cap], *, first: Rows, rank: Callable[[Rows], Rows]
-) -> Eligible:
-    """Narrow a pool to what the caps keep, counting the others.
+def resolve_caps(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[Cap]:
+    """Return the caps of a request, or else those of its scenario for fields that exist.
 
-    Args:
-        eligible: What is allowed.
-        caps: Of several fields.
-        first: Rows that use values before all others, in order; they need not be allowed.
-        rank: Orders some rows by merit, the best first.
+    Raises:
+        FilterError: If a request names a field that the catalogue does not have.
+    """
+    known = catalogue.schema.fields
+    limits = request.max_per
+    if limits is None:
+        limits = {name: limit for name, limit in scenario.max_per.items() if name in known}
+    for name in limits:
+        if name not in known:
+            nearest = catalogue.schema.find_nearest_name(name)
+            hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
+            raise FilterError(f"max_per has an unknown field {name[:100]!r}; {hint}")
+    return [Cap(catalogue.cells(name, RowValueKind.KEYS), limit) for name, limit in limits.items()]
+
+
+def find_contested_rows(eligible: Eligible, caps: Sequence[Cap], first: Rows) -> Rows:
+    """Return the eligible rows that a cap may drop, ascending: only these need to be ranked.
+
+    They have a value that more rows hold than may share it. Rows of `first` hold values too, but
+    are not among the result: they come before all others anyway.
     """
     contenders = eligible.allowed.copy()
     contenders[first] = True
-    contested = _find_contested(contenders, caps)
+    contested = np.zeros_like(contenders)
+    for cap in caps:
+        cells = cap.cells.select(contenders[cap.cells.rows])
+        _, value, count = np.unique(cells.values, return_inverse=True, return_counts=True)
+        contested[cells.rows[count[value] > cap.limit]] = True
     contested[first] = False
-    order = np.concatenate([first, rank(np.flatnonzero(contested))])
+    return np.flatnonzero(contested)
+
+
+def apply_caps(eligible: Eligible, caps: Sequence[Cap], order: Rows) -> Eligible:
+    """Drop the eligible rows that the caps do not keep, and count them.
+
+    Args:
+        eligible: What may be found.
+        caps: Of several fields.
+        order: `(m,)`, distinct rows, the best first: at least those of `find_contested_rows`. Rows
+            that are not eligible use up values too.
+    """
     dropped = order[~compute_kept_mask(order, caps)]
     allowed = eligible.allowed.copy()
     allowed[dropped] = False
@@ -73,23 +101,13 @@ def compute_kept_mask(order: Rows, caps: Sequence[Cap]) -> Mask:
     """Return which of some rows the caps keep, `(m,) bool`.
 
     Args:
-        order: `(m,)`, distinct, the best first.
+        order: `(m,)`, distinct rows, the best first.
         caps: Of several fields.
     """
     uses = _collect_uses(order, caps)
     if len(np.unique(uses.positions)) == len(uses.positions):
         return _keep_single_valued(len(order), uses)
     return _keep_multi_valued(len(order), uses)
-
-
-def _find_contested(contenders: Mask, caps: Sequence[Cap]) -> Mask:
-    """Rows with a value that more rows want than may have it."""
-    contested = np.zeros_like(contenders)
-    for cap in caps:
-        cells = cap.cells.select(contenders[cap.cells.rows])
-        _, value, count = np.unique(cells.values, return_inverse=True, return_counts=True)
-        contested[cells.rows[count[value] > cap.limit]] = True
-    return contested
 
 
 def _collect_uses(order: Rows, caps: Sequence[Cap]) -> _ValueUses:
@@ -111,7 +129,7 @@ def _collect_uses(order: Rows, caps: Sequence[Cap]) -> _ValueUses:
 
 
 def _keep_single_valued(count: int, uses: _ValueUses) -> Mask:
-    """Each row uses one value, so its turn among those that want it decides."""
+    """Rows of one value each: a row is kept if few enough better rows hold its value."""
     by_value = np.lexsort((uses.positions, uses.values))
     values = uses.values[by_value]
     turn = np.arange(len(values)) - np.searchsorted(values, values)
@@ -121,34 +139,16 @@ def _keep_single_valued(count: int, uses: _ValueUses) -> Mask:
 
 
 def _keep_multi_valued(count: int, uses: _ValueUses) -> Mask:
-    """A row that is passed over for one value leaves its others to the next."""
+    """Rows of several values: a row that is dropped does not use up its other values."""
     values_by_row: list[list[int]] = [[] for _ in range(count)]
     for position, value in zip(uses.positions.tolist(), uses.values.tolist(), strict=True):
         values_by_row[position].append(value)
-    left = uses.limits.tolist()
+    remaining = uses.limits.tolist()
     kept = np.ones(count, np.bool_)
     for position, row_values in enumerate(values_by_row):
-        if any(left[value] < 1 for value in row_values):
+        if any(remaining[value] < 1 for value in row_values):
             kept[position] = False
             continue
         for value in row_values:
-            left[value] -= 1
+            remaining[value] -= 1
     return kept
-
-
-def resolve_caps(catalogue: Catalogue, request: Request, scenario: Scenario) -> list[Cap]:
-    """Return the caps of a request, or those of its scenario that the catalogue has fields for.
-
-    Raises:
-        FilterError: If a request names a field that the catalogue does not have.
-    """
-    value_count = catalogue.schema.fields
-    given = request.max_per
-    if given is None:
-        given = {name: most for name, most in scenario.max_per.items() if name in value_count}
-    for name in given:
-        if name not in value_count:
-            nearest = catalogue.schema.find_nearest_name(name)
-            hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
-            raise FilterError(f"max_per has an unknown field {name[:100]!r}; {hint}")
-    return [Cap(catalogue.cells(name, RowValueKind.KEYS), most) for name, most in given.items()]

@@ -1,40 +1,34 @@
-"""A ranking to one page of it: what earlier pages showed is left out."""
+"""A ranking to the part of it that one page needs: without what earlier pages showed."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from indexer.arrays import Mask
-from indexer.query import Eligible, Page, RowLookup
+from indexer.query import Catalogue, Eligible, Page, build_mask
 from indexer.retrieval import Candidates
 
 
-def restrict_to_page(catalogue: RowLookup, eligible: Eligible, page: Page) -> Eligible:
-    """Return the part of the pool that is left for this page and later ones."""
-    allowed = eligible.allowed
+def restrict_to_page(catalogue: Catalogue, eligible: Eligible, page: Page) -> Eligible:
+    """Return the eligible rows that are left for this page and later ones; counts stay."""
+    allowed: Mask = eligible.allowed
     if page.only_ids is not None:
-        allowed = allowed & _build_mask(catalogue, page.only_ids)
+        allowed = allowed & build_mask(catalogue, catalogue.rows(page.only_ids).values())
     if page.served_ids:
-        allowed = allowed & ~_build_mask(catalogue, page.served_ids)
+        allowed = allowed & ~build_mask(catalogue, catalogue.rows(page.served_ids).values())
     return Eligible(allowed, eligible.excluded)
 
 
-def _build_mask(catalogue: RowLookup, ids: Sequence[str]) -> Mask:
-    mask = np.zeros(catalogue.count, np.bool_)
-    mask[np.fromiter(catalogue.rows(ids).values(), np.int64)] = True
-    return mask
+def compute_rank_depth(eligible_count: int, k: int, page: Page) -> int:
+    """Return how many candidates to rank for a page of `k`.
 
-
-def compute_rank_depth(eligible: int, k: int, page: Page) -> int:
-    """Return how many candidates to rank, out of `eligible`, for a page of `k`."""
-    if eligible - page.skip - k <= page.lookahead:
-        return eligible
+    That is up to the end of the page, or all of them if so few follow it that the page names them.
+    """
+    if eligible_count - page.skip - k <= page.lookahead:
+        return eligible_count
     return page.skip + k
 
 
 def drop_skipped(candidates: Candidates, page: Page) -> Candidates:
-    """Drop the ranks that earlier pages had."""
+    """Drop the first `page.skip` candidates, which earlier pages showed."""
     kept = slice(page.skip, None)
     return replace(
         candidates,

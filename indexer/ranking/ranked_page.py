@@ -1,4 +1,4 @@
-"""A question and its pool to the rows of one page in rank order, and those that follow."""
+"""A query and its eligible rows to the rows of one page in rank order, and those that follow."""
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from indexer.arrays import Rows, Vectors
 from indexer.query import Eligible, Query, find_newest_rows
-from indexer.ranking.caps import Cap, apply_caps
+from indexer.ranking.caps import Cap, apply_caps, find_contested_rows
 from indexer.ranking.order import (
     DIVERSE_RANKS,
     DIVERSITY_WINDOW,
@@ -20,10 +20,11 @@ from indexer.ranking.order import (
 from indexer.ranking.paging import compute_rank_depth, drop_skipped
 from indexer.retrieval import Candidates, retrieve, score_rows
 
-# What exploration may show: the next candidates after the page, at least so many, and the newest.
+# Exploration may show the next candidates after the page (as many as the page holds, but at least
+# this many) and the newest eligible items.
 EXPLORE_NEXT = 20
 EXPLORE_NEWEST = 10
-_DIVERSITY_LOOKBACK = 50  # items of earlier pages that variety looks back at
+_DIVERSITY_LOOKBACK = 50  # latest items of earlier pages that a page differs from
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class RankedPage:
     Attributes:
         candidates: Its rows with scores, in rank order.
         following: Rows ranked after it, as far as the page looks ahead.
-        propensities: `(k,)`, None without exploration.
+        propensities: `(k,) float64`, the probability that each rank shows what it does; None
+            without exploration.
     """
 
     candidates: Candidates
@@ -42,45 +44,42 @@ class RankedPage:
 
 
 def apply_query_caps(query: Query, eligible: Eligible, caps: list[Cap]) -> Eligible:
-    """Narrow a pool to what caps keep of it, in order of score.
+    """Drop the eligible rows that caps do not keep, in order of score, and count them.
 
-    What earlier pages showed and what is pinned uses its values first; what an earlier page has
-    named as still to come is kept.
+    Items of earlier pages, items that an earlier page announced and pinned items use up values
+    before all others; announced items are kept whatever the caps say.
     """
-    promised = query.find_rows(query.page.only_ids or ())
+    announced = query.find_rows(query.page.only_ids or ())
     pins = np.array([row for row, _ in query.pins], np.int64)
-    first = [query.find_rows(query.page.served_ids), promised, pins[eligible.allowed[pins]]]
-
-    def candidates(rows: Rows) -> Rows:
-        vectors, term_totals = query.vectors.vectors, query.term_totals
-        return score_rows(query.catalogue, vectors, rows, len(rows), term_totals).rows
-
-    capped_rows = apply_caps(
-        eligible, caps, first=_drop_repeats(np.concatenate(first)), rank=candidates
+    first = _drop_repeats(
+        np.concatenate(
+            [query.find_rows(query.page.served_ids), announced, pins[eligible.allowed[pins]]]
+        )
     )
-    capped_rows.allowed[promised] = eligible.allowed[promised]
-    return capped_rows
+    contested = find_contested_rows(eligible, caps, first)
+    ranked = _score(query, contested).rows
+    capped = apply_caps(eligible, caps, np.concatenate([first, ranked]))
+    capped.allowed[announced] = eligible.allowed[announced]
+    return capped
 
 
 def rank_page(query: Query, eligible: Eligible) -> RankedPage:
-    """Rank what is left of a pool for a page."""
+    """Rank the eligible rows that are left for a page, and cut the page off."""
     request, page = query.request, query.page
     total = compute_rank_depth(eligible.count, request.k, page)
     depth = total
     if request.explore:
         depth = min(eligible.count, total + max(EXPLORE_NEXT, request.k))
-    candidates, fixed = _rank_with_pins(query, eligible, depth)
+    ranked, fixed = _rank_with_pins(query, eligible, depth)
     if request.explore:
-        return _explore_page(query, eligible, (candidates, fixed), total)
-    page_candidates = drop_skipped(candidates, page)
-    following = page_candidates.rows[request.k : total - page.skip]
-    return RankedPage(
-        _take(page_candidates, np.arange(min(request.k, len(page_candidates.rows)))), following
-    )
+        return _explore_page(query, eligible, (ranked, fixed), total)
+    ranked = drop_skipped(ranked, page)
+    shown = np.arange(min(request.k, len(ranked.rows)))
+    return RankedPage(_take(ranked, shown), ranked.rows[request.k : total - page.skip])
 
 
 def _rank_with_pins(query: Query, eligible: Eligible, total: int) -> tuple[Candidates, Positions]:
-    """The first `total` of the whole ranking that is left, and which places of it are pins."""
+    """The first `total` of the ranking that is left, and which positions in it are pins."""
     start = query.page.offset - query.page.skip
     pins = [(row, rank - 1 - start) for row, rank in query.pins if eligible.allowed[row]]
     pins = [(row, index) for row, index in pins if index >= 0]
@@ -90,42 +89,47 @@ def _rank_with_pins(query: Query, eligible: Eligible, total: int) -> tuple[Candi
     allowed = eligible.allowed.copy()
     allowed[rows] = False
     others = _rank_without_pins(query, replace(eligible, allowed=allowed), total)
-    own = _score(query, rows)
+    pinned = _score(query, rows)
     position_by_row = {
-        row: len(others.rows) + position for position, row in enumerate(own.rows.tolist())
+        row: len(others.rows) + position for position, row in enumerate(pinned.rows.tolist())
     }
     order, fixed = insert_pins(
-        np.arange(len(others.rows)), [(position_by_row[row], i) for row, i in pins], total=total
+        np.arange(len(others.rows)),
+        [(position_by_row[row], index) for row, index in pins],
+        total=total,
     )
-    return _take(_concatenate(others, own), order), fixed
+    return _take(_concatenate(others, pinned), order), fixed
 
 
 def _rank_without_pins(query: Query, eligible: Eligible, total: int) -> Candidates:
     """The first `total` of the ranking without pins."""
-    catalogue, page, request = query.catalogue, query.page, query.request
+    page, request = query.page, query.request
     if page.only_ids is not None and query.is_reranked:
-        rows = query.find_rows(page.only_ids)
-        rows = rows[eligible.allowed[rows]]
-        page_candidates = _score(query, np.sort(rows))
-        by_row = np.argsort(page_candidates.rows)
-        return _take(
-            page_candidates, by_row[np.searchsorted(page_candidates.rows[by_row], rows)][:total]
-        )
+        return _keep_announced_order(query, eligible, total)
     ahead = DIVERSITY_WINDOW if request.diversity else 0
-    vectors = query.vectors.vectors
-    page_candidates = retrieve(catalogue, vectors, eligible, total + ahead, query.term_totals)
+    best = retrieve(
+        query.catalogue, query.vectors.vectors, eligible, total + ahead, query.term_totals
+    )
     if not request.diversity:
-        return page_candidates
+        return best
+    shown_rows = query.find_rows(page.served_ids[-_DIVERSITY_LOOKBACK:])
     order = diversify(
-        _load_meaning_vectors(query, page_candidates.rows[: DIVERSE_RANKS + DIVERSITY_WINDOW]),
-        page_candidates.scores,
+        _load_meaning_vectors(query, best.rows[: DIVERSE_RANKS + DIVERSITY_WINDOW]),
+        best.scores,
         diversity=request.diversity,
         ranks=min(total, max(0, DIVERSE_RANKS - (page.offset - page.skip))),
-        shown_vectors=_load_meaning_vectors(
-            query, query.find_rows(page.served_ids[-_DIVERSITY_LOOKBACK:])
-        ),
+        shown_vectors=_load_meaning_vectors(query, shown_rows),
     )
-    return _take(page_candidates, order[:total])
+    return _take(best, order[:total])
+
+
+def _keep_announced_order(query: Query, eligible: Eligible, total: int) -> Candidates:
+    """The first `total` of the items that an earlier page announced, in the order of its ids."""
+    rows = query.find_rows(query.page.only_ids or ())
+    rows = rows[eligible.allowed[rows]]
+    scored = _score(query, rows)
+    by_row = np.argsort(scored.rows)
+    return _take(scored, by_row[np.searchsorted(scored.rows[by_row], rows)][:total])
 
 
 def _explore_page(
@@ -135,35 +139,36 @@ def _explore_page(
     (ranked, fixed), request = ranking, query.request
     k = min(request.k, len(ranked.rows))
     beyond = np.setdiff1d(np.arange(k, len(ranked.rows)), fixed)[: max(EXPLORE_NEXT, k)]
-    fresh = eligible.allowed.copy()
-    fresh[ranked.rows[:k]] = False
-    fresh[[row for row, _ in query.pins]] = False
-    newest = find_newest_rows(query.catalogue, fresh, EXPLORE_NEWEST)
-    extra = _score(query, np.sort(np.setdiff1d(newest, ranked.rows)))
-    known = np.flatnonzero(np.isin(ranked.rows, newest))
-    candidates = _concatenate(ranked, extra)
-    extras = np.arange(len(ranked.rows), len(candidates.rows))
-    page_candidates = explore(
+    off_page = eligible.allowed.copy()
+    off_page[ranked.rows[:k]] = False
+    off_page[[row for row, _ in query.pins]] = False
+    newest = find_newest_rows(query.catalogue, off_page, EXPLORE_NEWEST)
+    unranked = _score(query, np.setdiff1d(newest, ranked.rows))
+    candidates = _concatenate(ranked, unranked)
+    explored = np.concatenate(
+        [
+            np.union1d(beyond, np.flatnonzero(np.isin(ranked.rows, newest))),
+            np.arange(len(ranked.rows), len(candidates.rows)),
+        ]
+    )
+    exploration = explore(
         np.arange(len(ranked.rows)),
-        np.concatenate([np.union1d(beyond, known), extras]),
+        explored,
         free=np.setdiff1d(np.arange(k), fixed),
         k=k,
         probability=request.explore,
         rng=_build_generator(query),
     )
-    following = (
-        ranked.rows[page_candidates.rest][: max(0, total - k)] if total == eligible.count else ()
-    )
-    return RankedPage(
-        _take(candidates, page_candidates.page),
-        np.array(following, np.int64),
-        page_candidates.propensities,
-    )
+    following = np.empty(0, np.int64)
+    if total == eligible.count:
+        following = ranked.rows[exploration.rest][: max(0, total - k)]
+    return RankedPage(_take(candidates, exploration.page), following, exploration.propensities)
 
 
 def _build_generator(query: Query) -> np.random.Generator:
-    """The same for the same request, snapshot and place in the list."""
+    """A generator that is the same for the same request, snapshot and offset in the list."""
     request = query.request
+    # What only changes how the answer looks must not change what it holds.
     seed_request = replace(request, explain=True, fields=None, validate_only=False)
     seed = request.seed if request.seed is not None else seed_request
     text = f"{seed!r}|{query.catalogue.manifest.id}|{query.page.offset}"
@@ -171,14 +176,15 @@ def _build_generator(query: Query) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
-def _score(question: Query, rows: Rows) -> Candidates:
-    vectors, term_totals = question.vectors.vectors, question.term_totals
-    return score_rows(question.catalogue, vectors, np.sort(rows), len(rows), term_totals)
+def _score(query: Query, rows: Rows) -> Candidates:
+    """All of some distinct rows with their scores, best first."""
+    vectors, term_totals = query.vectors.vectors, query.term_totals
+    return score_rows(query.catalogue, vectors, np.sort(rows), len(rows), term_totals)
 
 
-def _load_meaning_vectors(question: Query, rows: Rows) -> Vectors:
-    width = question.catalogue.manifest.layout.meaning
-    meaning: Vectors = question.catalogue.item_vectors(rows)[:, :width].astype(np.float32)
+def _load_meaning_vectors(query: Query, rows: Rows) -> Vectors:
+    width = query.catalogue.manifest.layout.meaning
+    meaning: Vectors = query.catalogue.item_vectors(rows)[:, :width].astype(np.float32)
     return meaning
 
 
@@ -197,6 +203,6 @@ def _concatenate(first: Candidates, second: Candidates) -> Candidates:
 
 
 def _drop_repeats(rows: Rows) -> Rows:
-    """Each row at its first place."""
+    """Each row where it comes first."""
     _, first = np.unique(rows, return_index=True)
     return rows[np.sort(first)]

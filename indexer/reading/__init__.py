@@ -1,22 +1,27 @@
-"""Rows as people bring them to items and interactions; the only place that distrusts them.
+"""Rows of files, databases and memory to checked items and interactions.
 
-In: files (JSONL, CSV, TSV, Parquet, plain or .gz) and SQLAlchemy URLs.
-Out: `Item` and `Interaction`, or a `Rejection` with file, line and reason.
+In: files (JSONL, CSV, TSV, Parquet, plain or .gz), SQLAlchemy URLs, rows in memory.
+Out: `Item` and `Interaction`, or a `Rejection` with source, line and reason. Every check of a row
+is here; later stages trust what comes out.
 """
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
 from indexer.reading.items import Item, read_catalog, to_item
+from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.rows import Rejection, Row, parse_mapping, render_rejection, suggest_name
 
 __all__ = [
+    "Catalog",
     "Event",
     "Interaction",
     "Item",
     "Rejection",
     "Row",
+    "Source",
     "explain_missing_driver",
     "infer_rating_scale",
+    "name_row",
     "parse_mapping",
     "parse_url",
     "read_catalog",
@@ -24,4 +29,5 @@ __all__ = [
     "render_rejection",
     "suggest_name",
     "to_item",
+    "to_sources",
 ]

@@ -1,13 +1,13 @@
-r"""Foreign cells to plain values: CSV text by column, database and Parquet objects one by one.
+r"""Cells of a source to plain Python values: CSV text by column, other objects one by one.
 
-A CSV column gets one type for the whole file, so that a filter compares like with like:
+A CSV column gets one type for the whole file, so that filters compare values of one type:
 
-* Titles, prose, reviews and ids (`id`, `movie_id`, `movieId`, `isbn`, …) stay text, always.
+* Titles, prose, reviews and ids (`id`, `movie_id`, `movieId`, `isbn`, …) always stay text.
 * Tag columns (`tags`, `genres`, `mood`, …) stay text; `a|b|c` in them becomes a list.
-* Else numbers, if every cell is one as a program writes it: `-3`, `9.90`, `1e-05`. Not `007`, `+1`,
-  `.5`, `1e5` or more than 15 whole digits: those are names that happen to have digits.
-* Else booleans, if every cell is `true` or `false` in any case.
-* Else text, and a list for the rows that have `a|b|c`.
+* Otherwise numbers, if every cell is written as programs write numbers: `-3`, `9.90`, `1e-05`. Not
+  `007`, `+1`, `.5`, `1e5` or more than 15 whole digits: those are names that consist of digits.
+* Otherwise booleans, if every cell is `true` or `false` in any case.
+* Otherwise text, and a list in the rows that have `a|b|c`.
 
 An empty cell, or the `\N` of database dumps, is missing; so is `nan` in a column of numbers.
 """
@@ -34,12 +34,12 @@ _CAMEL_IDENTIFIER = re.compile(r"[a-z0-9](?:Id|ID|Ids|IDs)$")
 
 
 def is_identifier(column: str) -> bool:
-    """Whether a column names things, so that its digits are not a quantity."""
+    """Whether a column holds identifiers, so that its digits are not a quantity."""
     return bool(_IDENTIFIER.search(column.lower()) or _CAMEL_IDENTIFIER.search(column))
 
 
 class CsvColumn:
-    """One CSV column: show it every cell, then ask for its conversion."""
+    """Infers the type of one CSV column: `observe` every cell, then read `conversion`."""
 
     __slots__ = (
         "_is_tags",
@@ -51,21 +51,21 @@ class CsvColumn:
     )
 
     def __init__(self, *names: str) -> None:
-        """Take the column's own name and the names it is mapped to."""
+        """Take the column's own name and the field names it is mapped to."""
         text_fields = {*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS}
         self._is_text = any(name in text_fields or is_identifier(name) for name in names)
         self._is_tags = any(name in TAG_FIELDS for name in names)
         self._may_be_numbers = self._may_be_booleans = not (self._is_text or self._is_tags)
         self._is_whole = True
-        self._value_count = 0  # cells that are numbers or booleans, to leave an empty column text
+        self._value_count = 0  # number or boolean cells; a column without any stays text
 
     @property
     def is_undecided(self) -> bool:
-        """Whether another cell could still change the type."""
+        """Whether a further cell could still change the type."""
         return self._may_be_numbers or self._may_be_booleans
 
     def observe(self, cell: str) -> None:
-        """Narrow the type by one cell."""
+        """Rule out the types that a cell does not fit."""
         stripped = cell.strip()
         if is_missing_cell(stripped):
             return
@@ -79,7 +79,7 @@ class CsvColumn:
 
     @property
     def conversion(self) -> Conversion:
-        """What turns a cell of this column into its value."""
+        """The function from a cell of this column to its value."""
         if self._is_text or (self.is_undecided and not self._value_count):
             return _convert_text
         if self._may_be_numbers:
@@ -127,10 +127,10 @@ def split_list(text: str) -> list[str]:
 
 
 def to_plain(value: Any) -> Any:
-    """Return a database or Parquet value as JSON would hold it.
+    """Return a database or Parquet value as a JSON-compatible one; None for a missing value.
 
-    Dates become ISO 8601, decimals floats, mappings and sequences dicts and lists, NaN missing.
-    Bytes are missing too: a picture in one column is no reason to lose the item.
+    Dates and times become ISO 8601 text, decimals floats, mappings dicts and sequences lists. NaN
+    and bytes become None: an image in one column is no reason to refuse the whole item.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -146,7 +146,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _to_plain_nested(value: Any) -> Any:
-    """A nested value; NaN stays, for a vector that has one must be refused and not shortened."""
+    """As `to_plain`, but keeps NaN: a vector that contains one must be refused, not shortened."""
     return float(value) if isinstance(value, float) else to_plain(value)
 
 
@@ -166,9 +166,9 @@ def _to_plain_object(value: Any) -> Any:
 
 
 def parse_json_text(column: str, value: Any) -> Any:
-    """Return the object or array that a text value spells; anything else as it is.
+    """Decode text that is a JSON object or array; return anything else unchanged.
 
-    Titles, prose and ids are left alone: a film may well be called `[REC]`.
+    Titles, prose and ids are never decoded: a film may be called `[REC]`.
     """
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
@@ -181,9 +181,9 @@ def parse_json_text(column: str, value: Any) -> Any:
 
 
 def parse_json_cell(column: str, value: Any) -> Any:
-    """Return what a cell of a column of JSON spells, whatever the column is called.
+    """Decode a cell of a column whose declared type is JSON, whatever the column is called.
 
-    SQLite checks nothing: a text that is no JSON after all stays what it is.
+    SQLite does not enforce declared types, so text that is not JSON is returned unchanged.
     """
     try:
         return orjson.loads(value) if isinstance(value, str) else value

@@ -1,18 +1,20 @@
-"""SQLAlchemy URL and query to rows: streamed, read-only, never with a password in a message."""
+"""SQLAlchemy URL and query to rows, streamed and read-only; messages never show the password."""
 
 import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from indexer.errors import CatalogError
 from indexer.reading.cells import parse_json_cell, parse_json_text, to_plain
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.rows import BadRow, Row, clip, suggest_name
+
+if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a database is read
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.exc import SQLAlchemyError
 
 _BATCH_ROWS = 1000
 _TABLE = re.compile(r"[^\W\d][\w$]*(?:\.[^\W\d][\w$]*)?")
@@ -40,7 +42,9 @@ def read_database(address: str, query: str | None) -> Iterator[Row | BadRow]:
     return _stream_rows(name, _create_engine(url, name), query.strip())
 
 
-def _parse_address(address: str) -> URL:
+def _parse_address(address: str) -> "URL":
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return parse_url(address)
     except (ArgumentError, ValueError) as error:
@@ -51,7 +55,10 @@ def _parse_address(address: str) -> URL:
         ) from error
 
 
-def _create_engine(url: URL, name: str) -> Engine:
+def _create_engine(url: "URL", name: str) -> "Engine":
+    from sqlalchemy import NullPool, create_engine
+    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+
     try:
         if url.get_backend_name() == "sqlite":
             return _create_sqlite_engine(url, name)
@@ -67,8 +74,10 @@ def _create_engine(url: URL, name: str) -> Engine:
         raise CatalogError(f"{name} cannot be used ({_describe_cause(error)}); check it") from error
 
 
-def _create_sqlite_engine(url: URL, name: str) -> Engine:
-    """An engine that cannot create the file: SQLite would, for any path that does not exist."""
+def _create_sqlite_engine(url: "URL", name: str) -> "Engine":
+    """Return an engine that opens the file read-only: SQLite would create one that is missing."""
+    from sqlalchemy import NullPool, create_engine
+
     path = url.database or ""
     if path.startswith("file:") or path in ("", ":memory:") or url.get_driver_name() != "pysqlite":
         return create_engine(url, poolclass=NullPool)
@@ -82,13 +91,15 @@ def _create_sqlite_engine(url: URL, name: str) -> Engine:
     )
 
 
-def _stream_rows(name: str, engine: Engine, query: str) -> Iterator[Row | BadRow]:
+def _stream_rows(name: str, engine: "Engine", query: str) -> Iterator[Row | BadRow]:
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         with engine.connect() as connection:
             select = _build_select(name, connection, query)
             json_columns = _find_json_columns(connection, select)
             if engine.dialect.name in _READ_ONLY:
-                connection.rollback()  # what was looked up so far opened a transaction
+                connection.rollback()  # the look-ups above opened a transaction
                 connection.exec_driver_sql(_READ_ONLY[engine.dialect.name])
             yield from _read_rows(name, connection, select, json_columns)
     except SQLAlchemyError as error:
@@ -99,8 +110,10 @@ def _stream_rows(name: str, engine: Engine, query: str) -> Iterator[Row | BadRow
         engine.dispose()
 
 
-def _build_select(name: str, connection: Connection, query: str) -> str:
-    """The SELECT for a query that may be the name of a table or view."""
+def _build_select(name: str, connection: "Connection", query: str) -> str:
+    """Return the query, or a SELECT of everything if the query is the name of a table or view."""
+    from sqlalchemy import inspect
+
     if not _TABLE.fullmatch(query):
         return query
     schema, _, table = query.rpartition(".")
@@ -112,39 +125,41 @@ def _build_select(name: str, connection: Connection, query: str) -> str:
     return f"SELECT * FROM {'.'.join(quoted(part) for part in query.split('.'))}"
 
 
-def _find_json_columns(connection: Connection, select: str) -> frozenset[str]:
-    """The columns of a SELECT that SQLite's tables declare JSON; other databases decode theirs.
+def _find_json_columns(connection: "Connection", select: str) -> frozenset[str]:
+    """Return the columns of a SELECT that are declared as JSON in SQLite; empty elsewhere.
 
-    SQLite itself does not tell a document from a text that happens to be one.
+    Drivers of other databases decode JSON themselves; SQLite stores it as ordinary text.
     """
+    from sqlalchemy.exc import SQLAlchemyError
+
     if connection.dialect.name != "sqlite":
         return frozenset()
     view = f"CREATE TEMP VIEW zhiyin_columns AS {select}"
     try:
-        # A view has the declared types of what it selects, and costs nothing until it is read.
+        # A view reports the declared types of the columns it selects and runs no query.
         connection.execution_options(no_parameters=True).exec_driver_sql(view)
     except SQLAlchemyError:
-        return frozenset()  # no SELECT after all: reading it will say so
+        return frozenset()  # not a valid SELECT: running it will raise the error to report
     columns = connection.exec_driver_sql("PRAGMA temp.table_info(zhiyin_columns)").all()
     return frozenset(column.name for column in columns if "JSON" in column.type.upper())
 
 
 def _read_rows(
-    name: str, connection: Connection, select: str, documents: frozenset[str]
+    name: str, connection: "Connection", select: str, json_columns: frozenset[str]
 ) -> Iterator[Row]:
-    # Without parameters the driver leaves % and : in the query alone.
+    # With no_parameters the driver does not interpret % and : in the query.
     streamed = connection.execution_options(
         stream_results=True, yield_per=_BATCH_ROWS, no_parameters=True
     )
     result = streamed.exec_driver_sql(select)
     columns = list(result.keys())
-    readers = [parse_json_cell if column in documents else parse_json_text for column in columns]
+    readers = [parse_json_cell if column in json_columns else parse_json_text for column in columns]
     for line, cells in enumerate(result, start=1):
         plain_cells = map(to_plain, cells)
         values = [read(*pair) for read, *pair in zip(readers, columns, plain_cells, strict=True)]
         yield Row(name, line, dict(zip(columns, values, strict=True)))
 
 
-def _describe_cause(error: SQLAlchemyError) -> str:
+def _describe_cause(error: "SQLAlchemyError") -> str:
     cause = getattr(error, "orig", None) or error
     return clip(str(cause).partition("\n")[0])

@@ -1,7 +1,7 @@
 """CSV and TSV bytes to rows, with one type per column (see `indexer.reading.cells`).
 
-The file is read twice: once to learn the types, once for the rows. An unclosed quote costs the line
-it is on, not the lines it would swallow: those are read again.
+The file is read twice: once to infer the types, once for the rows. An unclosed quote loses only the
+line it is on: the lines after it, which the csv module took for part of the cell, are read again.
 """
 
 import csv
@@ -22,11 +22,11 @@ _MAX_LINE_CHARS = 4 * _MAX_CELL_CHARS
 
 @dataclass(frozen=True, slots=True)
 class DelimitedFile:
-    """A CSV or TSV source that can be opened again.
+    """A CSV or TSV source that can be opened more than once.
 
     Attributes:
-        name: What rows and messages call it.
-        open: Opens its bytes: decompressed, without a byte order mark.
+        name: Name of the source in rows and messages.
+        open: Returns its bytes from the start, decompressed and without a byte order mark.
         delimiter: A comma or a tab.
     """
 
@@ -35,19 +35,19 @@ class DelimitedFile:
     delimiter: str
 
     def read_typed_rows(self, mapping: Mapping[str, str]) -> Iterator[Row | BadRow]:
-        """Yield rows with the types of their columns, which the names after `mapping` decide."""
+        """Yield rows with typed cells; column names before and after `mapping` decide the types."""
         with self._open_text() as text:
             conversions = self._infer_conversions(text, mapping)
         with self._open_text() as text:
             yield from self._read_rows(text, conversions)
 
     def read_text_rows(self) -> Iterator[Row | BadRow]:
-        """Yield rows whose cells are strings; one pass."""
+        """Yield rows whose cells are strings or None; reads the file once."""
         with self._open_text() as text:
             yield from self._read_rows(text, None)
 
     def _open_text(self) -> TextIO:
-        # Surrogates carry an undecodable byte to the row it belongs to, which is then refused.
+        # Undecodable bytes become surrogates, so that only the row that holds them is refused.
         return io.TextIOWrapper(self.open(), encoding="utf-8", errors="surrogateescape", newline="")
 
     def _infer_conversions(self, text: TextIO, mapping: Mapping[str, str]) -> list[Conversion]:
@@ -101,7 +101,7 @@ class DelimitedFile:
         return header
 
     def _read_records(self, text: TextIO) -> Iterator[tuple[int, list[str]] | BadRow]:
-        """Yield `(line, cells)`, as many cells as the first record has."""
+        """Yield `(line, cells)` of records as long as the first one, and a `BadRow` for others."""
         csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_CHARS))
         lines = _LineReader(text)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
@@ -123,7 +123,7 @@ class DelimitedFile:
 
 
 class _LineReader:
-    """Physical lines that can be put back when a record turns out not to be one."""
+    """Iterator over physical lines that can put back the lines of a malformed record."""
 
     def __init__(self, text: TextIO) -> None:
         self._source = iter(partial(text.readline, _MAX_LINE_CHARS), "")
@@ -141,12 +141,12 @@ class _LineReader:
         return text
 
     def begin_record(self) -> int:
-        """Forget the last record; return the line on which the next one begins."""
+        """Start a new record; return the number of its first line, from 1."""
         self._record.clear()
         return self._line + 1
 
     def rewind(self) -> str:
-        """Put back all lines of the record but the first, which is returned, clipped."""
+        """Put back all lines of the record except the first; return that one, clipped."""
         self._pushback.extendleft(reversed(self._record[1:]))
         self._line -= len(self._record) - 1
         first = clip(self._record[0].rstrip("\r\n"))
@@ -158,7 +158,7 @@ def _keep_text(cell: str) -> str | None:
 
 
 def _find_flaw(cells: list[str], width: int) -> str:
-    """What is wrong with a record, or an empty string."""
+    """Describe what is wrong with a record; an empty string if nothing is."""
     if len(cells) != width:
         return f"has {len(cells)} cells where the header has {width}"
     try:

@@ -1,6 +1,7 @@
-"""One distrusted value to one field: id, number, yes or no, list, place, time, vector. Pure.
+"""Unchecked value to checked field: id, number, boolean, text, list, location, time, vector. Pure.
 
-Every parser takes the field's name and its value, and raises `BadValueError` with a short sentence.
+Every parser takes the field's name and a raw value, and raises `BadValueError` with one short
+sentence if the field cannot hold the value.
 """
 
 import math
@@ -28,18 +29,18 @@ _BOOLEAN_WORDS = {
     "false": False, "no": False, "0": False, "0.0": False,
 }  # fmt: skip
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "longitude")
-_MAX_EXACT_INTEGER = 2**53  # above it a float no longer tells two neighbouring ids apart
-_MAX_DIGITS = 400  # past the largest float
-_MAX_NUMBER = 1e300  # whole numbers far beyond it do not fit a float
+_MAX_EXACT_INTEGER = 2**53  # above it neighbouring integers are the same float
+_MAX_DIGITS = 400  # the largest float has fewer
+_MAX_NUMBER = 1e300  # whole numbers much larger do not fit a float
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
 
 
 class BadValueError(ValueError):
-    """A value that its field cannot hold; the message is the reason to report."""
+    """A field cannot hold a value; the message is the reason of the `Rejection`."""
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value says nothing: null, NaN, or a string of spaces."""
+    """Whether a value is missing: null, NaN, or an empty or blank string."""
     if isinstance(value, str):
         return not value or value.isspace()
     return value is None or (isinstance(value, float) and math.isnan(value))
@@ -66,16 +67,18 @@ def _check_id(name: str, value: str) -> str:
     stripped = value.strip()
     if len(stripped) > MAX_ID_CHARS:
         raise BadValueError(
-            f"{name} {render_value(stripped)} has {len(stripped)} characters; at most {MAX_ID_CHARS} are allowed"
+            f"{name} {render_value(stripped)} has {len(stripped)} characters; "
+            f"at most {MAX_ID_CHARS} are allowed"
         )
     return stripped
 
 
 def parse_number(name: str, value: Any) -> float:
-    """Return a finite number; a string that spells one is accepted."""
+    """Return a finite number, from a number or from text that is one."""
     number = value
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        # Python refuses to read integers of thousands of digits; a float says "too large" instead.
+        # Python refuses to parse integers of thousands of digits; as a float they are infinite and
+        # get the message below.
         is_whole = len(value) <= _MAX_DIGITS and not re.search(r"[.eE]", value)
         number = int(value) if is_whole else float(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
@@ -86,7 +89,7 @@ def parse_number(name: str, value: Any) -> float:
 
 
 def is_missing_for(parser: Parser, value: Any) -> bool:
-    """Whether a value says nothing to a parser: only words may be spelled "nan"."""
+    """Whether a value is missing for a parser: "nan" is too, except for text and lists."""
     if is_missing(value):
         return True
     is_nan_text = isinstance(value, str) and value.strip().lower() == "nan"
@@ -102,7 +105,7 @@ def parse_boolean(name: str, value: Any) -> bool:
 
 
 def parse_text(name: str, value: Any) -> str:
-    """Return a string; numbers become one, since a film may be called 1917."""
+    """Return text, from text or from a number: a film may be called 1917."""
     if isinstance(value, str):
         return value
     if not _is_number(value):
@@ -111,9 +114,9 @@ def parse_text(name: str, value: Any) -> str:
 
 
 def parse_list(name: str, value: Any) -> list[str]:
-    """Return a list of strings, from one, from `a|b|c`, from one word or from JSON text.
+    """Return a list of strings, from a list, from `a|b|c`, from one word or from JSON text.
 
-    Entries that are objects count by their `name` or `text`; nulls and blanks are left out.
+    Of entries that are objects the `name` or `text` is taken; nulls and blanks are left out.
     """
     raw = _parse_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
     if isinstance(raw, str):
@@ -155,14 +158,14 @@ def parse_location(name: str, value: Any) -> dict[str, Any]:
 
 
 def find_coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
-    """Return the latitude and longitude that an object or a row has, or None without both."""
+    """Return the raw latitude and longitude of an object or a row; None unless it has both."""
     lat = next((values[key] for key in _LATITUDES if not is_missing(values.get(key))), None)
     lon = next((values[key] for key in _LONGITUDES if not is_missing(values.get(key))), None)
     return None if lat is None or lon is None else (lat, lon)
 
 
 def parse_coordinates(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the checked place of an object or a row that has `find_coordinates`."""
+    """Return `{"lat", "lon"}` in degrees of an object or a row that has both coordinates."""
     lat, lon = find_coordinates(values) or (None, None)
     return {
         "lat": _parse_degrees(f"{name} lat", lat, 90),
@@ -180,10 +183,10 @@ def _parse_degrees(name: str, value: Any, limit: int) -> float:
 
 
 def parse_datetime(name: str, value: Any) -> str:
-    """Return an ISO date or time as it was given; Unix time becomes ISO in UTC.
+    """Return an ISO date or time unchanged, and Unix time as ISO text in UTC.
 
-    A whole number of four digits is a year and one of eight may be a date (20240501): read as Unix
-    time both would be in 1970. A month (2024-05) is fine.
+    A whole number of four digits is a year, and one of eight digits a date if it can be one
+    (20240501): as Unix time both would be in 1970. A month (2024-05) is accepted too.
     """
     digits = _number_to_text(value) if _is_number(value) else str(value).strip()
     if _SHORT_DATE.fullmatch(digits):
@@ -255,7 +258,7 @@ def _is_number(part: Any) -> bool:
 
 
 def _parse_json(text: str) -> Any:
-    """The object or list that a string spells, or the string."""
+    """Decode text that is a JSON object or list; return any other text unchanged."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:

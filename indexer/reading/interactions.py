@@ -1,4 +1,4 @@
-"""Row to Interaction: who did what with which item, when, and in what circumstances."""
+"""Rows to interactions: the user, the event, the item, the time and the context of each."""
 
 import math
 import re
@@ -41,7 +41,7 @@ COLUMN_ALIASES = {
     "value": ("value", "rating"),
     "timestamp": ("timestamp", "time", "at"),
 }
-# Smallest first; the usual scales of stars, thumbs, marks and percentages.
+# Usual scales of stars, thumbs, grades and percentages; the first that fits is taken.
 RATING_SCALES = (
     (0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0),
     (-10.0, 10.0), (1.0, 100.0), (0.0, 100.0),
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 
 class Event(StrEnum):
-    """The events with a built-in meaning; others are allowed as plain strings."""
+    """The events with a built-in meaning; other names are allowed as plain strings."""
 
     VIEW = "view"
     CLICK = "click"
@@ -85,13 +85,13 @@ class Interaction:
     """One event of one user.
 
     Attributes:
-        user_id: As given, without surrounding spaces.
-        item_id: As given, without surrounding spaces; empty for a search that has a text only.
-        event: An `Event`, or another name as given.
-        value: Always there for a rating.
-        at: Unix seconds, UTC; None if the source has no times, and row order is the order.
-        text: What was searched for or written.
-        context: The circumstances that are signals, by column.
+        user_id: Without surrounding spaces.
+        item_id: Without surrounding spaces; empty for a search that has only a text.
+        event: An `Event`, or another name as the source spells it.
+        value: A number such as the rating; never None for a rating.
+        at: Unix seconds, UTC; None if the row has no time.
+        text: The text that was searched for or written.
+        context: Context column to word, for the columns that were asked for and are known.
     """
 
     user_id: str
@@ -115,15 +115,15 @@ def read_interactions(
 
     Args:
         source: A file or a database URL.
-        context: The columns that are signals, after mapping; None for `DEFAULT_CONTEXT`.
-        mapping: Our names to the source's columns. Only `INTERACTION_FIELDS` must be found, so one
-            mapping can serve the catalogue too; its `id` also finds the item.
+        context: The context columns, named as after mapping; None for `DEFAULT_CONTEXT`.
+        mapping: Our field names to the source's columns. Only `INTERACTION_FIELDS` must exist, so
+            that one mapping can serve the catalogue too; its `id` also names the item's column.
         query: A SELECT or the name of a table, for a database.
-        extra_columns: Further columns to keep where they are, beside `context`.
+        extra_columns: Further columns to keep as context where they exist.
 
     Raises:
-        CatalogError: At once if the source is not there; on the way if it is damaged; at the end
-            if no row had a column that must be found or that `context` names.
+        CatalogError: At once if the source does not exist; while iterating if it is damaged; at
+            the end if no row had a mapped column or one that `context` names.
     """
     columns = (*(DEFAULT_CONTEXT if context is None else context), *extra_columns)
     rows = read_rows(source, query=query, infer_types=False)
@@ -144,22 +144,24 @@ def _read_interactions(
     rows: Iterator[Row | BadRow],
     columns: Sequence[str],
     mapping: Mapping[str, str],
-    watches: tuple[RequiredColumns, RequiredColumns],
+    required: tuple[RequiredColumns, RequiredColumns],
 ) -> Iterator[Interaction | Rejection]:
+    """Parse rows; `required` watches source columns, then context columns after mapping."""
+    required_fields, required_context = required
     for row in rows:
         if isinstance(row, BadRow):
             yield reject(row)
             continue
         values = rename_columns(row.values, mapping) if mapping else row.values
-        watches[0].observe(row.values)
-        watches[1].observe(values)
-        watches[1].observe(_find_nested_context(values))
+        required_fields.observe(row.values)
+        required_context.observe(values)
+        required_context.observe(_find_nested_context(values))
         try:
             yield _parse_interaction(values, columns)
         except BadValueError as error:
             yield reject(row, str(error))
-    for watch in watches:
-        watch.check()
+    required_fields.check()
+    required_context.check()
 
 
 def _parse_interaction(values: Mapping[str, Any], columns: Sequence[str]) -> Interaction:
@@ -182,7 +184,7 @@ def _parse_interaction(values: Mapping[str, Any], columns: Sequence[str]) -> Int
 
 
 def _find_value(name: str, values: Mapping[str, Any]) -> Any:
-    """The value under our name or the first alias that has one."""
+    """The value of the first column, among a field's name and its aliases, that is not null."""
     for alias in COLUMN_ALIASES.get(name, (name,)):
         value = values.get(alias)
         if value is not None:
@@ -198,12 +200,12 @@ def _parse_optional(
 
 
 def _parse_event(values: Mapping[str, Any], *, has_value: bool) -> str:
-    given = values.get("event")
-    if is_missing(given):
+    raw = values.get("event")
+    if is_missing(raw):
         if "event" not in values and has_value:
             return Event.RATING
         raise BadValueError("event is missing; name its column with --fields event=…")
-    name = parse_id("event", given)
+    name = parse_id("event", raw)
     if len(name) > _MAX_EVENT_CHARS:
         raise BadValueError(
             f"event {render_value(name)} is longer than {_MAX_EVENT_CHARS} characters"
@@ -212,10 +214,10 @@ def _parse_event(values: Mapping[str, Any], *, has_value: bool) -> str:
 
 
 def _parse_context(values: Mapping[str, Any], columns: Sequence[str]) -> dict[str, str]:
-    """The signals of a row, from its columns and from a `context` object if it has one."""
+    """Context words by column, from the row's columns and from its `context` object if any."""
     nested = _find_nested_context(values)
-    given = {**nested, **values} if nested else values
-    words = {name: _to_word(given[name]) for name in columns if name in given}
+    candidates = {**nested, **values} if nested else values
+    words = {name: _to_word(candidates[name]) for name in columns if name in candidates}
     return {name: word for name, word in words.items() if word.lower() not in _UNKNOWN_WORDS}
 
 
@@ -225,7 +227,7 @@ def _find_nested_context(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _to_word(value: Any) -> str:
-    """A context value as a word; 3.0 is "3"; what is neither word nor number is no signal."""
+    """A context value as a word: 3.0 is "3"; neither text nor a number is the empty string."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -234,10 +236,10 @@ def _to_word(value: Any) -> str:
 
 
 def infer_rating_scale(values: Iterable[float]) -> tuple[float, float]:
-    """Return the smallest usual scale that contains the ratings; nothing is ever refused.
+    """Return lowest and highest of the first usual scale that contains all ratings.
 
-    See `RATING_SCALES`. Without ratings it is (1, 5); beyond every usual scale it is what the data
-    spans, down to 0 at least. NaN and infinity are ignored.
+    See `RATING_SCALES`. Without ratings it is (1, 5). If no usual scale contains them it is the
+    range of the ratings, extended to include 0. NaN and infinity are ignored.
     """
     finite = [value for value in values if math.isfinite(value)]
     if not finite:

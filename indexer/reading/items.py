@@ -1,8 +1,9 @@
-"""Row to Item: the only place that distrusts rows. A bad row is a `Rejection`, never an exception.
+"""Rows to checked items. A bad row becomes a `Rejection`, never an exception.
 
-Field names are stripped, and leading underscores are dropped (`_score` becomes `score`, unless that
-is taken), since `_` names are ours; a nameless field refuses its row. Dots in names are kept.
-Fields that are null or NaN are left out, and so are blank strings in fields that have a meaning.
+Later stages trust what is checked here. Field names are stripped, and leading underscores dropped
+(`_score` becomes `score`, unless there is a `score` too), since such names are reserved; a field
+without a name refuses its row. Dots in names are kept. Fields that are null or NaN are left out,
+and so are blank strings in the fields that have a parser.
 """
 
 import math
@@ -31,6 +32,7 @@ from indexer.reading.field_parsers import (
     parse_text,
     parse_vector,
 )
+from indexer.reading.memory import Source
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
@@ -70,10 +72,10 @@ class Item:
 
     Attributes:
         id: The same as `fields["id"]`.
-        fields: Every field but the vector, as JSON holds it.
-        vector: `(d,) float32`, finite, of any length but zero; None if the text is to be encoded.
-        source: Where it was read; no part of what it is.
-        line: Of the source; 0 if it came from nowhere in particular.
+        fields: Every field except the vector, JSON-compatible.
+        vector: `(d,) float32`, finite, not all zeros; None if the text is to be encoded.
+        source: The file or database it was read from; ignored by `==`.
+        line: Line of the source, from 1; 0 if it has none. Ignored by `==`.
     """
 
     id: str
@@ -84,7 +86,7 @@ class Item:
 
 
 def read_catalog(
-    sources: Sequence[str],
+    sources: Sequence[Source],
     *,
     query: str | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
@@ -92,13 +94,13 @@ def read_catalog(
     """Return the items of all sources in order; an id may come more than once.
 
     Args:
-        sources: Files and database URLs.
+        sources: Files, database URLs and rows in memory.
         query: A SELECT or the name of a table, for the databases among the sources.
         mapping: Our field names to the sources' columns, as `parse_mapping` returns it.
 
     Raises:
-        CatalogError: At once if a source is not there; on the way if one is damaged; at the end
-            if no row of any source had a mapped column.
+        CatalogError: At once if a source does not exist; while iterating if one is damaged; at the
+            end if no row of any source had a mapped column.
     """
     urls = [source for source in sources if is_database_url(source)]
     if query and not urls:
@@ -126,7 +128,7 @@ def _read_items(
 
 
 def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Rejection:
-    """Return the item of a row, or why it has none."""
+    """Return the item of a row, or a `Rejection` with the reason."""
     try:
         item = _parse_item(rename_columns(row.values, mapping) if mapping else row.values)
     except BadValueError as error:
@@ -135,12 +137,12 @@ def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Reje
 
 
 def _parse_item(values: Mapping[str, Any]) -> Item:
-    given = _clean_names(values)
-    item_id = parse_id("id", given.pop("id", None))
-    _move_name_to_title(given)
-    vector = given.pop("vector", None)
+    raw_fields = _clean_names(values)
+    item_id = parse_id("id", raw_fields.pop("id", None))
+    _move_name_to_title(raw_fields)
+    vector = raw_fields.pop("vector", None)
     fields: dict[str, Any] = {"id": item_id}
-    for name, value in given.items():
+    for name, value in raw_fields.items():
         _add_field(fields, name, value)
     if "location" not in fields and find_coordinates(fields):
         fields["location"] = parse_coordinates("location", fields)
@@ -160,9 +162,9 @@ def _clean_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _move_name_to_title(given: dict[str, Any]) -> None:
-    if is_missing(given.get("title")) and not is_missing(given.get("name")):
-        given["title"] = given.pop("name")
+def _move_name_to_title(fields: dict[str, Any]) -> None:
+    if is_missing(fields.get("title")) and not is_missing(fields.get("name")):
+        fields["title"] = fields.pop("name")
 
 
 def _add_field(fields: dict[str, Any], name: str, value: Any) -> None:
@@ -175,9 +177,9 @@ def _add_field(fields: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _to_jsonable(name: str, value: Any, depth: int) -> Any:
-    """The value as it is, if JSON can hold it.
+    """Return a JSON-compatible value, unchanged where possible.
 
-    A nested NaN becomes null, a whole number of more than 64 bits becomes its digits.
+    A nested NaN becomes None, and an integer of more than 64 bits the text of its digits.
     """
     if isinstance(value, str | bool) or value is None:
         return value

@@ -1,10 +1,7 @@
-"""Parquet file to rows, a batch at a time; the only door to pyarrow."""
+"""Parquet files and Arrow record batches to rows. The only module that uses pyarrow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from indexer.errors import CatalogError
 from indexer.reading.cells import parse_json_text, to_plain
@@ -19,15 +16,11 @@ def read_parquet(name: str, file: BinaryIO) -> Iterator[Row | BadRow]:
     Raises:
         CatalogError: If the file is not Parquet, or is damaged.
     """
-    line = 0
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS):
-            for values in _to_python_rows(_drop_nanoseconds(batch)):
-                line += 1
-                if isinstance(values, dict):
-                    yield Row(name, line, values)
-                else:
-                    yield BadRow(name, line, f"cannot be turned into values: {values}", "")
+        yield from read_batches(name, pq.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS))
     except pa.ArrowException as error:
         first = clip(str(error).partition("\n")[0])
         raise CatalogError(
@@ -35,8 +28,22 @@ def read_parquet(name: str, file: BinaryIO) -> Iterator[Row | BadRow]:
         ) from error
 
 
+def read_batches(name: str, batches: Iterable[Any]) -> Iterator[Row | BadRow]:
+    """Yield the rows of Arrow record batches; `line` is the row number, from 1."""
+    line = 0
+    for batch in batches:
+        for values in _to_python_rows(_drop_nanoseconds(batch)):
+            line += 1
+            if isinstance(values, dict):
+                yield Row(name, line, values)
+            else:
+                yield BadRow(name, line, f"cannot be turned into values: {values}", "")
+
+
 def _to_python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
-    """Yield each row of a batch, or why it is none; one bad cell costs one row."""
+    """Yield each row of a batch, or the reason it cannot be read: a bad cell costs one row."""
+    import pyarrow as pa
+
     try:
         rows: list[dict[str, Any] | str] = batch.to_pylist()
     except (pa.ArrowException, ValueError, OverflowError):
@@ -46,6 +53,8 @@ def _to_python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
 
 
 def _to_python_row(batch: Any) -> dict[str, Any] | str:
+    import pyarrow as pa
+
     try:
         row: dict[str, Any] = batch.to_pylist()[0]
     except (pa.ArrowException, ValueError, OverflowError) as error:
@@ -58,7 +67,9 @@ def _to_plain_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop_nanoseconds(batch: Any) -> Any:
-    """The batch with times Python can hold: its finest unit is the microsecond."""
+    """Return the batch with nanosecond times cut to microseconds, the finest that Python has."""
+    import pyarrow as pa
+
     for i, field in enumerate(batch.schema):
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
             micro = batch.column(i).cast(pa.timestamp("us", field.type.tz), safe=False)

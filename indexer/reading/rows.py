@@ -1,4 +1,4 @@
-"""Sources to rows: what every reader yields, why a row is refused, and how columns are renamed."""
+"""The rows that every reader yields, the rejections of bad ones, and renamed columns."""
 
 import difflib
 import json
@@ -11,22 +11,21 @@ from typing import Any
 from indexer.errors import CatalogError
 
 NO_MAPPING: Mapping[str, str] = MappingProxyType({})
-# One `--fields` may serve a catalogue and its interactions. These of our names must be found in the
-# interactions and need not be in the catalogue; all others the other way round.
+# One `--fields` may serve a catalogue and its interactions. Columns mapped to these names must
+# exist in the interactions and may be absent from the catalogue; all others the other way round.
 INTERACTION_FIELDS = frozenset(
     ("user_id", "user", "item_id", "item", "event", "value", "timestamp", "time")
 )
 
 _MAX_CLIP_CHARS = 200
 _MAX_REPORTED_CHARS, _MAX_REPORTED_ENTRIES, _MAX_REPORTED_DEPTH = 500, 50, 4
-_MAX_REMEMBERED_COLUMNS = (
-    1000  # remembered for suggestions; a source may have a new name in every row
-)
+# Column names kept for suggestions in messages; JSON rows may bring a new name in every row.
+_MAX_REMEMBERED_COLUMNS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as the source has it; a missing cell is None or absent. `line` counts from 1."""
+    """One row under the source's own names; a missing cell is None or absent. `line` is from 1."""
 
     source: str
     line: int
@@ -35,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A line that is no row; `text` is what it looks like, clipped."""
+    """A line that cannot be read as a row; `text` is its clipped content."""
 
     source: str
     line: int
@@ -45,7 +44,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that was refused, with one short sentence that says why."""
+    """A row that was refused, with the reason as one short sentence."""
 
     source: str
     line: int
@@ -54,14 +53,14 @@ class Rejection:
 
 
 def reject(row: Row | BadRow, reason: str = "") -> Rejection:
-    """Return the refusal of a row; a `BadRow` brings its own reason."""
+    """Return the rejection of a row; a `BadRow` has its own reason."""
     if isinstance(row, BadRow):
         return Rejection(row.source, row.line, row.reason, row.text)
     return Rejection(row.source, row.line, reason, row.values)
 
 
 def render_rejection(rejection: Rejection) -> str:
-    """Return the rejection as one line of `rejected.jsonl`; what is huge in its row is cut."""
+    """Return the rejection as one line of `rejected.jsonl`; large values of the row are cut."""
     report = {
         "source": rejection.source,
         "line": rejection.line,
@@ -72,7 +71,7 @@ def render_rejection(rejection: Rejection) -> str:
 
 
 def _shorten(value: Any, depth: int) -> Any:
-    """A value that JSON can hold, however large, deep or strange the given one is."""
+    """Return a small JSON-compatible picture of any value, however large or deep it is."""
     if isinstance(value, Mapping) and depth:
         kept = list(value.items())[:_MAX_REPORTED_ENTRIES]
         return {clip(str(key)): _shorten(part, depth - 1) for key, part in kept}
@@ -91,7 +90,7 @@ def clip(text: str, limit: int = _MAX_CLIP_CHARS) -> str:
 
 
 def render_value(value: Any) -> str:
-    """Return a short picture of a value for a message, quoted if it is a string."""
+    """Return a value as short text for a message, in quotes if it is a string."""
     return _value_repr.repr(value)
 
 
@@ -123,10 +122,10 @@ def parse_mapping(text: str) -> dict[str, str]:
 
 
 def rename_columns(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
-    """Return the row under our names.
+    """Return a row with its columns renamed to our field names.
 
-    A mapped column replaces a column that already has our name. A row without the mapped column
-    stays as it is, so sources that use our names and sources that do not can be read together.
+    A mapped column replaces a column that already has the field's name. A row without the mapped
+    column stays unchanged, so that sources with and without our names can be read together.
     """
     present = {ours: theirs for ours, theirs in mapping.items() if theirs in values}
     taken = {*present.values(), *present}
@@ -135,23 +134,23 @@ def rename_columns(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dic
 
 
 class RequiredColumns:
-    """Columns that the user named, until a row has them."""
+    """The columns named in a command-line option that no row has had so far."""
 
     def __init__(self, wanted: Iterable[str], *, option: str) -> None:
-        """Watch for the columns that a command-line `option` names."""
+        """Take the names and the option that gave them, such as "--fields"."""
         self._missing = set(wanted)
         self._option = option
         self._seen: dict[str, None] = {}
 
     def observe(self, names: Iterable[str]) -> None:
-        """Take note of the columns of one row; free once nothing is missing."""
+        """Note the columns of one row; costs nothing once every wanted column was seen."""
         if self._missing:
             self._missing.difference_update(names)
             if len(self._seen) < _MAX_REMEMBERED_COLUMNS:
                 self._seen.update(dict.fromkeys(names))
 
     def check(self) -> None:
-        """Refuse a column that no row had; rows without any column prove nothing.
+        """Refuse a column that no row had; without any row or column nothing is refused.
 
         Raises:
             CatalogError: Naming the column and the nearest one that exists.
@@ -166,7 +165,7 @@ class RequiredColumns:
 
 
 def suggest_name(wanted: str, known: Iterable[str]) -> str:
-    """Return a remedy for a wrong name: the nearest known one, or the known ones."""
+    """Return a hint for an unknown name: the nearest known name, or a list of all of them."""
     by_lower = {name.lower(): name for name in known}
     nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1)
     if nearest:

@@ -1,6 +1,7 @@
 """File or SQL to rows, streamed: JSONL, CSV, TSV and Parquet, plain or `.gz`, or a database URL.
 
-A line that is no row comes out as a `BadRow`; only a source that cannot be read at all raises.
+A line that cannot be read as a row is yielded as a `BadRow`; only a source that cannot be read at
+all raises.
 """
 
 import gzip
@@ -18,6 +19,7 @@ import orjson
 
 from indexer.errors import CatalogError
 from indexer.reading.delimited_file import DelimitedFile
+from indexer.reading.memory import MemoryRows, Source
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
 
 __all__ = ["BadRow", "Row", "is_database_url", "read_rows"]
@@ -33,7 +35,7 @@ _NOT_A_NUMBER = re.compile(r"[:\[,]\s*-?(NaN|Infinity)\b")
 
 
 def read_rows(
-    source: str,
+    source: Source,
     *,
     query: str | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
@@ -42,7 +44,7 @@ def read_rows(
     """Return the rows of a file or a database, in their order, under the source's own names.
 
     Args:
-        source: A path, or a SQLAlchemy URL (anything with `://`).
+        source: A path, a SQLAlchemy URL (anything with `://`), or rows in memory.
         query: A SELECT or the name of a table; for a database only.
         mapping: Our names to the source's. Columns of CSV and TSV are typed by both names;
             nothing is renamed here.
@@ -52,6 +54,8 @@ def read_rows(
         CatalogError: At once if the source is missing, of an unknown kind or has a bad URL; on
             the way if it turns out to be damaged or the query fails.
     """
+    if isinstance(source, MemoryRows):
+        return source.read()
     if is_database_url(source):
         from indexer.reading.database import read_database
 
@@ -62,9 +66,9 @@ def read_rows(
     return _name_damage(source, _read_file(source, path, kind, mapping if infer_types else None))
 
 
-def is_database_url(source: str) -> bool:
+def is_database_url(source: Source) -> bool:
     """Whether a source is a database rather than a file."""
-    return "://" in source
+    return isinstance(source, str) and "://" in source
 
 
 def _find_kind(source: str) -> str:

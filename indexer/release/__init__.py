@@ -1,7 +1,7 @@
-"""A catalogue to a published index: built, held out, examined, published or refused.
+"""A catalogue to a published index: built, compared with the live one, published or refused.
 
-In: what `build_index` is given.
-Out: a snapshot with its report, or a `ReleaseError`; and `verify_snapshot`, which checks one later.
+In: a catalogue, an index directory and options of a build.
+Out: a snapshot with its release report, or a `ReleaseError`; findings about a published snapshot.
 """
 
 from indexer.release.publish import build_index

@@ -1,4 +1,4 @@
-"""Answers to an exam to figures beyond rank: popularity bias, and what a score promises."""
+"""Answers on a holdout to further figures: popularity bias, calibration, and simple peers."""
 
 from typing import Any
 
@@ -21,23 +21,33 @@ from indexer.evaluation import (
 )
 
 _BINS = 10
-_MAX_KNN_ROWS = 200_000  # its strips of common users would take longer than the fit itself
-_KNN_PARAMS = {"use": POSITIVE_EVENTS, "shrink": 20.0, "nearest": 200, "decay": 10.0, "aggregate": "sum",
-        "own": 0.0}  # fmt: skip
+_MAX_KNN_ROWS = 200_000  # item-kNN on more rows would take longer than the fit itself
+_KNN_PARAMS = {
+    "use": POSITIVE_EVENTS,
+    "shrink": 20.0,
+    "nearest": 200,
+    "decay": 10.0,
+    "aggregate": "sum",
+    "own": 0.0,
+}
 
 
 def compute_release_metrics(answers: IndexAnswers | PeerAnswers, cases: Cases) -> dict[str, Any]:
-    """Return the figures of every slice, and how popular what is listed is."""
+    """Return the metrics of every slice, and `popularity_bias`."""
     metrics = compute_metrics_by_slice(answers.ranks, answers.top10, cases)
     return {**metrics, "popularity_bias": compute_popularity_bias(answers.top10, cases)}
 
 
 def compute_popularity_bias(top10: TopItems, cases: Cases) -> dict[str, float]:
-    """Return where lists and picks stand among all items by popularity, 0 the least popular.
+    """Return how popular the recommended items are, against the picked ones.
 
-    `listed` and `picked` are mean percentiles; `top_percent` is the share of the places in lists
-    that the most popular hundredth of the catalogue takes. A live snapshot may list items that have
-    left the catalogue since; they count nowhere.
+    An item's percentile of popularity is its rank by number of interactions in the fitted part,
+    from 0 for the least to 1 for the most popular. Listed items that are no longer in the
+    catalogue, as a live snapshot may have, are left out.
+
+    Returns:
+        `listed` and `picked`, mean percentiles; and `top_percent`, the share of the first ten
+        places that the most popular hundredth of the catalogue takes.
     """
     log = cases.log
     counts = np.bincount(log.item[log.part < Part.TEST], minlength=len(log.item_ids))
@@ -45,8 +55,8 @@ def compute_popularity_bias(top10: TopItems, cases: Cases) -> dict[str, float]:
     percentile = np.empty(len(counts))
     percentile[order] = np.arange(len(counts)) / max(len(counts) - 1, 1)
     position_by_id = {item_id: position for position, item_id in enumerate(log.item_ids)}
-    found = (i if isinstance(i, int) else position_by_id.get(i) for row in top10 for i in row)
-    listed_positions = np.array([position for position in found if position is not None], int)
+    listed = (i if isinstance(i, int) else position_by_id.get(i) for row in top10 for i in row)
+    listed_positions = np.array([position for position in listed if position is not None], int)
     is_popular = np.zeros(len(counts), bool)
     is_popular[order[-max(1, len(counts) // 100) :]] = True
     return {
@@ -57,7 +67,11 @@ def compute_popularity_bias(top10: TopItems, cases: Cases) -> dict[str, float]:
 
 
 def compute_calibration(answers: IndexAnswers) -> list[dict[str, float]]:
-    """Return, for tenths of the listed places by score, the mean score and the share of hits."""
+    """Return how often places of a score are hits, from the lowest tenth of scores to the highest.
+
+    Returns:
+        For each tenth, the mean `score`, the share of `hits`, and the number of `places`.
+    """
     known = ~np.isnan(answers.scores)
     score, hit = answers.scores[known], answers.hit[known]
     order = np.argsort(score, kind="stable")
@@ -69,7 +83,7 @@ def compute_calibration(answers: IndexAnswers) -> list[dict[str, float]]:
 
 
 def compute_peer_metrics(cases: Cases) -> dict[str, Any]:
-    """Return the figures of peers that cost next to nothing, with usual knobs, untuned."""
+    """Return the metrics of peers that are cheap to fit, with usual parameters, untuned."""
     training = TrainingData(
         log=cases.log,
         row_mask=cases.log.part < Part.TEST,

@@ -1,8 +1,8 @@
-"""Interactions to an exam: the newest slice as questions, and the rows from before it.
+"""Interactions to a holdout: the newest picks as cases, and the older rows to learn from.
 
-What is compared on it must not have seen it. If the live snapshot learned from rows up to a moment
-and enough came after, the slice is what came after; else it is the newest tenth, and the live
-snapshot's settings are fitted again without it.
+A model must not have seen the picks that it is judged on. If enough rows came after the live
+snapshot's last one, the holdout is what came after, and the live snapshot is judged as it is. Else
+it is the newest tenth, and the live snapshot's settings are fitted again on the older rows.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.evaluation import Cases, Part, build_cases, build_log
+from indexer.evaluation import Cases, InteractionLog, Part, build_cases, build_log
 from indexer.reading import Interaction
 
 HOLDOUT_SHARE = 0.1
-MIN_NEW_ROWS = 200  # liked rows after the live snapshot's last one, to ask about those only
+MIN_NEW_ROWS = 200  # liked rows after the live snapshot's last one, to hold out only those
 MIN_CASES = 30  # fewer prove nothing
 MAX_CASES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """The newest slice.
+    """The newest picks, and what may be learned from to predict them.
 
     Attributes:
-        cases: What is asked.
-        requests: Bodies of requests.
-        targets: Ids of what was picked.
-        training_rows: Rows that may be learned from, in row order.
-        starts_at: Unix seconds of the slice's first row; None without times.
-        is_unseen_by_live: Whether the live snapshot learned from nothing of the slice.
+        cases: `c` picks with the history before each.
+        requests: `c` bodies of requests, one for each case.
+        targets: `c` ids of the items that were picked.
+        training_rows: The interactions before the holdout, in row order.
+        starts_at: Unix seconds of the holdout's first row; None without times.
+        is_unseen_by_live: Whether the live snapshot learned from none of the holdout.
     """
 
     cases: Cases
@@ -42,13 +42,13 @@ class Holdout:
     starts_at: float | None
     is_unseen_by_live: bool
 
-    def take(self, which: NDArray[np.int64]) -> "Holdout":
-        """Return the exam with some of its questions."""
+    def take(self, case_numbers: NDArray[np.int64]) -> "Holdout":
+        """Return the holdout with some of its cases."""
         return replace(
             self,
-            cases=self.cases.taken(which),
-            requests=[self.requests[case] for case in which],
-            targets=[self.targets[case] for case in which],
+            cases=self.cases.take(case_numbers),
+            requests=[self.requests[case] for case in case_numbers],
+            targets=[self.targets[case] for case in case_numbers],
         )
 
 
@@ -58,27 +58,23 @@ def split_holdout(
     *,
     learned_until: float | None,
     max_cases: int = MAX_CASES,
-    rating_scale: tuple[float, float] | None = None,
 ) -> Holdout | None:
-    """Cut the newest slice off; None if it has fewer than `MIN_CASES` questions.
+    """Hold out the newest interactions; None if that gives fewer than `MIN_CASES` cases.
 
     Args:
-        interactions: In row order, which counts where not every row has a time.
-        item_ids: Of the catalogue.
-        learned_until: Time of the last row that the live snapshot learned from, if known.
-        max_cases: Asked at most.
-        rating_scale: Given by the caller, if at all.
+        interactions: In row order, which is taken as time where not every row has one.
+        item_ids: Ids of the catalogue.
+        learned_until: Unix seconds of the last row that the live snapshot learned from, if known.
+        max_cases: The holdout is sampled down to this many.
     """
     timed = all(row.at is not None for row in interactions)
     rows = interactions if timed else [replace(r, at=float(n)) for n, r in enumerate(interactions)]
     try:
-        log = build_log(rows, item_ids, rating_scale=rating_scale)
+        log = build_log(rows, item_ids)
     except CatalogError:  # no row is with an item of this catalogue
         return None
-    cut = log.at[int((1 - HOLDOUT_SHARE) * len(log))]
-    known = learned_until if timed else None
-    if known is not None and np.count_nonzero((log.at > known) & log.positive) >= MIN_NEW_ROWS:
-        cut = max(cut, np.nextafter(known, np.inf))
+    last_learned = learned_until if timed else None
+    cut = _find_cut(log, last_learned)
     log = replace(log, part=np.where(log.at >= cut, Part.TEST, Part.FIT))
     cases = build_cases(log, Part.TEST, repeats=log.has_repeats, max_cases=max_cases)
     if len(cases) < MIN_CASES:
@@ -88,12 +84,21 @@ def split_holdout(
     ]
     return Holdout(
         cases=cases,
-        requests=[body if timed else _drop_times(body) for body in cases.requests()],
+        requests=[body if timed else _drop_times(body) for body in cases.build_requests()],
         targets=[log.item_ids[item] for item in cases.target],
         training_rows=training_rows,
         starts_at=float(cut) if timed else None,
-        is_unseen_by_live=known is not None and bool(known < cut),
+        is_unseen_by_live=last_learned is not None and bool(last_learned < cut),
     )
+
+
+def _find_cut(log: InteractionLog, last_learned: float | None) -> float:
+    """Time at which the holdout begins."""
+    cut: float = log.at[int((1 - HOLDOUT_SHARE) * len(log))]
+    if last_learned is None:
+        return cut
+    new_liked_count = np.count_nonzero((log.at > last_learned) & log.positive)
+    return max(cut, np.nextafter(last_learned, np.inf)) if new_liked_count >= MIN_NEW_ROWS else cut
 
 
 def _is_before(row: Interaction, cut: float) -> bool:
@@ -101,6 +106,6 @@ def _is_before(row: Interaction, cut: float) -> bool:
 
 
 def _drop_times(body: dict[str, Any]) -> dict[str, Any]:
-    """Numbers of rows are no times."""
+    """A request without times, which were row numbers."""
     history = [{k: v for k, v in entry.items() if k != "at"} for entry in body["history"]]
     return {**{k: v for k, v in body.items() if k != "at"}, "history": history}

@@ -1,11 +1,11 @@
-"""A snapshot's files and another taste model to an open index of the same catalogue.
+"""A snapshot's files and another taste model to an open index over the same catalogue.
 
-Nothing is copied: the files are linked, and only what depends on the taste is written anew.
+Files that do not depend on the taste model are linked; only the others are written again.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,57 +18,69 @@ from indexer.metadata import RowValueKind
 from indexer.snapshot import MANIFEST_FILE, BlockVectors, CatalogueStats, Manifest
 from indexer.taste import TasteModel
 
-HOLDOUT_FOLDER = "rehearsal"  # in a working folder; gone before anything is published
+HOLDOUT_FOLDER = "holdout"  # in a working folder; deleted before anything is published
 _NOT_LINKED = ("index.faiss", MANIFEST_FILE, "report.json", "report.html", "taste", HOLDOUT_FOLDER)
 
 Meaning = NDArray[np.float32]
 
 
-@contextmanager
-def open_holdout_index(
-    source: Path,
-    manifest: Manifest,
-    taste: TasteModel | None,
-    *,
-    stats: CatalogueStats,
-    encoder: Encoder | None,
-    folder: Path,
-) -> Iterator[Index]:
-    """Open the catalogue of one snapshot with another taste model, exactly searched.
+@dataclass(frozen=True, slots=True)
+class CatalogueFiles:
+    """A snapshot, published or not, without its taste model.
 
-    Args:
-        source: Folder of the snapshot, published or not.
+    Attributes:
+        folder: Its files.
         manifest: Its manifest.
-        taste: What to serve with; None: meaning alone.
-        stats: Of its catalogue.
-        encoder: Its encoder, if it is loaded.
-        folder: Where to work; must not exist, and is for the caller to delete.
+        stats: Facts about its catalogue.
+        encoder: Its encoder, if it is loaded; None: loaded when needed.
     """
-    _link_files(source, folder)
-    space = MeaningSpace.load(source / "space.safetensors")
-    raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
-    layout = Layout(meaning=space.dim, taste=taste.targets.shape[1] if taste else 0)
-    vectors = BlockVectors(raw, space, layout, stats, taste)
-    index_options = IndexOptions("flat")
-    index_facts = build_index_file(
-        folder / "index.faiss", vectors, layout, options=index_options, report=lambda *_: None
-    )
-    if taste is not None:
+
+    folder: Path
+    manifest: Manifest
+    stats: CatalogueStats
+    encoder: Encoder | None
+
+    def compute_meaning(self) -> Meaning:
+        """Return the meaning vectors of the items, `(n, m) float32`."""
+        space, raw = self._load_vectors()
+        return space.map_stored_items(raw)
+
+    @contextmanager
+    def open_with_taste(self, taste: TasteModel, *, folder: Path) -> Iterator[Index]:
+        """Open an exactly searched index over the catalogue with a taste model.
+
+        Args:
+            taste: The taste model to serve with.
+            folder: Where to write; must not exist, and is deleted by the caller.
+        """
+        _link_files(self.folder, folder)
+        space, raw = self._load_vectors()
+        layout = Layout(meaning=space.dim, taste=taste.targets.shape[1])
+        vectors = BlockVectors(raw, space, layout, self.stats, taste)
+        index_facts = build_index_file(
+            folder / "index.faiss",
+            vectors,
+            layout,
+            options=IndexOptions("flat"),
+            report=lambda *_: None,
+        )
         (folder / "taste").mkdir()
         taste.save(folder / "taste")
-    holdout_manifest = replace(
-        manifest, layout=layout, index=index_facts, learned=taste is not None, files={}
-    )
-    (folder / MANIFEST_FILE).write_text(holdout_manifest.to_json(), encoding="utf-8")
-    index = Index(folder, encoder)
-    try:
-        yield index
-    finally:
-        index.close()
+        manifest = replace(self.manifest, layout=layout, index=index_facts, learned=True, files={})
+        (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+        index = Index(folder, self.encoder)
+        try:
+            yield index
+        finally:
+            index.close()
+
+    def _load_vectors(self) -> tuple[MeaningSpace, NDArray[np.float16]]:
+        raw = np.load(self.folder / "raw.npy", mmap_mode="r", allow_pickle=False)
+        return MeaningSpace.load(self.folder / "space.safetensors"), raw
 
 
-def read_catalogue_stats(index: Index) -> CatalogueStats:
-    """Read again what a build found out about a catalogue."""
+def collect_catalogue_stats(index: Index) -> CatalogueStats:
+    """Return the facts about an open index's catalogue that its build had collected."""
     ratings = np.full(index.count, np.nan, np.float32)
     if "rating" in index.schema.fields:
         cells = index.cells("rating", RowValueKind.NUMBERS)
@@ -76,13 +88,6 @@ def read_catalogue_stats(index: Index) -> CatalogueStats:
     manifest = index.manifest
     ids = index.ids(range(index.count))
     return CatalogueStats(manifest.rating_scale, manifest.language, ratings, ids)
-
-
-def load_meaning(source: Path) -> Meaning:
-    """Return the meaning vectors of a snapshot folder, `(n, d) float32`."""
-    space = MeaningSpace.load(source / "space.safetensors")
-    raw = np.load(source / "raw.npy", mmap_mode="r", allow_pickle=False)
-    return space.map_stored_items(raw)
 
 
 def _link_files(source: Path, folder: Path) -> None:

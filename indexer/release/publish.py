@@ -1,11 +1,11 @@
-"""A catalogue to a published index: built, examined, and published or refused."""
+"""A catalogue to a published index, unless it recommends clearly worse than the live snapshot."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from indexer.build import (
+    BuildChoices,
     BuildOptions,
     BuildSummary,
     FinishedBuild,
@@ -13,39 +13,28 @@ from indexer.build import (
     build_snapshot,
     override_options,
 )
+from indexer.reading import Catalog, to_sources
 
 
 def build_index(
-    catalog: str | Path | Sequence[str | Path],
+    catalog: Catalog,
     out: str | Path,
     *,
     report: StageProgress | None = None,
     options: BuildOptions | None = None,
-    **overrides: Any,
+    **chosen: Unpack[BuildChoices],
 ) -> BuildSummary:
     """Build an index over a catalogue and publish it in `out`.
 
     Args:
-        catalog: Files (JSONL, CSV, TSV, Parquet, each plain or .gz) or SQLAlchemy URLs.
+        catalog: A file (JSONL, CSV, TSV or Parquet, each plain or .gz), a SQLAlchemy URL, or a
+            list of them. Or the rows themselves: an iterable of mappings, which is read once and
+            never held in memory as a whole, a pyarrow table, or a dataframe of pandas, polars or
+            another library that narwhals knows. They are checked as the rows of a file are.
         out: Index directory; a running service picks the new snapshot up by itself.
         report: Called with (stage, done, total) for a progress bar.
-        options: All options at once; `overrides` keywords override single ones.
-        overrides: `query` (SQL for URLs), `model` (name or directory; default the bundled
-            multilingual one; "none" if every row has a vector), `fields` (our field -> theirs),
-            `interactions` (file or URL to learn taste from), `interactions_query` (SQL for that
-            URL), `context` (its columns that are known when asking), `rating_scale` (default:
-            inferred from the data), `index` ("auto", "flat", "hnsw", "ivf" or a FAISS factory
-            string), `min_recall` (that the index must reach for every kind of request),
-            `max_rejected` (share), `force_full` (encode all anew), `since` ("last": publish
-            nothing if nothing has changed, keep what was tuned), `evaluate_release` (compare what was
-            learned with the live snapshot, and keep a report of it), `force` (publish it even if
-            it is clearly worse), `tune_encoder` (tune the model's last layer on the interactions,
-            and keep it if that is clearly better),
-            `notice` (is told in a sentence when all must be encoded anew, and what came of tuning
-            the encoder), `encoder` (an object in
-            place of a model name), `changes` (what has changed since the catalogue was written; it
-            beats the catalogue), `live_events` (to learn from after the interactions), `is_erased`
-            (which interactions to leave out), `applied_seq` (number of the last change).
+        options: All options at once.
+        chosen: Single options, in place of those in `options`; `BuildOptions` describes them.
 
     Raises:
         TypeError: If there is no such option.
@@ -53,27 +42,29 @@ def build_index(
             are bad; nothing is published.
         SnapshotError: If another build is running in `out`, or it cannot be written.
         EncoderUnavailableError: If the model cannot be loaded.
-        ReleaseError: If what was learned is clearly worse than what is live.
+        ReleaseError: If the new snapshot recommends clearly worse than the live one.
     """
-    sources = [catalog] if isinstance(catalog, str | Path) else list(catalog)
-    picked = override_options(options or BuildOptions(), overrides)
+    build_options = override_options(options or BuildOptions(), chosen)
     return build_snapshot(
-        [str(source) for source in sources],
+        to_sources(catalog),
         Path(out),
-        picked,
+        build_options,
         report=report or (lambda *_: None),
-        examine=partial(examine_build, force=picked.force) if picked.examine else None,
+        check_release=partial(check_release, force=build_options.force)
+        if build_options.examine
+        else None,
     )
 
 
-def examine_build(finished: FinishedBuild, *, report: StageProgress, force: bool) -> dict[str, Any]:
-    """Compare what was learned with the live snapshot; refuse what is clearly worse.
+def check_release(build: FinishedBuild, *, report: StageProgress, force: bool) -> dict[str, Any]:
+    """Compare a build with the live snapshot, and return the release report.
 
     Raises:
-        ReleaseError: If it is refused.
+        ReleaseError: If it is clearly worse, unless `force`.
     """
+    # Imported here, since a build without a taste model needs none of it.
     from indexer.release.report import evaluate_release, record_decision
 
-    told = evaluate_release(finished, report=report)
-    record_decision(told, finished, force=force)
-    return told
+    release_report = evaluate_release(build, report=report)
+    record_decision(release_report, build, force=force)
+    return release_report

@@ -1,9 +1,10 @@
-"""A release report to one HTML page that needs nothing else."""
+"""A release report to one self-contained HTML page."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from indexer.evaluation import (
+    SLICE_TITLES,
     Bar,
     draw_bars,
     draw_lines,
@@ -13,12 +14,11 @@ from indexer.evaluation import (
     render_table,
 )
 
-_SLICE_NAMES = {"all": "all users", "cold": "items nobody had met", "new_user": "new users"}
 _METRICS = ("ndcg10", "recall10", "recall50", "mrr50")
 
 
 def render_release_page(report: Mapping[str, Any]) -> str:
-    """Return the page of a report as `evaluate_release` makes it."""
+    """Return the page of a report of `evaluate_release` whose decision is recorded."""
     parts = [
         render_section(
             "Decision", render_note(_describe_decision(report)), render_note(report["what"])
@@ -33,7 +33,7 @@ def render_release_page(report: Mapping[str, Any]) -> str:
     if report.get("calibration"):
         parts.append(_render_calibration(report["calibration"]))
     parts.append(
-        render_section("What was learned", *(render_note(words) for words in report["blocks"]))
+        render_section("What was learned", *(render_note(block) for block in report["blocks"]))
     )
     return render_page("Zhiyin: release report", parts)
 
@@ -50,16 +50,16 @@ def _describe_decision(report: Mapping[str, Any]) -> str:
 def _render_slices(report: Mapping[str, Any]) -> str:
     methods = report["methods"]
     rows = [
-        [f"{name}, {words}", figures[part]["cases"], *(figures[part][f] for f in _METRICS)]
-        for name, figures in methods.items()
-        for part, words in _SLICE_NAMES.items()
+        [f"{name}, {title}", metrics[part]["cases"], *(metrics[part][m] for m in _METRICS)]
+        for name, metrics in methods.items()
+        for part, title in SLICE_TITLES.items()
     ]
     charts = [
         draw_bars(
             [Bar(name, m[part]["ndcg10"], accent=name == "new") for name, m in methods.items()],
-            title=f"NDCG@10, {words}",
+            title=f"NDCG@10, {title}",
         )
-        for part, words in _SLICE_NAMES.items()
+        for part, title in SLICE_TITLES.items()
     ]
     heads = ["method, slice", "cases", "NDCG@10", "R@10", "R@50", "MRR"]
     return render_section("On the newest interactions", *charts, render_table(heads, rows))
@@ -86,9 +86,13 @@ def _render_coverage(report: Mapping[str, Any]) -> str:
 
 def _render_comparison(comparison: Mapping[str, Any]) -> str:
     rows = [
-        Bar(f"{_SLICE_NAMES[name]} ({found['cases']})", found["ratio"], tuple(found["ratio95"]))
-        for name, found in comparison.items()
-        if "ratio" in found
+        Bar(
+            f"{SLICE_TITLES[part]} ({figures['cases']})",
+            figures["ratio"],
+            tuple(figures["ratio95"]),
+        )
+        for part, figures in comparison.items()
+        if "ratio" in figures
     ]
     return render_section(
         "Against the live snapshot",
@@ -99,8 +103,8 @@ def _render_comparison(comparison: Mapping[str, Any]) -> str:
 
 def _render_learning_curve(points: list[Mapping[str, Any]]) -> str:
     series = {
-        words: [(point["rows"], point[part]) for point in points]
-        for part, words in _SLICE_NAMES.items()
+        title: [(point["rows"], point[part]) for point in points]
+        for part, title in SLICE_TITLES.items()
         if all(part in point for point in points)
     }
     return render_section(

@@ -1,11 +1,11 @@
-"""Learned numbers to sentences: what counts, how much and how far back."""
+"""Taste settings to sentences: what counts, how much, and how far back in the history."""
 
 from collections.abc import Mapping
 from typing import Any
 
 _WEIGHTS = (
     ("neighbour_weight", "What is picked soon after what", "item-item taste"),
-    ("text_weight", "Taste told by text, which new items have too", "text taste"),
+    ("text_weight", "Taste predicted from text, which new items have too", "text taste"),
     ("prior_weight", "What is popular", "popularity"),
     ("repeat_weight", "A user's own items coming again", "habit"),
     ("context_gain", "What was done in the same circumstances", "history by circumstances"),
@@ -19,7 +19,7 @@ _DESCRIBED = {_POPULARITY_AFFINITY, *(name for name, *_ in (*_WEIGHTS, *_REACHES
 
 
 def describe_settings(settings: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for every learned number, what is shut among them."""
+    """Return a sentence for every setting, those of unused blocks among them."""
     sentences = [_describe_weight(settings, *row) for row in _WEIGHTS if row[0] in settings]
     sentences += [
         f"For {what}, an event {settings[name]:g} events ago counts a quarter of the last one."
@@ -31,8 +31,8 @@ def describe_settings(settings: Mapping[str, Any]) -> list[str]:
     if settings.get(_POPULARITY_AFFINITY) and settings.get("prior_weight"):
         sentences.append(
             f"To a user whose picks are one standard deviation more popular than picks are, what "
-            f"is popular counts up to {settings[_POPULARITY_AFFINITY]:.0%} more; to one whose picks are less so, "
-            f"less."
+            f"is popular counts up to {settings[_POPULARITY_AFFINITY]:.0%} more; to one whose "
+            f"picks are less so, less."
         )
     rest = {name: value for name, value in settings.items() if name not in _DESCRIBED}
     sentences += [
@@ -44,7 +44,7 @@ def describe_settings(settings: Mapping[str, Any]) -> list[str]:
 def _describe_weight(settings: Mapping[str, Any], name: str, what: str, block: str) -> str:
     weight = settings[name]
     if not weight:
-        return f"{what} ({block}) is shut: there was no evidence that it helps."
+        return f"{what} ({block}) is not used: there was no evidence that it helps."
     return f"{what} ({block}) counts with weight {weight:g}, against 1 for meaning."
 
 

@@ -1,4 +1,4 @@
-"""A snapshot to findings: what is wrong with it, and what to do."""
+"""A published snapshot to findings: what is wrong with it, and what to do about it."""
 
 import os
 import sqlite3
@@ -45,7 +45,7 @@ def verify_snapshot(
     path = find_snapshot(root, snapshot_id)
     manifest = read_manifest(path)
     findings = find_damaged_files(path, manifest)
-    if findings:  # what is damaged on disk would only be found again, in other words
+    if findings:  # the checks of the contents would only report the same damage again
         return [f"{finding}; roll back or rebuild" for finding in findings]
     return list(_check_contents(path, manifest, encoder))
 
@@ -74,7 +74,7 @@ def _check_contents(path: Path, manifest: Manifest, encoder: Encoder | None) -> 
 
 
 def _check_sqlite(file: Path) -> str:
-    """What SQLite says of a file: "ok", or what is wrong."""
+    """Result of SQLite's integrity check: "ok", or what is wrong."""
     uri = f"file:{quote(os.fsencode(file.resolve()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -84,7 +84,7 @@ def _check_sqlite(file: Path) -> str:
 
 
 def _compare_rows(index: Index) -> Iterator[str]:
-    """The index holds the mapped raw vectors, row by row, wherever they come from."""
+    """Compare a sample of rows: index.faiss must hold the mapped vectors of raw.npy."""
     raw = np.load(index.path / "raw.npy", mmap_mode="r", allow_pickle=False)
     if len(raw) != index.count:
         yield f"raw.npy holds {len(raw)} rows, index.faiss {index.count}; rebuild"
@@ -94,7 +94,10 @@ def _compare_rows(index: Index) -> Iterator[str]:
     stored = index.item_vectors(rows)[:, : expected.shape[1]]
     for row, similarity in zip(rows, (expected * stored).sum(axis=1), strict=True):
         if not similarity >= _MIN_ROW_COSINE:
-            yield f"row {row} of index.faiss is not that of raw.npy (cosine {similarity:.3f}); rebuild"
+            yield (
+                f"row {row} of index.faiss is not that of raw.npy (cosine {similarity:.3f}); "
+                f"rebuild"
+            )
 
 
 def _sample_rows(index: Index) -> Rows:
@@ -103,6 +106,7 @@ def _sample_rows(index: Index) -> Rows:
 
 
 def _compare_vectors(index: Index, manifest: Manifest, encoder: Encoder) -> Iterator[str]:
+    """Compare the probe vector and a sample of rows with what the encoder makes of them now."""
     probe = encoder.encode_items([PROBE_TEXT])[0]
     cosine = float(probe @ np.array(manifest.probe, np.float32))
     if not cosine >= MIN_PROBE_COSINE:
@@ -118,7 +122,7 @@ def _compare_vectors(index: Index, manifest: Manifest, encoder: Encoder) -> Iter
     cosines = (expected * index.item_vectors(rows)[:, :width]).sum(axis=1)
     for row, item, similarity, is_given in zip(rows, items, cosines, given, strict=True):
         if not (similarity >= _MIN_ROW_COSINE or is_given):
-            sentence = (
-                f"row {row} ({item['id']}) is stored far from its text (cosine {similarity:.3f})"
+            yield (
+                f"row {row} ({item['id']}) is stored far from its text (cosine {similarity:.3f}); "
+                f"rebuild"
             )
-            yield f"{sentence}; rebuild"

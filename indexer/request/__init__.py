@@ -1,7 +1,9 @@
-"""A request body to a checked `Request`; scenarios; context words. Pure.
+"""A request body to a checked `Request`; scenario presets; context fields in words.
 
-In: the fields of POST /v1/recommend, from HTTP, a file or Python.
-Out: a frozen `Request`, or a `RequestError` that names the field and the remedy.
+In: the fields of POST /v1/recommend, from HTTP, a file or Python; a scenarios.toml.
+Out: a frozen `Request` and `Scenario`, or an error that names the field and the remedy.
+
+No module here reads a snapshot or a clock; only `load_scenarios` reads a file.
 """
 
 from indexer.request.body import (
@@ -20,7 +22,7 @@ from indexer.request.event_names import (
     parse_event_name,
     refuse_misspelt,
 )
-from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost
+from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost, Pin
 from indexer.request.scenario_file import load_index_scenarios, load_scenarios
 from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, find_scenario
 from indexer.request.values import (
@@ -58,6 +60,7 @@ __all__ = [
     "ContextValue",
     "HistoryEntry",
     "Language",
+    "Pin",
     "Request",
     "Scenario",
     "Weights",

@@ -1,7 +1,7 @@
-"""Request body to a checked, frozen request. Pure; the fields of POST /v1/recommend.
+"""The body of POST /v1/recommend to a checked, frozen `Request`. Pure.
 
-Python, the batch script and the service all come through `parse_request`, so a body means the
-same on every door.
+The Python API, the batch script and the HTTP service all call `parse_request`, so the same body
+means the same in each of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,8 +15,6 @@ from indexer.request.event_names import collect_known_events, parse_event_name, 
 from indexer.request.ranking_options import Boost, Pin, parse_boosts, parse_max_per, parse_pins
 from indexer.request.scenarios import SCENARIOS, Scenario
 from indexer.request.values import (
-    MAX_K,
-    MAX_TEXT,
     format_value,
     parse_boolean,
     parse_context,
@@ -32,32 +30,26 @@ from indexer.request.values import (
     refuse_unknown,
 )
 
-__all__ = [
-    "MAX_HISTORY",
-    "MAX_HISTORY_BATCH",
-    "MAX_K",
-    "MAX_TEXT",
-    "HistoryEntry",
-    "Request",
-    "Weights",
-    "parse_context",
-    "parse_finite",
-    "parse_id",
-    "parse_request",
-    "parse_text",
-    "parse_timestamp",
-]
-
 MAX_HISTORY = 1_000
 MAX_HISTORY_BATCH = 20_000
-MAX_WEIGHT = 100  # a float32 score past some hundreds could not equal its shares within 1e-4
+# Above a few hundred, a float32 score no longer equals the sum of its shares within 1e-4.
+MAX_WEIGHT = 100
 DEFAULT_EVENT = "click"
 
 
 class HistoryEntry(NamedTuple):
-    """Something the user did or said: an item they met, or words of their own.
+    """One event of the user's history: about an item, or about a text such as a search.
 
-    A tuple, for a request makes hundreds: a frozen dataclass takes three times as long.
+    A named tuple because a request builds hundreds of entries, and a frozen dataclass takes three
+    times as long to build.
+
+    Attributes:
+        item_id: The item; None if the entry is a text.
+        text: What the user wrote; next to an item id, the text of a review.
+        event: What happened, one of `BUILT_IN_EVENTS` or a name of the caller's own.
+        value: The rating, on the scale of the snapshot; None without one.
+        at: Unix seconds; None if unknown.
+        context: The circumstances of the event, as `Request.context`.
     """
 
     item_id: str | None = None
@@ -70,7 +62,13 @@ class HistoryEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each block of the vectors counts; 1 is what the snapshot was tuned for."""
+    """Factor for each block of the item vectors, from -100 to 100; 1 is the tuned weight.
+
+    Attributes:
+        meaning: For the text embedding.
+        taste: For the block learned from interactions, and for learned neighbours and repeats.
+        prior: For the popularity column.
+    """
 
     meaning: float = 1.0
     taste: float = 1.0
@@ -78,10 +76,10 @@ class Weights:
 
     @staticmethod
     def parse_weight(value: Any, name: str) -> float:
-        """Return a weight as a number.
+        """Return a weight as a float.
 
         Raises:
-            RequestError: If it is none, or its size is over `MAX_WEIGHT`.
+            RequestError: If it is not a finite number, or its absolute value is over `MAX_WEIGHT`.
         """
         number = parse_finite(value, name)
         if abs(number) > MAX_WEIGHT:
@@ -93,19 +91,32 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question: for whom, when and where, out of which items, how many.
+    """One checked request for recommendations.
 
     Attributes:
-        at: The moment asked about, Unix seconds; None: now.
+        k: Length of the list.
+        scenario: Name of a preset; None: the default one.
+        history: Events of the user, in any order.
+        interests: Topics the user has declared, in words.
+        query: What the user typed.
+        context: Field to value: place, weather, device; with "time" the time of the request.
+        at: Time of the request, Unix seconds; None: now.
+        filter: Not parsed here: `metadata.parse_filter` needs the fields of the catalogue.
+        exclude: Ids that must not be returned.
+        include_seen: Whether items the user has met may be returned; None follows the scenario.
+        min_score: Items that score less are not returned.
         fields: Item fields to return; None: all.
-        include_seen: None follows the scenario.
-        max_per: None follows the scenario.
-        validate_only: Explain how the request is read instead of answering it.
-        ideal: The item that would be right, in words; one more input with a reason of its own. No
-            field of a body: a language model writes it.
-        seen: Ids of items the user has met besides those of `history`; no field of a body.
-        seen_by_event: Event to ids, the same apart; where it is given, `seen` is not looked at by
-            scenarios that count only some events. No field of a body.
+        explain: Whether hits carry reasons.
+        seed: Of the random generator that draws explored items.
+        diversity: Weight of diversity in re-ranking, 0 (none) to 1.
+        max_per: Field to how many items of the list may share a value; None follows the scenario.
+        explore: Probability that a rank shows an explored item instead, 0 to 1.
+        validate_only: Return how the request is read instead of recommendations.
+        ideal: Description of the ideal item, an additional weighted input with its own reason.
+            Written by a language model, so it is not a field of a body.
+        seen: Ids of items the user has met besides those of `history`. Not a field of a body.
+        seen_by_event: Event to the ids in `seen` it happened with. Scenarios that hide items only
+            after some events read this and not `seen`. Not a field of a body.
     """
 
     user_id: str | None = None
@@ -142,15 +153,15 @@ def parse_request(
     max_history: int = MAX_HISTORY,
     scenarios: Mapping[str, Scenario] = SCENARIOS,
 ) -> Request:
-    """Check a request body.
+    """Return the request that a body describes; fields that are None count as absent.
 
     Args:
         body: The fields of POST /v1/recommend.
-        max_history: How many entries are read.
-        scenarios: Events that one of them names are known.
+        max_history: Largest number of history entries.
+        scenarios: Event names used by one of them are accepted without a check for misspelling.
 
     Raises:
-        RequestError: Naming the field, what it holds and what it may hold.
+        RequestError: Naming the field, its value and what is accepted.
     """
     refuse_unknown(body, _PARSERS, "request")
     parsed = {name: _PARSERS[name](value) for name, value in body.items() if value is not None}
@@ -174,7 +185,7 @@ def parse_request(
 
 
 def _parse_history(value: Any) -> tuple[HistoryEntry, ...]:
-    if isinstance(value, HistoryEntry):  # a tuple, but one entry
+    if isinstance(value, HistoryEntry):  # a single entry passes for a list: it is a tuple
         raise RequestError(f"history must be a list, got {format_value(value)}")
     entries = value if isinstance(value, list | tuple) else parse_list(value, "history")
     return tuple(
@@ -207,7 +218,7 @@ def _parse_weights(value: Any) -> Weights:
         return value
     if not isinstance(value, Mapping):
         raise RequestError(f"weights must be an object, got {format_value(value)}")
-    known = {item.name for item in fields(Weights)}
+    known = tuple(item.name for item in fields(Weights))
     refuse_unknown(value, known, "weights")
     return Weights(
         **{key: Weights.parse_weight(part, f"weights.{key}") for key, part in value.items()}

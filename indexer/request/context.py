@@ -1,13 +1,13 @@
-"""Context to words: time, place, weather, scene as a person would say them. Pure.
+"""The context of a request (time, place, weather, device) to a phrase for each field. Pure.
 
-A language model reads "a rainy evening" better than `{"weather": "rain"}` or an hour, so each
-context field becomes a few words, encoded apart from the others: in Chinese where they are Chinese
-already, else in the catalogue's language.
+An encoder places "rainy weather" better than `{"weather": "rain"}` and "in the evening" better than
+an hour, so each context field becomes a short phrase, which is encoded on its own. A phrase is in
+Chinese if the value holds Chinese characters, else in the language of the catalogue.
 
-A time with an offset, or without one as people write it ("2026-11-24 20:30"), is the user's own
-clock: it says part of day, weekday and season, and with a country also which public holiday it is.
-Unix seconds say nothing about the user's clock, so they only say the season. Coordinates say
-nothing in words; what is near gains by a term of its own.
+A time as text ("2026-11-24T20:30:00+08:00", or without an offset) is taken as the user's local
+time: it becomes part of day, weekday, kind of day and season, with a country also the public
+holiday. Unix seconds do not tell the local time, so they become the season only. Coordinates do not
+become words; `query.build_nearness_term` uses them.
 """
 
 import re
@@ -26,9 +26,9 @@ from indexer.request.public_holidays import (
 _CHINESE_CHARS = re.compile(r"[\u3400-\u9fff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Language = Literal["en", "zh"]
-ContextValue: TypeAlias = str | float | bool | Mapping[str, float]  # the last: lat and lon
+ContextValue: TypeAlias = str | float | bool | Mapping[str, float]  # the mapping: lat and lon
 
-_DAY_PARTS = (
+_DAY_PARTS = (  # the hour before which it ends
     (5, "late at night", "深夜"),
     (8, "early in the morning", "清晨"),
     (12, "in the morning", "上午"),
@@ -43,7 +43,7 @@ _WEEKDAYS = (
 )  # fmt: skip
 _SEASONS = (("winter", "冬天"), ("spring", "春天"), ("summer", "夏天"), ("autumn", "秋天"))
 
-# field -> how its value is said. Unknown fields speak as "field: value".
+# Field to its English and Chinese phrase. Other fields become "field: value".
 _PLACEHOLDER = "{}"
 _PHRASES: dict[str, tuple[str, str]] = {
     "weather": ("{} weather", "天气：{}"),
@@ -79,32 +79,32 @@ _ADJECTIVES_EN = {
 
 
 def describe_context(context: Mapping[str, ContextValue], language: Language) -> dict[str, str]:
-    """Return what each context field says, in order of field name.
+    """Return the phrase of each context field that has one, in order of field name.
+
+    Args:
+        context: Field to value.
+        language: Of the catalogue; used where the values are not in Chinese.
 
     Raises:
         RequestError: If `time` is not a time.
     """
-    descriptions: dict[str, str] = {}
-    for field in sorted(context):
-        value = context[field]
-        if field == "time":
-            country_value = context.get("country")
-            country = find_country_code(country_value) if isinstance(country_value, str) else None
-            field_language = _detect_language(context, language)
-            descriptions[field] = _describe_time_field(
-                value, field_language, country, is_south=_is_south(context, country)
-            )
-        elif isinstance(value, bool):
-            if value:
-                descriptions[field] = field.replace("_", " ")
-        elif not isinstance(value, Mapping):
-            field_language = (
-                "zh" if isinstance(value, str) and _CHINESE_CHARS.search(value) else language
-            )
-            words = _describe_value(field, value, field_language)
-            if words:
-                descriptions[field] = _format_phrase(field, words, field_language)
-    return descriptions
+    phrases = {field: _describe_field(field, context, language) for field in sorted(context)}
+    return {field: phrase for field, phrase in phrases.items() if phrase}
+
+
+def _describe_field(field: str, context: Mapping[str, ContextValue], language: Language) -> str:
+    """Return the phrase of one field; empty for false, blank text and coordinates."""
+    value = context[field]
+    if field == "time":
+        return _describe_time_field(context, language)
+    if isinstance(value, bool):
+        return field.replace("_", " ") if value else ""
+    if isinstance(value, Mapping):
+        return ""
+    if isinstance(value, str) and _CHINESE_CHARS.search(value):
+        language = "zh"
+    words = _describe_value(field, value, language)
+    return _format_phrase(field, words, language) if words else ""
 
 
 def describe_time(
@@ -114,13 +114,14 @@ def describe_time(
     *,
     is_south: bool | None = None,
 ) -> str:
-    """Say a moment: part of day, weekday, what kind of day, season.
+    """Return the phrase of a time: part of day, weekday, kind of day (or holiday) and season.
 
     Args:
-        local_time: In the user's zone.
-        language: To say it in.
+        local_time: In the user's time zone.
+        language: Of the phrase.
         country: ISO 3166 code, for public holidays.
-        is_south: Whether the seasons are those of the south; None: as in the country.
+        is_south: Whether the seasons are those of the southern hemisphere; None: those of
+            `country`, northern without one.
     """
     chinese = language == "zh"
     _, english_part, chinese_part = next(part for part in _DAY_PARTS if local_time.hour < part[0])
@@ -137,17 +138,19 @@ def describe_time(
     return f"{weekday} {english_part}, {day}, {season}"
 
 
-def _describe_time_field(
-    value: ContextValue, language: Language, country: str | None, *, is_south: bool
-) -> str:
-    local_time = parse_time(value)
-    if isinstance(value, int | float):
+def _describe_time_field(context: Mapping[str, ContextValue], language: Language) -> str:
+    country_value = context.get("country")
+    country = find_country_code(country_value) if isinstance(country_value, str) else None
+    is_south = _is_south(context, country)
+    language = _detect_language(context, language)
+    local_time = parse_time(context["time"])
+    if isinstance(context["time"], int | float):
         return _describe_season(local_time, language, is_south=is_south)
     return describe_time(local_time, language, country, is_south=is_south)
 
 
 def _is_south(context: Mapping[str, ContextValue], country: str | None) -> bool:
-    """Where a country is told it decides; else a place with coordinates does."""
+    """Return whether the user is south of the equator, by country, else by latitude; else False."""
     if country is not None:
         return is_southern(country)
     places = (context.get(name) for name in ("place", "location"))
@@ -161,16 +164,16 @@ def _describe_season(local_time: datetime, language: Language, *, is_south: bool
 
 
 def _detect_language(context: Mapping[str, ContextValue], language: Language) -> Language:
-    """That of the other words, so that one moment is said in one language."""
+    """Return "zh" if any other field holds Chinese text: the time then uses the same language."""
     words = [word for field, word in context.items() if isinstance(word, str) and field != "time"]
     return "zh" if any(map(_CHINESE_CHARS.search, words)) else language
 
 
 def parse_time(value: ContextValue) -> datetime:
-    """Return a moment in its own zone from RFC 3339 text (no zone: UTC) or Unix seconds.
+    """Return a time from RFC 3339 text, in the zone it names (none: UTC), or from Unix seconds.
 
     Raises:
-        RequestError: If the value is neither, or out of range.
+        RequestError: If the value is neither, or outside the years 1 to 9999.
     """
     if isinstance(value, bool | Mapping):
         raise _build_time_error(value)
@@ -216,6 +219,6 @@ def _format_phrase(field: str, words: str, language: Language) -> str:
 
 
 def _fill_template(phrase: str, words: str) -> str:
-    """Not `str.format`: a field's name comes from outside and may hold braces of its own."""
+    # Not `str.format`: a field's name comes from the request and may hold braces.
     before, _, after = phrase.rpartition(_PLACEHOLDER)
     return before + words + after

@@ -1,28 +1,29 @@
-"""The name of an event: known, of one's own, or nearly a known one, which is refused. Pure.
+"""The name of an event to a checked name; probable misspellings of known events are refused. Pure.
 
-One rule for every door: a "disliek" taken for an event of its own would count as a like.
+Callers may use event names of their own, which count as a mild like. A misspelt "disliek" would
+therefore count as a like, so a name that is close to a known one is an error everywhere.
 """
 
 import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from indexer.errors import RequestError
 from indexer.request.scenarios import EVENT_WEIGHTS, NEUTRAL_EVENTS, Scenario
-from indexer.request.values import format_value, parse_text
+from indexer.request.values import find_nearest_name, format_value, parse_text
 
 MAX_EVENT_NAME = 64
 BUILT_IN_EVENTS = frozenset([*EVENT_WEIGHTS, *NEUTRAL_EVENTS])
-_MISSPELLING_CUTOFF = 0.8  # likeness from which another name is a misspelling
+_MISSPELLING_CUTOFF = 0.8  # similarity from which a name counts as a misspelling
 _CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_event_name(value: Any, name: str) -> str:
-    """Return the name of an event, known or not.
+    """Return the name of an event, whether or not it is a known one.
 
     Raises:
-        RequestError: If it is no short word.
+        RequestError: If it is blank, over `MAX_EVENT_NAME` characters long, not text, or holds
+            control characters.
     """
     if isinstance(value, str) and value in BUILT_IN_EVENTS:
         return value
@@ -36,7 +37,7 @@ def parse_event_name(value: Any, name: str) -> str:
 
 
 def collect_known_events(scenarios: Mapping[str, Scenario]) -> frozenset[str]:
-    """Return the built-in events and those that a scenario weighs or hides by."""
+    """Return the built-in events and all in `event_weights` or `hidden_by` of a scenario."""
     own = [
         name
         for scenario in scenarios.values()
@@ -46,7 +47,7 @@ def collect_known_events(scenarios: Mapping[str, Scenario]) -> frozenset[str]:
 
 
 def refuse_misspelt(event: str, name: str, known: Collection[str]) -> None:
-    """Raise for an event that is not known but nearly so.
+    """Refuse an unknown event that looks like a known one: similar, or the same letters reordered.
 
     Raises:
         RequestError: With the nearest known name.
@@ -54,10 +55,13 @@ def refuse_misspelt(event: str, name: str, known: Collection[str]) -> None:
     if event in known:
         return
     names, lower = sorted(known), event.lower()
-    close = get_close_matches(lower, names, n=1, cutoff=_MISSPELLING_CUTOFF)
-    close = close or [name for name in names if sorted(name) == sorted(lower)]  # "veiw"
-    if close:
+    nearest = find_nearest_name(lower, names, cutoff=_MISSPELLING_CUTOFF)
+    if nearest is None:  # "veiw" is less similar to "view" than the cutoff
+        nearest = next(
+            (known_name for known_name in names if sorted(known_name) == sorted(lower)), None
+        )
+    if nearest is not None:
         raise RequestError(
-            f"{name} is {format_value(event)}; did you mean {close[0]!r}? An event of your own with so "
-            f"similar a name needs a weight in scenarios.toml"
+            f"{name} is {format_value(event)}; did you mean {nearest!r}? An event of your own with "
+            f"so similar a name needs a weight in scenarios.toml"
         )

@@ -1,11 +1,14 @@
-"""A country and a date to the public holiday it is, by the tables of `holidays`, offline."""
+"""A country and a date to the name of its public holiday.
+
+The dates come from the tables in the Python package `holidays`; no network is used.
+"""
 
 import re
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
 
-# Names that people write and the tables do not have.
+# Common names of countries that the tables of `holidays` lack.
 _COUNTRY_ALIASES = {
     "usa": "US", "america": "US", "uk": "GB", "greatbritain": "GB", "england": "GB",
     "korea": "KR", "russia": "RU", "czechrepublic": "CZ",
@@ -23,7 +26,7 @@ _UNNAMED_DAY_OFF = re.compile(r"day off|休息日|调休", re.IGNORECASE)
 
 
 def find_country_code(country: str) -> str | None:
-    """Return the ISO 3166 code of a country given by code or name; None if it is not known."""
+    """Return the ISO 3166 alpha-2 code of a country code or name; None if it is not known."""
     plain = re.sub(r"[\W_]+", "", country).casefold()
     if plain in _COUNTRY_ALIASES:
         return _COUNTRY_ALIASES[plain]
@@ -31,24 +34,24 @@ def find_country_code(country: str) -> str | None:
 
 
 def find_country_name(code: str) -> str:
-    """Return the English name of a country by its code."""
+    """Return the English name of a country; the code itself if it is not known."""
     return _load_country_names().get(code, code)
 
 
 def is_southern(code: str) -> bool:
-    """Return whether it is winter there in July."""
+    """Return whether July is in winter in a country."""
     return code in _SOUTHERN_COUNTRIES
 
 
 def find_public_holiday(code: str, day: date, language: str) -> str | None:
-    """Return the name of the public holiday that a day is, None on any other day.
+    """Return the name of the public holiday on a day; None if it is not one.
 
-    A day off that stands in for another one has no name of its own: it is called that.
+    A day off in exchange for another day has no name in the tables; it is called "day off".
 
     Args:
         code: From `find_country_code`.
-        day: In the user's zone.
-        language: "zh" or "en", in which it is named if the tables can.
+        day: In the user's time zone.
+        language: "zh" or "en"; a name the tables do not have in it stays in their own language.
     """
     name = _load_holidays(code, day.year, language).get(day)
     if name is None:

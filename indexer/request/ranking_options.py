@@ -1,4 +1,4 @@
-"""How a list shall be arranged: variety, caps, boosts, pins, exploration; from a body. Pure."""
+"""Ranking options of a body to checked values: caps per field value, boosts and pins. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from indexer.request.values import (
     refuse_unknown,
 )
 
-# Sums stay below some hundreds, where a float32 score still equals its shares within 1e-4.
+# 32 boosts of 10 sum to a few hundred, up to where a float32 score equals its shares within 1e-4.
 MAX_BOOST = 10
 MAX_BOOSTS = 32
 MAX_PINS = 100
@@ -25,7 +25,7 @@ MAX_CAP = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """What items that pass a filter gain; negative: lose."""
+    """A filter, and the weight added to the score of each item that passes it; may be negative."""
 
     filter: Any
     weight: float
@@ -43,7 +43,7 @@ def parse_max_per(value: Any) -> dict[str, int]:
     """Return field to how many items of the list may share one of its values.
 
     Raises:
-        RequestError: If it is no object of whole numbers.
+        RequestError: If it is not an object of whole numbers, or has over `MAX_CAPS` fields.
     """
     if not isinstance(value, Mapping):
         raise RequestError(
@@ -55,16 +55,14 @@ def parse_max_per(value: Any) -> dict[str, int]:
 
 
 def parse_boosts(value: Any) -> tuple[Boost, ...]:
-    """Return boosts; their filters are checked against the catalogue later.
+    """Return boosts; `query.build_boost_terms` parses their filters, which needs a catalogue.
 
     Raises:
-        RequestError: If one is no object with filter and weight, or there are too many.
+        RequestError: If one is not an object with filter and weight, or there are too many.
     """
-    entries = parse_list(value, "boost")
-    if len(entries) > MAX_BOOSTS:
-        raise RequestError(f"boost has {len(entries)} entries, at most {MAX_BOOSTS} are read")
     return tuple(
-        _parse_boost(entry, f"boost[{position}]") for position, entry in enumerate(entries)
+        _parse_boost(entry, f"boost[{position}]")
+        for position, entry in enumerate(parse_list(value, "boost", MAX_BOOSTS))
     )
 
 
@@ -72,11 +70,10 @@ def parse_pins(value: Any) -> tuple[Pin, ...]:
     """Return pins in order of rank.
 
     Raises:
-        RequestError: If one is no object with item_id and rank, or two want the same.
+        RequestError: If one is not an object with item_id and rank, two have the same item or rank,
+            or there are too many.
     """
-    entries = parse_list(value, "pin")
-    if len(entries) > MAX_PINS:
-        raise RequestError(f"pin has {len(entries)} entries, at most {MAX_PINS} are read")
+    entries = parse_list(value, "pin", MAX_PINS)
     pins = [_parse_pin(entry, f"pin[{position}]") for position, entry in enumerate(entries)]
     for name in ("item_id", "rank"):
         values = [getattr(pin, name) for pin in pins]
@@ -91,26 +88,28 @@ def parse_pins(value: Any) -> tuple[Pin, ...]:
 def _parse_boost(value: Any, name: str) -> Boost:
     if isinstance(value, Boost):
         return value
-    if not isinstance(value, Mapping) or "filter" not in value or "weight" not in value:
-        raise RequestError(
-            f"{name} must be an object with filter and weight, got {format_value(value)}"
-        )
-    refuse_unknown(value, ("filter", "weight"), name)
-    weight = parse_finite(value["weight"], f"{name}.weight")
+    fields = _parse_object(value, ("filter", "weight"), name)
+    weight = parse_finite(fields["weight"], f"{name}.weight")
     if abs(weight) > MAX_BOOST:
         raise RequestError(
             f"{name}.weight is {weight:g}; use a number from -{MAX_BOOST} to {MAX_BOOST}"
         )
-    return Boost(value["filter"], weight)
+    return Boost(fields["filter"], weight)
 
 
 def _parse_pin(value: Any, name: str) -> Pin:
     if isinstance(value, Pin):
         return value
-    if not isinstance(value, Mapping) or "item_id" not in value or "rank" not in value:
+    fields = _parse_object(value, ("item_id", "rank"), name)
+    item_id = parse_id(fields["item_id"], f"{name}.item_id")
+    return Pin(item_id, parse_count(fields["rank"], f"{name}.rank", MAX_K))
+
+
+def _parse_object(value: Any, keys: tuple[str, ...], name: str) -> Mapping[str, Any]:
+    """Return an object that has the keys and no others."""
+    if not isinstance(value, Mapping) or any(key not in value for key in keys):
         raise RequestError(
-            f"{name} must be an object with item_id and rank, got {format_value(value)}"
+            f"{name} must be an object with {' and '.join(keys)}, got {format_value(value)}"
         )
-    refuse_unknown(value, ("item_id", "rank"), name)
-    item_id = parse_id(value["item_id"], f"{name}.item_id")
-    return Pin(item_id, parse_count(value["rank"], f"{name}.rank", MAX_K))
+    refuse_unknown(value, keys, name)
+    return value

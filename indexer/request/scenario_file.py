@@ -1,4 +1,4 @@
-"""A TOML file to scenarios: each table changes a preset or adds a scenario of its own.
+"""A TOML file to scenarios: each table changes a preset or adds a new scenario.
 
     [news]
     fresh_half_life_s = 7200
@@ -9,28 +9,29 @@
     max_per = { director = 2 }
     event_weights = { trailer = 0.3 }
 
-Keys are the attributes of `Scenario`; `like` names the scenario that a new one starts from.
+Keys are the attributes of `Scenario`; `like` names the scenario whose values a new one inherits.
 """
 
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import ScenarioError
 from indexer.request.scenarios import SCENARIOS, Scenario
+from indexer.request.values import suggest_name
 
 SCENARIO_FILE = "scenarios.toml"  # in an index directory
 
 
 def load_scenarios(path: Path) -> Mapping[str, Scenario]:
-    """Read a file over the presets.
+    """Return the presets with the tables of a file applied in order.
 
     Raises:
-        ScenarioError: If it cannot be read, or a key or value does not fit; it is named.
+        ScenarioError: If the file cannot be read, or a key or value in it is wrong; the message
+            names the file, the table and the key.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -46,10 +47,10 @@ def load_scenarios(path: Path) -> Mapping[str, Scenario]:
 
 
 def load_index_scenarios(root: Path) -> Mapping[str, Scenario]:
-    """Return the scenarios of an index directory: the presets, unless it has a file of its own.
+    """Return the scenarios of an index directory: the presets if it has no `SCENARIO_FILE`.
 
     Raises:
-        ScenarioError: If the file cannot be used.
+        ScenarioError: As `load_scenarios`.
     """
     path = root / SCENARIO_FILE
     return load_scenarios(path) if path.is_file() else SCENARIOS
@@ -64,9 +65,7 @@ def _apply_table(name: str, table: Any, known: Mapping[str, Scenario]) -> Scenar
         raise ScenarioError(f"is like {base!r}, which is none of {', '.join(known)}")
     for key in values:
         if key not in _CHECKS:
-            close = get_close_matches(key, _CHECKS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_CHECKS)}"
-            raise ScenarioError(f"has an unknown key {key!r}; {hint}")
+            raise ScenarioError(f"has an unknown key {key!r}; {suggest_name(key, _CHECKS)}")
         if not _CHECKS[key](values[key]):
             raise ScenarioError(
                 f"{key} cannot be {values[key]!r}; its default is {_get_default(key)}"

@@ -1,18 +1,19 @@
-"""Scenario presets as data: how a shop, a newsroom, a music player differ.
+"""The name of a scenario to its preset: how a shop, a newsroom and a music player differ. Pure.
 
-Each number is a default a caller may override for one request; none is stored in a snapshot. A
-TOML file changes or adds scenarios for one service, see `indexer.request.body.scenario_file`.
+Presets are not stored in a snapshot, so changing one needs no rebuild. Some values (`include_seen`,
+`max_per`) can be overridden by a request; a TOML file changes or adds scenarios for one service,
+see `indexer.request.scenario_file`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
+from indexer.request.values import find_nearest_name
 
-# What an event says about the item, from -1 (keep away) to 1 (more like this).
+# Weight of an event as evidence about its item, from -1 (fewer like this) to 1 (more like this).
 EVENT_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
         "purchase": 1.0,
@@ -29,45 +30,51 @@ EVENT_WEIGHTS: Mapping[str, float] = MappingProxyType(
         "dislike": -0.6,
     }
 )
-NEUTRAL_EVENTS = ("rating", "impression")  # a rating speaks by its value, an impression not at all
-UNKNOWN_EVENT_WEIGHT = 0.5  # an event of a name we do not know is still an interaction
-NON_HIDING_EVENTS = ("search", "impression")
+# Built-in events without a weight: a rating is weighed by its value, an impression is not counted.
+NEUTRAL_EVENTS = ("rating", "impression")
+UNKNOWN_EVENT_WEIGHT = 0.5  # an event whose name we do not know is still an interaction
+NON_HIDING_EVENTS = ("search", "impression")  # these never make an item count as seen
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How one kind of catalogue is recommended from.
+    """The defaults for recommending from one kind of catalogue.
+
+    The profile alone scores at most 1 (a cosine), so a term of weight 0.1 is a tenth of that.
 
     Attributes:
-        name: What a request calls it.
+        name: The value of `scenario` in a request.
         half_life_events: A history entry counts half after this many newer entries.
-        half_life_s: A history entry counts half after this many seconds; None: age is no matter.
-        recent_vectors: How many of the latest liked items get a request vector of their own.
-        cluster_vectors: How many clusters of a longer history get a request vector of their own, if
-            nothing was learned from interactions.
-        include_seen: Whether items the user already met may come again.
-        hidden_by: The events after which an item does not come again; None: all but searches and
-            impressions.
-        query_weight: Weight of what is typed, against 1 for the whole profile.
-        interest_weight: Weight of a declared interest, against 1 for a fresh liked item.
-        ideal_weight: Weight of a description of the ideal item, against 1 for the whole profile.
-        context_weight: Weight of one context word: it tilts the list, it does not make it.
-        event_weights: What each event says; see `EVENT_WEIGHTS`.
-        trending_weight: What the item most in fashion gains; 0: fashion is no matter.
-        fresh_weight: What an item of this moment gains; 0: age is no matter.
-        fresh_half_life_s: It gains half as much after this many seconds.
-        near_weight: What an item where the user is gains, if items have a location.
-        near_half_km: It gains half as much at this distance.
-        max_per: Field to how many items of a list may share a value, where the catalogue has it.
-        filter: What every request is limited to; None: nothing.
+        half_life_s: A history entry counts half after this many seconds; None: age does not count.
+        recent_vectors: How many of the latest liked items get a query vector of their own.
+        cluster_vectors: How many clusters of a longer history get a query vector of their own;
+            used only if the snapshot has no taste model.
+        include_seen: Whether items the user has met may be recommended again.
+        hidden_by: The events after which an item is not recommended again; None: all events except
+            `NON_HIDING_EVENTS`.
+        query_weight: Weight of the typed query; the whole profile has 1.
+        interest_weight: Weight of a declared interest; the latest liked item has 1.
+        ideal_weight: Weight of the description of the ideal item; the whole profile has 1.
+        context_weight: Weight of one context field; small, so that it shifts the list but does not
+            decide it.
+        event_weights: Event to its weight as evidence; see `EVENT_WEIGHTS`.
+        trending_weight: Added to the score of the item that trends most; 0: off.
+        fresh_weight: Added to the score of an item published just now; 0: off.
+        fresh_half_life_s: The freshness term halves after this many seconds.
+        near_weight: Added to the score of an item at the user's place; needs items with a location.
+        near_half_km: The nearness term halves at this distance.
+        max_per: Field to how many items of a list may share a value; fields that the catalogue does
+            not have are ignored.
+        filter: Applied to every request, as a filter object; None: no filter.
     """
 
     name: str
-    # So short a half-life tells a session from long-term taste by itself. On the validation parts
-    # of five public sets (1,000 cases each, text alone, NDCG@10) it was compared with a session
-    # weighed 3 or 10 times, a long-term mean added or apart, and clusters apart: each lost on some,
-    # and only on baskets of a shop did any win beyond noise (clusters apart, 1.29 of it). The plain
-    # mean of what was liked had 0.48, 0.69, 0.80, 0.88 of it and, within noise, 1.29.
+    # A half-life this short already separates the current session from long-term taste. On the
+    # validation parts of five public data sets (1,000 cases each, text only, NDCG@10) it was
+    # compared with a session weighed 3 or 10 times, a long-term mean added or as a vector of its
+    # own, and clusters as vectors of their own: each lost on some sets, and only on the baskets of
+    # a shop did one win beyond noise (clusters, 1.29 times the NDCG). The plain mean of the liked
+    # items had 0.48, 0.69, 0.80 and 0.88 times the NDCG and, within noise, 1.29 times.
     half_life_events: float = 1.5
     half_life_s: float | None = None
     recent_vectors: int = 3
@@ -88,11 +95,11 @@ class Scenario:
     filter: Any = None
 
     def get_event_weight(self, event: str) -> float:
-        """Return what an event says about its item, from -1 to 1."""
+        """Return the weight of an event, built in, of this scenario or unknown, from -1 to 1."""
         return self.event_weights.get(event, UNKNOWN_EVENT_WEIGHT)
 
     def hides(self, event: str) -> bool:
-        """Return whether an item does not come again after an event."""
+        """Return whether an item is not recommended again after an event."""
         if event in NON_HIDING_EVENTS:
             return False
         return self.hidden_by is None or event in self.hidden_by
@@ -108,9 +115,10 @@ _NEWS = Scenario(
     fresh_weight=0.3,
     fresh_half_life_s=12 * _HOUR_S,
 )
-# Who looked at a kettle may see it again; who bought it sees what goes with it. Baskets hold many
-# kinds of things, of which the latest is no better a guide than the others: on the validation parts
-# of two shops three clusters apart had 1.33 [1.15, 1.65] and 1.00 [0.98, 1.02] of the NDCG@10.
+# An item that was only viewed may be shown again, a bought one is not. Baskets hold many kinds of
+# items, and the latest is no better evidence than the others: on the validation parts of two shops,
+# a query vector for each of three clusters had 1.33 [1.15, 1.65] and 1.00 [0.98, 1.02] times the
+# NDCG@10 of none.
 _SHOP = Scenario(
     "shop",
     cluster_vectors=3,
@@ -125,19 +133,15 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
 
 
 def find_scenario(name: str | None, scenarios: Mapping[str, Scenario] = SCENARIOS) -> Scenario:
-    """Return a preset.
-
-    Args:
-        name: None is the default.
-        scenarios: The known ones.
+    """Return the scenario of a name; None is the default one.
 
     Raises:
-        RequestError: If there is none of that name; the message lists the known ones.
+        RequestError: If there is none; the message suggests the nearest and lists the known names.
     """
     name = _DEFAULT.name if name is None else name
     if name in scenarios:
         return scenarios[name]
-    close = get_close_matches(name[:100], scenarios, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    nearest = find_nearest_name(name, scenarios)
+    hint = f"did you mean {nearest!r}? " if nearest else ""
     shown = name if len(name) <= 60 else name[:57] + "..."
     raise RequestError(f"unknown scenario {shown!r}; {hint}known are {', '.join(scenarios)}")

@@ -1,7 +1,11 @@
-"""One value of a request body to what it means, or to a sentence that says what is wrong. Pure."""
+"""One value of a request body to a checked Python value, or to a `RequestError`. Pure.
+
+Every `parse_*` function takes the raw value and, unless the field is always the same, the field's
+name for the error message.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -9,21 +13,22 @@ from indexer.errors import RequestError
 from indexer.field_names import MAX_ID_CHARS
 from indexer.request.context import ContextValue, parse_time
 
-_MAX_COMPARED_CHARS = 100  # of a wrong name: comparing costs the square of its length
+_MAX_COMPARED_CHARS = 100  # of an unknown name: comparing takes time quadratic in its length
+_NEAREST_CUTOFF = 0.6  # default of difflib
 MAX_K = 1_000
 MAX_TEXT = 10_000
 MAX_LIST = 1_000
 MAX_CONTEXT_FIELDS = 64
 MAX_CONTEXT_NAME = 100
-_MIN_TIMESTAMP_S, _MAX_TIMESTAMP_S = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
+_MIN_TIMESTAMP_S, _MAX_TIMESTAMP_S = -62_135_596_800, 253_402_300_799  # years 1 to 9999
 LOCATION_FIELDS = ("place", "location")  # context fields that may hold coordinates
 
 
 def parse_text(value: Any, name: str) -> str | None:
-    """Return trimmed text, or None if nothing is left of it.
+    """Return the text without surrounding white space; None if it is blank.
 
     Raises:
-        RequestError: If it is no text, too long, or cannot be encoded as UTF-8.
+        RequestError: If it is not text, has over `MAX_TEXT` characters, or is not valid UTF-8.
     """
     if not isinstance(value, str):
         raise RequestError(f"{name} must be text, got {format_value(value)}")
@@ -37,10 +42,10 @@ def parse_text(value: Any, name: str) -> str | None:
 
 
 def refuse_surrogates(text: str, name: str) -> None:
-    """Raise for what cannot be written as UTF-8.
+    """Refuse text that cannot be encoded as UTF-8.
 
     Raises:
-        RequestError: Naming the field.
+        RequestError: If it holds a lone surrogate, which JSON allows as an escape.
     """
     if text.isascii():
         return
@@ -53,10 +58,10 @@ def refuse_surrogates(text: str, name: str) -> None:
 
 
 def parse_k(value: Any) -> int:
-    """Return a list length between 1 and `MAX_K`.
+    """Return the length of a list, from 1 to `MAX_K`.
 
     Raises:
-        RequestError: If it is anything else.
+        RequestError: If it is not a whole number in that range.
     """
     return parse_count(value, "k", MAX_K)
 
@@ -65,7 +70,7 @@ def parse_id(value: Any, name: str) -> str:
     """Return an id as a non-empty string; whole numbers become strings.
 
     Raises:
-        RequestError: If it is neither.
+        RequestError: If it is neither text nor a whole number, blank, or over `MAX_ID_CHARS` long.
     """
     if isinstance(value, str):
         if 0 < len(value.strip()) <= MAX_ID_CHARS:
@@ -78,10 +83,10 @@ def parse_id(value: Any, name: str) -> str:
 
 
 def parse_texts(value: Any, name: str) -> tuple[str, ...]:
-    """Return the non-empty texts of a list.
+    """Return the texts of a list, without blank ones.
 
     Raises:
-        RequestError: If it is no list of texts or too long.
+        RequestError: If it is not a list of texts, or has over `MAX_LIST` entries.
     """
     texts = (
         parse_text(part, f"{name}[{position}]")
@@ -91,10 +96,11 @@ def parse_texts(value: Any, name: str) -> tuple[str, ...]:
 
 
 def parse_context(value: Any, name: str = "context") -> dict[str, ContextValue]:
-    """Return the circumstances of an object, without those that are null.
+    """Return the fields of a context object, without those that are null or blank.
 
     Raises:
-        RequestError: If it is no object, or a value is neither a word nor a number.
+        RequestError: If it is not an object, has too many fields, or a value is not text, a
+            boolean, a finite number, or coordinates in one of `LOCATION_FIELDS`.
     """
     if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an object, got {format_value(value)}")
@@ -126,24 +132,30 @@ def parse_coordinates(value: Any, name: str) -> dict[str, float]:
     """Return `{"lat", "lon"}` in degrees.
 
     Raises:
-        RequestError: If one is missing or not on Earth.
+        RequestError: If one is missing or out of range.
     """
     if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an object with lat and lon, got {format_value(value)}")
     refuse_unknown(value, ("lat", "lon"), name)
-    context_value = {}
+    coordinates = {}
     for key, limit in (("lat", 90), ("lon", 180)):
-        context_value[key] = parse_finite(value.get(key), f"{name}.{key}")
-        if abs(context_value[key]) > limit:
-            raise RequestError(f"{name}.{key} is {context_value[key]:g}; degrees go to {limit}")
-    return context_value
+        degrees = parse_finite(value.get(key), f"{name}.{key}")
+        if abs(degrees) > limit:
+            raise RequestError(f"{name}.{key} is {degrees:g}; degrees go to {limit}")
+        coordinates[key] = degrees
+    return coordinates
 
 
 def parse_finite(value: Any, name: str, expected: str = "a finite number") -> float:
-    """Return a number.
+    """Return a number as a float.
+
+    Args:
+        value: The raw value.
+        name: Of the field.
+        expected: What the error message asks for.
 
     Raises:
-        RequestError: If it is none, or not finite.
+        RequestError: If it is not a number, or infinite, NaN or too large for a float.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RequestError(f"{name} must be {expected}, got {format_value(value)}")
@@ -160,33 +172,46 @@ def parse_timestamp(value: Any, name: str) -> float:
     """Return RFC 3339 text or Unix seconds as Unix seconds.
 
     Raises:
-        RequestError: If it is neither.
+        RequestError: If it is neither, or outside the years 1 to 9999.
     """
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise RequestError(f"{name} must be a time, got {format_value(value)}")
     if isinstance(value, int) and _MIN_TIMESTAMP_S <= value <= _MAX_TIMESTAMP_S:
-        return float(value)  # through a datetime it would be a fifth of reading a long history
+        # Through a datetime this would take a fifth of the time to parse a long history.
+        return float(value)
     return parse_time(value).timestamp()
 
 
 def parse_boolean(value: Any, name: str) -> bool:
-    """Return true or false; nothing else passes for it."""
+    """Return a boolean; unlike in Python, 0 and 1 are refused.
+
+    Raises:
+        RequestError: If it is not true or false.
+    """
     if not isinstance(value, bool):
         raise RequestError(f"{name} must be true or false, got {format_value(value)}")
     return value
 
 
-def parse_list(value: Any, name: str) -> Sequence[Any]:
-    """Return a list of at most `MAX_LIST_VALUES` values."""
+def parse_list(value: Any, name: str, maximum: int = MAX_LIST) -> Sequence[Any]:
+    """Return a list or tuple as it is.
+
+    Raises:
+        RequestError: If it is not a list, or has over `maximum` entries.
+    """
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise RequestError(f"{name} must be a list, got {format_value(value)}")
-    if len(value) > MAX_LIST:
-        raise RequestError(f"{name} has {len(value)} entries, at most {MAX_LIST} are read")
+    if len(value) > maximum:
+        raise RequestError(f"{name} has {len(value)} entries, at most {maximum} are read")
     return value
 
 
 def parse_seed(value: Any) -> int:
-    """Return a seed of a random generator."""
+    """Return the seed of a random generator.
+
+    Raises:
+        RequestError: If it is not a whole number from 0 to 2^63-1.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise RequestError(
             f"seed must be a whole number from 0 to 2^63-1, got {format_value(value)}"
@@ -194,23 +219,38 @@ def parse_seed(value: Any) -> int:
     return value
 
 
-def refuse_unknown(body: Mapping[str, Any], known: Any, where: str) -> None:
-    """Raise for the first name that is not known, with the nearest that is."""
-    for key in body:
-        if key not in known:
-            hint = suggest_name(key, known)
-            raise RequestError(f"{where} has an unknown field {format_value(key)}; {hint}")
+def refuse_unknown(names: Iterable[Any], known: Collection[str], where: str) -> None:
+    """Refuse names, such as the keys of an object, that are not known.
+
+    Raises:
+        RequestError: With the first unknown name and the nearest known one.
+    """
+    for name in names:
+        if name not in known:
+            hint = suggest_name(name, known)
+            raise RequestError(f"{where} has an unknown field {format_value(name)}; {hint}")
 
 
 def suggest_name(name: Any, known: Iterable[str]) -> str:
-    """Return the end of a message about a wrong name: the nearest known one, or all of them."""
+    """Return the end of a message about an unknown name: the nearest known one, or all of them."""
     names = list(known)
-    close = get_close_matches(str(name)[:_MAX_COMPARED_CHARS], names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
+    nearest = find_nearest_name(name, names)
+    return f"known are {', '.join(names)}" if nearest is None else f"did you mean {nearest!r}?"
+
+
+def find_nearest_name(
+    name: Any, known: Iterable[str], *, cutoff: float = _NEAREST_CUTOFF
+) -> str | None:
+    """Return the known name most similar to another; None if the similarity is below `cutoff`.
+
+    Similarity is the ratio of `difflib.SequenceMatcher`, from 0 to 1 (equal).
+    """
+    close = get_close_matches(str(name)[:_MAX_COMPARED_CHARS], list(known), n=1, cutoff=cutoff)
+    return close[0] if close else None
 
 
 def format_value(value: Any) -> str:
-    """Return a value as an error message shows it."""
+    """Return the `repr` of a value, cut to 60 characters, for an error message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -219,7 +259,7 @@ def parse_fraction(value: Any, name: str) -> float:
     """Return a number from 0 to 1.
 
     Raises:
-        RequestError: If it is anything else.
+        RequestError: If it is not a number in that range.
     """
     number = parse_finite(value, name)
     if not 0 <= number <= 1:
@@ -231,7 +271,7 @@ def parse_count(value: Any, name: str, maximum: int) -> int:
     """Return a whole number from 1 to `maximum`.
 
     Raises:
-        RequestError: If it is anything else.
+        RequestError: If it is not a whole number in that range.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
         raise RequestError(

@@ -1,7 +1,7 @@
-"""Many requests to their answers, with the work that they have in common done once.
+"""A catalogue and a batch of requests to a catalogue that has their texts and searches ready.
 
-All texts are encoded together, and requests over the same items are searched by one call over all
-their vectors. The answers are those of each request alone.
+All texts are encoded in one call, and requests over nearly the same items are searched in one call
+over all their vectors. Each request is then answered as it would be alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,46 +14,49 @@ from indexer.ann import TopRows, select_top
 from indexer.arrays import Mask, Vectors
 from indexer.query import Catalogue
 
-_MAX_ROWS = 2_048  # found for one vector; who wants more is searched alone
-_MAX_SCORES = 1 << 24  # held at once
-_PREFETCHED_IDS = 16  # of what a vector found, that are likely to be shown
-_SPARE_ROWS = 64  # rows that may be missing, having been seen or excluded by one request
+_MAX_ROWS = 2_048  # kept for one vector; a request that wants more is searched alone
+_MAX_SCORES = 1 << 24  # of one matrix product, in memory at once
+_PREFETCHED_IDS = 16  # of the first rows of each result, the likeliest to be shown
+_SPARE_ROWS = 64  # searched beyond `limit`: a request may have seen or excluded some of them
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTask:
-    """What one request will search.
+    """The search that one request will make.
 
     Attributes:
-        among: Requests of the same name allow nearly the same items.
-        vectors: `(q, d) float32`.
+        group: Tasks of the same group allow nearly the same items.
+        vectors: `(q, d) float32` query vectors.
         allowed: `(n,) bool`.
-        k: How many.
+        limit: How many rows.
     """
 
-    among: str
+    group: str
     vectors: Vectors
     allowed: Mask
-    k: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class _SearchResult:
-    """What one vector found among the rows that any of the requests allows.
+    """The best rows for one vector, among all rows that any task of its group allows.
 
     Attributes:
-        searched_mask: `(n,) bool`.
-        is_exhaustive: Whether these are all rows there are.
+        searched_mask: `(n,) bool`, the rows that were searched.
+        is_exhaustive: Whether `top` holds every row that was searched.
     """
 
-    found: TopRows
+    top: TopRows
     searched_mask: Mask
     is_exhaustive: bool
 
 
 @dataclass
 class CachedCatalogue:
-    """A catalogue that remembers encoded texts and searches; all else it asks of the catalogue."""
+    """A catalogue that remembers encoded texts, searches, ids and rows; the rest is passed on.
+
+    Mypy lets any attribute pass here, because of `__getattr__`.
+    """
 
     catalogue: Catalogue
     text_vectors: dict[str, Vectors] = field(default_factory=dict)
@@ -62,16 +65,16 @@ class CachedCatalogue:
     rows_by_id: dict[str, int | None] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
-        """Answer everything else as the catalogue does."""
+        """Return what is not defined here from the catalogue."""
         return getattr(self.catalogue, name)
 
     @property
     def as_catalogue(self) -> Catalogue:
-        """Itself, as what it stands for: what is not here is there."""
+        """This object, typed as the catalogue whose other methods `__getattr__` passes on."""
         return cast(Catalogue, self)
 
     def prefetch_texts(self, texts: Sequence[str]) -> None:
-        """Encode texts in one go."""
+        """Encode, in one call, the texts that are not remembered yet."""
         new = list(dict.fromkeys(text for text in texts if text not in self.text_vectors))
         if new:
             self.text_vectors |= dict(zip(new, self.catalogue.encode_queries(new), strict=True))
@@ -90,30 +93,30 @@ class CachedCatalogue:
         return [self.ids_by_row[row] for row in rows]
 
     def prefetch_rows(self, ids: Iterable[str]) -> None:
-        """Look up rows in one go; None stands for what is not there."""
+        """Look up, in one call, the rows of ids; unknown ids are remembered as None."""
         new = list(dict.fromkeys(item_id for item_id in ids if item_id not in self.rows_by_id))
         if new:
             found = self.catalogue.rows(new)
             self.rows_by_id |= {item_id: found.get(item_id) for item_id in new}
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the row of each known id, in the order asked."""
+        """Return the row of each known id, in the order of `ids`."""
         self.prefetch_rows(ids)
         rows = {item_id: self.rows_by_id[item_id] for item_id in ids}
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
     def prefetch_searches(self, tasks: Sequence[SearchTask]) -> None:
-        """Search all vectors that are wanted among the same items in one call."""
+        """Search the vectors of each group of tasks in one call."""
         groups: dict[str, list[SearchTask]] = {}
         for task in tasks:
-            groups.setdefault(task.among, []).append(task)
+            groups.setdefault(task.group, []).append(task)
         for group in groups.values():
             allowed = np.logical_or.reduce([task.allowed for task in group])
-            depth = max(task.k for task in group) + _SPARE_ROWS
+            depth = max(task.limit for task in group) + _SPARE_ROWS
             if depth <= _MAX_ROWS:
                 vectors = np.concatenate([task.vectors for task in group])
                 self._search(np.unique(vectors, axis=0), depth, allowed)
-        firsts = [result.found.rows[:_PREFETCHED_IDS] for result in self.results_by_vector.values()]
+        firsts = [result.top.rows[:_PREFETCHED_IDS] for result in self.results_by_vector.values()]
         self.ids(np.unique(np.concatenate(firsts)).tolist() if firsts else [])
 
     def _search(self, vectors: Vectors, depth: int, allowed: Mask) -> None:
@@ -121,34 +124,34 @@ class CachedCatalogue:
         batch_size = max(1, _MAX_SCORES // max(count, 1))
         for start in range(0, len(vectors), batch_size):
             batch = vectors[start : start + batch_size]
-            for vector, hits in zip(batch, self._search_rows(batch, depth, allowed), strict=True):
-                self.results_by_vector[vector.tobytes()] = _SearchResult(
-                    hits, allowed, depth >= count
-                )
+            for vector, top in zip(batch, self._search_batch(batch, depth, allowed), strict=True):
+                result = _SearchResult(top, allowed, is_exhaustive=depth >= count)
+                self.results_by_vector[vector.tobytes()] = result
 
-    def _search_rows(self, vectors: Vectors, depth: int, allowed: Mask) -> list[TopRows]:
-        """One product of matrices where search is exact: it is what many searches are faster by."""
+    def _search_batch(self, vectors: Vectors, depth: int, allowed: Mask) -> list[TopRows]:
+        """Search a batch; where search is exact, by one matrix product, the faster way for many."""
         if self.catalogue.manifest.index.get("search", "exact") != "exact":
             return self.catalogue.find_nearest(vectors, depth, allowed)
         rows = self.catalogue.sort_by_id(np.flatnonzero(allowed))
         positions = np.arange(len(rows))
         scores = self.catalogue.scores(vectors, rows)
-        hits = [select_top(positions, own, depth) for own in scores]
-        return [TopRows(rows[found.rows], found.scores) for found in hits]
+        tops = [select_top(positions, row_scores, depth) for row_scores in scores]
+        return [TopRows(rows[top.rows], top.scores) for top in tops]
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
-        """Find the allowed rows, among what was found already where that is enough."""
-        known = [self._find_cached(vector, k, allowed) for vector in vectors]
-        found = [hits for hits in known if hits is not None]
-        return (
-            found if len(found) == len(known) else self.catalogue.find_nearest(vectors, k, allowed)
-        )
+        """Find the nearest rows, from remembered searches if these suffice for every vector."""
+        cached = [self._find_cached(vector, k, allowed) for vector in vectors]
+        complete = [top for top in cached if top is not None]
+        if len(complete) == len(cached):
+            return complete
+        return self.catalogue.find_nearest(vectors, k, allowed)
 
     def _find_cached(self, vector: Vectors, k: int, allowed: Mask) -> TopRows | None:
+        """The `k` nearest allowed rows; None if no remembered search covers them."""
         result = self.results_by_vector.get(vector.tobytes())
         if result is None or np.any(allowed & ~result.searched_mask):
             return None
-        passing = np.flatnonzero(allowed[result.found.rows])
+        passing = np.flatnonzero(allowed[result.top.rows])
         if len(passing) < k and not result.is_exhaustive:
             return None
-        return TopRows(result.found.rows[passing[:k]], result.found.scores[passing[:k]])
+        return TopRows(result.top.rows[passing[:k]], result.top.scores[passing[:k]])

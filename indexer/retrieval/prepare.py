@@ -1,4 +1,9 @@
-"""Inputs of a request to all that a search needs."""
+"""A resolved request to a `PreparedQuery`: eligible rows, query vectors, score terms.
+
+A history of one interest gives one profile vector. A history of several interests gives each its
+own query vectors, scaled so that the first ranks hold items of each in proportion to its share of
+the history (calibrated recommendations, Steck 2018).
+"""
 
 from dataclasses import dataclass, replace
 
@@ -11,6 +16,7 @@ from indexer.query import (
     Catalogue,
     Eligible,
     InputTerms,
+    InterestClusters,
     QueryVectors,
     ResolvedRequest,
     Role,
@@ -34,9 +40,8 @@ from indexer.query import (
 )
 from indexer.retrieval.search import retrieve
 
-_CANDIDATES_PER_INTEREST = (
-    4 * CALIBRATION_RANKS
-)  # items of each world whose scores decide how worlds are scaled
+# Of each interest: the items whose scores decide by how much its vectors are scaled.
+_CANDIDATES_PER_INTEREST = 4 * CALIBRATION_RANKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,9 @@ class PreparedQuery:
     Attributes:
         eligible: What may be found.
         taste_contribution: What the taste model makes of the history.
-        vectors: The request vectors.
-        stopwatch: Running since the request was read.
+        vectors: The query vectors.
+        catalogue_terms: Score terms of the whole catalogue.
+        stopwatch: Running since the request was resolved.
     """
 
     resolved: ResolvedRequest
@@ -59,120 +65,158 @@ class PreparedQuery:
 
 
 def prepare_query(catalogue: Catalogue, resolved: ResolvedRequest) -> PreparedQuery:
-    """Encode and weigh what was read.
+    """Select the eligible rows, encode the inputs and weigh them into query vectors.
 
     Raises:
         FilterError: If a filter does not fit the catalogue.
     """
-    clock = Stopwatch()
-    pool = select_eligible(catalogue, resolved.request, resolved.scenario)
-    sources = build_input_vectors(catalogue, resolved.inputs, resolved.item_rows)
-    learned = _apply_taste(catalogue, resolved)
-    clock.lap("encode")
+    stopwatch = Stopwatch()
+    eligible = select_eligible(catalogue, resolved.request, resolved.scenario)
+    input_vectors = build_input_vectors(catalogue, resolved.inputs, resolved.item_rows)
+    taste_contribution = _apply_taste(catalogue, resolved)
+    stopwatch.lap("encode")
     return PreparedQuery(
         resolved=resolved,
-        eligible=pool,
-        taste_contribution=learned,
-        vectors=_weighed(catalogue, resolved, learned, sources, pool),
+        eligible=eligible,
+        taste_contribution=taste_contribution,
+        vectors=_compose_vectors(catalogue, resolved, taste_contribution, input_vectors, eligible),
         catalogue_terms=build_catalogue_terms(catalogue, resolved),
-        stopwatch=clock,
+        stopwatch=stopwatch,
     )
-
-
-def _weighed(
-    catalogue: Catalogue,
-    resolved: ResolvedRequest,
-    taste_contribution: TasteContribution,
-    input_vectors: Vectors,
-    eligible: Eligible,
-) -> QueryVectors:
-    """Request vectors; of a history of several worlds each has its own, in proportion.
-
-    A scenario may want clusters of a history beside it instead, unless weights were learned.
-    """
-    scenario, weights, signals = (
-        resolved.scenario,
-        resolved.request.weights,
-        taste_contribution.inputs,
-    )
-    is_learned = catalogue.taste is not None
-    most = 0 if is_learned else scenario.cluster_vectors
-    worlds = None if most else find_interest_clusters(signals, input_vectors, by_weight=is_learned)
-    if worlds is None:
-        apart = cluster_history(signals, input_vectors, most)
-        weighed = build_query_vectors(
-            signals,
-            input_vectors,
-            scenario=scenario,
-            weights=weights,
-            history_clusters=apart,
-            shrinkage=taste_contribution.shrinkage,
-        )
-        return replace(weighed, taste_vectors=taste_contribution.taste_vectors)
-    mixes = [
-        compute_profile_coefficients(
-            signals, input_vectors, scenario, own, shrinkage=taste_contribution.shrinkage
-        )
-        for own in worlds.members
-    ]
-    profiles = [np.stack(own) @ input_vectors * np.float32(weights.meaning) for own in mixes]
-    roles = np.array([signal.role for signal in signals])
-    raw = np.array([signal.weight for signal in signals], np.float32)
-    # What is asked for now is left out: it may tilt the proportion.
-    beside = np.where(roles == Role.PRIOR, raw * np.float32(weights.prior), 0) @ input_vectors
-    if taste_contribution.taste_vectors is not None:
-        beside = beside + taste_contribution.taste_vectors.sum(axis=0)
-    products, added = _compared(
-        catalogue, eligible, profiles, beside, taste_contribution.input_terms
-    )
-    factors = compute_calibration_factors(products, added, worlds.shares).astype(np.float32)
-    scaled = [mix * factor for own, factor in zip(mixes, factors, strict=True) for mix in own]
-    coefficients = combine_coefficients(roles, raw, scaled, weights)
-    return QueryVectors(
-        tuple(signals), input_vectors, coefficients, taste_contribution.taste_vectors
-    )
-
-
-def _compared(
-    catalogue: Catalogue,
-    eligible: Eligible,
-    profiles: list[Vectors],
-    shared_vector: Vectors,
-    input_terms: InputTerms,
-) -> tuple[Vectors, Vectors]:
-    """The best items of each world: their products with every world, and what they gain anyway.
-
-    Args:
-        catalogue: What is recommended from.
-        eligible: What may be found.
-        profiles: Of each world, `(q, d)`.
-        shared_vector: `(d,)`, what is added to each of them.
-        input_terms: Additive terms that the history earned.
-
-    Returns:
-        `(w, c) float32` and `(c,) float32`.
-    """
-    additive = TermTotals.sum_by_row(input_terms.rows, input_terms.values)
-    found = [
-        retrieve(catalogue, own + shared_vector, eligible, _CANDIDATES_PER_INTEREST, additive).rows
-        for own in profiles
-    ]
-    rows = np.unique(np.concatenate(found))
-    products = np.stack([catalogue.scores(own, rows).max(axis=0) for own in profiles])
-    return products, catalogue.scores(shared_vector[None, :], rows)[0] + additive.lookup(rows)
 
 
 def _apply_taste(catalogue: Catalogue, resolved: ResolvedRequest) -> TasteContribution:
-    """What the snapshot's taste model makes of the history; without one, nothing."""
-    layout = catalogue.manifest.layout
+    """The inputs as the snapshot's taste model weighs them; unchanged if it has none."""
     if catalogue.taste is None:
         return TasteContribution(resolved.inputs, None, NO_INPUT_TERMS)
-    moment = TasteContext(
+    taste_context = TasteContext(
         scenario=resolved.scenario,
         weights=resolved.request.weights,
         context_words=to_context_words(resolved.request.context),
         include_seen=includes_seen(resolved.request, resolved.scenario),
     )
     return apply_taste_model(
-        catalogue.taste, resolved.inputs, resolved.item_rows, layout=layout, taste_context=moment
+        catalogue.taste,
+        resolved.inputs,
+        resolved.item_rows,
+        layout=catalogue.manifest.layout,
+        taste_context=taste_context,
     )
+
+
+def _compose_vectors(
+    catalogue: Catalogue,
+    resolved: ResolvedRequest,
+    taste_contribution: TasteContribution,
+    input_vectors: Vectors,
+    eligible: Eligible,
+) -> QueryVectors:
+    """Weigh the inputs into the query vectors of one profile, or of several interests.
+
+    Without a taste model a scenario may ask for vectors of history clusters; then the profile
+    stays whole, and the clusters are searched beside it.
+    """
+    has_taste = catalogue.taste is not None
+    max_clusters = 0 if has_taste else resolved.scenario.cluster_vectors
+    interests = None
+    if not max_clusters:
+        interests = find_interest_clusters(
+            taste_contribution.inputs, input_vectors, by_weight=has_taste
+        )
+    if interests is None:
+        return _compose_one_profile(resolved, taste_contribution, input_vectors, max_clusters)
+    return _compose_interests(
+        catalogue, resolved, taste_contribution, input_vectors, (interests, eligible)
+    )
+
+
+def _compose_one_profile(
+    resolved: ResolvedRequest,
+    taste_contribution: TasteContribution,
+    input_vectors: Vectors,
+    max_clusters: int,
+) -> QueryVectors:
+    """Query vectors of the whole profile, and of up to `max_clusters` clusters of the history."""
+    inputs = taste_contribution.inputs
+    vectors = build_query_vectors(
+        inputs,
+        input_vectors,
+        scenario=resolved.scenario,
+        weights=resolved.request.weights,
+        history_clusters=cluster_history(inputs, input_vectors, max_clusters),
+        shrinkage=taste_contribution.shrinkage,
+    )
+    return replace(vectors, taste_vectors=taste_contribution.taste_vectors)
+
+
+def _compose_interests(
+    catalogue: Catalogue,
+    resolved: ResolvedRequest,
+    taste_contribution: TasteContribution,
+    input_vectors: Vectors,
+    interests_and_eligible: tuple[InterestClusters, Eligible],
+) -> QueryVectors:
+    """Query vectors of each interest, scaled so that they share the first ranks in proportion."""
+    interests, eligible = interests_and_eligible
+    inputs, weights = taste_contribution.inputs, resolved.request.weights
+    mixes = [
+        compute_profile_coefficients(
+            inputs,
+            input_vectors,
+            resolved.scenario,
+            members,
+            shrinkage=taste_contribution.shrinkage,
+        )
+        for members in interests.members
+    ]
+    profiles = [np.stack(own) @ input_vectors * np.float32(weights.meaning) for own in mixes]
+    roles = np.array([query_input.role for query_input in inputs])
+    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
+    # Query and context are left out of the comparison: they may tilt the proportion.
+    prior = np.where(roles == Role.PRIOR, input_weights * np.float32(weights.prior), 0)
+    shared_vector = prior @ input_vectors
+    if taste_contribution.taste_vectors is not None:
+        shared_vector = shared_vector + taste_contribution.taste_vectors.sum(axis=0)
+    products, shared_scores = _score_best_items(
+        catalogue, eligible, profiles, shared_vector, taste_contribution.input_terms
+    )
+    factors = compute_calibration_factors(products, shared_scores, interests.shares)
+    scaled = [
+        mix * factor
+        for own, factor in zip(mixes, factors.astype(np.float32), strict=True)
+        for mix in own
+    ]
+    coefficients = combine_coefficients(roles, input_weights, scaled, weights)
+    return QueryVectors(
+        tuple(inputs), input_vectors, coefficients, taste_contribution.taste_vectors
+    )
+
+
+def _score_best_items(
+    catalogue: Catalogue,
+    eligible: Eligible,
+    profiles: list[Vectors],
+    shared_vector: Vectors,
+    input_terms: InputTerms,
+) -> tuple[Vectors, Vectors]:
+    """Score the best items of each interest with every interest.
+
+    Args:
+        catalogue: What is recommended from.
+        eligible: What may be found.
+        profiles: Query vectors of each of w interests, `(q, d) float32`.
+        shared_vector: `(d,) float32`, added to each of them.
+        input_terms: Additive terms that the history earned.
+
+    Returns:
+        `(w, c) float32`, the products of c items with each interest alone, and `(c,) float32`,
+        what each item scores whatever the interest.
+    """
+    additive = TermTotals.sum_by_row(input_terms.rows, input_terms.values)
+    best_rows = [
+        retrieve(catalogue, own + shared_vector, eligible, _CANDIDATES_PER_INTEREST, additive).rows
+        for own in profiles
+    ]
+    rows = np.unique(np.concatenate(best_rows))
+    products = np.stack([catalogue.scores(own, rows).max(axis=0) for own in profiles])
+    return products, catalogue.scores(shared_vector[None, :], rows)[0] + additive.lookup(rows)

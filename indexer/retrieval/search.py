@@ -1,8 +1,8 @@
-"""Request vectors to scored candidates that keep the promise: never fewer than min(k, eligible).
+"""Query vectors and eligible rows to `Candidates`: the `min(limit, eligible)` best rows.
 
-The score of an item is its best inner product with the request vectors plus additive terms. Rows
-with an additive term are few and scored exactly; all others come from the index, so the result is
-the true top of both together.
+The score of a row is its highest inner product with the query vectors, plus its additive terms.
+Rows with a term of their own are few and scored exactly; all others are found by the vector index,
+so the result is the true top of both together.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import TopRows, select_top
-from indexer.arrays import Mask, Rows, Vectors
+from indexer.ann import select_top
+from indexer.arrays import Rows, Vectors
 from indexer.query import Eligible, TermTotals
-from indexer.retrieval.term_bands import TermBand, build_bands
+from indexer.retrieval.term_bands import TermBand, VectorSearcher, build_bands
 
-DENSE_SHARE = 0.05
+DENSE_SHARE = 0.05  # of all rows; one product with all of more rows is cheaper than a search
 
 
-class VectorSource(Protocol):
-    """Where item vectors are searched and scored."""
+class VectorSource(VectorSearcher, Protocol):
+    """Item vectors that can be searched and scored."""
 
     def sort_by_id(self, rows: Rows) -> Rows:
         """Return distinct ascending rows in order of their items' ids: how ties are broken."""
@@ -29,10 +29,6 @@ class VectorSource(Protocol):
 
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products `(q, m) float32`."""
-        ...
-
-    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
-        """Find the allowed rows with the highest inner product for each vector."""
         ...
 
 
@@ -43,7 +39,7 @@ class Candidates:
     Attributes:
         rows: `(m,) int64`, distinct.
         scores: `(m,) float32`, inner product plus additive terms.
-        winners: `(m,) int64`, which request vector gave the inner product.
+        winners: `(m,) int64`, the query vector that gave the inner product.
     """
 
     rows: Rows
@@ -54,19 +50,18 @@ class Candidates:
 def retrieve(
     source: VectorSource, vectors: Vectors, eligible: Eligible, limit: int, term_totals: TermTotals
 ) -> Candidates:
-    """Return the `min(want, eligible)` best rows of the pool.
+    """Return the `min(limit, eligible.count)` best of the eligible rows.
 
     Args:
         source: The item vectors.
-        vectors: `(q, d) float32` request vectors; the best of them counts.
-        eligible: What is allowed.
+        vectors: `(q, d) float32` query vectors; a row counts with the best of them.
+        eligible: What may be found.
         limit: How many.
         term_totals: Terms added to the inner product.
     """
     term_rows = term_totals.select_rows(eligible.allowed)
     allowed = eligible.allowed
     if len(term_rows) > DENSE_SHARE * len(allowed):
-        # So many named rows that one product with all is cheaper than a search beside them.
         return score_rows(source, vectors, np.flatnonzero(allowed), limit, term_totals)
     if len(term_rows):
         allowed = allowed.copy()
@@ -75,7 +70,7 @@ def retrieve(
         bands = build_bands(term_totals.catalogue_sums, allowed, limit)
         return _search_bands(source, vectors, (bands, term_rows), limit, term_totals)
     results = source.find_nearest(vectors, limit, allowed)
-    rows = np.unique(np.concatenate([term_rows, *(hits.rows for hits in results)]))
+    rows = np.unique(np.concatenate([term_rows, *(top.rows for top in results)]))
     return score_rows(source, vectors, rows, limit, term_totals)
 
 
@@ -86,7 +81,15 @@ def _search_bands(
     limit: int,
     term_totals: TermTotals,
 ) -> Candidates:
-    """Search bands and some special rows until no row that was not found can be among the best."""
+    """Widen the bands until no row that was not found can be among the best.
+
+    Args:
+        source: The item vectors.
+        vectors: `(q, d) float32` query vectors.
+        bands_and_rows: Disjoint bands, and rows beside them that are always scored.
+        limit: How many.
+        term_totals: Terms added to the inner product.
+    """
     bands, term_rows = bands_and_rows
     while True:
         parts = [term_rows, *(band.search(source, vectors) for band in bands)]
@@ -102,7 +105,7 @@ def _search_bands(
 def score_rows(
     source: VectorSource, vectors: Vectors, rows: Rows, limit: int, term_totals: TermTotals
 ) -> Candidates:
-    """Score given rows exactly and keep the `limit` best."""
+    """Score distinct ascending rows exactly and keep the `limit` best."""
     rows = source.sort_by_id(rows)
     products = source.scores(vectors, rows)
     winners = products.argmax(axis=0)
@@ -118,10 +121,10 @@ def apply_min_score(
     min_score: float,
     term_totals: TermTotals,
 ) -> Eligible:
-    """Narrow the pool to rows scoring at least `min_score`, counting the others."""
+    """Keep the eligible rows that score at least `min_score`; count the others."""
     rows = np.flatnonzero(eligible.allowed)
     scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + term_totals.lookup(rows)
-    keep = np.round(scores.astype(np.float64), 6) >= min_score  # the number the answer tells
+    keep = np.round(scores.astype(np.float64), 6) >= min_score  # as rounded as the answer shows it
     allowed = np.zeros_like(eligible.allowed)
     allowed[rows[keep]] = True
     excluded = {**eligible.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}

@@ -1,7 +1,9 @@
-"""Rows with different gains to bands of about the same gain, each searched as far as it must be.
+"""Rows with additive score terms to bands of nearly equal terms, each searched with an upper bound.
 
-An unseen row of a band scores at most the last inner product found there plus the band's largest
-gain, so a band is done when that is below the worst score that is still wanted.
+The index finds the largest inner products, but what is wanted is the largest product plus term. A
+row of a band that was not found scores at most the last product found there plus the band's largest
+term; a band is finished when this upper bound is below the worst score that is still wanted, as in
+MaxScore (Turtle & Flood 1995) and WAND (Broder et al. 2003).
 """
 
 from typing import Protocol
@@ -16,7 +18,7 @@ _TIE_TOLERANCE = 2e-6  # scores closer than this may be ties, which ids decide
 
 
 class VectorSearcher(Protocol):
-    """Where rows are searched."""
+    """Item vectors that can be searched."""
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""
@@ -24,55 +26,62 @@ class VectorSearcher(Protocol):
 
 
 class TermBand:
-    """Rows that gain about the same, and how far they have been searched.
+    """Rows with nearly equal score terms, and how far they have been searched.
 
     Args:
         allowed: `(n,) bool`, its rows.
-        gains: The smallest and the largest of them.
-        want: How many of the best are wanted over all bands.
+        term_range: The smallest and the largest term among them.
+        limit: How many of the best rows are wanted over all bands.
     """
 
-    def __init__(self, allowed: Mask, gains: tuple[float, float], limit: int) -> None:
+    def __init__(self, allowed: Mask, term_range: tuple[float, float], limit: int) -> None:
         self._allowed = allowed
         self._count = int(np.count_nonzero(allowed))
-        self._min_gain, self._max_gain = gains
+        self._min_term, self._max_term = term_range
         self._depth = min(limit, self._count)
         self._product_bound = np.inf
-        self._found: Rows | None = None
+        self._found_rows: Rows | None = None
 
     def search(self, source: VectorSearcher, vectors: Vectors) -> Rows:
         """Return the rows found so far, ascending."""
-        if self._found is None:
-            hits = source.find_nearest(vectors, self._depth, self._allowed)
-            self._found = np.unique(np.concatenate([found.rows for found in hits]))
-            self._product_bound = max(float(found.scores[-1]) for found in hits)
-        return self._found
+        if self._found_rows is None:
+            results = source.find_nearest(vectors, self._depth, self._allowed)
+            self._found_rows = np.unique(np.concatenate([top.rows for top in results]))
+            self._product_bound = max(float(top.scores[-1]) for top in results)
+        return self._found_rows
 
     def may_hide(self, threshold: float) -> bool:
         """Return whether a row that was not found could score `threshold` or more."""
-        if self._depth == self._count or (self._min_gain == self._max_gain and threshold > -np.inf):
+        is_flat = self._min_term == self._max_term  # then its own order is that of the scores
+        if self._depth == self._count or (is_flat and threshold > -np.inf):
             return False
-        return self._product_bound + self._max_gain >= threshold - _TIE_TOLERANCE
+        return self._product_bound + self._max_term >= threshold - _TIE_TOLERANCE
 
     def widen(self) -> None:
-        """Search four times as far."""
+        """Let the next search go four times as deep."""
         self._depth = min(4 * self._depth, self._count)
-        self._found = None
+        self._found_rows = None
 
 
-def build_bands(gains: Vectors, allowed: Mask, limit: int) -> list[TermBand]:
-    """Cut the allowed rows into bands by what they gain, `(n,) float32`."""
-    allowed_gains = gains[allowed]
-    if limit < 1 or not len(allowed_gains):
+def build_bands(terms: Vectors, allowed: Mask, limit: int) -> list[TermBand]:
+    """Cut the allowed rows into at most `_MAX_BANDS` bands of equal width.
+
+    Args:
+        terms: `(n,) float32`, the additive term of each row.
+        allowed: `(n,) bool`.
+        limit: How many of the best rows are wanted over all bands.
+    """
+    allowed_terms = terms[allowed]
+    if limit < 1 or not len(allowed_terms):
         return []
-    low, high = float(allowed_gains.min()), float(allowed_gains.max())
+    low, high = float(allowed_terms.min()), float(allowed_terms.max())
     width = max((high - low) / _MAX_BANDS, _TIE_TOLERANCE)
-    band_numbers = np.clip((gains - low) / width, 0, _MAX_BANDS - 1)
-    band_numbers = band_numbers.astype(np.int8)
+    band_numbers = np.clip((terms - low) / width, 0, _MAX_BANDS - 1).astype(np.int8)
     bands = []
     for number in range(_MAX_BANDS):
         rows = allowed & (band_numbers == number)
-        band_gains = gains[rows]
-        if len(band_gains):
-            bands.append(TermBand(rows, (float(band_gains.min()), float(band_gains.max())), limit))
+        band_terms = terms[rows]
+        if len(band_terms):
+            term_range = (float(band_terms.min()), float(band_terms.max()))
+            bands.append(TermBand(rows, term_range, limit))
     return bands

@@ -1,4 +1,8 @@
-"""Raw vectors, ratings and what was learned to item vectors, laid out when asked for."""
+"""Raw vectors, ratings and a taste model to item vectors, computed when they are read.
+
+An item vector has three blocks, whose widths are the snapshot's `Layout`: the meaning vector, the
+taste model's target vector, and one number that is added to the item's score (the prior).
+"""
 
 import mmap
 from dataclasses import dataclass
@@ -12,18 +16,18 @@ from indexer.language import MeaningSpace
 from indexer.taste import TasteModel
 
 _PART_ROWS = 4_096
-PRIOR_SCALE = 0.1  # the best rated item gains this much over the worst, at most
+PRIOR_SCALE = 0.1  # score that the best rated item gains over the worst rated, at most
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueStats:
-    """What one pass over the items tells of the catalogue.
+    """Facts that a build collects in one pass over the items.
 
     Attributes:
         rating_scale: Lowest and highest possible rating.
-        language: "zh" or "en".
-        ratings: `(n,) float32`, NaN where there is none.
-        ids: By row.
+        language: "zh" or "en", the language of most titles.
+        ratings: `(n,) float32` by row, NaN where an item has no rating.
+        ids: `n` item ids by row.
     """
 
     rating_scale: tuple[float, float]
@@ -33,7 +37,10 @@ class CatalogueStats:
 
     @property
     def rating_prior(self) -> NDArray[np.float32]:
-        """`(n,) float32`: how much better rated than the average item; 0 without a rating."""
+        """`(n,) float32`, what an item's score gains by its rating; 0 on average or unrated.
+
+        The rating's share of the scale, minus the mean share, times `PRIOR_SCALE`.
+        """
         low, high = self.rating_scale
         share = (self.ratings - low) / (high - low)
         known = ~np.isnan(share)
@@ -41,15 +48,8 @@ class CatalogueStats:
         return (PRIOR_SCALE * centred).astype(np.float32)
 
 
-def _release_pages(raw: NDArray[np.float16]) -> None:
-    """Unmap what was read of a file: the system still caches it, but it is no memory of ours."""
-    mapping = getattr(raw, "_mmap", None)  # numpy has no other name for it
-    if isinstance(mapping, mmap.mmap) and getattr(raw, "mode", "c") != "c":
-        mapping.madvise(mmap.MADV_DONTNEED)
-
-
 class BlockVectors:
-    """Item vectors laid out when asked for, `(n, layout.dim) float32`: meaning, taste, prior, 0."""
+    """Item vectors `(n, layout.dim) float32`, computed from raw vectors when rows are read."""
 
     def __init__(
         self,
@@ -59,9 +59,10 @@ class BlockVectors:
         stats: CatalogueStats,
         taste: TasteModel | None,
     ) -> None:
+        """Prepare item vectors over `raw`, `(n, r) float16`, usually memory-mapped."""
         self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
-        learned = taste is not None and taste.prior.any()
-        self._prior = taste.prior if taste is not None and learned else stats.rating_prior
+        has_learned_prior = taste is not None and taste.prior.any()
+        self._prior = taste.prior if taste is not None and has_learned_prior else stats.rating_prior
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,16 +72,27 @@ class BlockVectors:
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> Vectors:
         row_numbers = np.arange(*rows.indices(len(self._raw))) if isinstance(rows, slice) else rows
         out = np.zeros((len(row_numbers), self._layout.dim), np.float32)
-        # In parts, since what is mapped passes through several arrays of its size.
+        # In parts, since the mapping to meaning needs several arrays of the size of its input.
         for start in range(0, len(row_numbers), _PART_ROWS):
             part = slice(start, start + _PART_ROWS)
-            self._lay_out(row_numbers[part], out[part])
+            self._fill_blocks(row_numbers[part], out[part])
         _release_pages(self._raw)
         return out
 
-    def _lay_out(self, rows: NDArray[np.int64], out: Vectors) -> None:
-        meaning, taste = self._layout.meaning, self._layout.meaning + self._layout.taste
-        out[:, :meaning] = self._space.map_items(self._raw[rows].astype(np.float32))
+    def _fill_blocks(self, rows: NDArray[np.int64], out: Vectors) -> None:
+        meaning_end = self._layout.meaning
+        taste_end = meaning_end + self._layout.taste
+        out[:, :meaning_end] = self._space.map_items(self._raw[rows].astype(np.float32))
         if self._taste is not None:
-            out[:, meaning:taste] = self._taste.targets[rows]
-        out[:, taste] = self._prior[rows]
+            out[:, meaning_end:taste_end] = self._taste.targets[rows]
+        out[:, taste_end] = self._prior[rows]
+
+
+def _release_pages(raw: NDArray[np.float16]) -> None:
+    """Unmap the pages that were read of a file.
+
+    The system still caches them, but they no longer count as memory of this process.
+    """
+    mapping = getattr(raw, "_mmap", None)  # numpy has no public name for it
+    if isinstance(mapping, mmap.mmap) and getattr(raw, "mode", "c") != "c":
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -1,7 +1,7 @@
-"""Snapshots nobody needs to free space, never one that a reader has open.
+"""Old snapshots to free disk space; a snapshot that a reader has open is never deleted.
 
-A reader holds a shared lock on the manifest it opened. It needs no right to write, so it works on
-read-only storage, and it dies with its process.
+A reader holds a shared `flock` on the manifest of its snapshot. The lock needs no right to write,
+so it works on read-only storage, and the system releases it when the process ends.
 """
 
 import fcntl
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import SnapshotError
-from indexer.snapshot import directory as snapshot
+from indexer.snapshot.directory import list_ids, locate_snapshots, read_current_id
+from indexer.snapshot.manifest import MANIFEST_FILE, REBUILD_HINT
 
 _PRUNING_PREFIX = ".pruning-"
 
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What a pruning did, by snapshot id.
+    """What `prune` did, by snapshot id.
 
     Attributes:
-        deleted: Gone.
-        in_use: Would be gone, if no reader had them open.
-        remaining: Still there, those held among them.
+        deleted: Snapshots that were deleted.
+        in_use: Snapshots that would have been deleted if no reader had them open.
+        remaining: Snapshots that still exist, those in use among them.
     """
 
     deleted: tuple[str, ...]
@@ -32,13 +33,13 @@ class PruneResult:
 
 
 class SnapshotLock:
-    """Keeps a snapshot from being pruned until it is closed or forgotten."""
+    """Keeps a snapshot from being deleted until the lock is closed or garbage-collected."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
     def close(self) -> None:
-        """Let go; a second time does nothing."""
+        """Release the lock; closing twice is allowed."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -48,46 +49,44 @@ class SnapshotLock:
 
 
 def lock_snapshot(folder: Path) -> SnapshotLock:
-    """Hold a snapshot.
+    """Lock a snapshot against deletion.
 
     Raises:
-        SnapshotError: If it is being deleted at this moment, or has no manifest.
+        SnapshotError: If it is just being deleted, or has no manifest.
     """
-    file = folder / snapshot.MANIFEST_FILE
+    file = folder / MANIFEST_FILE
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except OSError as error:
-        raise SnapshotError(
-            f"{folder} has no {snapshot.MANIFEST_FILE}; build one with scripts/rebuild_index.py"
-        ) from error
-    held = SnapshotLock(descriptor)
+        raise SnapshotError(f"{folder} has no {MANIFEST_FILE}; {REBUILD_HINT}") from error
+    lock = SnapshotLock(descriptor)
     if not _try_lock(descriptor, fcntl.LOCK_SH) or not file.exists():
-        held.close()
+        lock.close()
         raise SnapshotError(f"{folder} is being deleted; open a newer snapshot")
-    return held
+    return lock
 
 
 def prune(root: Path, keep: int) -> PruneResult:
-    """Delete all but the newest `keep` snapshots, the live one and those that readers hold."""
+    """Delete all but the newest `keep` snapshots, the live one and those that readers have open."""
     sweep_leftovers(root)
-    live = snapshot.read_current_id(root)
+    live = read_current_id(root)
     deleted: list[str] = []
-    held: list[str] = []
-    for name in snapshot.list_ids(root)[:-keep]:
+    in_use: list[str] = []
+    for name in list_ids(root)[:-keep]:
         if name == live:
             continue
-        (deleted if _try_delete(snapshot.locate_snapshots(root) / name) else held).append(name)
-    return PruneResult(tuple(deleted), tuple(held), tuple(snapshot.list_ids(root)))
+        (deleted if _try_delete(locate_snapshots(root) / name) else in_use).append(name)
+    return PruneResult(tuple(deleted), tuple(in_use), tuple(list_ids(root)))
 
 
 def sweep_leftovers(root: Path) -> None:
-    """Remove what a killed pruning left behind."""
-    for leftover in snapshot.locate_snapshots(root).glob(f"{_PRUNING_PREFIX}*"):
+    """Remove the folders that a killed `prune` left behind."""
+    for leftover in locate_snapshots(root).glob(f"{_PRUNING_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _try_delete(folder: Path) -> bool:
-    with (folder / snapshot.MANIFEST_FILE).open("rb") as manifest:
+    with (folder / MANIFEST_FILE).open("rb") as manifest:
         if not _try_lock(manifest.fileno(), fcntl.LOCK_EX):
             return False
         # Renamed first: a reader that lists or opens in between sees a whole snapshot or none.
@@ -102,6 +101,6 @@ def _try_lock(descriptor: int, kind: int) -> bool:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: a reader keeps what it has mapped
+    except OSError:  # the file system has no locks: a reader keeps the files that it has mapped
         return kind == fcntl.LOCK_SH
     return True

@@ -1,10 +1,11 @@
-"""Interactions to learned blocks, and a user's past to what each entry of it counts.
+"""Interactions to a model of taste, and a user's history to the weights of its entries.
 
 In: `Interaction` rows and the meaning vectors of the items, `(n, d) float32`.
-Out: a `TasteModel`: source and target vectors, priors, neighbours, settings.
+Out: a `TasteModel`: taste vectors, popularity prior, item-item neighbours, learned settings.
 """
 
-from indexer.taste.cases import WINDOW_SHARE, compute_repeat_share, split_windows
+from indexer.taste.cases import WINDOW_SHARE, Window, compute_repeat_share, split_windows
+from indexer.taste.encoder_examples import build_next_item_examples
 from indexer.taste.events import Events, build_events
 from indexer.taste.fit import MIN_REPEAT_SHARE, WINDOW_COUNT, fit_blocks, fit_taste, refit_taste
 from indexer.taste.history import (
@@ -20,14 +21,14 @@ from indexer.taste.history import (
 )
 from indexer.taste.matrices import Matrix, matrix_from_coordinates
 from indexer.taste.model import TasteModel, load_settings
-from indexer.taste.next_item_examples import build_next_item_examples
 from indexer.taste.scorer import Scorer
-from indexer.taste.settings import TasteSettings
+from indexer.taste.settings import PROFILE_SHARE, TasteSettings
 from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, compute_standard_error
 
 __all__ = [
     "MIN_CASES",
     "MIN_REPEAT_SHARE",
+    "PROFILE_SHARE",
     "STANDARD_ERRORS",
     "WINDOW_COUNT",
     "WINDOW_SHARE",
@@ -39,6 +40,7 @@ __all__ = [
     "Scorer",
     "TasteModel",
     "TasteSettings",
+    "Window",
     "build_events",
     "build_history",
     "build_next_item_examples",

@@ -1,4 +1,4 @@
-"""Events to held-out questions: what was known before a liked event, and which item it was."""
+"""Events to hold-out cases: the history before a liked event, and the item that was liked. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,27 @@ from indexer.taste.context_directions import find_word_rows
 from indexer.taste.events import NO_WORD, Events
 from indexer.taste.history import History
 
-NEW_USER_EVENTS = 3  # of history at most
-WINDOW_SHARE = 0.1
+NEW_USER_EVENTS = 3  # a user with a history of at most this many events is new
+WINDOW_SHARE = 0.1  # of all events
 _MAX_HISTORY = 500
-_MAX_SCORES = 8_000_000  # cases x items held at once, for each block
+_MAX_SCORES = 8_000_000  # cases times items, scores in memory at once for each block
 _MIN_CASES, _MAX_CASES = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class HoldoutCases:
-    """Questions with known answers.
+    """`c` held-out liked events, each with the history of its user before it.
 
     Attributes:
-        target: `(c,) int64`, the item picked.
+        target: `(c,) int64`, row of the liked item.
         user: `(c,) int64`.
-        cold: `(c,) bool`, whether the target has no event in the fitted part.
-        new_user: `(c,) bool`, whether the history has at most `NEW_USER_EVENTS`.
-        entry_case: `(h,) int64`, the case of each history entry; entries in time order.
+        cold: `(c,) bool`, whether the target has no event in the training part.
+        new_user: `(c,) bool`, whether the history has at most `NEW_USER_EVENTS` events.
+        entry_case: `(h,) int64`, the case of each history entry, ascending; entries of a case are
+            in time order.
         history: The `h` history entries of all cases.
-        context_rows: `(c, columns) int64`, rows of the context words of now; see `find_word_rows`.
+        context_rows: `(c, columns) int64`, rows of the target's context words; see
+            `find_word_rows`.
     """
 
     target: NDArray[np.int64]
@@ -44,22 +46,23 @@ class HoldoutCases:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of the events to fit on and the questions that followed it."""
+    """Events to fit on, and cases from the events that follow them."""
 
     train: Events
     cases: HoldoutCases
 
 
 def split_windows(events: Events, *, repeats: bool, count: int, seed: int) -> list[Window]:
-    """Cut the newest tenth of the events off, then the tenth before it, and so on.
+    """Hold out the newest tenth of the events, then the tenth before it, and so on.
 
-    With times the cut is one moment for all; without, each user's last events are held out.
+    With times all users are cut at the same time; without, each user's last events are held out. A
+    window without cases or without events to fit on is left out.
 
     Args:
-        events: All that may be known.
-        repeats: Whether an item of the history may be the answer.
-        count: How many windows.
-        seed: Draws the cases where there are more than fit.
+        events: All events.
+        repeats: Whether an item of the history may be the target.
+        count: Number of windows.
+        seed: Of the random choice of cases where there are too many.
     """
     newness = compute_newness(events)
     rng = np.random.default_rng(seed)
@@ -75,12 +78,15 @@ def split_windows(events: Events, *, repeats: bool, count: int, seed: int) -> li
 
 
 def compute_newness(events: Events) -> NDArray[np.float32]:
-    """Return `(m,)`, the share of events that are newer: of all, or without times of its user."""
+    """Return the share of newer events for each event, `(m,)`.
+
+    With times it is of all events, otherwise of the events of the same user.
+    """
     return events.age if events.has_times else _compute_share_after(events)
 
 
 def compute_repeat_share(events: Events) -> float:
-    """Return the share of liked events whose item the user had met before."""
+    """Return the share of liked events whose item its user had an earlier event with."""
     liked = np.flatnonzero(events.is_liked)
     if len(liked) == 0:
         return 0.0
@@ -88,7 +94,7 @@ def compute_repeat_share(events: Events) -> float:
 
 
 def _find_first_interactions(events: Events) -> NDArray[np.bool_]:
-    """Whether no earlier moment of the user has the item."""
+    """Return `(m,) bool`: whether the user has no event with the item at an earlier time."""
     pair = events.user.astype(np.int64) * events.n_items + events.item
     _, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
     is_first: NDArray[np.bool_] = events.step <= events.step[first][inverse]
@@ -96,7 +102,10 @@ def _find_first_interactions(events: Events) -> NDArray[np.bool_]:
 
 
 def _compute_share_after(events: Events) -> NDArray[np.float32]:
-    """Share of the user's events that come later; the last one is always in the first window."""
+    """Return the share of the user's events that come later, `(m,)`.
+
+    For users with fewer than ten events it is a share of ten, so that each window holds out one.
+    """
     m = len(events)
     last = np.searchsorted(events.user, events.user, side="right")
     total = last - np.searchsorted(events.user, events.user)
@@ -145,18 +154,18 @@ def _build_cases(
 
 
 def _compute_step_offsets(events: Events) -> NDArray[np.int64]:
-    """Rows of the same moment that come before each row."""
+    """Return how many events of the same user and time come before each event, `(m,)`."""
     return np.arange(len(events)) - find_step_starts(events)
 
 
 def find_step_starts(events: Events) -> NDArray[np.int64]:
-    """First row of each row's moment."""
+    """Return the position of the first event of the same user and time, `(m,)`."""
     positions = np.arange(len(events))
     return np.maximum.accumulate(np.where(_is_step_start(events), positions, 0))
 
 
 def _find_step_ends(events: Events) -> NDArray[np.int64]:
-    """Last row of each row's moment."""
+    """Return the position of the last event of the same user and time, `(m,)`."""
     starts = np.flatnonzero(_is_step_start(events))
     ends = np.r_[starts[1:], len(events)] - 1
     end: NDArray[np.int64] = ends[np.cumsum(_is_step_start(events)) - 1]
@@ -165,13 +174,14 @@ def _find_step_ends(events: Events) -> NDArray[np.int64]:
 
 def _is_step_start(events: Events) -> NDArray[np.bool_]:
     changes = (events.user[1:] != events.user[:-1]) | (events.step[1:] != events.step[:-1])
-    new: NDArray[np.bool_] = np.r_[np.ones(min(len(events), 1), bool), changes]
-    return new
+    is_start: NDArray[np.bool_] = np.r_[np.ones(min(len(events), 1), bool), changes]
+    return is_start
 
 
 def _compute_context_match(
     past_words: NDArray[np.int32], current_words: NDArray[np.int32]
 ) -> NDArray[np.float32]:
+    """Return the share of the current context words that the past event has too, `(h,)`."""
     known = current_words != NO_WORD
     equal = ((past_words == current_words) & known).sum(axis=1)
     share: NDArray[np.float32] = (equal / np.maximum(known.sum(axis=1), 1)).astype(np.float32)

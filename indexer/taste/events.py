@@ -1,4 +1,4 @@
-"""Interactions to columns: who met which item, in what order, and whether they liked it."""
+"""Interactions to arrays of events: user, item, order, age, liking and context of each. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,30 +8,32 @@ from numpy.typing import NDArray
 
 from indexer.reading import Event, Interaction, infer_rating_scale
 
-POSITIVE_SHARE = 0.8  # of the top of the rating scale: 4 of 5, 8 of 10, 1 of 0/1
+POSITIVE_SHARE = 0.8  # of the top of the rating scale is liking: 4 of 5, 8 of 10, 1 of 0/1
 NO_WORD = -1
 
 _DISLIKING_EVENTS = (Event.DISLIKE, Event.SKIP)
-# Beside ratings a view or a wish says nothing about liking, but these still do.
+# Where there are ratings, only these other events mean liking; a view or a click does not.
 _LIKING_EVENTS = (Event.LIKE, Event.PURCHASE, Event.FINISH)
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events of a catalogue's items, sorted by user and then by moment.
+    """`m` events with items of the catalogue, sorted by user and then by time.
 
     Attributes:
-        user: `(m,) int32`, dense.
+        user: `(m,) int32`, users numbered from 0.
         item: `(m,) int32`, row in the catalogue.
-        step: `(m,) int32`, rank of the row's moment inside its user; equal means simultaneous.
+        step: `(m,) int32`, rank of the event's time among the times of its user, from 0; equal for
+            simultaneous events.
         age: `(m,) float32`, share of all events that are newer, in [0, 1); zeros without times.
-        liking: `(m,) float32`, 1 liked, 0 met, -1 disliked.
-        context_words: `(m, c) int32`, context words by column; `NO_WORD` where there is none.
+        liking: `(m,) float32`, 1 liked, 0 neither, -1 disliked.
+        context_words: `(m, c) int32`, number of the context word by column; `NO_WORD` where there
+            is none.
         context_columns: The `c` context columns.
         vocabulary: For each column its words, in the order of their numbers.
-        like_from: The least rating that is liking; None where there are no ratings.
+        like_from: The least rating that is liking; None if no event is a rating.
         n_items: Rows of the catalogue.
-        has_times: Whether moments are real times, comparable between users.
+        has_times: Whether every event has a time, so that users can be compared by it.
     """
 
     user: NDArray[np.int32]
@@ -55,7 +57,7 @@ class Events:
         return self.liking > 0
 
     def select(self, keep: NDArray[np.bool_]) -> "Events":
-        """Return the events under a mask; ages are counted anew from the newest kept one."""
+        """Return the events of a mask `(m,)`; ages are computed anew among them."""
         return replace(
             self,
             user=self.user[keep],
@@ -68,9 +70,9 @@ class Events:
 
 
 def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> Events:
-    """Sort interactions into columns; those with unknown items are left out.
+    """Sort interactions by user and time into arrays; those with unknown items are left out.
 
-    Without a time on every row the order of rows is the order of events.
+    Unless every one of them has a time, the order of the interactions is taken as their order.
     """
     rows = {item_id: row for row, item_id in enumerate(item_ids)}
     known = [event for event in interactions if event.item_id in rows]
@@ -106,7 +108,12 @@ def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -
 
 
 def find_like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> float | None:
-    """Return the least rating that is liking, or None where there are no ratings."""
+    """Return the least rating that is liking, or None if there are no ratings.
+
+    Args:
+        events: Names of events.
+        values: `(m,)`, their values; NaN where there is none.
+    """
     rated = _is_rating(events) & ~np.isnan(values)
     if not rated.any():
         return None
@@ -116,12 +123,13 @@ def find_like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> f
 def compute_likings(
     events: Sequence[str], values: NDArray[np.float64], *, like_from: float | None
 ) -> NDArray[np.float32]:
-    """Return `(m,) float32`, 1 liked, 0 met, -1 disliked.
+    """Return `(m,) float32`, 1 liked, 0 neither, -1 disliked.
 
     Args:
         events: Names of events.
-        values: `(m,)`, NaN where there is none; only those of ratings are read.
-        like_from: From `find_like_threshold`; None: every event but dislike and skip is liking.
+        values: `(m,)`, NaN where there is none; only those of ratings are used.
+        like_from: From `find_like_threshold`; with None every event except dislike and skip is
+            liking.
     """
     disliked = _is_any(events, _DISLIKING_EVENTS)
     if like_from is None:
@@ -141,7 +149,12 @@ def _is_any(events: Sequence[str], wanted: Sequence[Event]) -> NDArray[np.bool_]
 
 
 def compute_steps(user: NDArray[np.int32], timestamps: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the rank of each moment inside its user, for rows sorted by user and moment."""
+    """Return the rank of each event's time among the times of its user, `(m,) int32` from 0.
+
+    Args:
+        user: `(m,)`, sorted.
+        timestamps: `(m,)`, ascending within a user.
+    """
     if len(user) == 0:
         return np.zeros(0, np.int32)
     new_user = np.r_[True, user[1:] != user[:-1]]
@@ -153,7 +166,11 @@ def compute_steps(user: NDArray[np.int32], timestamps: NDArray[np.float64]) -> N
 
 
 def _compute_ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Share of rows strictly newer, equal values together."""
+    """Return the share of events that are strictly newer, `(m,)`.
+
+    Args:
+        newest_first: `(m,)`, smaller for newer events.
+    """
     values, inverse, counts = np.unique(newest_first, return_inverse=True, return_counts=True)
     newer = np.cumsum(counts) - counts
     share: NDArray[np.float32] = (newer[inverse] / max(len(newest_first), 1)).astype(np.float32)
@@ -163,6 +180,7 @@ def _compute_ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
 def _encode_context(
     events: Sequence[Interaction], columns: Sequence[str]
 ) -> tuple[NDArray[np.int32], tuple[tuple[str, ...], ...]]:
+    """Return the numbers of the context words `(m, c)`, and the words of each column."""
     words = np.full((len(events), len(columns)), NO_WORD, np.int32)
     vocabulary = []
     for c, column in enumerate(columns):

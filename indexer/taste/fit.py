@@ -1,4 +1,7 @@
-"""Interactions and meaning to a taste model: tuned on held-out windows, then fitted on all."""
+"""Interactions and meaning vectors to a taste model.
+
+Settings are tuned on held-out windows; the blocks are then fitted on all events.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,9 +32,9 @@ from indexer.taste.tuning import (
 )
 from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
 
-MIN_REPEAT_SHARE = 0.2  # of liked events; above it items are consumed again and again
+MIN_REPEAT_SHARE = 0.2  # share of repeated liked events from which users may get seen items again
 WINDOW_COUNT = 3
-MET_PICK_WEIGHT = 0.5  # what meeting an item without liking it says for its popularity
+MET_PICK_WEIGHT = 0.5  # of an event that is not liking, in the popularity of its item
 
 Meaning = NDArray[np.float32]
 
@@ -45,22 +48,23 @@ def fit_taste(
     progress: Callable[[str], None] | None = None,
     trials_path: Path | None = None,
 ) -> TasteModel:
-    """Learn from interactions; without evidence the model adds nothing to zero-shot.
+    """Tune and fit a taste model; without enough evidence it adds nothing to the meaning scores.
 
     Args:
-        interactions: In row order, or already as columns.
-        item_ids: `n` ids.
+        interactions: In the order of the source, or already as `Events`.
+        item_ids: `n` ids, in row order.
         meaning: `(n, d) float32`, of unit length.
-        seed: Draws the validation cases.
+        seed: Of the random choice of validation cases.
         progress: Called with one sentence for each step.
-        trials_path: File in which a killed fit finds what it has tried; the caller removes it in the
-            end.
+        trials_path: File of the trials so far, from which a killed fit goes on; the caller removes
+            it after the fit.
     """
     report_progress = progress or (lambda _: None)
     events = (
         interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
     )
-    # What was fitted to tune is gone before all is fitted: at scale both would not fit in memory.
+    # A function of its own, so that the blocks of the windows are freed before the final fit: both
+    # may not fit in memory.
     tuning_trials = (
         TuningTrials(trials_path, compute_trials_key(events, meaning, seed))
         if trials_path
@@ -107,11 +111,11 @@ def refit_taste(
     *,
     settings: TasteSettings,
 ) -> TasteModel:
-    """Learn from interactions with settings that were tuned before: one pass, nothing is tried.
+    """Fit a taste model with the settings of an earlier fit, without tuning.
 
     Args:
-        interactions: In row order, or already as columns; all of them.
-        item_ids: `n` ids.
+        interactions: All of them, in the order of the source, or already as `Events`.
+        item_ids: `n` ids, in row order.
         meaning: `(n, d) float32`, of unit length.
         settings: Of an earlier fit.
     """
@@ -125,12 +129,18 @@ def refit_taste(
 def fit_blocks(
     events: Events, meaning: Meaning, *, settings: TasteSettings | None = None
 ) -> TasteBlocks:
-    """Fit every block in closed form, unweighted; or only those that some settings open."""
+    """Fit every block in closed form, unweighted.
+
+    Args:
+        events: The events to fit on.
+        meaning: `(n, d) float32`, of unit length.
+        settings: Fit only the blocks and half-lives that these use; None: all that tuning may try.
+    """
     taste_half_lives: tuple[float, ...] = TASTE_HALF_LIVES if events.has_times else (0.0,)
     half_lives: tuple[float, ...] = PRIOR_HALF_LIVES if events.has_times else (0.0,)
     if settings is not None:
-        is_open = settings.neighbour_weight > 0 or settings.text_weight > 0
-        taste_half_lives = (settings.taste_half_life,) if is_open else ()
+        uses_neighbours = settings.neighbour_weight > 0 or settings.text_weight > 0
+        taste_half_lives = (settings.taste_half_life,) if uses_neighbours else ()
         half_lives = (settings.prior_half_life,)
     neighbours = {h: fit_neighbours(events, half_life=h) for h in taste_half_lives}
     with_text = settings is None or settings.text_weight > 0
@@ -151,11 +161,11 @@ def fit_blocks(
 def fold_weights(
     blocks: TasteBlocks, settings: TasteSettings, report: dict[str, Any]
 ) -> TasteModel:
-    """Fold the weights into the blocks, so that a request's weights are 1."""
+    """Multiply the blocks by the weights of the settings, and return them as a model."""
     n = len(blocks.is_warm)
     empty = np.zeros((n, 0), np.float32)
-    is_open = settings.text_weight > 0
-    text = blocks.text[settings.taste_half_life] if is_open else TextBlock(empty, empty)
+    has_text = settings.text_weight > 0
+    text = blocks.text[settings.taste_half_life] if has_text else TextBlock(empty, empty)
     has_neighbours = settings.neighbour_weight > 0
     near = (
         blocks.neighbours[settings.taste_half_life]
@@ -190,10 +200,10 @@ def _build_report(
     settings: TasteSettings,
     starts: Sequence[TasteSettings],
 ) -> dict[str, Any]:
-    """NDCG@10 and recall@10 on the held-out cases, against zero-shot and two cheap peers."""
+    """Return metrics on the held-out cases of the learned settings and of three simpler ones."""
     if not len(holdout):
         return {"cases": 0}
-    rivals = {
+    candidates = {
         "learned": settings,
         "zero_shot": zero_shot,
         "neighbours_only": replace(
@@ -209,19 +219,19 @@ def _build_report(
             prior_half_life=starts[0].prior_half_life,
         ),
     }
-    figures: dict[str, Any] = {"cases": len(holdout)}
-    for name, rival in rivals.items():
-        ranks = holdout.compute_ranks(rival)
+    report: dict[str, Any] = {"cases": len(holdout)}
+    for name, candidate in candidates.items():
+        ranks = holdout.compute_ranks(candidate)
         slices = {
             "all": ranks > 0,
             "cold": holdout.collect_cold(),
             "new_user": holdout.collect_new_user(),
         }
-        figures[name] = {part: _compute_figures(ranks[which]) for part, which in slices.items()}
-    return figures
+        report[name] = {part: _compute_metrics(ranks[mask]) for part, mask in slices.items()}
+    return report
 
 
-def _compute_figures(ranks: NDArray[np.int64]) -> dict[str, float]:
+def _compute_metrics(ranks: NDArray[np.int64]) -> dict[str, float]:
     if len(ranks) == 0:
         return {"cases": 0}
     return {

@@ -1,9 +1,9 @@
-"""A user's past and the learned settings to what each entry counts. Pure.
+"""A user's history and the learned settings to the weight of each history entry. Pure.
 
-Everything is linear in the past items: a request vector is the sum of coefficients times item
-vectors, so an inner product splits exactly into one share for each entry of the history. The
-exceptions are the length of the meaning profile, which is one, times how certain the history is,
-and how much the prior counts, which is a mean over the history.
+A query vector is the sum of weights times the vectors of the history's items, so a score splits
+exactly into one share for each entry. Two things are not linear in the entries: the meaning profile
+is scaled to a length of one times a shrinkage factor, and the weight of the popularity prior
+depends on a mean over the history.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,17 @@ from numpy.typing import NDArray
 from indexer.taste.events import compute_likings
 from indexer.taste.settings import TasteSettings
 
-MAX_NEIGHBOUR_ENTRIES = 100  # entries whose neighbours are looked up: the weightiest
-AFFINITY_SHRINKAGE = (
-    2.0  # a user's leaning is shrunk as if this much of the usual had been picked too
-)
+MAX_NEIGHBOUR_ENTRIES = 100  # neighbours are looked up for the entries with the largest weights
+AFFINITY_SHRINKAGE = 2.0  # weight of average items that are added to each history
 _TINY = 1e-9
 
 Coefficients = NDArray[np.float32]
 
 
 class HistoryItem(NamedTuple):
-    """One entry of a history: an item of the catalogue and how it was met.
+    """One entry of a history: an item of the catalogue and the event with it.
 
-    A tuple, for a request makes hundreds: a frozen dataclass takes three times as long.
+    A tuple, since requests create hundreds and a frozen dataclass takes three times as long.
     """
 
     row: int
@@ -40,13 +38,13 @@ class HistoryItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A history in time order, as columns.
+    """The `m` entries of a history in time order, as arrays.
 
     Attributes:
         row: `(m,) int64`, row in the catalogue.
-        age: `(m,) float32`, events in strictly later moments.
-        liking: `(m,) float32`, 1 liked, 0 met, -1 disliked.
-        context_match: `(m,) float32`, share of the circumstances of now that were those of then.
+        age: `(m,) float32`, number of entries at strictly later times.
+        liking: `(m,) float32`, 1 liked, 0 neither, -1 disliked.
+        context_match: `(m,) float32`, share of the current context words that the entry has too.
     """
 
     row: NDArray[np.int64]
@@ -57,11 +55,12 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTermWeights:
-    """What each of `m` past items counts where it adds to single items.
+    """The weights of `m` history entries in the score terms of single items.
 
     Attributes:
-        neighbours: `(m,) float32`, for named neighbours.
-        repeat: `(m,) float32`, before the square root over entries of one item.
+        neighbours: `(m,) float32`, for the neighbours of the entry's item.
+        repeat: `(m,) float32`, for the entry's own item; the square root over the sum of an item's
+            entries is taken later.
     """
 
     neighbours: Coefficients
@@ -73,12 +72,12 @@ def build_history(
     settings: TasteSettings,
     context: Mapping[str, str] | None = None,
 ) -> History:
-    """Read a history given in time order.
+    """Return the arrays of a history.
 
     Args:
-        entries: Equal times are one moment; an entry without a time is a moment of its own.
-        settings: Learned.
-        context: The circumstances of now.
+        entries: In time order; an entry without a time has a time of its own.
+        settings: The learned settings.
+        context: Column to word of the current request.
     """
     current_context = {
         name: word for name, word in (context or {}).items() if name in settings.context
@@ -92,7 +91,15 @@ def build_history(
 
 
 def compute_entry_weights(history: History, reach: float, settings: TasteSettings) -> Coefficients:
-    """Return what each entry counts: liking times recency times likeness of circumstances."""
+    """Return the weight of each entry, `(m,) float32`.
+
+    It is liking (1, `met_weight` or 0) times recency times the gain of a matching context.
+
+    Args:
+        history: The `m` entries.
+        reach: Age in events at which an entry counts a quarter.
+        settings: The learned settings.
+    """
     liking = np.where(
         history.liking > 0, 1.0, np.where(history.liking == 0, settings.met_weight, 0.0)
     ).astype(np.float32)
@@ -105,14 +112,15 @@ def compute_entry_weights(history: History, reach: float, settings: TasteSetting
 def compute_popularity_affinity(
     weights: Coefficients, prior_deviations: Coefficients, settings: TasteSettings
 ) -> float:
-    """Return how much more the prior counts, as a share, than it does without a history.
+    """Return by which share the weight of the prior grows for this user; negative if it falls.
 
-    Some users pick what is popular and some what is not.
+    Some users pick popular items and some do not.
 
     Args:
-        weights: `(m,) float32`, what the entries count, from `compute_entry_weights`.
-        prior_deviations: `(m,) float32`, their priors in deviations from the usual one.
-        settings: Learned.
+        weights: `(m,) float32`, from `compute_entry_weights`.
+        prior_deviations: `(m,) float32`, priors of the entries' items in standard deviations from
+            the mean of picked items.
+        settings: The learned settings.
     """
     return (
         settings.prior_lean
@@ -124,29 +132,37 @@ def compute_popularity_affinity(
 def compute_shrinkage_factor(
     weight_sum: NDArray[np.float64] | float, shrinkage: float
 ) -> NDArray[np.float32]:
-    """Return by what a profile is scaled, in [0, 1], whose entries weigh `held >= 0` together.
+    """Return the factor `weight_sum / (weight_sum + shrinkage)` that scales a profile, in [0, 1].
 
-    As the mean of few observations is shrunk to that of all (James & Stein 1961): of a user who was
-    seen once, the prior knows more than one unit vector does.
+    A mean of few observations is shrunk towards the mean of all (James & Stein 1961): for a user
+    with one event, popularity says more than the one item does.
+
+    Args:
+        weight_sum: Sum of the weights of the profile's entries, at least 0.
+        shrinkage: The sum at which the factor is a half.
     """
     return np.asarray(weight_sum / np.maximum(weight_sum + shrinkage, _TINY), np.float32)
 
 
 def keep_heaviest(weights: Coefficients) -> Coefficients:
-    """Return the weights with all but the `MAX_NEIGHBOUR_ENTRIES` largest at zero."""
+    """Return the weights with all except the `MAX_NEIGHBOUR_ENTRIES` largest set to zero."""
     kept = weights.copy()
     kept[np.argsort(-weights, kind="stable")[MAX_NEIGHBOUR_ENTRIES:]] = 0
     return kept
 
 
 def compute_repeat_weights(history: History, settings: TasteSettings) -> Coefficients:
-    """Return what each entry says for its own item coming again."""
-    met = (history.liking >= 0).astype(np.float32)
-    decay: Coefficients = met * np.exp(-history.age / np.float32(settings.repeat_reach))
+    """Return the weight of each entry for its own item coming again, `(m,) float32`.
+
+    It decays exponentially with age; disliked items have none.
+    """
+    not_disliked = (history.liking >= 0).astype(np.float32)
+    decay: Coefficients = not_disliked * np.exp(-history.age / np.float32(settings.repeat_reach))
     return decay
 
 
 def _compute_ages(timestamps: Sequence[float | None]) -> NDArray[np.float32]:
+    """Return how many entries have a strictly later time, for entries in time order."""
     m = len(timestamps)
     ages = np.zeros(m, np.float32)
     for position in range(m - 2, -1, -1):

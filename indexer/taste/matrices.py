@@ -1,4 +1,4 @@
-"""Coordinates to sparse matrices: the only door to scipy, which is loaded when first needed."""
+"""Coordinates and values to sparse matrices. The only module that uses scipy."""
 
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ def matrix_from_coordinates(
     columns: NDArray[np.integer],
     shape: tuple[int, int],
 ) -> Matrix:
-    """Return the matrix; values at equal coordinates are summed."""
+    """Return the matrix with `values[i]` at `(rows[i], columns[i])`; equal places are summed."""
     from scipy import sparse  # type: ignore[import-untyped]  # scipy ships no stubs
 
     return sparse.coo_matrix((values, (rows, columns)), shape, dtype=np.float32).tocsr()
@@ -26,14 +26,14 @@ def matrix_from_rows(
     starts: NDArray[np.integer],
     width: int,
 ) -> Matrix:
-    """Return the matrix whose row `j` is at `starts[j]:starts[j + 1]`."""
+    """Return the matrix whose row `j` has its columns and values at `starts[j]:starts[j + 1]`."""
     from scipy import sparse
 
     return sparse.csr_matrix((values, columns, starts), (len(starts) - 1, width))
 
 
 def scale_matrix(matrix: Matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Matrix:
-    """Multiply row `i` by `rows[i]` and column `j` by `columns[j]`."""
+    """Return the matrix with row `i` multiplied by `rows[i]` and column `j` by `columns[j]`."""
     pairs = matrix.tocoo()
     values = pairs.data * rows[pairs.row] * columns[pairs.col]
     return matrix_from_coordinates(values, pairs.row, pairs.col, pairs.shape)

@@ -1,4 +1,4 @@
-"""The learned part of a snapshot: what fitting gives, saving keeps and serving reads."""
+"""The taste model of a snapshot: learned blocks to score terms, and to files and back."""
 
 import json
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ Block = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class ScoreTerms:
-    """Additive terms of named items, one for each pair of a past item and a named item.
+    """Terms that are added to the scores of single items, one for each history entry and item.
 
     Attributes:
-        row: `(z,) int64`, the item that gains; sum over equal rows.
-        entry: `(z,) int64`, the entry of the history it gains from.
+        row: `(z,) int64`, the item; terms of equal rows are summed.
+        entry: `(z,) int64`, position of the history entry that the term comes from.
         value: `(z,) float32`.
-        is_repeat: `(z,) bool`, whether it is the entry's own item coming again.
+        is_repeat: `(z,) bool`, whether the item is the entry's own.
     """
 
     row: NDArray[np.int64]
@@ -38,7 +38,7 @@ class ScoreTerms:
     is_repeat: NDArray[np.bool_]
 
     def sum_by_row(self) -> dict[int, float]:
-        """Row to the sum of its terms."""
+        """Return row to the sum of its terms."""
         rows, inverse = np.unique(self.row, return_inverse=True)
         sums = np.bincount(inverse, self.value, minlength=len(rows))
         return dict(zip(rows.tolist(), sums.tolist(), strict=True))
@@ -46,17 +46,18 @@ class ScoreTerms:
 
 @dataclass(frozen=True, slots=True)
 class TasteModel:
-    """Everything is already weighted: a request's block weights are 1 by default.
+    """The learned blocks, already multiplied by their learned weights.
 
     Attributes:
-        targets: `(n, d) float32`, item side of the taste block; 95th percentile of norms is 1.
-        sources: `(n, d) float32`, history side.
-        prior: `(n,) float32`.
-        picked_prior_stats: What the prior of a picked item is.
-        neighbours: Named items by source item.
-        context_directions: Directions to add to the meaning part of every request vector.
-        settings: The learned numbers.
-        report: Validation figures and how they came about, for `report.json`.
+        targets: `(n, d) float32`, taste vectors of candidates; the 95th percentile of their norms
+            is 1.
+        sources: `(n, d) float32`, taste vectors of history items.
+        prior: `(n,) float32`, popularity prior.
+        picked_prior_stats: Mean and spread of the prior over picks.
+        neighbours: For each item the items that follow it, with strengths.
+        context_directions: Directions that a context adds to the meaning part of query vectors.
+        settings: The learned settings.
+        report: Validation metrics, for `report.json`.
     """
 
     targets: Block
@@ -71,12 +72,12 @@ class TasteModel:
     def compute_score_terms(
         self, rows: NDArray[np.int64], weights: ScoreTermWeights, *, include_seen: bool
     ) -> ScoreTerms:
-        """Return the named terms of a request.
+        """Return the score terms of a history: of neighbours, and of its own items if allowed.
 
         Args:
-            rows: `(m,)`, the history's rows in the catalogue.
+            rows: `(m,)`, catalogue rows of the history.
             weights: Of the same history.
-            include_seen: Whether items of the history may come again.
+            include_seen: Whether items of the history may be recommended again.
         """
         neighbour_terms = _build_neighbour_terms(self.neighbours, rows, weights.neighbours)
         if not include_seen or not self.settings.repeat_weight or len(rows) == 0:
@@ -90,7 +91,7 @@ class TasteModel:
         )
 
     def save(self, folder: Path) -> None:
-        """Write into an existing folder."""
+        """Write the model as two files into an existing folder."""
         from safetensors.numpy import save_file
 
         tensors = {
@@ -129,7 +130,7 @@ class TasteModel:
                 tensors["targets"],
                 tensors["sources"],
                 tensors["prior"],
-                PickedPriorStats(**facts.get("usual_prior", {})),  # earlier releases did not lean
+                PickedPriorStats(**facts.get("usual_prior", {})),  # missing in earlier releases
                 Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
                 ContextDirections(
                     tuple((column, word) for column, word in facts["circumstances"]),
@@ -141,15 +142,15 @@ class TasteModel:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise SnapshotError(
                 f"{folder} holds no readable taste model ({error}); "
-                f"roll back with scripts/snapshots.py or rebuild"
+                f"roll back with zhiyin snapshots or rebuild"
             ) from error
 
 
 def load_settings(folder: Path) -> TasteSettings:
-    """Read the settings alone of what `save` wrote.
+    """Read only the settings of a saved model.
 
     Raises:
-        SnapshotError: If they are missing, damaged or of another release.
+        SnapshotError: If they are missing, damaged or of an incompatible release.
     """
     try:
         return _parse_settings(json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8")))
@@ -166,6 +167,7 @@ def _parse_settings(facts: Mapping[str, Any]) -> TasteSettings:
 def _build_neighbour_terms(
     neighbours: Neighbours, rows: NDArray[np.int64], weights: Block
 ) -> ScoreTerms:
+    """Return the neighbours of every entry with a weight, times that weight."""
     used = np.flatnonzero(weights)
     first = neighbours.starts[rows[used]]
     length = neighbours.starts[rows[used] + 1] - first
@@ -181,7 +183,10 @@ def _build_neighbour_terms(
 
 
 def _build_repeat_terms(rows: NDArray[np.int64], decay: Block, weight: float) -> ScoreTerms:
-    """The square root of an item's summed decay, split over its entries in proportion."""
+    """Return, for each item, `weight` times the square root of its summed decay.
+
+    The value is split over the item's entries in proportion to their decay.
+    """
     _, item = np.unique(rows, return_inverse=True)
     total = np.bincount(item, decay)[item]
     used = np.flatnonzero(decay > 0)

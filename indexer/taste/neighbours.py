@@ -1,8 +1,8 @@
-"""Events to item-item neighbours: what is picked soon after what, closed form and sparse.
+"""Events to item-item neighbours: the items that are liked soon after an item. Closed form, sparse.
 
-Pairs of one user's liked items count by how near they are in the user's sequence, forward more than
-backward, recent more than old. It is the asymmetric, time-aware relative of item-kNN (Deshpande &
-Karypis 2004, "Item-based top-N recommendation", the powers of popularity among them); the decay
+A pair of items liked by one user counts more the nearer the two are in the user's sequence, more
+forward than backward, and more if it is recent. This is item-kNN with damped popularity (Deshpande
+& Karypis 2004, "Item-based top-N recommendation"), made asymmetric and aware of time; the decay
 over the gap and the direction are those of sequential rules (Ludewig & Jannach 2018) and of SLIST
 (Choi et al. 2021).
 """
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from indexer.taste.events import Events
 from indexer.taste.matrices import Matrix, matrix_from_coordinates, matrix_from_rows, scale_matrix
 
-GAP_DECAY_EVENTS = 15.0  # e-folding of a pair's weight, in events between the two
-BACKWARD_WEIGHT = 0.5  # what a pair counts against the direction it happened in
-POPULARITY_SHRINKAGE = 5.0  # events added to both popularities: rare pairs are no evidence
-TARGET_POWER = 0.6  # of an item's popularity that its neighbourliness is divided by
-SOURCE_POWER = 0.5
+GAP_DECAY_EVENTS = 15.0  # number of events between two items at which their weight falls to 1/e
+BACKWARD_WEIGHT = 0.5  # weight of a pair from the later item to the earlier one
+POPULARITY_SHRINKAGE = 5.0  # events added to both popularities, so that rare pairs count little
+TARGET_POWER = 0.6  # strengths are divided by the target's popularity to this power
+SOURCE_POWER = 0.5  # and by the source's to this one
 MAX_NEIGHBOURS = 200  # kept for each source item
 _MAX_LAG = 50
 _MAX_PAIRS = 40_000_000
@@ -28,12 +28,12 @@ _FLUSH_PAIRS = 6_000_000
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """For each source item the items that follow it, `values` high to low.
+    """For each source item the items that follow it, strongest first.
 
     Attributes:
         starts: `(n + 1,) int64`; the neighbours of row `j` are at `starts[j]:starts[j + 1]`.
-        rows: `(z,) int32`.
-        values: `(z,) float32`, positive.
+        rows: `(z,) int32`, rows of the neighbours.
+        values: `(z,) float32`, their strengths, positive.
     """
 
     starts: NDArray[np.int64]
@@ -46,7 +46,7 @@ class Neighbours:
         return len(self.starts) - 1
 
     def to_matrix(self) -> Matrix:
-        """`(n, n)` source by target."""
+        """Return the `(n, n)` sparse matrix of strengths, source by target."""
         return matrix_from_rows(self.values, self.rows, self.starts, self.n_items)
 
 
@@ -56,8 +56,8 @@ def fit_neighbours(
     """Fit from the liked events.
 
     Args:
-        events: Of any size; memory is bounded by shortening the reach on large ones.
-        half_life: In shares of all events; an older pair counts half. 0 for no decay.
+        events: Of many events only nearer pairs are counted, which bounds the memory.
+        half_life: Age at which a pair counts half, as a share of all events; 0 for no decay.
         max_neighbours: Neighbours kept for each item.
     """
     liked = events.select(events.is_liked)
@@ -68,16 +68,15 @@ def fit_neighbours(
     popularity = np.bincount(liked.item, weight, minlength=events.n_items).astype(np.float64)
     source = (popularity + POPULARITY_SHRINKAGE) ** -SOURCE_POWER
     target = (popularity + POPULARITY_SHRINKAGE) ** -TARGET_POWER
-    target *= _compute_typical_popularity(popularity) ** (
-        SOURCE_POWER + TARGET_POWER - 1
-    )  # strengths keep their size
+    # Keeps strengths comparable between catalogues, since the powers do not add up to one.
+    target *= _compute_typical_popularity(popularity) ** (SOURCE_POWER + TARGET_POWER - 1)
     return _keep_strongest(
         scale_matrix(counts, source.astype(np.float32), target.astype(np.float32)), max_neighbours
     )
 
 
 def _compute_typical_popularity(popularity: NDArray[np.float64]) -> float:
-    """Mean of the items picked at all, shrunk as each of them is."""
+    """Return the mean popularity of items with any liked event, plus the shrinkage."""
     picked = popularity[popularity > 0]
     return float(picked.mean()) + POPULARITY_SHRINKAGE if len(picked) else POPULARITY_SHRINKAGE
 
@@ -86,6 +85,7 @@ Pairs = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]
 
 
 def _count_pairs(liked: Events, weight: NDArray[np.float32]) -> Matrix:
+    """Return the `(n, n)` sums of pair weights; pairs are summed in portions to bound memory."""
     total = _sum_pairs([], liked.n_items)
     pending: list[Pairs] = []
     pending_count = 0
@@ -100,7 +100,7 @@ def _count_pairs(liked: Events, weight: NDArray[np.float32]) -> Matrix:
 
 
 def _collect_pairs(lag: int, liked: Events, weight: NDArray[np.float32]) -> Pairs:
-    """Values, sources and targets of pairs of one user's rows that are `lag` apart."""
+    """Return weights, sources and targets of pairs of a user's events `lag` positions apart."""
     older = np.flatnonzero(liked.user[lag:] == liked.user[:-lag])
     newer = older + lag
     near = np.float32(np.exp(-(lag - 1) / GAP_DECAY_EVENTS))
@@ -118,7 +118,10 @@ def _sum_pairs(parts: list[Pairs], n: int) -> Matrix:
 
 
 def _keep_strongest(matrix: Matrix, max_neighbours: int) -> Neighbours:
-    """The `max_neighbours` largest of each row but itself; equal ones by row number."""
+    """Keep the `max_neighbours` largest values of each row, without its own item.
+
+    Equal values are ordered by row number.
+    """
     pairs = matrix.tocoo()
     real = (pairs.row != pairs.col) & (pairs.data > 0)
     row, col, value = pairs.row[real], pairs.col[real], pairs.data[real]

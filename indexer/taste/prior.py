@@ -1,7 +1,8 @@
-"""Events to what an item earns before anything is known about the user.
+"""Events to a popularity prior: the score of an item before anything is known about the user.
 
-The logarithm of its recent picks, so that it adds to the other blocks like evidence to evidence.
-What was never picked gets a level of its own: at zero, new items would be buried for being new.
+It is the logarithm of one plus the item's recent picks, so that it adds to other scores as
+log-odds do. Items without any event get a level of their own: with zero, new items would never
+be shown.
 """
 
 from dataclasses import dataclass
@@ -18,21 +19,21 @@ Prior = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class PickedPriorStats:
-    """The prior of an item that is picked.
+    """Statistics of the prior over picks: each item counts as often as it is picked.
 
     Attributes:
-        mean: Over picks, in the unit of the prior.
-        spread: Standard deviation over picks, in the same unit.
+        mean: In the unit of the prior.
+        spread: Standard deviation, in the same unit.
     """
 
     mean: float = 0.0
     spread: float = 0.0
 
     def compute_deviations(self, prior: Prior) -> Prior:
-        """Return `(m,) float32`: how far priors `(m,)` lie above the mean, in spreads.
+        """Return how many spreads priors `(m,)` lie above the mean, `(m,) float32`.
 
-        Cut to `MIN_DEVIATION` and `MAX_DEVIATION`: whatever is picked, what is popular never
-        counts against an item.
+        They are clipped to `MIN_DEVIATION` and `MAX_DEVIATION`, so that the prior's weight never
+        becomes negative: popularity never counts against an item.
         """
         if self.spread == 0:
             return np.zeros(len(prior), np.float32)
@@ -42,12 +43,12 @@ class PickedPriorStats:
 
 
 def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArray[np.float64]:
-    """Return `(n,)` decayed counts; an event that is not liked counts `met_weight`.
+    """Return the decayed number of picks of each item, `(n,) float64`.
 
     Args:
-        events: Of any size.
-        half_life: In shares of all events; an older event counts half. 0 for no decay.
-        met_weight: In [0, 1].
+        events: All events; disliked ones count nothing.
+        half_life: Age at which an event counts half, as a share of all events; 0 for no decay.
+        met_weight: Weight of an event that is neither liked nor disliked, in [0, 1].
     """
     weight = np.where(events.liking > 0, 1.0, np.where(events.liking == 0, met_weight, 0.0))
     if half_life > 0:
@@ -59,12 +60,12 @@ def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArr
 def compute_prior(
     counts: NDArray[np.float64], is_warm: NDArray[np.bool_], *, cold_level: float
 ) -> Prior:
-    """Return `(n,) float32` in nats.
+    """Return the prior of each item, `(n,) float32`, in nats.
 
     Args:
         counts: `(n,)` from `count_picks`.
-        is_warm: `(n,)`, items with any interaction.
-        cold_level: The prior of the others, as a share of what a picked item has on average.
+        is_warm: `(n,) bool`, whether the item has any event.
+        cold_level: Prior of the other items, as a share of the mean prior over picks.
     """
     prior = np.log1p(counts)
     total = counts.sum()
@@ -73,7 +74,7 @@ def compute_prior(
 
 
 def compute_picked_prior_stats(prior: Prior, counts: NDArray[np.float64]) -> PickedPriorStats:
-    """Return what the prior `(n,)` of a picked item is, for counts `(n,)` from `count_picks`."""
+    """Return the statistics of a prior `(n,)` over picks, `counts` `(n,)` from `count_picks`."""
     total = counts.sum()
     if total == 0:
         return PickedPriorStats()

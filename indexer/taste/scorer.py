@@ -1,6 +1,6 @@
-"""Learned blocks and settings to scores of held-out cases, many at once.
+"""Fitted blocks and settings to the scores of hold-out cases, all cases of a window at once.
 
-The arithmetic is that of a served request; a test holds the two together.
+The arithmetic is that of a served request; a test checks that both give the same scores.
 """
 
 from dataclasses import dataclass, field
@@ -30,15 +30,15 @@ Scores = NDArray[np.float32]
 
 @dataclass(slots=True)
 class TasteBlocks:
-    """What was fitted on a window.
+    """The blocks fitted on some events, not yet multiplied by learned weights.
 
     Attributes:
         meaning: `(n, d) float32`, unit length.
-        neighbours: Unweighted, by half-life.
-        text: Unweighted, by half-life.
-        context_directions: Unweighted.
-        pick_counts: Decayed counts by half-life.
-        is_warm: `(n,) bool`, items with any event.
+        neighbours: By half-life.
+        text: By half-life.
+        context_directions: Of every context word.
+        pick_counts: `(n,)` decayed counts from `count_picks`, by half-life.
+        is_warm: `(n,) bool`, whether the item has any event.
     """
 
     meaning: Scores
@@ -49,19 +49,19 @@ class TasteBlocks:
     is_warm: NDArray[np.bool_]
 
     def build_prior(self, settings: TasteSettings) -> Scores:
-        """`(n,) float32`, unweighted."""
+        """Return the prior `(n,) float32`, not yet multiplied by its weight."""
         counts = self.pick_counts[settings.prior_half_life]
         return compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
 
 
 @dataclass(slots=True)
 class Scorer:
-    """Scores of all items for the cases of one window; parts are kept between calls.
+    """Scores all items for the cases of one window; keeps the latest parts of scores between calls.
 
     Attributes:
-        blocks: What was fitted.
-        cases: The questions.
-        repeats: Whether items of the history may come again.
+        blocks: Fitted on the events before the cases.
+        cases: The hold-out cases.
+        repeats: Whether items of the history may be recommended again.
     """
 
     blocks: TasteBlocks
@@ -70,49 +70,52 @@ class Scorer:
     _part_cache: dict[tuple[object, ...], Scores] = field(default_factory=dict)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """`(c,)`, 1 is best; ties count against the target."""
+        """Return the rank of each target, `(c,)` from 1; ties count against it."""
         scores = self.compute_scores(settings)
-        found = scores[np.arange(len(self.cases)), self.cases.target]
-        ranks: NDArray[np.int64] = (scores >= found[:, None]).sum(axis=1)
+        target_scores = scores[np.arange(len(self.cases)), self.cases.target]
+        ranks: NDArray[np.int64] = (scores >= target_scores[:, None]).sum(axis=1)
         return ranks
 
     def compute_scores(self, settings: TasteSettings) -> Scores:
-        """`(c, n)`; what may not be recommended is hidden."""
+        """Return the scores `(c, n)`; items that may not be recommended have `HIDDEN_SCORE`."""
         base = (settings.met_weight, settings.context_gain)
         near = (settings.taste_reach, settings.taste_half_life, *base)
-        total = self._compute_part(
-            ("meaning", settings.meaning_reach, settings.meaning_doubt, *base), settings
-        )
-        total = total * np.float32(settings.meaning_weight)
+        meaning_key = ("meaning", settings.meaning_reach, settings.meaning_doubt, *base)
+        total = self._weigh_part(settings.meaning_weight, meaning_key, settings)
         if settings.neighbour_weight:
-            part = self._compute_part(("neighbours", *near), settings)
-            total += np.float32(settings.neighbour_weight) * part
+            total += self._weigh_part(settings.neighbour_weight, ("neighbours", *near), settings)
         if settings.text_weight:
-            total += np.float32(settings.text_weight) * self._compute_part(
-                ("text", *near), settings
-            )
+            total += self._weigh_part(settings.text_weight, ("text", *near), settings)
         if settings.prior_weight:
             total += self._compute_prior_scores(settings)
         if settings.context_weight:
-            total += np.float32(settings.context_weight) * self._compute_part(
-                ("context",), settings
-            )
+            total += self._weigh_part(settings.context_weight, ("context",), settings)
         if settings.repeat_weight and self.repeats:
-            part = self._compute_part(("repeat", settings.repeat_reach), settings)
-            total += np.float32(settings.repeat_weight) * part
+            repeat_key = ("repeat", settings.repeat_reach)
+            total += self._weigh_part(settings.repeat_weight, repeat_key, settings)
         if not self.repeats:
             total[self.cases.entry_case, self.cases.history.row] = HIDDEN_SCORE
         return total
 
-    def _compute_part(self, key: tuple[object, ...], settings: TasteSettings) -> Scores:
+    def _weigh_part(
+        self, weight: float, key: tuple[object, ...], settings: TasteSettings
+    ) -> Scores:
+        """Return a weight times a part of the scores.
+
+        Args:
+            weight: Of the part.
+            key: Name of the part and the settings it depends on. The part is cached by it; of each
+                name the last two are kept.
+            settings: All settings.
+        """
         if key not in self._part_cache:
             for other in [old for old in self._part_cache if old[0] == key[0]][:-1]:
                 del self._part_cache[other]
             self._part_cache[key] = _PART_SCORERS[str(key[0])](self, settings)
-        return self._part_cache[key]
+        return np.float32(weight) * self._part_cache[key]
 
     def _compute_prior_scores(self, settings: TasteSettings) -> Scores:
-        """`(n,)`, or `(c, n)` where users lean."""
+        """Return weighted priors: `(n,)`, or `(c, n)` if their weight depends on the user."""
         prior = np.float32(settings.prior_weight) * self.blocks.build_prior(settings)
         if not settings.prior_lean:
             return prior
@@ -131,13 +134,13 @@ class Scorer:
         return scores
 
     def sum_by_case(self, values: Scores) -> NDArray[np.float64]:
-        """`(c,)`, values of the history entries summed by case."""
+        """Return the sums by case, `(c,)`, of values of the history entries, `(h,)`."""
         return np.bincount(self.cases.entry_case, values, minlength=len(self.cases)).astype(
             np.float64
         )
 
     def build_history_matrix(self, weights: Scores) -> Matrix:
-        """`(c, n)`, entry weights summed by case and item."""
+        """Return the sparse sums by case and item, `(c, n)`, of entry weights `(h,)`."""
         shape = (len(self.cases), len(self.blocks.meaning))
         used = weights != 0
         case, row = self.cases.entry_case[used], self.cases.history.row[used]
@@ -145,7 +148,7 @@ class Scorer:
 
 
 def _score_meaning(scorer: Scorer, settings: TasteSettings) -> Scores:
-    """Best of the whole profile and of each of the latest entries beside it."""
+    """Return the best similarity to the profile and to its mixes with each of the latest items."""
     meaning, cases = scorer.blocks.meaning, scorer.cases
     weights = compute_entry_weights(cases.history, settings.meaning_reach, settings)
     profiles = _normalize(scorer.build_history_matrix(weights) @ meaning)
@@ -167,10 +170,9 @@ def _score_neighbours(scorer: Scorer, settings: TasteSettings) -> Scores:
     history = scorer.build_history_matrix(
         compute_entry_weights(scorer.cases.history, settings.taste_reach, settings)
     )
-    dense: Scores = (
-        history @ scorer.blocks.neighbours[settings.taste_half_life].to_matrix()
-    ).toarray()
-    return dense
+    neighbours = scorer.blocks.neighbours[settings.taste_half_life].to_matrix()
+    scores: Scores = (history @ neighbours).toarray()
+    return scores
 
 
 def _score_text(scorer: Scorer, settings: TasteSettings) -> Scores:
@@ -183,17 +185,15 @@ def _score_text(scorer: Scorer, settings: TasteSettings) -> Scores:
 
 
 def _score_repeats(scorer: Scorer, settings: TasteSettings) -> Scores:
-    own: Scores = np.sqrt(
-        scorer.build_history_matrix(
-            compute_repeat_weights(scorer.cases.history, settings)
-        ).toarray()
-    )
-    return own
+    weights = compute_repeat_weights(scorer.cases.history, settings)
+    scores: Scores = np.sqrt(scorer.build_history_matrix(weights).toarray())
+    return scores
 
 
 def _score_context(scorer: Scorer, _: TasteSettings) -> Scores:
-    known = scorer.blocks.context_directions.vectors
-    padded = np.concatenate([known, np.zeros((1, known.shape[1]), np.float32)])
+    directions = scorer.blocks.context_directions.vectors
+    # A row of zeros at the end, for the row -1 of words without a direction.
+    padded = np.concatenate([directions, np.zeros((1, directions.shape[1]), np.float32)])
     scores: Scores = padded[scorer.cases.context_rows].sum(axis=1) @ scorer.blocks.meaning.T
     return scores
 

@@ -1,39 +1,41 @@
-"""What was learned as a few numbers: how far a history reaches, how much each block counts."""
+"""The learned settings of a taste model: the weight of each block and the reach of a history."""
 
 from dataclasses import dataclass
 
-RECENT_VECTORS = 3
-PROFILE_SHARE = 0.7  # of the whole profile in the vector of one recent item; the rest is the item
+RECENT_VECTORS = 3  # latest items that get a query vector of their own beside the profile
+PROFILE_SHARE = 0.7  # share of the profile in the vector of a recent item; the rest is the item
 
 
 @dataclass(frozen=True, slots=True)
 class TasteSettings:
-    """The learned numbers; the defaults are those without any evidence.
+    """The learned numbers; the defaults are zero-shot: meaning vectors alone, nothing learned.
 
-    Reaches are in events: an entry `r` events ago, `r` being the reach, counts a quarter.
+    A reach is a number of events: an entry that many events ago counts a quarter. A half-life is a
+    share of all events: an event counts half if that share of them is newer; 0 means that old
+    events count as new ones. A weight of 0 turns its block off.
 
     Attributes:
         meaning_weight: Of the meaning block.
-        meaning_reach: Of the history, for the meaning block.
-        meaning_doubt: A history whose entries weigh `w` together counts `w / (w + meaning_doubt)`:
-            of one event little is known.
-        taste_reach: Of the history, for the taste block and the neighbours.
-        met_weight: What an item that was met without being liked counts, against 1 when liked.
-        neighbour_weight: Of the named neighbours; 0 when shut.
-        taste_half_life: Of what the neighbours learn from, in shares of all events; 0: none.
-        text_weight: Of the taste block; 0 when shut.
-        prior_weight: Of the prior, for each nat; 0 when shut.
-        prior_half_life: In shares of all events; 0: old picks count as new ones.
-        prior_lean: How much more the prior counts, as a share and at most, for a user whose picks
-            had a prior one standard deviation above that of picks at large; below it, less. In
-            [0, 1].
-        cold_level: Prior of items nobody met, as a share of what a picked item has on average.
-        repeat_weight: Of an item's own past, where items may come again; 0 when shut.
-        repeat_reach: Of the history, for an item's own past.
-        context_gain: How much more an entry counts when all its circumstances are those of now.
-        context_weight: Of the directions of the circumstances of now; 0 when shut.
-        like_from: The least rating that is liking; None where there are no ratings.
-        context: The columns that are circumstances.
+        meaning_reach: Reach of the history in the meaning block.
+        meaning_doubt: Shrinkage of the meaning profile: it is scaled by `w / (w + meaning_doubt)`,
+            `w` being the sum of the weights of its entries.
+        taste_reach: Reach of the history in the taste block and for the neighbours.
+        met_weight: Weight of an entry that is neither liked nor disliked; a liked one has 1.
+        neighbour_weight: Of the neighbours of history items.
+        taste_half_life: Of the events that the neighbours are fitted on.
+        text_weight: Of the taste block.
+        prior_weight: Of the popularity prior, for each nat.
+        prior_half_life: Of the picks that the prior counts.
+        prior_lean: By which share the weight of the prior grows, at most, for a user whose picks
+            have a prior one standard deviation above that of all picks; it falls for users below.
+            In [0, 1].
+        cold_level: Prior of items without any event, as a share of the mean prior over picks.
+        repeat_weight: Of a user's own items, where items may be recommended again.
+        repeat_reach: Age in events at which a user's own item counts 1/e.
+        context_gain: By which share the weight of an entry grows if its whole context matches.
+        context_weight: Of the directions of the current context.
+        like_from: The least rating that is liking; None if there are no ratings.
+        context: The context columns.
     """
 
     meaning_weight: float = 1.0

@@ -1,8 +1,8 @@
-"""Meaning and neighbours to a taste block that items without any interaction have too.
+"""Meaning vectors and neighbours to taste vectors, which items without any event get too.
 
-The neighbours are regressed on pairs of meaning vectors, `B ≈ M W Mᵀ`, in closed form; the singular
-vectors of `W` give every item, cold ones included, a source and a target vector (the bilinear
-cold-start models of Park & Chu 2009, "Pairwise preference regression").
+The strengths of the neighbours, `B`, are regressed on pairs of meaning vectors: `B ≈ M W Mᵀ`, by
+ridge regression in closed form. The singular vectors of `W` give every item a source and a target
+vector (a bilinear cold-start model as in Park & Chu 2009, "Pairwise preference regression").
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer.taste.neighbours import Neighbours
 
 BLOCK_DIM = 128
-_RIDGE = 0.3  # of the mean eigenvalue of the meaning vectors' second moments
+_RIDGE = 0.3  # times the mean eigenvalue of the second moments of the meaning vectors
 _TINY = 1e-9
 
 Block = NDArray[np.float32]
@@ -21,7 +21,7 @@ Block = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """The learned block.
+    """The taste vectors of all items; the inner product of a source and a target is a score.
 
     Attributes:
         sources: `(n, d) float32`, of items in a history.
@@ -33,7 +33,13 @@ class TextBlock:
 
 
 def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_DIM) -> TextBlock:
-    """Fit; without neighbours or meaning the block is `(n, 0)`."""
+    """Fit by ridge regression and a singular value decomposition.
+
+    Args:
+        neighbours: Without any, the vectors are `(n, 0)`.
+        meaning: `(n, w) float32`.
+        dim: Width of the vectors, lowered to `w` if it is larger.
+    """
     n, width = meaning.shape
     if len(neighbours.values) == 0 or width == 0:
         return TextBlock(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))

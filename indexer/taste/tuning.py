@@ -1,9 +1,10 @@
-"""Held-out cases to settings: few numbers, each moved only by evidence.
+"""Hold-out cases to learned settings, by coordinate search with a test of significance.
 
-Starting from one default that is good everywhere, a number is moved only where the paired gain
-over whole users exceeds two standard errors: one (Breiman et al. 1984) is too little for the best
-of many moves, and left to it the numbers fitted the windows. A block is shut when it does not
-help. Too few cases leave everything shut, which is zero-shot.
+The search starts from a preset that is good on most catalogues. A number is changed only if the
+mean paired gain, with standard errors over users, is at least two standard errors above zero: one
+(the rule of Breiman et al. 1984) is too little for the best of many changes, and overfitted the
+windows. A block that does not help is turned off. With too few cases all blocks stay off, which is
+zero-shot.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,10 +23,10 @@ from indexer.taste.tuning_trials import TuningTrials
 
 MIN_CASES = 30
 STANDARD_ERRORS = 2.0
-MAX_COLD_LOSS = 0.03  # of NDCG@10 that a fair place for new items may cost
-COLD_MARGIN = 1.1  # times what meaning alone finds: tuned text finds more than that
+MAX_COLD_LOSS = 0.03  # share of NDCG@10 that a higher prior of new items may cost
+COLD_MARGIN = 1.1  # times the recall of cold items by meaning alone that is aimed at
 MIN_COLD_CASES = 20
-MIN_NEW_USER_CASES = 200  # fewer differ by more than the tolerance for no reason
+MIN_NEW_USER_CASES = 200  # with fewer, chance alone exceeds the tolerated loss
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
 TASTE_HALF_LIVES = (0.3, 1.0)
 _COLD_LEVELS = (1.0, 1.25, 1.5, 1.75, 2.0)
@@ -44,12 +45,12 @@ Gains = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class HoldoutEvaluation:
-    """The windows a decision is made on.
+    """Evaluates settings on the hold-out cases of all windows.
 
     Attributes:
         scorers: One for each window.
         report: Called with a sentence about each decision.
-        trials: What was tried before, and is kept.
+        trials: Ranks of the settings tried so far.
     """
 
     scorers: Sequence[Scorer]
@@ -60,30 +61,30 @@ class HoldoutEvaluation:
         return sum(len(scorer.cases) for scorer in self.scorers)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """`(c,)` over all windows, which are asked at the same time."""
+        """Return the rank of each target, `(c,)` over all windows, which are scored in parallel."""
         known = self.trials.get(settings)
         if known is None:
             with ThreadPoolExecutor(count_threads()) as cores:
-                parts = cores.map(lambda scorer: scorer.ranks(settings), self.scorers)
+                parts = cores.map(lambda scorer: scorer.compute_ranks(settings), self.scorers)
                 known = np.concatenate([np.zeros(0, np.int64), *parts])
             self.trials.add(settings, known)
         return known
 
     def compute_gains(self, settings: TasteSettings) -> Gains:
-        """`(c,)`, see `gains_from_ranks`."""
+        """Return the gain of each case, `(c,)`, see `gains_from_ranks`."""
         return gains_from_ranks(self.compute_ranks(settings))
 
     def compute_lead(self, gains: Gains) -> float:
-        """Return a mean paired gain less its standard errors over users."""
+        """Return a mean of paired gains `(c,)` minus two standard errors over users."""
         _, user = np.unique(self._collect_users(), return_inverse=True)
         return float(gains.mean()) - STANDARD_ERRORS * compute_standard_error(gains, user)
 
     def collect_cold(self) -> NDArray[np.bool_]:
-        """`(c,) bool`."""
+        """Return whether the target of each case is a cold item, `(c,) bool`."""
         return np.concatenate([scorer.cases.cold for scorer in self.scorers])
 
     def collect_new_user(self) -> NDArray[np.bool_]:
-        """`(c,) bool`."""
+        """Return whether the user of each case is new, `(c,) bool`."""
         return np.concatenate([scorer.cases.new_user for scorer in self.scorers])
 
     def _collect_users(self) -> NDArray[np.int64]:
@@ -93,9 +94,15 @@ class HoldoutEvaluation:
 def build_presets(
     zero_shot: TasteSettings, *, has_times: bool, repeats: bool
 ) -> list[TasteSettings]:
-    """Return open settings to start from; the first is good on average.
+    """Return settings with blocks turned on, to start the search from.
 
-    The others are what catalogues are like where taste, fashion, meaning or habit leads.
+    The first is good on most catalogues; the others suit catalogues where popularity, meaning or
+    repeated items matter most.
+
+    Args:
+        zero_shot: The settings without anything learned.
+        has_times: Whether events have times, so that half-lives make sense.
+        repeats: Whether items may be recommended again.
     """
     half_life, short, shortest = (0.1, 0.03, 0.01) if has_times else (0.0, 0.0, 0.0)
     default = replace(
@@ -131,12 +138,12 @@ def build_presets(
 def tune(
     holdout: HoldoutEvaluation, zero_shot: TasteSettings, starts: Sequence[TasteSettings]
 ) -> TasteSettings:
-    """Return the settings the evidence supports.
+    """Return the best settings that the hold-out cases support; `zero_shot` if none are better.
 
     Args:
-        holdout: Held-out cases.
-        zero_shot: Zero-shot.
-        starts: Open settings; the first is the default.
+        holdout: The hold-out cases.
+        zero_shot: The settings without anything learned.
+        starts: From `build_presets`; another than the first is taken only if it is better.
     """
     if len(holdout) < MIN_CASES:
         return zero_shot
@@ -154,18 +161,26 @@ def tune(
 
 
 def gains_from_ranks(ranks: NDArray[np.int64]) -> Gains:
-    """Mean of NDCG@10 and NDCG@50 of one relevant item: the latter steadies the former."""
+    """Return the mean of NDCG@10 and NDCG@50 of each rank; NDCG@50 alone varies less by chance."""
     ndcg50: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
     return (compute_ndcg10(ranks) + ndcg50) / 2
 
 
 def compute_standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
-    """Of the mean, a user's cases being no independent evidence."""
+    """Return the standard error of the mean gain, clustered by user.
+
+    The cases of one user are not independent, so their deviations are summed before squaring.
+
+    Args:
+        gains: `(c,)`.
+        user: `(c,)`, users numbered from 0.
+    """
     deviation = np.bincount(user, gains - gains.mean())
     return float(np.sqrt((deviation**2).sum())) / len(gains)
 
 
 def _list_moves(current: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
+    """Return the numbers to try changing, in order, with the values to try."""
     moves: list[tuple[str, tuple[float, ...]]] = [
         ("prior_weight", _list_multiples(current.prior_weight)),
         ("neighbour_weight", _list_multiples(current.neighbour_weight)),
@@ -195,7 +210,7 @@ def _list_multiples(value: float) -> tuple[float, ...]:
 def _try_move(
     holdout: HoldoutEvaluation, current: TasteSettings, name: str, values: Sequence[float]
 ) -> TasteSettings:
-    """Move one number where the lead over staying is largest, if there is a lead."""
+    """Return the settings with one number changed to its best value, or unchanged."""
     best = _find_best_settings(
         holdout, current, [replace_value(current, name, value) for value in values]
     )
@@ -207,6 +222,7 @@ def _try_move(
 def _find_best_settings(
     holdout: HoldoutEvaluation, current: TasteSettings, others: Sequence[TasteSettings]
 ) -> TasteSettings:
+    """Return the settings with the largest lead over `current`, or `current` if none has any."""
     current_gains = holdout.compute_gains(current)
     best, lead = current, 0.0
     for other in others:
@@ -225,6 +241,7 @@ def replace_value(settings: TasteSettings, name: str, value: float) -> TasteSett
 
 
 def _disable_idle_blocks(holdout: HoldoutEvaluation, current: TasteSettings) -> TasteSettings:
+    """Turn off every block without which the mean gain is as high."""
     for name in _BLOCK_WEIGHTS:
         if getattr(current, name):
             without = replace_value(current, name, 0.0)
@@ -237,11 +254,11 @@ def _disable_idle_blocks(holdout: HoldoutEvaluation, current: TasteSettings) -> 
 def _raise_cold_level(
     holdout: HoldoutEvaluation, current: TasteSettings, zero_shot: TasteSettings
 ) -> TasteSettings:
-    """Raise the prior of what nobody met until it is found more often than by meaning alone.
+    """Raise the prior of cold items until their recall@10 is a tenth above that by meaning alone.
 
-    By a tenth more, or as often as the cost allows: in NDCG@10 of all and of new users, who have
-    little but the prior, and would see nothing but new items first. With too few such cases it
-    stays at the default.
+    If that costs more than `MAX_COLD_LOSS` of NDCG@10, the level with the best affordable recall is
+    taken. The loss is checked over all cases and over those of new users, who get little but the
+    prior and would see new items first. With too few cold cases the level stays as it is.
     """
     cold, new_user = holdout.collect_cold(), holdout.collect_new_user()
     if cold.sum() < MIN_COLD_CASES or not current.prior_weight:

@@ -1,4 +1,4 @@
-"""Settings that were tried to their ranks, on disk: a killed fit goes on where it stopped."""
+"""Settings to the ranks they gave, in a file, so that a killed fit continues where it stopped."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ Ranks = NDArray[np.int64]  # (c,), 1 is best
 
 
 class TuningTrials:
-    """Ranks of held-out cases by settings.
+    """The ranks of the hold-out cases by settings.
 
     Args:
-        path: File of earlier trials, appended to; None: nothing is kept.
-        key: What the trials are of, from `hash_word`; trials of anything else are thrown away.
+        path: File of earlier trials, to which new ones are appended; None keeps them in memory.
+        key: From `compute_trials_key`; a file with another key is discarded.
 
     Attributes:
-        resumed_count: How many trials an earlier fit left.
+        resumed_count: Number of trials read from the file.
     """
 
     def __init__(self, path: Path | None = None, key: str = "") -> None:
@@ -33,11 +33,11 @@ class TuningTrials:
         self.resumed_count = len(self._known)
 
     def get(self, settings: TasteSettings) -> Ranks | None:
-        """Return the ranks `(c,)` of settings that were tried; None if they were not."""
+        """Return the ranks `(c,)` of some settings, or None if they were not tried yet."""
         return self._known.get(settings)
 
     def add(self, settings: TasteSettings, ranks: Ranks) -> None:
-        """Keep the ranks of settings that were not tried before."""
+        """Store the ranks `(c,)` of settings that were not tried before."""
         self._known[settings] = ranks
         if self._path is None:
             return
@@ -48,9 +48,9 @@ class TuningTrials:
 
 
 def compute_trials_key(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
-    """Return what changes with the data, the seed or the release.
+    """Return a hash of the events, the meaning vectors, the seed and the release.
 
-    Edited code of the same release is not seen.
+    Changes to the code of the same release do not change it.
     """
     digest = hashlib.sha256(f"{read_version()}|{seed}".encode())
     for field in fields(events):
@@ -66,8 +66,8 @@ def _encode_line(record: dict[str, Any]) -> str:
 
 
 def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
-    """Read the trials of a key; what a kill left half-written at the end is cut off."""
-    found: dict[TasteSettings, Ranks] = {}
+    """Read the trials of a key and cut off a last line that was not written completely."""
+    trials: dict[TasteSettings, Ranks] = {}
     try:
         with path.open("rb+") as file:
             valid_bytes = 0
@@ -83,11 +83,11 @@ def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
                         **record["settings"],
                         "context": tuple(record["settings"]["context"]),
                     }
-                    found[TasteSettings(**settings)] = np.array(record["ranks"], np.int64)
+                    trials[TasteSettings(**settings)] = np.array(record["ranks"], np.int64)
             file.truncate(valid_bytes)
     except FileNotFoundError:
         return {}
     except (ValueError, LookupError, TypeError, AttributeError):
-        path.unlink()  # no trials of ours: the fit begins anew
+        path.unlink()  # not a file of trials
         return {}
-    return found
+    return trials

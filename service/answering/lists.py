@@ -1,38 +1,63 @@
-"""What is asked, from whatever state of things, to a ranked list: one function for each call."""
+"""A cursor to a ranked list over one state of catalogue and store: one function for each call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from indexer import Answer, RequestError
-from indexer.answer import recommend, search, similar
-from indexer.query import Page
+from indexer.answer import recommend, recommend_prepared, search, similar
+from indexer.query import FIRST_PAGE, Page
 from indexer.request import Request, Weights, find_scenario, parse_request
+from indexer.retrieval import PreparedQuery
+from service.answering.cursors import load_personalised_request
 from service.edge import Cursor, ListKind
 from service.live import RequestView
 
-_COLD_START_TRENDING_WEIGHT = 0.1  # what the item most in fashion gains for somebody unknown
+# Score that the most trending item gains in a request that says nothing about the user.
+_COLD_START_TRENDING_WEIGHT = 0.1
 
 
-def request_from_cursor(view: RequestView, cursor: Cursor) -> Request:
-    """Return what a cursor asks, with what a language model read into it."""
-    overrides = dict(cursor.read or {})
-    ideal = overrides.pop("ideal", None)
-    request = parse_request({**cursor.body, **overrides}, scenarios=view.catalogue.scenarios)
-    return replace(request, ideal=ideal)
+def answer_list(view: RequestView, cursor: Cursor, page: Page) -> tuple[Request, Answer]:
+    """Return the complete request of a cursor and the part of its ranking that `page` names.
+
+    Raises:
+        RequestError: If a value does not fit.
+        FilterError: If the filter does not fit the catalogue.
+    """
+    return _LIST_FUNCTIONS[cursor.kind](view, cursor, page)
 
 
-def _recommend(view: RequestView, cursor: Cursor, page: Page) -> Answer:
-    full_request = view.personalise(request_from_cursor(view, cursor), now=cursor.moment)
-    score_terms = compute_trending_terms(view, full_request, now=cursor.moment)
-    return recommend(
-        view.catalogue, full_request, page=page, now=cursor.moment, score_terms=score_terms
-    )
+def recommend_with_trending(
+    view: RequestView, request: Request, *, now: float, page: Page = FIRST_PAGE
+) -> Answer:
+    """Recommend, where trending items gain score.
+
+    Args:
+        view: The state of the catalogue and the store.
+        request: With what the store knows of the user, see `RequestView.personalise`.
+        now: Unix seconds.
+        page: Which part of the ranking.
+
+    Raises:
+        RequestError: If a value does not fit.
+        FilterError: If the filter does not fit the catalogue.
+    """
+    score_terms = compute_trending_terms(view, request, now=now)
+    return recommend(view.catalogue, request, page=page, now=now, score_terms=score_terms)
+
+
+def recommend_prefetched(
+    view: RequestView, prepared_query: PreparedQuery, *, now: float, page: Page
+) -> Answer:
+    """Recommend as `recommend_with_trending` does, for a request that was prepared in a batch."""
+    request = prepared_query.resolved.request
+    score_terms = compute_trending_terms(view, request, now=now)
+    return recommend_prepared(view.catalogue, prepared_query, page=page, score_terms=score_terms)
 
 
 def compute_trending_terms(
     view: RequestView, request: Request, *, now: float
 ) -> dict[str, Mapping[str, float]]:
-    """Return what items in fashion gain, where it counts or nothing is known of who asks."""
+    """Return the score that trending items gain: what the scenario says, more for unknown users."""
     weight = find_scenario(request.scenario, view.catalogue.scenarios).trending_weight
     if not (request.history or request.interests or request.query):
         weight = max(weight, _COLD_START_TRENDING_WEIGHT)
@@ -42,30 +67,39 @@ def compute_trending_terms(
     return {"trending": {item_id: weight * share for item_id, share in shares.items()}}
 
 
-def _list_trending(view: RequestView, cursor: Cursor, page: Page) -> Answer:
-    """What is in fashion, then what is good for anybody."""
-    request: Request = parse_request(cursor.body)
-    full_request = replace(request, weights=Weights(meaning=0.0, taste=0.0))
+def _recommend(view: RequestView, cursor: Cursor, page: Page) -> tuple[Request, Answer]:
+    request = load_personalised_request(view, cursor)
+    return request, recommend_with_trending(view, request, now=cursor.moment, page=page)
+
+
+def _list_trending(view: RequestView, cursor: Cursor, page: Page) -> tuple[Request, Answer]:
+    """Rank by trending share alone; items that are not trending follow by popularity."""
+    request = replace(parse_request(cursor.body), weights=Weights(meaning=0.0, taste=0.0))
     shares = view.load_trending(request.scenario, now=cursor.moment)
-    return recommend(
-        view.catalogue, full_request, page=page, now=cursor.moment, score_terms={"trending": shares}
+    answer = recommend(
+        view.catalogue, request, page=page, now=cursor.moment, score_terms={"trending": shares}
     )
+    return request, answer
 
 
-def _search(view: RequestView, cursor: Cursor, page: Page) -> Answer:
-    return search(view.catalogue, parse_request(cursor.body), page=page)
+def _search(view: RequestView, cursor: Cursor, page: Page) -> tuple[Request, Answer]:
+    request = parse_request(cursor.body)
+    return request, search(view.catalogue, request, page=page)
 
 
-def _find_similar(view: RequestView, cursor: Cursor, page: Page) -> Answer:
+def _find_similar(view: RequestView, cursor: Cursor, page: Page) -> tuple[Request, Answer]:
     body = dict(cursor.body)
     items, texts = body.pop("items", {}), body.pop("texts", {})
     for name, examples in (("items", items), ("texts", texts)):
         if not isinstance(examples, Mapping):
             raise RequestError(f'{name} must map each example to a weight, such as {{"m1": 1.0}}')
-    return similar(view.catalogue, items, texts, parse_request(body), page=page)
+    request = parse_request(body)
+    return request, similar(view.catalogue, items, texts, request, page=page)
 
 
-LIST_FUNCTIONS: Mapping[ListKind, Callable[[RequestView, Cursor, Page], Answer]] = {
+_LIST_FUNCTIONS: Mapping[
+    ListKind, Callable[[RequestView, Cursor, Page], tuple[Request, Answer]]
+] = {
     ListKind.RECOMMEND: _recommend,
     ListKind.TRENDING: _list_trending,
     ListKind.SEARCH: _search,

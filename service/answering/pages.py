@@ -1,11 +1,6 @@
-"""A body, and perhaps a cursor, to one page of a list and the cursor of the next. Blocking.
+"""The fields of a call to one page of its list, as JSON, with the token of the next page. Blocking.
 
-How a list continues: while more than `CURSOR_WINDOW` hits are left, a cursor names what was served, and
-the next page ranks what remains without it; once no more than `CURSOR_WINDOW` are left, it names all of
-them, best first, and later pages only score and explain those. Either way nothing is repeated and
-nothing left out, whatever snapshot answers. When even the served ids do not fit into a token
-(beyond some thousands), it counts ranks instead, which is right within one snapshot; after a swap
-such a cursor answers 410.
+See `service.answering.cursors` for how a list continues.
 """
 
 import time
@@ -17,42 +12,52 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from indexer import Answer, FilterError, RequestError
-from indexer.answer import list_items, prefetch, recommend_prepared
+from indexer.answer import list_items, prefetch
 from indexer.live import LiveCatalogue
-from indexer.query import Page
+from indexer.request import Request
 from indexer.retrieval import PreparedQuery
-from service.answering.lists import LIST_FUNCTIONS, compute_trending_terms, request_from_cursor
-from service.edge import Cursor, CursorSigner, ListKind, Problem, build_continuations, unavailable
+from service.answering.cursors import (
+    CURSOR_WINDOW,
+    build_next_token,
+    build_page_range,
+    continue_cursor,
+    load_cursor,
+    load_personalised_request,
+    parse_cursor_request,
+)
+from service.answering.lists import answer_list, recommend_prefetched
+from service.answering.rendering import render_answer
+from service.edge import Cursor, CursorSigner, ListKind, Problem, unavailable
 from service.live import RequestView
 
 MAX_BATCH_K = 10_000
 
-CURSOR_WINDOW = 1_000  # ids a cursor names ahead
-BATCH_CHUNK = 64  # requests of a batch that are encoded and searched together
-_CHANGEABLE_FIELDS = ("k", "fields", "explain")  # from one page to the next
-_UNSIGNED_FIELDS = ("cursor", "llm")  # they say how to answer, not what
+_BATCH_CHUNK = 64  # requests of a batch that are encoded and searched together
 
 
 @dataclass(frozen=True, slots=True)
 class PageResult:
-    """A page before it is told.
+    """A page before it is rendered.
 
     Attributes:
-        cursor: What was asked, and where this page begins.
+        cursor: Where the page begins.
+        request: What was answered; of recommendations with what the store knows of the user.
+        live_seq: Sequence number of the store that the page reflects.
     """
 
     cursor: Cursor
+    request: Request
     answer: Answer
     live_seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class PageBuilder:
-    """Answers pages.
+    """Answers calls page by page.
 
     Attributes:
         signer: Of cursors.
-        clock: The present, Unix seconds.
+        clock: Returns the time, Unix seconds.
     """
 
     signer: CursorSigner
@@ -69,19 +74,18 @@ class PageBuilder:
         """Return one page as JSON holds it.
 
         Args:
-            view: What is answered from.
+            view: The state of catalogue and store to answer from.
             kind: The call.
             body: Its fields that are not null.
-            window: How many ids the next cursor may name ahead.
+            window: The most ids that the next cursor may name ahead.
 
         Raises:
             RequestError: If a value does not fit.
             FilterError: If the filter does not fit the catalogue.
-            Problem: If the cursor is not good.
+            Problem: If the cursor cannot be used.
         """
-        return self.render_page(
-            self._compute_page(view, kind, self._load_cursor(kind, body), window=window)
-        )
+        cursor = load_cursor(self.signer, kind, body, now=self.clock())
+        return self.render_page(_compute_page(view, cursor, window=window))
 
     def compute_page(
         self,
@@ -90,196 +94,155 @@ class PageBuilder:
         *,
         overrides: Mapping[str, Any] | None = None,
     ) -> PageResult:
-        """Find one page of recommendations; errors are those of `page`.
+        """Return one page of recommendations; it raises what `build_page` raises.
 
-        `overrides` is what a language model made of a first request; later pages keep it.
+        Args:
+            view: The state of catalogue and store to answer from.
+            body: The fields of the call that are not null.
+            overrides: What a language model added to the first request, see `Cursor.read`; later
+                pages keep it.
         """
-        cursor = self._load_cursor(ListKind.RECOMMEND, body)
+        cursor = load_cursor(self.signer, ListKind.RECOMMEND, body, now=self.clock())
         if overrides and "cursor" not in body:
             cursor = replace(cursor, read=overrides)
-        return self._compute_page(view, ListKind.RECOMMEND, cursor, window=CURSOR_WINDOW)
+        return _compute_page(view, cursor, window=CURSOR_WINDOW)
 
-    def render_page(self, draft: PageResult) -> dict[str, Any]:
-        """Return a page as JSON holds it, with the cursor of the next."""
-        cursor, answer = draft.cursor, draft.answer
-        token = next(filter(None, map(self.signer.sign, build_continuations(cursor, answer))), None)
-        answer_json = _render_answer(answer, cursor.body.get("user_id"), token)
-        return {**answer_json, "live_seq": draft.live_seq}
-
-    def _compute_page(
-        self,
-        view: RequestView,
-        kind: ListKind,
-        cursor: Cursor,
-        *,
-        window: int,
-        prepared_query: PreparedQuery | None = None,
-    ) -> PageResult:
-        _check_snapshot(cursor, view)
-        page = Page(
-            offset=cursor.offset,
-            only_ids=cursor.rest,
-            served_ids=cursor.served or (),
-            skip=cursor.offset if cursor.rest is None and cursor.served is None else 0,
-            lookahead=max(window, len(cursor.rest or ())),
-            keeps_order=bool(cursor.settled),
+    def render_page(self, page: PageResult) -> dict[str, Any]:
+        """Return a page as JSON holds it, with the token of the next page."""
+        answer = page.answer
+        token = build_next_token(self.signer, page.cursor, answer)
+        user_id = page.cursor.body.get("user_id")
+        answer_json = render_answer(
+            answer,
+            user_id=None if user_id is None else str(user_id).strip(),
+            live_seq=page.live_seq,
         )
-        if prepared_query is None:
-            answer = LIST_FUNCTIONS[kind](view, cursor, page)
-        else:
-            score_terms = compute_trending_terms(
-                view, prepared_query.resolved.request, now=cursor.moment
-            )
-            answer = recommend_prepared(
-                view.catalogue, prepared_query, page=page, score_terms=score_terms
-            )
-        return PageResult(cursor, answer, view.sequence.seq)
+        timing_ms = answer_json.pop("timing_ms")  # the last key, after the token
+        page_json = {
+            "recommendation_id": str(uuid.uuid4()),
+            **answer_json,
+            "next_cursor": token,
+            "timing_ms": timing_ms,
+        }
+        return page_json if answer.reading is None else {**page_json, "reading": answer.reading}
 
     def build_batch(
         self, view: RequestView, bodies: Sequence[Mapping[str, Any]], *, deadline_s: float
     ) -> list[dict[str, Any]]:
-        """Return the first page of each body, in order; cursors name nothing ahead, to be short.
+        """Return the first page of each body, in order.
+
+        Their cursors name no ids ahead, so that the answer stays short.
 
         Raises:
-            RequestError: If the k sum up to too many, or a body is bad; its place is named.
+            RequestError: If the sum of the k is too large, or a body is wrong, named by its place.
             FilterError: If a filter does not fit the catalogue; its place is named.
             Problem: 503 if it takes too long.
         """
         started = time.monotonic()
-        total = 0
-        cursors = []
-        for position, body in enumerate(bodies):
-            with _prefix_errors(position):
-                cursors.append(self._load_cursor(ListKind.RECOMMEND, body))
-                total += request_from_cursor(view, cursors[-1]).k
-        if total > MAX_BATCH_K:
-            raise RequestError(
-                f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
-                f"answered at once; split the batch"
-            )
-        answers: list[dict[str, Any]] = []
-        for start in range(0, len(cursors), BATCH_CHUNK):
-            chunk = cursors[start : start + BATCH_CHUNK]
-            prefetched_view, prepared_queries = self._prefetch(view, chunk)
-            for position, (cursor, own) in enumerate(
+        cursors = self._load_batch_cursors(view, bodies)
+        pages: list[dict[str, Any]] = []
+        for start in range(0, len(cursors), _BATCH_CHUNK):
+            chunk = cursors[start : start + _BATCH_CHUNK]
+            prefetched_view, prepared_queries = _prefetch(view, chunk)
+            for position, (cursor, prepared_query) in enumerate(
                 zip(chunk, prepared_queries, strict=True), start
             ):
                 if time.monotonic() - started > deadline_s:
                     raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
                 with _prefix_errors(position):
-                    result = self._compute_page(
-                        prefetched_view, ListKind.RECOMMEND, cursor, window=0, prepared_query=own
+                    page = _compute_page(
+                        prefetched_view, cursor, window=0, prepared_query=prepared_query
                     )
-                    answers.append(self.render_page(result))
-        return answers
+                    pages.append(self.render_page(page))
+        return pages
 
-    def _prefetch(
-        self, view: RequestView, cursors: Sequence[Cursor]
-    ) -> tuple[RequestView, Sequence[PreparedQuery | None]]:
-        """The view with what some requests have in common done once, and each of them prepared.
-
-        If one of them will be refused nothing is: it is named when its turn comes.
-        """
-        try:
-            request_fields = [
-                (
-                    view.personalise(request_from_cursor(view, cursor), now=cursor.moment),
-                    cursor.moment,
-                )
-                for cursor in cursors
-            ]
-            prefetched_view, prepared_queries = prefetch(view.catalogue, request_fields)
-        except (RequestError, FilterError):
-            return view, [None] * len(cursors)
-        return replace(view, catalogue=cast(LiveCatalogue, prefetched_view)), prepared_queries
+    def _load_batch_cursors(
+        self, view: RequestView, bodies: Sequence[Mapping[str, Any]]
+    ) -> list[Cursor]:
+        """Return the cursor of each body, once all of them are checked."""
+        total = 0
+        cursors = []
+        for position, body in enumerate(bodies):
+            with _prefix_errors(position):
+                cursor = load_cursor(self.signer, ListKind.RECOMMEND, body, now=self.clock())
+                total += parse_cursor_request(view, cursor).k
+                cursors.append(cursor)
+        if total > MAX_BATCH_K:
+            raise RequestError(
+                f"the k of the {len(bodies)} requests sum up to {total}, at most {MAX_BATCH_K} are "
+                f"answered at once; split the batch"
+            )
+        return cursors
 
     def build_listing(
         self, view: RequestView, condition: Any, limit: int, cursor_token: str | None
     ) -> dict[str, Any]:
-        """Return the next items in order of id.
+        """Return the next items in order of id, as JSON holds them.
+
+        Args:
+            view: The state of catalogue and store to answer from.
+            condition: A filter; None: every item.
+            limit: The most items to return.
+            cursor_token: `next_cursor` of the page before; None: the first page.
 
         Raises:
             FilterError: If the filter does not fit the catalogue.
-            Problem: If the cursor is not good.
+            Problem: If the cursor cannot be used.
         """
-        request_fields = {} if condition is None else {"filter": condition}
-        cursor = Cursor(ListKind.ITEMS, request_fields)
+        fields = {} if condition is None else {"filter": condition}
+        cursor = Cursor(ListKind.ITEMS, fields)
         if cursor_token is not None:
-            cursor = _continue_cursor(
-                self.signer.read(cursor_token, ListKind.ITEMS), request_fields
-            )
+            cursor = continue_cursor(self.signer.read(cursor_token, ListKind.ITEMS), fields)
         items, eligible = list_items(
             view.catalogue, after=cursor.after, limit=limit, condition=cursor.body.get("filter")
         )
-        next_cursor = None
+        next_token = None
         if len(items) < eligible:
-            next_cursor = self.signer.sign(replace(cursor, after=items[-1]["id"]))
+            next_token = self.signer.sign(replace(cursor, after=items[-1]["id"]))
         return {
             "snapshot": view.catalogue.id,
             "items": items,
             "complete": {"returned": len(items), "eligible": eligible},
-            "next_cursor": next_cursor,
+            "next_cursor": next_token,
         }
 
-    def _load_cursor(self, kind: ListKind, body: Mapping[str, Any]) -> Cursor:
-        """Where a body wants to go on: after its cursor, or from the start."""
-        request_fields = {
-            name: value for name, value in body.items() if name not in _UNSIGNED_FIELDS
-        }
-        if "cursor" in body:
-            return _continue_cursor(self.signer.read(body["cursor"], kind), request_fields)
-        return Cursor(kind, request_fields, moment=self.clock(), served=())
+
+def _compute_page(
+    view: RequestView, cursor: Cursor, *, window: int, prepared_query: PreparedQuery | None = None
+) -> PageResult:
+    """Return the page at a cursor; `prepared_query` is its request if a batch has prepared it."""
+    page = build_page_range(view, cursor, window=window)
+    if prepared_query is None:
+        request, answer = answer_list(view, cursor, page)
+    else:
+        request = prepared_query.resolved.request
+        answer = recommend_prefetched(view, prepared_query, now=cursor.moment, page=page)
+    return PageResult(cursor, request, answer, view.sequence.seq)
 
 
-def _continue_cursor(cursor: Cursor, changes: Mapping[str, Any]) -> Cursor:
-    """The cursor with what a later page may ask anew."""
-    for name, value in changes.items():
-        if name not in _CHANGEABLE_FIELDS and cursor.body.get(name) != value:
-            raise RequestError(
-                f"{name} differs from what the cursor was made for; leave it out, or ask again "
-                f"without cursor"
-            )
-    return replace(cursor, body={**cursor.body, **changes})
+def _prefetch(
+    view: RequestView, cursors: Sequence[Cursor]
+) -> tuple[RequestView, Sequence[PreparedQuery | None]]:
+    """Encode and search for several requests at once.
 
-
-def _check_snapshot(cursor: Cursor, view: RequestView) -> None:
-    counts_ranks = cursor.offset and cursor.rest is None and cursor.served is None
-    if counts_ranks and cursor.snapshot != view.catalogue.id:
-        raise Problem(
-            HTTPStatus.GONE,
-            f"the catalogue was rebuilt after {cursor.offset} results, too many to go on without "
-            f"repeats; ask again without cursor",
-        )
-
-
-def _render_answer(answer: Answer, user_id: Any, token: str | None) -> dict[str, Any]:
-    answer_json = {
-        "recommendation_id": str(uuid.uuid4()),
-        "snapshot": answer.snapshot,
-        "live_seq": 0,
-        "user_id": None if user_id is None else str(user_id).strip(),
-        "unknown_items": answer.unknown_items,
-        "items": [
-            {
-                "id": hit.id,
-                "rank": hit.rank,
-                "score": hit.score,
-                "item": hit.item,
-                "propensity": hit.propensity,
-                "reasons": hit.reasons,
-            }
-            for hit in answer
-        ],
-        "complete": answer.complete,
-        "next_cursor": token,
-        "timing_ms": answer.timing_ms,
-    }
-    return answer_json if answer.reading is None else {**answer_json, "reading": answer.reading}
+    Returns:
+        A view that remembers the results, and each request prepared over it. If one of the
+        requests is refused, the same view and None for each: the refusal comes again, with its
+        place, when that request is answered alone.
+    """
+    try:
+        timed_requests = [
+            (load_personalised_request(view, cursor), cursor.moment) for cursor in cursors
+        ]
+        prefetched_catalogue, prepared_queries = prefetch(view.catalogue, timed_requests)
+    except (RequestError, FilterError):
+        return view, [None] * len(cursors)
+    return replace(view, catalogue=cast(LiveCatalogue, prefetched_catalogue)), prepared_queries
 
 
 @contextmanager
 def _prefix_errors(position: int) -> Iterator[None]:
-    """Say which request of a batch is meant."""
+    """Put the place of a request in its batch before the message of an error."""
     try:
         yield
     except (RequestError, FilterError) as error:

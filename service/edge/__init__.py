@@ -1,11 +1,11 @@
-"""What stands at the edge of HTTP: keys, problems, routing, cursors, queues, metrics.
+"""The HTTP edge: API keys, error responses, routing, cursor tokens, work queues, metrics.
 
-In: requests of anybody.
-Out: requests of those who may, and problems (RFC 9457) for all others.
+In: HTTP requests from anybody.
+Out: checked requests of permitted callers; error responses (RFC 9457 problems) for all others.
 """
 
 from service.edge.api_keys import ApiKeys, Role
-from service.edge.cursors import Cursor, CursorSigner, ListKind, build_continuations, load_secret
+from service.edge.cursors import Cursor, CursorSigner, ListKind
 from service.edge.metrics import (
     RequestCounterMiddleware,
     RequestCounters,
@@ -22,6 +22,7 @@ from service.edge.routing import (
     decode_id,
     render_json,
 )
+from service.edge.secret import load_secret
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
 from service.edge.work_queue import WorkQueue
 
@@ -43,7 +44,6 @@ __all__ = [
     "SlowClients",
     "WorkQueue",
     "WriteRoute",
-    "build_continuations",
     "decode_id",
     "install_problem_handlers",
     "load_secret",

@@ -1,11 +1,12 @@
-"""API key file to who may do what. Keys are kept hashed; they are compared in constant time.
+"""An API key file to the role of each key. Keys are stored as SHA-256, compared in constant time.
 
 The file holds lines `role:sha256hex` (`#` starts a comment), or a JSON list of objects
-`{"role": "read", "sha256": "…"}`. A key is any text; its line is made by
+`{"role": "read", "sha256": "…"}`. A key is any text; this prints its hash:
 
     printf %s "$KEY" | sha256sum
 
-Roles rise: `read` asks, `write` also changes data, `admin` also switches snapshots.
+Role `read` may call what changes nothing, `write` also what changes data, `admin` also what
+switches snapshots.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ _FILE_HELP = "write lines such as read:<sha256 of the key in hexadecimal>"
 
 
 class Role(IntEnum):
-    """What a key may do; a higher one may do all that a lower one may."""
+    """What a key may do; a higher role includes the lower ones."""
 
     READ = 1
     WRITE = 2
@@ -38,7 +39,7 @@ class ApiKeys:
     """The hashed keys of a file.
 
     Attributes:
-        entries: SHA-256 digest and role of each.
+        entries: SHA-256 digest and role of each key.
     """
 
     entries: Sequence[tuple[bytes, Role]]
@@ -62,7 +63,11 @@ class ApiKeys:
         return cls(entries)
 
     def require_role(self, authorization: str | None, role: Role) -> None:
-        """Let a request pass if its key is good for `role`.
+        """Check that the key of a request has at least some role.
+
+        Args:
+            authorization: The header of that name; None: there was none.
+            role: The role that the call needs.
 
         Raises:
             Problem: 401 without a known key, 403 if its role is too low.
@@ -85,9 +90,9 @@ class ApiKeys:
             )
 
     def _find_role(self, key: str) -> Role | None:
-        # ASGI servers decode header bytes as Latin-1, whatever the client meant by them.
+        # ASGI servers decode header bytes as Latin-1, whatever encoding the client used.
         digest = hashlib.sha256(key.encode("latin-1", "replace")).digest()
-        # Every entry is compared, so the time taken does not tell which one was close.
+        # All entries are compared, so that the time taken does not depend on which one matches.
         roles = [
             role for key_digest, role in self.entries if hmac.compare_digest(key_digest, digest)
         ]
@@ -122,7 +127,7 @@ def _parse_entry(path: Path, role: Any, digest: Any) -> tuple[bytes, Role]:
             return key_digest, Role[role.upper()]
     except (ValueError, KeyError, AttributeError, TypeError):
         pass
-    # The offending value is not shown: somebody may have written the key itself.
+    # The digest is not shown, since it may be the key itself, written there by mistake.
     raise SettingsError(
         f"key file {path} has an entry of role {str(role)[:20]!r} that is not one of read, write, "
         f"admin with 64 hexadecimal digits; {_FILE_HELP}"

@@ -1,39 +1,32 @@
-"""The place in a list to a signed token, and back. Stateless: any worker can read any token.
+"""A place in a list to a signed token, and back.
 
-A token is HMAC-SHA256 over zlib over JSON, in URL-safe Base64. It is signed, not encrypted: it
-holds nothing that was not in the request or its answers.
+A token is the URL-safe Base64 of a signature (HMAC-SHA256) followed by the cursor as JSON,
+compressed with zlib. Tokens are stateless: any worker that knows the secret can read any of them.
+They are signed, not encrypted: a token holds nothing that was not in the request or its answers.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
-import os
-import secrets
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from indexer import Answer
 from service.edge.problems import Problem
-from service.settings import SettingsError
 
-MAX_TOKEN_CHARS = 100_000  # characters
-SECRET_VARIABLE = "ZHIYIN_SECRET"
-SEVERAL_SNAPSHOTS = "several"
-_MIN_SECRET_CHARS = 16
+MAX_TOKEN_CHARS = 100_000
 _SIGNATURE_DOMAIN = b"zhiyin cursor 1\0"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class ListKind(StrEnum):
-    """Which call a cursor continues."""
+    """The call that a cursor continues."""
 
     RECOMMEND = "recommend"
     SEARCH = "search"
@@ -44,19 +37,20 @@ class ListKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a list continues.
+    """Where a list continues. The names of the fields are the keys of the JSON in a token.
 
     Attributes:
-        kind: The call it came from.
-        body: What was asked, to score and explain later pages alike.
-        moment: The present of the first page, Unix seconds: later pages see the same.
-        offset: How many hits the pages so far had.
-        snapshot: Where all pages so far came from, or `SEVERAL_SNAPSHOTS`; None: there was no page yet.
-        rest: All that is left, best first; None if it is more than a window.
-        served: All that was shown, if `rest` is None and it fits into a token.
-        after: The last id shown by a listing.
-        settled: Whether `rest` is in an order that no score gave it.
-        read: What a language model read out of the first request: fields of a body, and `ideal`.
+        kind: The call that the list came from.
+        body: The fields of the request; later pages are scored and explained by the same.
+        moment: Time of the first page, Unix seconds; later pages are ranked as of this time.
+        offset: Number of hits on the pages so far.
+        snapshot: The snapshot that all pages so far came from, or `SEVERAL_SNAPSHOTS` of
+            `service.answering.cursors`; None: there was no page yet.
+        rest: All ids that are left, best first; None if they are more than a cursor may name.
+        served: All ids that were returned so far, if `rest` is None and they fit into a token.
+        after: The last id that a listing returned.
+        settled: Whether a language model ordered `rest`, so that later pages keep its order.
+        read: What a language model added to the first request: fields of a body, and `ideal`.
     """
 
     kind: ListKind
@@ -72,7 +66,13 @@ class Cursor:
 
 
 class CursorSigner:
-    """Writes and reads tokens."""
+    """Writes and reads tokens.
+
+    Args:
+        secret: Key of the signatures.
+        lifetime_s: A token older than this is refused.
+        clock: Returns the time, Unix seconds.
+    """
 
     def __init__(self, secret: str, *, lifetime_s: float, clock: Callable[[], float]) -> None:
         self._secret = secret.encode()
@@ -88,10 +88,10 @@ class CursorSigner:
         return token if len(token) <= MAX_TOKEN_CHARS else None
 
     def read(self, token: str, kind: ListKind) -> Cursor:
-        """Return what a token says.
+        """Return the cursor that a token holds.
 
         Raises:
-            Problem: 400 if this service did not write it, or not for this call; 410 if it is old.
+            Problem: 400 if this service did not write it, or for another call; 410 if it expired.
         """
         payload = orjson.loads(zlib.decompress(self._verify(token)))
         if payload.pop("issued_at") + self._lifetime_s < self._clock():
@@ -110,14 +110,15 @@ class CursorSigner:
         return Cursor(**{**payload, **ids, "kind": kind})
 
     def _verify(self, token: str) -> bytes:
+        """Return the compressed content of a token whose signature is right."""
         try:
             raw = base64.urlsafe_b64decode(token.encode("ascii") + b"==")
         except (UnicodeEncodeError, binascii.Error):
             raw = b""
         signature, content = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
         is_genuine = hmac.compare_digest(signature, self._compute_signature(content))
-        # Several texts decode to the same bytes; only the one we wrote is ours. Decompressing is
-        # safe only after the signature was checked.
+        # Several texts decode to the same bytes; only the one that was issued is accepted.
+        # The content may be decompressed only now that the signature was checked.
         if not is_genuine or _encode(raw) != token:
             raise Problem(
                 HTTPStatus.BAD_REQUEST,
@@ -130,83 +131,5 @@ class CursorSigner:
         return hmac.digest(self._secret, _SIGNATURE_DOMAIN + content, "sha256")
 
 
-def build_continuations(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
-    """Yield what the next page may need to know, the best first: the first that fits is used."""
-    left = answer.complete["eligible"] - len(answer)
-    if left <= 0 or answer.reading is not None:
-        return
-    ids = [hit.id for hit in answer]
-    next_cursor = replace(
-        cursor,
-        offset=cursor.offset + len(ids),
-        snapshot=answer.snapshot
-        if cursor.snapshot in (None, answer.snapshot)
-        else SEVERAL_SNAPSHOTS,
-        rest=None,
-        served=None,
-    )
-    if len(answer.following) == left:
-        yield replace(next_cursor, rest=answer.following)
-    if cursor.served is not None:
-        yield replace(next_cursor, served=(*cursor.served, *ids))
-    # Exploration shows what ranks further down: counting ranks would repeat it.
-    explores = bool(cursor.body.get("explore"))
-    if cursor.rest is None and next_cursor.snapshot == answer.snapshot and not explores:
-        yield next_cursor
-
-
 def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def find_default_secret_file(environment: Mapping[str, str]) -> Path:
-    """Return where the secret lives if nothing else is said: `$XDG_STATE_HOME/zhiyin/secret`."""
-    state = environment.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "zhiyin" / "secret"
-
-
-def load_secret(file: Path | None, environment: Mapping[str, str]) -> str:
-    """Return the secret of `$ZHIYIN_SECRET`, or that of a file, which is made if absent.
-
-    Services that share cursors (replicas, or one before and after a move) need the same secret.
-
-    Raises:
-        SettingsError: If the secret is short, or the file can be neither read nor made.
-    """
-    if SECRET_VARIABLE in environment:
-        return _check_secret(environment[SECRET_VARIABLE], f"${SECRET_VARIABLE}")
-    path = file or find_default_secret_file(environment)
-    try:
-        if not path.exists():
-            _create_secret(path)
-        return _check_secret(path.read_text(encoding="utf-8").strip(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"the secret that signs cursors cannot be kept in {path} ({error}); set "
-            f"{SECRET_VARIABLE} instead"
-        ) from error
-
-
-def _create_secret(path: Path) -> None:
-    """Whole or not at all, and once: of several processes starting together one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(32) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        pass  # another process was first: its secret counts
-    finally:
-        temporary.unlink()
-
-
-def _check_secret(secret: str, source: str) -> str:
-    if len(secret) < _MIN_SECRET_CHARS:
-        raise SettingsError(
-            f"the secret in {source} has {len(secret)} characters; use {_MIN_SECRET_CHARS} or more"
-        )
-    return secret

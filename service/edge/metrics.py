@@ -1,6 +1,7 @@
 """Requests to counters, and counters to Prometheus text.
 
-Of one process: with several workers each is scraped in its turn, told apart by `worker`.
+Counters belong to one process. With several workers a scrape reaches one of them; the label
+`worker` says which.
 """
 
 import os
@@ -15,20 +16,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PATH_CONVERTOR = re.compile(r":\w+\}")  # of "{item_id:item}"
-UNKNOWN_ROUTE = "none"  # what was asked for does not exist; its path is a stranger's to choose
-_CLIENT_CLOSED = 499  # the client left before the answer began
+UNKNOWN_ROUTE = "none"  # instead of a path that does not exist, which a client could choose freely
+_CLIENT_CLOSED = 499  # nginx's status for a client that left before the answer began
 
 
 @dataclass(slots=True)
 class LatencyHistogram:
-    """How long answers of one route took."""
+    """Latencies of one route; bucket n counts those of at most `BUCKETS_S[n]`."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * len(BUCKETS_S))
     count: int = 0
     seconds: float = 0.0
 
     def observe(self, seconds: float) -> None:
-        """Count one."""
+        """Count one latency."""
         self.count += 1
         self.seconds += seconds
         for bucket, bound in enumerate(BUCKETS_S):
@@ -37,7 +38,12 @@ class LatencyHistogram:
 
 @dataclass(slots=True)
 class RequestCounters:
-    """Of all requests since the process started; used by its event loop alone."""
+    """Counters of all requests since the process started; used by its event loop alone.
+
+    Attributes:
+        requests: Count by (route, method, status).
+        latencies: By route.
+    """
 
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
     latencies: defaultdict[str, LatencyHistogram] = field(
@@ -45,7 +51,7 @@ class RequestCounters:
     )
 
     def render_prometheus(self) -> Iterator[str]:
-        """Yield Prometheus text."""
+        """Yield the lines of Prometheus text."""
         yield "# HELP zhiyin_requests_total Requests by route, method and status."
         yield "# TYPE zhiyin_requests_total counter"
         for (route, method, status), count in sorted(self.requests.items()):
@@ -63,28 +69,28 @@ class RequestCounters:
 
 
 class RequestCounterMiddleware:
-    """Counts what passes, by route, so that no id becomes a label."""
+    """Counts requests by route, not by path, so that no id becomes a label."""
 
     def __init__(self, app: ASGIApp, counters: RequestCounters) -> None:
         self._app = app
         self._counters = counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass a request on, and count it when it ends."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         status = _CLIENT_CLOSED
 
-        async def counted(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, counted)
+            await self._app(scope, receive, send_and_note_status)
         except Exception:
             status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
@@ -97,7 +103,7 @@ class RequestCounterMiddleware:
 
 
 def render_snapshot(snapshot: str | None, items: int) -> Iterator[str]:
-    """Yield which snapshot serves."""
+    """Yield the id of the snapshot that serves, and its number of items."""
     yield "# HELP zhiyin_snapshot_info The snapshot that serves; absent until one is ready."
     yield "# TYPE zhiyin_snapshot_info gauge"
     if snapshot is not None:
@@ -108,7 +114,7 @@ def render_snapshot(snapshot: str | None, items: int) -> Iterator[str]:
 
 
 def render_process() -> Iterator[str]:
-    """Yield which process tells this."""
+    """Yield the id of this process."""
     yield "# HELP zhiyin_worker_info The process these counters are of."
     yield "# TYPE zhiyin_worker_info gauge"
     yield f'zhiyin_worker_info{{worker="{os.getpid()}"}} 1'

@@ -1,7 +1,7 @@
-"""Anything that goes wrong to `application/problem+json` (RFC 9457), for every route.
+"""Exceptions of every route to answers of type `application/problem+json` (RFC 9457).
 
-`detail` is one sentence a person can act on; `type` is about:blank, so `title` is the meaning of
-the status. Nothing of the inside (paths of the code, tracebacks) is told.
+`detail` is one sentence that says what to do; `type` is about:blank, so `title` is the phrase of
+the status. Answers hold no internals, such as paths of the code or tracebacks.
 
 400 a body or a cursor that cannot be read    422 a value that does not fit
 401 no valid API key, 403 a key too weak      503 not ready, too busy or too slow: try again
@@ -39,7 +39,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ProblemOut(BaseModel):
-    """RFC 9457."""
+    """The body of an error response, as RFC 9457 defines it."""
 
     type: str = "about:blank"
     title: str
@@ -47,7 +47,7 @@ class ProblemOut(BaseModel):
     detail: Annotated[str, Field(description="What is wrong and what to do, in one sentence.")]
 
 
-# For OpenAPI: what any call may answer beside its success.
+# For OpenAPI: the error responses that any call may have.
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
         "description": HTTPStatus(status).phrase,
@@ -58,9 +58,9 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class Problem(HTTPException):
-    """An answer that is no success.
+    """An error response.
 
-    It is an `HTTPException`, so that FastAPI lets it pass while it reads a body.
+    It is an `HTTPException`, so that FastAPI does not wrap it when reading a body raises it.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Problem(HTTPException):
 
 
 def unavailable(detail: str, retry_after_s: int = _RETRY_AFTER_S) -> Problem:
-    """Return a 503 that says when to come back."""
+    """Return a 503 with a Retry-After header."""
     headers = {"Retry-After": str(retry_after_s)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Install the handlers."""
+    """Make an application answer every exception with a problem."""
     handlers: dict[type[Exception], ExceptionHandler] = {
         StarletteHTTPException: _handle_http_error,
         RequestValidationError: _handle_validation_error,
@@ -88,7 +88,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def render_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem as a response."""
+    """Return the response of a problem."""
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return Response(
@@ -97,7 +97,7 @@ def render_problem(status: int, detail: str, headers: Mapping[str, str] | None =
 
 
 def describe_validation_errors(errors: list[Any]) -> str:
-    """Return the first of pydantic's findings as a sentence that names the field."""
+    """Return the first of pydantic's errors as a sentence that names the field."""
     first = errors[0]
     where = _render_location(first["loc"])
     if first["type"] == "unknown_field":
@@ -108,7 +108,10 @@ def describe_validation_errors(errors: list[Any]) -> str:
         return f"{where} is missing; send it" if where else "the body must be a JSON object"
     if first["type"] == "too_long":
         actual_length, max_length = first["ctx"]["actual_length"], first["ctx"]["max_length"]
-        return f"{where} has {actual_length} entries, at most {max_length} are read; send fewer at once"
+        return (
+            f"{where} has {actual_length} entries, at most {max_length} are read; send fewer "
+            f"at once"
+        )
     message = str(first["msg"]).removeprefix("Input ")
     return f"{where} {message}, got {format_value(first['input'])}"
 
@@ -122,18 +125,21 @@ def _handle_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND and not isinstance(error, Problem):
         detail = f"there is nothing at {path}; /docs lists what there is"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        # One path may have several routes; the router names the methods of the first only.
+        # One path may have several routes; the router lists the methods of the first only.
         headers = {**headers, "Allow": ", ".join(_find_methods(request)) or "GET"}
         detail = f"{path} does not take {request.method}; use {headers['Allow']}"
     return render_problem(error.status_code, detail, headers)
 
 
 def _find_methods(request: Request) -> list[str]:
-    """Return the methods that a path takes."""
+    """Return the methods that have a route for the path of a request."""
     routes = request.app.router.routes
-    scopes = [{**request.scope, "method": method} for method in _METHODS]
-    full = [any(r.matches(scope)[0] is Match.FULL for r in routes) for scope in scopes]
-    return [method for method, taken in zip(_METHODS, full, strict=True) if taken]
+
+    def has_route(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return [method for method in _METHODS if has_route(method)]
 
 
 def _handle_validation_error(request: Request, error: Exception) -> Response:
@@ -152,7 +158,7 @@ def _handle_indexer_error(request: Request, error: Exception) -> Response:
         return render_problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "a file of the served snapshot cannot be read, its log names it; roll back with "
-            "scripts/snapshots.py, or rebuild the index",
+            "zhiyin snapshots, or rebuild the index",
         )
     if isinstance(error, EncoderUnavailableError):
         busy = unavailable("the language model cannot be loaded; see the log of the service")
@@ -168,8 +174,8 @@ def _handle_unexpected_error(request: Request, error: Exception) -> Response:
 
 
 def _render_location(loc: tuple[int | str, ...]) -> str:
-    """A path such as requests[3].k; the outermost part only says "body" or "query"."""
-    message = ""
+    """Return a path such as requests[3].k, without the first part, which is "body" or "query"."""
+    path = ""
     for part in loc[1:]:
-        message += f"[{part}]" if isinstance(part, int) else f".{part}" if message else str(part)
-    return message
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path

@@ -1,4 +1,4 @@
-"""Requests to checked JSON bodies and unmangled ids, for callers who may ask: the HTTP edge."""
+"""HTTP requests to permitted ones, with a strictly parsed JSON body and ids as they were sent."""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -16,17 +16,17 @@ from typing_extensions import override
 from service.edge.api_keys import Role
 from service.edge.problems import Problem
 
-MAX_BODY_BYTES = 1 << 20  # bytes
-MAX_DEPTH = 64  # of lists and objects in each other: writers of JSON give up at some hundreds
+MAX_BODY_BYTES = 1 << 20
+MAX_DEPTH = 64  # of nested lists and objects; JSON encoders fail at some hundreds
 _ID_PATHS = ("/v1/items/", "/v1/users/", "/v1/events/")
 
 
 class JsonRequest(Request):
-    """A request whose body is JSON of at most `MAX_BODY_BYTES` bytes, or a problem."""
+    """A request whose body is JSON of at most `MAX_BODY_BYTES`; another body raises a `Problem`."""
 
     @override
     async def body(self) -> bytes:
-        """Read the body, counting: a chunked one does not say how long it will be."""
+        """Return the body; its size is checked while it is read, too, as it may be chunked."""
         if not hasattr(self, "_body"):
             self._check_content_type()
             declared_length = self.headers.get("content-length", "")
@@ -45,7 +45,7 @@ class JsonRequest(Request):
 
     @override
     async def json(self) -> Any:
-        """Parse the body strictly: no NaN, no infinity, no broken UTF-8, no endless nesting."""
+        """Return the parsed body; NaN, infinity, invalid UTF-8 and deep nesting are refused."""
         content = await self.body()
         try:
             parsed = orjson.loads(content)
@@ -66,27 +66,27 @@ class JsonRequest(Request):
         )
         if not is_json:
             raise _refuse_body(
-                f"the body has content type {content_type[:60] or 'none'!r}; send JSON with the header "
-                f"Content-Type: application/json"
+                f"the body has content type {content_type[:60] or 'none'!r}; send JSON with the "
+                f"header Content-Type: application/json"
             )
 
 
 class ReadRoute(APIRoute):
-    """A route for keys of role read, which checks the key before it reads anything."""
+    """A route for keys of role read; the key is checked before the body is read."""
 
     role: ClassVar[Role] = Role.READ
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer = super().get_route_handler()
+        handle = super().get_route_handler()
 
-        async def guarded(request: Request) -> Response:
+        async def check_key_and_handle(request: Request) -> Response:
             keys = request.app.state.services.keys
             if keys is not None:
-                keys.require(request.headers.get("authorization"), self.role)
-            return await answer(JsonRequest(request.scope, request.receive))
+                keys.require_role(request.headers.get("authorization"), self.role)
+            return await handle(JsonRequest(request.scope, request.receive))
 
-        return guarded
+        return check_key_and_handle
 
 
 class WriteRoute(ReadRoute):
@@ -102,17 +102,17 @@ class AdminRoute(ReadRoute):
 
 
 class RawIdPathMiddleware:
-    """Lets ids hold slashes: routes match paths with ids as they were sent, still percent-encoded.
+    """Matches routes against percent-encoded paths, so that ids may contain slashes.
 
-    A server decodes a path before routing, and then `/v1/items/a%2Fsimilar` (the item "a/similar")
-    looks like the items similar to "a". Handlers decode ids with `decode_id`.
+    ASGI servers decode a path before routing. Then `/v1/items/a%2Fsimilar`, the item "a/similar",
+    would look like the items similar to "a". Handlers decode ids with `decode_id`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the path as it was sent."""
+        """Pass a request on with the path as it was sent."""
         if scope["type"] == "http" and scope["path"].startswith(_ID_PATHS):
             raw = scope.get("raw_path") or quote(scope["path"]).encode()
             scope = {**scope, "path": quote(raw, safe=printable)}
@@ -120,27 +120,27 @@ class RawIdPathMiddleware:
 
 
 class HeadAsGetMiddleware:
-    """Answers HEAD wherever GET is answered: the same head, and no body."""
+    """Answers HEAD like GET, with the same headers and no body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as GET would be, without the body."""
+        """Pass a HEAD request on as GET, and drop the body of the answer."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
 
-        async def without_body(message: Message) -> None:
+        async def send_without_body(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, without_body)
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
 class _ItemIdConvertor(PathConvertor):
-    """The rest of a path as an id; `…/similar` is another call, unless its slash is encoded."""
+    """The rest of a path as an id; an unencoded `/similar` at its end belongs to another route."""
 
     regex = r".*(?<!/similar)"
 
@@ -163,12 +163,12 @@ def decode_id(encoded_id: str) -> str:
 
 
 def render_json(content: Any) -> Response:
-    """Return JSON."""
+    """Return a JSON response."""
     return Response(orjson.dumps(content), media_type="application/json")
 
 
 def _measure_depth(value: Any) -> int:
-    """How deep lists and objects are nested."""
+    """Return how deep lists and objects are nested; 1 for a flat value."""
     depth, level = 0, [value]
     while level:
         depth += 1

@@ -1,7 +1,8 @@
-"""Connections that keep us waiting to an end: who sends or reads too slowly is cut off.
+"""Connections of uvicorn with a time limit: clients that send or read too slowly are cut off.
 
-A request must arrive whole, and its answer be read, in good time. Nobody else waits meanwhile: a
-slow client holds a connection and no thread, and there are only so many of such connections.
+A request must arrive completely within `patience_s`, and its answer be read without a longer
+pause. A slow client holds a connection but no thread, and the number of such connections is
+limited, so slow clients do not delay others.
 """
 
 import asyncio
@@ -14,28 +15,31 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.edge.problems import render_problem
 
-SLOW_CLIENTS_STATE_KEY = (
-    "slow_clients"  # under this name the lifespan hands them to each connection
-)
-_MIN_WAIT_S = 1.0  # a burst of new connections is no slowness yet
-_PROGRESS_BYTES = 1 << 16  # bytes that show that an answer is being read
+SLOW_CLIENTS_STATE_KEY = "slow_clients"  # key of the lifespan state that connections read
+_MIN_WAIT_S = 1.0  # a client that is waited for less long is not slow: new connections may burst
+_PROGRESS_BYTES = 1 << 16  # read within `patience_s`, they show that an answer is being read
 
 
 class SlowClients:
-    """The connections that keep one process waiting; used by its event loop alone."""
+    """The connections that one process waits for; used by its event loop alone.
+
+    Args:
+        patience_s: How long to wait for a connection.
+        max_clients: How many connections to wait for at the same time.
+    """
 
     def __init__(self, *, patience_s: float, max_clients: int) -> None:
         self.patience_s = patience_s
         self._max_clients = max_clients
-        self._waiting_since: dict[Connection, float] = {}  # the longest waited for first
+        self._waiting_since: dict[Connection, float] = {}  # the longest wait first
 
     def __len__(self) -> int:
         return len(self._waiting_since)
 
     def start_waiting(self, connection: "Connection") -> None:
-        """Begin to wait; if there are too many, the one waited for longest has to go.
+        """Begin to wait for a connection; if there are too many, cut the longest wait off.
 
-        If even that one has only just come it is the newcomer who goes.
+        If even the longest wait is shorter than `_MIN_WAIT_S`, the new one is closed instead.
         """
         now = time.monotonic()
         if len(self._waiting_since) >= self._max_clients:
@@ -47,12 +51,12 @@ class SlowClients:
         self._waiting_since[connection] = now
 
     def stop_waiting(self, connection: "Connection") -> None:
-        """Wait no longer."""
+        """Stop waiting for a connection."""
         self._waiting_since.pop(connection, None)
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn that does not wait for ever."""
+    """An HTTP/1.1 connection of uvicorn that is cut off after `SlowClients.patience_s`."""
 
     _timer: asyncio.TimerHandle | None = None
     _unsent_bytes = 0
@@ -67,7 +71,7 @@ class Connection(H11Protocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        # With no buffer of its own the transport tells at once that a client does not read.
+        # Without a buffer of its own the transport reports at once that a client does not read.
         transport.set_write_buffer_limits(high=0)
         self._start_timer()
 
@@ -107,21 +111,22 @@ class Connection(H11Protocol):
         self._refuse(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request; see /docs")
 
     def cut_off(self) -> None:
-        """Cut the client off; one whose request never arrived is told so."""
+        """Close the connection; answer 408 first if the client can still read it."""
         self._stop_timer()
         if self.flow.write_paused or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
             return
-        if self.cycle is not None:  # what would have answered must not try to any more
+        if self.cycle is not None:  # the handler of the request must not answer any more
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._refuse(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"the request did not arrive within {self._slow_clients.patience_s:g} s; send it at once",
+            f"the request did not arrive within {self._slow_clients.patience_s:g} s; send it at "
+            f"once",
         )
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer in place of the application, and close."""
+        """Answer in place of the application, and close the connection."""
         response = render_problem(status, detail, {"connection": "close"})
         for event in (
             h11.Response(
@@ -136,6 +141,7 @@ class Connection(H11Protocol):
     def _start_timer(self) -> None:
         if self._timer is None and not self.transport.is_closing():
             self._slow_clients.start_waiting(self)
+        # Asked again: `start_waiting` may have cut this connection off.
         if self._timer is None and not self.transport.is_closing():
             self._timer = self.loop.call_later(self._slow_clients.patience_s, self._handle_timeout)
 

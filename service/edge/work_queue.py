@@ -1,4 +1,4 @@
-"""Blocking work to awaitable results: a few threads, a bounded queue, a deadline."""
+"""Blocking calls to awaitable results: a few threads, a bounded queue, a deadline."""
 
 import asyncio
 import threading
@@ -12,7 +12,13 @@ _T = TypeVar("_T")
 
 
 class WorkQueue:
-    """Runs blocking calls beside the event loop, and refuses what it has no room for."""
+    """Runs blocking calls in threads, and refuses a call when the queue is full.
+
+    Args:
+        name: Prefix of the names of its threads.
+        threads: Calls that run at the same time.
+        max_waiting: Calls that may wait for a thread.
+    """
 
     def __init__(self, name: str, *, threads: int, max_waiting: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -41,5 +47,5 @@ class WorkQueue:
             ) from error
 
     def close(self) -> None:
-        """Forget what waits; return when what runs has ended."""
+        """Discard waiting calls; return when the running ones have ended."""
         self._executor.shutdown(wait=True, cancel_futures=True)

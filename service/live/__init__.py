@@ -1,21 +1,20 @@
-"""A snapshot and the store to one view: what is true of items and users at a moment.
+"""A snapshot and the live store to one consistent state of items and users.
 
-In: the snapshot in use and the live store.
-Out: a `RequestView` that a request is answered from, and snapshots swapped under it.
+In: the index directory and the live store.
+Out: a `RequestView` from which a request is answered; snapshots are swapped between requests.
 """
 
 from service.live.active_index import ActiveIndex
 from service.live.items import MAX_ITEMS_PER_CALL
-from service.live.profiles import describe_user, parse_profile
-from service.live.view import (
+from service.live.live_store import (
     LiveStore,
-    Refresher,
-    RequestView,
-    RequestViews,
+    describe_missing_store,
     find_live_url,
     open_live_store,
     require_live_store,
 )
+from service.live.profiles import describe_user, parse_profile
+from service.live.view import Refresher, RequestView, RequestViews
 
 __all__ = [
     "MAX_ITEMS_PER_CALL",
@@ -24,6 +23,7 @@ __all__ = [
     "Refresher",
     "RequestView",
     "RequestViews",
+    "describe_missing_store",
     "describe_user",
     "find_live_url",
     "open_live_store",

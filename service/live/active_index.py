@@ -1,8 +1,8 @@
-"""An index directory to the live `Index`: opened, warmed, swapped when a new snapshot appears.
+"""An index directory to the `Index` that serves, replaced when a new snapshot is published.
 
-A request borrows the index it starts with and keeps it, whatever is published meanwhile; an index
-is closed when it is no longer live and its last borrower is done. A snapshot that cannot be opened
-never replaces one that serves.
+A request borrows the index and keeps it to its end, whatever is published meanwhile. An index is
+closed when it no longer serves and its last borrower has returned it. A snapshot that cannot be
+opened never replaces one that serves.
 """
 
 import logging
@@ -22,14 +22,14 @@ from indexer.request import Scenario, load_index_scenarios
 from indexer.snapshot import find_snapshot, list_ids, make_current, read_current_id, read_manifest
 from service.edge import Problem, unavailable
 
-_JOIN_TIMEOUT_S = 5  # a model may be loading; it need not be waited for
+_JOIN_TIMEOUT_S = 5  # the watcher may be loading an encoder, which need not be waited for
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _CountedIndex:
-    """An index with the number of its borrowers, guarded by the recommender's lock."""
+    """An index with the number of its borrowers, guarded by the lock of `ActiveIndex`."""
 
     index: Index
     borrowers: int = 0
@@ -41,8 +41,8 @@ class IndexStatus:
     """Whether requests can be answered.
 
     Attributes:
-        snapshot: The live one; None until the first is open and warm.
-        error: Why a newer one is not served; None if all is well.
+        snapshot: Id of the one that serves; None until the first is open and warm.
+        error: Why a newer one does not serve; None if there is no such error.
     """
 
     snapshot: str | None
@@ -50,7 +50,15 @@ class IndexStatus:
 
 
 class ActiveIndex:
-    """The shell around the live snapshot of one index directory; thread-safe."""
+    """The snapshot of one index directory that serves; thread-safe.
+
+    Args:
+        root: The index directory.
+        encoder: An encoder that is already loaded; None: the first snapshot loads its own.
+        scenarios: By name; None: those of the index directory.
+        poll_s: How often to look for a new snapshot.
+        retry_s: How long not to retry a snapshot that could not be opened.
+    """
 
     def __init__(
         self,
@@ -65,23 +73,22 @@ class ActiveIndex:
         self._scenarios = scenarios
         self._poll_s = poll_s
         self._retry_s = retry_s
-        self._lock = threading.Lock()  # of the live index, its borrowers, the trouble; for moments
+        self._lock = threading.Lock()  # guards `_active`, its borrowers and `_error`; held briefly
         self._active: _CountedIndex | None = None
         self._error: str | None = None
-        self._opening_lock = threading.Lock()  # of the model; one snapshot is opened at a time
+        self._opening_lock = threading.Lock()  # guards `_encoder`; one snapshot opens at a time
         self._encoder = encoder
-        self._failed_attempt: tuple[str, float] | None = (
-            None  # the watcher's: an id, when to try again
-        )
+        # Snapshot id, and when to try it again; used by the watcher alone.
+        self._failed_attempt: tuple[str, float] | None = None
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="snapshots", daemon=True)
 
     def start(self) -> None:
-        """Open the live snapshot in the background, then keep looking for new ones."""
+        """Open the current snapshot in the background, then keep looking for new ones."""
         self._watcher.start()
 
     def close(self) -> None:
-        """Stop looking; close the index when its last borrower is done."""
+        """Stop looking; close the index once its last borrower has returned it."""
         self._stopping.set()
         self._watcher.join(_JOIN_TIMEOUT_S)
         with self._lock:
@@ -90,13 +97,13 @@ class ActiveIndex:
 
     @property
     def status(self) -> IndexStatus:
-        """What /health/ready tells."""
+        """The state that /health/ready reports."""
         with self._lock:
             return IndexStatus(self._active.index.id if self._active else None, self._error)
 
     @property
     def scenarios(self) -> Mapping[str, Scenario]:
-        """Those of the live index; of the directory until there is one.
+        """Scenarios of the index that serves; those of the directory until there is one.
 
         Raises:
             Problem: 503 if they cannot be read.
@@ -111,7 +118,7 @@ class ActiveIndex:
 
     @contextmanager
     def borrow(self) -> Iterator[Index]:
-        """Lend the live index.
+        """Lend the index that serves.
 
         Raises:
             Problem: 503 until a snapshot is open and warm.
@@ -129,10 +136,10 @@ class ActiveIndex:
                 self._close_unused(counted)
 
     def reload(self) -> str:
-        """Serve what the directory says is live now; return its id.
+        """Serve the current snapshot of the directory; return its id.
 
         Raises:
-            Problem: 409 if it cannot be opened; the old one goes on serving.
+            Problem: 409 if it cannot be opened; the old one continues to serve.
         """
         try:
             return self._serve_current()
@@ -142,11 +149,11 @@ class ActiveIndex:
             ) from error
 
     def activate(self, snapshot_id: str) -> str:
-        """Make a snapshot the live one, here and for every worker and restart.
+        """Make a snapshot the current one of the directory, and serve it.
 
         Raises:
             Problem: 404 if there is none of that id, 409 if it cannot be opened or the directory
-                cannot be written; the old one goes on serving.
+                cannot be written; the old one continues to serve.
         """
         try:
             find_snapshot(self._root, snapshot_id)
@@ -180,15 +187,11 @@ class ActiveIndex:
                 return
 
     def _check_current(self) -> None:
-        """Serve a new snapshot if there is one. Whatever is wrong with it, the old one serves."""
+        """Serve a new snapshot if there is one; on any error the old one continues to serve."""
         name = "the live snapshot"
         try:
             name = read_current_id(self._root)
-            if (
-                self._failed_attempt
-                and self._failed_attempt[0] == name
-                and time.monotonic() < self._failed_attempt[1]
-            ):
+            if self._is_waiting_to_retry(name):
                 return
             self._serve_current()
             self._failed_attempt = None
@@ -196,9 +199,15 @@ class ActiveIndex:
             self._failed_attempt = (name, time.monotonic() + self._retry_s)
             self._report_error(name, error)
 
+    def _is_waiting_to_retry(self, name: str) -> bool:
+        if self._failed_attempt is None:
+            return False
+        failed_name, retry_at = self._failed_attempt
+        return failed_name == name and time.monotonic() < retry_at
+
     def _serve_current(self) -> str:
         with self._opening_lock:
-            # Read here: while the lock was waited for, a roll-back may have changed it.
+            # Read again: while this thread waited for the lock, a roll-back may have changed it.
             name = read_current_id(self._root)
             if self.status.snapshot != name:
                 self._swap(self._open_snapshot(name))
@@ -207,11 +216,11 @@ class ActiveIndex:
         return name
 
     def _open_snapshot(self, name: str) -> Index:
-        """Open a snapshot and answer one request from it, so that the next one is fast."""
+        """Open a snapshot and answer one request with it, so that the next one is fast."""
         manifest = read_manifest(find_snapshot(self._root, name))
         shared_encoder = self._encoder
         if shared_encoder is not None and shared_encoder.fingerprint != manifest.encoder:
-            shared_encoder = None  # built with another model: the index loads its own
+            shared_encoder = None  # built with another encoder: the index loads its own
         index = Index.open(
             self._root, snapshot_id=name, encoder=shared_encoder, scenarios=self._scenarios
         )
@@ -259,7 +268,7 @@ def _conflict(reason: str) -> Problem:
 
 
 def _describe_snapshot(root: Path, name: str) -> dict[str, Any]:
-    """What a list of snapshots tells about one; a damaged one tells its damage."""
+    """Return the entry of a snapshot in a list of snapshots; `error` says what is damaged."""
     try:
         manifest = read_manifest(find_snapshot(root, name))
     except SnapshotError as error:

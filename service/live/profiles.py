@@ -1,4 +1,4 @@
-"""A user's state to what is known of them in words: interests, nearest tags, latest events."""
+"""A stored user to a description in words: interests, nearest tags, latest events."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,32 +18,32 @@ from indexer.request import Request, parse_texts
 from service.live.view import RequestView
 from service.store import Event, UserProfile, events, load_recent_events, match_owner
 
-MAX_ATTRIBUTES_CHARS = 64_000  # characters of JSON
-_MAX_TAGS, _MAX_RECENT = 5, 20
-_MIN_SIMILARITY = 0.05  # a tag less close than this says nothing about anybody
+MAX_ATTRIBUTES_BYTES = 64_000  # of JSON
+_MAX_TAGS, _MAX_RECENT, _MAX_SUMMARY_EVENTS = 5, 20, 3
+_MIN_SIMILARITY = 0.05  # inner product; a tag below it says nothing about a user
 
 
 def parse_profile(body: Mapping[str, Any]) -> UserProfile:
-    """Return the profile of a body: its interests, and every other field as an attribute.
+    """Return the profile in the body of PUT /v1/users: interests, and other fields as attributes.
 
     Raises:
-        RequestError: If interests are no list of texts, or there is too much of the rest.
+        RequestError: If `interests` is not a list of texts, or the attributes are too large.
     """
     interests = parse_texts(body.get("interests") or [], "interests")
     other_fields = {
         name: value for name, value in body.items() if name not in ("interests", "attributes")
     }
-    given_attributes = body.get("attributes") or {}
-    if not isinstance(given_attributes, Mapping):
-        raise RequestError(f"attributes must be an object, got {str(given_attributes)[:60]!r}")
-    attributes = {**given_attributes, **other_fields}
-    if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES_CHARS:
-        raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES_CHARS} bytes; keep less")
+    attributes = body.get("attributes") or {}
+    if not isinstance(attributes, Mapping):
+        raise RequestError(f"attributes must be an object, got {str(attributes)[:60]!r}")
+    attributes = {**attributes, **other_fields}
+    if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES_BYTES:
+        raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES_BYTES} bytes; keep less")
     return UserProfile(interests, attributes)
 
 
 def describe_user(view: RequestView, user_id: str, *, now: float) -> dict[str, Any] | None:
-    """Return what is known of a user, or None if it is nothing."""
+    """Return the answer of GET /v1/users, or None if the store knows nothing of the user."""
     if view.live_store is None or view.connection is None:
         return None
     profile = view.live_store.users.load_profile(view.connection, user_id)
@@ -53,11 +53,13 @@ def describe_user(view: RequestView, user_id: str, *, now: float) -> dict[str, A
     if profile is None and not count:
         return None
     latest = load_recent_events(view.connection, (user_id, None), _MAX_RECENT)
-    tags = find_nearest_tags(view, user_id, now=now)
+    tags = _find_nearest_tags(view, user_id, now=now)
     interests = list(profile.interests) if profile else []
     return {
         "user_id": user_id,
-        "summary": _render_summary(view, (interests, [tag for tag, _ in tags]), latest, count),
+        "summary": _render_summary(
+            view.catalogue.manifest.language, interests, [tag for tag, _ in tags], latest, count
+        ),
         "interests": interests,
         "attributes": dict(profile.attributes or {}) if profile else {},
         "tags": [{"tag": tag, "score": score} for tag, score in tags],
@@ -68,8 +70,8 @@ def describe_user(view: RequestView, user_id: str, *, now: float) -> dict[str, A
     }
 
 
-def find_nearest_tags(view: RequestView, user_id: str, *, now: float) -> list[tuple[str, float]]:
-    """Return the catalogue's tags closest to a user's profile, the closest first."""
+def _find_nearest_tags(view: RequestView, user_id: str, *, now: float) -> list[tuple[str, float]]:
+    """Return the tags nearest to a user's profile vector with their inner products."""
     catalogue = view.catalogue
     if catalogue.manifest.encoder_source is None:
         return []
@@ -85,14 +87,14 @@ def find_nearest_tags(view: RequestView, user_id: str, *, now: float) -> list[tu
 
 
 @lru_cache(maxsize=4)
-def _encode_tags(query_vectors: Any, snapshot: str, tags: tuple[str, ...]) -> Vectors:
-    """A catalogue's tags are encoded once for each snapshot."""
-    vectors: Vectors = query_vectors(tags)
+def _encode_tags(encode_queries: Any, snapshot: str, tags: tuple[str, ...]) -> Vectors:
+    """Return the query vectors of the tags, encoded once for each snapshot."""
+    vectors: Vectors = encode_queries(tags)
     return vectors
 
 
 def _collect_tags(catalogue: LiveCatalogue) -> tuple[str, ...]:
-    """The most frequent tags, of whichever fields hold tags."""
+    """Return the frequent values of all fields that hold tags."""
     fields = catalogue.base.schema.fields
     tag_values = [
         value
@@ -105,15 +107,15 @@ def _collect_tags(catalogue: LiveCatalogue) -> tuple[str, ...]:
 
 
 def _render_summary(
-    view: RequestView,
-    words: tuple[Sequence[str], Sequence[str]],
+    language: str,
+    interests: Sequence[str],
+    tags: Sequence[str],
     latest: Sequence[Event],
     count: int,
 ) -> str:
-    """In the catalogue's language."""
-    interests, tags = words
-    event_counts = Counter(event.event for event in latest).most_common(3)
-    if view.catalogue.manifest.language == "zh":
+    """Return one to three sentences in the catalogue's language, Chinese or English."""
+    event_counts = Counter(event.event for event in latest).most_common(_MAX_SUMMARY_EVENTS)
+    if language == "zh":
         parts = [
             f"自述兴趣：{'、'.join(interests)}" if interests else "",
             f"最近偏好：{'、'.join(tags)}" if tags else "",

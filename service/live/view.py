@@ -1,13 +1,10 @@
-"""The live store and a snapshot to one consistent view, from which a request is answered."""
+"""A snapshot and the live store to one consistent state, from which a request is answered."""
 
 import logging
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -16,61 +13,27 @@ from indexer.live import LiveCatalogue
 from indexer.request import Request, find_scenario
 from service.edge import Problem, unavailable
 from service.live.active_index import ActiveIndex
-from service.live.items import LiveItems, StaleViewError
-from service.settings import Settings
-from service.store import (
-    EMPTY_USER_STATE,
-    EventLog,
-    LiveDatabase,
-    SequenceNumbers,
-    Trending,
-    UserHasher,
-    UserState,
-    UserStore,
-    add_user_state,
-)
+from service.live.items import StaleViewError
+from service.live.live_store import LiveStore
+from service.store import EMPTY_USER_STATE, SequenceNumbers, UserState, add_user_state
 
-DEFAULT_FILE_NAME = "live.sqlite"
 _MAX_TRIES = 20
 _JOIN_TIMEOUT_S = 5
 _EMPTY_SEQUENCE = SequenceNumbers(0, 0, 0)
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStore:
-    """What is kept of what happens."""
-
-    database: LiveDatabase
-    event_log: EventLog
-    users: UserStore
-    items: LiveItems
-    trending: Trending
-
-    @classmethod
-    def from_database(
-        cls, database: LiveDatabase, secret: str, clock: Callable[[], float]
-    ) -> "LiveStore":
-        """Return the parts over an open store."""
-        hashes = UserHasher(secret)
-        return cls(
-            database,
-            EventLog(database, hashes),
-            UserStore(database, hashes, clock),
-            LiveItems(database, clock),
-            Trending(),
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """One state of everything: nothing that happens meanwhile is seen.
+    """One state of catalogue and store; later changes are not seen.
 
     Attributes:
+        index: The snapshot.
         catalogue: The snapshot with the live items.
-        sequence: How far the store has come.
+        sequence: Sequence numbers of the state.
+        live_store: None: there is no store.
+        connection: Sees the store in this state; None: there is no store.
     """
 
     index: Index
@@ -80,9 +43,14 @@ class RequestView:
     connection: sa.Connection | None = None
 
     def personalise(self, request: Request, *, now: float) -> Request:
-        """Add what is known of who asks; stored items that are gone count no more.
+        """Return the request with what the store knows of the user.
 
-        Nor do stored words, where the index was built without a language model to read them.
+        Stored events of items that are not in the catalogue are left out; stored texts too, if the
+        index was built without an encoder for them.
+
+        Args:
+            request: What was asked.
+            now: Time of history entries without a time, Unix seconds.
         """
         state = self.load_user_state(request.user_id, request.session_id)
         item_ids = [entry.item_id for entry in state.history if entry.item_id is not None]
@@ -95,13 +63,13 @@ class RequestView:
         return add_user_state(request, UserState(history, state.items_by_event, interests), now=now)
 
     def load_user_state(self, user_id: str | None, session_id: str | None) -> UserState:
-        """Return what is known of a user and their session."""
+        """Return what the store knows of a user and their session."""
         if self.live_store is None or self.connection is None or (user_id or session_id) is None:
             return EMPTY_USER_STATE
         return self.live_store.event_log.load_user_state(self.connection, user_id, session_id)
 
     def load_trending(self, scenario: str | None, *, now: float) -> Mapping[str, float]:
-        """Return how much in fashion items are, from 0 to 1; those that are not are left out."""
+        """Return the trending items with their shares in (0, 1], see `Trending.compute_shares`."""
         if self.live_store is None or self.connection is None:
             return {}
         scenario_settings = find_scenario(scenario, self.index.scenarios)
@@ -112,11 +80,11 @@ class RequestView:
 
 
 class RequestViews:
-    """Makes views of a snapshot and the live store, if there is one."""
+    """Opens views of a snapshot and the live store, if there is one."""
 
     def __init__(self, live_store: LiveStore | None) -> None:
         self._live_store = live_store
-        self._snapshot_only: LiveCatalogue | None = None  # the last snapshot seen, without a store
+        self._snapshot_only: LiveCatalogue | None = None  # the last one opened without a store
 
     @contextmanager
     def open(self, index: Index) -> Iterator[RequestView]:
@@ -141,14 +109,14 @@ class RequestViews:
         raise unavailable("items change faster than they can be read; try again in a moment")
 
     def _get_snapshot_only(self, index: Index) -> LiveCatalogue:
-        known_rows = self._snapshot_only
-        if known_rows is None or known_rows.base is not index:
-            known_rows = self._snapshot_only = LiveCatalogue(index)
-        return known_rows
+        catalogue = self._snapshot_only
+        if catalogue is None or catalogue.base is not index:
+            catalogue = self._snapshot_only = LiveCatalogue(index)
+        return catalogue
 
 
 class Refresher:
-    """Looks at the live items now and then, so that no request has to read many at once."""
+    """Loads new item changes at intervals, so that no request has to load many at once."""
 
     def __init__(
         self, active_index: ActiveIndex, views: RequestViews, *, interval_s: float
@@ -160,11 +128,11 @@ class Refresher:
         self._thread = threading.Thread(target=self._run, name="live items", daemon=True)
 
     def start(self) -> None:
-        """Begin, in the background."""
+        """Start the background thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the background thread."""
         self._stopping.set()
         self._thread.join(_JOIN_TIMEOUT_S)
 
@@ -173,59 +141,11 @@ class Refresher:
             self._refresh_once()
 
     def _refresh_once(self) -> None:
-        """Look once; nothing of the snapshot is kept until the next time."""
+        """Open a view, which loads the changes; the snapshot is not held until the next time."""
         try:
             with self._active_index.borrow() as index, self._views.open(index):
                 pass
-        except Problem as error:  # not ready, or the store is busy: a request will tell
+        except Problem as error:  # not ready, or the store is busy: requests get the same answer
             _log.debug("live items were not looked at: %s", error.detail)
-        except Exception:  # noqa: BLE001  # whatever it is, the next look may succeed
+        except Exception:  # noqa: BLE001  # whatever it is, the next attempt may succeed
             _log.exception("live items cannot be read")
-
-
-def open_live_store(
-    settings: Settings, secret: str, clock: Callable[[], float]
-) -> LiveStore | None:
-    """Open the live store that the settings name, or the one in the index directory.
-
-    Without `db` and with an index directory that cannot be written there is none: the service
-    answers, and refuses what would have to be kept.
-
-    Raises:
-        SettingsError: If the store cannot be opened.
-    """
-    url = find_live_url(settings)
-    if url is None:
-        _log.warning("%s", describe_missing_store(settings))
-        return None
-    return LiveStore.from_database(LiveDatabase.open(url), secret, clock)
-
-
-def find_live_url(settings: Settings) -> str | None:
-    """Return the URL of the live store; None: there is none."""
-    if settings.db is not None:
-        return settings.db
-    file = settings.index.absolute() / DEFAULT_FILE_NAME
-    writable = os.access(settings.index, os.W_OK) and (
-        not file.exists() or os.access(file, os.W_OK)
-    )
-    return sa.URL.create("sqlite", database=str(file)).render_as_string() if writable else None
-
-
-def describe_missing_store(settings: Settings) -> str:
-    """Return the sentence that says why nothing can be kept."""
-    return (
-        f"nothing can be kept: the index directory {settings.index} cannot be written; start the "
-        f"service with --db URL"
-    )
-
-
-def require_live_store(live_store: LiveStore | None, settings: Settings) -> LiveStore:
-    """Return the live store.
-
-    Raises:
-        Problem: 409 if there is none.
-    """
-    if live_store is None:
-        raise Problem(HTTPStatus.CONFLICT, describe_missing_store(settings))
-    return live_store

@@ -1,7 +1,8 @@
-"""A language model at an endpoint: understands, imagines, re-ranks, explains; never required.
+"""An optional language model: understands the query, describes an ideal item, re-ranks, explains.
 
-In: a request and the candidates that were found.
-Out: a request read, an order of the same candidates, sentences checked against the reasons.
+In: a request and the candidates of its list.
+Out: fields added to the request, a new order of the same candidates, sentences checked against
+the reasons.
 """
 
 from service.llm.assistant import Assistant, AssistantEvent

@@ -1,8 +1,8 @@
-"""One request to a list that gets better: the parts in order, within one budget, as events.
+"""One request to a stream of events, each better than the last, within one time budget.
 
     list -> understood, ideal -> list -> order -> sentence, sentence ... -> done
 
-Whatever fails is said in `done`; what was there before it stays.
+If a part fails, `done` says why and the earlier result stands.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from service.answering import PageBuilder, request_from_cursor
+from service.answering import PageBuilder
 from service.live import RequestView
+from service.llm.chat_format import Prompt
 from service.llm.client import LlmClient
 from service.llm.config import NO_ENDPOINT
 from service.llm.counters import RequestBudget
-from service.llm.endpoint import Prompt
 from service.llm.errors import LlmError
 from service.llm.explanations import ExplanationInput, Sentence, write_sentence
 from service.llm.ideal_item import generate_ideal_item
 from service.llm.options import LlmOptions
 from service.llm.prompt_inputs import PromptUser, build_prompt_user
 from service.llm.query_understanding import Interpretation, build_prompt, interpret_query
-from service.llm.reranker import rerank as ordered
+from service.llm.reranker import rerank
 from service.llm.shortlist import (
     Shortlist,
     apply_order,
@@ -39,7 +39,7 @@ _MAX_MODEL_SENTENCES = 20  # written by the model; further items get the templat
 
 @dataclass(frozen=True, slots=True)
 class AssistantEvent:
-    """Something that is known now: `list`, `understood`, `ideal`, `order`, `describe_validation_errors`, `done`."""
+    """A new result. `name` is list, understood, ideal, order, sentence or done."""
 
     name: str
     data: Any
@@ -47,21 +47,28 @@ class AssistantEvent:
 
 @dataclass(frozen=True, slots=True)
 class _PromptInputs:
-    """What a model is told before there is a list."""
+    """What a model reads before there is a shortlist.
 
-    person: PromptUser
-    prompt: Prompt | None
+    Attributes:
+        understand_prompt: None: there is no query to understand, or it is not wanted.
+        first_page: The list without the model, as JSON holds it, if it is wanted.
+    """
+
+    user: PromptUser
+    understand_prompt: Prompt | None
     first_page: dict[str, Any] | None
 
 
 @dataclass(slots=True)
 class Assistant:
-    """Answers one request with the help of a language model, or without if it must.
+    """Answers one request with the help of a language model, or without it if need be.
 
     Attributes:
         client: None: no endpoint is configured.
-        run_on_view: Runs a blocking call over the catalogue as it is now.
-        body: The request without its `llm`.
+        run_on_view: Runs a blocking call over the current state of catalogue and store.
+        pages: Computes pages.
+        body: The fields of the request that are not null, without `llm`.
+        options: Which parts of the model are wanted.
     """
 
     client: LlmClient | None
@@ -83,7 +90,7 @@ class Assistant:
         Raises:
             RequestError: If a value does not fit.
             FilterError: If the filter does not fit the catalogue.
-            Problem: If there can be no list.
+            Problem: If no list can be computed.
         """
         page: dict[str, Any] = {}
         sentences: dict[str, Any] = {}
@@ -102,19 +109,25 @@ class Assistant:
         return page
 
     async def stream_events(self, *, list_first: bool) -> AsyncGenerator[AssistantEvent]:
-        """Yield what is known as soon as it is; errors are those of `answer`."""
-        imagined_parts: tuple[Interpretation | None, str | None] = (None, None)
+        """Yield each result as soon as there is one; it raises what `answer` raises.
+
+        Args:
+            list_first: Whether to begin with the list as it is without the model.
+        """
+        interpretation: Interpretation | None = None
+        ideal: str | None = None
         if self._needs_prompt_inputs:
             inputs: _PromptInputs = await self.run_on_view(
                 lambda view: self._build_prompt_inputs(view, with_first_page=list_first)
             )
             if inputs.first_page is not None:
                 yield AssistantEvent("list", inputs.first_page)
-            imagined_parts = await self._understand_and_generate(inputs)
+            interpretation, ideal = await self._understand_and_generate(inputs)
+        model_output = (interpretation, ideal)
         shortlist: Shortlist = await self.run_on_view(
-            lambda view: build_shortlist(view, self.pages, self.body, self.options, imagined_parts)
+            lambda view: build_shortlist(view, self.pages, self.body, self.options, model_output)
         )
-        for event in self._report_interpretation(shortlist, imagined_parts[1]):
+        for event in self._report_interpretation(shortlist, ideal):
             yield event
         yield AssistantEvent("list", render_shortlist(shortlist, self.pages, self.body))
         shortlist, order_event = await self._rerank(shortlist)
@@ -132,65 +145,66 @@ class Assistant:
         return is_wanted and self.client is not None and "cursor" not in self.body
 
     def _build_prompt_inputs(self, view: RequestView, *, with_first_page: bool) -> _PromptInputs:
-        draft = self.pages.compute_page(view, self.body)
-        request = view.personalise(request_from_cursor(view, draft.cursor), now=draft.cursor.moment)
+        page = self.pages.compute_page(view, self.body)
         prompt = None
-        if self.options.understand and request.query:
-            prompt = build_prompt(view.catalogue, request.query)
+        if self.options.understand and page.request.query:
+            prompt = build_prompt(view.catalogue, page.request.query)
         elif self.options.understand:
             self._budget.failures["understand"] = "there is no query to understand"
         if self.options.generate and view.catalogue.manifest.encoder is None:
             self._budget.failures["generate"] = "the index was built without a language model"
-        page = self.pages.render_page(draft) if with_first_page else None
-        return _PromptInputs(build_prompt_user(view.catalogue, request), prompt, page)
+        return _PromptInputs(
+            user=build_prompt_user(view.catalogue, page.request),
+            understand_prompt=prompt,
+            first_page=self.pages.render_page(page) if with_first_page else None,
+        )
 
     async def _understand_and_generate(
         self, inputs: _PromptInputs
     ) -> tuple[Interpretation | None, str | None]:
-        """Understand and imagine at the same time."""
-        model = self.client
-        if model is None:
+        """Interpret the query and describe the ideal item, at the same time."""
+        client = self.client
+        if client is None:
             return None, None
 
-        async def reading() -> Interpretation | None:
-            if inputs.prompt is None:
+        async def understand() -> Interpretation | None:
+            if inputs.understand_prompt is None:
                 return None
-            return await self._attempt(
-                "understand", interpret_query(model, inputs.prompt, self._budget)
-            )
+            call = interpret_query(client, inputs.understand_prompt, self._budget)
+            return await self._attempt("understand", call)
 
-        async def imagining() -> str | None:
+        async def generate() -> str | None:
             if not self.options.generate or "generate" in self._budget.failures:
                 return None
-            return await self._attempt(
-                "generate", generate_ideal_item(model, inputs.person, self._budget)
-            )
+            call = generate_ideal_item(client, inputs.user, self._budget)
+            return await self._attempt("generate", call)
 
         async with asyncio.TaskGroup() as group:
-            explanation, ideal = group.create_task(reading()), group.create_task(imagining())
-        return explanation.result(), ideal.result()
+            interpretation, ideal = group.create_task(understand()), group.create_task(generate())
+        return interpretation.result(), ideal.result()
 
     def _report_interpretation(
-        self, made: Shortlist, ideal: str | None
+        self, shortlist: Shortlist, ideal: str | None
     ) -> Iterator[AssistantEvent]:
-        """Tell what was understood and imagined."""
-        if made.interpretation.summary:
-            self._results["understood"] = made.interpretation.summary
-            yield AssistantEvent("understood", made.interpretation.summary)
+        """Record and yield what was understood and which ideal item was described."""
+        if shortlist.interpretation.summary:
+            self._results["understood"] = shortlist.interpretation.summary
+            yield AssistantEvent("understood", shortlist.interpretation.summary)
         if ideal is not None:
             self._results["ideal"] = ideal
             yield AssistantEvent("ideal", {"text": ideal})
 
     async def _rerank(self, shortlist: Shortlist) -> tuple[Shortlist, AssistantEvent | None]:
+        """Return the shortlist in the model's order, and the event; None if the order stays."""
         if not self.options.rerank or self.client is None:
             return shortlist, None
         if why := self._find_rerank_obstacle(shortlist):
             self._budget.failures["rerank"] = why
             return shortlist, None
-        finalists = [item for item in shortlist.items if item.id not in shortlist.pinned_ids]
-        finalists = finalists[: self.options.candidates]
-        ranking = ordered(self.client, shortlist.user, finalists, self.options.mode, self._budget)
-        ids = await self._attempt("rerank", ranking)
+        candidates = [item for item in shortlist.items if item.id not in shortlist.pinned_ids]
+        candidates = candidates[: self.options.candidates]
+        call = rerank(self.client, shortlist.user, candidates, self.options.mode, self._budget)
+        ids = await self._attempt("rerank", call)
         if ids is None:
             return shortlist, None
         reranked = apply_order(shortlist, ids)
@@ -206,9 +220,11 @@ class Assistant:
             return "there are fewer than two items to order"
         return None
 
-    async def _write_sentences(self, cases: Sequence[ExplanationInput]) -> AsyncGenerator[Sentence]:
-        """Yield a sentence for each item, as they come."""
-        tasks = [asyncio.create_task(self._write_sentence(n, case)) for n, case in enumerate(cases)]
+    async def _write_sentences(
+        self, inputs: Sequence[ExplanationInput]
+    ) -> AsyncGenerator[Sentence]:
+        """Yield a sentence for each item, in the order in which they get ready."""
+        tasks = [asyncio.create_task(self._write_sentence(n, one)) for n, one in enumerate(inputs)]
         by_model = 0
         try:
             for task in asyncio.as_completed(tasks):
@@ -219,43 +235,42 @@ class Assistant:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        self._results["sentences"] = {"model": by_model, "template": len(cases) - by_model}
+        self._results["sentences"] = {"model": by_model, "template": len(inputs) - by_model}
 
-    async def _write_sentence(self, position: int, case: ExplanationInput) -> Sentence:
+    async def _write_sentence(self, position: int, inputs: ExplanationInput) -> Sentence:
         if self.client is None:
-            return case.template_sentence
-        written = None
+            return inputs.template_sentence
+        model_sentence = None
         if position < _MAX_MODEL_SENTENCES:
-            written = await self._attempt(
-                "explain", write_sentence(self.client, case, self._budget)
-            )
-        sentence = written or case.template_sentence
+            call = write_sentence(self.client, inputs, self._budget)
+            model_sentence = await self._attempt("explain", call)
+        sentence = model_sentence or inputs.template_sentence
         self.client.counters.sentences[sentence.by] += 1
         return sentence
 
-    async def _attempt(self, part: str, awaitable: Awaitable[_T]) -> _T | None:
-        """Return what a part gives, or None with the reason kept."""
+    async def _attempt(self, part: str, call: Awaitable[_T]) -> _T | None:
+        """Return what a part of the model returns; None if it failed, with the reason recorded."""
         try:
-            return await awaitable
+            return await call
         except LlmError as error:
             self._budget.failures[part] = str(error)
             return None
 
     def _summarise(self) -> dict[str, Any]:
         """Return the `llm` object of the answer."""
-        ledger = self._budget
+        budget = self._budget
         sentences = self._results.get("sentences", {"model": 0})
-        helped = set(self._results) & {"understood", "ideal", "order_changed"}
-        if not helped and not sentences["model"]:
+        changed = set(self._results) & {"understood", "ideal", "order_changed"}
+        if not changed and not sentences["model"]:
             return {"used": False, "why": self._explain_non_use()}
         return {
             "used": True,
             **self._results,
-            "tokens": {"in": ledger.tokens_in, "out": ledger.tokens_out},
-            "calls": ledger.calls,
-            "cached": ledger.cache_hits,
+            "tokens": {"in": budget.tokens_in, "out": budget.tokens_out},
+            "calls": budget.calls,
+            "cached": budget.cache_hits,
             "ms": round(1_000 * (time.monotonic() - self._started)),
-            **({"failed": ledger.failures} if ledger.failures else {}),
+            **({"failed": budget.failures} if budget.failures else {}),
         }
 
     def _explain_non_use(self) -> str:

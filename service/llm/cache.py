@@ -1,17 +1,21 @@
-"""Prompt to the completion it had: by model, candidates and profile, since a prompt holds all."""
+"""A prompt to the completion it got a short time ago, least recently used entries first to go.
+
+A prompt holds the candidates and the profile in full, so it identifies them.
+"""
 
 import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from service.llm.endpoint import Completion, Prompt
+from service.llm.chat_format import Completion, Prompt
 
 
 class CompletionCache:
-    """The latest completions, for a while; used from one event loop.
+    """The latest completions; used from one event loop.
 
-    Keys are hashes, so that no prompt stays in memory; `forget` empties it when somebody is erased.
+    Keys are SHA-256 hashes, so that no prompt stays in memory. `clear` empties the cache when a
+    user is erased.
     """
 
     def __init__(
@@ -27,7 +31,7 @@ class CompletionCache:
         self._entries: OrderedDict[bytes, tuple[float, Completion]] = OrderedDict()
 
     def get(self, model: str, prompt: Prompt) -> Completion | None:
-        """Return a completion that is young enough."""
+        """Return the completion, or None if there is none or it is older than `lifetime_s`."""
         key = _compute_key(model, prompt)
         stored_at, completion = self._entries.get(key, (float("-inf"), None))
         if completion is None or stored_at + self._lifetime_s < self._clock():
@@ -37,7 +41,7 @@ class CompletionCache:
         return completion
 
     def put(self, model: str, prompt: Prompt, completion: Completion) -> None:
-        """Remember a completion that could be used."""
+        """Remember a completion that could be parsed."""
         key = _compute_key(model, prompt)
         self._entries[key] = (self._clock(), completion)
         self._entries.move_to_end(key)
@@ -45,7 +49,7 @@ class CompletionCache:
             self._entries.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget every completion."""
         self._entries.clear()
 
 

@@ -1,6 +1,8 @@
-"""Failures in a row to a pause: an endpoint that is down is left alone for a while.
+"""Failures in a row to a pause: an endpoint that is down is not called for a while.
 
-closed --failures--> open --rest_s--> one call may try --success--> closed, --failure--> open
+The circuit breaker of Nygard, "Release It!" (2007), as a state machine:
+
+    closed --failures--> open --open_s--> half open --success--> closed, --failure--> open
 """
 
 import time
@@ -10,7 +12,13 @@ from service.llm.errors import RestingError
 
 
 class CircuitBreaker:
-    """Knows whether the endpoint may be asked; used from one event loop."""
+    """Decides whether the endpoint may be called; used from one event loop.
+
+    Args:
+        max_failures: Failures in a row that open the circuit.
+        open_s: How long no call is let through; then one call may try.
+        clock: Returns the time in seconds, never going back.
+    """
 
     def __init__(
         self,
@@ -23,19 +31,19 @@ class CircuitBreaker:
         self._open_s = open_s
         self._clock = clock
         self._consecutive_failures = 0
-        self._retry_at = 0.0  # until then nobody asks
+        self._retry_at = 0.0
         self._is_half_open = False
 
     @property
     def is_open(self) -> bool:
-        """Whether it has failed too often and has not succeeded since."""
+        """Whether the endpoint has failed too often and has not succeeded since."""
         return self._consecutive_failures >= self._max_failures
 
     def admit(self) -> None:
-        """Let a call through.
+        """Let a call through, whose outcome is to be recorded.
 
         Raises:
-            RestingError: If the endpoint is being left alone.
+            RestingError: If the circuit is open, or half open and another call is trying.
         """
         if not self.is_open:
             return
@@ -48,17 +56,17 @@ class CircuitBreaker:
         self._is_half_open = True
 
     def record_success(self) -> None:
-        """Close: it answers."""
+        """Close the circuit."""
         self._consecutive_failures = 0
         self._is_half_open = False
 
     def record_failure(self) -> None:
-        """Count a failure."""
+        """Count a failure; open the circuit if they are too many."""
         self._consecutive_failures += 1
         self._is_half_open = False
         if self.is_open:
             self._retry_at = self._clock() + self._open_s
 
     def release(self) -> None:
-        """Forget a call that ended without telling anything of the endpoint."""
+        """Forget a call whose outcome says nothing about the endpoint."""
         self._is_half_open = False

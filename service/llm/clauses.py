@@ -1,4 +1,4 @@
-"""One understood condition to a filter of the catalogue's own fields, types and spellings."""
+"""A condition that a model wrote to a filter with the catalogue's fields, types and spellings."""
 
 import re
 from collections.abc import Mapping
@@ -15,14 +15,15 @@ _BOUNDS = ("gte", "gt", "lte", "lt")
 _MAX_FIELDS, _MAX_VALUES, _MAX_VALUE_CHARS = 24, 25, 40
 _YEAR_PATTERN = re.compile(r"\d{4}")
 _TRUE_WORDS, _FALSE_WORDS = ("true", "yes", "1", "是"), ("false", "no", "0", "否")
-_FREE_TEXT_FIELDS = {"id", *TITLE_FIELDS, *(name for name in TEXT_FIELDS if name not in ("tags",))} - {
-    "genres", "categories", "category", "genre", "topics", "keywords", "mood",
+_KEYWORD_FIELDS = {
+    "tags", "genres", "categories", "category", "genre", "topics", "keywords", "mood",
 }  # fmt: skip
+_FREE_TEXT_FIELDS = {"id", *TITLE_FIELDS} | (set(TEXT_FIELDS) - _KEYWORD_FIELDS)
 _FILTERABLE_TYPES = (FieldType.STRING, FieldType.BOOLEAN, FieldType.NUMBER, FieldType.DATE)
 
 
 def list_filterable_fields(schema: Schema) -> list[tuple[FieldInfo, list[str]]]:
-    """Return the fields that a sentence may speak of, each with its frequent values, clean."""
+    """Return the fields that a model may filter on, each with its frequent values, sanitised."""
     usable = [
         info
         for info in schema.fields.values()
@@ -35,8 +36,12 @@ def list_filterable_fields(schema: Schema) -> list[tuple[FieldInfo, list[str]]]:
 def build_clause(catalogue: LiveCatalogue, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return a filter that at least one item passes.
 
+    Args:
+        catalogue: The items.
+        raw: What the model wrote: `field`, `op`, `values`.
+
     Raises:
-        FilterError: Saying what does not fit.
+        FilterError: If the condition does not fit the catalogue.
     """
     name, operator, values = raw.get("field"), raw.get("op"), raw.get("values")
     info = catalogue.schema.fields.get(name) if isinstance(name, str) else None
@@ -54,7 +59,7 @@ def build_clause(catalogue: LiveCatalogue, raw: Mapping[str, Any]) -> dict[str, 
         clause = {info.name: {operator: values_in_catalogue[0]}}
     else:
         clause = {info.name: {operator: values_in_catalogue}}
-    # What no item has may not be excluded either: it says that the sentence was misread.
+    # Excluding a value that no item has means that the query was misunderstood.
     positive_clause = (
         {info.name: {"any": values_in_catalogue}} if operator not in _BOUNDS else clause
     )
@@ -68,7 +73,7 @@ def build_clause(catalogue: LiveCatalogue, raw: Mapping[str, Any]) -> dict[str, 
 
 
 def _normalise_value(info: FieldInfo, value: Any) -> str | float | bool:
-    """A value as the catalogue writes it."""
+    """Return a value in the type and spelling of the catalogue."""
     text = str(value).strip()
     if info.type is FieldType.NUMBER:
         try:

@@ -1,7 +1,8 @@
-"""Prompt to something that can be used, or why not: cache, breaker, deadline, counters, retries.
+"""A prompt to a parsed answer: with a cache, a deadline, a circuit breaker, counters and one retry.
 
-A call is repeated only where nothing was produced yet: the endpoint could not be connected, or it
-asked to come back later and there is time. A call that timed out or broke off is never repeated.
+A call is repeated only where nothing can have been produced yet: the endpoint could not be
+connected, or it asked to come back later and there is time. A call that timed out or broke off is
+never repeated.
 """
 
 import asyncio
@@ -9,23 +10,24 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import httpx
 import orjson
 
 from service.llm.cache import CompletionCache
+from service.llm.chat_format import Completion, Prompt
 from service.llm.circuit_breaker import CircuitBreaker
 from service.llm.counters import LlmCounters, RequestBudget
-from service.llm.endpoint import Completion, Endpoint, Prompt
+from service.llm.endpoint import Endpoint
 from service.llm.errors import AnswerError, BudgetError, BusyError, EndpointError, LlmError
 
 _T = TypeVar("_T")
-_MAX_CONCURRENT_CALLS = 8  # calls under way; more wait, within their budget
-# A caller with a tiny budget must not make the endpoint look broken to everybody else.
+_MAX_CONCURRENT_CALLS = 8  # further calls wait, within their budget
+# A timeout counts as a failure of the endpoint only if it had this long: a caller with a tiny
+# budget must not open the circuit breaker for everybody else.
 _MIN_FAIR_BUDGET_S = 1.0
 
 
 class LlmClient:
-    """An endpoint with what makes it bearable; used from one event loop."""
+    """Calls one endpoint; used from one event loop."""
 
     def __init__(
         self,
@@ -44,10 +46,10 @@ class LlmClient:
     async def ask(
         self, prompt: Prompt, parse: Callable[[Completion], _T], budget: RequestBudget
     ) -> _T:
-        """Return what `parse` makes of the answer.
+        """Return what `parse` makes of the completion.
 
         Raises:
-            LlmError: Saying why there is nothing.
+            LlmError: If there is no answer that `parse` accepts; its message says why.
         """
         cached_completion = self._cache.get(self._endpoint.config.model, prompt)
         if cached_completion is not None:
@@ -62,7 +64,7 @@ class LlmClient:
             self._cache.put(self._endpoint.config.model, prompt, completion)
             outcome = "ok"
         except LlmError as error:
-            outcome = type(error).__name__.removesuffix("Error").lower()
+            outcome = error.outcome
             raise
         finally:
             self.counters.calls[prompt.part, outcome] += 1
@@ -70,10 +72,11 @@ class LlmClient:
         return result
 
     def clear_cache(self) -> None:
-        """Forget every completion, since one may hold words of somebody who was erased."""
+        """Forget every completion, since one may quote a user who was erased."""
         self._cache.clear()
 
     async def _call_within_budget(self, prompt: Prompt, budget: RequestBudget) -> Completion:
+        """Call the endpoint, and record the outcome with the circuit breaker and the counters."""
         budget.check_remaining()
         budget_s = budget.remaining_s
         self.breaker.admit()
@@ -81,7 +84,10 @@ class LlmClient:
             async with asyncio.timeout(budget_s), self._capacity:
                 completion = await self._complete_with_retry(prompt, budget)
         except TimeoutError as error:
-            self._record_timeout(is_failure=budget_s >= _MIN_FAIR_BUDGET_S)
+            if budget_s >= _MIN_FAIR_BUDGET_S:
+                self.breaker.record_failure()
+            else:
+                self.breaker.release()
             raise BudgetError(
                 f"the language model did not answer within the {budget_s:.1f} s that were left; "
                 f"raise budget_ms"
@@ -90,7 +96,7 @@ class LlmClient:
             self.breaker.record_failure()
             raise
         except AnswerError:
-            self.breaker.record_success()  # it lives; it only does not say what was asked
+            self.breaker.record_success()  # the endpoint works; only this answer is of no use
             raise
         except BaseException:
             self.breaker.release()
@@ -103,12 +109,6 @@ class LlmClient:
         self.counters.tokens["out"] += completion.tokens_out
         return completion
 
-    def _record_timeout(self, *, is_failure: bool) -> None:
-        if is_failure:
-            self.breaker.record_failure()
-        else:
-            self.breaker.release()
-
     async def _complete_with_retry(self, prompt: Prompt, budget: RequestBudget) -> Completion:
         try:
             return await self._endpoint.complete(prompt)
@@ -117,16 +117,17 @@ class LlmClient:
                 raise
             await asyncio.sleep(error.retry_after_s)
         except EndpointError as error:
-            if not isinstance(error.__cause__, httpx.ConnectError):
+            if not error.is_unsent:
                 raise
         return await self._endpoint.complete(prompt)
 
 
 def parse_json_object(completion: Completion) -> Mapping[str, Any]:
-    """Return the one JSON object that an answer must be, bare or in one fenced block.
+    """Return the JSON object that an answer consists of, bare or in one fenced block.
 
     Raises:
-        AnswerError: If it is anything else: an object found somewhere in prose may be an item's.
+        AnswerError: If it is anything else. An object somewhere in prose is not accepted: it may be
+            quoted from the text of an item.
     """
     text = completion.text.strip()
     if text.startswith("```") and text.endswith("```") and text.count("```") == 2:

@@ -1,4 +1,4 @@
-"""Environment to which language model is asked: ZHIYIN_LLM_URL, _MODEL, _KEY."""
+"""The variables ZHIYIN_LLM_URL, _MODEL and _KEY to the endpoint of a language model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ _PATH = "/chat/completions"
 
 @dataclass(frozen=True, slots=True)
 class LlmConfig:
-    """An OpenAI-compatible endpoint. The key is kept out of every log and message.
+    """An OpenAI-compatible endpoint. The key appears in no log and no message.
 
     Attributes:
-        url: Up to and with `/v1`.
-        model: As the endpoint calls it.
-        key: Sent as a bearer token; None: no header.
+        url: Up to and including `/v1`.
+        model: Its name at the endpoint.
+        key: Sent as a bearer token; None: no Authorization header.
     """
 
     url: str
@@ -30,10 +30,10 @@ class LlmConfig:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self | None:
-        """Return what the variables say; None without a URL.
+        """Return the endpoint that the variables name; None if there is no URL.
 
         Raises:
-            SettingsError: If the URL is none, or names a user or password.
+            SettingsError: If the URL is not HTTP, or holds a user, a password or a query.
         """
         raw_url = environment.get(URL_VARIABLE, "").strip()
         if not raw_url:
@@ -53,10 +53,10 @@ class LlmConfig:
 
     @property
     def completions_url(self) -> str:
-        """Where completions are asked for."""
+        """URL of chat completions."""
         return self.url + _PATH
 
     @property
     def is_local(self) -> bool:
-        """Whether the endpoint is on this machine, which no proxy can reach for us."""
+        """Whether the endpoint is on this machine, so that proxies must not be used."""
         return is_loopback(urlsplit(self.url).hostname or "")

@@ -1,6 +1,6 @@
-"""What the language model cost and how often it failed, to Prometheus text and a request's own sum.
+"""Calls of the language model to Prometheus counters, and to the cost of one request.
 
-Counters are of one process; with several workers each is scraped in its turn.
+Counters belong to one process; with several workers a scrape reaches one of them.
 """
 
 import time
@@ -13,15 +13,22 @@ from service.llm.errors import BudgetError
 
 @dataclass(slots=True)
 class LlmCounters:
-    """Of all calls since the process started."""
+    """Counters of all calls since the process started.
 
-    calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # part, outcome
-    tokens: Counter[str] = field(default_factory=Counter)  # in, out
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # part
-    sentences: Counter[str] = field(default_factory=Counter)  # model, template
+    Attributes:
+        calls: Number by (part, outcome).
+        tokens: Number by direction: in, out.
+        seconds: Time by part.
+        sentences: Number by author: model, template.
+    """
+
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    sentences: Counter[str] = field(default_factory=Counter)
 
     def render_prometheus(self) -> Iterator[str]:
-        """Yield Prometheus text."""
+        """Yield the lines of Prometheus text."""
         yield "# HELP zhiyin_llm_calls_total Calls of the language model by part and outcome."
         yield "# TYPE zhiyin_llm_calls_total counter"
         for (part, outcome), count in sorted(self.calls.items()):
@@ -42,12 +49,12 @@ class LlmCounters:
 
 @dataclass(slots=True)
 class RequestBudget:
-    """One request's budget and what it has cost so far.
+    """The time budget of one request, and its cost so far.
 
     Attributes:
-        deadline: Of `time.monotonic`.
-        cache_hits: Calls that were answered from memory.
-        failures: Part to why it gave nothing.
+        deadline: When the budget ends, in seconds of `time.monotonic`.
+        cache_hits: Calls that were answered from the cache.
+        failures: Part of the model to the reason why it gave nothing.
     """
 
     deadline: float
@@ -59,16 +66,16 @@ class RequestBudget:
 
     @classmethod
     def start(cls, budget_ms: int) -> "RequestBudget":
-        """Start the clock."""
+        """Return a budget that begins now."""
         return cls(time.monotonic() + budget_ms / 1_000)
 
     @property
     def remaining_s(self) -> float:
-        """Time left; may be negative."""
+        """Seconds left; negative after the deadline."""
         return self.deadline - time.monotonic()
 
     def check_remaining(self) -> None:
-        """Stop before a call that cannot end in time.
+        """Check that there is time for another call.
 
         Raises:
             BudgetError: If there is no time left.

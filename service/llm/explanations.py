@@ -1,6 +1,6 @@
-"""One recommendation to one honest sentence: a model's if it is grounded, else the template's.
+"""A recommended item with its reasons to a model's sentence, checked against these reasons.
 
-Each item is asked about apart, so that what one item's text says cannot change another's sentence.
+Each item has a call of its own, so that the text of one item cannot change the sentence of another.
 """
 
 import json
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.llm.chat_format import Completion, Prompt
 from service.llm.client import LlmClient, parse_json_object
 from service.llm.counters import RequestBudget
-from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
 from service.llm.grounding import is_grounded
 from service.llm.prompt_inputs import Language, PromptItem
@@ -39,20 +39,20 @@ _SYSTEM_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is told of one item, and by whom: "model" or "template"."""
+    """The explanation of one item; `by` is "model" or "template"."""
 
     item_id: str
     text: str
     by: str
 
     def to_json(self) -> dict[str, str]:
-        """Return what the answer holds."""
+        """Return the `explanation` object of the answer."""
         return {"text": self.text, "by": self.by}
 
 
 @dataclass(frozen=True, slots=True)
 class ExplanationInput:
-    """An item with the words of its exact reasons."""
+    """An item with its exact reasons in words, the largest first."""
 
     item: PromptItem
     causes: tuple[str, ...]
@@ -71,34 +71,34 @@ class ExplanationInput:
 
     @property
     def template_sentence(self) -> Sentence:
-        """The sentence that needs no model."""
+        """The sentence that is used without a model."""
         return Sentence(
             self.item.id, render_sentence(self.item, self.causes, self.language), "template"
         )
 
 
 async def write_sentence(
-    model: LlmClient, inputs: ExplanationInput, budget: RequestBudget
+    client: LlmClient, inputs: ExplanationInput, budget: RequestBudget
 ) -> Sentence:
-    """Return a model's sentence.
+    """Return a sentence that the model wrote.
 
     Raises:
-        LlmError: If there is none, or it claims more than it was told.
+        LlmError: If there is none, or it claims more than the reasons say.
     """
     payload: dict[str, Any] = {
         "item": {"title": inputs.item.title, "tags": list(inputs.item.tags), **inputs.item.facts},
         "causes": list(inputs.causes),
     }
-    pattern = _SENTENCE_FRAMES[inputs.language]
+    frame = _SENTENCE_FRAMES[inputs.language].replace("{}", inputs.item.title)
     prompt = Prompt(
         part="explain",
         system=_SYSTEM_PROMPT.format(language=_LANGUAGES[inputs.language]),
-        user=f"{json.dumps(payload, ensure_ascii=False)}\n{pattern.replace('{}', inputs.item.title)}",
+        user=f"{json.dumps(payload, ensure_ascii=False)}\n{frame}",
         max_tokens=_MAX_TOKENS,
         schema=_SCHEMA,
     )
 
-    def read(completion: Completion) -> Sentence:
+    def parse(completion: Completion) -> Sentence:
         text = parse_json_object(completion).get("sentence")
         if not isinstance(text, str):
             raise AnswerError("the language model's answer has no text 'sentence'")
@@ -107,10 +107,10 @@ async def write_sentence(
             raise AnswerError("the language model's sentence claims more than the reasons say")
         return Sentence(inputs.item.id, text, "model")
 
-    return await model.ask(prompt, read, budget)
+    return await client.ask(prompt, parse, budget)
 
 
 def _cut_first_sentence(text: str) -> str:
-    """One is asked for; small models go on and on."""
+    """Return the first sentence: one is asked for, but small models write more."""
     match = _FIRST_SENTENCE_PATTERN.match(text.strip())
     return match[0] if match else text.strip()

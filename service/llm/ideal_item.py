@@ -1,14 +1,15 @@
-"""History and moment to a description of the ideal next item, in the catalogue's language.
+"""A user's history and context to a description of the ideal next item, as a model writes it.
 
-The description is one more input of the request vector: it can only bring near what is there.
+It is in the catalogue's language, and becomes one more input of the query vectors, as in HyDE (Gao
+et al. 2022): it can only rank items of the catalogue.
 """
 
 import json
 
 from indexer.language import is_chinese
+from service.llm.chat_format import Completion, Prompt
 from service.llm.client import LlmClient, parse_json_object
 from service.llm.counters import RequestBudget
-from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
 from service.llm.prompt_inputs import PromptUser
 from service.llm.sanitiser import sanitise
@@ -31,11 +32,11 @@ _SYSTEM_PROMPT = (
 )
 
 
-async def generate_ideal_item(model: LlmClient, user: PromptUser, budget: RequestBudget) -> str:
-    """Return a description.
+async def generate_ideal_item(client: LlmClient, user: PromptUser, budget: RequestBudget) -> str:
+    """Return a description of at most `_MAX_IDEAL_CHARS` characters, sanitised.
 
     Raises:
-        LlmError: If there is none, or nothing is known to imagine it from.
+        LlmError: If there is none, or nothing is known about the user.
     """
     if not user.is_known:
         raise AnswerError("nothing is known of the person yet; give a history, interests or query")
@@ -47,7 +48,7 @@ async def generate_ideal_item(model: LlmClient, user: PromptUser, budget: Reques
         schema=_SCHEMA,
     )
 
-    def read(completion: Completion) -> str:
+    def parse(completion: Completion) -> str:
         description = parse_json_object(completion).get("ideal")
         text = sanitise(description, _MAX_IDEAL_CHARS) if isinstance(description, str) else ""
         if not any(char.isalpha() for char in text):
@@ -56,4 +57,4 @@ async def generate_ideal_item(model: LlmClient, user: PromptUser, budget: Reques
             raise AnswerError("the language model's description is not in the catalogue's language")
         return text
 
-    return await model.ask(prompt, read, budget)
+    return await client.ask(prompt, parse, budget)

@@ -1,4 +1,4 @@
-"""The `llm` object of a request to what is wanted from the language model. Pure."""
+"""The `llm` object of a request to checked options. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ UNUSED_IN_BATCH = {  # the `llm` of an answer
 
 
 class RerankMode(StrEnum):
-    """How finalists are ordered."""
+    """How candidates are re-ranked, see `service.llm.reranker`."""
 
     LISTWISE = "listwise"
     LIKELIHOOD = "likelihood"
@@ -29,12 +29,16 @@ class RerankMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LlmOptions:
-    """What is wanted. Nothing is done that was not asked for: see the figures of the README.
+    """The parts of the language model that a request wants; the README has their measured effects.
 
     Attributes:
+        understand: Turn the query into filter, context and scenario.
+        generate: Describe the ideal next item.
+        rerank: Re-rank the best candidates.
+        explain: Write a sentence for each item.
         mode: Of re-ranking.
-        candidates: How many of the best are re-ranked, if `k` is not more.
-        budget_ms: Time for all parts together, beside that of the list itself.
+        candidates: How many candidates are re-ranked; `k` if that is more.
+        budget_ms: Time for all parts together, without that of the list itself.
     """
 
     understand: bool = False

@@ -1,7 +1,8 @@
-"""Whether a text speaks to whoever ranks or answers, rather than about its item. Pure.
+"""A text to whether it addresses the language model instead of describing its item. Pure.
 
-It sees through accents, lookalike letters, digits for letters and letters set apart. It is wrong
-now and then in both directions: what it takes out of a description is one sentence.
+Patterns are matched also without accents, with lookalike letters and digits replaced, and with
+spaced letters joined. There are errors in both directions; a false alarm costs one sentence of a
+description.
 """
 
 import re
@@ -49,7 +50,7 @@ _INJECTION_PATTERNS = (
     r"(?:其他|其它|所有).{0,8}(?:商品|电影|项目|候选|结果).{0,12}(?:差|坏|下架|排除|最后|无关)",
 )
 _INJECTION = re.compile("|".join(_INJECTION_PATTERNS), re.IGNORECASE)
-_UNSPACED_INJECTION = re.compile(  # the same with nothing between the letters
+_UNSPACED_INJECTION = re.compile(  # matched against the letters and digits alone
     r"rank(?:me|this|it)(?:first|top|no)|ignore(?:all|any|the|previous|prior|above|user|every)"
     r"|systemprompt|previousinstruction|disregard(?:all|the|previous)",
     re.IGNORECASE,
@@ -65,7 +66,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def is_prompt_injection(text: str) -> bool:
-    """Whether a text reads like an instruction to whoever ranks, also in disguise."""
+    """Whether a text reads like an instruction to the model, also if it is obfuscated."""
     deobfuscated = _deobfuscate(text)
     digits_as_letters = deobfuscated.translate(_LEETSPEAK)
     joined_letters = _SPACED_LETTERS.sub(
@@ -82,7 +83,7 @@ def is_prompt_injection(text: str) -> bool:
 
 
 def _deobfuscate(text: str) -> str:
-    """Accents, lookalikes and marks gone."""
+    """Return a text with plain Latin letters, without accents and punctuation."""
     parts = unicodedata.normalize("NFD", text.translate(_HOMOGLYPHS))
     bare = "".join(char for char in parts if unicodedata.category(char) != "Mn")
     return _SPACE.sub(" ", _PUNCTUATION.sub(" ", bare))

@@ -1,7 +1,7 @@
-"""An answer and its request to the little that a language model may be told of them.
+"""Items and a request to the part of them that a language model may read.
 
-Never told: user and session ids, reviews, prices of others, fields nobody asked about. What
-strangers wrote is cleaned first.
+Left out are user and session ids, reviews, and all fields that are not listed here. Texts from the
+catalogue are sanitised first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,11 @@ _FACT_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class PromptItem:
-    """One item as a model may see it.
+    """One item as a model reads it.
 
     Attributes:
-        facts: Field to words: makers, year, rating.
+        about: The beginning of its description.
+        facts: Field to its values as text: makers, year, rating.
     """
 
     id: str
@@ -42,14 +43,14 @@ class PromptItem:
 
 @dataclass(frozen=True, slots=True)
 class PromptUser:
-    """Who asks, as a model may see them: nothing that says who they are.
+    """The user of a request as a model reads them, without anything that identifies them.
 
     Attributes:
-        history: `(event, title)` of what they met, the latest last.
-        own_texts: Their own words: texts in the history, interests.
-        context: Circumstances in words.
-        language: They are spoken to in it.
-        catalogue_language: The language of the items.
+        history: `(event, title)` of the latest items, oldest first.
+        own_texts: Texts of their history, such as searches and reviews, oldest first.
+        context: The context of the request in words.
+        language: Of sentences for the user.
+        catalogue_language: Of the items.
     """
 
     history: tuple[tuple[str, str], ...] = ()
@@ -62,11 +63,11 @@ class PromptUser:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything at all is known."""
+        """Whether anything is known about the user."""
         return bool(self.history or self.own_texts or self.interests or self.query or self.context)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what prompts hold."""
+        """Return the user as prompts hold them, without empty fields."""
         prompt_json = {
             "past": [f"{event}: {title}" for event, title in self.history],
             "said": list(self.own_texts),
@@ -78,7 +79,13 @@ class PromptUser:
 
 
 def build_prompt_item(item_id: str, fields: Mapping[str, Any], *, about_chars: int) -> PromptItem:
-    """Return an item without its reviews, in clean words."""
+    """Return an item with sanitised texts, without its reviews.
+
+    Args:
+        item_id: Its id.
+        fields: All its fields.
+        about_chars: The most characters of its description.
+    """
     tags = [
         sanitise(tag, _MAX_TAG_CHARS)
         for key in TAG_FIELDS
@@ -99,7 +106,7 @@ def build_prompt_item(item_id: str, fields: Mapping[str, Any], *, about_chars: i
 
 
 def build_prompt_user(catalogue: LiveCatalogue, request: Request) -> PromptUser:
-    """Return who asks; what is stored of them is in the request already."""
+    """Return the user of a personalised request, see `RequestView.personalise`."""
     known_rows = catalogue.rows([e.item_id for e in request.history if e.item_id is not None])
     entries = sorted(request.history, key=lambda entry: entry.at or 0.0)
     latest = [e for e in entries if e.item_id is not None and e.item_id in known_rows][
@@ -129,7 +136,7 @@ def build_prompt_user(catalogue: LiveCatalogue, request: Request) -> PromptUser:
 
 
 def load_titles(catalogue: LiveCatalogue, ids: Sequence[str]) -> dict[str, str]:
-    """Return the clean titles of those ids that the catalogue has."""
+    """Return the sanitised titles of those ids that are in the catalogue."""
     rows = catalogue.rows(list(ids))
     items = catalogue.items(list(rows.values()))
     return {
@@ -139,17 +146,18 @@ def load_titles(catalogue: LiveCatalogue, ids: Sequence[str]) -> dict[str, str]:
 
 
 def collect_reason_ids(answer: Answer) -> list[str]:
-    """Return the ids of items that the reasons of an answer name."""
+    """Return the ids of the items that the reasons of an answer name, each once."""
     named = (reason.get("item_id") for hit in answer for reason in hit.reasons)
     return list(dict.fromkeys(item_id for item_id in named if item_id))
 
 
 def build_prompt_items(hits: Sequence[Hit], *, about_chars: int) -> list[PromptItem]:
-    """Return the items of hits as a model may see them."""
+    """Return the items of hits as a model reads them, in order."""
     return [build_prompt_item(hit.id, hit.item, about_chars=about_chars) for hit in hits]
 
 
 def _flatten_texts(value: Any) -> list[str]:
+    """Return the texts and numbers of a field, of nested lists too."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, bool):
@@ -157,5 +165,5 @@ def _flatten_texts(value: Any) -> list[str]:
     if isinstance(value, int | float):
         return [f"{value:g}"]
     if isinstance(value, list | tuple):
-        return [word for part in value for word in _flatten_texts(part)]
+        return [text for part in value for text in _flatten_texts(part)]
     return []

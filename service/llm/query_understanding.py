@@ -1,7 +1,8 @@
-"""Free sentence to query, filter, context and scenario, each checked against the catalogue.
+"""A query in free words to a shorter query, a filter, context and a scenario, by a language model.
 
-What was given explicitly stays: an understood filter narrows beside it, an understood context or
-scenario only fills what was left open. What does not fit the catalogue is left out and said.
+All of it is checked against the catalogue; what does not fit is left out and reported. Fields of
+the request stay: a filter is added to the request's own, context and scenario only fill fields that
+the request leaves empty.
 """
 
 import json
@@ -14,10 +15,10 @@ from indexer.errors import FilterError, RequestError
 from indexer.live import LiveCatalogue
 from indexer.metadata import FieldInfo, FieldType, parse_filter
 from indexer.request import parse_text
+from service.llm.chat_format import Completion, Prompt
 from service.llm.clauses import OPERATORS, build_clause, list_filterable_fields
 from service.llm.client import LlmClient, parse_json_object
 from service.llm.counters import RequestBudget
-from service.llm.endpoint import Completion, Prompt
 from service.llm.errors import AnswerError
 from service.llm.sanitiser import strip_markup
 
@@ -39,7 +40,7 @@ _SYSTEM_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """What a model made of a sentence, unchecked."""
+    """The answer of a model, unchecked."""
 
     query: str = ""
     clauses: tuple[Mapping[str, Any], ...] = ()
@@ -49,11 +50,11 @@ class Interpretation:
 
 @dataclass(frozen=True, slots=True)
 class CheckedInterpretation:
-    """What of it holds.
+    """The part of an interpretation that fits the catalogue.
 
     Attributes:
-        changes: Fields of the request, as they now are.
-        summary: What the person is shown.
+        changes: Fields of the request with their new values.
+        summary: The `understood` object of the answer.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -61,22 +62,22 @@ class CheckedInterpretation:
 
 
 async def interpret_query(
-    model: LlmClient, prompt: Prompt, budget: RequestBudget
+    client: LlmClient, prompt: Prompt, budget: RequestBudget
 ) -> Interpretation:
-    """Return what the model makes of a sentence.
+    """Return the model's interpretation of the query in a prompt.
 
     Raises:
-        LlmError: If it makes nothing of it.
+        LlmError: If there is none.
     """
-    return await model.ask(prompt, _parse_interpretation, budget)
+    return await client.ask(prompt, _parse_interpretation, budget)
 
 
-def build_prompt(catalogue: LiveCatalogue, sentence: str) -> Prompt:
-    """Return the question, with the fields and values that the catalogue really has."""
+def build_prompt(catalogue: LiveCatalogue, query: str) -> Prompt:
+    """Return the prompt for a query; it lists the fields and values that the catalogue has."""
     fields = list_filterable_fields(catalogue.schema)
     fields_by_name = {info.name: _describe_field(info, values) for info, values in fields}
     payload = {
-        "sentence": strip_markup(sentence, _MAX_QUERY_CHARS),
+        "sentence": strip_markup(query, _MAX_QUERY_CHARS),
         "fields": fields_by_name,
         "scenarios": list(catalogue.scenarios),
     }
@@ -92,31 +93,28 @@ def build_prompt(catalogue: LiveCatalogue, sentence: str) -> Prompt:
 
 
 def check_interpretation(
-    catalogue: LiveCatalogue, said: Interpretation, body: Mapping[str, Any]
+    catalogue: LiveCatalogue, interpretation: Interpretation, body: Mapping[str, Any]
 ) -> CheckedInterpretation:
-    """Return what of a model's reading fits the catalogue and what was asked."""
+    """Return the part of an interpretation that fits the catalogue and the request body."""
     changes: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     dropped: list[str] = []
-    query = _parse_query(said.query)
+    query = _parse_query(interpretation.query)
     if query and not share_a_word(query, str(body.get("query", ""))):
         dropped.append("the query had no word of the sentence")
         query = None
     if query:
         changes["query"] = summary["query"] = query
-    condition = _build_filter(catalogue, said, body, dropped)
+    condition = _build_filter(catalogue, interpretation, body, dropped)
     if condition is not None:
         summary["filter"] = condition
-        explicit_filter = body.get("filter")
-        changes["filter"] = (
-            condition if explicit_filter is None else {"and": [explicit_filter, condition]}
-        )
-    context = _build_context(said, body.get("context") or {}, dropped)
+        changes["filter"] = _add_to_own_filter(body, condition)
+    context = _build_context(interpretation, body.get("context") or {}, dropped)
     if context:
         summary["context"] = context
         changes["context"] = {**context, **(body.get("context") or {})}
-    if said.scenario in catalogue.scenarios and body.get("scenario") is None:
-        changes["scenario"] = summary["scenario"] = said.scenario
+    if interpretation.scenario in catalogue.scenarios and body.get("scenario") is None:
+        changes["scenario"] = summary["scenario"] = interpretation.scenario
     if dropped:
         summary["left_out"] = dropped
     return CheckedInterpretation(changes, summary)
@@ -128,7 +126,7 @@ def _build_filter(
     body: Mapping[str, Any],
     dropped: list[str],
 ) -> dict[str, Any] | None:
-    """The clauses that hold for at least one item each, and together."""
+    """Return the valid clauses as one filter; None if none is left or no item passes them all."""
     valid_clauses: list[dict[str, Any]] = []
     for raw in interpretation.clauses[:_MAX_CLAUSES]:
         try:
@@ -140,33 +138,40 @@ def _build_filter(
     if not valid_clauses:
         return None
     condition = valid_clauses[0] if len(valid_clauses) == 1 else {"and": valid_clauses}
-    explicit_filter = body.get("filter")
-    combined_filter = (
-        condition if explicit_filter is None else {"and": [explicit_filter, condition]}
-    )
-    if not catalogue.mask(parse_filter(combined_filter, catalogue.schema)).any():
+    combined_filter = parse_filter(_add_to_own_filter(body, condition), catalogue.schema)
+    if not catalogue.mask(combined_filter).any():
         dropped.append("no item passes all that was understood as a filter, so it is not one")
         return None
     return condition
 
 
+def _add_to_own_filter(body: Mapping[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
+    """Return a filter that passes what both the request's own filter and a condition pass."""
+    own_filter = body.get("filter")
+    return condition if own_filter is None else {"and": [own_filter, condition]}
+
+
 def _build_context(
-    interpretation: Interpretation, explicit_context: Mapping[str, Any], dropped: list[str]
+    interpretation: Interpretation, own_context: Mapping[str, Any], dropped: list[str]
 ) -> dict[str, str]:
-    context_words: dict[str, str] = {}
+    """Return the context fields that the request itself does not have."""
+    context: dict[str, str] = {}
     for part in interpretation.context:
         name, value = part.get("field"), part.get("value")
         if name not in CONTEXT_FIELDS or not isinstance(value, str):
             dropped.append(f"context has no field {str(name)[:_MAX_VALUE_CHARS]!r}")
             continue
-        words = strip_markup(value, _MAX_VALUE_CHARS)
-        if words and name not in explicit_context:
-            context_words.setdefault(str(name), words)
-    return context_words
+        text = strip_markup(value, _MAX_VALUE_CHARS)
+        if text and name not in own_context:
+            context.setdefault(str(name), text)
+    return context
 
 
 def share_a_word(one: str, other: str) -> bool:
-    """Whether two texts share a word or a Chinese character; a reading shares one."""
+    """Whether two texts share a word of three letters or a Chinese character.
+
+    A query that shares none with the user's is the model's invention.
+    """
     words = (set(_WORD_PATTERN.findall(text.casefold())) for text in (one, other))
     return bool(next(words) & next(words))
 
@@ -197,7 +202,9 @@ def _describe_field(info: FieldInfo, values: list[str]) -> Any:
 
 
 def _build_schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
-    def rows(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of the model's answer."""
+
+    def list_of(properties: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": _object_schema(properties)}
 
     clause = {
@@ -205,15 +212,15 @@ def _build_schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
         "op": {"type": "string", "enum": list(OPERATORS)},
         "values": {"type": "array", "items": {"type": "string"}},
     }
-    circumstance = {
+    context_entry = {
         "field": {"type": "string", "enum": list(CONTEXT_FIELDS)},
         "value": {"type": "string"},
     }
     return _object_schema(
         {
             "query": {"type": "string"},
-            "filter": rows(clause),
-            "context": rows(circumstance),
+            "filter": list_of(clause),
+            "context": list_of(context_entry),
             "scenario": {"type": "string", "enum": ["", *scenarios]},
         }
     )

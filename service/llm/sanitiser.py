@@ -1,8 +1,9 @@
-"""What strangers wrote (titles, descriptions) to what a language model may read of it. Pure.
+"""Texts from the catalogue to texts that a language model may read. Pure.
 
-No list of phrases stops everything; it is the second of four lines. The first: reviews and unknown
-fields are never shown, and each text is short. The third: a model can only choose among numbers of
-the list. The fourth: a sentence is checked word by word before anybody sees it.
+This is the second of four defences against prompt injection, since no list of phrases stops
+everything. The first: reviews and unknown fields are never shown, and each text is short. The
+third: a model can only choose among the numbers of a list. The fourth: a sentence is checked word
+by word before it is returned.
 """
 
 import html
@@ -11,7 +12,7 @@ import unicodedata
 
 from service.llm.prompt_injection import is_prompt_injection
 
-_MAX_INPUT_CHARS = 4_000  # of a text that is looked at at all
+_MAX_INPUT_CHARS = 4_000  # the rest of a longer text is dropped
 _TAG = re.compile(r"<[^<>]{0,500}>|<!--.*?-->", re.DOTALL)
 _LINK = re.compile(
     r"!?\[([^\]]*)\]\([^)]*\)|(?:https?|ftp|javascript|data|file):\S+|www\.\S+", re.IGNORECASE
@@ -26,13 +27,13 @@ _HIDDEN_CATEGORIES = ("Cc", "Cf", "Co", "Cs", "Cn")
 
 
 def sanitise(text: str, limit: int) -> str:
-    """Return what is left of a text: words about the item, no markup, links or hidden characters.
+    """Return at most `limit` characters without markup, links and hidden characters.
 
-    A sentence that speaks to the machine is left out whole.
+    Sentences that read like instructions to the model are left out.
     """
     sentences = [part for part in _SENTENCE_BREAK.split(_remove_markup(text)) if part.strip()]
     harmless = [part for part in sentences if not is_prompt_injection(part)]
-    # Two sentences may say together what neither says alone.
+    # Two sentences may together be an instruction that neither is alone.
     if len(harmless) > 1 and is_prompt_injection(" ".join(harmless).replace(".", " ")):
         harmless = [
             part
@@ -43,13 +44,13 @@ def sanitise(text: str, limit: int) -> str:
 
 
 def strip_markup(text: str, limit: int) -> str:
-    """Return somebody's own words without markup, links and hidden characters."""
+    """Return at most `limit` characters of a user's own text, clean but with all its sentences."""
     return _SPACE.sub(" ", _remove_markup(text)).strip()[:limit].rstrip()
 
 
 def _remove_markup(text: str) -> str:
     text = text[:_MAX_INPUT_CHARS]
-    for _ in range(3):  # entities may be written twice over
+    for _ in range(3):  # entities may be escaped several times
         text = html.unescape(text)
     text = unicodedata.normalize("NFKC", text)
     text = "".join(

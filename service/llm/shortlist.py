@@ -1,4 +1,7 @@
-"""A drafted list and a model's order to the page that is told; and what a model may read of it."""
+"""A page of candidates and a model's order to the page that is returned.
+
+Also what a model may read of that page: the items, the titles that reasons name, the user.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,7 +9,7 @@ from typing import Any
 
 from indexer.answer import Hit
 from indexer.request import parse_k, parse_texts
-from service.answering import PageBuilder, PageResult, request_from_cursor
+from service.answering import PageBuilder, PageResult
 from service.live import RequestView
 from service.llm.explanations import ExplanationInput
 from service.llm.options import LlmOptions
@@ -24,19 +27,23 @@ from service.llm.query_understanding import (
     check_interpretation,
 )
 
+_DEFAULT_K = 10
 _MAX_ABOUT_CHARS = 160
+_PRESENTATION_FIELDS = ("fields", "explain")
 
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """A list before its finalists are ordered.
+    """A page whose candidates can be re-ranked.
 
     Attributes:
-        k: How many are shown.
-        items: What a model may read of each hit.
-        titles: Of the items that reasons name.
-        pinned_ids: Ids whose rank was asked for.
-        interpretation: What was made of the sentence, if it was asked.
+        page: With all candidates, more than `k` if they are to be re-ranked.
+        k: How many hits are returned.
+        user: What a model may read of the user.
+        items: What a model may read of each hit, in their order.
+        titles: Id to title, for the items that reasons name.
+        pinned_ids: Ids whose rank the request fixes.
+        interpretation: What was understood of the query, if a model was asked.
     """
 
     page: PageResult
@@ -49,7 +56,7 @@ class Shortlist:
 
     @property
     def explanation_inputs(self) -> list[ExplanationInput]:
-        """What is to be explained, in order."""
+        """What is to be explained: the first `k` hits, in order."""
         items_by_id = {item.id: item for item in self.items}
         language = self.user.language
         return [
@@ -65,96 +72,105 @@ def build_shortlist(
     options: LlmOptions,
     model_output: tuple[Interpretation | None, str | None],
 ) -> Shortlist:
-    """Find a list with enough finalists, and all that a model may be told of it.
+    """Compute a page with enough candidates for re-ranking.
+
+    Args:
+        view: The state of catalogue and store to answer from.
+        pages: Computes pages.
+        body: The fields of the call that are not null.
+        options: Which parts of the language model are wanted.
+        model_output: What a model understood of the query, and the ideal item it described; None
+            where it was not asked or failed.
 
     Raises:
         RequestError: If a value does not fit.
         FilterError: If the filter does not fit the catalogue.
     """
     interpretation, ideal = model_output
-    checked_interpretation = (
-        check_interpretation(view.catalogue, interpretation, body)
-        if interpretation
-        else CheckedInterpretation()
+    checked = CheckedInterpretation()
+    if interpretation:
+        checked = check_interpretation(view.catalogue, interpretation, body)
+    overrides = {**checked.changes, **({"ideal": ideal} if ideal else {})}
+    k = parse_k(body["k"]) if "k" in body else _DEFAULT_K
+    page = pages.compute_page(view, _widen_body(body, options, k), overrides=overrides)
+    return Shortlist(
+        page=page,
+        k=k,
+        user=build_prompt_user(view.catalogue, page.request),
+        items=build_prompt_items(page.answer.hits, about_chars=_MAX_ABOUT_CHARS),
+        titles=load_titles(view.catalogue, collect_reason_ids(page.answer)),
+        pinned_ids=frozenset(pin.item_id for pin in page.request.pin),
+        interpretation=checked,
     )
-    overrides = {**checked_interpretation.changes, **({"ideal": ideal} if ideal else {})}
-    k = parse_k(body["k"]) if "k" in body else 10
-    reranked = options.rerank and "cursor" not in body
+
+
+def _widen_body(body: Mapping[str, Any], options: LlmOptions, k: int) -> dict[str, Any]:
+    """Return the body that gives a model what it reads: all fields, reasons, enough candidates."""
+    is_reranked = options.rerank and "cursor" not in body
     wide_body = {
         **{name: value for name, value in body.items() if name != "fields"},
-        "k": max(k, options.candidates) if reranked else k,
+        "k": max(k, options.candidates) if is_reranked else k,
         "explain": True,
     }
-    if "cursor" in body:  # a cursor carries the fields of the first page
+    if "cursor" in body:  # the cursor holds the `fields` of the first page
         wide_body |= {"fields": None}
-    draft = pages.compute_page(view, wide_body, overrides=overrides)
-    request = view.personalise(request_from_cursor(view, draft.cursor), now=draft.cursor.moment)
-    return Shortlist(
-        page=draft,
-        k=k,
-        user=build_prompt_user(view.catalogue, request),
-        items=build_prompt_items(draft.answer.hits, about_chars=_MAX_ABOUT_CHARS),
-        titles=load_titles(view.catalogue, collect_reason_ids(draft.answer)),
-        pinned_ids=frozenset(pin.item_id for pin in request.pin),
-        interpretation=checked_interpretation,
-    )
+    return wide_body
 
 
-def apply_order(made: Shortlist, ids: Sequence[str]) -> Shortlist:
-    """Return the list in another order; ids that are none of its own change nothing."""
-    answer = made.page.answer
+def apply_order(shortlist: Shortlist, ids: Sequence[str]) -> Shortlist:
+    """Return the shortlist in another order.
+
+    Pinned items keep their rank. Ids that are not in the shortlist are ignored; items that `ids`
+    does not name follow in the order they had.
+    """
+    answer = shortlist.page.answer
     by_id = {hit.id: hit for hit in answer.hits}
-    free = [hit.id for hit in answer.hits if hit.id not in made.pinned_ids]
+    free = [hit.id for hit in answer.hits if hit.id not in shortlist.pinned_ids]
     chosen = [item_id for item_id in dict.fromkeys(ids) if item_id in by_id]
-    queue = [item_id for item_id in chosen if item_id not in made.pinned_ids]
+    queue = [item_id for item_id in chosen if item_id not in shortlist.pinned_ids]
     queue += [item_id for item_id in free if item_id not in set(queue)]
     remaining = iter(queue)
-    order = [hit.id if hit.id in made.pinned_ids else next(remaining) for hit in answer.hits]
+    order = [hit.id if hit.id in shortlist.pinned_ids else next(remaining) for hit in answer.hits]
     first = answer.hits[0].rank if answer.hits else 1
     hits = tuple(replace(by_id[item_id], rank=first + n) for n, item_id in enumerate(order))
-    draft = replace(
-        made.page,
+    page = replace(
+        shortlist.page,
         answer=replace(answer, hits=hits),
-        cursor=replace(made.page.cursor, settled=True),
+        cursor=replace(shortlist.page.cursor, settled=True),
     )
-    return replace(made, page=draft)
+    return replace(shortlist, page=page)
 
 
 def count_moved(before: Shortlist, after: Shortlist) -> int:
-    """Return how many of the ranks shown hold another item than before."""
+    """Return how many of the first `k` ranks hold another item than before."""
     pairs = zip(before.page.answer.hits[: before.k], after.page.answer.hits, strict=False)
     return sum(old.id != new.id for old, new in pairs)
 
 
 def render_shortlist(
-    made: Shortlist, pages: PageBuilder, body: Mapping[str, Any]
+    shortlist: Shortlist, pages: PageBuilder, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the page as JSON holds it: cut to `k`, with the fields and reasons that were asked."""
-    answer, cursor = made.page.answer, made.page.cursor
+    """Return the page as JSON holds it: cut to `k`, with the fields and reasons of the request."""
+    answer, cursor = shortlist.page.answer, shortlist.page.cursor
     fields = parse_texts(body["fields"], "fields") if body.get("fields") is not None else None
     explain = body.get("explain") is not False
-    trimmed_hits = [_trim_hit(hit, fields, explain=explain) for hit in answer.hits[: made.k]]
-    left = tuple(hit.id for hit in answer.hits[made.k :])
-    body_fields = {
-        name: value
-        for name, value in cursor.body.items()
-        if name not in ("k", *_PRESENTATION_FIELDS)
-    }
-    changed_fields = {name: body[name] for name in ("k", *_PRESENTATION_FIELDS) if name in body}
+    hits = [_trim_hit(hit, fields, explain=explain) for hit in answer.hits[: shortlist.k]]
+    rest = tuple(hit.id for hit in answer.hits[shortlist.k :])
+    # The cursor of the next page holds what the caller sent, not the widened body.
+    widened = ("k", *_PRESENTATION_FIELDS)
+    kept_fields = {name: value for name, value in cursor.body.items() if name not in widened}
+    sent_fields = {name: body[name] for name in widened if name in body}
     page = replace(
-        made.page,
-        cursor=replace(cursor, body={**body_fields, **changed_fields}),
+        shortlist.page,
+        cursor=replace(cursor, body={**kept_fields, **sent_fields}),
         answer=replace(
             answer,
-            hits=tuple(trimmed_hits),
-            following=(*left, *answer.following),
-            complete={**answer.complete, "returned": len(trimmed_hits)},
+            hits=tuple(hits),
+            following=(*rest, *answer.following),
+            complete={**answer.complete, "returned": len(hits)},
         ),
     )
     return pages.render_page(page)
-
-
-_PRESENTATION_FIELDS = ("fields", "explain")
 
 
 def _trim_hit(hit: Hit, fields: Sequence[str] | None, *, explain: bool) -> Hit:

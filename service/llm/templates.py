@@ -1,6 +1,7 @@
-"""Exact reasons to words: the causes of one recommendation, and a sentence that needs no model.
+"""Exact reasons to their description in words, and to a sentence that needs no language model.
 
-A cause is told only if its share is positive; what pushed an item down is no reason to show it.
+Only reasons with a positive share are described: one that lowered the score of an item is no reason
+to recommend it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,24 +38,24 @@ _KIND_PHRASES: Mapping[str, tuple[str, str]] = {
 def describe_reasons(
     reasons: Sequence[Mapping[str, Any]], titles: Mapping[str, str], language: Language
 ) -> list[str]:
-    """Return the largest positive reasons in words, the largest first.
+    """Return at most `MAX_CAUSES` positive reasons in words, the largest first.
 
     Args:
-        reasons: Of one hit, with exact shares.
-        titles: Of the items that reasons name, clean.
-        language: To say them in.
+        reasons: Of one hit, with their exact shares of the score.
+        titles: Id to sanitised title, for the items that reasons name.
+        language: Of the words.
     """
-    cause_texts = [
-        words
+    causes = [
+        text
         for reason in sorted(reasons, key=lambda reason: -reason["share"])
-        if reason["share"] > 0 and (words := _describe_reason(reason, titles, language))
+        if reason["share"] > 0 and (text := _describe_reason(reason, titles, language))
     ]
-    return list(dict.fromkeys(cause_texts))[:MAX_CAUSES]
+    return list(dict.fromkeys(causes))[:MAX_CAUSES]
 
 
 def render_sentence(item: PromptItem, causes: Sequence[str], language: Language) -> str:
-    """Return one true sentence."""
-    title = _quote(item.title, language)
+    """Return one sentence that says the causes and nothing else."""
+    title = _quote(item.title)
     if language == "zh":
         because = "，".join(causes) if causes else "它是现有内容中最合适的"
         return f"推荐{title}，因为{because}。"
@@ -63,7 +64,7 @@ def render_sentence(item: PromptItem, causes: Sequence[str], language: Language)
 
 
 def join_phrases(parts: Sequence[str]) -> str:
-    """Return English words in a row."""
+    """Return English phrases joined by commas and "and"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -75,7 +76,7 @@ def _describe_reason(
     if kind == "history" and "item_id" in reason:
         title = titles.get(reason["item_id"])
         phrase = _EVENT_PHRASES.get(str(reason.get("event")), _DEFAULT_EVENT_PHRASE)[chinese]
-        return phrase.replace("{}", _quote(title, language)) if title else ""
+        return phrase.replace("{}", _quote(title)) if title else ""
     text = strip_markup(str(reason.get("text") or ""), _MAX_TEXT_CHARS)
     if kind in ("history", "interest", "query"):
         template = {
@@ -83,7 +84,7 @@ def _describe_reason(
             "interest": ("you are interested in {}", "你对{}感兴趣"),
             "query": ("your wish reads {}", "你的愿望是{}"),
         }[kind][chinese]
-        return template.replace("{}", _quote(text, language)) if text else ""
+        return template.replace("{}", _quote(text)) if text else ""
     if kind == "context":
         return _describe_context(reason, language)
     return _KIND_PHRASES.get(kind, ("", ""))[chinese]
@@ -94,11 +95,11 @@ def _describe_context(reason: Mapping[str, Any], language: Language) -> str:
     if isinstance(value, Mapping):
         return "它离你很近" if language == "zh" else "it is near you"
     field = strip_markup(str(reason.get("field")), _MAX_TEXT_CHARS).replace("_", " ")
-    words = strip_markup(str(value), _MAX_TEXT_CHARS)
+    text = strip_markup(str(value), _MAX_TEXT_CHARS)
     if field == "time":
         return "考虑到现在的时间" if language == "zh" else "of the time"
-    return f"当前{field}是{words}" if language == "zh" else f"the {field} is {words}"
+    return f"当前{field}是{text}" if language == "zh" else f"the {field} is {text}"
 
 
-def _quote(words: str, language: Language) -> str:
-    return f"“{words}”"
+def _quote(text: str) -> str:
+    return f"“{text}”"

@@ -1,7 +1,7 @@
-"""The routes, one file for each group of calls.
+"""The routes of the HTTP interface, one file for each group of calls.
 
-In: HTTP requests.
-Out: what `Services` answers, as JSON.
+In: HTTP requests, permitted and parsed.
+Out: JSON responses.
 """
 
 from service.routes import (
@@ -17,9 +17,9 @@ from service.routes import (
     users,
 )
 
-# Whoever watches the service needs no key to ask whether it lives.
+# A monitor needs no key to check the health of the service.
 OPEN_ROUTERS = (health.router,)
-# The order decides where two paths could match.
+# Where several routes match a path, the first one in this order answers.
 ROUTERS = (
     metrics.router,
     llm.router,

@@ -1,4 +1,4 @@
-"""/v1/events: what people do. Durable when answered; the next list of any worker reflects it."""
+"""/v1/events: actions of users, durable when answered; the next list of any worker uses them."""
 
 from dataclasses import asdict
 
@@ -33,7 +33,7 @@ async def retract(event_id: str, services: ServicesDep) -> Response:
 
     A trained model forgets the event at its next rebuild.
     """
-    event_names = parse_clean_id(decode_id(event_id), "event_id")
+    clean_id = parse_clean_id(decode_id(event_id), "event_id")
     return await services.write(
-        lambda live: {"event_id": event_names, "live_seq": live.event_log.retract(event_names)}
+        lambda live: {"event_id": clean_id, "live_seq": live.event_log.retract(clean_id)}
     )

@@ -1,4 +1,4 @@
-"""/health: is the process alive, can it answer. Open to all, with or without a key."""
+"""/health: whether the process is alive and can answer. It needs no key."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -28,7 +28,7 @@ async def ready(request: Request, services: ServicesDep) -> Response:
 
 
 def _has_read_key(request: Request, services: Services) -> bool:
-    """Whether who asks has a key: what is wrong with a snapshot tells paths of this machine."""
+    """Whether the request has a key of role read: error details contain paths of this machine."""
     if services.keys is None:
         return True
     try:

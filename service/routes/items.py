@@ -1,4 +1,4 @@
-"""/v1/items and /v1/catalog: the catalogue as it is."""
+"""/v1/items and /v1/catalog: the items of the catalogue, and its fields."""
 
 from http import HTTPStatus
 from typing import Annotated, Any

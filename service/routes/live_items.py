@@ -1,4 +1,4 @@
-"""/v1/items, the calls that change it: the next answer of any worker knows the change."""
+"""/v1/items, the calls that change items: the next answer of any worker reflects the change."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -50,11 +50,11 @@ async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Res
     clean_id = _parse_item_id(item_id, body.root)
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        def current() -> LiveCatalogue:
+        def load_current() -> LiveCatalogue:
             with RequestViews(live).open(index) as view:
                 return view.catalogue
 
-        item, _ = live.items.patch(index, current, {**body.root, "id": clean_id})
+        item, _ = live.items.patch(index, load_current, {**body.root, "id": clean_id})
         return item
 
     return await services.change_items(change)
@@ -79,18 +79,19 @@ def _parse_items(items: Any) -> Sequence[Mapping[str, Any]]:
         raise RequestError(f"items must be a list of items, got {str(items)[:60]!r}")
     if len(items) > MAX_ITEMS_PER_CALL:
         raise RequestError(
-            f"items has {len(items)} entries, at most {MAX_ITEMS_PER_CALL} are read; send fewer at once"
+            f"items has {len(items)} entries, at most {MAX_ITEMS_PER_CALL} are read; send fewer "
+            f"at once"
         )
     return items
 
 
 def _parse_item_id(encoded_id: str, body: Mapping[str, Any]) -> str:
-    """The id of the path, which the body may repeat."""
+    """Return the id in the path; a body may repeat it, but not name another one."""
     clean_id = parse_clean_id(decode_id(encoded_id), "id")
     body_id = body.get("id", clean_id)
     if str(body_id).strip() != clean_id:
         raise RequestError(
-            f"the body has id {str(body_id)[:60]!r}, the path {clean_id[:60]!r}; leave id out, or make "
-            f"them agree"
+            f"the body has id {str(body_id)[:60]!r}, the path {clean_id[:60]!r}; leave id out, or "
+            f"make them agree"
         )
     return clean_id

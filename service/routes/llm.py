@@ -1,4 +1,4 @@
-"""A recommendation with the help of a language model, whole or as it comes."""
+"""/v1/recommend with a language model: one answer, or a stream of server-sent events."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
@@ -20,7 +20,7 @@ from service.wire import RecommendIn
 router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEM_RESPONSES)
 
 _T = TypeVar("_T")
-_DISCONNECT_POLL_S = 0.2  # how often it is looked whether the client is still there
+_DISCONNECT_POLL_S = 0.2  # how often to check whether the client has left
 _NO_BUFFERING = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -31,7 +31,7 @@ _NO_BUFFERING = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         200: {
             "content": {"text/event-stream": {}},
             "description": "Server-sent events: `list` (an answer of /v1/recommend), `understood`, "
-            "`ideal`, `list` again, `order` (the same in its new order), `describe_validation_errors` "
+            "`ideal`, `list` again, `order` (the same in its new order), `sentence` "
             "({id, text, by}) for each item, `done` ({llm}); `problem` if it breaks off.",
         }
     },
@@ -40,7 +40,7 @@ async def recommend_stream(body: RecommendIn, services: ServicesDep) -> Response
     """Recommend at once, then better: the list first, then what a language model makes of it."""
     events = create_assistant(services, body.dump_sent()).stream_events(list_first=True)
     try:
-        first = await anext(events)  # what is wrong with the request is still a plain answer
+        first = await anext(events)  # an error of the request gets a plain answer, not a stream
     except BaseException:
         await events.aclose()
         raise
@@ -50,14 +50,15 @@ async def recommend_stream(body: RecommendIn, services: ServicesDep) -> Response
 
 
 def create_assistant(services: Services, body: Mapping[str, Any]) -> Assistant:
-    """Return who answers a body.
+    """Return the assistant that answers a body.
 
     Raises:
         RequestError: If its `llm` does not fit.
     """
     options = parse_llm_options(body.get("llm", {}))
     request_body = {name: value for name, value in body.items() if name != "llm"}
-    parse_boolean(request_body.get("explain", True), "explain")  # a draft always has reasons
+    # Checked here, because the assistant always computes reasons and drops them at the end.
+    parse_boolean(request_body.get("explain", True), "explain")
     return Assistant(
         services.llm_client, services.run_on_view, services.pages, request_body, options
     )
@@ -66,16 +67,16 @@ def create_assistant(services: Services, body: Mapping[str, Any]) -> Assistant:
 async def answer_with_llm(
     services: Services, body: Mapping[str, Any], request: Request
 ) -> Response:
-    """Answer a body that asks for a language model."""
+    """Answer a body that has an `llm` object."""
     assistant = create_assistant(services, body)
     return render_json(await run_until_disconnect(request, assistant.answer()))
 
 
 async def run_until_disconnect(request: Request, coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Return what some work returns; end it when the client has left.
+    """Return the result of a coroutine; cancel it when the client has left.
 
     Raises:
-        Problem: 408, which nobody reads.
+        Problem: 408 if the client has left; nobody reads it.
     """
     task = asyncio.create_task(coroutine)
     try:

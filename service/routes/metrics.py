@@ -19,7 +19,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 )
 async def metrics(request: Request, services: ServicesDep) -> Response:
     """Tell requests, latencies, the snapshot and what the language model cost."""
-    lines = [*request.app.state.request_counters.lines(), *_render_metrics(services)]
+    lines = [*request.app.state.request_counters.render_prometheus(), *_render_metrics(services)]
     return Response("\n".join(lines) + "\n", media_type=_PROMETHEUS)
 
 
@@ -30,7 +30,7 @@ def _render_metrics(services: Services) -> Iterator[str]:
         try:
             with services.active_index.borrow() as index:
                 items = index.count
-        except Problem:  # it has just been closed
+        except Problem:  # the index was closed a moment ago
             status = services.active_index.status
     yield from render_snapshot(status.snapshot, items)
     yield from render_process()

@@ -1,4 +1,4 @@
-"""/v1/recommend, /v1/search, /v1/similar: requests to ranked lists."""
+"""/v1/recommend, /v1/search and /v1/similar: ranked lists."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -85,6 +85,6 @@ async def similar_to_item(
     return await services.respond(answer)
 
 
-def _add_llm_note(asked: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """A batch has no time for a language model; who asked for one is told."""
-    return {**answer, "llm": UNUSED_IN_BATCH} if "llm" in asked else answer
+def _add_llm_note(body: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Add that a batch uses no language model to the answer of a body that wants one."""
+    return {**answer, "llm": UNUSED_IN_BATCH} if "llm" in body else answer

@@ -1,4 +1,4 @@
-"""/v1/snapshots: which snapshots there are, and which one serves."""
+"""/v1/snapshots: the snapshots of the index directory, and which one serves."""
 
 from fastapi import APIRouter, Response
 

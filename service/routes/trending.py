@@ -1,4 +1,4 @@
-"""/v1/trending: what is in fashion now, in the eyes of the log."""
+"""/v1/trending: the items that are trending in the event log."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""/v1/users: what a user says about themself, what is known of them, and its end."""
+"""/v1/users: profiles of users, what the store knows of them, and merging and erasing them."""
 
 from http import HTTPStatus
 from typing import Any
@@ -62,11 +62,11 @@ async def merge_users(body: MergeIn, services: ServicesDep) -> Response:
     """Give everything of an anonymous visitor to the user who has signed in."""
     if body.from_ is None or body.into is None:
         raise RequestError("a merge needs from and into, the ids of two users")
-    old, new = parse_clean_id(body.from_, "from"), parse_clean_id(body.into, "into")
+    source_id, target_id = parse_clean_id(body.from_, "from"), parse_clean_id(body.into, "into")
 
     def merge(live: LiveStore) -> dict[str, Any]:
-        moved, seq = live.users.merge(old, new)
-        return {"user_id": new, "moved": moved, "live_seq": seq}
+        moved, seq = live.users.merge(source_id, target_id)
+        return {"user_id": target_id, "moved": moved, "live_seq": seq}
 
     return await services.write(merge)
 

@@ -1,13 +1,15 @@
 """The live store: events, users and item changes in SQLite or PostgreSQL.
 
-In: checked events, profiles and item changes, one transaction a request.
-Out: user states (a fold over events), item changes after a number, trending items.
+In: checked events, profiles and item changes, one transaction for each call.
+Out: user states, item changes after a sequence number, trending items, changes for a build.
 """
 
 from service.store.database import LiveDatabase, SequenceNumbers
-from service.store.event_log import EventLog, UserHasher, load_recent_events, match_owner
+from service.store.event_log import EventLog
+from service.store.event_rows import load_recent_events, match_owner
 from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
 from service.store.item_changes import ItemChange, load_changes, load_changes_after, store_changes
+from service.store.ownership import UserHasher
 from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
 from service.store.schema import events
 from service.store.trending import Trending

@@ -1,40 +1,44 @@
 """A database URL to short transactions over the live store: one writer, and readers beside it.
 
-SQLite runs in WAL mode with `synchronous=FULL`: what was answered survives a crash of the machine.
-Every write takes its numbers from one sequence, under the database's write lock, so the order of
-sequence numbers is the order of commits.
+Every write takes its sequence numbers from one counter, under the database's write lock, so the
+order of sequence numbers is the order of commits.
 """
 
 import logging
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from indexer.reading import explain_missing_driver, parse_url
+from indexer.reading import explain_missing_driver
 from service.edge import Problem, unavailable
 from service.settings import SettingsError
 from service.store.database_errors import get_first_line, to_problem
+from service.store.engine import BUSY_TIMEOUT_S, WRITE_OPTION, create_engine, hide_password
 from service.store.schema import MIGRATIONS, counter, version
 
-BUSY_TIMEOUT_S = 10.0
-_POOL_SIZE, _MAX_OVERFLOW = 4, 28
-_WRITE_OPTION = "zhiyin_writing"
-_MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's name for the lock of who brings the store up to date
+_MAX_SQL_PARAMETERS = 500  # in one statement; older SQLite allows 999
+_MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's advisory lock of the process that migrates
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceNumbers:
-    """How far the store has come; see `live_schema.counter`."""
+    """How far the store has come; see `service.store.schema.counter`.
+
+    Attributes:
+        seq: Of the last change of any kind.
+        items_seq: Of the last change of an item.
+        removals_seq: Of the last change that removed events.
+    """
 
     seq: int
     items_seq: int
@@ -56,11 +60,11 @@ class WriteTransaction:
         return self.seq - count + 1
 
     def mark_items_changed(self) -> None:
-        """Tell every worker to look at the items."""
+        """Make every worker load the item changes up to now."""
         self._items_seq = self.seq
 
     def mark_events_removed(self) -> None:
-        """Tell every worker that what it has added up from the log is no longer right."""
+        """Make every worker discard the sums it has computed from the log."""
         self._removals_seq = self.seq
 
     def write_sequence(self) -> None:
@@ -78,17 +82,17 @@ class LiveDatabase:
 
     def __init__(self, engine: sa.Engine, *, busy_s: float) -> None:
         self._engine = engine
-        self._write_engine = engine.execution_options(**{_WRITE_OPTION: True})
+        self._write_engine = engine.execution_options(**{WRITE_OPTION: True})
         self._busy_s = busy_s
         self._writer_lock = threading.Lock()
 
     @classmethod
     def open(cls, url: str, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
-        """Connect, and bring the store up to date.
+        """Connect, and migrate the store to the present schema.
 
         Args:
             url: SQLAlchemy URL.
-            busy_s: How long a call waits for a writer before it gives up.
+            busy_s: How long a call waits for another writer before it gives up.
 
         Raises:
             SettingsError: If the URL is wrong, or the store cannot be opened or is of a newer
@@ -96,13 +100,13 @@ class LiveDatabase:
         """
         safe_url = hide_password(url)
         try:
-            engine = _create_engine(url, busy_s)
+            engine = create_engine(url, busy_s)
         except ImportError as error:
             raise SettingsError(f"--db {safe_url} {explain_missing_driver(error)}") from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise SettingsError(
-                f"--db {safe_url} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL such "
-                f"as sqlite:////srv/live.sqlite"
+                f"--db {safe_url} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL "
+                f"such as sqlite:////srv/live.sqlite"
             ) from error
         database = cls(engine, busy_s=busy_s)
         try:
@@ -121,12 +125,12 @@ class LiveDatabase:
 
     @property
     def dialect(self) -> str:
-        """The kind of database."""
+        """SQLAlchemy's name of the kind of database, such as "sqlite"."""
         return self._engine.dialect.name
 
     @property
     def file(self) -> Path | None:
-        """The file of a SQLite store."""
+        """The file of a SQLite store; None for another kind."""
         name = self._engine.url.database
         return Path(name) if self.dialect == "sqlite" and name else None
 
@@ -165,18 +169,18 @@ class LiveDatabase:
             self._writer_lock.release()
 
     def read_sequence(self, connection: sa.Connection) -> SequenceNumbers:
-        """Return how far the store has come."""
+        """Return the sequence numbers that a connection sees."""
         row = connection.execute(sa.select(counter)).one()
         return SequenceNumbers(row.seq, row.items_seq, row.removals_seq)
 
     def advance_to(self, seq: int) -> None:
-        """Go on counting after a number that a snapshot knows from another store."""
+        """Continue counting after a number that a snapshot has from another store."""
         with self.begin_write() as transaction:
             transaction.reserve(max(0, seq - transaction.seq))
 
     @contextmanager
     def open_exclusively(self) -> Iterator[Any]:
-        """Lend a bare connection without a transaction, while no thread of this process writes."""
+        """Lend a driver connection without transaction, while no thread of this process writes."""
         with self._writer_lock:
             raw = self._engine.raw_connection()
             try:
@@ -189,8 +193,9 @@ class LiveDatabase:
         self._engine.dispose()
 
     def _migrate(self, safe_url: str) -> None:
+        """Run the migrations that the store has not had yet."""
         with _raise_as_problem(), self._write_engine.begin() as connection:
-            if self.dialect == "postgresql":  # which lets two make the same table, and one fail
+            if self.dialect == "postgresql":  # else two processes create one table, and one fails
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_ID)))
             version.create(connection, checkfirst=True)
             row = connection.execute(sa.select(version.c.version)).scalar()
@@ -207,68 +212,16 @@ class LiveDatabase:
                 connection.execute(change.values(version=len(MIGRATIONS)))
 
 
-def hide_password(url: str) -> str:
-    """Return a URL without its password."""
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return repr(url[:60])
-
-
-def _create_engine(url: str, busy_s: float) -> sa.Engine:
-    parsed = parse_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        engine = sa.create_engine(
-            parsed, pool_size=_POOL_SIZE, max_overflow=_MAX_OVERFLOW, pool_pre_ping=True
-        )
-        if parsed.get_backend_name() == "postgresql":
-            sa.event.listen(engine, "begin", partial(_limit_lock_wait, int(1_000 * busy_s)))
-        return engine
-    engine = sa.create_engine(
-        parsed,
-        poolclass=sa.pool.QueuePool,
-        pool_size=_POOL_SIZE,
-        max_overflow=_MAX_OVERFLOW,
-        # The driver must not begin transactions of its own: ours say of which kind they are.
-        connect_args={"timeout": busy_s, "isolation_level": None, "check_same_thread": False},
-    )
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, record: Any) -> None:
-    """Durable, patient, and leaving no deleted content behind."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    cursor = connection.cursor()
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            break
-        except connection.OperationalError:  # two workers may make the file at the same time
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA secure_delete=ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that reads first and writes later could not wait for its turn: it would fail.
-    immediate = connection.get_execution_options().get(_WRITE_OPTION)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _limit_lock_wait(busy_ms: int, connection: sa.Connection) -> None:
-    # Without a limit a writer would wait for ever for one that hangs.
-    if connection.get_execution_options().get(_WRITE_OPTION):
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {busy_ms}")
+def split_parameters(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """Yield values in lists that are short enough for the parameters of one SQL statement."""
+    remaining = iter(values)
+    while chunk := list(islice(remaining, _MAX_SQL_PARAMETERS)):
+        yield chunk
 
 
 @contextmanager
 def _raise_as_problem() -> Iterator[None]:
-    """Turn what the database refuses into an answer, with the reason in the log."""
+    """Turn errors of the database into answers, with the reason in the log."""
     try:
         yield
     except DBAPIError as error:

@@ -1,4 +1,4 @@
-"""What a database refuses to what the caller is told; None: a fault of ours, for the log alone."""
+"""An error of the database to the HTTP problem that the caller gets."""
 
 import sqlite3
 from http import HTTPStatus
@@ -7,8 +7,8 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 
 from service.edge import Problem, unavailable
 
-# Primary result codes of SQLite for what is not the fault of a statement: somebody else writes,
-# the disk is full or away. A later try may succeed.
+# Primary result codes of SQLite for errors that are not the fault of a statement: another process
+# writes, the disk is full or not mounted. A later try may succeed.
 _SQLITE_TRANSIENT = frozenset(
     (
         sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
@@ -17,14 +17,18 @@ _SQLITE_TRANSIENT = frozenset(
 )  # fmt: skip
 _SQLITE_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
-# Classes of SQLSTATE: no connection, rolled back, no resources, in use, an operator stepped in, a
-# fault of the system; and a standby that only reads, as during a failover.
+# Classes of SQLSTATE: no connection, rolled back, no resources, object in use, operator
+# intervention, system error; and a read-only standby, as during a failover.
 _SQLSTATE_TRANSIENT = ("08", "40", "53", "55", "57", "58", "25006")
 _SQLSTATE_DAMAGE = ("XX001", "XX002")
 
 
 def to_problem(error: DBAPIError) -> Problem | None:
-    """Return 503 for what passes, 422 for what no column can hold, 500 for a damaged store."""
+    """Return the problem of an error; None if the error is a fault of this program.
+
+    503: a later try may succeed. 422: no column can hold a value of the call. 500: the store is
+    damaged.
+    """
     message = get_first_line(error.orig or error)
     if _is_damage(error):
         return Problem(
@@ -32,7 +36,7 @@ def to_problem(error: DBAPIError) -> Problem | None:
             f"the live store is damaged ({message}); stop the service and restore the store from a "
             f"backup",
         )
-    if isinstance(error, DataError):  # such as the character NUL, which PostgreSQL has not
+    if isinstance(error, DataError):  # such as the character NUL, which PostgreSQL cannot store
         return Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"the live store cannot hold a value of this call ({message}); leave it out",
@@ -43,7 +47,7 @@ def to_problem(error: DBAPIError) -> Problem | None:
 
 
 def get_first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
+    """Return the first line of an error's message, or its class name if there is none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -56,7 +60,7 @@ def _is_transient(error: DBAPIError) -> bool:
     if code is not None:
         return code in _SQLITE_TRANSIENT
     state = _get_sqlstate(error)
-    if state is None:  # the server never answered: no connection, or it went away
+    if state is None:  # the server did not answer: no connection, or it was lost
         return isinstance(error, OperationalError | InterfaceError)
     return state.startswith(_SQLSTATE_TRANSIENT)
 
@@ -69,7 +73,7 @@ def _is_damage(error: DBAPIError) -> bool:
 
 def _get_sqlite_code(error: DBAPIError) -> int | None:
     code = getattr(error.orig, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF  # the rest is detail
+    return None if code is None else code & 0xFF  # the higher bits of an extended code are detail
 
 
 def _get_sqlstate(error: DBAPIError) -> str | None:

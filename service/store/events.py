@@ -1,7 +1,7 @@
-"""The body of an event to an `Event`. Pure; the log is kept by `service.store.event_log`.
+"""The JSON body of POST /v1/events to checked `Event`s. Pure.
 
-What a person did with an item, searched for or wrote. A `search` has a text, a `review` both a text
-and an item, a `rating` a value; names of your own are accepted, misspelt known ones are not.
+A `search` has a text, a `review` both a text and an item, a `rating` a value. Names that no
+scenario knows are accepted, except those that look like a misspelt known name.
 """
 
 import re
@@ -29,18 +29,21 @@ from indexer.request import (
 MAX_EVENTS_PER_CALL = 1_000
 SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
 
-_EVENT_SPACING_S = 1e-6
+_EVENT_SPACING_S = 1e-6  # between events of one call that have no time of their own
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_CONTEXT: Mapping[str, ContextValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """One action of a user: what they did with an item, searched for or wrote.
 
     Attributes:
         user_id: None for an anonymous visitor, who has a session.
-        at: Unix seconds.
+        item_id: None for a search.
+        event: Name of the event, such as click.
+        at: Time of the action, Unix seconds.
+        recommendation_id: The list that the action followed from.
     """
 
     event_id: str
@@ -66,9 +69,9 @@ def parse_events(
     """Return the events of `{"events": […]}`, or the one that the body itself is.
 
     Args:
-        body: As it was sent.
-        now: When events without a time happened, Unix seconds.
-        known_names: Names of events.
+        body: JSON of the call.
+        now: Time of events that have none, Unix seconds.
+        known_names: Names of events; a name close to one of them is refused as misspelt.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
@@ -83,7 +86,8 @@ def parse_events(
         raise RequestError(f"events must be a list, got {format_value(events)}")
     if len(events) > MAX_EVENTS_PER_CALL:
         raise RequestError(
-            f"events has {len(events)} entries, at most {MAX_EVENTS_PER_CALL} are read; send fewer at once"
+            f"events has {len(events)} entries, at most {MAX_EVENTS_PER_CALL} are read; send fewer "
+            f"at once"
         )
     # Events without a time happened in the order in which they are listed.
     return [
@@ -95,7 +99,7 @@ def parse_events(
 def parse_event(
     body: Any, name: str = "", *, now: float, known_names: Collection[str] = BUILT_IN_EVENTS
 ) -> Event:
-    """Return one event; without `event_id` it gets one, without `at` it happened now.
+    """Return one event; without `event_id` it gets a random one, without `at` the time `now`.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
@@ -117,7 +121,7 @@ def parse_event(
 
 
 def _check_required_fields(event: Event, name: str) -> None:
-    """Refuse an event that lacks what its kind needs."""
+    """Refuse an event that lacks a field that its name requires."""
     if not event.event:
         raise RequestError(f"{name} has no event; say what happened, such as click")
     if not event.owner:
@@ -133,10 +137,10 @@ def _check_required_fields(event: Event, name: str) -> None:
 
 
 def parse_clean_id(value: Any, name: str) -> str:
-    """Return an id that any database can keep.
+    """Return an id that any database can store.
 
     Raises:
-        RequestError: If it is none, or holds control characters.
+        RequestError: If it is not an id, or holds control characters.
     """
     clean = parse_id(value, name)
     if _CONTROL_CHARACTERS.search(clean):
@@ -145,10 +149,10 @@ def parse_clean_id(value: Any, name: str) -> str:
 
 
 def parse_clean_text(value: Any, name: str) -> str | None:
-    """Return text that any database can keep, or None if it is empty.
+    """Return text that any database can store, or None if it is empty.
 
     Raises:
-        RequestError: If it is no text, too long, or holds the character NUL.
+        RequestError: If it is not text, too long, or holds the character NUL.
     """
     clean = parse_text(value, name)
     if clean and "\x00" in clean:

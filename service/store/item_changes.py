@@ -1,6 +1,6 @@
-"""Item changes to rows of the live store, the last one of each item, and back."""
+"""Item changes to rows of the live store, the last change of each item, and back."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +9,19 @@ import orjson
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from service.store.database import LiveDatabase, WriteTransaction
+from service.store.database import LiveDatabase, WriteTransaction, split_parameters
 from service.store.schema import items
-
-_MAX_SQL_PARAMETERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ItemChange:
-    """What became of an item.
+    """A new state of an item.
 
     Attributes:
-        fields: None: it was deleted.
-        raw_vector: `(r,) float16`, unit length; None with `fields` None.
-        encoder_key: Key of the encoder that made `raw`; empty: the caller gave it.
-        seq: 0 until it is kept.
+        fields: All fields of the item; None: it was deleted.
+        raw_vector: `(r,) float16`, unit length; None if `fields` is None.
+        encoder_key: Key of the encoder that made `raw_vector`; empty: the caller sent the vector.
+        seq: Sequence number; 0 until the change is stored.
     """
 
     item_id: str
@@ -33,49 +31,45 @@ class ItemChange:
     seq: int = 0
 
 
-def store_changes(write: WriteTransaction, changes: Sequence[ItemChange], *, now: float) -> int:
-    """Keep changes in place of earlier ones of the same items; return the new sequence."""
+def store_changes(
+    transaction: WriteTransaction, changes: Sequence[ItemChange], *, now: float
+) -> int:
+    """Store changes in place of earlier ones of the same items.
+
+    Returns:
+        The sequence number of the store afterwards.
+    """
     last = {change.item_id: change for change in changes}
-    for chunk in _split_chunks(list(last)):
-        write.connection.execute(items.delete().where(items.c.item_id.in_(chunk)))
-    first = write.reserve(len(last))
+    for chunk in split_parameters(last):
+        transaction.connection.execute(items.delete().where(items.c.item_id.in_(chunk)))
+    first = transaction.reserve(len(last))
     rows = [
-        {
-            "item_id": change.item_id,
-            "seq": seq,
-            "fields": None if change.fields is None else orjson.dumps(change.fields).decode(),
-            "vector": None
-            if change.raw_vector is None
-            else change.raw_vector.astype("<f2").tobytes(),
-            "encoder": change.encoder_key,
-            "changed_at": now,
-            "dropped": False,
-        }
+        {**_row_from_change(change), "seq": seq, "changed_at": now, "dropped": False}
         for seq, change in enumerate(last.values(), first)
     ]
     if rows:
-        write.connection.execute(items.insert(), rows)
-    write.mark_items_changed()
-    return write.seq
+        transaction.connection.execute(items.insert(), rows)
+    transaction.mark_items_changed()
+    return transaction.seq
 
 
 def load_changes_after(connection: sa.Connection, seq: int) -> list[ItemChange]:
-    """Return the last change of each item that changed after a sequence number, in order."""
+    """Return the changes after a sequence number, in order; of each item the last one only."""
     query = sa.select(items).where(items.c.seq > seq).order_by(items.c.seq)
     return [_change_from_row(row) for row in connection.execute(query)]
 
 
 def load_changes(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ItemChange]:
-    """Return the last change of each of some items, if it has one."""
+    """Return the last change of each of some items; items without a change are left out."""
     changes_by_id = {}
-    for chunk in _split_chunks(ids):
+    for chunk in split_parameters(ids):
         for row in connection.execute(sa.select(items).where(items.c.item_id.in_(chunk))):
             changes_by_id[row.item_id] = _change_from_row(row)
     return changes_by_id
 
 
 def iterate_undropped_changes(connection: sa.Connection) -> Iterator[ItemChange]:
-    """Yield what a build lays over its catalogue: every change that no build has dropped."""
+    """Yield the changes that a build applies to its catalogue, in order of sequence number."""
     query = sa.select(items).where(items.c.dropped.is_(False)).order_by(items.c.seq)
     for row in connection.execute(query):
         yield _change_from_row(row)
@@ -90,10 +84,20 @@ def drop_changes(database: LiveDatabase, *, up_to: int) -> None:
 
 
 def prune_changes(database: LiveDatabase, *, applied_seq: int) -> None:
-    """Forget dropped changes that every kept snapshot has applied."""
+    """Delete the dropped changes up to `applied_seq`, which every kept snapshot has applied."""
     is_applied = sa.and_(items.c.dropped.is_(True), items.c.seq <= applied_seq)
     with database.begin_write() as transaction:
         transaction.connection.execute(items.delete().where(is_applied))
+
+
+def _row_from_change(change: ItemChange) -> dict[str, Any]:
+    fields, vector = change.fields, change.raw_vector
+    return {
+        "item_id": change.item_id,
+        "fields": None if fields is None else orjson.dumps(fields).decode(),
+        "vector": None if vector is None else vector.astype("<f2").tobytes(),
+        "encoder": change.encoder_key,
+    }
 
 
 def _change_from_row(row: sa.Row[Any]) -> ItemChange:
@@ -103,11 +107,4 @@ def _change_from_row(row: sa.Row[Any]) -> ItemChange:
         None if row.vector is None else np.frombuffer(row.vector, "<f2"),
         row.encoder or "",
         row.seq,
-    )
-
-
-def _split_chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (
-        ids[start : start + _MAX_SQL_PARAMETERS]
-        for start in range(0, len(ids), _MAX_SQL_PARAMETERS)
     )

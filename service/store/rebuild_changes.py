@@ -1,4 +1,4 @@
-"""The live store to what a build folds in, and what the store may forget afterwards."""
+"""The live store to the changes that a build applies; later, the removal of applied changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from indexer.language import VectorCache, describe, hash_text
 from indexer.reading import Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
-from service.store.event_log import UserHasher, event_from_row
+from service.store.event_rows import event_from_row
 from service.store.events import IMPRESSION, Event
 from service.store.item_changes import (
     ItemChange,
@@ -21,18 +21,19 @@ from service.store.item_changes import (
     iterate_undropped_changes,
     prune_changes,
 )
+from service.store.ownership import UserHasher
 from service.store.schema import erasures, events
 
 
 @dataclass(frozen=True, slots=True)
 class LiveChanges:
-    """What a build lays over its sources.
+    """The content of the live store as a build applies it on top of its sources.
 
     Attributes:
-        items: The last change of each item.
-        events: The log, in order of (time, event id).
-        is_erased: Whether an interaction belongs to somebody who was erased after it.
-        applied_seq: How far the store had come.
+        items: The last change of each item; deleted items as `DeletedId`.
+        events: The log as interactions, in order of (time, event id), without impressions.
+        is_erased: Whether the user of an interaction was erased after it.
+        applied_seq: Sequence number of the store that this content reflects.
     """
 
     items: list[Item | DeletedId]
@@ -44,7 +45,13 @@ class LiveChanges:
 def read_changes(
     database: LiveDatabase, secret: str, *, with_items: bool = True
 ) -> tuple[LiveChanges, list[ItemChange]]:
-    """Return what to fold in, all of one moment, and the item changes with their vectors."""
+    """Return what a build applies, and the item changes with their vectors.
+
+    Args:
+        database: The live store; it is read at one point of its sequence.
+        secret: Key of the hashes of erased users.
+        with_items: Whether to read the items too.
+    """
     with database.begin_read() as connection:
         changes = list(iterate_undropped_changes(connection)) if with_items else []
         live_changes = LiveChanges(
@@ -57,7 +64,12 @@ def read_changes(
 
 
 def cache_live_vectors(root: Path, changes: list[ItemChange]) -> None:
-    """Let the next build find the vectors that the service has made with the model it serves."""
+    """Add the vectors that the service encoded to the cache in which the next build looks.
+
+    Args:
+        root: Index directory.
+        changes: Item changes; those of another encoder than the live snapshot's are left out.
+    """
     try:
         manifest = read_manifest(find_snapshot(root))
     except SnapshotError:
@@ -81,9 +93,14 @@ def cache_live_vectors(root: Path, changes: list[ItemChange]) -> None:
 def prune_applied_changes(
     database: LiveDatabase, root: Path, *, drop_up_to_seq: int | None
 ) -> None:
-    """Drop changes if asked to; forget those that every kept snapshot knows.
+    """Drop item changes, and delete those dropped changes that every kept snapshot has applied.
 
-    Until then a dropped change stays: an older snapshot, rolled back to, still needs it.
+    A dropped change stays until then, because an older snapshot needs it after a roll-back.
+
+    Args:
+        database: The live store.
+        root: Index directory.
+        drop_up_to_seq: Later builds leave out the changes up to this number; None: drop none.
     """
     if drop_up_to_seq is not None:
         drop_changes(database, up_to=drop_up_to_seq)
@@ -92,22 +109,19 @@ def prune_applied_changes(
         try:
             manifest = read_manifest(find_snapshot(root, name))
         except SnapshotError:
-            continue  # damaged: nobody can roll back to it
+            continue  # a damaged snapshot cannot be rolled back to
         applied.append(manifest.applied_seq)
     if applied:
         prune_changes(database, applied_seq=min(applied))
 
 
 def _to_item(change: ItemChange) -> Item | DeletedId:
-    """Texts are encoded by the build's own model; only vectors that callers gave are taken over."""
+    """Keep only vectors that callers sent; texts are encoded again, with the build's encoder."""
     if change.fields is None:
         return DeletedId(change.item_id)
-    has_own_vector = change.raw_vector is not None and not change.encoder_key
-    vector = (
-        change.raw_vector.astype(np.float32)
-        if has_own_vector and change.raw_vector is not None
-        else None
-    )
+    vector = None
+    if change.raw_vector is not None and not change.encoder_key:
+        vector = change.raw_vector.astype(np.float32)
     return Item(change.item_id, change.fields, vector)
 
 
@@ -132,16 +146,13 @@ def _to_interaction(event: Event) -> Interaction:
 def _build_erasure_check(
     connection: sa.Connection, user_hasher: UserHasher
 ) -> Callable[[Interaction], bool]:
-    erasure_times = {
-        row.user_hash: row.erased_at for row in connection.execute(sa.select(erasures))
-    }
+    rows = connection.execute(sa.select(erasures))
+    erasure_times = {row.user_hash: row.erased_at for row in rows}
 
     def is_erased(interaction: Interaction) -> bool:
-        at = (
-            erasure_times.get(user_hasher.hash_user_id(interaction.user_id))
-            if erasure_times
-            else None
-        )
-        return at is not None and (interaction.at is None or interaction.at <= at)
+        if not erasure_times:
+            return False
+        erased_at = erasure_times.get(user_hasher.hash_user_id(interaction.user_id))
+        return erased_at is not None and (interaction.at is None or interaction.at <= erased_at)
 
     return is_erased

@@ -1,6 +1,6 @@
-"""The tables of the live store, and the numbered steps that bring an older store up to them.
+"""The tables of the live store, and the numbered migrations that lead to them.
 
-The SQL is portable: SQLite and PostgreSQL. Times are Unix seconds; JSON is kept as text.
+The SQL works on SQLite and PostgreSQL. Times are Unix seconds; JSON is stored as text.
 """
 
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 tables = sa.MetaData()
-_SEQUENCE_TYPE = sa.BigInteger().with_variant(
-    sa.Integer, "sqlite"
-)  # only so is it SQLite's row number
+# With this type alone SQLite uses the column as its row id.
+_SEQUENCE_TYPE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-# In order of code points, as Python sorts: PostgreSQL's default depends on the country.
+# Sorted by code points, as Python does; PostgreSQL's default order depends on the locale.
 _ID_TYPE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
-# One row. `seq` counts every change ever answered; the others say when that kind came last.
+# One row. `seq` counts all changes ever stored; `items_seq` and `removals_seq` are the numbers of
+# the last change of an item and of the last change that removed events.
 counter = sa.Table(
     "live_counter",
     tables,
@@ -25,7 +25,7 @@ counter = sa.Table(
     sa.Column("removals_seq", sa.BigInteger, nullable=False),
 )
 
-# The log. An anonymous visitor has a session and no user.
+# The event log. An anonymous visitor has a session and no user.
 events = sa.Table(
     "live_events",
     tables,
@@ -51,7 +51,7 @@ sa.Index(
     postgresql_where=events.c.user_id.is_(None),
 )
 
-# Ids of retracted events stay refused; hashed, since an id may hold somebody's name.
+# Ids of retracted events stay refused. They are hashed, since an id may contain a person's name.
 retractions = sa.Table(
     "live_retracted",
     tables,
@@ -68,7 +68,7 @@ users = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
 )
 
-# Who signed in: what `from_id` did up to `merged_at` belongs to `into_id`, however late it arrives.
+# Merged users: events of `from_id` up to `merged_at` belong to `into_id`, however late they arrive.
 merges = sa.Table(
     "live_merges",
     tables,
@@ -77,7 +77,7 @@ merges = sa.Table(
     sa.Column("into_id", _ID_TYPE, nullable=False, index=True),
 )
 
-# Who was erased: a keyed hash, so that rebuilds and late events honour it.
+# Erased users, as keyed hashes: rebuilds and late events leave out what these users did before.
 erasures = sa.Table(
     "live_erased",
     tables,
@@ -85,9 +85,9 @@ erasures = sa.Table(
     sa.Column("erased_at", sa.Double, nullable=False),
 )
 
-# The last change of each item. `fields` is null where it was deleted. `vector` is float16 as the
-# encoder gave it (`encoder` is its fingerprint) or as the caller did (then `encoder` is empty).
-# Once a build has dropped a change, later builds leave it out; older snapshots still need it.
+# The last change of each item. `fields` is null if the item was deleted. `vector` is little-endian
+# float16, from the encoder whose key is in `encoder`, or from the caller (then `encoder` is empty).
+# Later builds leave out a change that is `dropped`; older snapshots still need it.
 items = sa.Table(
     "live_items",
     tables,
@@ -108,6 +108,6 @@ def _create_tables(connection: sa.Connection) -> None:
     connection.execute(counter.insert().values(id=1, seq=0, items_seq=0, removals_seq=0))
 
 
-# Step n brings a store of version n to version n + 1. A released step is never edited: a table
-# that changes later gets a step with its own SQL.
+# Migration n brings a store of version n to version n + 1. A released migration is never edited: a
+# table that changes later gets a migration with its own SQL.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_tables,)

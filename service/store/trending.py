@@ -1,6 +1,7 @@
-"""The log to what is in fashion now: time-decayed popularity, added up as events come.
+"""The event log to trending items: popularity with exponential time decay, updated by new events.
 
-Every worker reads the same log, each event once; only when events were removed it starts anew.
+Each worker reads each event of the log once. Only when events were removed from the log does it
+start again from the beginning.
 """
 
 import threading
@@ -18,12 +19,12 @@ MAX_TRENDING_ITEMS = 1_000
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
 HALF_LIFE_S: Mapping[str, float] = {"news": 6 * _HOUR_S, "music": 7 * _DAY_S}
 DEFAULT_HALF_LIFE_S = 3 * _DAY_S
-_MAX_AGE_HALF_LIVES = 30  # half-lives after which an event is worth a billionth
+_MAX_AGE_HALF_LIVES = 30  # an older event would count less than a billionth
 
 
 @dataclass(frozen=True, slots=True)
 class _WeightedEvent:
-    """What one event of the log adds to an item."""
+    """The weight that one event of the log adds to an item."""
 
     item_id: str
     at: float
@@ -32,11 +33,15 @@ class _WeightedEvent:
 
 @dataclass(slots=True)
 class _DecayedScores:
-    """The sums of one scenario.
+    """The decayed sums of weights of one scenario.
 
     Attributes:
-        scores: Item to its sum and the moment for which it is right.
-        future_events: Events of a clock that runs fast; they count as if they were of now.
+        half_life_s: A weight halves in this time.
+        last_seq: Sequence number of the store up to which events are included.
+        removals_seq: `SequenceNumbers.removals_seq` for which the sums are valid.
+        scores: Item id to its sum and the time, Unix seconds, up to which it has decayed.
+        future_events: Events with a time after now, from a clock that is ahead; they count
+            undecayed until their time has come.
     """
 
     half_life_s: float
@@ -45,24 +50,24 @@ class _DecayedScores:
     scores: dict[str, tuple[float, float]] = field(default_factory=dict)
     future_events: list[_WeightedEvent] = field(default_factory=list)
 
-    def add_events(self, reactions: Iterable[_WeightedEvent], now: float) -> None:
-        """Add events; those of the future wait."""
-        waiting = []
-        for reaction in [*self.future_events, *reactions]:
-            if reaction.at > now:
-                waiting.append(reaction)
+    def add_events(self, weighted_events: Iterable[_WeightedEvent], now: float) -> None:
+        """Add events to the sums; those after `now` are set aside until their time has come."""
+        future_events = []
+        for event in [*self.future_events, *weighted_events]:
+            if event.at > now:
+                future_events.append(event)
             else:
-                self._add_event(reaction)
-        self.future_events = waiting
+                self._add_event(event)
+        self.future_events = future_events
 
     def compute_scores(self, now: float) -> dict[str, float]:
-        """Return the sum of each item at a moment."""
+        """Return the sum of each item as of `now`."""
         scores = {
             item_id: total * self._compute_decay(now - scored_at)
             for item_id, (total, scored_at) in self.scores.items()
         }
-        for reaction in self.future_events:
-            scores[reaction.item_id] = scores.get(reaction.item_id, 0.0) + reaction.weight
+        for event in self.future_events:
+            scores[event.item_id] = scores.get(event.item_id, 0.0) + event.weight
         return scores
 
     def _add_event(self, event: _WeightedEvent) -> None:
@@ -79,7 +84,7 @@ class _DecayedScores:
 
 
 class Trending:
-    """What is in fashion, by scenario; thread-safe."""
+    """Trending items by scenario; thread-safe."""
 
     def __init__(self) -> None:
         self._scores_by_scenario: dict[str, _DecayedScores] = {}
@@ -94,12 +99,12 @@ class Trending:
         scale: tuple[float, float],
         now: float,
     ) -> dict[str, float]:
-        """Return at most `MAX_TRENDING_ITEMS` items with their popularity, the highest being 1.
+        """Return at most `MAX_TRENDING_ITEMS` items and their share of the highest score, (0, 1].
 
         Args:
-            connection: Sees the log.
-            sequence: How far it has come.
-            scenario: What events say, and how fast fashions pass.
+            connection: A connection that sees the log.
+            sequence: The sequence numbers that the connection sees.
+            scenario: It sets the weights of events, and by its name the half-life.
             scale: Lowest and highest possible rating.
             now: Unix seconds.
         """

@@ -1,6 +1,7 @@
-"""A user's events to what a request is made of: a fold over them in order of (at, event_id). Pure.
+"""A user's events to the history, seen items and interests that a request gets. Pure.
 
-So retracting, merging, erasing and replaying are exact, and the order of arrival does not matter.
+The events are taken in order of (at, event_id), so the order of arrival does not matter, and
+retracting, merging, erasing and replaying events give exact results.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from indexer.request import NON_HIDING_EVENTS, HistoryEntry, Request
 from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
 
-# The newest ones count: a weight halves every few entries, so older ones are below rounding.
+# The weight of a history entry halves every few entries, so older ones would vanish in rounding.
 MAX_RECENT_EVENTS = 200
 
 
@@ -19,8 +20,9 @@ class UserState:
 
     Attributes:
         history: The latest entries, oldest first.
-        items_by_event: Event to the items it happened to, in order of id; no searches and impressions.
-        interests: Stored ones.
+        items_by_event: Name of an event to the ids of its items, sorted; without searches and
+            impressions.
+        interests: The stored interests.
     """
 
     history: tuple[HistoryEntry, ...] = ()
@@ -29,7 +31,7 @@ class UserState:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Every item the user has met, in order of id."""
+        """The ids of all items in `items_by_event`, sorted."""
         return tuple(sorted(set().union(*self.items_by_event.values())))
 
 
@@ -37,7 +39,7 @@ EMPTY_USER_STATE = UserState()
 
 
 def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
-    """Return what a user's events say."""
+    """Return the state that events, in any order, and stored interests amount to."""
     ordered = sorted(events, key=lambda event: (event.at, event.event_id))
     entries = [_to_history_entry(event) for event in ordered if event.event != IMPRESSION]
     return UserState(
@@ -48,7 +50,7 @@ def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> 
 
 
 def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
-    """Return the items of (event, item) pairs by event, without searches and impressions."""
+    """Return the item ids of (event, item id) pairs by event, without searches and impressions."""
     items_by_event: dict[str, set[str]] = {}
     for event, item_id in pairs:
         if item_id is not None and event not in NON_HIDING_EVENTS:
@@ -57,9 +59,10 @@ def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, t
 
 
 def add_user_state(request: Request, state: UserState, *, now: float) -> Request:
-    """Add what is stored to what a request brings.
+    """Return the request with the stored history, interests and seen items added.
 
-    What the request tells without a time is the latest there is, so it comes after what is stored.
+    History entries of the request that have no time are dated `now`, so that they come after the
+    stored ones.
     """
     if state == EMPTY_USER_STATE:
         return request
@@ -78,7 +81,7 @@ def add_user_state(request: Request, state: UserState, *, now: float) -> Request
 
 
 def _to_history_entry(event: Event) -> HistoryEntry:
-    """A search is words of the user's own, even if it says where they led; so are a review's."""
+    """A search counts by its text alone, even if it names an item; a review by both."""
     is_search = event.event == SEARCH
     return HistoryEntry(
         item_id=None if is_search else event.item_id,

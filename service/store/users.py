@@ -1,4 +1,4 @@
-"""Stored interests and attributes of users; one user merged into another; a user erased."""
+"""Users in the live store: their profiles stored and read, users merged, users erased."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from indexer.errors import RequestError
 from service.edge import unavailable
 from service.store.database import LiveDatabase, WriteTransaction
-from service.store.event_log import UserHasher, match_owner, merge_events
+from service.store.event_rows import match_owner, merge_events
+from service.store.ownership import UserHasher
 from service.store.schema import erasures, events, merges, users
 
 _BLOCK_BYTES = 1 << 20
@@ -25,14 +26,20 @@ _FILES_NOT_CLEAN = (
 
 @dataclass(frozen=True, slots=True)
 class UserProfile:
-    """What somebody has said about a user."""
+    """The stored interests and attributes of a user."""
 
     interests: tuple[str, ...] = ()
     attributes: Mapping[str, Any] | None = None
 
 
 class UserStore:
-    """The users of the live store."""
+    """The users of the live store.
+
+    Args:
+        database: The live store.
+        user_hasher: Hashes the ids of erased users.
+        clock: Returns the time, Unix seconds.
+    """
 
     def __init__(
         self, database: LiveDatabase, user_hasher: UserHasher, clock: Callable[[], float]
@@ -42,22 +49,25 @@ class UserStore:
         self._clock = clock
 
     def put(self, user_id: str, profile: UserProfile) -> int:
-        """Store a profile in place of an earlier one; return the sequence."""
+        """Store a profile in place of an earlier one; return the sequence number afterwards."""
         with self._database.begin_write() as transaction:
             _write_profile(transaction, user_id, profile, self._clock())
             return transaction.reserve()
 
     def load_profile(self, connection: sa.Connection, user_id: str) -> UserProfile | None:
-        """Return the stored profile, or None if there is none."""
+        """Return the profile of a user, or None if none is stored."""
         return _load_profile(connection, user_id)
 
     def merge(self, source_id: str, target_id: str) -> tuple[int, int]:
-        """Give everything of one user to another; return how many events moved, and the sequence.
+        """Give the events and the profile of one user to another.
 
-        What arrives later of what `source_id` did until now will belong to `target_id` as well.
+        Events of `source_id` from before now that arrive later will belong to `target_id` too.
+
+        Returns:
+            The number of events that moved, and the sequence number afterwards.
 
         Raises:
-            RequestError: If both are the same.
+            RequestError: If both ids are the same.
         """
         if source_id == target_id:
             raise RequestError(
@@ -72,7 +82,7 @@ class UserStore:
             same = sa.and_(merges.c.from_id == source_id, merges.c.merged_at == now)
             transaction.connection.execute(merges.delete().where(same))
             transaction.connection.execute(merges.insert().values(row))
-            # Had `new` once been merged into `old`, its own late events would go in a circle.
+            # An earlier merge of target into source has now become one of target into itself.
             transaction.connection.execute(
                 merges.delete().where(merges.c.from_id == merges.c.into_id)
             )
@@ -80,13 +90,16 @@ class UserStore:
             return moved, transaction.reserve()
 
     def erase(self, user_id: str) -> tuple[int, int]:
-        """Remove everything of a user; return how many events went, and the sequence.
+        """Remove everything of a user; only a keyed hash of the id stays.
 
-        Only a keyed hash stays. With SQLite the id is in no file of the store afterwards.
+        With SQLite the id is in no file of the store afterwards.
+
+        Returns:
+            The number of events that were removed, and the sequence number afterwards.
 
         Raises:
-            Problem: 503 if long readers keep old pages alive; what is live is erased already, and
-                asking again cleans the files.
+            Problem: 503 if a long read keeps old pages of the files alive. The user is erased by
+                then, and repeating the call cleans the files.
         """
         with self._database.begin_write() as transaction:
             connection = transaction.connection
@@ -94,24 +107,24 @@ class UserStore:
                 events.delete().where(match_owner(user_id, None))
             ).rowcount
             connection.execute(users.delete().where(users.c.user_id == user_id))
-            joined = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
-            names = {user_id, *connection.execute(joined).scalars()}
+            merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
+            all_ids = {user_id, *connection.execute(merged_ids).scalars()}
             merges_of_user = sa.or_(merges.c.from_id == user_id, merges.c.into_id == user_id)
             connection.execute(merges.delete().where(merges_of_user))
-            self._record_erasure(connection, names)
+            self._record_erasure(connection, all_ids)
             seq = transaction.reserve()
             transaction.mark_events_removed()
         self._clean_files(user_id)
         return erased_count, seq
 
-    def _record_erasure(self, connection: sa.Connection, names: Iterable[str]) -> None:
+    def _record_erasure(self, connection: sa.Connection, user_ids: Iterable[str]) -> None:
         now = self._clock()
-        for name in map(self._user_hasher.hash_user_id, names):
-            connection.execute(erasures.delete().where(erasures.c.user_hash == name))
-            connection.execute(erasures.insert().values(user_hash=name, erased_at=now))
+        for user_hash in map(self._user_hasher.hash_user_id, user_ids):
+            connection.execute(erasures.delete().where(erasures.c.user_hash == user_hash))
+            connection.execute(erasures.insert().values(user_hash=user_hash, erased_at=now))
 
     def _clean_files(self, user_id: str) -> None:
-        """Empty the write-ahead log; if a page still holds a stale copy, write the file anew."""
+        """Empty SQLite's write-ahead log; if the file still holds the id, rewrite the file."""
         file = self._database.file
         if file is None:
             return
@@ -119,7 +132,8 @@ class UserStore:
             try:
                 _checkpoint(connection)
                 if _contains_bytes(file, user_id.encode()):
-                    # A page that was once split may keep a copy where SQLite no longer looks.
+                    # A page that was split earlier may keep a copy in a part that SQLite no longer
+                    # uses.
                     connection.execute("VACUUM")
                     _checkpoint(connection)
             except connection.OperationalError as error:
@@ -148,19 +162,20 @@ def _load_profile(connection: sa.Connection, user_id: str) -> UserProfile | None
 
 
 def _merge_profiles(transaction: WriteTransaction, pair: tuple[str, str], now: float) -> None:
-    """Interests of both; where both have an attribute, that of the user who stays."""
-    old, new = pair
-    source_profile = _load_profile(transaction.connection, old)
+    """Give the profile of the first user to the second, who keeps attributes that both have."""
+    source_id, target_id = pair
+    source_profile = _load_profile(transaction.connection, source_id)
     if source_profile is None:
         return
-    target_profile = _load_profile(transaction.connection, new) or UserProfile()
+    target_profile = _load_profile(transaction.connection, target_id) or UserProfile()
     interests = tuple(dict.fromkeys([*target_profile.interests, *source_profile.interests]))
     attributes = {**(source_profile.attributes or {}), **(target_profile.attributes or {})}
-    _write_profile(transaction, new, UserProfile(interests, attributes), now)
-    transaction.connection.execute(users.delete().where(users.c.user_id == old))
+    _write_profile(transaction, target_id, UserProfile(interests, attributes), now)
+    transaction.connection.execute(users.delete().where(users.c.user_id == source_id))
 
 
 def _checkpoint(connection: Any) -> None:
+    """Move the write-ahead log into the file and empty it, once no reader needs it any more."""
     deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S
     while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         if time.monotonic() > deadline:
@@ -169,7 +184,7 @@ def _checkpoint(connection: Any) -> None:
 
 
 def _contains_bytes(file: Path, needle: bytes) -> bool:
-    """Whether the bytes of an id are anywhere in a file."""
+    """Whether a file holds the bytes anywhere, also across two blocks."""
     with file.open("rb") as stream:
         tail = b""
         while block := stream.read(_BLOCK_BYTES):

@@ -1,7 +1,7 @@
-"""Shapes in and out, as OpenAPI documents them.
+"""The JSON of requests and answers, as OpenAPI documents it.
 
 In: JSON bodies and query parameters.
-Out: checked fields for `answering` and `store`; models of the answers.
+Out: the fields that were sent, for `answering` and `store`; models of the answers.
 """
 
 from service.wire.changes import EventsIn, ItemBody, ItemsIn, MergeIn, TrendingQuery, UserIn

@@ -1,4 +1,4 @@
-"""The JSON of calls that change what is kept: events, users, items; see `requests`."""
+"""The JSON bodies of calls that change stored data: events, users, items; see `requests`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
@@ -96,7 +96,7 @@ class UserIn(RootModel[dict[str, Any]]):
 
 
 class MergeIn(StrictModel):
-    """Whose events become whose."""
+    """Two users: the events of the first are given to the second."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["from", "into"]})
 

@@ -1,7 +1,7 @@
-"""The JSON of every call, as OpenAPI documents it.
+"""The JSON bodies and query parameters of calls that read, as OpenAPI documents them.
 
-These models know which fields there are. What a value may be is decided in one place for every
-door, `indexer.request.body.parse_request`, so values pass through here untouched.
+These models check the names of fields only. Values pass through unchanged: they are checked by
+`indexer.request.parse_request`, which HTTP, batch files and Python have in common.
 """
 
 from collections.abc import Mapping
@@ -97,7 +97,7 @@ class StrictModel(BaseModel):
         return body
 
     def dump_sent(self) -> dict[str, Any]:
-        """Return the fields that were sent and are not null, as they came."""
+        """Return the fields that were sent and are not null, unchanged."""
         return {
             name: value
             for name in type(self).model_fields
@@ -205,9 +205,11 @@ class BatchIn(StrictModel):
 
     requests: Annotated[
         list[RecommendIn],
-        Field(max_length=MAX_BATCH_REQUESTS, description=f"At most {MAX_BATCH_REQUESTS}; the sum of k at most "
-              f"{MAX_BATCH_K}."),
-    ]  # fmt: skip
+        Field(
+            max_length=MAX_BATCH_REQUESTS,
+            description=f"At most {MAX_BATCH_REQUESTS}; the sum of k at most {MAX_BATCH_K}.",
+        ),
+    ]
 
 
 class SearchIn(StrictModel):

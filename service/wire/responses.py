@@ -1,4 +1,4 @@
-"""The JSON of every answer, as OpenAPI documents it. Not checked on the way out."""
+"""The JSON of every answer, as OpenAPI documents it. Answers are not validated against it."""
 
 from typing import Annotated, Any
 

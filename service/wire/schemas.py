@@ -1,6 +1,6 @@
-"""The shapes of the values in a body, as OpenAPI documents them.
+"""JSON schemas of the values in a body, as OpenAPI documents them.
 
-Values are checked elsewhere, see `requests`; a test sends what these shapes allow and forbid.
+Values are checked elsewhere, see `requests`; a test sends what these schemas allow and forbid.
 """
 
 from collections.abc import Mapping
@@ -28,19 +28,19 @@ from service.llm import (
 
 
 def document_as(schema: Mapping[str, Any]) -> WithJsonSchema:
-    """Document an optional field whose values are checked elsewhere; null is as good as absent."""
+    """Return the documentation of an optional field; null means the same as no field."""
     return WithJsonSchema(allow_null(schema))
 
 
 def allow_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shape of a value that may be null."""
+    """Return the schema of a value that may be null."""
     kept_keys = {key: schema[key] for key in ("default",) if key in schema}
     other_keys = {key: value for key, value in schema.items() if key not in kept_keys}
     return {"anyOf": [other_keys, {"type": "null"}], **kept_keys}
 
 
 def require_any(*names: str) -> dict[str, Any]:
-    """Return what a body must hold besides: at least one of these fields."""
+    """Return the schema of a body that must have at least one of some fields."""
     return {"anyOf": [{"required": [name]} for name in names]}
 
 
@@ -52,7 +52,7 @@ ID_SCHEMA = {
     ]
 }
 _CLEAN_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
-CLEAN_ID_SCHEMA = {  # as a database keeps it
+CLEAN_ID_SCHEMA = {  # an id that any database can store
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": 512, "pattern": _CLEAN_PATTERN},
         {"type": "integer"},
@@ -134,7 +134,9 @@ PINS_SCHEMA = {
 }
 _LLM_PROPERTIES: Mapping[str, Mapping[str, Any]] = {
     **{name: {"type": "boolean", "default": False} for name in PART_NAMES},
-    "mode": {"type": "string", "enum": list(map(str, RerankMode)), "default": str(RerankMode.LISTWISE)},
+    "mode": {
+        "type": "string", "enum": list(map(str, RerankMode)), "default": str(RerankMode.LISTWISE),
+    },
     "candidates": {
         "type": "integer", "minimum": 1, "maximum": MAX_CANDIDATES, "default": DEFAULT_CANDIDATES,
     },

@@ -241,7 +241,7 @@ def test_equal_items_come_in_order_of_id(tmp_path: Path) -> None:
 
 
 def test_eight_threads_get_the_answers_of_one(worded: Built) -> None:
-    bodies = [
+    bodies: list[dict[str, Any]] = [
         {"history": [item], "query": word, "k": 20} for item in ITEM_IDS[:6] for word in WORDS[:4]
     ]
     alone = [worded.index.recommend(**body).hits for body in bodies]

@@ -1,7 +1,7 @@
-"""Item-item peers: cosine neighbours with shrinkage, and EASE, both with decayed histories.
+"""Rows to item-item weights: shrunk cosine neighbours, and EASE; scores of decayed histories.
 
-EASE: Steck 2019, "Embarrassingly shallow autoencoders for sparse data". The best of the history's
-items may count instead of their sum.
+EASE: Steck 2019, "Embarrassingly shallow autoencoders for sparse data". An item's score is the sum
+of the weights from the items of the history, or their maximum.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,9 @@ from indexer.evaluation.peers.protocol import (
 )
 from indexer.taste import Matrix, matrix_from_coordinates
 
-MAX_DENSE_ITEMS = 8_000  # the most met ones, that EASE inverts a matrix of
-MAX_NEIGHBOURS = 200  # of each item that item-kNN keeps
+MAX_DENSE_ITEMS = 8_000  # most frequent items, of whose matrix EASE takes the inverse
+MAX_NEIGHBOURS = 200  # neighbours of each item that item-kNN keeps
 _STRIP_ITEMS = 512
-_SCORE_GRID = {"decay": (10.0, 3.0, 30.0, 100.0, NO_DECAY), "aggregate": ("sum", "max")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +34,31 @@ class ItemItemModel:
     """Weights from past items to candidates.
 
     Attributes:
-        weights: `(n, n)` sparse, or `(d, d)` dense over `dense` items.
-        dense: Items of a dense matrix, ascending; empty: all.
-        n_items: Of the catalogue.
+        weights: `(n, n)` sparse, or `(d, d)` dense over the `dense` items.
+        dense: Positions of the items of a dense matrix, ascending; empty: all items.
+        n_items: Number of items in the catalogue.
     """
 
     weights: Any
     dense: Positions
     n_items: int
 
-    def score(self, cases: Cases, knobs: Params) -> Scores:
-        """Return `(c, n)`."""
-        entries = collect_entries(cases, use=knobs["use"], decay=knobs["decay"])
+    def score(self, cases: Cases, params: Params) -> Scores:
+        """Return `(c, n)`, weighted sums or maxima; the history's own items are raised by `own`."""
+        entries = collect_entries(cases, use=params["use"], decay=params["decay"])
         known = self._select_dense(entries)
         c = len(cases)
-        if knobs["aggregate"] == "sum":
+        if params["aggregate"] == "sum":
             history = known.to_matrix(c, self.weights.shape[0])
-            found = history @ self.weights
-            near: Scores = found if isinstance(found, np.ndarray) else found.toarray()
+            product = history @ self.weights
+            near: Scores = product if isinstance(product, np.ndarray) else product.toarray()
         else:
             near = self._score_by_maximum(known, c)
         total = self._expand_dense(near)
-        if knobs.get("own"):
+        if params.get("own"):
             own: Scores = entries.to_matrix(c, self.n_items).toarray()
             top = np.maximum(total.max(axis=1, keepdims=True), np.float32(1e-9))
-            total += np.float32(knobs["own"]) * top * own
+            total += np.float32(params["own"]) * top * own
         return total
 
     def _select_dense(self, entries: HistoryEntries) -> HistoryEntries:
@@ -90,7 +89,7 @@ class ItemItemModel:
 
 
 def _max_weighted(rows: Any, weight: Scores) -> Scores:
-    """The largest weighted entry of each column, `(n,)`; nothing counts as zero."""
+    """The largest weighted entry of each column, `(n,)`; a missing entry is zero."""
     if isinstance(rows, np.ndarray):
         best: Scores = (rows * weight[:, None]).max(axis=0)
         return best
@@ -99,16 +98,24 @@ def _max_weighted(rows: Any, weight: Scores) -> Scores:
     return out
 
 
+def _build_score_grid(*, repeats: bool) -> Mapping[str, tuple[Any, ...]]:
+    return {
+        "decay": (10.0, 3.0, 30.0, 100.0, NO_DECAY),
+        "aggregate": ("sum", "max"),
+        "own": (0.0, 1.0, 3.0) if repeats else (0.0,),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class ItemKnn:
-    """Cosine of the users of two items, shrunk."""
+    """Item-kNN: cosine between the sets of users of two items, shrunk for rare items."""
 
     repeats: bool
     name: str = "itemknn_decay"
 
     @property
     def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Events added to both popularities, neighbours kept."""
+        """Rows used, events added to both popularities, neighbours kept."""
         return {
             "use": (POSITIVE_EVENTS, ALL_EVENTS),
             "shrink": (20.0, 0.0, 5.0, 100.0),
@@ -117,11 +124,11 @@ class ItemKnn:
 
     @property
     def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Reach of the history, sum or maximum over it."""
-        return {**_SCORE_GRID, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
+        """Decay of the history, sum or maximum over it, weight of its own items."""
+        return _build_score_grid(repeats=self.repeats)
 
     def fit(self, training: TrainingData, params: Params) -> ItemItemModel:
-        """Count in strips, so that a large catalogue fits."""
+        """Compute the cosines in strips of items, so that a large catalogue fits in memory."""
         matrix = training.build_user_item_matrix(params["use"]).tocsc()
         size = np.sqrt(np.asarray(matrix.sum(axis=0)).ravel() + params["shrink"])
         scaled = (matrix / np.maximum(size, 1e-9)).tocsc().astype(np.float32)
@@ -151,23 +158,23 @@ def _stack(strips: list[Matrix]) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Ease:
-    """EASE over the most met items."""
+    """EASE over the most frequent items."""
 
     repeats: bool
     name: str = "ease_decay"
 
     @property
     def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """The ridge."""
+        """Rows used, ridge."""
         return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "ridge": (100.0, 20.0, 10.0, 500.0, 2000.0)}
 
     @property
     def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Reach of the history, sum or maximum over it."""
-        return {**_SCORE_GRID, "own": (0.0, 1.0, 3.0) if self.repeats else (0.0,)}
+        """Decay of the history, sum or maximum over it, weight of its own items."""
+        return _build_score_grid(repeats=self.repeats)
 
     def fit(self, training: TrainingData, params: Params) -> ItemItemModel:
-        """Invert the regularised matrix of common users."""
+        """Compute the closed form from the inverse of the Gram matrix plus ridge."""
         matrix = training.build_user_item_matrix(params["use"])
         counts = np.asarray(matrix.sum(axis=0)).ravel()
         order = np.lexsort((np.arange(len(counts)), -counts))[:MAX_DENSE_ITEMS]

@@ -1,4 +1,4 @@
-"""Counts as recommenders: the most popular, the most popular of late, a user's own items."""
+"""Rows to counts as scores: the most popular items, the recently popular, a user's own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from indexer.evaluation.peers.protocol import (
 
 @dataclass(frozen=True, slots=True)
 class PopularityModel:
-    """`(n,)` counts, the same for everybody."""
+    """Counts of the items, `(n,) float32`, the same for every user."""
 
     counts: Scores
 
@@ -31,14 +31,14 @@ class PopularityModel:
 
 @dataclass(frozen=True, slots=True)
 class Popularity:
-    """Most popular; with half-lives, most popular of late."""
+    """Most popular items; with half-lives, recently popular ones."""
 
     name: str = "popular"
     half_lives: tuple[float, ...] = (NO_DECAY,)
 
     @property
     def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """A half-life is a share of all rows."""
+        """Rows used, and the half-life of a row as a share of all rows."""
         return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "half_life": self.half_lives}
 
     @property
@@ -47,10 +47,10 @@ class Popularity:
         return {}
 
     def fit(self, training: TrainingData, params: Params) -> PopularityModel:
-        """Count."""
+        """Count the rows of each item, with decay if rows have times."""
         rows = training.select_rows(params["use"])
         if np.isnan(training.log.at[rows]).any():
-            weight = np.ones(len(rows))  # without times, no row is newer than another's
+            weight = np.ones(len(rows))  # without times, no row is newer than another
         else:
             visible_rows = np.flatnonzero(training.row_mask)
             newer = len(visible_rows) - np.searchsorted(visible_rows, rows)
@@ -65,7 +65,7 @@ POPULAR_RECENT = Popularity("popular_recent", (0.1, 0.3, 0.03, 0.01, NO_DECAY))
 
 @dataclass(frozen=True, slots=True)
 class OwnItems:
-    """A user's own past items by decayed count, then what is popular."""
+    """A user's own past items by decayed count, then recently popular ones."""
 
     name: str = "own_items"
 
@@ -76,23 +76,23 @@ class OwnItems:
 
     @property
     def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Reach of the history, weight of popularity."""
+        """Decay of the history, weight of popularity."""
         return {"decay": (30.0, 10.0, 100.0, 300.0, NO_DECAY), "popular": (0.3, 0.0, 1.0)}
 
     def fit(self, training: TrainingData, _: Params) -> "OwnItemsModel":
-        """Count what is popular."""
+        """Count recent popularity."""
         recent = POPULAR_RECENT.fit(training, {"use": ALL_EVENTS, "half_life": 0.1})
         return OwnItemsModel(recent.counts / max(float(recent.counts.max()), 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
 class OwnItemsModel:
-    """`(n,)` popularity, at most 1."""
+    """Recent popularity of the items, `(n,) float32`, at most 1."""
 
     popular: Scores
 
-    def score(self, cases: Cases, knobs: Params) -> Scores:
+    def score(self, cases: Cases, params: Params) -> Scores:
         """Return `(c, n)`."""
-        entries = collect_entries(cases, use=ALL_EVENTS, decay=knobs["decay"])
+        entries = collect_entries(cases, use=ALL_EVENTS, decay=params["decay"])
         own: Scores = entries.to_matrix(len(cases), len(self.popular)).toarray()
-        return own + np.float32(knobs["popular"]) * self.popular
+        return own + np.float32(params["popular"]) * self.popular

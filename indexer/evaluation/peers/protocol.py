@@ -1,4 +1,4 @@
-"""The face of a peer, and a request's history as every peer reads it."""
+"""What every peer offers, what it is fitted on, and cases to the history entries it reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ Params: TypeAlias = Mapping[str, Any]
 Scores: TypeAlias = NDArray[np.float32]
 Positions: TypeAlias = NDArray[np.int64]
 
-POSITIVE_EVENTS, ALL_EVENTS = "positive", "every"  # event, to learn from and to ask with
-NO_DECAY = float("inf")  # decay: none
-MAX_ENTRIES = 500  # entries of a history that are read, the latest
+POSITIVE_EVENTS, ALL_EVENTS = "positive", "every"  # which rows are learned from and asked with
+NO_DECAY = float("inf")  # value of a decay or half-life: old rows count as much as new ones
+MAX_ENTRIES = 500  # latest entries of a history that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class TrainingData:
     """What a peer may learn from.
 
     Attributes:
-        log: All rows.
-        row_mask: `(m,) bool`, those that may be seen.
-        vectors: `(n, d) float32`, the encoder's, of unit length.
-        repeats: Whether items are consumed again.
-        seed: Of whatever is drawn.
+        log: All `m` rows.
+        row_mask: `(m,) bool`, rows that may be seen.
+        vectors: `(n, d) float32`, raw vectors of the items, unit length.
+        repeats: Whether items of the history may be the answer.
+        seed: For peers that draw random numbers.
     """
 
     log: InteractionLog
@@ -40,16 +40,16 @@ class TrainingData:
 
     @property
     def n_items(self) -> int:
-        """Rows of the catalogue."""
+        """Number of items in the catalogue."""
         return len(self.log.item_ids)
 
     def select_rows(self, use: str) -> Positions:
-        """The numbers of the rows to learn from, in order."""
+        """Return the positions of the rows to learn from, ascending; `use` is one of two words."""
         selected = self.row_mask & self.log.positive if use == POSITIVE_EVENTS else self.row_mask
         return np.flatnonzero(selected)
 
     def build_user_item_matrix(self, use: str) -> Matrix:
-        """`(users, n)`, 1 where they met."""
+        """Return `(users, n) float32`, sparse, 1 where a user has a row with an item."""
         rows = self.select_rows(use)
         shape = (len(self.log.user_ids), self.n_items)
         ones = np.ones(len(rows), np.float32)
@@ -59,18 +59,19 @@ class TrainingData:
 
 
 class PeerModel(Protocol):
-    """A peer that has learned."""
+    """A fitted peer."""
 
-    def score(self, cases: Cases, knobs: Params) -> Scores:
-        """Return `(c, n)`; higher is better."""
+    def score(self, cases: Cases, params: Params) -> Scores:
+        """Return `(c, n) float32`, a score of each item for each case; higher is better."""
 
 
 class Peer(Protocol):
-    """A method with knobs; the first value of each is where tuning begins.
+    """A method with parameters; tuning begins at the first value of each.
 
     Attributes:
-        fit_grid: That need another fit.
-        score_grid: That only change how a question is answered.
+        name: In reports.
+        fit_grid: Parameters to values; each value needs another fit.
+        score_grid: The same for parameters that only change how cases are answered.
     """
 
     @property
@@ -84,12 +85,12 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntries:
-    """The histories of some cases, flat, in order.
+    """The histories of some cases as `h` entries, by case, oldest first.
 
     Attributes:
-        case: `(h,)`.
-        item: `(h,)`.
-        weight: `(h,) float32`, by recency.
+        case: `(h,) int64`, number of the case.
+        item: `(h,) int64`, position of the item.
+        weight: `(h,) float32` in (0, 1], by recency.
     """
 
     case: Positions
@@ -97,12 +98,18 @@ class HistoryEntries:
     weight: Scores
 
     def to_matrix(self, cases: int, items: int) -> Matrix:
-        """`(cases, items)`, weights summed."""
+        """Return `(cases, items)`, sparse, the sum of the weights of each pair."""
         return matrix_from_coordinates(self.weight, self.case, self.item, (cases, items))
 
 
 def collect_entries(cases: Cases, *, use: str, decay: float) -> HistoryEntries:
-    """Read histories; an entry `decay` places before the last counts 1/e of it."""
+    """Return the histories' latest entries, weighted by recency.
+
+    Args:
+        cases: Whose histories are read.
+        use: `POSITIVE_EVENTS` or `ALL_EVENTS`.
+        decay: An entry this many places before the last one counts 1/e of it.
+    """
     parts = list(cases.histories)
     if use == POSITIVE_EVENTS:
         parts = [rows[cases.log.positive[rows]] for rows in parts]

@@ -1,4 +1,4 @@
-"""Names to peers: those that are quick, all of them, those that are not installed."""
+"""Names of peers to peers, or to why they cannot be measured."""
 
 from collections.abc import Collection
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from indexer.evaluation.peers.protocol import Peer
 from indexer.evaluation.peers.sasrec import SasRec
 from indexer.evaluation.peers.text_mean import TEXT_MEAN, TEXT_TUNED
 
-TEXT_EASE = "text_ease"  # made of what the peers before it were tuned to
+TEXT_EASE = "text_ease"  # built from the tuned parameters of `text_tuned` and `ease_decay`
 FAST_PEERS = (
     "popular", "popular_recent", "own_items", "itemknn_decay", "ease_decay", "text_mean",
     "text_tuned", TEXT_EASE, "ials",
@@ -21,7 +21,7 @@ _REQUIRED_PACKAGES = {"ials": "implicit", "sasrec": "torch"}
 
 
 def parse_peer_names(text: str) -> tuple[str, ...]:
-    """Read "fast", "all" or names with commas between.
+    """Parse "fast", "all" or names separated by commas.
 
     Raises:
         RequestError: If a name is not known.
@@ -36,7 +36,12 @@ def parse_peer_names(text: str) -> tuple[str, ...]:
 
 
 def explain_unavailable(name: str, *, repeats: bool) -> str:
-    """Say why a peer is not measured; empty if it is."""
+    """Return why a peer cannot be measured; "" if it can.
+
+    Args:
+        name: Of the peer.
+        repeats: Whether items of the history may be the answer.
+    """
     package = _REQUIRED_PACKAGES.get(name)
     if package and find_spec(package) is None:
         return f'{package} is not installed; pip install "zhiyin[evaluate]"'
@@ -46,7 +51,7 @@ def explain_unavailable(name: str, *, repeats: bool) -> str:
 
 
 def select_peers(names: Collection[str], *, repeats: bool) -> list[Peer]:
-    """Return the peers that learn alone, in the order of `PEER_NAMES`; text + EASE is made later."""
+    """Return the peers of these names in the order of `PEER_NAMES`, without text + EASE."""
     all_peers: list[Peer] = [
         POPULAR, POPULAR_RECENT, OwnItems(), ItemKnn(repeats), Ease(repeats), TEXT_MEAN,
         TEXT_TUNED, Ials(), SasRec(),

@@ -1,7 +1,7 @@
-"""SASRec in torch, trained until it gets no better: a causal transformer over a user's items.
+"""Item sequences to a causal transformer (SASRec) in torch, trained until it gets no better.
 
-Kang & McAuley 2018, "Self-attentive sequential recommendation", with the loss over the whole
-catalogue, or over a sample with logQ correction where the catalogue is large.
+Kang & McAuley 2018, "Self-attentive sequential recommendation", with a softmax loss over the whole
+catalogue, or over a sample with logQ correction (Yi et al. 2019) where the catalogue is large.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ WINDOW_LENGTH = 50
 WIDTH, LAYERS, HEADS = 64, 2, 2
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
-# It stays at the level of what is popular for many epochs before it rises.
+# For many epochs it recommends no better than popularity does, before it improves.
 MIN_EPOCHS, MAX_EPOCHS, PATIENCE = 30, 300, 10
 MAX_FULL_LOSS_ITEMS, SAMPLED_NEGATIVES = 20_000, 4_096
 
@@ -36,13 +36,13 @@ Evaluate = Callable[["SasRecModel", Params], float]
 
 @dataclass(frozen=True, slots=True)
 class SasRec:
-    """The sequence model."""
+    """SASRec."""
 
     name: str = "sasrec"
 
     @property
     def fit_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Dropout; epochs are found by training until there is no gain."""
+        """Rows used, dropout, and epochs, which `converge` finds."""
         return {
             "use": (POSITIVE_EVENTS, ALL_EVENTS),
             "dropout": (0.3, 0.5),
@@ -55,14 +55,14 @@ class SasRec:
         return {}
 
     def fit(self, training: TrainingData, params: Params) -> "SasRecModel":
-        """Train for the number of epochs that was found."""
+        """Train for the number of epochs in the parameters."""
         trained = list(_train_epochs(training, params, params["epochs"]))
         return trained[-1]
 
     def converge(
         self, training: TrainingData, params: Params, evaluate: Evaluate
     ) -> tuple[Params, float]:
-        """Train until `PATIENCE` epochs bring no gain; return the best number and its figure."""
+        """Train until `PATIENCE` epochs bring no gain; return the best epoch and its NDCG@10."""
         best, best_epoch = -1.0, 1
         for epoch, model in enumerate(_train_epochs(training, params, MAX_EPOCHS), start=1):
             ndcg10 = evaluate(model, params)
@@ -75,16 +75,16 @@ class SasRec:
 
 @dataclass(frozen=True, slots=True)
 class SasRecModel:
-    """A network that has been trained."""
+    """A trained network over `n_items` items."""
 
     network: Any
     n_items: int
 
-    def score(self, cases: Cases, knobs: Params) -> Scores:
-        """Return `(c, n)`; without a history, zeros."""
+    def score(self, cases: Cases, params: Params) -> Scores:
+        """Return `(c, n)`; zeros for a case without a history."""
         import torch
 
-        entries = collect_entries(cases, use=knobs["use"], decay=NO_DECAY)
+        entries = collect_entries(cases, use=params["use"], decay=NO_DECAY)
         rows = np.full((len(cases), WINDOW_LENGTH), self.n_items, np.int64)
         for case in range(len(cases)):
             first, last = np.searchsorted(entries.case, [case, case + 1])
@@ -114,7 +114,7 @@ def _train_epochs(training: TrainingData, params: Params, count: int) -> Iterato
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98))
     rng = np.random.default_rng(training.seed)
     for _ in range(count):
-        with torch.random.fork_rng(devices=[]):  # judging in between draws nothing from it
+        with torch.random.fork_rng(devices=[]):  # evaluation in between must not change the draws
             torch.random.set_rng_state(state)
             network.train()
             for batch in np.array_split(rng.permutation(len(rows)), -(-len(rows) // BATCH_SIZE)):
@@ -126,26 +126,26 @@ def _train_epochs(training: TrainingData, params: Params, count: int) -> Iterato
         yield SasRecModel(network, training.n_items)
 
 
-def cut_windows(lesson: TrainingData, use: str) -> NDArray[np.int64]:
-    """Cut every user's items into pieces `(w, LENGTH + 1)`, padded with `n_items` at the end.
+def cut_windows(training: TrainingData, use: str) -> NDArray[np.int64]:
+    """Cut every user's items into windows, `(w, WINDOW_LENGTH + 1)`, padded with `n_items`.
 
-    Neighbouring pieces share one item, so that each item but the first is predicted once.
+    Neighbouring windows share one item, so that each item but the first is predicted once.
     """
-    rows = lesson.select_rows(use)
-    rows = rows[np.lexsort((lesson.log.step[rows], lesson.log.user[rows]))]
-    user, item = lesson.log.user[rows], lesson.log.item[rows]
-    new = np.r_[np.ones(min(len(rows), 1), bool), user[1:] != user[:-1]]
-    starts = np.flatnonzero(new).tolist()
+    log, padding = training.log, training.n_items
+    rows = training.select_rows(use)
+    rows = rows[np.lexsort((log.step[rows], log.user[rows]))]
+    user, item = log.user[rows], log.item[rows]
+    is_first = np.r_[np.ones(min(len(rows), 1), bool), user[1:] != user[:-1]]
+    starts = np.flatnonzero(is_first).tolist()
     windows = []
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-        for first in range(end - 1, start, -WINDOW_LENGTH):
-            window = item[max(start, first - WINDOW_LENGTH) : first + 1]
-            windows.append(
-                np.pad(window, (0, WINDOW_LENGTH + 1 - len(window)), constant_values=lesson.n_items)
-            )
-    return (
-        np.stack(windows) if windows else np.full((1, WINDOW_LENGTH + 1), lesson.n_items, np.int64)
-    )
+        for last in range(end - 1, start, -WINDOW_LENGTH):
+            window = item[max(start, last - WINDOW_LENGTH) : last + 1]
+            pad_width = (0, WINDOW_LENGTH + 1 - len(window))
+            windows.append(np.pad(window, pad_width, constant_values=padding))
+    if not windows:
+        return np.full((1, WINDOW_LENGTH + 1), padding, np.int64)
+    return np.stack(windows)
 
 
 def _compute_loss(network: Any, rows: Any, share: Any) -> Any:
@@ -175,7 +175,7 @@ def _build_network(n_items: int, dropout: float) -> Any:
     from torch import nn
 
     class Network(nn.Module):
-        """Items `(b, l)` to states `(b, l, d)`."""
+        """Item positions `(b, l)` to states `(b, l, d)`, each to predict the next item."""
 
         def __init__(self) -> None:
             super().__init__()

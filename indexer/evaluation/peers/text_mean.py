@@ -1,4 +1,8 @@
-"""Text peers: the mean of the history's vectors, as they are or whitened, and blended with EASE."""
+"""Item vectors to cosines with a history's mean, as they are or whitened, or blended with EASE.
+
+Whitening: Su et al. 2021, "Whitening sentence representations for better semantics and faster
+retrieval"; here with a power between centring (0) and full whitening (1).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,26 +24,26 @@ from indexer.evaluation.peers.protocol import (
     collect_entries,
 )
 
-RAW_POWER = -1.0  # power of whitening: not even centred
+RAW_POWER = -1.0  # value of `power` that leaves vectors as they are, not even centred
 _EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """`(n, d) float32`, of unit length."""
+    """Mapped vectors of the items, `(n, d) float32`, unit length."""
 
     vectors: Scores
 
-    def score(self, cases: Cases, knobs: Params) -> Scores:
-        """Return `(c, n)`, cosines with the mean of the history."""
-        entries = collect_entries(cases, use=knobs["use"], decay=knobs.get("decay", NO_DECAY))
+    def score(self, cases: Cases, params: Params) -> Scores:
+        """Return `(c, n)`, cosines with the weighted mean of the history."""
+        entries = collect_entries(cases, use=params["use"], decay=params.get("decay", NO_DECAY))
         mean = entries.to_matrix(len(cases), len(self.vectors)) @ self.vectors
         return normalise_rows(mean) @ self.vectors.T
 
 
 @dataclass(frozen=True, slots=True)
 class TextMean:
-    """The mean of a history's vectors; whitened with decay unless it is raw."""
+    """The mean of a history's vectors, by default whitened and with decay."""
 
     name: str = "text_tuned"
     powers: tuple[float, ...] = (0.5, 0.0, 1.0)
@@ -52,11 +56,11 @@ class TextMean:
 
     @property
     def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Reach of the history."""
+        """Entries used, and decay of the history."""
         return {"use": (POSITIVE_EVENTS, ALL_EVENTS), "decay": self.decays}
 
     def fit(self, training: TrainingData, params: Params) -> TextModel:
-        """Take the catalogue's own statistics; no row of the log is read."""
+        """Whiten by the catalogue's own statistics; no row of the log is read."""
         if params["power"] == RAW_POWER:
             return TextModel(training.vectors)
         vectors = training.vectors - training.vectors.mean(axis=0)
@@ -72,12 +76,13 @@ TEXT_TUNED = TextMean()
 
 @dataclass(frozen=True, slots=True)
 class TextEase:
-    """Text, EASE and popularity, each made of mean 0 and variance 1 over the catalogue.
+    """A weighted sum of text, EASE and popularity, each standardised over the catalogue.
 
     Attributes:
-        text: The tuned knobs of the text peer.
-        ease: Those of EASE.
-        popular: Those of recent popularity.
+        text: Tuned parameters of the text peer.
+        ease: Tuned parameters of EASE.
+        popular: Tuned parameters of recent popularity.
+        repeats: Whether items of the history may be the answer.
     """
 
     text: Params
@@ -93,11 +98,11 @@ class TextEase:
 
     @property
     def score_grid(self) -> Mapping[str, tuple[Any, ...]]:
-        """Weights against EASE."""
+        """Weights of text and popularity, against 1 for EASE."""
         return {"text": (1.0, 0.3, 3.0), "popular": (0.3, 0.0, 1.0)}
 
     def fit(self, training: TrainingData, _: Params) -> "TextEaseModel":
-        """Fit the parts as they were tuned."""
+        """Fit the parts with the parameters that each was tuned to alone."""
         return TextEaseModel(
             (TEXT_TUNED.fit(training, self.text), self.text),
             (Ease(self.repeats).fit(training, self.ease), self.ease),
@@ -110,19 +115,19 @@ ModelWithParams = tuple[PeerModel, Params]
 
 @dataclass(frozen=True, slots=True)
 class TextEaseModel:
-    """Fitted parts with their knobs."""
+    """Fitted parts with their parameters."""
 
     text: ModelWithParams
     ease: ModelWithParams
     popular: ModelWithParams
 
-    def score(self, cases: Cases, knobs: Params) -> Scores:
+    def score(self, cases: Cases, params: Params) -> Scores:
         """Return `(c, n)`."""
         text, ease, popular = (
-            _standardise(part.score(cases, params_of_part))
-            for part, params_of_part in (self.text, self.ease, self.popular)
+            _standardise(part.score(cases, part_params))
+            for part, part_params in (self.text, self.ease, self.popular)
         )
-        weighted = np.float32(knobs["text"]) * text + np.float32(knobs["popular"]) * popular
+        weighted = np.float32(params["text"]) * text + np.float32(params["popular"]) * popular
         total: Scores = ease + weighted
         return total
 

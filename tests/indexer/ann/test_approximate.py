@@ -1,4 +1,4 @@
-"""Approximate indexes keep the promises of the exact one, and their recall is what they say."""
+"""Approximate indexes behave as the exact one does, and reach the recall in their facts."""
 
 import threading
 from pathlib import Path
@@ -11,7 +11,7 @@ from indexer.ann import VectorIndex
 from indexer.ann.faiss_searcher import load_faiss
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError
-from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests
+from tests.indexer.ann.worlds import KINDS, LAYOUT, build, clustered, recall, requests
 
 COUNT = 12_000
 ROWS = np.arange(COUNT)
@@ -26,16 +26,18 @@ def vectors() -> Vectors:
 def index_and_facts(
     request: pytest.FixtureRequest, vectors: Vectors, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
-    return built(tmp_path_factory.mktemp("ann"), vectors, request.param)
+    return build(tmp_path_factory.mktemp("ann"), vectors, request.param)
 
 
 @pytest.fixture(scope="module")
 def index(index_and_facts: Any) -> VectorIndex:
-    made: VectorIndex = index_and_facts[0]
-    return made
+    opened: VectorIndex = index_and_facts[0]
+    return opened
 
 
-def test_the_recall_told_is_the_recall_there_is(index_and_facts: Any, vectors: Vectors) -> None:
+def test_the_recall_in_the_facts_is_that_of_other_requests(
+    index_and_facts: Any, vectors: Vectors
+) -> None:
     index, facts = index_and_facts
     everything = np.ones(COUNT, np.bool_)
     assert "note" not in facts
@@ -148,7 +150,7 @@ def _each(index: VectorIndex, queries: Vectors, allowed: Any) -> Any:
 def test_many_equal_vectors_come_by_row(tmp_path: Path) -> None:
     vectors = clustered(8_000)
     vectors[3_000:6_000] = vectors[3_000]
-    index, _ = built(tmp_path, vectors, KINDS["pq"])
+    index, _ = build(tmp_path, vectors, KINDS["pq"])
     query = vectors[3_000:3_001].copy()
     assert index.search(query, 10)[0].rows.tolist() == [*range(3_000, 3_010)]
     odd = np.arange(8_000) % 2 == 1
@@ -164,31 +166,31 @@ def test_the_vectors_are_read_from_the_file_and_not_copied(index: VectorIndex) -
 def test_an_index_of_distances_is_refused_whatever_it_is(tmp_path: Path) -> None:
     faiss = load_faiss()
     rows = clustered(2_000)
-    for made in (
+    for index in (
         faiss.IndexHNSWFlat(LAYOUT.dim, 8),  # whose default is L2
         faiss.index_factory(LAYOUT.dim, "PQ16x4fs,Refine(SQfp16)"),
         faiss.index_factory(LAYOUT.dim, "IVF8,PQ16x4fs,Refine(SQfp16)"),
     ):
-        made.train(rows)
-        made.add(rows)
-        faiss.write_index(made, str(tmp_path / "index.faiss"))
+        index.train(rows)
+        index.add(rows)
+        faiss.write_index(index, str(tmp_path / "index.faiss"))
         with pytest.raises(SnapshotError, match="does not use the inner product"):
             VectorIndex.open(tmp_path / "index.faiss")
 
 
 def test_an_index_without_readable_vectors_is_refused_with_the_remedy(tmp_path: Path) -> None:
     faiss = load_faiss()
-    made = faiss.index_factory(LAYOUT.dim, "PQ16x4fs", faiss.METRIC_INNER_PRODUCT)
-    made.train(clustered(2_000))
-    made.add(clustered(2_000))
-    faiss.write_index(made, str(tmp_path / "index.faiss"))
+    index = faiss.index_factory(LAYOUT.dim, "PQ16x4fs", faiss.METRIC_INNER_PRODUCT)
+    index.train(clustered(2_000))
+    index.add(clustered(2_000))
+    faiss.write_index(index, str(tmp_path / "index.faiss"))
     with pytest.raises(SnapshotError, match=r"IndexPQFastScan.*Refine\(SQfp16\)"):
         VectorIndex.open(tmp_path / "index.faiss")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
 def test_a_truncated_approximate_index_is_refused_by_name(tmp_path: Path, part: float) -> None:
-    built(tmp_path, clustered(2_000), KINDS["pq"])
+    build(tmp_path, clustered(2_000), KINDS["pq"])
     path = tmp_path / "index.faiss"
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     with pytest.raises(SnapshotError, match=r"index\.faiss is missing or damaged"):

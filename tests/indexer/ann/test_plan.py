@@ -1,4 +1,4 @@
-"""Sizes and wishes to the index that is built, and what is said when it is another one."""
+"""Sizes and options to the index that is built, and the note when it is another one."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from indexer.ann.recall import (
 )
 from indexer.ann.top_rows import TopRows
 from indexer.errors import CatalogError, VectorShapeError
-from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, requests
+from tests.indexer.ann.worlds import KINDS, LAYOUT, build, clustered, recall, requests
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from tests.indexer.ann.worlds import KINDS, LAYOUT, built, clustered, recall, re
         ("IVF7,Flat", 5_000, "IVF7,Flat"),
     ],
 )
-def test_size_and_wish_decide_the_factory(wanted: str, count: int, factory: str) -> None:
+def test_size_and_kind_decide_the_factory(wanted: str, count: int, factory: str) -> None:
     assert plan_index(wanted, count, 392).factory == factory
 
 
@@ -46,16 +46,16 @@ def test_wide_vectors_are_flat_for_fewer_rows() -> None:
     assert plan_index("auto", 30_000, 1_032).kind == "pq"
 
 
-def test_too_few_rows_to_train_are_scanned_and_that_is_said(tmp_path: Path) -> None:
-    index, facts = built(tmp_path, clustered(500), "ivf")
+def test_too_few_rows_to_train_are_scanned_and_a_note_says_so(tmp_path: Path) -> None:
+    index, facts = build(tmp_path, clustered(500), "ivf")
     assert facts["kind"] == "flat"
     assert facts["search"] == "exact"
     assert facts["note"] == "500 rows are too few to train ivf; they are scanned exactly"
     assert index.is_exact
 
 
-def test_a_recall_out_of_reach_ends_in_a_flat_index_and_that_is_said(tmp_path: Path) -> None:
-    index, facts = built(tmp_path, clustered(4_000), "PCA2,PQ2x4fs", min_recall=0.9999)
+def test_a_recall_out_of_reach_ends_in_a_flat_index_and_a_note_says_so(tmp_path: Path) -> None:
+    index, facts = build(tmp_path, clustered(4_000), "PCA2,PQ2x4fs", min_recall=0.9999)
     assert (facts["kind"], facts["recall"], index.is_exact) == ("flat", 1.0, True)
     assert "PCA2,PQ2x4fs,Refine(SQfp16) reached recall 0." in facts["note"]
     assert "flat instead" in facts["note"]
@@ -63,21 +63,21 @@ def test_a_recall_out_of_reach_ends_in_a_flat_index_and_that_is_said(tmp_path: P
 
 def test_a_higher_recall_takes_more_effort(tmp_path: Path) -> None:
     vectors = clustered(12_000)
-    low, high = (built(tmp_path, vectors, KINDS["pq"], min_recall=r)[1] for r in (0.5, 0.999))
+    low, high = (build(tmp_path, vectors, KINDS["pq"], min_recall=r)[1] for r in (0.5, 0.999))
     assert low["effort"]["k_factor"] < high["effort"]["k_factor"]
     assert low["min_recall"] == 0.5
 
 
 def test_the_least_effort_of_a_plain_index_is_the_first_that_holds() -> None:
-    asked: list[Effort] = []
+    measured: list[Effort] = []
 
     def recall(effort: Effort) -> float:
-        asked.append(effort)
+        measured.append(effort)
         return 1 - 1 / effort.k_factor
 
     assert find_least_effort(recall, 0, 0.94).k_factor == 20
-    assert all(less.k_factor < more.k_factor for less, more in pairwise(asked))
-    assert all(less.ef < more.ef for less, more in pairwise(asked))
+    assert all(less.k_factor < more.k_factor for less, more in pairwise(measured))
+    assert all(less.ef < more.ef for less, more in pairwise(measured))
 
 
 def test_lists_are_left_out_as_long_as_the_recall_holds() -> None:
@@ -137,7 +137,7 @@ def test_kinds_and_factory_strings_are_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("factory", "said"),
+    ("factory", "message"),
     [
         ("PQ7x4fs", r"cannot build 'PQ7x4fs.*2000 vectors of 32 numbers.*--index auto"),
         ("IDMap,Flat", r"cannot build 'IDMap,Flat"),
@@ -145,10 +145,10 @@ def test_kinds_and_factory_strings_are_taken(name: str) -> None:
     ],
 )
 def test_a_factory_that_cannot_serve_is_refused_in_a_sentence(
-    tmp_path: Path, factory: str, said: str
+    tmp_path: Path, factory: str, message: str
 ) -> None:
-    with pytest.raises(CatalogError, match=said):
-        built(tmp_path, clustered(2_000), factory)
+    with pytest.raises(CatalogError, match=message):
+        build(tmp_path, clustered(2_000), factory)
 
 
 def test_what_faiss_builds_but_cannot_search_is_refused_in_a_sentence(
@@ -159,13 +159,13 @@ def test_what_faiss_builds_but_cannot_search_is_refused_in_a_sentence(
 
     monkeypatch.setattr(FaissSearcher, "_search", cannot)
     with pytest.raises(CatalogError, match=r"cannot search 'PQ16x4fs.*2000 vec.*'is_told' failed"):
-        built(tmp_path, clustered(2_000), "PQ16x4fs,Refine(SQfp16)")
+        build(tmp_path, clustered(2_000), "PQ16x4fs,Refine(SQfp16)")
 
 
 @pytest.mark.parametrize("factory", ["RQ2x4", "NSG16"])
 def test_an_index_without_selectors_serves_masks_too(tmp_path: Path, factory: str) -> None:
     vectors = clustered(2_000)
-    index, _ = built(tmp_path, vectors, factory)
+    index, _ = build(tmp_path, vectors, factory)
     allowed = np.arange(2_000) % 2 == 0
     assert recall(index, vectors, requests(vectors, 40), allowed) >= 0.98
 
@@ -174,7 +174,7 @@ def test_a_vector_that_is_no_number_is_refused_with_its_row(tmp_path: Path) -> N
     vectors = clustered(20_000)
     vectors[17_001, 3] = np.nan
     with pytest.raises(VectorShapeError, match=r"row 17001 "):
-        built(tmp_path, vectors, "flat")
+        build(tmp_path, vectors, "flat")
 
 
 def test_requests_weigh_the_blocks_as_their_name_says() -> None:
@@ -194,26 +194,26 @@ def test_the_truth_is_that_of_a_plain_scan_also_for_several_vectors() -> None:
     for truth in compute_ground_truth(
         items, draw_query_sets(items, LAYOUT, rng=np.random.default_rng(0))
     ):
-        vectors, several = truth.query_set.vectors, truth.query_set.vectors_per_query
-        for place in range(20):
-            scores = (vectors[several * place : several * (place + 1)] @ items.T).max(axis=0)
-            assert truth.kth_scores[place] == pytest.approx(np.sort(scores)[-10], abs=1e-5)
+        vectors, per_query = truth.query_set.vectors, truth.query_set.vectors_per_query
+        for query in range(20):
+            scores = (vectors[per_query * query : per_query * (query + 1)] @ items.T).max(axis=0)
+            assert truth.kth_scores[query] == pytest.approx(np.sort(scores)[-10], abs=1e-5)
 
 
-class _Misses:
+class HalfMissingIndex:
     """Finds five of the ten best rows and five of the worst."""
 
     def __init__(self, items: np.ndarray) -> None:
         self.items = items
 
     def search(self, queries: np.ndarray, k: int) -> list[TopRows]:
-        found = []
+        top_rows = []
         for query in queries:
             scores = self.items @ query
             order = np.argsort(-scores)
             rows = np.concatenate([order[: k // 2], order[-k // 2 :]])
-            found.append(TopRows(rows, scores[rows]))
-        return found
+            top_rows.append(TopRows(rows, scores[rows]))
+        return top_rows
 
 
 def test_half_of_the_best_rows_is_a_recall_of_a_half() -> None:
@@ -221,7 +221,7 @@ def test_half_of_the_best_rows_is_a_recall_of_a_half() -> None:
     (truth, *_) = compute_ground_truth(
         items, draw_query_sets(items, LAYOUT, rng=np.random.default_rng(0))
     )
-    assert measure_recall(_Misses(items), items, truth) == 0.5  # type: ignore[arg-type]  # a stand-in
+    assert measure_recall(HalfMissingIndex(items), items, truth) == 0.5  # type: ignore[arg-type]  # a stand-in
 
 
 def test_a_row_of_equal_score_is_as_good_as_the_one_found_by_the_scan() -> None:
@@ -231,15 +231,15 @@ def test_a_row_of_equal_score_is_as_good_as_the_one_found_by_the_scan() -> None:
         QuerySet("1", query), np.array([float((items @ query[0]).max())], np.float32)
     )
 
-    class Last(_Misses):
+    class LastTiedRows(HalfMissingIndex):
         @override
         def search(self, queries: np.ndarray, k: int) -> list[TopRows]:
             return [TopRows(np.arange(40, 50), (items[40:50] @ queries[0]).astype(np.float32))]
 
-    assert measure_recall(Last(items), items, truth) == 1.0  # type: ignore[arg-type]  # a stand-in
+    assert measure_recall(LastTiedRows(items), items, truth) == 1.0  # type: ignore[arg-type]  # a stand-in
 
 
-def test_a_little_more_effort_does_not_tell_of_lists_there_are_not() -> None:
+def test_more_effort_never_visits_more_lists_than_there_are() -> None:
     known = Effort(10.0, 1, 32)
     more = find_least_effort(lambda effort: effort.k_factor / 20, 0, 0.6, known_effort=known)
     assert (more.k_factor, more.nprobe) == (13.0, 1)

@@ -1,4 +1,4 @@
-"""Clustered item vectors in blocks, and the exact answers over them."""
+"""Synthetic clustered item vectors, and exact searches over them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from indexer.ann import VectorIndex
-from indexer.ann.builder import IndexOptions, build_index_file
+from indexer.ann.builder import build_index_file
 from indexer.ann.layout import Layout
+from indexer.ann.measurement import IndexOptions
 from indexer.arrays import Mask, Vectors
 
 LAYOUT = Layout(meaning=30)
@@ -36,20 +37,20 @@ def requests(vectors: Vectors, count: int, seed: int = 5) -> Vectors:
     """Means of one to four items, with priors of weight 0, 1 and 10."""
     rng = np.random.default_rng(seed)
     queries = np.zeros((count, LAYOUT.dim), np.float32)
-    for place in range(count):
-        mean = vectors[rng.integers(0, len(vectors), 1 + place % 4)].mean(axis=0)
-        queries[place, : LAYOUT.meaning] = mean[: LAYOUT.meaning] / np.linalg.norm(
+    for position in range(count):
+        mean = vectors[rng.integers(0, len(vectors), 1 + position % 4)].mean(axis=0)
+        queries[position, : LAYOUT.meaning] = mean[: LAYOUT.meaning] / np.linalg.norm(
             mean[: LAYOUT.meaning]
         )
-        queries[place, LAYOUT.meaning] = (0, 1, 10)[place % 3]
+        queries[position, LAYOUT.meaning] = (0, 1, 10)[position % 3]
     return queries
 
 
-def built(folder: Path, vectors: Vectors, kind: str, **wish: Any) -> tuple[VectorIndex, Any]:
-    """The index of a wish as it is served, and the facts the manifest gets."""
+def build(folder: Path, vectors: Vectors, kind: str, **options: Any) -> tuple[VectorIndex, Any]:
+    """The opened index file of some options, and its facts for the manifest."""
     path = folder / "index.faiss"
     facts = build_index_file(
-        path, vectors, LAYOUT, options=IndexOptions(kind, **wish), report=lambda *_: None
+        path, vectors, LAYOUT, options=IndexOptions(kind, **options), report=lambda *_: None
     )
     return VectorIndex.open(path, facts), facts
 

@@ -1,4 +1,4 @@
-"""`validate_only` tells how a request is read, and nothing is searched."""
+"""`validate_only` explains how a request is read, and nothing is searched."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ def test_a_request_is_explained_without_an_answer(worded: Built) -> None:
     assert reading is not None
     assert reading["scenario"] == "music"
     assert reading["include_seen"] is True
-    signals = {(s["kind"], s.get("field", s.get("text"))): s for s in reading["signals"]}
-    assert signals["context", "weather"]["words"] == "rainy weather"
-    assert signals["context", "time"]["words"] == "Tuesday in the evening, working day, autumn"
-    assert signals["context", "weather"]["weight"] == 0.4
-    assert signals["interest", "robot"]["role"] == "profile"
-    passing = [i for i in worded.world.items.values() if i["pages"] < 50]
+    inputs = {(s["kind"], s.get("field", s.get("text"))): s for s in reading["signals"]}
+    assert inputs["context", "weather"]["words"] == "rainy weather"
+    assert inputs["context", "time"]["words"] == "Tuesday in the evening, working day, autumn"
+    assert inputs["context", "weather"]["weight"] == 0.4
+    assert inputs["interest", "robot"]["role"] == "profile"
+    passing = [item for item in worded.world.items.values() if item["pages"] < 50]
     assert reading["filter"]["items"] == len(passing)
     assert reading["filter"]["share"] == pytest.approx(len(passing) / 300, abs=1e-6)
     north = [i for i in worded.world.items.values() if i.get("brand") == "north"]
@@ -48,11 +48,11 @@ def test_a_request_is_explained_without_an_answer(worded: Built) -> None:
     assert reading["arrangement"]["pin"] == [{"item_id": "i0002", "rank": 3}]
 
 
-def test_nothing_is_encoded_for_it(worded: Built, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(texts: Any) -> Any:
+def test_an_explanation_encodes_nothing(worded: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(texts: Any) -> Any:
         raise AssertionError(texts)
 
-    monkeypatch.setattr(worded.index, "query_vectors", refused)
+    monkeypatch.setattr(worded.index, "encode_queries", refuse)
     assert worded.index.recommend(**BODY, validate_only=True).reading is not None
 
 

@@ -1,5 +1,6 @@
 """Reasons under ablation, and what else a request may ask for, on small worlds."""
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from indexer import FilterError, Index, RequestError, build_index
 from indexer.answer.hits import Hit
+from indexer.request.body import _PARSERS
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.worlds import Built
@@ -20,7 +22,7 @@ EVERYTHING: dict[str, Any] = {
     "query": "rain on the sea",
     "context": {"weather": "snow", "mood": "sad", "scene": "with friends"},
 }
-# In which words the context above is said, the catalogue being English.
+# The words that the context above is encoded as, in an English catalogue.
 SPOKEN = {"mood": "feeling sad", "scene": "with friends", "weather": "snowy weather"}
 
 
@@ -30,9 +32,9 @@ def hits_by_id(index: Index, body: Mapping[str, Any]) -> dict[str, Hit]:
 
 def share_of(hit: Hit, **reason: Any) -> float:
     """The share of the one reason that has these members."""
-    told = [r for r in hit.reasons if all(r.get(key) == value for key, value in reason.items())]
-    assert len(told) == 1, reason
-    return float(told[0]["share"])
+    matching = [r for r in hit.reasons if all(r.get(key) == value for key, value in reason.items())]
+    assert len(matching) == 1, reason
+    return float(matching[0]["share"])
 
 
 def without(body: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def test_each_input_is_its_own_reason_with_the_share_worked_out_by_hand(worded: 
     for hit in answer:
         right = truth.shares(hit.id)
         assert len(hit.reasons) == len(right) - (right["popularity"] == 0)
-        told = {
+        reason_by_name = {
             "item:i0003": {"kind": "history", "item_id": "i0003", "event": "like"},
             "item:i0010": {"kind": "history", "item_id": "i0010", "event": "click"},
             "text:garden jazz": {"kind": "history", "text": "garden jazz"},
@@ -57,8 +59,8 @@ def test_each_input_is_its_own_reason_with_the_share_worked_out_by_hand(worded: 
             "context:mood": {"kind": "context", "field": "mood", "value": "sad"},
             "context:scene": {"kind": "context", "field": "scene", "value": "with friends"},
         }
-        assert {*told, "popularity"} == {*right}
-        for name, reason in told.items():
+        assert {*reason_by_name, "popularity"} == {*right}
+        for name, reason in reason_by_name.items():
             assert share_of(hit, **reason) == pytest.approx(right[name], abs=1e-5)
 
 
@@ -87,7 +89,7 @@ def test_without_an_input_a_score_falls_by_exactly_its_share(
     assert {*whole} == {*rest}
     for item_id, hit in whole.items():
         if reason["kind"] == "popularity" and not any(
-            told["kind"] == "popularity" for told in hit.reasons
+            own["kind"] == "popularity" for own in hit.reasons
         ):
             assert hit.score == pytest.approx(rest[item_id].score, abs=1e-6)
         else:
@@ -113,7 +115,7 @@ def test_without_an_interest_the_profile_is_scaled_anew(worded: Built) -> None:
         assert hit.score == pytest.approx(truth.scores[hit.id], abs=2e-6)
 
 
-def test_a_long_history_is_told_with_a_tenth_as_other_at_most(worded: Built) -> None:
+def test_a_long_history_has_at_most_a_tenth_as_other(worded: Built) -> None:
     body: dict[str, Any] = {
         "history": [{"item_id": f"i{number:04d}", "event": "like"} for number in range(250)],
         "scenario": "music",
@@ -126,7 +128,7 @@ def test_a_long_history_is_told_with_a_tenth_as_other_at_most(worded: Built) -> 
         assert sum(reason["share"] for reason in hit.reasons) == pytest.approx(hit.score, abs=1e-4)
 
 
-def test_many_equal_inputs_are_each_told(worded: Built) -> None:
+def test_many_equal_inputs_each_have_a_reason(worded: Built) -> None:
     """None of 120 interests can hide in `other` for more than a tenth of the score."""
     interests = [f"{word}{number}" for number in range(40) for word in ("sea ", "rain ", "war ")]
     for hit in worded.index.recommend(interests=interests, k=20):
@@ -183,10 +185,10 @@ def test_items_come_back_with_all_their_fields(worded: Built) -> None:
 
 
 def test_without_explain_there_are_no_reasons_but_the_same_scores(worded: Built) -> None:
-    told = worded.index.recommend(**EVERYTHING, k=9)
+    explained = worded.index.recommend(**EVERYTHING, k=9)
     quiet = worded.index.recommend(**EVERYTHING, k=9, explain=False)
     assert all(hit.reasons == [] for hit in quiet)
-    assert [(h.id, h.score) for h in quiet] == [(h.id, h.score) for h in told]
+    assert [(h.id, h.score) for h in quiet] == [(h.id, h.score) for h in explained]
 
 
 def test_music_repeats_and_video_does_not(worded: Built) -> None:
@@ -207,12 +209,12 @@ def test_an_item_disliked_pushes_its_like_away(worded: Built) -> None:
     assert disliked["i0001"].rank == len(disliked)
 
 
-def test_a_time_is_heard_as_context_and_at_is_its_alias(worded: Built) -> None:
-    moment = "2026-11-24T20:30:00+08:00"
-    inside = worded.index.recommend(context={"time": moment}, k=5)
-    beside = worded.index.recommend(at=moment, k=5)
+def test_a_time_is_context_and_at_is_its_alias(worded: Built) -> None:
+    evening = "2026-11-24T20:30:00+08:00"
+    inside = worded.index.recommend(context={"time": evening}, k=5)
+    beside = worded.index.recommend(at=evening, k=5)
     assert inside.hits == beside.hits
-    assert share_of(inside[0], kind="context", field="time", value=moment) != 0
+    assert share_of(inside[0], kind="context", field="time", value=evening) != 0
 
 
 def test_an_old_entry_counts_half_after_its_half_life(worded: Built) -> None:
@@ -233,9 +235,25 @@ def test_a_wrong_filter_names_the_nearest_field(worded: Built) -> None:
         worded.index.recommend(filter={"pagess": 3})
 
 
-def test_a_wrong_keyword_names_the_nearest(worded: Built) -> None:
-    with pytest.raises(RequestError, match=r"intrests.*interests"):
-        worded.index.recommend(intrests=["x"])
+def test_a_wrong_keyword_is_refused_by_python_itself(worded: Built) -> None:
+    wrong: dict[str, Any] = {"intrests": ["x"]}
+    for ask in (worded.index.recommend, partial(worded.index.search, "sea"),
+                partial(worded.index.similar, "i0001")):  # fmt: skip
+        with pytest.raises(TypeError, match="intrests"):
+            ask(**wrong)
+
+
+def test_the_keywords_of_recommend_are_the_fields_of_a_request(worded: Built) -> None:
+    keywords = inspect.signature(Index.recommend).parameters
+    assert [*keywords] == ["self", *_PARSERS]
+    for keyword in list(keywords.values())[1:]:
+        assert keyword.kind is inspect.Parameter.KEYWORD_ONLY
+        assert keyword.default is None
+
+
+def test_a_keyword_that_is_none_was_not_given(worded: Built) -> None:
+    nothing: dict[str, Any] = dict.fromkeys(_PARSERS)
+    assert worded.index.recommend(**nothing).hits == worded.index.recommend().hits
 
 
 def test_similar_items_are_those_of_the_weighted_sum(worded: Built) -> None:
@@ -243,8 +261,8 @@ def test_similar_items_are_those_of_the_weighted_sum(worded: Built) -> None:
     row = world.row
     assert world.space is not None
     one, other = world.space.alike(world.meaning[[row["i0001"], row["i0007"]]])
-    wish = (one - 0.5 * other) / 1.5
-    scores = world.meaning @ wish
+    query_vector = (one - 0.5 * other) / 1.5
+    scores = world.meaning @ query_vector
     answer = worded.index.similar({"i0001": 1.0, "i0007": -0.5}, k=400)
     assert {"i0001", "i0007"}.isdisjoint(hit.id for hit in answer)
     for hit in answer:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer import Index, SnapshotError, build_index
+from indexer import Index, SnapshotError, build_index, snapshot
 from indexer.release.verification import verify_snapshot
-from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.paths import REPOSITORY
@@ -46,9 +45,9 @@ def started(program: str) -> subprocess.Popen[bytes]:
 
 def killed_at_random_moments(folder: Path, times: int) -> None:
     old, new = with_vectors(COUNT, 1), with_vectors(COUNT, 2)
-    wish: dict[str, Any] = {"model": "none", "index": PQ, "min_recall": 0.5}
+    options: dict[str, Any] = {"model": "none", "index": PQ, "min_recall": 0.5}
     out = folder / "x"
-    build_index(write_rows(folder / "old.jsonl", old), out, **wish)
+    build_index(write_rows(folder / "old.jsonl", old), out, **options)
     catalog = write_rows(folder / "new.jsonl", new)
     program = f"""
         from indexer import build_index
@@ -70,7 +69,7 @@ def killed_at_random_moments(folder: Path, times: int) -> None:
         manifest = snapshot.read_manifest(index.path)
         assert snapshot.find_damaged_files(index.path, manifest) == []
         index.close()
-    last = build_index(catalog, out, **wish)
+    last = build_index(catalog, out, **options)
     assert last.items == COUNT
     assert not [*(out / "snapshots").glob(".*")]
     names = {path.name for path in (out / "snapshots").iterdir()}
@@ -99,8 +98,9 @@ def test_five_kills_with_the_real_model_lose_nothing_that_was_encoded(tmp_path: 
     build_index(old, out, model=model)
     catalog = write_rows(tmp_path / "new.jsonl", rows)
     program = f"""
-        from indexer import build_index, raw_vectors
-        raw_vectors._CHUNK = 8
+        from indexer import build_index
+        from indexer.build import raw_vectors
+        raw_vectors._CHUNK_TEXTS = 8
         build_index({str(catalog)!r}, {str(out)!r}, model={model!r})
     """
     first, moments, saved = snapshot.read_current_id(out), random.Random(3), 0
@@ -135,9 +135,10 @@ def test_texts_encoded_before_a_kill_are_not_encoded_again(tmp_path: Path) -> No
     catalog, out = write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x"
     program = f"""
         import os, time
-        from indexer import build_index, raw_vectors
+        from indexer import build_index
+        from indexer.build import raw_vectors
         from tests.fakes import WordEncoder
-        raw_vectors._CHUNK = 50
+        raw_vectors._CHUNK_TEXTS = 50
         class Slow(WordEncoder):
             def encode_items(self, texts, progress=None):
                 time.sleep(0.05)

@@ -16,9 +16,9 @@ from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
 from indexer.build.encoder_tuning import compare_encoders
 from indexer.errors import CatalogError
 from indexer.language.encoder import load_encoder
-from indexer.language.sequels import NextItemExamples
+from indexer.language.next_item_examples import NextItemExamples
 from indexer.language.tuned_layer import (
-    PAIRS_PER_STEP,
+    EXAMPLES_PER_STEP,
     TEMPERATURE,
     TunedLayer,
     _LayerTrainer,
@@ -69,7 +69,7 @@ def built(folder: Path, model: Path, world: tuple[Path, Path], **chosen: Any) ->
     return Index.open(folder / "index")
 
 
-def told_of_encoder(index: Index) -> dict[str, Any]:
+def read_encoder_report(index: Index) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((index.path / "report.json").read_text())
     found: dict[str, Any] = report["learned"]["encoder"]
     return found
@@ -81,9 +81,9 @@ def tuned(
 ) -> tuple[Index, tuple[Path, Path], list[str]]:
     folder = tmp_path_factory.mktemp("tuned")
     world = write_world(folder, follows=True)
-    said: list[str] = []
-    index = built(folder, plain_bert, world, tune_encoder=True, notice=said.append)
-    return index, world, said
+    notices: list[str] = []
+    index = built(folder, plain_bert, world, tune_encoder=True, notice=notices.append)
+    return index, world, notices
 
 
 def test_what_is_picked_together_comes_near(plain_bert: Path, tmp_path: Path) -> None:
@@ -118,11 +118,11 @@ def test_what_is_picked_together_comes_near(plain_bert: Path, tmp_path: Path) ->
 def test_a_layer_that_helps_is_kept_and_served(
     tuned: tuple[Index, tuple[Path, Path], list[str]], plain_bert: Path
 ) -> None:
-    index, _, said = tuned
-    told = told_of_encoder(index)
-    assert told["kept"]
-    assert told["difference"] > told["two_standard_errors"] > 0
-    assert any("the tuned encoder is kept" in sentence for sentence in said)
+    index, _, notices = tuned
+    comparison = read_encoder_report(index)
+    assert comparison["kept"]
+    assert comparison["difference"] > comparison["two_standard_errors"] > 0
+    assert any("the tuned encoder is kept" in sentence for sentence in notices)
     assert index.manifest.encoder != load_encoder(str(plain_bert)).fingerprint
     asked = index.recommend(query="g g g", k=100, weights={"prior": 0.0})  # the model alone
     found = Counter(hit.id[0] for hit in asked)
@@ -156,10 +156,10 @@ def test_since_last_goes_on_with_the_tuned_layer(
     again = Index.open(root)
     assert again.manifest.encoder == index.manifest.encoder
     assert verify_snapshot(root) == []  # the new text was encoded by the tuned model, as all others
-    said: list[str] = []
-    plain = build_index(more, root, force=True, notice=said.append, **chosen)
-    assert plain.encoded == 1  # what the model said before it was tuned was not forgotten
-    assert said == [
+    notices: list[str] = []
+    plain = build_index(more, root, force=True, notice=notices.append, **chosen)
+    assert plain.encoded == 1  # the vectors of the untuned model were still known
+    assert notices == [
         "the tuned layer of tiny-bert is given up: the build has neither --since last nor "
         "--tune-encoder"
     ]
@@ -169,12 +169,12 @@ def test_since_last_goes_on_with_the_tuned_layer(
 @pytest.mark.slow
 def test_a_layer_that_does_not_help_leaves_no_trace(plain_bert: Path, tmp_path: Path) -> None:
     world = write_world(tmp_path, follows=False)
-    said: list[str] = []
-    index = built(tmp_path, plain_bert, world, tune_encoder=True, notice=said.append)
-    told = told_of_encoder(index)
-    assert not told["kept"]
-    assert told["difference"] <= told["two_standard_errors"]
-    assert any("is not kept" in sentence for sentence in said)
+    notices: list[str] = []
+    index = built(tmp_path, plain_bert, world, tune_encoder=True, notice=notices.append)
+    comparison = read_encoder_report(index)
+    assert not comparison["kept"]
+    assert comparison["difference"] <= comparison["two_standard_errors"]
+    assert any("is not kept" in sentence for sentence in notices)
     assert index.manifest.encoder == load_encoder(str(plain_bert)).fingerprint
     assert not (index.path / "encoder.safetensors").exists()
     assert not (index.path / "tuned").exists()
@@ -187,7 +187,7 @@ def test_too_few_picks_are_said_to_be_too_few(plain_bert: Path, tmp_path: Path) 
     few = "\n".join(events.read_text().splitlines()[:200])
     events.write_text(few + "\n")
     index = built(tmp_path, plain_bert, (items, events), tune_encoder=True)
-    assert "too few, it takes 1000" in told_of_encoder(index)["reason"]
+    assert "too few, it takes 1000" in read_encoder_report(index)["reason"]
 
 
 def test_a_model_that_is_not_built_like_bert_is_refused(
@@ -219,7 +219,7 @@ def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("chosen", "sentence"),
     [
         ({"since": "last", "interactions": "e.csv"}, "give one of them"),
         ({"model": "none", "interactions": None}, "cannot tune the model 'none'"),
@@ -227,9 +227,9 @@ def test_a_layer_of_another_model_is_refused_by_name(plain_bert: Path, tmp_path:
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_anything_is_read(
-    chosen: dict[str, Any], said: str, tmp_path: Path
+    chosen: dict[str, Any], sentence: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(CatalogError, match=said):
+    with pytest.raises(CatalogError, match=sentence):
         build_index(tmp_path / "none.jsonl", tmp_path / "index", tune_encoder=True, **chosen)
 
 
@@ -241,10 +241,10 @@ def test_a_damaged_layer_is_given_up_not_passed_on(
     layer.write_bytes(layer.read_bytes()[:-8] + b"damaged!")
     more = root.parent / "more.jsonl"
     more.write_text(world[0].read_text() + json.dumps({"id": "new", "title": "g z"}) + "\n")
-    said: list[str] = []
+    notices: list[str] = []
     chosen: dict[str, Any] = {"model": plain_bert, "interactions": str(world[1])}
-    build_index(more, root, since="last", force=True, notice=said.append, **chosen)
-    assert said == [
+    build_index(more, root, since="last", force=True, notice=notices.append, **chosen)
+    assert notices == [
         f"the tuned layer of tiny-bert is given up: {layer} is missing or damaged; tune anew with "
         f"--tune-encoder"
     ]
@@ -366,7 +366,7 @@ def test_the_loss_is_that_of_its_formula(plain_bert: Path) -> None:
     profile /= np.linalg.norm(profile)
     logits = [profile @ vectors[t] / TEMPERATURE - np.log(frequency[t]) for t in (3, 4)]
     assert both == pytest.approx((np.log(np.exp(logits).sum()) - logits[1]) / 2, rel=1e-4)
-    assert len(met) < PAIRS_PER_STEP
+    assert len(met) < EXAMPLES_PER_STEP
 
 
 @pytest.mark.slow
@@ -378,17 +378,17 @@ def test_items_with_their_own_vectors_teach_nothing(plain_bert: Path, tmp_path: 
         row["vector"] = rng.normal(size=32).tolist()
     write_rows(items, rows)
     index = built(tmp_path, plain_bert, (items, events), tune_encoder=True)
-    assert told_of_encoder(index)["reason"].startswith("0 liked picks with an earlier one")
+    assert read_encoder_report(index)["reason"].startswith("0 liked picks with an earlier one")
 
 
-def test_few_users_cannot_judge() -> None:
+def test_few_users_are_too_few_to_compare() -> None:
     rows = [interaction(f"u{n % 7}", f"i{n}", float(n)) for n in range(300)]
 
     def never() -> NoReturn:
         raise AssertionError
 
-    told = compare_encoders(build_events(rows, ids(300)), never, never, ids(300))
-    assert told == {
+    comparison = compare_encoders(build_events(rows, ids(300)), never, never, ids(300))
+    assert comparison == {
         "kept": False,
         "reason": "the newest picks are of 7 users, it takes 30 to judge by",
     }

@@ -16,13 +16,12 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import CatalogError, Index, SnapshotError, build_index
+from indexer import CatalogError, Index, SnapshotError, build_index, snapshot
 from indexer.arrays import Vectors
 from indexer.build import folder as build_folder
 from indexer.build import raw_vectors
 from indexer.language.encoder import Progress
 from indexer.language.vector_cache import VectorCache, hash_text
-from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import World, stored, write_rows
 from tests.paths import REPOSITORY
@@ -109,10 +108,10 @@ def test_bad_rows_are_reported_with_file_line_and_reason(tmp_path: Path) -> None
         tmp_path / "i.jsonl", tmp_path / "x", encoder=WordEncoder(), max_rejected=0.7
     )
     assert (summary.items, summary.rejected) == (2, 4)
-    told = rejected_of(tmp_path / "x")
-    assert [rejection["line"] for rejection in told] == [2, 3, 4, 5]
-    assert all(Path(rejection["source"]).name == "i.jsonl" for rejection in told)
-    assert all(rejection["reason"] for rejection in told)
+    rejections = rejected_of(tmp_path / "x")
+    assert [rejection["line"] for rejection in rejections] == [2, 3, 4, 5]
+    assert all(Path(rejection["source"]).name == "i.jsonl" for rejection in rejections)
+    assert all(rejection["reason"] for rejection in rejections)
 
 
 @pytest.mark.parametrize(("bad", "allowed"), [(1, 0.01), (1, 0.5), (3, 0.03)])
@@ -195,7 +194,7 @@ def test_another_model_or_force_encodes_all_anew(tmp_path: Path) -> None:
 def test_a_killed_build_leaves_the_old_snapshot_live_and_its_vectors_reusable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(raw_vectors, "_CHUNK", 10)
+    monkeypatch.setattr(raw_vectors, "_CHUNK_TEXTS", 10)
     old = build_index(
         write_rows(tmp_path / "o.jsonl", titled(3, "old")), tmp_path / "x", encoder=WordEncoder()
     )
@@ -449,28 +448,28 @@ def test_the_language_is_that_of_most_titles(
 
 
 def test_progress_is_reported_up_to_the_end(tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     build_index(
         write_rows(tmp_path / "i.jsonl", titled(12)),
         tmp_path / "x",
         encoder=WordEncoder(),
-        report=lambda *step: told.append(step),
+        report=lambda *step: steps.append(step),
     )
-    assert list(dict.fromkeys(stage for stage, _, _ in told)) == [
+    assert list(dict.fromkeys(stage for stage, _, _ in steps)) == [
         "read", "store", "encode", "index",
     ]  # fmt: skip
     for stage in ("read", "store", "encode", "index"):
-        assert [(done, total) for name, done, total in told if name == stage][-1] == (12, 12)
+        assert [(done, total) for name, done, total in steps if name == stage][-1] == (12, 12)
 
 
 def test_a_summary_is_one_line_of_json(tmp_path: Path) -> None:
     summary = build_index(
         write_rows(tmp_path / "i.jsonl", titled(4)), tmp_path / "x", encoder=WordEncoder()
     )
-    told = json.loads(summary.to_json())
+    fields = json.loads(summary.to_json())
     assert "\n" not in summary.to_json()
-    assert told["snapshot"] == snapshot.read_current_id(tmp_path / "x")
-    assert (told["items"], told["encoded"], told["recall"]) == (4, 4, 1.0)
+    assert fields["snapshot"] == snapshot.read_current_id(tmp_path / "x")
+    assert (fields["items"], fields["encoded"], fields["recall"]) == (4, 4, 1.0)
 
 
 def test_importing_the_package_is_quick() -> None:
@@ -512,7 +511,11 @@ def test_an_option_out_of_its_range_is_refused_before_anything_is_read(
 
 def test_an_unknown_option_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="no option 'min_recal'; did you mean 'min_recall'"):
-        build_index("nowhere.jsonl", tmp_path / "x", min_recal=0.9)
+        build_index(
+            "nowhere.jsonl",
+            tmp_path / "x",
+            min_recal=0.9,  # type: ignore[call-arg]  # the mistake that is refused
+        )
 
 
 def test_a_path_may_be_given_as_one(tmp_path: Path) -> None:

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import CatalogError, EncoderUnavailableError, Index, build_index
+from indexer import CatalogError, EncoderUnavailableError, Index, build_index, snapshot
 from indexer.ann import recall
-from indexer.build.incremental_reuse import ParentSnapshot
+from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.language.encoder_identity import compute_model_stamp
 from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.reading.items import Item
-from indexer.snapshot import directory as snapshot
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 
@@ -63,7 +62,7 @@ def test_if_nothing_has_changed_nothing_is_published(catalog: Path) -> None:
         {"applied_seq": 7},
     ],
 )
-def test_another_wish_is_a_change(catalog: Path, chosen: dict[str, Any]) -> None:
+def test_another_option_is_a_change(catalog: Path, chosen: dict[str, Any]) -> None:
     assert not rebuilt(catalog, **chosen).unchanged
     assert len(snapshot.list_ids(catalog.parent / "x")) == 2
 
@@ -147,9 +146,9 @@ def with_vectors(count: int, changed: int) -> list[dict[str, Any]]:
 def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: int, measured: int | None
 ) -> None:
-    wish: dict[str, Any] = {"model": "none", "index": "PQ4x4fs,Refine(SQfp16)"}
+    options: dict[str, Any] = {"model": "none", "index": "PQ4x4fs,Refine(SQfp16)"}
     catalog = write_rows(tmp_path / "i.jsonl", with_vectors(2_000, 0))
-    build_index(catalog, tmp_path / "x", **wish)
+    build_index(catalog, tmp_path / "x", **options)
     first = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x")).index
     asked: list[object] = []
     real = recall.measure_recall
@@ -158,9 +157,9 @@ def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
         asked.append(truth.requests.name)
         return real(index, items, truth)
 
-    monkeypatch.setattr("indexer.ann.builder.measure_recall", counted)
+    monkeypatch.setattr("indexer.ann.measurement.measure_recall", counted)
     write_rows(catalog, with_vectors(2_000, changed))
-    build_index(catalog, tmp_path / "x", **wish)
+    build_index(catalog, tmp_path / "x", **options)
     second = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x")).index
     assert min(second["recall_by_weights"].values()) >= 0.99
     steps = len(asked) / len(set(asked))
@@ -212,39 +211,39 @@ def test_a_damaged_snapshot_is_a_change(catalog: Path) -> None:
 
 
 def test_another_model_is_said_before_the_first_text_is_encoded(catalog: Path) -> None:
-    said: list[str] = []
+    notices: list[str] = []
 
     class Listening(WordEncoder):
         @override
         def encode_items(self, texts: Any, progress: Any = None) -> Any:
-            heard.append([*said])
+            notices_before.append([*notices])
             return super().encode_items(texts, progress)
 
-    heard: list[list[str]] = []
-    rebuilt(catalog, encoder=Listening(name="letters"), notice=said.append)
-    assert said == ["every text is encoded again: the model changed (words to letters)"]
-    assert heard[0] == said
+    notices_before: list[list[str]] = []
+    rebuilt(catalog, encoder=Listening(name="letters"), notice=notices.append)
+    assert notices == ["every text is encoded again: the model changed (words to letters)"]
+    assert notices_before[0] == notices
 
 
 def test_another_text_template_is_said(catalog: Path) -> None:
-    said: list[str] = []
+    notices: list[str] = []
     encoder = WordEncoder()
     version = encoder.fingerprint.text_version
     encoder.fingerprint = replace(encoder.fingerprint, text_version=version + 1)
-    summary = rebuilt(catalog, encoder=encoder, notice=said.append)
+    summary = rebuilt(catalog, encoder=encoder, notice=notices.append)
     assert summary.encoded == 40
-    assert said == [
+    assert notices == [
         f"every text is encoded again: the text template changed "
         f"(version {version} to {version + 1})"
     ]
 
 
 def test_force_is_said_and_an_ordinary_rebuild_says_nothing(catalog: Path) -> None:
-    said: list[str] = []
-    rebuilt(catalog, since=None, notice=said.append)
-    assert said == []
-    rebuilt(catalog, force_full=True, notice=said.append)
-    assert said == ["every text is encoded again: --force-full was given"]
+    notices: list[str] = []
+    rebuilt(catalog, since=None, notice=notices.append)
+    assert notices == []
+    rebuilt(catalog, force_full=True, notice=notices.append)
+    assert notices == ["every text is encoded again: --force-full was given"]
 
 
 def test_since_anything_but_last_is_refused(catalog: Path) -> None:
@@ -307,9 +306,9 @@ def test_an_index_is_not_trained_again_for_one_row_in_a_hundred(trained: Path) -
     for row in rows[::200]:
         row["vector"] = [-number for number in row["vector"]]
     write_rows(trained, rows[:-5])
-    told = again(trained)
-    assert told["trained_effort"] == first
-    assert told["recall"] >= 0.9
+    index_facts = again(trained)
+    assert index_facts["trained_effort"] == first
+    assert index_facts["recall"] >= 0.9
     np.testing.assert_array_equal(codebook(out), before)
     index = Index.open(out)
     assert len(index) == 1_995
@@ -327,10 +326,10 @@ def test_an_index_whose_effort_no_longer_holds_is_trained_anew(trained: Path) ->
     manifest["index"]["effort"]["k_factor"] = 1.0
     file.write_text(json.dumps(manifest))
     write_rows(trained, drawn(2_000)[:-5])
-    told = again(trained)
-    assert "trained_effort" not in told
-    assert told["effort"]["k_factor"] > 2  # twice is where training anew begins
-    assert told["recall"] >= 0.9
+    index_facts = again(trained)
+    assert "trained_effort" not in index_facts
+    assert index_facts["effort"]["k_factor"] > 2  # twice is where training anew begins
+    assert index_facts["recall"] >= 0.9
 
 
 def test_an_index_of_other_vectors_is_trained_anew(trained: Path) -> None:

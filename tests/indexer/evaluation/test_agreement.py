@@ -31,9 +31,9 @@ protocol = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(protocol)
 asked = json.load(open(sys.argv[2]))
 ranks = [protocol.rank_in_answer([tuple(p) for p in items], t, k) for items, t, k in asked["lists"]]
-told = {"ranks": ranks, "metrics": protocol.metrics(asked["a"], asked["top10"], 500),
+reference = {"ranks": ranks, "metrics": protocol.metrics(asked["a"], asked["top10"], 500),
         "against": protocol.bootstrap(asked["a"], asked["b"], asked["users"])}
-print(json.dumps(told))
+print(json.dumps(reference))
 """
 
 
@@ -48,12 +48,12 @@ def interpreter() -> str:
     return os.environ.get("ZHIYIN_PROTOCOL_PYTHON", sys.executable)
 
 
-def told_by_reference(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
+def run_reference(asked: dict[str, Any], folder: Path) -> dict[str, Any]:
     (folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     command = [interpreter(), "-c", DRIVER, str(protocol_file()), str(folder / "asked.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    reference: dict[str, Any] = json.loads(done.stdout)
+    return reference
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -70,20 +70,20 @@ def test_ranks_figures_and_intervals_are_those_of_the_protocol(seed: int, tmp_pa
     for _ in range(200):
         items = [(f"i{n}", float(rng.integers(0, 5))) for n in range(rng.integers(1, 8))]
         lists.append((items, f"i{rng.integers(0, 8)}", int(rng.integers(2, 8))))
-    told = told_by_reference(
+    reference = run_reference(
         {"a": a, "b": b, "users": users, "top10": top10, "lists": lists}, tmp_path
     )
     ours = [find_rank(items, target, k) for items, target, k in lists]
-    assert ours == told["ranks"]
+    assert ours == reference["ranks"]
     found = asdict(compute_metrics(a, top10=top10, item_count=500))
     for name in (*FIGURES, "coverage10"):
-        assert found[name] == told["metrics"][name], name
+        assert found[name] == reference["metrics"][name], name
     against = compare_ranks(a, b, users)
     assert against is not None
-    assert against.difference == told["against"]["diff"]
-    assert list(against.difference95) == told["against"]["diff95"]
-    assert against.ratio == told["against"]["ratio"]
-    assert list(against.ratio95) == told["against"]["ratio95"]
+    assert against.difference == reference["against"]["diff"]
+    assert list(against.difference95) == reference["against"]["diff95"]
+    assert against.ratio == reference["against"]["ratio"]
+    assert list(against.ratio95) == reference["against"]["ratio95"]
 
 
 def data_sets() -> list[str]:
@@ -106,7 +106,7 @@ def test_questions_are_those_of_the_protocol(folder: str, tmp_path: Path) -> Non
     assert len(cases) == len(expected_keys)
     log = cases.log
     for place, (key, ours, theirs) in enumerate(
-        zip(expected_keys, cases.requests(), lines_of(requests), strict=True)
+        zip(expected_keys, cases.build_requests(), lines_of(requests), strict=True)
     ):
         assert log.item_ids[cases.target[place]] == key["item_id"]
         assert log.user_ids[cases.user[place]] == key["user"]

@@ -33,7 +33,7 @@ def test_a_question_is_asked_with_everything_earlier_of_that_user() -> None:
     assert cases.histories[0].tolist() == [0, 1, 2, 8]
     assert not cases.cold[0]
     assert not cases.new_user[0]
-    (request,) = cases.requests()
+    (request,) = cases.build_requests()
     assert [entry["item_id"] for entry in request["history"]] == ["x", "x", "x", "y"]
     assert (request["k"], request["include_seen"], request["at"]) == (50, False, 9.0)
     assert "z" not in str(request["history"])
@@ -63,7 +63,7 @@ def test_the_parts_and_the_order_of_a_source_are_kept() -> None:
     cases = build_cases(build_log(rows, ["x", "y", "z"]), Part.TEST, repeats=False)
     assert [cases.log.item[h].tolist() for h in cases.histories] == [[0, 1]]
     assert cases.cold.tolist() == [True]
-    (request,) = cases.requests()
+    (request,) = cases.build_requests()
     assert request["context"] == {}  # the parts are no circumstances
 
 

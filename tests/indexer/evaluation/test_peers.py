@@ -27,24 +27,24 @@ from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_
 N = 60
 
 
-def lesson_of(rows: list[Interaction], n: int = N, *, repeats: bool = False) -> TrainingData:
+def training_of(rows: list[Interaction], n: int = N, *, repeats: bool = False) -> TrainingData:
     log = build_log(rows, ids(n))
     vectors = random_meaning(n)
     return TrainingData(log, log.select_fit_rows(Part.VALID), vectors, repeats, seed=0)
 
 
-def valid_of(lesson: TrainingData) -> Cases:
-    return build_cases(lesson.log, Part.VALID, repeats=lesson.repeats)
+def valid_of(training: TrainingData) -> Cases:
+    return build_cases(training.log, Part.VALID, repeats=training.repeats)
 
 
 @pytest.fixture(scope="module")
 def chained() -> TrainingData:
-    return lesson_of(chains())
+    return training_of(chains())
 
 
-def ndcg(peer: Peer, lesson: TrainingData) -> float:
-    cases = valid_of(lesson)
-    return tune(peer, lesson, cases, np.zeros(lesson.n_items, np.float32))[1]
+def ndcg(peer: Peer, training: TrainingData) -> float:
+    cases = valid_of(training)
+    return tune(peer, training, cases, np.zeros(training.n_items, np.float32))[1]
 
 
 def test_histories_are_read_in_order_and_decay_with_their_place() -> None:
@@ -99,7 +99,7 @@ def test_item_knn_is_the_shrunk_cosine_of_users(chained: TrainingData) -> None:
 def test_item_item_scores_are_the_sum_or_the_best_over_the_history(
     chained: TrainingData, aggregate: str
 ) -> None:
-    cases = valid_of(chained).some(slice(0, 20))
+    cases = valid_of(chained).take_slice(slice(0, 20))
     knobs = {"use": ALL_EVENTS, "decay": 3.0, "aggregate": aggregate, "own": 0.0}
     for peer in (ItemKnn(repeats=False), Ease(repeats=False)):
         fit = {"use": ALL_EVENTS, "ridge": 7.0, "shrink": 5.0, "nearest": N}
@@ -126,9 +126,9 @@ def test_what_goes_together_is_learned(chained: TrainingData, peer: Peer) -> Non
 
 
 def test_own_items_win_where_everybody_has_habits() -> None:
-    lesson = lesson_of(habits(n=80), 80, repeats=True)
-    assert lesson.log.has_repeats
-    assert ndcg(OwnItems(), lesson) > 2 * ndcg(POPULAR, lesson)
+    training = training_of(habits(n=80), 80, repeats=True)
+    assert training.log.has_repeats
+    assert ndcg(OwnItems(), training) > 2 * ndcg(POPULAR, training)
 
 
 def test_text_peers_read_meaning_and_nothing_of_the_log() -> None:
@@ -145,9 +145,9 @@ def test_text_peers_read_meaning_and_nothing_of_the_log() -> None:
     log = build_log(rows, ids(N))
     of_row = np.array([int(item_id[1:]) for item_id in log.item_ids])
     vectors = vectors[of_row].astype(np.float32)
-    lesson = TrainingData(log, log.select_fit_rows(Part.VALID), vectors, repeats=False, seed=0)
+    training = TrainingData(log, log.select_fit_rows(Part.VALID), vectors, repeats=False, seed=0)
     for peer in (TEXT_MEAN, TEXT_TUNED):
-        assert ndcg(peer, lesson) > 2 * ndcg(POPULAR, lesson)
+        assert ndcg(peer, training) > 2 * ndcg(POPULAR, training)
 
 
 def test_what_a_peer_scores_equally_is_ordered_by_the_fallback(chained: TrainingData) -> None:
@@ -169,11 +169,11 @@ def test_a_users_items_are_cut_into_pieces_that_predict_each_item_once() -> None
     length = WINDOW_LENGTH + 20
     rows = [interaction("a", f"i{n}", float(n)) for n in range(length)]
     rows += [interaction("b", f"i{n}", 1e6 + n) for n in range(length)]  # the parts not fitted on
-    lesson = lesson_of(rows, length)
-    pieces = cut_windows(lesson, ALL_EVENTS)
+    training = training_of(rows, length)
+    pieces = cut_windows(training, ALL_EVENTS)
     predicted = [item for piece in pieces.tolist() for item in piece[1:] if item < length]
-    used = lesson.select_rows(ALL_EVENTS)
-    firsts = 2 if len(set(lesson.log.user[used].tolist())) == 2 else 1
+    used = training.select_rows(ALL_EVENTS)
+    firsts = 2 if len(set(training.log.user[used].tolist())) == 2 else 1
     assert len(predicted) == len(used) - firsts
     assert len(set(predicted[: length - 1])) == len(predicted[: length - 1])
 

@@ -1,4 +1,4 @@
-"""The whole evaluation over a known world: who wins, what is told, and that it stays at home."""
+"""The whole evaluation over a known world: who wins, what is reported, and that it stays local."""
 
 import json
 import math
@@ -33,45 +33,47 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def told(files: tuple[str, str]) -> dict[str, Any]:
+def evaluation(files: tuple[str, str]) -> dict[str, Any]:
     return evaluate(EvaluationPlan([files[0]], files[1], PEERS, model="none"))
 
 
-def test_what_follows_what_beats_what_is_popular(told: dict[str, Any]) -> None:
-    ndcg = {name: method["all"]["ndcg10"] for name, method in told["methods"].items()}
+def test_what_follows_what_beats_what_is_popular(evaluation: dict[str, Any]) -> None:
+    ndcg = {name: method["all"]["ndcg10"] for name, method in evaluation["methods"].items()}
     assert ndcg[OWN_METHOD] > 2 * ndcg["popular"]
     assert ndcg["ease_decay"] > 1.5 * ndcg["popular"]
-    assert told["best_peer"] == max(
+    assert evaluation["best_peer"] == max(
         (name for name in ndcg if name != OWN_METHOD), key=ndcg.__getitem__
     )
 
 
-def test_it_says_what_was_asked_and_what_was_not_measured(told: dict[str, Any]) -> None:
-    assert told["part"] == "test"
-    assert told["cases"]["all"] == told["methods"][OWN_METHOD]["all"]["cases"] > 100
-    assert told["rows"] == {"fit": 1920, "valid": 240, "test": 240}
-    assert "own_items" not in told["methods"]
-    assert "again" in told["not_measured"]["own_items"]
-    for name in told["versus"]:
-        low, high = told["versus"][name]["all"]["ratio95"]
-        assert low <= told["versus"][name]["all"]["ratio"] <= high
-    assert told["bootstrap"] == {"seed": 2026, "resamples": 2000}
-    table = render_text(told)
+def test_it_says_what_was_asked_and_what_was_not_measured(evaluation: dict[str, Any]) -> None:
+    assert evaluation["part"] == "test"
+    assert evaluation["cases"]["all"] == evaluation["methods"][OWN_METHOD]["all"]["cases"] > 100
+    assert evaluation["rows"] == {"fit": 1920, "valid": 240, "test": 240}
+    assert "own_items" not in evaluation["methods"]
+    assert "again" in evaluation["not_measured"]["own_items"]
+    for name in evaluation["versus"]:
+        low, high = evaluation["versus"][name]["all"]["ratio95"]
+        assert low <= evaluation["versus"][name]["all"]["ratio"] <= high
+    assert evaluation["bootstrap"] == {"seed": 2026, "resamples": 2000}
+    table = render_text(evaluation)
     assert "peak memory" in table
     assert OWN_METHOD in table
 
 
-def test_the_page_needs_nothing_but_itself(told: dict[str, Any]) -> None:
-    page = render_evaluation_page(told)
+def test_the_page_needs_nothing_but_itself(evaluation: dict[str, Any]) -> None:
+    page = render_evaluation_page(evaluation)
     assert page.count("<svg") >= 4
     assert not re.search(r"(src|href)\s*=|url\(|@import|<script", page)
     assert "NaN" not in page
 
 
-def test_the_same_seed_gives_the_same_figures(files: tuple[str, str], told: dict[str, Any]) -> None:
+def test_the_same_seed_gives_the_same_figures(
+    files: tuple[str, str], evaluation: dict[str, Any]
+) -> None:
     again = evaluate(EvaluationPlan([files[0]], files[1], ("popular", "ease_decay"), model="none"))
     for name in ("popular", "ease_decay", OWN_METHOD):
-        assert again["methods"][name]["all"] == told["methods"][name]["all"]
+        assert again["methods"][name]["all"] == evaluation["methods"][name]["all"]
 
 
 def test_nothing_of_the_test_part_is_fitted_on(files: tuple[str, str], tmp_path: Path) -> None:
@@ -99,15 +101,15 @@ def test_a_planted_column_of_the_outcome_cannot_be_exploited(tmp_path: Path) -> 
     """Each row names its own item in a column, as a log of outcomes may; picks are random."""
     catalogue, events = write_world(tmp_path, noise(3_000), 60)
     head, *rows = events.read_text().splitlines()
-    told = [f"{row},{row.split(',')[1]}" for row in rows]
-    events.write_text("\n".join([f"{head},outcome", *told]) + "\n")
+    rows = [f"{row},{row.split(',')[1]}" for row in rows]
+    events.write_text("\n".join([f"{head},outcome", *rows]) + "\n")
     found = evaluate(EvaluationPlan([str(catalogue)], str(events), ("popular",), model="none"))
     by_chance = sum(1 / math.log2(1 + rank) for rank in range(1, 11)) / 60
     assert found["methods"][OWN_METHOD]["all"]["ndcg10"] < 1.5 * by_chance
 
 
 def test_what_circumstances_are_worth_is_told_where_they_are_recorded(
-    told: dict[str, Any], tmp_path: Path
+    evaluation: dict[str, Any], tmp_path: Path
 ) -> None:
     """What is picked depends on the weather alone: of one half of the items, or of the other."""
     catalogue, events = write_world(tmp_path, noise(3_000), 60)
@@ -125,15 +127,15 @@ def test_what_circumstances_are_worth_is_told_where_they_are_recorded(
     found = evaluate(plan)
     assert found["context"]["all"]["ratio95"][0] > 1
     assert "with the circumstances of the moment" in render_text(found)
-    assert told["context"] is None
+    assert evaluation["context"] is None
 
 
 def test_the_tuning_part_alone_can_be_asked(files: tuple[str, str]) -> None:
-    told = evaluate(
+    evaluation = evaluate(
         EvaluationPlan([files[0]], files[1], ("popular",), part=Part.VALID, model="none")
     )
-    assert told["part"] == "valid"
-    assert "flatters" in render_text(told)
+    assert evaluation["part"] == "valid"
+    assert "flatters" in render_text(evaluation)
 
 
 def test_fields_of_later_knowledge_are_dropped(files: tuple[str, str], tmp_path: Path) -> None:
@@ -154,6 +156,6 @@ def test_the_command_writes_json_and_a_page(files: tuple[str, str], tmp_path: Pa
         "--model", "none", "--peers", "popular", "--out", str(tmp_path / "out"), "--json",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)
-    assert told == json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    evaluation = json.loads(done.stdout)
+    assert evaluation == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (tmp_path / "out" / "evaluation.html").read_text().startswith("<!doctype html>")

@@ -1,4 +1,4 @@
-"""What every encoder promises, for the fake and the real ones; and that they are their models."""
+"""What every encoder promises, for the fake and the real ones, and how models are loaded."""
 
 import shutil
 import struct
@@ -12,7 +12,7 @@ import pytest
 
 from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
 from indexer.language import bundled_models as bundled
-from indexer.language import encoder
+from indexer.language import encoder, precision
 from indexer.language.encoder import Encoder, TextEncoder, load_encoder
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.whitening import Moments, fit_meaning_space, load_background
@@ -122,26 +122,26 @@ def test_close_texts_are_closer_than_strange_ones(named: tuple[str, Encoder]) ->
     assert film @ same > film @ other
 
 
-class Counting:
-    """Counts the texts that reach a model's transformer."""
+class ForwardRecorder:
+    """Records the texts that reach a model's transformer."""
 
     def __init__(self, model: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
         self.texts: list[str] = []
         forward = model._forward
 
-        def counted(texts: list[str], prompt: str) -> Any:
+        def record_and_forward(texts: list[str], prompt: str) -> Any:
             self.texts += texts
             return forward(texts, prompt)
 
-        monkeypatch.setattr(model, "_forward", counted)
+        monkeypatch.setattr(model, "_forward", record_and_forward)
 
 
 def test_a_query_is_encoded_once(plain_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_encoder(str(plain_bert))
-    counting = Counting(model, monkeypatch)
+    recorder = ForwardRecorder(model, monkeypatch)
     first = model.encode_queries(["rain", "sea", "rain"])
     again = model.encode_queries(["sea", "war", "rain"])
-    assert sorted(counting.texts) == ["rain", "sea", "war"]
+    assert sorted(recorder.texts) == ["rain", "sea", "war"]
     np.testing.assert_array_equal(first[0], first[2])
     np.testing.assert_array_equal(first[[1, 0]], again[[0, 2]])
 
@@ -149,17 +149,17 @@ def test_a_query_is_encoded_once(plain_bert: Path, monkeypatch: pytest.MonkeyPat
 def test_the_cache_forgets_the_query_used_longest_ago(
     plain_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoder, "_QUERY_CACHE", 2)
+    monkeypatch.setattr(encoder, "_QUERY_CACHE_SIZE", 2)
     model = load_encoder(str(plain_bert))
-    counting = Counting(model, monkeypatch)
+    recorder = ForwardRecorder(model, monkeypatch)
     rows = model.encode_queries(["a", "b", "c"])  # more than the cache holds
     assert len(rows) == 3
     model.encode_queries(["b"])
     model.encode_queries(["d"])
     model.encode_queries(["b"])
-    assert sorted(counting.texts) == ["a", "b", "c", "d"]
+    assert sorted(recorder.texts) == ["a", "b", "c", "d"]
     model.encode_queries(["c"])
-    assert counting.texts.count("c") == 2
+    assert recorder.texts.count("c") == 2
 
 
 def test_a_vector_from_the_cache_cannot_be_changed_by_its_reader(tiny: TextEncoder) -> None:
@@ -246,8 +246,8 @@ def test_a_precision_that_is_tried_and_not_taken_leaves_the_model_as_it_was(
     plain_bert: Path, tiny: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ZHIYIN_PRECISION", raising=False)
-    monkeypatch.setattr(encoder, "_has_bf16_instructions", lambda: True)
-    monkeypatch.setattr(encoder, "_BF16_MIN_COSINE", 1.1)
+    monkeypatch.setattr(precision, "_has_bf16_instructions", lambda: True)
+    monkeypatch.setattr(precision, "_BF16_MIN_COSINE", 1.1)
     model = load_encoder(str(plain_bert))
     assert model.precision == "float32"
     np.testing.assert_allclose(model.encode_items(TEXTS), tiny.encode_items(TEXTS), atol=1e-6)
@@ -320,9 +320,9 @@ def test_the_bundled_multilingual_model_understands_both_languages(
     multilingual: TextEncoder,
 ) -> None:
     space = fit_meaning_space(Moments.from_chunks([], 384), load_background(multilingual))
-    wishes = multilingual.encode_queries(["a horror film", "想看一部浪漫爱情片"])
-    things = multilingual.encode_items(["恐怖电影。鬼屋", "Romance film. Two people fall in love"])
-    scores = space.map_queries(wishes) @ space.map_items(things).T
+    queries = multilingual.encode_queries(["a horror film", "想看一部浪漫爱情片"])
+    items = multilingual.encode_items(["恐怖电影。鬼屋", "Romance film. Two people fall in love"])
+    scores = space.map_queries(queries) @ space.map_items(items).T
     assert scores[0, 0] > scores[0, 1]
     assert scores[1, 1] > scores[1, 0]
 
@@ -334,7 +334,7 @@ def test_a_damaged_file_of_weights_is_refused_by_name(
     file = tmp_path / "e5-small-q4.bin"
     header = b"E5S1" + struct.pack("<I7ifi", 1, 8, 1, 1, 8, 8, 8, 1, 1e-12, 32)
     file.write_bytes((header + struct.pack("<5iQ", 0, 0, 0, 0, 0, 0) + bytes(60))[:size])
-    monkeypatch.setattr(bundled, "_package_file", lambda *_: file)
+    monkeypatch.setattr(bundled, "_find_package_file", lambda *_: file)
     monkeypatch.setenv("ZHIYIN_CACHE", str(tmp_path / "cache"))
     with pytest.raises(EncoderUnavailableError, match=r"e5-small-q4.bin is damaged .*reinstall"):
         bundled.ensure_checkpoint(bundled.MULTILINGUAL)

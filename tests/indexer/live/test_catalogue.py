@@ -12,7 +12,7 @@ from indexer import FilterError, Index, build_index
 from indexer.answer import recommend, search
 from indexer.answer.listing import list_items
 from indexer.language.item_text import describe
-from indexer.live.catalogue import LiveCatalogue, LiveItem, Tombstone
+from indexer.live import LiveCatalogue, LiveItem, Tombstone
 from indexer.live.delta_masks import DeltaMasks
 from indexer.metadata.filters import parse_filter
 from indexer.metadata.item_matcher import collect_path_values, matches
@@ -47,16 +47,16 @@ Change = LiveItem | Tombstone
 
 
 class Truth:
-    """Every item of an overlay with its vector, looked at one by one."""
+    """Every item that a live catalogue shows, with its vector, tested one by one."""
 
-    def __init__(self, base: Index, made: list[Change], overlay: LiveCatalogue) -> None:
+    def __init__(self, base: Index, applied: list[Change], catalogue: LiveCatalogue) -> None:
         self.items = items_of(base)
-        for change in made:
+        for change in applied:
             self.items.pop(change.id, None)
             if isinstance(change, LiveItem):
                 self.items[change.id] = change.fields
         self.vectors = {
-            item_id: overlay.item_vectors(np.array([overlay.rows([item_id])[item_id]]))[0]
+            item_id: catalogue.item_vectors(np.array([catalogue.rows([item_id])[item_id]]))[0]
             for item_id in self.items
         }
 
@@ -83,55 +83,55 @@ def available(item: dict[str, Any]) -> bool:
 
 
 @settings(max_examples=40)
-@given(made=changes, parts=st.integers(1, 4), k=st.integers(1, 400))
+@given(applied=changes, parts=st.integers(1, 4), k=st.integers(1, 400))
 def test_search_over_both_is_what_looking_at_every_item_gives(
-    base: Index, made: list[Change], parts: int, k: int
+    base: Index, applied: list[Change], parts: int, k: int
 ) -> None:
-    overlay = LiveCatalogue(base)
+    catalogue = LiveCatalogue(base)
     for start in range(parts):  # the same changes, in several steps
-        overlay = overlay.apply_changes(
-            made[start * len(made) // parts : (start + 1) * len(made) // parts]
+        catalogue = catalogue.apply_changes(
+            applied[start * len(applied) // parts : (start + 1) * len(applied) // parts]
         )
-    truth = Truth(base, made, overlay)
-    assert len(overlay) == len(truth.items)
+    truth = Truth(base, applied, catalogue)
+    assert len(catalogue) == len(truth.items)
     request = parse_request({"query": "robot garden 喜剧", "k": k})
-    answer = recommend(overlay, request, now=1.8e9)
-    asked = overlay.encode_queries(["robot garden 喜剧"]).copy()
-    asked[:, overlay.manifest.layout.meaning + overlay.manifest.layout.taste] = 1.0
-    assert [hit.id for hit in answer] == truth.best(asked, available, k)
+    answer = recommend(catalogue, request, now=1.8e9)
+    query_vectors = catalogue.encode_queries(["robot garden 喜剧"]).copy()
+    query_vectors[:, catalogue.manifest.layout.meaning + catalogue.manifest.layout.taste] = 1.0
+    assert [hit.id for hit in answer] == truth.best(query_vectors, available, k)
     assert answer.complete["eligible"] == sum(map(available, truth.items.values()))
-    gone = {change.id for change in made} - set(truth.items)
+    gone = {change.id for change in applied} - set(truth.items)
     assert answer.complete["excluded"]["deleted"] == len(gone & set(items_of(base)))
     assert [hit.item for hit in answer] == [truth.items[hit.id] for hit in answer]
 
 
 @settings(max_examples=40)
-@given(made=changes)
-def test_filters_titles_and_listing_see_both(base: Index, made: list[Change]) -> None:
-    overlay = LiveCatalogue(base).apply_changes(made)
-    truth = Truth(base, made, overlay).items
+@given(applied=changes)
+def test_filters_titles_and_listing_see_both(base: Index, applied: list[Change]) -> None:
+    catalogue = LiveCatalogue(base).apply_changes(applied)
+    truth = Truth(base, applied, catalogue).items
     if any("colour" in item for item in truth.values()):
-        mask = overlay.mask(parse_filter({"colour": "red"}, overlay.schema))
-        shown = {i for i in overlay.ids(np.flatnonzero(mask).tolist()) if i in truth}
+        mask = catalogue.mask(parse_filter({"colour": "red"}, catalogue.schema))
+        shown = {i for i in catalogue.ids(np.flatnonzero(mask).tolist()) if i in truth}
         assert shown == {i for i, item in truth.items() if item.get("colour") == "red"}
     else:
         with pytest.raises(FilterError):
-            parse_filter({"colour": "red"}, overlay.schema)
-    listed, count = list_items(overlay, after=None, limit=1_000, condition=None)
+            parse_filter({"colour": "red"}, catalogue.schema)
+    listed, count = list_items(catalogue, after=None, limit=1_000, condition=None)
     assert [item["id"] for item in listed] == sorted(truth)
     assert count == len(truth)
-    after, _ = list_items(overlay, after="i0100", limit=1_000, condition=None)
+    after, _ = list_items(catalogue, after="i0100", limit=1_000, condition=None)
     assert [item["id"] for item in after] == [i for i in sorted(truth) if i > "i0100"]
-    for change in made:
-        assert overlay.get(change.id) == truth.get(change.id)
+    for change in applied:
+        assert catalogue.get(change.id) == truth.get(change.id)
         if change.id in truth:
-            titled = overlay.ids(overlay.find_exact(truth[change.id]["title"]))
+            titled = catalogue.ids(catalogue.find_exact(truth[change.id]["title"]))
             same = {i for i, item in truth.items() if item["title"] == truth[change.id]["title"]}
             assert set(titled) == same
-    assert set(overlay.rows(IDS)) == {i for i in IDS if i in truth}
+    assert set(catalogue.rows(IDS)) == {i for i in IDS if i in truth}
 
 
-def test_an_earlier_overlay_stays_as_it_was(base: Index) -> None:
+def test_an_earlier_catalogue_stays_as_it_was(base: Index) -> None:
     first = LiveCatalogue(base).apply_changes([live(row("neu", ("sea",)))])
     second = first.apply_changes([live(row("neu", ("war",))), Tombstone("i0001")])
     assert (first.get("neu") or {})["title"] == "sea"
@@ -142,32 +142,33 @@ def test_an_earlier_overlay_stays_as_it_was(base: Index) -> None:
 
 
 def test_many_changes_of_one_item_leave_nothing_behind(base: Index) -> None:
-    overlay = LiveCatalogue(base)
+    catalogue = LiveCatalogue(base)
     for number in range(300):
-        overlay = overlay.apply_changes([live(row("same", ("sea", WORDS[number % 12])))])
-    assert len(overlay._delta) < 140
-    assert len(overlay) == base.count + 1
+        catalogue = catalogue.apply_changes([live(row("same", ("sea", WORDS[number % 12])))])
+    assert len(catalogue._delta) < 140
+    assert len(catalogue) == base.count + 1
 
 
 def test_words_of_live_items_are_found_and_ranked_with_the_others(base: Index) -> None:
-    made: list[Change] = [
+    applied: list[Change] = [
         live(row("new1", ("zeppelin", "sea"))),
         live(row("new2", ("悬疑", "zeppelins"))),
         live({"id": "new3", "title": "quiet", "description": "A zeppelin over the sea."}),
     ]
-    overlay = LiveCatalogue(base).apply_changes(made)
-    by_word = overlay.ids([found for found, _ in overlay.search_full_text("zeppelin", 10)])
+    catalogue = LiveCatalogue(base).apply_changes(applied)
+    by_word = catalogue.ids([found for found, _ in catalogue.search_full_text("zeppelin", 10)])
     assert by_word[0] in ("new1", "new2")  # in the title
     assert set(by_word) == {"new1", "new2", "new3"}
-    assert "new2" in overlay.ids([found for found, _ in overlay.search_full_text("悬疑", 300)])
-    assert "new2" not in overlay.ids([found for found, _ in overlay.search_full_text("疑悬", 300)])
-    assert overlay.search_full_text("!!", 10) == []
-    answer = search(overlay, parse_request({"query": "Zeppelin  SEA", "k": 3}))
+    for words, is_found in (("悬疑", True), ("疑悬", False)):
+        matching = [match for match, _ in catalogue.search_full_text(words, 300)]
+        assert ("new2" in catalogue.ids(matching)) is is_found
+    assert catalogue.search_full_text("!!", 10) == []
+    answer = search(catalogue, parse_request({"query": "Zeppelin  SEA", "k": 3}))
     assert answer[0].id == "new1"
     assert "exact" in {reason["kind"] for reason in answer[0].reasons}
     assert (
-        overlay.search_full_text("sea", 3)
-        == sorted(overlay.search_full_text("sea", 300), key=lambda pair: (-pair[1], pair[0]))[:3]
+        catalogue.search_full_text("sea", 3)
+        == sorted(catalogue.search_full_text("sea", 300), key=lambda pair: (-pair[1], pair[0]))[:3]
     )
 
 
@@ -178,12 +179,12 @@ def test_a_live_item_scores_as_if_it_had_been_built_in(tmp_path: Path) -> None:
     encoder = WordEncoder(dim=32)
     build_index(write_rows(tmp_path / "a.jsonl", old), tmp_path / "a", encoder=encoder)
     build_index(write_rows(tmp_path / "b.jsonl", [*old, fresh]), tmp_path / "b", encoder=encoder)
-    overlay = LiveCatalogue(Index.open(tmp_path / "a", encoder=encoder)).apply_changes(
+    catalogue = LiveCatalogue(Index.open(tmp_path / "a", encoder=encoder)).apply_changes(
         [live(fresh)]
     )
     built = Index.open(tmp_path / "b", encoder=encoder)
-    prior = overlay.manifest.layout.meaning
-    mine = overlay.item_vectors(np.array([overlay.rows(["new"])["new"]]))[0]
+    prior = catalogue.manifest.layout.meaning
+    mine = catalogue.item_vectors(np.array([catalogue.rows(["new"])["new"]]))[0]
     theirs = built.item_vectors(np.array([built.rows(["new"])["new"]]))[0]
     assert mine[:prior] @ theirs[:prior] > 0.99  # the space has moved a little
     assert mine[prior] == pytest.approx(theirs[prior], abs=2e-3)
@@ -191,13 +192,13 @@ def test_a_live_item_scores_as_if_it_had_been_built_in(tmp_path: Path) -> None:
 
 def test_a_known_field_keeps_its_type_whatever_a_live_item_puts_there(base: Index) -> None:
     odd = {**row("odd", ("sea",)), "pages": "many", "extra": {"depth": 3.5}, "born": "2024-05-01"}
-    overlay = LiveCatalogue(base).apply_changes([live(odd)])
-    fields = overlay.schema.fields
+    catalogue = LiveCatalogue(base).apply_changes([live(odd)])
+    fields = catalogue.schema.fields
     assert str(fields["pages"].type) == "number"
     assert str(fields["extra.depth"].type) == "number"
     assert str(fields["born"].type) == "date"
-    mask = overlay.mask(parse_filter({"born": {"gte": "2024-01-01"}}, overlay.schema))
-    assert overlay.ids(np.flatnonzero(mask).tolist()) == ["odd"]
+    mask = catalogue.mask(parse_filter({"born": {"gte": "2024-01-01"}}, catalogue.schema))
+    assert catalogue.ids(np.flatnonzero(mask).tolist()) == ["odd"]
 
 
 fields = st.fixed_dictionaries(
@@ -240,13 +241,13 @@ conditions = st.recursive(
 
 @given(st.lists(st.lists(fields, max_size=6), min_size=1, max_size=3), st.lists(conditions))
 def test_masks_of_a_growing_delta_are_what_each_item_says(
-    parts: list[list[dict[str, Any]]], asked: list[dict[str, Any]]
+    parts: list[list[dict[str, Any]]], raw_conditions: list[dict[str, Any]]
 ) -> None:
     masks, items = DeltaMasks(), list[dict[str, Any]]()
     for part in parts:
         for item in part:
             masks.add(collect_path_values(item))
             items.append(item)
-        for raw in asked:
+        for raw in raw_conditions:
             condition = parse_filter(raw, SCHEMA)
             assert masks.mask(condition).tolist() == [matches(condition, item) for item in items]

@@ -240,8 +240,8 @@ def test_spools_on_disk_and_a_forgotten_word_change_nothing(
 ) -> None:
     catalogue = [{"tags": [f"t{row % 7}", f"t{row % 5}"], "n": row % 3} for row in range(100)]
     whole = written(tmp_path / "whole", catalogue)
-    monkeypatch.setattr(columns_writer, "_CHUNK", 8)
-    monkeypatch.setattr(columns_writer, "_CACHED_WORDS", 3)
+    monkeypatch.setattr(columns_writer, "_CHUNK_VALUES", 8)
+    monkeypatch.setattr(columns_writer, "_MAX_CACHED_WORDS", 3)
     pieces = written(tmp_path / "pieces", catalogue)
     assert pieces.schema == whole.schema
     for name in ("rows", "starts", "keys", "floats", "bits"):

@@ -1,4 +1,4 @@
-"""A history of several kinds falls into them, and each is looked for by itself."""
+"""A history of several kinds of items is clustered by kind, and each cluster is searched."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def item(kind: int, number: int) -> Vectors:
     return unit
 
 
-def signal(name: str, weight: float = 1.0) -> QueryInput:
+def liked(name: str, weight: float = 1.0) -> QueryInput:
     return QueryInput(Role.PROFILE, weight, {"kind": "history", "item_id": name}, item_id=name)
 
 
@@ -27,24 +27,24 @@ def test_the_kinds_of_a_history_are_found_whatever_its_order() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         kinds = rng.permutation([0] * 6 + [1] * 5 + [2] * 4)
-        signals = [signal(str(n)) for n in range(len(kinds))]
-        sources = np.stack([item(kind, n) for n, kind in enumerate(kinds)])
-        found = cluster_history(signals, sources, 3)
-        told = sorted(tuple(np.flatnonzero(own)) for own in found)
-        assert told == sorted(tuple(np.flatnonzero(kinds == kind)) for kind in range(3))
+        inputs = [liked(str(n)) for n in range(len(kinds))]
+        vectors = np.stack([item(kind, n) for n, kind in enumerate(kinds)])
+        clusters = cluster_history(inputs, vectors, 3)
+        positions = sorted(tuple(np.flatnonzero(own)) for own in clusters)
+        assert positions == sorted(tuple(np.flatnonzero(kinds == kind)) for kind in range(3))
 
 
 def test_what_is_short_small_disliked_or_not_wanted_is_no_cluster() -> None:
     kinds = [0] * 6 + [1] * 2 + [2] * 3
-    sources = np.stack([item(kind, n) for n, kind in enumerate(kinds)])
-    signals = [signal(str(n)) for n in range(len(kinds))]
-    assert cluster_history(signals, sources, 0) == []
-    assert cluster_history(signals[: MIN_LIKED - 1], sources[: MIN_LIKED - 1], 3) == []
-    disliked = [signal(str(n), -1.0 if kind == 2 else 1.0) for n, kind in enumerate(kinds)]
-    found = cluster_history(disliked, sources, 2)
-    assert [np.flatnonzero(own).tolist() for own in found] == [[0, 1, 2, 3, 4, 5]]
+    vectors = np.stack([item(kind, n) for n, kind in enumerate(kinds)])
+    inputs = [liked(str(n)) for n in range(len(kinds))]
+    assert cluster_history(inputs, vectors, 0) == []
+    assert cluster_history(inputs[: MIN_LIKED - 1], vectors[: MIN_LIKED - 1], 3) == []
+    disliked = [liked(str(n), -1.0 if kind == 2 else 1.0) for n, kind in enumerate(kinds)]
+    clusters = cluster_history(disliked, vectors, 2)
+    assert [np.flatnonzero(own).tolist() for own in clusters] == [[0, 1, 2, 3, 4, 5]]
     same = np.stack([item(0, 0)] * 11)
-    assert [int(own.sum()) for own in cluster_history(signals, same, 3)] == [11]
+    assert [int(own.sum()) for own in cluster_history(inputs, same, 3)] == [11]
 
 
 def test_a_shop_shows_every_kind_of_a_basket_and_the_shares_still_sum(tmp_path: Path) -> None:

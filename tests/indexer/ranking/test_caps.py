@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from indexer.metadata.row_values import RowValues
 from indexer.query.eligibility import ORDER, Eligible
-from indexer.ranking.caps import Cap, apply_caps, compute_kept_mask
+from indexer.ranking.caps import Cap, apply_caps, compute_kept_mask, find_contested_rows
 
 
 @st.composite
@@ -25,12 +25,13 @@ def cases(draw: st.DrawFn) -> tuple[int, list[list[list[int]]], list[int], list[
 
 
 def caps_of(fields: list[list[list[int]]], most: list[int]) -> list[Cap]:
-    made = []
-    for values, n in zip(fields, most, strict=True):
-        pairs = [(row, value) for row, held in enumerate(values) for value in held]
+    caps = []
+    for values_by_row, limit in zip(fields, most, strict=True):
+        pairs = [(row, value) for row, values in enumerate(values_by_row) for value in values]
         rows = np.array([row for row, _ in pairs], np.int64)
-        made.append(Cap(RowValues(rows, np.array([value for _, value in pairs], np.uint64)), n))
-    return made
+        keys = np.array([value for _, value in pairs], np.uint64)
+        caps.append(Cap(RowValues(rows, keys), limit))
+    return caps
 
 
 def walk(order: list[int], fields: list[list[list[int]]], most: list[int]) -> list[int]:
@@ -52,20 +53,17 @@ def test_caps_keep_what_a_walk_down_the_ranking_keeps(case: Any) -> None:
 
 
 @given(cases(), st.integers(0, 3))
-def test_a_pool_is_narrowed_and_the_rest_counted(case: Any, head: int) -> None:
+def test_eligible_rows_are_narrowed_and_the_dropped_ones_counted(case: Any, head: int) -> None:
     count, fields, most, order, allowed = case
     first = [row for row in order if row % 5 == 0][:head]
-    place = {row: n for n, row in enumerate(order)}
-    pool = Eligible(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
-    found = apply_caps(
-        pool,
-        caps_of(fields, most),
-        first=np.array(first, np.int64),
-        rank=lambda rows: np.array(sorted(rows.tolist(), key=place.__getitem__), np.int64),
-    )
+    eligible = Eligible(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
+    caps = caps_of(fields, most)
+    contested = find_contested_rows(eligible, caps, np.array(first, np.int64)).tolist()
+    ranked = [*first, *sorted(contested, key=order.index)]
+    found = apply_caps(eligible, caps, np.array(ranked, np.int64))
     walked = [*first, *(row for row in order if row not in first and allowed[row])]
     right = {row for row in walk(walked, fields, most) if allowed[row]}
     assert set(np.flatnonzero(found.allowed).tolist()) == right
     assert found.excluded["cap"] == sum(allowed) - len(right)
-    assert pool.allowed.tolist() == allowed
+    assert eligible.allowed.tolist() == allowed
     assert len(found.allowed) == count

@@ -34,17 +34,17 @@ def by_the_book(meaning: Vectors, scores: Vectors, diversity: float, window: int
     nearest = [
         max(float(meaning[a] @ meaning[b]) for b in first if a != b) for a in first[1:] and first
     ]
-    usual = max(0.05, sum(nearest) / len(nearest)) if nearest else 1.0
+    mean_nearest = max(0.05, sum(nearest) / len(nearest)) if nearest else 1.0
     left, chosen = list(range(len(scores))), list[int]()
     while left:
 
-        def worth(place: int) -> float:
-            near = [float(meaning[place] @ meaning[other]) for other in chosen]
-            relevance = (float(scores[place]) - low) / spread
-            return (1 - diversity) * relevance - diversity * max([0.0, *near]) / usual
+        def marginal_relevance(position: int) -> float:
+            near = [float(meaning[position] @ meaning[other]) for other in chosen]
+            relevance = (float(scores[position]) - low) / spread
+            return (1 - diversity) * relevance - diversity * max([0.0, *near]) / mean_nearest
 
-        best = max(worth(place) for place in left[:window])
-        chosen.append(next(p for p in left[:window] if worth(p) >= best - 1e-5))
+        best = max(marginal_relevance(position) for position in left[:window])
+        chosen.append(next(p for p in left[:window] if marginal_relevance(p) >= best - 1e-5))
         left.remove(chosen[-1])
     return chosen
 
@@ -101,52 +101,52 @@ def test_what_earlier_pages_showed_is_not_shown_in_another_dress() -> None:
 def test_pins_come_at_their_rank_or_last(
     pins: list[tuple[int, int]], total: int, merged: list[int], fixed: list[int]
 ) -> None:
-    found, places = insert_pins(np.arange(3), pins, total=total)
+    found, pin_indices = insert_pins(np.arange(3), pins, total=total)
     assert found.tolist() == merged
-    assert places.tolist() == fixed
+    assert pin_indices.tolist() == fixed
 
 
-@pytest.mark.parametrize(("k", "pool"), [(5, 12), (5, 3), (1, 1), (4, 4), (3, 0)])
-@pytest.mark.parametrize("chance", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("k", "beyond_count"), [(5, 12), (5, 3), (1, 1), (4, 4), (3, 0)])
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
 def test_propensities_are_how_often_a_rank_shows_what_it_does(
-    k: int, pool: int, chance: float
+    k: int, beyond_count: int, probability: float
 ) -> None:
-    """Over many seeds, the frequency of each item at each rank is what it was said to be."""
-    order = np.arange(k + pool)
+    """Over many seeds, the frequency of each item at each rank is its propensity."""
+    order = np.arange(k + beyond_count)
     beyond = order[k:]
     free = np.delete(np.arange(k), 1) if k > 2 else np.arange(k)
-    shown = np.zeros((k, k + pool))
-    said: dict[tuple[int, int], float] = {}
+    shown = np.zeros((k, k + beyond_count))
+    propensities: dict[tuple[int, int], float] = {}
     tries = 3_000
     for seed in range(tries):
         rng = np.random.default_rng(seed)
-        found = explore(order, beyond, free=free, k=k, probability=chance, rng=rng)
+        found = explore(order, beyond, free=free, k=k, probability=probability, rng=rng)
         assert len(set(found.page.tolist())) == k
         assert sorted([*found.page, *found.rest]) == order.tolist()
-        for rank, (place, chances) in enumerate(
+        for rank, (position, propensity) in enumerate(
             zip(found.page.tolist(), found.propensities.tolist(), strict=True)
         ):
-            shown[rank, place] += 1
-            assert said.setdefault((rank, place), chances) == chances
-    for (rank, place), chances in said.items():
-        deviation = 4 * np.sqrt(chances * (1 - chances) / tries) + 1e-9
-        assert abs(shown[rank, place] / tries - chances) <= deviation
+            shown[rank, position] += 1
+            assert propensities.setdefault((rank, position), propensity) == propensity
+    for (rank, position), propensity in propensities.items():
+        deviation = 4 * np.sqrt(propensity * (1 - propensity) / tries) + 1e-9
+        assert abs(shown[rank, position] / tries - propensity) <= deviation
     for rank in range(k):
-        total = sum(chances for (at, _), chances in said.items() if at == rank)
+        total = sum(propensity for (at, _), propensity in propensities.items() if at == rank)
         assert total == pytest.approx(1, abs=1e-9)
 
 
 def test_inverse_propensity_estimates_are_unbiased() -> None:
     """What a uniform policy would earn, estimated from what exploration showed."""
-    k, pool, chance = 4, 10, 0.4
-    order = np.arange(k + pool)
-    earns = np.random.default_rng(3).random(k + pool)
+    k, beyond_count, probability = 4, 10, 0.4
+    order = np.arange(k + beyond_count)
+    earns = np.random.default_rng(3).random(k + beyond_count)
     estimates = []
     for seed in range(8_000):
         rng = np.random.default_rng(seed)
-        found = explore(order, order[k:], free=np.arange(k), k=k, probability=chance, rng=rng)
-        # The target shows, at the first rank, its usual item or one of the pool, each alike.
-        target = np.where(np.isin(order, [0, *order[k:]]), 1 / (pool + 1), 0)
+        found = explore(order, order[k:], free=np.arange(k), k=k, probability=probability, rng=rng)
+        # The target shows, at the first rank, its own item or one from beyond the page, each alike.
+        target = np.where(np.isin(order, [0, *order[k:]]), 1 / (beyond_count + 1), 0)
         first = int(found.page[0])
         estimates.append(earns[first] * target[first] / found.propensities[0])
     truth = float(earns[[0, *order[k:]]].mean())

@@ -40,7 +40,7 @@ options = st.fixed_dictionaries(
         "pin": pins,
     },
 )
-asked = st.builds(lambda body, more: {**body, **more}, bodies, options)
+ranked_bodies = st.builds(lambda body, more: {**body, **more}, bodies, options)
 
 
 def values_of(item: Mapping[str, Any], field: str) -> set[Any]:
@@ -49,7 +49,7 @@ def values_of(item: Mapping[str, Any], field: str) -> set[Any]:
 
 
 @settings(max_examples=150)
-@given(body=asked)
+@given(body=ranked_bodies)
 def test_any_combination_keeps_the_promises(worded: Built, body: dict[str, Any]) -> None:
     body = away_from_the_edge(body, worded.world)
     truth = worded.world.answer(body)
@@ -102,7 +102,11 @@ def check_pins(body: dict[str, Any], truth: Expected, found: list[str]) -> None:
 
 
 @settings(max_examples=40)
-@given(body=asked, explore=st.sampled_from([0.0, 0.5, 1.0]), ahead=st.sampled_from([0, 40, 1_000]))
+@given(
+    body=ranked_bodies,
+    explore=st.sampled_from([0.0, 0.5, 1.0]),
+    ahead=st.sampled_from([0, 40, 1_000]),
+)
 def test_pages_have_no_repeats_and_no_gaps(
     worded: Built, body: dict[str, Any], explore: float, ahead: int
 ) -> None:
@@ -130,7 +134,11 @@ def test_pages_have_no_repeats_and_no_gaps(
 
 
 @settings(max_examples=60)
-@given(body=asked, explore=st.sampled_from([0.1, 0.5, 1.0]), seed=st.none() | st.integers(0, 99))
+@given(
+    body=ranked_bodies,
+    explore=st.sampled_from([0.1, 0.5, 1.0]),
+    seed=st.none() | st.integers(0, 99),
+)
 def test_exploration_shows_eligible_items_with_their_own_scores(
     worded: Built, body: dict[str, Any], explore: float, seed: int | None
 ) -> None:
@@ -142,13 +150,13 @@ def test_exploration_shows_eligible_items_with_their_own_scores(
     assert answer.hits == again.hits
     assert len(answer) == min(body["k"], len(whole))
     assert len({hit.id for hit in answer}) == len(answer)
-    usual = [hit.id for hit in whole][: len(answer)]
+    unexplored = [hit.id for hit in whole][: len(answer)]
     for hit in answer:
         assert hit.score == pytest.approx(scores[hit.id], abs=SAME)
         assert hit.propensity is not None
         assert 0 < hit.propensity <= 1
-        if hit.id in usual:
-            assert usual[hit.rank - 1] == hit.id
+        if hit.id in unexplored:
+            assert unexplored[hit.rank - 1] == hit.id
     pinned = {pin["item_id"] for pin in body.get("pin", [])}
     assert all(hit.propensity == 1 for hit in answer if hit.id in pinned)
 
@@ -173,15 +181,17 @@ def test_frequencies_over_seeds_are_the_propensities(worded: Built) -> None:
         "pin": [{"item_id": "i0007", "rank": 2}],
     }  # fmt: skip
     counts: Counter[tuple[int, str]] = Counter()
-    said: dict[tuple[int, str], float] = {}
+    propensities: dict[tuple[int, str], float] = {}
     tries = 600
     for seed in range(tries):
         for hit in worded.index.recommend(**body, seed=seed):
             counts[hit.rank, hit.id] += 1
-            said[hit.rank, hit.id] = hit.propensity or 0.0
-    assert said[2, "i0007"] == 1.0
-    for key, chance in said.items():
-        assert abs(counts[key] / tries - chance) <= 4.5 * np.sqrt(chance * (1 - chance) / tries)
+            propensities[hit.rank, hit.id] = hit.propensity or 0.0
+    assert propensities[2, "i0007"] == 1.0
+    for key, propensity in propensities.items():
+        assert abs(counts[key] / tries - propensity) <= 4.5 * np.sqrt(
+            propensity * (1 - propensity) / tries
+        )
 
 
 def test_diversity_has_a_meaningful_scale(worded: Built) -> None:
@@ -208,14 +218,14 @@ def test_a_boost_is_its_own_reason_and_may_bury(worded: Built) -> None:
     plain = {hit.id: hit.score for hit in worded.index.recommend(k=ALL)}
     for hit in worded.index.recommend(**body, k=ALL):
         item = worded.world.items[hit.id]
-        told = {r["index"]: r["share"] for r in hit.reasons if r["kind"] == "boost"}
+        boosts_by_index = {r["index"]: r["share"] for r in hit.reasons if r["kind"] == "boost"}
         right: dict[int, Any] = {}
         if item.get("brand") == "north":
             right[0] = 0.5
         if item["pages"] >= 250:
             right[1] = pytest.approx(-0.2, abs=1e-6)
-        assert told == right
-        assert hit.score == pytest.approx(plain[hit.id] + sum(told.values()), abs=1e-5)
+        assert boosts_by_index == right
+        assert hit.score == pytest.approx(plain[hit.id] + sum(boosts_by_index.values()), abs=1e-5)
 
 
 def test_boosts_of_the_whole_catalogue_find_the_true_top(large_boosted: Any) -> None:

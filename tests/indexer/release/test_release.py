@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer import Index, ReleaseError, build_index
+from indexer import Index, ReleaseError, build_index, snapshot
 from indexer.reading.interactions import Interaction
-from indexer.release import report as examining
-from indexer.snapshot import directory as snapshot
+from indexer.release import candidate_model
 from indexer.taste import fit as fitting
 from indexer.taste.model import TasteModel
 from indexer.taste.settings import TasteSettings
@@ -36,8 +35,8 @@ def build(root: Path, rows: Sequence[Interaction], **options: Any) -> dict[str, 
 
 
 def release_of(root: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((live(root) / "report.json").read_text())["release"]
-    return told
+    report: dict[str, Any] = json.loads((live(root) / "report.json").read_text())["release"]
+    return report
 
 
 def live(root: Path) -> Path:
@@ -58,17 +57,20 @@ def root(built: Path, tmp_path: Path) -> Path:
 
 
 def test_the_first_build_keeps_a_report(root: Path) -> None:
-    told = release_of(root)
-    assert told["decision"] == "published"
-    assert "no live snapshot" in told["what"]
-    assert {"new", "popular", "popular_recent", "itemknn_decay"} == told["methods"].keys()
-    assert told["methods"]["new"]["all"]["ndcg10"] > 2 * told["methods"]["popular"]["all"]["ndcg10"]
-    assert [point["rows"] for point in told["learning_curve"]] == [0, 50, 500, 2160]
-    assert told["learning_curve"][-1]["all"] > told["learning_curve"][0]["all"]
-    assert 0 <= told["methods"]["new"]["popularity_bias"]["listed"] <= 1
+    report = release_of(root)
+    assert report["decision"] == "published"
+    assert "no live snapshot" in report["what"]
+    assert {"new", "popular", "popular_recent", "itemknn_decay"} == report["methods"].keys()
     assert (
-        sum(part["places"] for part in told["calibration"])
-        == 10 * told["methods"]["new"]["all"]["cases"]
+        report["methods"]["new"]["all"]["ndcg10"]
+        > 2 * report["methods"]["popular"]["all"]["ndcg10"]
+    )
+    assert [point["rows"] for point in report["learning_curve"]] == [0, 50, 500, 2160]
+    assert report["learning_curve"][-1]["all"] > report["learning_curve"][0]["all"]
+    assert 0 <= report["methods"]["new"]["popularity_bias"]["listed"] <= 1
+    assert (
+        sum(part["places"] for part in report["calibration"])
+        == 10 * report["methods"]["new"]["all"]["cases"]
     )
 
 
@@ -83,28 +85,28 @@ def test_the_page_needs_nothing_but_itself(root: Path) -> None:
 def test_report_and_page_are_checked_files_of_the_snapshot(root: Path) -> None:
     files = snapshot.read_manifest(live(root)).files
     assert {"report.json", "report.html"} <= files.keys()
-    assert not any("rehearsal" in name for name in files)
+    assert not any("holdout" in name for name in files)
 
 
 def test_the_same_again_is_as_good_and_published(root: Path) -> None:
-    told = build(root, BY_TIME)
-    assert told["compared"]["all"]["ratio"] == pytest.approx(1, abs=0.02)
-    assert "fitted again" in told["what"]
+    report = build(root, BY_TIME)
+    assert report["compared"]["all"]["ratio"] == pytest.approx(1, abs=0.02)
+    assert "fitted again" in report["what"]
 
 
 def test_learning_is_better_than_nothing_learned(tmp_path: Path) -> None:
     catalogue, _ = write_world(tmp_path / "files", BY_TIME, ITEMS)
     build_index(catalogue, tmp_path / "index", model="none")
-    told = build(tmp_path, BY_TIME)
-    assert "asked as it is" in told["what"]
-    assert told["compared"]["all"]["ratio95"][0] > 1
+    report = build(tmp_path, BY_TIME)
+    assert "asked as it is" in report["what"]
+    assert report["compared"]["all"]["ratio95"][0] > 1
 
 
 def test_what_came_after_the_live_snapshot_is_asked_of_it_as_it_is(tmp_path: Path) -> None:
     build(tmp_path, BY_TIME[:1900])
-    told = build(tmp_path, BY_TIME)
-    assert "learned from nothing of them" in told["what"]
-    assert told["compared"]["all"]["ratio"] > 0.8
+    report = build(tmp_path, BY_TIME)
+    assert "learned from nothing of them" in report["what"]
+    assert report["compared"]["all"]["ratio"] > 0.8
 
 
 def learn_nothing(
@@ -115,7 +117,7 @@ def learn_nothing(
 
 def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "fit_taste", learn_nothing)
-    monkeypatch.setattr(examining, "fit_taste", learn_nothing)
+    monkeypatch.setattr(candidate_model, "fit_taste", learn_nothing)
 
 
 def test_what_is_clearly_worse_is_not_published(
@@ -128,17 +130,17 @@ def test_what_is_clearly_worse_is_not_published(
     assert snapshot.read_current_id(root / "index") == before
     assert snapshot.list_ids(root / "index") == [before]
     kept = root / "index" / "refused"
-    told = json.loads((kept / "report.json").read_text())
-    assert told["decision"] == "refused"
-    assert told["reasons"]
+    report = json.loads((kept / "report.json").read_text())
+    assert report["decision"] == "refused"
+    assert report["reasons"]
     assert "Not published" in (kept / "report.html").read_text()
     Index.open(root / "index")
 
 
 def test_force_publishes_it_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch)
-    told = build(root, BY_TIME, force=True)
-    assert told["decision"] == "published"
+    report = build(root, BY_TIME, force=True)
+    assert report["decision"] == "published"
     assert "although" in (live(root) / "report.html").read_text()
 
 
@@ -168,7 +170,7 @@ def test_only_the_newest_rows_instead_of_all_are_refused(root: Path) -> None:
         build(root, BY_TIME[-1000:])
 
 
-def test_no_rehearsal_has_seen_the_slice_it_answers(
+def test_no_model_has_seen_the_holdout_it_answers(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newest: list[float] = []
@@ -177,13 +179,13 @@ def test_no_rehearsal_has_seen_the_slice_it_answers(
         newest.append(max((row.at or 0.0 for row in rows), default=0.0))
         return fitting.fit_taste(rows, *given, **named)
 
-    monkeypatch.setattr(examining, "fit_taste", watched)
-    told = build(root, BY_TIME)
+    monkeypatch.setattr(candidate_model, "fit_taste", watched)
+    report = build(root, BY_TIME)
     cut = BY_TIME[int(0.9 * len(BY_TIME))].at
     assert newest
     assert cut is not None
     assert max(newest) < cut
-    assert told["learned_until"] == BY_TIME[-1].at
+    assert report["learned_until"] == BY_TIME[-1].at
 
 
 def test_since_last_keeps_what_was_tuned_and_learns_the_new_rows(tmp_path: Path) -> None:
@@ -196,11 +198,11 @@ def test_since_last_keeps_what_was_tuned_and_learns_the_new_rows(tmp_path: Path)
         for user in range(120)
         for step, item in enumerate(("i30", "i0"))
     ]
-    told = build(tmp_path, [*BY_TIME, *new], since="last")
+    report = build(tmp_path, [*BY_TIME, *new], since="last")
     after = TasteModel.load(live(tmp_path) / "taste")
     assert after.settings == before.settings
-    assert told["settings_kept"]
-    assert "learning_curve" not in told
+    assert report["settings_kept"]
+    assert "learning_curve" not in report
     assert after.report["tuned_from"] == 1900
     assert after.report["events"] == len(BY_TIME) + len(new)
     index = Index.open(tmp_path / "index")
@@ -209,8 +211,8 @@ def test_since_last_keeps_what_was_tuned_and_learns_the_new_rows(tmp_path: Path)
 
 def test_twice_the_interactions_are_worth_tuning_anew(tmp_path: Path) -> None:
     build(tmp_path, BY_TIME[:1000])
-    told = build(tmp_path, BY_TIME, since="last")
-    assert not told["settings_kept"]
+    report = build(tmp_path, BY_TIME, since="last")
+    assert not report["settings_kept"]
 
 
 def test_since_last_without_anything_learned_tunes(tmp_path: Path) -> None:
@@ -226,14 +228,14 @@ def test_since_last_tunes_where_there_is_nothing_to_go_on_from(root: Path, damag
 
 
 def test_without_times_the_order_of_rows_is_the_order(tmp_path: Path) -> None:
-    told = build(tmp_path, [replace(row, at=None) for row in BY_TIME])
-    assert told["learned_until"] is None
-    assert told["methods"]["new"]["all"]["cases"] > 100
+    report = build(tmp_path, [replace(row, at=None) for row in BY_TIME])
+    assert report["learned_until"] is None
+    assert report["methods"]["new"]["all"]["cases"] > 100
 
 
 def test_too_few_interactions_are_no_reason_against(root: Path) -> None:
-    told = build(root, BY_TIME[:50], force=True)
-    assert "too few" in told["what"]
+    report = build(root, BY_TIME[:50], force=True)
+    assert "too few" in report["what"]
 
 
 def test_without_examination_nothing_is_compared(root: Path) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import build_index
+from indexer import build_index, snapshot
 from indexer.ann import VectorIndex
 from indexer.release.verification import verify_snapshot
-from indexer.snapshot import directory as snapshot
 from tests.oracle import write_rows
 
 

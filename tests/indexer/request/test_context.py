@@ -1,4 +1,4 @@
-"""Context as a person says it, in both languages."""
+"""Context fields as phrases, in both languages."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -17,7 +17,7 @@ from indexer.request.context import (
 )
 
 
-def test_known_fields_speak_english() -> None:
+def test_known_fields_have_english_phrases() -> None:
     context: dict[str, ContextValue] = {
         "weather": "rain", "place": "Shanghai", "scene": "with friends", "device": "tv",
         "mood": "tired", "social": "alone", "season": "autumn", "weekday": "Friday",
@@ -34,7 +34,7 @@ def test_known_fields_speak_english() -> None:
     }
 
 
-def test_known_fields_speak_chinese() -> None:
+def test_known_fields_have_chinese_phrases() -> None:
     context: dict[str, ContextValue] = {
         "weather": "rain", "place": "上海", "scene": "with friends", "device": "tv",
         "mood": "Tired",
@@ -48,7 +48,7 @@ def test_known_fields_speak_chinese() -> None:
     }
 
 
-def test_free_fields_speak_under_their_own_name() -> None:
+def test_other_fields_are_named_in_their_phrase() -> None:
     context: dict[str, ContextValue] = {
         "time_budget": "an hour", "guests": 3, "half": 2.5, "with_kids": True, "hurry": False,
         "blank": "  ",
@@ -66,13 +66,13 @@ def test_a_name_with_braces_is_a_name_and_no_format() -> None:
     assert describe_context({"{": "a {} b"}, "zh") == {"{": "{：a {} b"}
 
 
-@pytest.mark.parametrize("said", ["with my sister", "in the garden", "my office", "on a boat"])
-def test_words_that_have_their_preposition_keep_it(said: str) -> None:
-    assert describe_context({"place": said}, "en") == {"place": said}
+@pytest.mark.parametrize("expected", ["with my sister", "in the garden", "my office", "on a boat"])
+def test_words_that_have_their_own_preposition_keep_it(expected: str) -> None:
+    assert describe_context({"place": expected}, "en") == {"place": expected}
 
 
 @pytest.mark.parametrize(
-    ("moment", "english", "chinese"),
+    ("local_time", "english", "chinese"),
     [
         (
             "2026-11-24T20:30:00+08:00",
@@ -101,18 +101,18 @@ def test_words_that_have_their_preposition_keep_it(said: str) -> None:
         ),
     ],
 )
-def test_a_moment_is_part_of_day_weekday_and_season(
-    moment: str, english: str, chinese: str
+def test_a_local_time_is_part_of_day_weekday_and_season(
+    local_time: str, english: str, chinese: str
 ) -> None:
-    assert describe_context({"time": moment}, "en") == {"time": english}
-    assert describe_context({"time": moment}, "zh") == {"time": chinese}
+    assert describe_context({"time": local_time}, "en") == {"time": english}
+    assert describe_context({"time": local_time}, "zh") == {"time": chinese}
 
 
-@pytest.mark.parametrize("moment", [1795523400, 1795523400.5])
-def test_unix_seconds_say_the_season_only(moment: float) -> None:
-    assert describe_context({"time": moment}, "en") == {"time": "autumn"}
-    assert describe_context({"time": moment}, "zh") == {"time": "秋天"}
-    assert describe_context({"time": moment, "country": "AU"}, "en")["time"] == "spring"
+@pytest.mark.parametrize("local_time", [1795523400, 1795523400.5])
+def test_unix_seconds_give_the_season_only(local_time: float) -> None:
+    assert describe_context({"time": local_time}, "en") == {"time": "autumn"}
+    assert describe_context({"time": local_time}, "zh") == {"time": "秋天"}
+    assert describe_context({"time": local_time, "country": "AU"}, "en")["time"] == "spring"
 
 
 @pytest.mark.parametrize("country", ["CN", "chn", "China", "中国", " china "])
@@ -123,7 +123,7 @@ def test_a_public_holiday_of_a_known_country_is_named(country: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "country", "said"),
+    ("local_time", "country", "expected"),
     [
         ("2026-07-04T12:00:00-05:00", "US", "public holiday: Independence Day"),
         ("2026-07-03T12:00:00-05:00", "United States", "public holiday: Independence Day"),
@@ -134,9 +134,9 @@ def test_a_public_holiday_of_a_known_country_is_named(country: str) -> None:
     ],
 )
 def test_a_holiday_is_that_of_the_day_where_the_user_is(
-    moment: str, country: str, said: str
+    local_time: str, country: str, expected: str
 ) -> None:
-    assert said in describe_context({"time": moment, "country": country}, "en")["time"]
+    assert expected in describe_context({"time": local_time, "country": country}, "en")["time"]
 
 
 def test_seasons_are_those_of_the_hemisphere() -> None:
@@ -154,19 +154,19 @@ def test_seasons_are_those_of_the_hemisphere() -> None:
         ({"place": "Sydney"}, "winter"),
     ],
 )
-def test_coordinates_tell_the_hemisphere_where_no_country_does(
+def test_coordinates_give_the_hemisphere_where_no_country_does(
     where: dict[str, Any], season: str
 ) -> None:
-    told = describe_context({"time": "2026-01-15T10:00:00+11:00", **where}, "en")["time"]
-    assert told.endswith(season)
+    phrase = describe_context({"time": "2026-01-15T10:00:00+11:00", **where}, "en")["time"]
+    assert phrase.endswith(season)
 
 
-def test_a_country_code_is_said_by_its_name() -> None:
+def test_a_country_code_is_replaced_by_its_name() -> None:
     assert describe_context({"country": "GB"}, "en") == {"country": "in United Kingdom"}
     assert describe_context({"country": "Narnia"}, "en") == {"country": "in Narnia"}
 
 
-def test_chinese_words_are_said_in_chinese_in_an_english_catalogue() -> None:
+def test_chinese_words_get_chinese_phrases_in_an_english_catalogue() -> None:
     context: dict[str, ContextValue] = {
         "weather": "下雨", "device": "tv", "time": "2026-11-24T20:30:00+08:00",
     }  # fmt: skip
@@ -177,20 +177,20 @@ def test_chinese_words_are_said_in_chinese_in_an_english_catalogue() -> None:
     }
 
 
-def test_coordinates_say_nothing_in_words() -> None:
+def test_coordinates_have_no_phrase() -> None:
     assert describe_context({"place": {"lat": 31.2, "lon": 121.5}}, "en") == {}
     with pytest.raises(RequestError, match="is not a time"):
         parse_time({"lat": 1.0, "lon": 2.0})
 
 
-def test_a_time_is_said_in_its_own_zone() -> None:
+def test_a_time_is_described_in_its_own_zone() -> None:
     same = datetime(2026, 11, 24, 20, 30, tzinfo=timezone(timedelta(hours=8)))
     assert "evening" in describe_time(same, "en")
     assert "noon" in describe_time(same.astimezone(UTC), "en")
 
 
 @pytest.mark.parametrize(
-    ("given_as", "moment"),
+    ("given_as", "local_time"),
     [
         ("2026-11-24T20:30:00+08:00", datetime(2026, 11, 24, 12, 30, tzinfo=UTC)),
         ("2026-11-24T12:30:00Z", datetime(2026, 11, 24, 12, 30, tzinfo=UTC)),
@@ -200,8 +200,8 @@ def test_a_time_is_said_in_its_own_zone() -> None:
         (-0.5, datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_rfc_3339_or_unix_seconds(given_as: Any, moment: datetime) -> None:
-    assert parse_time(given_as) == moment
+def test_a_time_is_rfc_3339_or_unix_seconds(given_as: Any, local_time: datetime) -> None:
+    assert parse_time(given_as) == local_time
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_what_is_no_time_is_refused_with_an_example(wrong: Any) -> None:
         max_size=5,
     )
 )
-def test_fields_speak_apart_and_in_order(context: dict[str, Any]) -> None:
+def test_a_phrase_depends_on_its_field_only_and_fields_are_sorted(context: dict[str, Any]) -> None:
     languages: tuple[Language, ...] = ("en", "zh")
     for language in languages:
         words = describe_context(context, language)

@@ -1,4 +1,4 @@
-"""What a shop, a newsroom, a music player do differently, and files that change it."""
+"""How a shop, a newsroom and a music player differ, and files that change scenarios."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,8 @@ import pytest
 from indexer import Index, RequestError, build_index
 from indexer.answer.recommend import recommend
 from indexer.errors import FilterError, ScenarioError
-from indexer.live.catalogue import LiveCatalogue, LiveItem
+from indexer.live.catalogue import LiveCatalogue
+from indexer.live.changes import LiveItem
 from indexer.request.body import parse_request
 from indexer.request.scenario_file import load_scenarios
 from indexer.request.scenarios import SCENARIOS
@@ -37,39 +38,39 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 def shares(index: Any, kind: str, **body: Any) -> dict[str, float]:
     answer = recommend(index, parse_request(body))
-    told = [(hit.id, reason) for hit in answer for reason in hit.reasons]
-    return {item_id: reason["share"] for item_id, reason in told if reason["kind"] == kind}
+    reasons = [(hit.id, reason) for hit in answer for reason in hit.reasons]
+    return {item_id: reason["share"] for item_id, reason in reasons if reason["kind"] == kind}
 
 
-def test_news_gain_by_age_what_the_half_life_says(index: Index) -> None:
+def test_freshness_of_news_halves_with_its_half_life(index: Index) -> None:
     weight = SCENARIOS["news"].fresh_weight
-    told = shares(index, "freshness", scenario="news", at=1_795_521_600)
-    assert told.pop("old", 0.0) == pytest.approx(0, abs=1e-9)
-    assert told == pytest.approx({"fresh": weight, "half": weight / 2, "future": weight})
+    gains = shares(index, "freshness", scenario="news", at=1_795_521_600)
+    assert gains.pop("old", 0.0) == pytest.approx(0, abs=1e-9)
+    assert gains == pytest.approx({"fresh": weight, "half": weight / 2, "future": weight})
     assert shares(index, "freshness", at=1_795_521_600) == {}
 
 
 def test_a_live_item_is_fresh_too(index: Index) -> None:
     live = LiveItem("new", {"id": "new", "created_at": NOW}, index.vectors(["old"])[0])
-    told = shares(
+    gains = shares(
         LiveCatalogue(index).apply_changes([live]), "freshness", scenario="news", at=1_795_521_600
     )
-    assert told["new"] == told["fresh"]
+    assert gains["new"] == gains["fresh"]
 
 
-def test_what_is_near_gains_by_distance(index: Index) -> None:
-    """The second place is 5.0 km east of the first: half of the gain."""
+def test_nearness_halves_with_distance(index: Index) -> None:
+    """The second place is 5.0 km east of the first: half of the term."""
     here = {"lat": 31.2, "lon": 121.5}
     weight = SCENARIOS["default"].near_weight
     for field in ("place", "location"):
         answer = index.recommend(context={field: here})
-        told = {hit.id: hit.reasons for hit in answer if hit.reasons}
-        assert {*told} == {"old", "undated"}
-        assert told["old"] == [
+        reasons = {hit.id: hit.reasons for hit in answer if hit.reasons}
+        assert {*reasons} == {"old", "undated"}
+        assert reasons["old"] == [
             {"kind": "context", "field": "place", "value": here, "km": 0.0,
              "share": pytest.approx(weight)},
         ]  # fmt: skip
-        (reason,) = told["undated"]
+        (reason,) = reasons["undated"]
         assert reason["km"] == pytest.approx(5.0, abs=0.01)
         assert reason["share"] == pytest.approx(weight / 2, rel=1e-2)
         assert [hit.id for hit in answer][:2] == ["old", "undated"]
@@ -88,12 +89,12 @@ def test_a_shop_hides_what_was_bought_but_not_what_was_looked_at(index: Index) -
 
 
 def test_a_request_that_wants_nothing_again_gets_nothing_again_from_a_shop(index: Index) -> None:
-    asked = {
+    body = {
         "scenario": "shop",
         "history": [{"item_id": "half", "event": "view"}],
         "include_seen": False,
     }
-    request = replace(parse_request(asked), seen=("fresh",), seen_by_event={"view": ("fresh",)})
+    request = replace(parse_request(body), seen=("fresh",), seen_by_event={"view": ("fresh",)})
     assert {hit.id for hit in recommend(index, request)} == {"old", "future", "undated"}
 
 
@@ -207,13 +208,13 @@ def shop_with_sales(tmp_path_factory: pytest.TempPathFactory) -> Index:
         {"id": name, "title": name, "vector": vector.round(4).tolist()}
         for name, vector in directions.items()
     ]
-    lines, moment = ["user_id,item_id,event,at"], 0
+    lines, timestamp = ["user_id,item_id,event,at"], 0
     for user in range(320):
         kind = user // 2 % 4
         bought = [f"camera{kind}", f"strap{kind}", f"case{kind}"]
         for item_id in bought if user % 2 else rng.choice(others, 3, replace=False).tolist():
-            moment += 60
-            lines.append(f"u{user},{item_id},purchase,{moment}")
+            timestamp += 60
+            lines.append(f"u{user},{item_id},purchase,{timestamp}")
     events = root / "events.csv"
     events.write_text("\n".join(lines) + "\n")
     catalog = write_rows(root / "items.jsonl", rows)

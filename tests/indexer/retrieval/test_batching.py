@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from indexer.answer.recommend import recommend, recommend_many
 from indexer.arrays import Vectors
 from indexer.request.body import parse_request
-from tests.indexer.ranking.test_ranking_options import asked
+from tests.indexer.ranking.test_ranking_options import ranked_bodies
 from tests.worlds import Built
 
 
 @settings(max_examples=25)
-@given(many=st.lists(asked, max_size=8))
+@given(many=st.lists(ranked_bodies, max_size=8))
 def test_a_batch_is_each_request_alone(worded: Built, many: list[dict[str, Any]]) -> None:
     requests = [parse_request(body) for body in many]
     together = recommend_many(worded.index, requests, now=0.0)
@@ -34,11 +34,11 @@ def test_texts_are_encoded_once_and_together(
     calls: list[list[str]] = []
     encode = worded.index.encode_queries
 
-    def counted(texts: Sequence[str]) -> Vectors:
+    def encode_and_record(texts: Sequence[str]) -> Vectors:
         calls.append(list(texts))
         return encode(texts)
 
-    monkeypatch.setattr(worded.index, "query_vectors", counted)
+    monkeypatch.setattr(worded.index, "encode_queries", encode_and_record)
     bodies: list[dict[str, Any]] = [
         {"query": "rain"},
         {"interests": ["sea", "rain"]},

@@ -1,4 +1,4 @@
-"""Pools and candidates against plain sorting."""
+"""Eligible rows and candidates against plain sorting."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from indexer.ann import TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.query.additive import TermTotals
 from indexer.query.eligibility import ORDER, Eligible, build_eligible
+from indexer.query.term_totals import TermTotals
 from indexer.retrieval.search import apply_min_score, retrieve, score_rows
 
 
 class Source:
-    """Vectors behind the face that retrieval knows."""
+    """A vector index as the `VectorSource` that retrieval searches."""
 
     def __init__(self, vectors: Vectors) -> None:
         self.all = vectors
@@ -41,65 +41,67 @@ def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Eligible, int, dict[int, fl
     allowed = rng.random(count) < draw(st.sampled_from([0.0, 0.04, 0.5, 1.0]))
     special = rng.choice(count, min(count, draw(st.integers(0, 5))), replace=False)
     totals = {int(row): float(rng.integers(-4, 5)) for row in special}
-    want = draw(st.integers(1, 70))
-    pool = Eligible(allowed, dict.fromkeys(ORDER, 0))
-    return Source(vectors), queries, pool, want, totals
+    limit = draw(st.integers(1, 70))
+    eligible = Eligible(allowed, dict.fromkeys(ORDER, 0))
+    return Source(vectors), queries, eligible, limit, totals
 
 
 @given(cases())
 def test_candidates_are_the_true_top_with_their_terms(case: Any) -> None:
-    source, queries, pool, want, totals = case
+    source, queries, eligible, limit, totals = case
     products = source.all @ queries.T
     score = {row: products[row].max() + totals.get(row, 0) for row in range(len(source.all))}
-    rows = np.flatnonzero(pool.allowed).tolist()
-    expected = sorted(rows, key=lambda row: (-score[row], row))[:want]
-    found = retrieve(source, queries, pool, want, TermTotals(totals))
+    rows = np.flatnonzero(eligible.allowed).tolist()
+    expected = sorted(rows, key=lambda row: (-score[row], row))[:limit]
+    found = retrieve(source, queries, eligible, limit, TermTotals(totals))
     assert found.rows.tolist() == expected
     assert found.scores.tolist() == [score[row] for row in expected]
-    assert len(found.rows) == min(want, pool.eligible)
+    assert len(found.rows) == min(limit, eligible.count)
     for row, winner in zip(found.rows, found.winners, strict=True):
         assert products[row, winner] == products[row].max()
 
 
 @given(cases(), st.integers(-10, 10))
-def test_at_least_keeps_what_scores_enough_and_counts_the_others(case: Any, least: int) -> None:
-    source, queries, pool, _, totals = case
+def test_a_minimum_score_keeps_what_reaches_it_and_counts_the_others(case: Any, least: int) -> None:
+    source, queries, eligible, _, totals = case
     products = (source.all @ queries.T).max(axis=1)
     score = [product + totals.get(row, 0) for row, product in enumerate(products)]
-    narrowed = apply_min_score(source, queries, pool, least, TermTotals(totals))
-    enough = pool.allowed & (np.array(score) >= least)
+    narrowed = apply_min_score(source, queries, eligible, least, TermTotals(totals))
+    enough = eligible.allowed & (np.array(score) >= least)
     assert narrowed.allowed.tolist() == enough.tolist()
-    assert narrowed.excluded["min_score"] == pool.eligible - narrowed.count
+    assert narrowed.excluded["min_score"] == eligible.count - narrowed.count
 
 
 @given(st.integers(0, 40), st.integers(0, 999), st.sets(st.sampled_from(ORDER)))
 def test_a_row_is_counted_once_at_its_first_reason(count: int, seed: int, used: set[str]) -> None:
     rng = np.random.default_rng(seed)
-    stages = {reason: rng.random(count) < 0.4 for reason in used}
-    pool = build_eligible(stages, count)
+    exclusions = {reason: rng.random(count) < 0.4 for reason in used}
+    eligible = build_eligible(exclusions, count)
     counts = dict.fromkeys(ORDER, 0)
     for row in range(count):
-        first = next((reason for reason in ORDER if reason in stages and stages[reason][row]), None)
-        assert pool.allowed[row] == (first is None)
+        first = next(
+            (reason for reason in ORDER if reason in exclusions and exclusions[reason][row]), None
+        )
+        assert eligible.allowed[row] == (first is None)
         if first:
             counts[first] += 1
-    assert pool.excluded == counts
-    assert [*pool.excluded] == [*ORDER]
+    assert eligible.excluded == counts
+    assert [*eligible.excluded] == [*ORDER]
 
 
 def test_a_term_can_lift_a_row_from_the_end_to_the_front() -> None:
     source = Source(np.array([[3, 0], [2, 0], [1, 0], [-9, 0]], np.float32))
     query = np.array([[1, 0]], np.float32)
-    pool = Eligible(np.ones(4, np.bool_), {})
-    found = retrieve(source, query, pool, 2, TermTotals({3: 20.0}))
+    eligible = Eligible(np.ones(4, np.bool_), {})
+    found = retrieve(source, query, eligible, 2, TermTotals({3: 20.0}))
     assert found.rows.tolist() == [3, 0]
     assert found.scores.tolist() == [11.0, 3.0]
 
 
-def test_a_term_of_a_forbidden_row_does_not_bring_it_back() -> None:
+def test_a_term_of_an_excluded_row_does_not_bring_it_back() -> None:
     source = Source(np.array([[3, 0], [2, 0]], np.float32))
-    pool = Eligible(np.array([False, True]), {})
-    found = retrieve(source, np.array([[1, 0]], np.float32), pool, 5, TermTotals({0: 99.0}))
+    eligible = Eligible(np.array([False, True]), {})
+    found = retrieve(source, np.array([[1, 0]], np.float32), eligible, 5, TermTotals({0: 99.0}))
     assert found.rows.tolist() == [1]
 
 
@@ -108,11 +110,11 @@ def test_scoring_no_rows_gives_no_candidates() -> None:
     query = np.ones((1, 2), np.float32)
     found = score_rows(source, query, np.empty(0, np.int64), 5, TermTotals())
     assert found.rows.size == 0
-    pool = Eligible(np.zeros(3, np.bool_), dict.fromkeys(ORDER, 0))
-    assert apply_min_score(source, query, pool, 0.0, TermTotals()).count == 0
+    eligible = Eligible(np.zeros(3, np.bool_), dict.fromkeys(ORDER, 0))
+    assert apply_min_score(source, query, eligible, 0.0, TermTotals()).count == 0
 
 
-def test_the_winner_is_the_request_vector_with_the_best_product() -> None:
+def test_the_winner_is_the_query_vector_with_the_best_product() -> None:
     source = Source(np.array([[1, 0], [0, 1]], np.float32))
     queries = np.array([[0.2, 1], [1, 0.1]], np.float32)
     found = score_rows(source, queries, np.array([0, 1]), 2, TermTotals())

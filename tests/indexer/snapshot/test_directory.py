@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from indexer import CatalogError, Index, SnapshotError, build_index
+from indexer import CatalogError, Index, SnapshotError, build_index, snapshot
 from indexer.ann.layout import Layout
 from indexer.arrays import Vectors
-from indexer.language.encoder import Progress, is_path
+from indexer.language.encoder import Progress
 from indexer.language.encoder_identity import compute_model_stamp
-from indexer.snapshot import directory as snapshot
-from indexer.snapshot.directory import Manifest
+from indexer.language.model_loading import is_path
+from indexer.snapshot.manifest import Manifest
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 
@@ -276,7 +276,7 @@ def test_a_current_that_names_nothing_is_refused_with_the_newest(copied: Path) -
 
 
 def test_a_directory_without_an_index_says_how_to_build_one(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match=r"no file CURRENT.*scripts/rebuild_index\.py"):
+    with pytest.raises(SnapshotError, match=r"no file CURRENT.*zhiyin build"):
         Index.open(tmp_path)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from indexer import Index
 from indexer.release.verification import verify_snapshot
-from indexer.snapshot import directory as snapshot
+from indexer.snapshot.manifest import FORMAT_VERSION
 from tests.indexer.snapshot.golden.make import nearest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -16,7 +16,7 @@ SNAPSHOTS = sorted(path.parent for path in GOLDEN.glob("format-*/*/CURRENT"))
 
 def test_the_format_of_today_is_among_them() -> None:
     kept = {path.relative_to(GOLDEN).as_posix() for path in SNAPSHOTS}
-    today = f"format-{snapshot.FORMAT_VERSION}"
+    today = f"format-{FORMAT_VERSION}"
     assert {f"{today}/flat", f"{today}/pq"} <= kept
 
 

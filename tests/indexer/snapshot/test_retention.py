@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer import Index, SnapshotError, build_index
-from indexer.snapshot import directory as snapshot
+from indexer import Index, SnapshotError, build_index, snapshot
 from indexer.snapshot import retention
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -79,11 +78,11 @@ def test_a_reader_in_another_process_holds_until_it_dies(root: Path) -> None:
     )
     assert reader.stdout is not None
     assert reader.stdout.readline() == b"open\n"
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, SCRIPT, "--index", root, "prune", "--keep", "1"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout == f"2 deleted, 2 kept\n{ids[0]} is kept: a running process has it open\n"
+    assert done.stdout == f"2 deleted, 2 kept\n{ids[0]} is kept: a running process has it open\n"
     reader.kill()
     reader.communicate()
     assert retention.prune(root, 1).deleted == (ids[0],)
@@ -93,18 +92,18 @@ def test_a_snapshot_that_is_being_deleted_cannot_be_opened(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = snapshot.list_ids(root)
-    said: list[str] = []
+    refusals: list[str] = []
     real = shutil.rmtree
 
     def rmtree(path: Path) -> None:
         with pytest.raises(SnapshotError) as caught:
             Index(path, None)
-        said.append(str(caught.value))
+        refusals.append(str(caught.value))
         real(path)
 
     monkeypatch.setattr(shutil, "rmtree", rmtree)
     retention.prune(root, 3)
-    assert said == [
+    assert refusals == [
         f"{root / 'snapshots' / f'.pruning-{ids[0]}'} is being deleted; open a newer snapshot"
     ]
 
@@ -121,11 +120,11 @@ def test_what_a_killed_pruning_left_is_swept(root: Path, tmp_path: Path, by: str
 
 
 def test_the_list_tells_parent_recall_and_size(root: Path) -> None:
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, SCRIPT, "--index", root, "list"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    lines = told.stdout.splitlines()
+    lines = done.stdout.splitlines()
     assert len(lines) == 5
     manifest = snapshot.read_manifest(snapshot.find_snapshot(root))
     assert lines[-1].startswith("* 20260104T000000-")
@@ -140,20 +139,20 @@ def test_rollback_makes_the_one_before_live(root: Path) -> None:
     assert snapshot.read_current_id(root) == ids[2]
     subprocess.run([*command, ids[0]], check=True, capture_output=True)
     assert snapshot.read_current_id(root) == ids[0]
-    told = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert told.returncode == 1
-    assert "no snapshot older than" in told.stderr
-    assert len(told.stderr.splitlines()) == 1
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no snapshot older than" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_one_damaged_manifest_does_not_hide_the_other_snapshots(root: Path) -> None:
     damaged = snapshot.list_ids(root)[1]
     (root / "snapshots" / damaged / "manifest.json").write_text("{}")
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, SCRIPT, "--index", root, "list"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    lines = told.stdout.splitlines()
+    lines = done.stdout.splitlines()
     assert len(lines) == 5
     assert lines[2].startswith(f"  {damaged} ")
     assert "damaged: " in lines[2]

@@ -1,4 +1,4 @@
-"""Held-out questions never show what came with or after the answer."""
+"""Hold-out cases never contain events at the time of the target or after it."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.indexer.taste.worlds import habits, ids, interaction, noise
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_history_is_what_the_user_did_strictly_before(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    # Few moments, so that many rows are simultaneous.
+    # Few distinct times, so that many rows are simultaneous.
     rows = [
         interaction(f"u{rng.integers(8)}", f"i{rng.integers(20)}", float(rng.integers(40)))
         for _ in range(400)
@@ -35,7 +35,7 @@ def test_a_history_is_what_the_user_did_strictly_before(seed: int) -> None:
             assert history in options
 
 
-def test_what_is_fitted_on_is_older_than_every_answer() -> None:
+def test_training_events_are_older_than_every_target() -> None:
     rows = noise(500)
     events = build_events(rows, ids(60))
     times = sorted(float(row.at or 0) for row in rows)
@@ -55,7 +55,7 @@ def test_without_times_each_users_last_events_are_held_out() -> None:
     assert first.cases.cold.tolist() == [True] * 3
 
 
-def test_an_answer_already_met_is_a_case_only_where_items_repeat() -> None:
+def test_a_target_in_its_history_is_a_case_only_where_items_repeat() -> None:
     rows = [interaction("a", "i0"), interaction("a", "i1"), interaction("a", "i0")]
     events = build_events(rows, ids(2))
     assert len(split_windows(events, repeats=True, count=1, seed=0)) == 1

@@ -1,4 +1,4 @@
-"""Interactions to columns, on cases worked by hand."""
+"""Interactions to arrays of events, compared with hand-worked ones."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_beside_ratings_a_view_says_nothing_and_a_like_still_does() -> None:
     assert liking_of(events, [5.0, np.nan, np.nan, np.nan]) == [1, 0, 1, -1]
 
 
-def test_events_are_sorted_by_user_and_moment_and_equal_times_are_one_step() -> None:
+def test_events_are_sorted_by_user_and_time_and_equal_times_are_one_step() -> None:
     rows = [
         interaction("b", "y", 7),
         interaction("a", "y", 9),

@@ -1,4 +1,4 @@
-"""Fitting: learns what there is, adds nothing where there is nothing, and never sees the future."""
+"""Fitting learns what the events show, adds nothing to noise, and never uses later events."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_a_planted_leak_cannot_be_exploited() -> None:
     assert model.report["neighbours_only"]["all"]["ndcg10"] < 2 * by_chance
 
 
-def test_what_nobody_met_is_not_buried() -> None:
+def test_an_item_without_events_has_a_prior_among_those_of_the_others() -> None:
     rows = [row for row in chains() if row.item_id != "i59"]
     model = fit_taste(rows, ids(60), random_meaning(60))
     blocks = fit_blocks(build_events(rows, ids(60)), random_meaning(60))

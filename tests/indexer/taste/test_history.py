@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.ann.layout import Layout
-from indexer.query.inputs import QueryInput, Role, build_history_inputs, build_query_vectors
+from indexer.query.inputs import QueryInput, Role, build_history_inputs
+from indexer.query.query_vectors import build_query_vectors
 from indexer.query.taste_contribution import TasteContext, apply_taste_model
 from indexer.request.body import HistoryEntry, Weights
 from indexer.request.scenarios import Scenario

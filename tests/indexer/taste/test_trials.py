@@ -1,4 +1,4 @@
-"""A killed fit goes on where it stopped, and ends where an undisturbed one ends."""
+"""A killed fit continues where it stopped, and gives the model of an undisturbed one."""
 
 import json
 import signal
@@ -22,10 +22,10 @@ from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
 from tests.indexer.taste.worlds import chains, ids, random_meaning
 from tests.paths import REPOSITORY
 
-SHUT = TasteSettings()
+ZERO_SHOT = TasteSettings()
 
 
-def fitted(trials: Path | None = None, seed: int = 0) -> TasteModel:
+def fit_chains(trials: Path | None = None, seed: int = 0) -> TasteModel:
     return fit_taste(chains(), ids(60), random_meaning(60), trials_path=trials, seed=seed)
 
 
@@ -44,11 +44,11 @@ def test_a_fit_killed_on_its_way_tries_nothing_twice(
         import sys, time
         sys.path.insert(0, {str(REPOSITORY)!r})
         from pathlib import Path
-        from indexer.taste import trials
-        from tests.indexer.taste.test_trials import fitted
-        add = trials.Trials.add
-        trials.Trials.add = lambda *given: (add(*given), time.sleep(0.05))
-        fitted(Path({str(path)!r}))
+        from indexer.taste.tuning_trials import TuningTrials
+        from tests.indexer.taste.test_trials import fit_chains
+        add = TuningTrials.add
+        TuningTrials.add = lambda *arguments: (add(*arguments), time.sleep(0.05))
+        fit_chains(Path({str(path)!r}))
     """
     running = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)])
     deadline = time.monotonic() + 60
@@ -61,26 +61,26 @@ def test_a_fit_killed_on_its_way_tries_nothing_twice(
         running.kill()
     assert running.wait() == -signal.SIGKILL
     whole = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
-    before = {repr(told["settings"]) for told in whole[1:]}
+    before = {repr(record["settings"]) for record in whole[1:]}
 
-    asked: list[TasteSettings] = []
-    ranks = Scorer.compute_ranks
+    scored: list[TasteSettings] = []
+    compute_ranks = Scorer.compute_ranks
 
-    def watched(scorer: Scorer, settings: TasteSettings) -> object:
-        asked.append(settings)
-        return ranks(scorer, settings)
+    def record_and_compute(scorer: Scorer, settings: TasteSettings) -> object:
+        scored.append(settings)
+        return compute_ranks(scorer, settings)
 
-    undisturbed = fitted()
-    monkeypatch.setattr(Scorer, "ranks", watched)
-    resumed = fitted(path)
+    undisturbed = fit_chains()
+    monkeypatch.setattr(Scorer, "compute_ranks", record_and_compute)
+    resumed = fit_chains(path)
     assert_equal(resumed, undisturbed)
-    assert asked
+    assert scored
     lines = path.read_text("utf-8").splitlines()[1:]
     tried = [repr(json.loads(line)["settings"]) for line in lines]
     assert len(tried) == len(set(tried)) > len(before)
-    fresh = {repr(json.loads(json.dumps(asdict(settings)))) for settings in asked}
+    fresh = {repr(json.loads(json.dumps(asdict(settings)))) for settings in scored}
     assert not fresh & before
-    assert len(asked) == WINDOW_COUNT * len(fresh)
+    assert len(scored) == WINDOW_COUNT * len(fresh)
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,18 @@ def test_a_file_that_holds_no_trials_of_this_fit_is_begun_anew(
     path = tmp_path / "tried.jsonl"
     path.write_bytes(content)
     trials = TuningTrials(path, "mine")
-    assert trials.get(SHUT) is None
-    trials.add(SHUT, np.array([3, 1]))
+    assert trials.get(ZERO_SHOT) is None
+    trials.add(ZERO_SHOT, np.array([3, 1]))
     again = TuningTrials(path, "mine")
     assert again.resumed_count == 1
-    np.testing.assert_array_equal(again.get(SHUT), [3, 1])
+    np.testing.assert_array_equal(again.get(ZERO_SHOT), [3, 1])
 
 
 def test_a_line_that_a_kill_cut_off_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "tried.jsonl"
     trials = TuningTrials(path, "mine")
-    other = replace(SHUT, prior_weight=0.1 + 0.2, context=("daytime",))
-    trials.add(SHUT, np.array([3, 1]))
+    other = replace(ZERO_SHOT, prior_weight=0.1 + 0.2, context=("daytime",))
+    trials.add(ZERO_SHOT, np.array([3, 1]))
     trials.add(other, np.array([2, 2]))
     whole = path.read_bytes()
     for cut in range(1, 40):

@@ -1,4 +1,4 @@
-"""Small worlds whose answer is known."""
+"""Small synthetic interactions whose structure is known."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +46,17 @@ def habits(users: int = 200, n: int = 80, seed: int = 0) -> list[Interaction]:
     for user in range(users):
         own = rng.choice(n, 3, replace=False)
         for _ in range(12):
-            moment = float(rng.integers(1_000_000))
-            rows.append(interaction(f"u{user}", f"i{rng.choice(own)}", moment))
+            at = float(rng.integers(1_000_000))
+            rows.append(interaction(f"u{user}", f"i{rng.choice(own)}", at))
     return rows
 
 
 def noise(rows: int, n: int = 60, seed: int = 0) -> list[Interaction]:
-    """Anybody meets anything."""
+    """Users and items are drawn independently."""
     rng = np.random.default_rng(seed)
     return [
-        interaction(f"u{rng.integers(rows // 5 + 1)}", f"i{rng.integers(n)}", float(moment))
-        for moment in range(rows)
+        interaction(f"u{rng.integers(rows // 5 + 1)}", f"i{rng.integers(n)}", float(at))
+        for at in range(rows)
     ]
 
 

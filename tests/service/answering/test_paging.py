@@ -8,7 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.answering import pages
-from service.edge.cursors import Cursor, CursorSigner, ListKind, load_secret
+from service.edge.cursors import Cursor, CursorSigner, ListKind
+from service.edge.secret import load_secret
 from service.settings import SettingsError
 from tests.service.conftest import Serve, Shop, problem, rebuild, shop_rows
 
@@ -163,7 +164,7 @@ def test_each_page_is_in_descending_score_after_a_swap(
             assert scores == sorted(scores, reverse=True)
 
 
-def test_later_pages_see_the_moment_of_the_first(own_shop: Shop, serve: Serve) -> None:
+def test_later_pages_are_ranked_at_the_time_of_the_first(own_shop: Shop, serve: Serve) -> None:
     now = [1.8e9]
     history = [{"item_id": "i0001", "at": 1.8e9 - 86_400}, {"item_id": "i0002", "at": 1.8e9 - 60}]
     body = {"history": history, "scenario": "news", "k": 20}

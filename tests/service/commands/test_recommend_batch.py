@@ -15,8 +15,9 @@ import pytest
 
 from indexer import Index
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHasher
+from service.store.event_log import EventLog
 from service.store.events import parse_event
+from service.store.ownership import UserHasher
 from tests.paths import REPOSITORY
 from tests.service.conftest import environment, wait_until
 

@@ -1,4 +1,4 @@
-"""What no honest client sends: every route answers it with a list or a problem in a sentence."""
+"""Malformed and hostile requests: every route answers with a list or with a problem."""
 
 import json
 from collections.abc import Iterator

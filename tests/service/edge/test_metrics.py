@@ -1,4 +1,4 @@
-"""/metrics tells what happened, in Prometheus text, without an id or a stranger's word in it."""
+"""/metrics counts requests in Prometheus text, without ids or texts of clients in it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def test_requests_are_counted_by_route_and_status(own: TestClient) -> None:
     assert "nobody" not in str(found)
 
 
-def test_the_snapshot_that_serves_is_told(own: TestClient, shop: Shop) -> None:
+def test_metrics_name_the_snapshot_that_serves(own: TestClient, shop: Shop) -> None:
     snapshot = own.get("/health/ready").json()["snapshot"]
     found = samples(own)
     assert found[f'zhiyin_snapshot_info{{snapshot="{snapshot}"}}'] == 1

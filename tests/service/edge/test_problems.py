@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a list or a problem a person can act on."""
+"""Every error response is a problem (RFC 9457) whose sentence says what to do."""
 
 import json
 from collections.abc import Iterator
@@ -88,7 +88,9 @@ def test_a_search_without_words_is_refused(client: TestClient) -> None:
         (b"[" * 100_000, "not JSON"),
     ],
 )
-def test_what_is_no_json_is_malformed(client: TestClient, content: bytes, said: str) -> None:
+def test_a_body_that_is_not_json_is_refused_with_400(
+    client: TestClient, content: bytes, said: str
+) -> None:
     assert said in problem(client.post("/v1/recommend", content=content, headers=JSON), 400)
 
 
@@ -142,7 +144,7 @@ def test_what_is_not_there_is_not_found(client: TestClient, method: str, path: s
     assert "/docs" in problem(client.request(method, path), 404)
 
 
-def test_a_wrong_method_is_told_the_right_one(client: TestClient) -> None:
+def test_a_wrong_method_is_refused_with_the_right_ones(client: TestClient) -> None:
     response = client.get("/v1/recommend")
     assert "use POST" in problem(response, 405)
     assert response.headers["allow"] == "POST"

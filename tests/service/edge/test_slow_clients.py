@@ -1,4 +1,4 @@
-"""Whoever sends or reads too slowly is cut off; everybody else is served meanwhile."""
+"""Clients that send or read too slowly are cut off; others are served meanwhile."""
 
 import json
 import socket
@@ -88,7 +88,7 @@ def test_sending_a_byte_now_and_then_does_not_buy_time(service: httpx.Client) ->
     assert answers(service)
 
 
-def test_a_body_that_nobody_reads_is_not_waited_for_either(service: httpx.Client) -> None:
+def test_a_body_that_no_route_reads_has_the_same_time_limit(service: httpx.Client) -> None:
     """A GET is answered at once, whatever else is announced; the connection is not kept."""
     sent = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\nbody"
     with connected(service, sent) as connection:
@@ -108,7 +108,7 @@ def test_a_request_in_pieces_that_comes_in_time_is_answered_on_a_kept_connection
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
-def test_an_answer_that_nobody_reads_is_given_up(service: httpx.Client) -> None:
+def test_a_client_that_does_not_read_its_answer_is_cut_off(service: httpx.Client) -> None:
     notes = "long " * 25_000
     for n in range(10):
         item = {"id": f"l{n}", "title": f"long {n}", "vector": [1.0, n, 0.5], "notes": notes}

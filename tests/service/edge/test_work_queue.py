@@ -1,4 +1,4 @@
-"""Too much work is refused, not piled up."""
+"""A call is refused when the queue is full."""
 
 import asyncio
 import threading

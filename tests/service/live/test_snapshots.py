@@ -1,4 +1,4 @@
-"""Snapshots under a running service: noticed, swapped, refused, rolled back."""
+"""Snapshots under a running service: noticed, activated, refused, rolled back."""
 
 import shutil
 import threading
@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer import Index
-from indexer.snapshot import directory as snapshot
+from indexer import Index, snapshot
 from service import Settings, create_app
 from service.live.active_index import ActiveIndex
 from tests.service.conftest import Serve, Shop, problem, rebuild, wait_until
@@ -112,7 +111,7 @@ def test_a_read_only_directory_says_so(
     def refuse(*_: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(snapshot, "make_current", refuse)
+    monkeypatch.setattr("service.live.active_index.make_current", refuse)
     with serve(own_shop) as client:
         response = client.post(f"/v1/snapshots/{serving(client)}/activate")
         assert "Read-only file system" in problem(response, 409)
@@ -181,7 +180,7 @@ def test_switching_takes_no_get(own_shop: Shop, serve: Serve, route: str) -> Non
         assert problem(client.get(f"/v1/snapshots/{route}"), 405)
 
 
-def test_a_catalogue_that_is_damaged_while_it_is_served_is_told_in_a_sentence(
+def test_a_catalogue_damaged_while_it_serves_is_reported_in_a_sentence(
     own_shop: Shop, serve: Serve
 ) -> None:
     with serve(own_shop) as client:
@@ -192,4 +191,4 @@ def test_a_catalogue_that_is_damaged_while_it_is_served_is_told_in_a_sentence(
             asked = client.post("/v1/recommend", json={"query": f"ghost {number}", "k": 5})
             told = problem(asked, 500)
             assert told.startswith("a file of the served snapshot cannot be read")
-            assert told.endswith("roll back with scripts/snapshots.py, or rebuild the index")
+            assert told.endswith("roll back with zhiyin snapshots, or rebuild the index")

@@ -1,4 +1,4 @@
-"""Fifty new snapshots under eight readers of a real server: nothing fails, mixes or leaks."""
+"""Fifty new snapshots under eight clients of a real server: no failures, mixed answers or leaks."""
 
 import re
 import sys

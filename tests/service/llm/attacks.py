@@ -1,4 +1,4 @@
-"""Thirty things that an item's text may say to a language model instead of about itself.
+"""Thirty prompt injections that the text of an item may hold.
 
 Each lies in one field of an item. `core` is what a model would obey or show if it were left.
 """

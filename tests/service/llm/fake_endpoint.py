@@ -1,5 +1,5 @@
-"""A strict OpenAI-compatible endpoint over real sockets: it checks what comes and says what a
-test scripted.
+"""A strict OpenAI-compatible endpoint over real sockets: it checks requests and answers what a
+test has scripted.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a scripted language model says, and requests that ask it."""
+"""Answers of a scripted language model, and requests that use it."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an item says to the model must not help it, nor reach the page."""
+"""Prompt injection in the text of an item neither helps the item nor reaches the page."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a language model cost and how it failed, as /metrics tells it."""
+"""The cost and the failures of the language model in /metrics."""
 
 from tests.service.conftest import samples
 from tests.service.llm.conftest import Helped
@@ -6,7 +6,7 @@ from tests.service.llm.fake_endpoint import Reply
 from tests.service.llm.scripts import LIKED, asking, obliging
 
 
-def test_what_the_language_model_cost_is_told(helped: Helped) -> None:
+def test_metrics_count_tokens_calls_and_sentences(helped: Helped) -> None:
     with helped(obliging) as (client, _):
         client.post("/v1/recommend", json=asking(rerank=True, explain=True))
         client.post("/v1/recommend", json=asking(rerank=True))
@@ -20,7 +20,7 @@ def test_what_the_language_model_cost_is_told(helped: Helped) -> None:
     assert found["zhiyin_llm_resting"] == 0
 
 
-def test_failures_of_the_language_model_are_told_by_kind(helped: Helped) -> None:
+def test_metrics_count_failures_by_outcome(helped: Helped) -> None:
     replies = [Reply(status=500), Reply("nonsense"), Reply("{}", wait_s=30)]
     with helped(lambda body: replies.pop(0)) as (client, _):
         client.post("/v1/recommend", json=asking(rerank=True))

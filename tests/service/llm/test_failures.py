@@ -1,4 +1,4 @@
-"""Whatever the endpoint does, the answer is the normal one, and says why."""
+"""However the endpoint fails, the answer is the normal list and says why."""
 
 import asyncio
 import re
@@ -10,11 +10,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.llm.cache import CompletionCache
+from service.llm.chat_format import Completion, Prompt
 from service.llm.circuit_breaker import CircuitBreaker
 from service.llm.client import LlmClient
 from service.llm.config import LlmConfig
 from service.llm.counters import RequestBudget
-from service.llm.endpoint import Completion, Endpoint, Prompt
+from service.llm.endpoint import Endpoint
 from service.llm.errors import BudgetError, EndpointError, RestingError
 from service.settings import SettingsError
 from tests.service.conftest import wait_until
@@ -107,7 +108,7 @@ def test_parts_that_came_in_time_are_kept(helped: Helped) -> None:
     assert told["items"][0]["explanation"]["by"] == "template"
 
 
-def test_nobody_at_the_address(helped: Helped) -> None:
+def test_an_address_without_a_server_leaves_the_normal_list(helped: Helped) -> None:
     nobody = LlmConfig("http://127.0.0.1:9/v1", "none")
     with helped(obliging, llm=nobody) as (client, _):
         told = recommend(client, asking(rerank=True))
@@ -129,7 +130,7 @@ def test_without_an_endpoint_the_answer_is_the_normal_one_and_says_so(client: Te
     assert told["items"][0]["explanation"]["by"] == "template"
 
 
-def test_nothing_asked_is_nothing_done(helped: Helped) -> None:
+def test_without_any_part_the_model_is_not_called(helped: Helped) -> None:
     with helped(obliging) as (client, running):
         told = recommend(client, {**LIKED, "llm": {}})
         assert running.calls == []
@@ -137,7 +138,7 @@ def test_nothing_asked_is_nothing_done(helped: Helped) -> None:
     assert "no part was asked for" in told["llm"]["why"]
 
 
-def test_the_same_question_is_asked_once(helped: Helped) -> None:
+def test_the_same_prompt_is_sent_once(helped: Helped) -> None:
     with helped(obliging) as (client, running):
         first = recommend(client, asking(rerank=True))
         second = recommend(client, asking(rerank=True))
@@ -166,7 +167,7 @@ def test_an_endpoint_that_keeps_failing_is_left_alone(helped: Helped) -> None:
     assert "failed 5 times in a row; it is asked again in" in told["llm"]["why"]
 
 
-def test_an_endpoint_without_structured_output_is_asked_without() -> None:
+def test_an_endpoint_that_refuses_structured_output_is_called_without() -> None:
     def plain_only(body: dict[str, Any]) -> Reply:
         return Reply(status=400) if "response_format" in body else Reply('{"order": [1]}')
 
@@ -201,7 +202,7 @@ def test_chinese_comes_through_whole_however_it_is_cut() -> None:
         assert asyncio.run(asked()) == words
 
 
-def test_a_busy_endpoint_is_asked_once_more_if_there_is_time() -> None:
+def test_a_busy_endpoint_is_called_once_more_if_there_is_time() -> None:
     replies = [Reply(status=429, headers={"Retry-After": "0"}), Reply("{}")]
 
     async def asked() -> str:
@@ -225,7 +226,7 @@ def test_a_call_that_broke_off_is_not_repeated() -> None:
         assert len(running.calls) == 1
 
 
-def test_a_spent_budget_asks_nobody() -> None:
+def test_a_spent_budget_calls_no_endpoint() -> None:
     async def asked() -> None:
         async with Endpoint(running.config) as real:
             ledger = RequestBudget(time.monotonic() - 1)

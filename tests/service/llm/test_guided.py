@@ -2,16 +2,12 @@
 
 import json
 import random
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.paths import SCRIPTS
-
-sys.path.insert(0, str(SCRIPTS))
-from _guided import written
+from service.local_llm.guided import write_guided
 
 WORDS = ['"', '"}', "sea", " and", "\n", "\\", "7", ".", "-", "]", ",", "", '" he said "', "你好"]
 
@@ -66,7 +62,7 @@ SCHEMA = {
 
 @pytest.mark.parametrize("seed", range(200))
 def test_what_comes_out_fits_the_schema(seed: int) -> None:
-    told: dict[str, Any] = json.loads("".join(written(Babbler(seed), SCHEMA)))
+    told: dict[str, Any] = json.loads("".join(write_guided(Babbler(seed), SCHEMA)))
     assert list(told) == list(SCHEMA["properties"])
     assert isinstance(told["text"], str)
     assert isinstance(told["number"], int | float)

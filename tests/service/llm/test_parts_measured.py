@@ -1,19 +1,15 @@
 """scripts/_llm_parts.py: every part against none on new users, and what each of them costs."""
 
-import sys
 from typing import Any
 
 import pytest
 
 from indexer.evaluation.run import EvaluationPlan, evaluate
+from service.jobs.llm_measurement import LlmMeasurement, render_llm_figures
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
-from tests.paths import SCRIPTS
 from tests.service.llm.fake_endpoint import Reply, Script, endpoint, part_of
 from tests.service.llm.scripts import obliging
-
-sys.path.insert(0, str(SCRIPTS))
-from _llm_parts import Measurer, as_lines
 
 ITEMS, OLD_USERS, NEW_USERS = 40, 25, 30
 IN, SCORED_IN = 11, 13  # tokens that the fake endpoint counts for a prompt
@@ -43,7 +39,7 @@ def measured(
 ) -> tuple[dict[str, Any], list[Any]]:
     """The measurement, and the bodies that the endpoint was asked with."""
     with endpoint(script) as running:
-        measurer = Measurer(running.config, cases, 5, lambda *_: None)
+        measurer = LlmMeasurement(running.config, cases, 5, lambda *_: None)
         told = evaluate(plan, encoder=WordEncoder(dim=32), extra={"llm": measurer})
     return told["llm"], running.calls
 
@@ -69,7 +65,7 @@ def test_every_part_is_measured_against_none_at_its_whole_cost(plan: EvaluationP
         assert low <= parts[name]["versus_none"]["difference"] <= high
     assert "ndcg10" not in parts["explain"]
     assert sum(parts["explain"]["sentences"].values()) == 3 * 8
-    assert len(as_lines(told)) == 1 + len(parts)
+    assert len(render_llm_figures(told)) == 1 + len(parts)
 
 
 def test_a_model_that_fails_changes_no_figure_and_counts_as_not_used(plan: EvaluationPlan) -> None:

@@ -1,4 +1,4 @@
-"""Server-sent events: the list at once, then what a model makes of it, then the end."""
+"""Server-sent events: the list at once, then the results of the model, then `done`."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A misspelt event is refused at every door with one sentence; a configured one is known at all."""
+"""A misspelt event name is refused by every call that takes one; a scenario may add names."""
 
 import pytest
 from fastapi.testclient import TestClient

@@ -1,4 +1,4 @@
-"""Events: kept once, for ever, and the next list knows; whatever the order they come in."""
+"""Events: each id is stored once, and the next list reflects it, whatever the order of arrival."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from indexer.request.body import parse_request
 from service import Settings, create_app
-from service.live.view import LiveStore
+from service.services import Services
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHasher
+from service.store.event_log import EventLog
 from service.store.events import Event, parse_event
+from service.store.ownership import UserHasher
 from service.store.user_state import (
     EMPTY_USER_STATE,
     MAX_RECENT_EVENTS,
@@ -218,9 +219,7 @@ def test_what_a_request_tells_comes_after_what_is_stored() -> None:
     assert add_user_state(parse_request(body), EMPTY_USER_STATE, now=100) == parse_request(body)
 
 
-def test_a_session_counts_where_it_is_named_and_belongs_to_nobody_else(
-    own_shop: Shop, serve: Serve
-) -> None:
+def test_a_session_counts_only_in_requests_that_name_it(own_shop: Shop, serve: Serve) -> None:
     with serve(own_shop) as client:
         client.post("/v1/events", json={"session_id": "s1", "item_id": "i0008", "event": "like"})
         body = {"user_id": "u1", "session_id": "s1", "item_id": "i0004", "event": "like"}
@@ -321,7 +320,7 @@ def test_a_bad_event_is_refused_with_a_sentence_and_nothing_is_kept(
 def test_without_a_store_events_are_refused_and_everything_else_is_answered(
     own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.live.view.os.access", lambda *_: False)
+    monkeypatch.setattr("service.live.live_store.os.access", lambda *_: False)
     with serve(own_shop) as client:
         for refused in (
             client.post("/v1/events", json=GOOD),
@@ -334,19 +333,18 @@ def test_without_a_store_events_are_refused_and_everything_else_is_answered(
         assert problem(client.get("/v1/users/u"), 404)
 
 
-def test_a_full_queue_is_told_to_come_back(own_shop: Shop, serve: Serve) -> None:
+def test_a_full_queue_is_503_with_retry_after(own_shop: Shop, serve: Serve) -> None:
     with serve(own_shop, write_queue=0) as client:
-        services = client.app.state.services  # type: ignore[attr-defined]  # a FastAPI application
-        assert isinstance(services.live, LiveStore)
-        with services.live.database.begin_write():
-            first = services.event_work._executor.submit(
-                lambda: services.live.event_log.retract("x")
-            )
-            assert services.event_work._room.acquire(blocking=False)
+        services: Services = client.app.state.services  # type: ignore[attr-defined]  # a FastAPI app
+        live_store = services.live_store
+        assert live_store is not None
+        with live_store.database.begin_write():
+            first = services.event_queue._executor.submit(lambda: live_store.event_log.retract("x"))
+            assert services.event_queue._capacity.acquire(blocking=False)
             busy = client.post("/v1/events", json=GOOD)
             assert "busy" in problem(busy, 503)
             assert busy.headers["retry-after"] == "1"
-            services.event_work._room.release()
+            services.event_queue._capacity.release()
         assert first.exception(10) is not None
 
 

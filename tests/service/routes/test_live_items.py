@@ -1,4 +1,4 @@
-"""Live items: on the next list, through restarts and rebuilds; never twice, never back."""
+"""Changed items: on the next list, after restarts and rebuilds; never twice, deleted for good."""
 
 import subprocess
 import sys

@@ -194,7 +194,7 @@ def test_an_empty_list_says_what_left_the_items_out(
     assert excluded["filter" if "filter" in body else "min_score"] > 0
 
 
-def test_whoever_is_not_known_gets_what_is_good_for_anybody(client: TestClient) -> None:
+def test_an_unknown_user_gets_the_popular_items(client: TestClient) -> None:
     stranger = client.post("/v1/recommend", json={"user_id": "never seen"}).json()
     anybody = client.post("/v1/recommend", json={}).json()
     assert stranger["items"] == anybody["items"]

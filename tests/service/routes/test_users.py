@@ -1,4 +1,4 @@
-"""Users: what they say of themselves, what is known of them, two become one, one is forgotten."""
+"""Users: profiles, descriptions, merging and erasing."""
 
 import time
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from service.edge.problems import Problem
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHasher
+from service.store.event_log import EventLog
 from service.store.events import Event
+from service.store.ownership import UserHasher
 from service.store.rebuild_changes import read_changes
 from service.store.user_state import build_user_state
 from service.store.users import UserProfile, UserStore
@@ -55,7 +56,7 @@ def test_merged_users_are_the_union_even_of_what_arrives_late(
             assert log.load_user_state(connection, "old", None) == build_user_state([])
 
 
-def test_who_comes_back_after_a_merge_is_somebody_new(live_url: str) -> None:
+def test_a_user_who_comes_back_after_a_merge_is_a_new_user(live_url: str) -> None:
     with empty_store(live_url) as (database, log, users):
         log.append([event("device", 1, at=50)])
         users.merge("device", "alice")
@@ -114,7 +115,7 @@ def test_interests_count_in_every_request_and_can_be_replaced(own_shop: Shop, se
         assert ids_for(client, user_id="u1", k=30) == ids_for(client, k=30)
 
 
-def test_what_is_known_is_told_in_words(own_shop: Shop, serve: Serve) -> None:
+def test_a_user_is_described_in_words(own_shop: Shop, serve: Serve) -> None:
     with serve(own_shop) as client:
         assert "nothing is known of user 'u1'" in problem(client.get("/v1/users/u1"), 404)
         jazz = [row["id"] for row in own_shop.rows if row["tags"] == ["jazz"] or

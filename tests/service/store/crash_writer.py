@@ -18,9 +18,10 @@ from typing import NoReturn
 import numpy as np
 
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHasher
+from service.store.event_log import EventLog
 from service.store.events import Event
 from service.store.item_changes import ItemChange, store_changes
+from service.store.ownership import UserHasher
 
 LONGEST_S = 0.12
 

@@ -1,4 +1,4 @@
-"""Killed with -9 while it writes: every answer still holds, and nothing is there twice."""
+"""Killed with -9 while it writes: every acknowledged change is there, and none twice."""
 
 import json
 import os

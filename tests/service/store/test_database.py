@@ -1,4 +1,4 @@
-"""The live store itself: durable, patient, migrated, and as much PostgreSQL as SQLite."""
+"""The live store: durability, waiting, migration, and the same schema in SQLite and PostgreSQL."""
 
 import sqlite3
 import threading
@@ -12,7 +12,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from service.edge.problems import Problem
 from service.settings import SettingsError
-from service.store.database import LiveDatabase, hide_password
+from service.store.database import LiveDatabase
+from service.store.engine import hide_password
 from service.store.schema import MIGRATIONS, events, items, tables, version
 
 
@@ -58,7 +59,7 @@ def test_a_reader_sees_one_state_while_others_write(database: LiveDatabase) -> N
         assert database.read_sequence(connection).seq == before.seq + 1
 
 
-def test_who_waits_too_long_for_another_writer_is_told_to_come_back(tmp_path: Path) -> None:
+def test_waiting_too_long_for_another_writer_is_503(tmp_path: Path) -> None:
     file = tmp_path / "live.sqlite"
     database = LiveDatabase.open(f"sqlite:///{file}", busy_s=0.1)
     other = sqlite3.connect(file, isolation_level=None)
@@ -114,7 +115,7 @@ def test_a_store_of_a_newer_release_is_refused_by_name(live_url: str) -> None:
         ("sqlite:////nowhere/at/all/live.sqlite", "cannot be opened"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_told_with_a_remedy(url: str, said: str) -> None:
+def test_a_url_that_cannot_be_used_is_refused_with_a_remedy(url: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         LiveDatabase.open(url)
 

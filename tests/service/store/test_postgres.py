@@ -9,12 +9,14 @@ import sqlalchemy as sa
 
 from service.edge.problems import Problem
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHasher, load_recent_events
+from service.store.event_log import EventLog
+from service.store.event_rows import load_recent_events
 from service.store.events import Event
+from service.store.ownership import UserHasher
 from tests.service.conftest import Serve, Shop, ids_for, liked, problem
 
 
-def test_one_service_knows_at_once_what_another_was_told(
+def test_one_service_sees_at_once_what_another_stored(
     own_shop: Shop, serve: Serve, postgres: str
 ) -> None:
     with serve(own_shop, db=postgres) as one, serve(own_shop, db=postgres) as other:
@@ -83,7 +85,7 @@ def test_services_that_start_together_make_one_store(live_url: str) -> None:
     assert sorted(taken) == list(range(1, 41))
 
 
-def test_who_waits_too_long_for_a_writer_on_another_machine_is_told_to_come_back(
+def test_waiting_too_long_for_a_writer_on_another_machine_is_503(
     postgres: str,
 ) -> None:
     patient, hasty = LiveDatabase.open(postgres), LiveDatabase.open(postgres, busy_s=0.2)

@@ -1,4 +1,4 @@
-"""What is in fashion: decayed by time, seen by every worker, forgotten with its events."""
+"""Trending items: decayed by time, the same on every worker, gone with their events."""
 
 import math
 from dataclasses import replace
@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 from indexer.request.scenarios import EVENT_WEIGHTS, SCENARIOS
 from service.store import trending as trending_module
 from service.store.database import LiveDatabase
-from service.store.event_log import EventLog, UserHasher
+from service.store.event_log import EventLog
 from service.store.events import Event
+from service.store.ownership import UserHasher
 from service.store.trending import DEFAULT_HALF_LIFE_S, HALF_LIFE_S, Trending
 from tests.service.conftest import Serve, Shop, liked, problem
 
@@ -90,7 +91,7 @@ def test_a_clock_that_runs_fast_gains_nothing(log: Log) -> None:
     assert later.get("now", 0.0) < 1e-9
 
 
-def test_what_is_retracted_is_out_of_fashion_on_every_worker(log: Log) -> None:
+def test_a_retracted_event_does_not_count_as_trending_on_any_worker(log: Log) -> None:
     name = log.happened("a", 0)
     log.happened("b", 0)
     assert set(log.shares(0)) == set(log.shares(1)) == {"a", "b"}
@@ -98,8 +99,8 @@ def test_what_is_retracted_is_out_of_fashion_on_every_worker(log: Log) -> None:
     assert log.shares(0) == log.shares(1) == {"b": 1.0}
 
 
-def test_only_the_top_is_told(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trending_module, "MAX_TRENDING", 2)
+def test_only_the_top_items_are_returned(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trending_module, "MAX_TRENDING_ITEMS", 2)
     for place, item in enumerate(("c", "b", "a")):
         log.happened(item, place)
     assert list(log.shares()) == ["c", "b"]
@@ -124,7 +125,7 @@ def test_the_list_is_of_the_usual_shape_and_never_short(own_shop: Shop, serve: S
         assert client.get("/v1/trending").json()["items"][0]["id"] == "i0001"
 
 
-def test_a_scenario_may_ask_for_what_is_in_fashion(
+def test_a_scenario_may_give_trending_items_weight(
     own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve(own_shop) as client:
@@ -140,7 +141,7 @@ def test_a_scenario_may_ask_for_what_is_in_fashion(
         assert after["i0001"]["score"] == pytest.approx(before["i0001"]["score"], abs=1e-6)
 
 
-def test_somebody_unknown_sees_first_what_others_like_now(own_shop: Shop, serve: Serve) -> None:
+def test_an_unknown_user_sees_trending_items_first(own_shop: Shop, serve: Serve) -> None:
     with serve(own_shop) as client:
         before = {h["id"]: h for h in client.post("/v1/recommend", json={"k": 400}).json()["items"]}
         liked(client, "u9", "i0006")
@@ -169,6 +170,8 @@ def test_somebody_unknown_sees_first_what_others_like_now(own_shop: Shop, serve:
         ({"filter": "{}"}, "unknown field 'filter'"),
     ],
 )
-def test_a_bad_question_is_refused(client: TestClient, asked: dict[str, Any], said: str) -> None:
+def test_bad_query_parameters_are_refused(
+    client: TestClient, asked: dict[str, Any], said: str
+) -> None:
     status = 400 if "cursor" in asked else 422
     assert said in problem(client.get("/v1/trending", params=asked), status)

@@ -1,4 +1,4 @@
-"""Thousands of bodies made from the service's own document: none breaks it, and it tells the truth.
+"""Thousands of bodies made from the OpenAPI document: none breaks the service, and it is accurate.
 
 Schemathesis sends what the document allows and what it forbids, to a real server.
 """
@@ -44,7 +44,7 @@ def listening(settings: Settings, shop: Shop) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        wait_until(lambda: server.started and app.state.services.recommender.status.snapshot)
+        wait_until(lambda: server.started and app.state.services.active_index.status.snapshot)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -70,7 +70,7 @@ def test_nothing_that_the_document_allows_or_forbids_breaks_the_service(
     chosen: dict[str, Any] = {"secret_file": tmp_path / "secret"}
     options: list[str] = []
     if kind == "without a store":
-        monkeypatch.setattr("service.live.view.os.access", lambda *_: False)
+        monkeypatch.setattr("service.live.live_store.os.access", lambda *_: False)
     if kind == "with keys":
         chosen["api_key_file"] = tmp_path / "keys"
         chosen["api_key_file"].write_text(f"admin:{hashlib.sha256(KEY.encode()).hexdigest()}\n")

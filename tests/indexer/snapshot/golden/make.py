@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[4]))
 
 from indexer import Index, build_index
 from indexer.metadata.filters import parse_filter
-from indexer.snapshot import directory as snapshot
+from indexer.snapshot.manifest import FORMAT_VERSION
 
 # Nearest to an item under a filter: what a file says, whatever a later release makes of it.
 REQUESTS: tuple[dict[str, Any], ...] = (
@@ -29,7 +29,7 @@ REQUESTS: tuple[dict[str, Any], ...] = (
 
 def main() -> None:
     """Build each kind and write its answers beside it."""
-    home = Path(__file__).parent / f"format-{snapshot.FORMAT_VERSION}"
+    home = Path(__file__).parent / f"format-{FORMAT_VERSION}"
     for name, count, kind in (("flat", 40, "flat"), ("pq", 1_200, "PQ4x4fs,Refine(SQfp16)")):
         folder = home / name
         folder.mkdir(parents=True)
@@ -41,8 +41,8 @@ def main() -> None:
             leftover.unlink(missing_ok=True)
         index = Index.open(folder)
         answers = [nearest(index, **request) for request in REQUESTS]
-        told = {"requests": REQUESTS, "answers": answers, "item": index.get("g0007")}
-        (folder / "expected.json").write_text(json.dumps(told, indent=1), "utf-8")
+        expected = {"requests": REQUESTS, "answers": answers, "item": index.get("g0007")}
+        (folder / "expected.json").write_text(json.dumps(expected, indent=1), "utf-8")
 
 
 def nearest(index: Index, item: str, k: int, filter: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,148 @@
+"""An index file to the facts of the manifest: recall, least effort, and when to gather rows."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.ann.effort import find_least_effort
+from indexer.ann.faiss_searcher import Effort
+from indexer.ann.layout import Layout
+from indexer.ann.recall import (
+    RECALL_DEPTH,
+    GroundTruth,
+    QuerySet,
+    compute_ground_truth,
+    draw_query_sets,
+    measure_filtered_recall,
+    measure_recall,
+)
+from indexer.ann.top_rows import ItemVectors
+from indexer.ann.vector_index import VectorIndex
+
+Progress = Callable[[str, int, int], None]  # called with a step's name, the number done, the total
+
+_SEED = 20_240_501
+_ALLOWED_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
+_FILTERED_QUERIES, _TIMED_QUERIES = 64, 8
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOptions:
+    """The index to build and the recall it must reach.
+
+    Attributes:
+        kind: auto, flat, hnsw, ivf or a FAISS factory string.
+        min_recall: recall@10 that must hold for every set of query vectors.
+        known_facts: Facts of an earlier index over nearly the same vectors; measuring starts from
+            its effort.
+        trained_file: File of that index; its trained parts are reused while at most twice the
+            effort is needed.
+    """
+
+    kind: str = "auto"
+    min_recall: float = 0.99
+    known_facts: Mapping[str, Any] = field(default_factory=dict)
+    trained_file: Path | None = None
+
+
+def measure_index(
+    path: Path, items: ItemVectors, layout: Layout, options: IndexOptions, report: Progress
+) -> dict[str, Any]:
+    """Find the least effort whose recall holds for every query set, and the gather share.
+
+    Returns:
+        Facts for the manifest: `recall` (mean over query sets), `recall_by_weights`, `effort`,
+        `search` (exact or ann), `gather_share`, `filtered_recall`.
+    """
+    rng = np.random.default_rng(_SEED)
+    ground_truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
+    recalls: dict[Effort, dict[str, float]] = {}
+
+    def measure_worst_recall(effort: Effort) -> float:
+        report("measure", len(recalls), len(recalls) + 1)
+        index = VectorIndex.open(path, {"effort": asdict(effort)})
+        recalls[effort] = {t.query_set.name: measure_recall(index, items, t) for t in ground_truths}
+        return min(recalls[effort].values())
+
+    known_effort = options.known_facts.get("effort")
+    effort = find_least_effort(
+        measure_worst_recall,
+        VectorIndex.open(path).list_count,
+        options.min_recall,
+        known_effort=None if known_effort is None else Effort.from_json(known_effort),
+    )
+    index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
+    recall_by_set = recalls[effort]
+    report("measure", len(recalls), len(recalls))
+    return {
+        "recall": round(float(np.mean([*recall_by_set.values()])), 5),
+        "recall_by_weights": {name: round(value, 5) for name, value in recall_by_set.items()},
+        "effort": asdict(effort),
+        "search": "exact" if index.is_exact else "ann",
+        **(
+            _reuse_gather_share(options)
+            or _find_gather_share(index, ground_truths, options.min_recall)
+        ),
+    }
+
+
+def _reuse_gather_share(options: IndexOptions) -> dict[str, Any]:
+    """Return the earlier gather share, which few new rows hardly change.
+
+    Empty if it is unknown, or was measured for another recall.
+    """
+    names = ("gather_share", "filtered_recall")
+    is_same = options.known_facts.get("min_recall") == options.min_recall and all(
+        k in options.known_facts for k in names
+    )
+    return {name: options.known_facts[name] for name in names} if is_same else {}
+
+
+def _find_gather_share(
+    index: VectorIndex, truths: list[GroundTruth], min_recall: float
+) -> dict[str, Any]:
+    """Find the share of allowed rows below which `VectorIndex` should score all of them exactly.
+
+    It is the first share at which gathering the rows is faster than the masked search, or the
+    masked search misses the recall.
+    """
+    rng = np.random.default_rng(_SEED)
+    query_set = _mix_queries([truth.query_set for truth in truths])
+    recalls: dict[str, float] = {}
+    for share in _ALLOWED_SHARES:
+        allowed = rng.random(len(index)) < share
+        if np.count_nonzero(allowed) < RECALL_DEPTH:
+            return {"gather_share": share, "filtered_recall": recalls}
+        recall = measure_filtered_recall(
+            index, query_set, allowed, index.search(query_set.vectors, RECALL_DEPTH, allowed)
+        )
+        queries = query_set.vectors[:_TIMED_QUERIES]
+        rows = np.flatnonzero(allowed)
+        approximate_s = _time_queries(
+            partial(index.search, k=RECALL_DEPTH, allowed=allowed), queries
+        )
+        gather_s = _time_queries(partial(index.compute_scores, rows=rows), queries)
+        if recall < min_recall or gather_s < approximate_s:
+            return {"gather_share": share, "filtered_recall": recalls}
+        recalls[f"{share:g}"] = round(recall, 5)
+    return {"gather_share": _ALLOWED_SHARES[-1], "filtered_recall": recalls}
+
+
+def _mix_queries(kinds: list[QuerySet]) -> QuerySet:
+    each = -(-_FILTERED_QUERIES // len(kinds))
+    return QuerySet("mixed", np.concatenate([kind.vectors[:each] for kind in kinds]))
+
+
+def _time_queries(call: Callable[[Any], object], queries: Any) -> float:
+    """Return the median duration in seconds over single queries."""
+    durations_s = []
+    for query in queries:
+        started = time.perf_counter()
+        call(query[None])
+        durations_s.append(time.perf_counter() - started)
+    return float(np.median(durations_s))

@@ -1,0 +1,64 @@
+"""Sources, items and options of a build to two hashes, equal when nothing has changed.
+
+The hash of the inputs needs no row to be read; the hash of the content is equal even if the same
+items come in another order or from another kind of source.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from indexer.build.encoder_selection import EncoderSelection
+from indexer.build.options import BuildOptions
+from indexer.reading import Source
+from indexer.snapshot import compute_sha256
+
+
+def hash_inputs(options: BuildOptions, sources: Sequence[Source], encoder: EncoderSelection) -> str:
+    """Hash the files of a build, its options and its encoder.
+
+    Returns "" if anything else decides what the build holds: a database, rows in memory, live
+    changes, or an encoder that can only be identified by loading it.
+    """
+    files = [source for source in sources if isinstance(source, str)]
+    has_other_inputs = bool(options.changes) or _has_training_data_beside_files(options)
+    if has_other_inputs or len(files) < len(sources) or any("://" in file for file in files):
+        return ""
+    files += [options.interactions] if options.interactions else []
+    try:
+        file_hashes = [("".join(Path(f).suffixes), compute_sha256(Path(f))) for f in files]
+    except OSError:
+        return ""  # reading it will report what is wrong
+    option_values = (_list_hashed_options(options), options.query, options.max_rejected)
+    stamp = encoder.stamp
+    return _hash_parts(file_hashes, len(sources), stamp, option_values) if stamp else ""
+
+
+def hash_content(options: BuildOptions, items_digest: bytes, encoder: EncoderSelection) -> str:
+    """Hash everything that decides what a snapshot holds; "" if interactions cannot be hashed.
+
+    Args:
+        options: Of the build.
+        items_digest: Hash of the items, see `Staging.compute_digest`.
+        encoder: Of the build; its `key` counts.
+    """
+    if _has_training_data_beside_files(options):
+        return ""
+    interactions_hash = compute_sha256(Path(options.interactions)) if options.interactions else ""
+    return _hash_parts(
+        items_digest.hex(), encoder.key, _list_hashed_options(options), interactions_hash
+    )
+
+
+def _has_training_data_beside_files(options: BuildOptions) -> bool:
+    has_more = options.live_events or options.is_erased or "://" in (options.interactions or "")
+    return bool(has_more)
+
+
+def _list_hashed_options(options: BuildOptions) -> tuple[object, ...]:
+    option_values = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
+    return (*option_values, options.context, sorted(options.fields.items()))
+
+
+def _hash_parts(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

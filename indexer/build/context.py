@@ -1,0 +1,65 @@
+"""Options and folders of one build to the state that its stages share."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from indexer.build.encoder_selection import EncoderSelection
+from indexer.build.options import BuildOptions, StageProgress
+from indexer.build.parent_snapshot import ParentSnapshot
+from indexer.build.training_data import read_training_data
+from indexer.reading import Interaction
+
+COUNT_NAMES = (
+    "items",
+    "rejected",
+    "duplicates",
+    "encoded",
+    "reused",
+    "interactions",
+    "rejected_interactions",
+)
+
+
+class BuildContext:
+    """What every stage of one build may read, and the counts that they add to.
+
+    Attributes:
+        root: Index directory.
+        work: Folder of this build; renamed to a snapshot at the end.
+        options: What the caller chose.
+        report: Called with the progress of each stage.
+        started_at: When the build began, UTC.
+        trials_file: Settings of taste that were tried; beside the snapshots, so that it outlives
+            a killed build.
+        parent: The snapshot that was live when the build began.
+        encoder: The language model.
+        counts: See `COUNT_NAMES`.
+        inputs_hash: Of the source files and options; "" if it cannot be known.
+        content_hash: Of the items, encoder and options; "" if it cannot be known.
+        encoder_report: How the tuned encoder compared; None if it was not tuned.
+    """
+
+    def __init__(
+        self, root: Path, work: Path, options: BuildOptions, report: StageProgress
+    ) -> None:
+        self.root, self.work, self.options, self.report = root, work, options, report
+        self.started_at = datetime.now(UTC)
+        self.trials_file = root / "tried.jsonl"
+        self.parent = ParentSnapshot(root)
+        self.encoder = EncoderSelection(root, options, self.parent)
+        self.counts = dict.fromkeys(COUNT_NAMES, 0)
+        self.inputs_hash = self.content_hash = ""
+        self.encoder_report: dict[str, Any] | None = None
+
+    @cached_property
+    def interactions(self) -> Sequence[Interaction]:
+        """The interactions to learn from, read once; bad rows are counted and written down."""
+        return read_training_data(self.options, self.work, self.counts)
+
+    def is_unchanged(self) -> bool:
+        """Whether the live snapshot may stay: the caller allows it and a hash is its own."""
+        may_stay = bool(self.options.since) and not self.options.force_full
+        return may_stay and self.parent.matches(inputs=self.inputs_hash, content=self.content_hash)

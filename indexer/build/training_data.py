@@ -1,0 +1,61 @@
+"""The interactions that a build may learn from: read, checked, without those of erased users."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from indexer.build.collector import REJECTED_FILE
+from indexer.build.options import BuildOptions
+from indexer.errors import CatalogError
+from indexer.reading import Interaction, Rejection, read_interactions, render_rejection
+
+_MIN_LIVE_EVENTS = 1_000  # fewer, without a file of interactions, are too few to learn from
+
+
+def has_training_data(options: BuildOptions) -> bool:
+    """Whether a build has anything to learn from."""
+    return options.interactions is not None or len(options.live_events) >= _MIN_LIVE_EVENTS
+
+
+def read_training_data(
+    options: BuildOptions, work: Path, counts: dict[str, int]
+) -> list[Interaction]:
+    """Return the good rows of the interactions, then the live events, without erased ones.
+
+    Args:
+        options: Of the build.
+        work: Working folder; bad rows are appended to its `rejected.jsonl`.
+        counts: `interactions` is set, `rejected_interactions` increased.
+
+    Raises:
+        CatalogError: If the source cannot be read or too many rows are bad.
+    """
+    rows: Sequence[Interaction] = ()
+    if options.interactions is not None:
+        rows = _read_good_rows(options.interactions, options, work, counts)
+    is_erased = options.is_erased or (lambda _: False)
+    interactions = [row for row in (*rows, *options.live_events) if not is_erased(row)]
+    counts["interactions"] = len(interactions)
+    return interactions
+
+
+def _read_good_rows(
+    source: str, options: BuildOptions, work: Path, counts: dict[str, int]
+) -> list[Interaction]:
+    interactions = []
+    rows = read_interactions(
+        source, context=options.context, mapping=options.fields, query=options.interactions_query
+    )
+    with (work / REJECTED_FILE).open("a", encoding="utf-8") as rejected:
+        for row in rows:
+            if isinstance(row, Rejection):
+                counts["rejected_interactions"] += 1
+                rejected.write(render_rejection(row) + "\n")
+            else:
+                interactions.append(row)
+    bad = counts["rejected_interactions"]
+    if bad > options.max_rejected * (bad + len(interactions)):
+        raise CatalogError(
+            f"{bad} of {bad + len(interactions)} rows of {source} are bad, more than the "
+            f"{options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+        )
+    return interactions

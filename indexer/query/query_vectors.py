@@ -1,0 +1,186 @@
+"""Weighted inputs and their vectors to query vectors, and a score back to one share an input. Pure.
+
+A query vector is a weighted sum of the input vectors, so its inner product with an item splits
+exactly into one share for each input; the shares are the reasons of the answer.
+
+The profile (history and interests) is the weighted sum of what is liked, minus what is disliked, as
+in relevance feedback (Rocchio 1971), scaled to unit length: removing one of its inputs changes its
+own share and rescales those of the others. Query, context and prior are added with constant
+weights: removing one of them changes a score by exactly its share.
+
+There are several query vectors, the profile and one for each recent item; the score of an item is
+its largest inner product with one of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Vectors
+from indexer.query.inputs import QueryInput, Role
+from indexer.request import Scenario, Weights
+from indexer.taste import PROFILE_SHARE, compute_shrinkage_factor
+
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVectors:
+    """q query vectors as weighted sums of m inputs.
+
+    Attributes:
+        inputs: The m inputs.
+        input_vectors: `(m, d) float32`, the vector of each input in the item space.
+        coefficients: `(q, m) float32`, the weight of each input in each query vector.
+        taste_vectors: `(m, d) float32`, what each input adds to every query vector through the
+            learned taste block or a learned context direction, already weighted; None if none does.
+    """
+
+    inputs: tuple[QueryInput, ...]
+    input_vectors: Vectors
+    coefficients: Vectors
+    taste_vectors: Vectors | None = None
+
+    @property
+    def vectors(self) -> Vectors:
+        """The query vectors, `(q, d) float32`, not of unit length."""
+        product: Vectors = self.coefficients @ self.input_vectors
+        if self.taste_vectors is not None:
+            product += self.taste_vectors.sum(axis=0)
+        return product
+
+    def split_score(self, item: Vectors, winner: int) -> NDArray[np.float64]:
+        """Split the score of one item into shares.
+
+        Args:
+            item: The stored vector of the item, `(d,)`.
+            winner: Index of the query vector that scores it.
+
+        Returns:
+            `(m,) float64`, the share of each input; they sum to the inner product.
+        """
+        parts: NDArray[np.float64] = self.coefficients[winner].astype(np.float64) * (
+            self.input_vectors.astype(np.float64) @ item.astype(np.float64)
+        )
+        if self.taste_vectors is not None:
+            parts += self.taste_vectors.astype(np.float64) @ item.astype(np.float64)
+        return parts
+
+
+def build_query_vectors(
+    inputs: Sequence[QueryInput],
+    input_vectors: Vectors,
+    *,
+    scenario: Scenario,
+    weights: Weights,
+    history_clusters: Sequence[NDArray[np.float32]] = (),
+    shrinkage: float = 0.0,
+) -> QueryVectors:
+    """Return one query vector for the profile, one for each recent item and one for each cluster.
+
+    Args:
+        inputs: The m inputs, history in time order.
+        input_vectors: `(m, d) float32`, unit length, from `build_input_vectors`.
+        scenario: How many recent items get a vector of their own.
+        weights: Of the blocks.
+        history_clusters: Weights of the inputs in each cluster, each `(m,)`.
+        shrinkage: See `compute_profile_coefficients`; vectors of clusters are not shrunk.
+    """
+    roles = np.array([query_input.role for query_input in inputs])
+    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
+    profile_coefficients = compute_profile_coefficients(
+        inputs, input_vectors, scenario, shrinkage=shrinkage
+    )
+    profile_coefficients += [_to_unit(own, input_vectors) for own in history_clusters]
+    return QueryVectors(
+        tuple(inputs),
+        input_vectors,
+        combine_coefficients(roles, input_weights, profile_coefficients, weights),
+    )
+
+
+def compute_profile_coefficients(
+    inputs: Sequence[QueryInput],
+    input_vectors: Vectors,
+    scenario: Scenario,
+    members: NDArray[np.bool_] | None = None,
+    *,
+    shrinkage: float = 0.0,
+) -> list[NDArray[np.float32]]:
+    """Return coefficients, each `(m,)`, of the whole profile and then of each recent liked item.
+
+    The vector of a recent item is a mix of the profile and that item.
+
+    Args:
+        inputs: The m inputs, history in time order.
+        input_vectors: `(m, d) float32`, their vectors.
+        scenario: How many recent items get a vector of their own.
+        members: `(m,) bool`, the inputs of one interest cluster; None: all.
+        shrinkage: The vectors get the length `w / (w + shrinkage)`, where w is the absolute weight
+            of the whole profile, whatever `members`.
+    """
+    weights = np.array([i.weight if i.role is Role.PROFILE else 0.0 for i in inputs], np.float32)
+    profile = weights if members is None else np.where(members, weights, np.float32(0))
+    profile_coefficients = [_to_unit(profile, input_vectors)]
+    liked = np.flatnonzero(profile > 0).tolist()
+    recent = [row for row in liked if inputs[row].item_id is not None][-scenario.recent_vectors :]
+    if np.count_nonzero(profile) > 1:
+        for row in recent if scenario.recent_vectors else []:
+            own = np.zeros_like(profile)
+            own[row] = 1.0
+            mix = PROFILE_SHARE * profile_coefficients[0] + (1 - PROFILE_SHARE) * own
+            profile_coefficients.append(_to_unit(mix.astype(np.float32), input_vectors))
+    if not shrinkage:
+        return profile_coefficients
+    # Dislikes are evidence too: without their absolute weight, a history of dislikes alone would
+    # have length 0 and push nothing away.
+    length = compute_shrinkage_factor(float(np.abs(weights).sum()), shrinkage)
+    return [mix * length for mix in profile_coefficients]
+
+
+def combine_coefficients(
+    roles: NDArray[np.str_],
+    input_weights: NDArray[np.float32],
+    profile_coefficients: Sequence[NDArray[np.float32]],
+    weights: Weights,
+) -> Vectors:
+    """Add the constant inputs to each profile and apply the block weights, `(q, m) float32`.
+
+    Args:
+        roles: `(m,)`, the role of each input.
+        input_weights: `(m,)`, the weight of each input; those of the profile are not read.
+        profile_coefficients: q times `(m,)`, from `compute_profile_coefficients`.
+        weights: Of the blocks.
+    """
+    constant = np.where(roles == Role.PROFILE, 0, input_weights)
+    block = np.where(roles == Role.PRIOR, weights.prior, weights.meaning).astype(np.float32)
+    return np.stack([(mix + constant) * block for mix in profile_coefficients]).astype(np.float32)
+
+
+def build_example_vectors(
+    inputs: Sequence[QueryInput], input_vectors: Vectors, *, weights: Weights
+) -> QueryVectors:
+    """Return the weighted mean of examples as one query vector.
+
+    Weights are divided by the sum of their absolute values. So, without negative examples, an item
+    that is nearly equal to all of them scores about 1.
+    """
+    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
+    share = input_weights * np.float32(
+        weights.meaning / max(float(np.abs(input_weights).sum()), _TINY)
+    )
+    return QueryVectors(tuple(inputs), input_vectors, share[np.newaxis, :])
+
+
+def _to_unit(coefficients: NDArray[np.float32], input_vectors: Vectors) -> NDArray[np.float32]:
+    """Scale coefficients so that their vector has length 1, or less if likes and dislikes cancel.
+
+    What is left of inputs that cancel is mostly noise, so the divisor is never less than half of
+    the largest absolute coefficient.
+    """
+    length = float(np.linalg.norm(coefficients @ input_vectors))
+    floor = float(np.abs(coefficients).max(initial=0.0)) / 2
+    scaled: NDArray[np.float32] = coefficients / np.float32(max(length, floor, _TINY))
+    return scaled

@@ -1,0 +1,106 @@
+"""A request and a catalogue to the scenario, the time and the weighted inputs of the request.
+
+The next steps are `build_input_vectors`, `apply_taste_model` and `build_query_vectors`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from indexer.query.catalogue import Catalogue
+from indexer.query.inputs import (
+    QueryInput,
+    Role,
+    build_context_inputs,
+    build_history_inputs,
+    build_ideal_input,
+    build_interest_inputs,
+)
+from indexer.query.taste_contribution import to_context_words
+from indexer.request import Language, Request, Scenario, describe_context, find_scenario
+from indexer.snapshot import Manifest
+
+_PRIOR_INPUT = QueryInput(Role.PRIOR, 1.0, {"kind": "popularity"})
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRequest:
+    """A request with what the catalogue knows of it.
+
+    Attributes:
+        request: As it was parsed.
+        scenario: The one it names, or the default.
+        timestamp: Time of the request, Unix seconds.
+        inputs: Inputs, history first, without items that the catalogue does not have.
+        item_rows: Row of each item among them.
+        unknown_ids: Ids of history items that the catalogue does not have.
+    """
+
+    request: Request
+    scenario: Scenario
+    timestamp: float
+    inputs: list[QueryInput]
+    item_rows: Mapping[str, int]
+    unknown_ids: tuple[str, ...]
+
+
+def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> ResolvedRequest:
+    """Return the scenario, time and inputs of a request.
+
+    Args:
+        catalogue: What is recommended from.
+        request: A checked request.
+        now: Unix seconds; used if the request has no time of its own.
+
+    Raises:
+        RequestError: If the catalogue does not have the scenario of the request.
+    """
+    timestamp = now if request.at is None else request.at
+    scenario = find_scenario(request.scenario, catalogue.scenarios)
+    inputs = build_inputs(request, scenario, catalogue.manifest, timestamp)
+    inputs += _build_wordless_context_inputs(catalogue, request, scenario)
+    ids = [query_input.item_id for query_input in inputs if query_input.item_id is not None]
+    item_rows = catalogue.rows(ids)
+    return ResolvedRequest(
+        request=request,
+        scenario=scenario,
+        timestamp=timestamp,
+        inputs=[i for i in inputs if i.item_id is None or i.item_id in item_rows],
+        item_rows=item_rows,
+        unknown_ids=tuple(dict.fromkeys(item_id for item_id in ids if item_id not in item_rows)),
+    )
+
+
+def build_inputs(
+    request: Request, scenario: Scenario, manifest: Manifest, now: float
+) -> list[QueryInput]:
+    """Return every input of a request with its weight and reason, history first.
+
+    Without an encoder in the snapshot, context and `ideal` are left out, as they cannot be encoded.
+    """
+    language: Language = "zh" if manifest.language == "zh" else "en"
+    words = describe_context(request.context, language) if manifest.encoder else {}
+    ideal = request.ideal if manifest.encoder else None
+    return [
+        *build_history_inputs(
+            request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
+        ),
+        *build_interest_inputs(request.interests, scenario=scenario),
+        *build_context_inputs(request.query, words, request.context, scenario=scenario),
+        *([build_ideal_input(ideal, scenario=scenario)] if ideal else []),
+        _PRIOR_INPUT,
+    ]
+
+
+def _build_wordless_context_inputs(
+    catalogue: Catalogue, request: Request, scenario: Scenario
+) -> list[QueryInput]:
+    """Return inputs without text for context fields that only the taste model has a direction for.
+
+    Empty if the snapshot has an encoder: then every context field has an input already.
+    """
+    if catalogue.manifest.encoder is not None or catalogue.taste is None:
+        return []
+    words = to_context_words(request.context)
+    directions = catalogue.taste.context_directions.find_directions(words)
+    no_text = dict.fromkeys(sorted(directions), "")
+    return build_context_inputs(None, no_text, request.context, scenario=scenario)

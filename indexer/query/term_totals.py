@@ -1,0 +1,60 @@
+"""Additive score terms to their sum for each row of the catalogue. Pure."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from indexer.arrays import Mask, Rows, Vectors
+
+
+class TermTotals:
+    """The sum of additive score terms for each row.
+
+    Terms of a few rows are kept sparse, sorted by row; terms of the whole catalogue are dense.
+
+    Args:
+        totals: Row to the sum of its own terms.
+        catalogue_sums: `(n,) float32`, a term for every row of the catalogue; None: none.
+    """
+
+    def __init__(
+        self, totals: Mapping[int, float] | None = None, *, catalogue_sums: Vectors | None = None
+    ) -> None:
+        totals = totals or {}
+        rows = np.fromiter(totals, np.int64, len(totals))
+        order = np.argsort(rows)
+        self._rows = rows[order]
+        self._sums = np.fromiter(totals.values(), np.float32, len(totals))[order]
+        self.catalogue_sums = catalogue_sums
+
+    @classmethod
+    def sum_by_row(
+        cls, rows: Rows, values: Vectors, *, catalogue_sums: Vectors | None = None
+    ) -> "TermTotals":
+        """Sum z terms by row.
+
+        Args:
+            rows: `(z,) int64`, the row of each term; a row may have several.
+            values: `(z,) float32`.
+            catalogue_sums: As of the class.
+        """
+        totals = cls(catalogue_sums=catalogue_sums)
+        totals._rows, positions = np.unique(rows, return_inverse=True)
+        totals._sums = np.bincount(positions, values, len(totals._rows)).astype(np.float32)
+        return totals
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def select_rows(self, allowed: Mask) -> Rows:
+        """Return the allowed rows that have a term of their own, ascending."""
+        return self._rows[allowed[self._rows]]
+
+    def lookup(self, rows: Rows) -> Vectors:
+        """Return the sum of terms of each of m rows, `(m,) float32`; 0 where there is none."""
+        if len(self._rows) == 0:
+            sums: Vectors = np.zeros(len(rows), np.float32)
+        else:
+            positions = np.minimum(np.searchsorted(self._rows, rows), len(self._rows) - 1)
+            sums = np.where(self._rows[positions] == rows, self._sums[positions], np.float32(0))
+        return sums if self.catalogue_sums is None else sums + self.catalogue_sums[rows]

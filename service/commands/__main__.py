@@ -1,0 +1,5 @@
+"""`python -m service.commands`: the same as `zhiyin`."""
+
+from service.commands.main import main
+
+main()

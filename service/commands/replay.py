@@ -1,0 +1,44 @@
+"""Replay the end of an interactions file through the service, and tell what live state is worth.
+
+The last tenth of the events is replayed in order of time over HTTP: before each one that says yes
+to an item not met before, the service recommends; then the event is posted. Three answers are
+compared by NDCG@10 of that item: live state (every event so far), frozen state (events before the
+cut; what was met since is excluded too), and the plain mean of all liked items so far. Intervals
+are 95% bootstrap over users. Prints one JSON line.
+
+The index must not have learned from the events that are replayed.
+
+Example:
+  zhiyin replay --index data/index --interactions ratings.csv --most 2000
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from service.commands.console import Parser, Progress, parse_share
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the index, the file, and how much of it is replayed."""
+    add = parser.add_argument
+    add("--index", required=True, type=Path, metavar="DIR", help="index directory")
+    add("--interactions", required=True, metavar="FILE", help="with times")
+    add("--last", type=parse_share, default=0.1, help="part to replay (default 10%%)")
+    add("--most", type=int, default=2_000, help="cases to ask for (default 2000)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve, replay, compare."""
+    from service.jobs import replay_events
+
+    with Progress() as progress:
+        figures = replay_events(
+            arguments.index,
+            arguments.interactions,
+            last=arguments.last,
+            most=arguments.most,
+            report=progress,
+        )
+    print(json.dumps(figures))
+    return 0

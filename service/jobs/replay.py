@@ -1,0 +1,239 @@
+"""The end of an interactions file, replayed through the service: what live state is worth.
+
+The last part of the events is replayed in order of time over HTTP: before each one that says yes
+to an item not met before, the service recommends; then the event is posted. Three answers are
+compared by NDCG@10 of that item: live state (every event so far), frozen state (events before the
+cut; what was met since is excluded too), and the plain mean of all liked items so far. Intervals
+are 95% bootstrap over users.
+"""
+
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import Index, RequestError
+from indexer.build import StageProgress
+from indexer.query import build_history_inputs
+from indexer.reading import Interaction, read_interactions
+from indexer.request import HistoryEntry, find_scenario
+from service.jobs.own_service import Caller, Service
+
+K = 10
+ARMS = ("live", "frozen", "mean")
+_RESAMPLES, _BATCH = 2_000, 1_000
+
+
+@dataclass(slots=True)
+class _Person:
+    """What a user has done so far in the replay."""
+
+    met: list[str] = field(default_factory=list)
+    liked: list[str] = field(default_factory=list)
+    since: list[str] = field(default_factory=list)  # met after the cut
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The gain of each arm for one event."""
+
+    user: str
+    gains: tuple[float, ...]
+    was_known: bool
+
+
+def replay_events(
+    root: Path, interactions: str, *, last: float, most: int, report: StageProgress
+) -> dict[str, Any]:
+    """Serve, replay, compare; return the figures.
+
+    Args:
+        root: Index directory; it must not have learned from what is replayed.
+        interactions: File of interactions, every row with a time.
+        last: Share of the events that is replayed.
+        most: Cases that are asked at most.
+        report: Called with (stage, done, total).
+
+    Raises:
+        RequestError: If a row has no time, or there is nothing to ask.
+    """
+    events = _read_events(interactions)
+    cut = math.floor(len(events) * (1 - last))
+    index = Index.open(root)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'replay.sqlite'}"
+        with Service(root, url) as service:
+            replay = _Replay(index, service.connect(), report)
+            replay.store(events[:cut])
+            cases = replay.run(events[cut:], most)
+    if not cases:
+        raise RequestError(f"{interactions} has nothing to ask for after the cut")
+    known = [case for case in cases if case.was_known]
+    return {
+        "index": index.id,
+        "interactions": Path(interactions).name,
+        "events": len(events),
+        "replayed": len(events) - cut,
+        **_compute_figures(cases),
+        "users_known_at_the_cut": _compute_figures(known) if known else None,
+    }
+
+
+def _read_events(file: str) -> list[Interaction]:
+    rows = [row for row in read_interactions(file) if isinstance(row, Interaction) and row.item_id]
+    if not rows or any(row.at is None for row in rows):
+        raise RequestError(f"{file} has rows without a time; replaying needs an order")
+    return sorted(rows, key=lambda row: row.at or 0.0)
+
+
+class _Replay:
+    """The arms, side by side: the frozen one is a user of its own who does nothing any more."""
+
+    def __init__(self, index: Index, caller: Caller, report: StageProgress) -> None:
+        self._caller, self._report = caller, report
+        self._scale = index.manifest.rating_scale
+        self._people: dict[str, _Person] = defaultdict(_Person)
+        self._known: set[str] = set()
+        items = [item for _, item in index.page(limit=len(index))]
+        self._row = {item["id"]: row for row, item in enumerate(items)}
+        self._vectors = index.vectors(list(self._row))
+
+    def store(self, events: Sequence[Interaction]) -> None:
+        """Post everything before the cut, for both states."""
+        for start in range(0, len(events), _BATCH // 2):
+            batch = events[start : start + _BATCH // 2]
+            self._post([_build_event(event, arm) for event in batch for arm in ("live", "frozen")])
+            self._report("store", start, len(events))
+        for event in events:
+            self._remember(event)
+            self._known.add(event.user_id)
+        for person in self._people.values():
+            person.since.clear()
+
+    def run(self, events: Sequence[Interaction], most: int) -> list[_Case]:
+        """Replay; ask at most `most` times, evenly spread."""
+        chosen = set(_pick_evenly([n for n, _ in self._worth_asking(events)], most))
+        cases = []
+        for number, event in enumerate(events):
+            if number in chosen:
+                cases.append(self._ask(event))
+            self._post([_build_event(event, "live")])
+            self._remember(event)
+            self._report("replay", number, len(events))
+        return cases
+
+    def _worth_asking(self, events: Sequence[Interaction]) -> Iterator[tuple[int, Interaction]]:
+        """Events that say yes to an item not met before, of users with any past."""
+        met = {user: set(person.met) for user, person in self._people.items()}
+        for number, event in enumerate(events):
+            before = met.setdefault(event.user_id, set())
+            is_new = event.item_id in self._row and event.item_id not in before
+            if before and is_new and self._weight(event) > 0:
+                yield number, event
+            before.add(event.item_id)
+
+    def _ask(self, event: Interaction) -> _Case:
+        person = self._people[event.user_id]
+        lists = {
+            "live": self._recommended({"user_id": f"live {event.user_id}"}),
+            "frozen": self._recommended(
+                {"user_id": f"frozen {event.user_id}", "exclude": person.since[-1_000:]}
+            ),
+            "mean": self._nearest_to_mean(person),
+        }
+        gains = tuple(_compute_gain(lists[arm], event.item_id) for arm in ARMS)
+        return _Case(event.user_id, gains, event.user_id in self._known)
+
+    def _recommended(self, body: dict[str, Any]) -> list[str]:
+        asked = {**body, "k": K, "explain": False, "fields": [], "include_seen": False}
+        return [hit["id"] for hit in self._caller.post("/v1/recommend", asked)["items"]]
+
+    def _nearest_to_mean(self, person: _Person) -> list[str]:
+        rows = [self._row[item_id] for item_id in person.liked]
+        if not rows:
+            return []
+        scores = self._vectors @ self._vectors[rows].mean(axis=0)
+        scores[[self._row[item_id] for item_id in person.met if item_id in self._row]] = -np.inf
+        ids = list(self._row)
+        return [ids[row] for row in np.argsort(-scores, kind="stable")[:K]]
+
+    def _remember(self, event: Interaction) -> None:
+        person = self._people[event.user_id]
+        person.met.append(event.item_id)
+        person.since.append(event.item_id)
+        if event.item_id in self._row and self._weight(event) > 0:
+            person.liked.append(event.item_id)
+
+    def _weight(self, event: Interaction) -> float:
+        """What the event says about its item, as the service would weigh it."""
+        entry = HistoryEntry(event.item_id, event=str(event.event), value=event.value)
+        (query_input,) = build_history_inputs(
+            [entry], scenario=find_scenario(None), now=0.0, rating_scale=self._scale
+        )
+        return query_input.weight
+
+    def _post(self, events: list[dict[str, Any]]) -> None:
+        self._caller.post("/v1/events", {"events": events})
+
+
+def _build_event(event: Interaction, arm: str) -> dict[str, Any]:
+    fields = {
+        "user_id": f"{arm} {event.user_id}",
+        "item_id": event.item_id,
+        "event": str(event.event),
+        "value": event.value,
+        "at": event.at,
+        "text": event.text,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _pick_evenly(numbers: Sequence[int], most: int) -> list[int]:
+    if len(numbers) <= most:
+        return list(numbers)
+    return [numbers[place * len(numbers) // most] for place in range(most)]
+
+
+def _compute_gain(ids: Sequence[str], wanted: str) -> float:
+    return 1 / math.log2(ids.index(wanted) + 2) if wanted in ids else 0.0
+
+
+def _compute_figures(cases: Sequence[_Case]) -> dict[str, Any]:
+    """Means, and how many times better live is, with intervals over users."""
+    users = sorted({case.user for case in cases})
+    place = {user: number for number, user in enumerate(users)}
+    sums = np.zeros((len(users), len(ARMS) + 1))
+    for case in cases:
+        sums[place[case.user]] += (*case.gains, 1.0)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(users), (_RESAMPLES, len(users)))
+    means = _compute_means(np.stack([sums[picked].sum(axis=0) for picked in drawn]))
+    whole = _compute_means(sums.sum(axis=0)[np.newaxis])[0]
+    fields: dict[str, Any] = {"cases": len(cases), "users": len(users)}
+    for number, arm in enumerate(ARMS):
+        fields[f"ndcg@{K}_{arm}"] = _summarise(whole[number], means[:, number])
+    for number, arm in enumerate(ARMS[1:], 1):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            fields[f"live_over_{arm}"] = _summarise(
+                whole[0] / whole[number], means[:, 0] / means[:, number]
+            )
+    return fields
+
+
+def _compute_means(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = sums[:, :-1] / np.maximum(sums[:, -1:], 1)
+    return means
+
+
+def _summarise(value: float, resampled: NDArray[np.float64]) -> list[float | None]:
+    """The value, and the 2.5% and 97.5% quantiles; null where the other arm found nothing."""
+    low, high = np.quantile(resampled, [0.025, 0.975], method="lower")
+    return [
+        round(float(number), 4) if math.isfinite(number) else None for number in (value, low, high)
+    ]

@@ -1,0 +1,98 @@
+"""Settings to the live store, opened; or the reason why there is none."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import sqlalchemy as sa
+
+from service.edge import Problem
+from service.live.items import LiveItems
+from service.settings import Settings
+from service.store import EventLog, LiveDatabase, Trending, UserHasher, UserStore
+
+DEFAULT_FILE_NAME = "live.sqlite"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStore:
+    """The parts of an open live store."""
+
+    database: LiveDatabase
+    event_log: EventLog
+    users: UserStore
+    items: LiveItems
+    trending: Trending
+
+    @classmethod
+    def from_database(
+        cls, database: LiveDatabase, secret: str, clock: Callable[[], float]
+    ) -> "LiveStore":
+        """Return the parts of an open database.
+
+        Args:
+            database: The live store.
+            secret: Key of the hashes of erased users.
+            clock: Returns the time, Unix seconds.
+        """
+        hasher = UserHasher(secret)
+        return cls(
+            database,
+            EventLog(database, hasher),
+            UserStore(database, hasher, clock),
+            LiveItems(database, clock),
+            Trending(),
+        )
+
+
+def open_live_store(
+    settings: Settings, secret: str, clock: Callable[[], float]
+) -> LiveStore | None:
+    """Open the live store that the settings name, or the one in the index directory.
+
+    Returns:
+        None if the settings name none and the index directory cannot be written: then the service
+        answers requests, and refuses calls that would have to store something.
+
+    Raises:
+        SettingsError: If the store cannot be opened.
+    """
+    url = find_live_url(settings)
+    if url is None:
+        _log.warning("%s", describe_missing_store(settings))
+        return None
+    return LiveStore.from_database(LiveDatabase.open(url), secret, clock)
+
+
+def find_live_url(settings: Settings) -> str | None:
+    """Return the SQLAlchemy URL of the live store; None if there is none."""
+    if settings.db is not None:
+        return settings.db
+    file = settings.index.absolute() / DEFAULT_FILE_NAME
+    writable = os.access(settings.index, os.W_OK) and (
+        not file.exists() or os.access(file, os.W_OK)
+    )
+    return sa.URL.create("sqlite", database=str(file)).render_as_string() if writable else None
+
+
+def require_live_store(live_store: LiveStore | None, settings: Settings) -> LiveStore:
+    """Return the live store.
+
+    Raises:
+        Problem: 409 if there is none.
+    """
+    if live_store is None:
+        raise Problem(HTTPStatus.CONFLICT, describe_missing_store(settings))
+    return live_store
+
+
+def describe_missing_store(settings: Settings) -> str:
+    """Return the sentence that says why there is no live store."""
+    return (
+        f"nothing can be kept: the index directory {settings.index} cannot be written; start the "
+        f"service with --db URL"
+    )

@@ -1,0 +1,72 @@
+"""Arriving events to the users they belong to, after merges and erasures."""
+
+import hmac
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+
+from service.store.database import split_parameters
+from service.store.events import Event
+from service.store.schema import erasures, merges
+
+_HASH_DOMAIN = b"zhiyin erased user 1\0"
+
+
+class UserHasher:
+    """Hashes user ids with a key: whoever has the key can recognise an id, nobody can read it."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+
+    def hash_user_id(self, user_id: str) -> bytes:
+        """Return the HMAC-SHA256 of an id, 32 bytes."""
+        return hmac.digest(self._secret, _HASH_DOMAIN + user_id.encode(), "sha256")
+
+
+def find_new_owners(
+    connection: sa.Connection, user_hasher: UserHasher, batch: Sequence[Event]
+) -> dict[tuple[str, float], str | None]:
+    """Return the events that do not belong to their sender any more.
+
+    Returns:
+        `(event.owner, event.at)` to the user that the sender was merged into after that time, or
+        to None if the sender was erased after that time. Other events are left out.
+    """
+    senders = {event.owner for event in batch}
+    merge_targets = _load_merge_targets(connection, senders)
+    erasure_times = _load_erasure_times(connection, user_hasher, senders)
+    new_owners: dict[tuple[str, float], str | None] = {}
+    for event in batch if merge_targets or erasure_times else ():
+        if event.at <= erasure_times.get(event.owner, float("-inf")):
+            new_owners[event.owner, event.at] = None
+            continue
+        for merged_at, target in merge_targets.get(event.owner, ()):
+            if event.at <= merged_at:
+                new_owners[event.owner, event.at] = target
+                break
+    return new_owners
+
+
+def _load_merge_targets(
+    connection: sa.Connection, names: Collection[str]
+) -> dict[str, list[tuple[float, str]]]:
+    """Return `(merged_at, target)` of each merge by the id that was merged, the earliest first."""
+    merge_targets: dict[str, list[tuple[float, str]]] = {}
+    for chunk in split_parameters(names):
+        query = sa.select(merges).where(merges.c.from_id.in_(chunk))
+        for row in connection.execute(query.order_by(merges.c.merged_at)):
+            merge_targets.setdefault(row.from_id, []).append((row.merged_at, row.into_id))
+    return merge_targets
+
+
+def _load_erasure_times(
+    connection: sa.Connection, user_hasher: UserHasher, names: Collection[str]
+) -> dict[str, float]:
+    """Return when those of some users that were erased were erased, Unix seconds."""
+    names_by_hash = {user_hasher.hash_user_id(name): name for name in names}
+    erasure_times: dict[str, float] = {}
+    for chunk in split_parameters(names_by_hash):
+        query = sa.select(erasures).where(erasures.c.user_hash.in_(chunk))
+        for row in connection.execute(query):
+            erasure_times[names_by_hash[row.user_hash]] = row.erased_at
+    return erasure_times
