@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.faiss_searcher import has_readable_vectors, load_faiss, use_all_threads
+from indexer.ann.faiss_library import load_faiss, use_all_threads
 from indexer.ann.layout import Layout
 from indexer.ann.measurement import IndexOptions, Progress, measure_index
 from indexer.ann.plan import IndexPlan, add_refinement, plan_flat, plan_index
+from indexer.ann.stored_vectors import has_readable_vectors
 from indexer.ann.top_rows import ItemVectors
 from indexer.ann.vector_index import GATHER_SHARE, require_finite
 from indexer.errors import CatalogError

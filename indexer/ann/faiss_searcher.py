@@ -6,7 +6,6 @@ or the refinement of an `IndexRefine`. They are read in place, memory-mapped.
 """
 
 import math
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,15 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.ann.faiss_library import limit_threads, load_faiss
+from indexer.ann.stored_vectors import (
+    find_vector_store,
+    require_inner_product,
+    strip_transforms,
+    view_stored_vectors,
+)
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.cores import count_threads
 from indexer.errors import SnapshotError
 
 _EXTRA_ROWS = 4  # searched beyond k, so that a tie with the k-th is noticed
 _MASK_MARGIN = 1.2  # among the near rows a mask may allow a smaller share than among all
 # Standard deviations by which the k-th allowed row may rank lower than a random mask would put it.
 _MAX_RANK_DEVIATIONS = 4.0
-_thread_local = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +92,13 @@ class FaissSearcher:
         self._top_index = top = faiss.downcast_index(index)
         self._has_refine = isinstance(top, faiss.IndexRefine)
         self._base_index = faiss.downcast_index(top.base_index) if self._has_refine else top
-        inner = _strip_transforms(faiss, self._base_index)
+        inner = strip_transforms(faiss, self._base_index)
         self.list_count = int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
         self._is_graph = isinstance(inner, faiss.IndexHNSW)
         self.count, self.dim = int(index.ntotal), int(index.d)
-        store = _find_vector_store(faiss, top)
-        _require_inner_product(faiss, [top, self._base_index, inner, store])
-        self.vectors = _view_stored_vectors(faiss, store)
+        store = find_vector_store(faiss, top)
+        require_inner_product(faiss, [top, self._base_index, inner, store])
+        self.vectors = view_stored_vectors(faiss, store)
         self.is_exact = store is top
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
@@ -104,7 +108,7 @@ class FaissSearcher:
             SnapshotError: If the index returns fewer rows than it holds.
         """
         faiss = load_faiss()
-        _limit_threads(faiss, len(queries))
+        limit_threads(faiss, len(queries))
         bitmap = _pack_mask(allowed)  # FAISS keeps only a pointer: must live until the call ends
         params = (
             faiss.SearchParameters(sel=_build_selector(faiss, bitmap))
@@ -204,7 +208,7 @@ class FaissSearcher:
     def _search(
         self, index: Any, queries: Vectors, count: int, params: Any
     ) -> tuple[Vectors, Rows]:
-        _limit_threads(load_faiss(), len(queries))
+        limit_threads(load_faiss(), len(queries))
         scores, rows = index.search(queries, count, params=params)
         return scores, rows
 
@@ -218,95 +222,9 @@ class FaissSearcher:
         return None
 
 
-def load_faiss() -> Any:
-    """Import FAISS; untyped, since its stubs lack the names that SWIG adds at run time."""
-    import faiss
-
-    return faiss
-
-
-def use_all_threads() -> None:
-    """Let FAISS use every thread that `count_threads` allows, for calls of this thread."""
-    threads = count_threads()
-    load_faiss().omp_set_num_threads(threads)
-    _thread_local.threads = threads
-
-
-def _limit_threads(faiss: Any, batch: int) -> None:
-    """Use one thread for small batches, since many calls may run at once, and all for large ones.
-
-    OpenMP keeps its thread count for each calling thread.
-    """
-    threads = 1 if batch < 32 else count_threads()
-    if getattr(_thread_local, "threads", None) != threads:
-        faiss.omp_set_num_threads(threads)
-        _thread_local.threads = threads
-
-
 def _pack_mask(allowed: Mask | None) -> NDArray[np.uint8] | None:
     return None if allowed is None else np.packbits(allowed, bitorder="little")
 
 
 def _build_selector(faiss: Any, bitmap: NDArray[np.uint8]) -> Any:
     return faiss.IDSelectorBitmap(bitmap.size, faiss.swig_ptr(bitmap))
-
-
-def _strip_transforms(faiss: Any, index: Any) -> Any:
-    while isinstance(index, faiss.IndexPreTransform):
-        index = faiss.downcast_index(index.index)
-    return index
-
-
-def _find_vector_store(faiss: Any, top: Any) -> Any:
-    """Return the part of an index that stores the vectors scores are computed from."""
-    if isinstance(top, faiss.IndexRefine):
-        return faiss.downcast_index(top.refine_index)
-    if isinstance(top, faiss.IndexHNSW):
-        return faiss.downcast_index(top.storage)
-    return top
-
-
-def _require_inner_product(faiss: Any, parts: list[Any]) -> None:
-    """Refuse an index that does not use the inner product.
-
-    Some FAISS constructors use L2 whatever metric they are given.
-    """
-    for part in parts:
-        if part.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise SnapshotError(
-                f"index.faiss does not use the inner product ({type(part).__name__}); "
-                f"rebuild the index"
-            )
-
-
-def has_readable_vectors(index: Any) -> bool:
-    """Whether the stored vectors of an index can be read in place."""
-    faiss = load_faiss()
-    store = _find_vector_store(faiss, faiss.downcast_index(index))
-    return _find_stored_dtype(faiss, store) is not None
-
-
-def _find_stored_dtype(faiss: Any, store: Any) -> str | None:
-    if isinstance(store, faiss.IndexFlat):
-        return "<f4"
-    if isinstance(store, faiss.IndexScalarQuantizer):
-        return "<f2" if store.sq.qtype == faiss.ScalarQuantizer.QT_fp16 else None
-    return None
-
-
-def _view_stored_vectors(faiss: Any, store: Any) -> NDArray[Any]:
-    """Return a read-only view of the vectors in the index's own memory, without a copy."""
-    kind = _find_stored_dtype(faiss, store)
-    if kind is None:
-        raise SnapshotError(
-            f"index.faiss keeps its vectors as {type(store).__name__}, which cannot be read in "
-            f"place; end the factory string with Refine(SQfp16)"
-        )
-    count, dim = int(store.ntotal), int(store.d)
-    if count == 0:
-        return np.empty((0, dim), np.float32)
-    size = count * dim * np.dtype(kind).itemsize
-    view: NDArray[Any] = faiss.rev_swig_ptr(store.codes.data(), size).view(kind)
-    view = view.reshape(count, dim)
-    view.flags.writeable = False
-    return view

@@ -7,7 +7,7 @@ Scouarnec 2015, "Cache locality is not enough"), and score the best candidates w
 
 from dataclasses import dataclass
 
-from indexer.ann.faiss_searcher import load_faiss
+from indexer.ann.faiss_library import load_faiss
 from indexer.errors import CatalogError
 
 INDEX_KINDS = ("auto", "flat", "hnsw", "ivf")

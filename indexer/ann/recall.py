@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.ann.faiss_searcher import load_faiss
+from indexer.ann.faiss_library import load_faiss
 from indexer.ann.layout import Layout
 from indexer.ann.top_rows import ItemVectors, TopRows
 from indexer.ann.vector_index import VectorIndex

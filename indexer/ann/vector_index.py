@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions, load_faiss
+from indexer.ann.faiss_library import load_faiss
+from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions
 from indexer.ann.top_rows import (
     NO_TOP_ROWS,
     TopRows,

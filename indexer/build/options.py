@@ -16,6 +16,8 @@ NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests
 
 # Called with the name of a stage, units done and units in all; 0 in all means unknown.
 StageProgress: TypeAlias = Callable[[str, int, int], None]
+# Called with a sentence for whoever waits for a build.
+Notice: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class BuildOptions:
             report of the comparison.
         tune_encoder: Tune the language model's last layer on the interactions, and keep it if
             recommendations get clearly better.
-        notice: Called with a sentence when every text must be encoded again, and when the tuned
-            encoder is kept or not.
+        notice: Called with a sentence: how many texts will be encoded and about how long it
+            takes, why every text must be encoded again, whether a tuned encoder is kept.
         encoder: An encoder that is loaded already, in place of `model`.
         changes: Items changed or deleted since the catalogue was written; they replace its rows.
         live_events: Interactions to learn from in addition to `interactions`.
@@ -68,7 +70,7 @@ class BuildOptions:
     force: bool = False
     examine: bool = True
     tune_encoder: bool = False
-    notice: Callable[[str], None] | None = None
+    notice: Notice | None = None
     encoder: Encoder | None = None
     changes: Iterable[Item | DeletedId] = ()
     live_events: Sequence[Interaction] = ()
@@ -123,7 +125,7 @@ class BuildChoices(TypedDict, total=False):
     force: bool
     examine: bool
     tune_encoder: bool
-    notice: Callable[[str], None] | None
+    notice: Notice | None
     encoder: Encoder | None
     changes: Iterable[Item | DeletedId]
     live_events: Sequence[Interaction]

@@ -123,7 +123,9 @@ def _encode_items(
     staged = StagedCatalogue(staging, stats, dim)
     context.encoder.notify_full_encoding()
     encoder, cache = context.encoder.model, context.encoder.open_vector_cache(dim)
-    encoded = encode_catalogue(staged, encoder, cache, folder=context.work, report=report)
+    encoded = encode_catalogue(
+        staged, encoder, cache, folder=context.work, report=report, notice=options.notice
+    )
     context.counts |= {"encoded": encoded.encoded_count, "reused": encoded.reused_count}
     if options.tune_encoder:
         encoded = _tune_encoder(context, staged, encoded)

@@ -6,8 +6,9 @@ into memory.
 """
 
 import os
+import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows, Vectors
-from indexer.build.options import StageProgress
+from indexer.build.options import Notice, StageProgress
 from indexer.build.staging import Staging
+from indexer.durations import describe_duration
 from indexer.language import (
     Encoder,
     MeaningSpace,
@@ -33,6 +35,8 @@ from indexer.language import (
 from indexer.snapshot import CatalogueStats
 
 _CHUNK_TEXTS = 2_048
+_SAMPLE_TEXTS = 32  # encoded first, to say how long the others will take
+_MIN_ANNOUNCED_TEXTS = 512  # fewer are encoded before anybody has read how long it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def encode_catalogue(
     *,
     folder: Path,
     report: StageProgress,
+    notice: Notice | None = None,
 ) -> EncodedCatalogue:
     """Write `raw.npy` and `hashes.npy`, and fit the meaning space.
 
@@ -89,8 +94,9 @@ def encode_catalogue(
         cache: Vectors of earlier builds, a killed one among them; None without an encoder.
         folder: Where the files are written.
         report: Called with the progress.
+        notice: Told in a sentence how many texts will be encoded, and about how long it takes.
     """
-    vectors = _RawVectorWriter(folder, (len(catalogue.stats.ids), catalogue.dim))
+    vectors = _RawVectorWriter(folder, (len(catalogue.stats.ids), catalogue.dim), notice)
     raw = vectors.write(catalogue, encoder, cache, report)
     return EncodedCatalogue(
         encoder, raw, _fit_space(raw, encoder), vectors.encoded_count, vectors.reused_count
@@ -108,9 +114,9 @@ def _fit_space(raw: NDArray[np.float16], encoder: Encoder | None) -> MeaningSpac
 class _RawVectorWriter:
     """Fills `raw.npy` and `hashes.npy` in a folder."""
 
-    def __init__(self, folder: Path, shape: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, shape: tuple[int, int], notice: Notice | None) -> None:
         """Reserve the space on disk for `shape`, `(n, r)`."""
-        self._folder = folder
+        self._folder, self._notice = folder, notice
         self.encoded_count = self.reused_count = 0
         file = folder / "raw.npy"
         self.raw = np.lib.format.open_memmap(file, mode="w+", dtype="<f2", shape=shape)
@@ -169,20 +175,48 @@ class _RawVectorWriter:
         rows = pending.list_rows()
         _, first, inverse = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
         longest_first = first[np.argsort(-pending.list_sizes()[first], kind="stable")]
-        total = len(first)
-        for start in range(0, total, _CHUNK_TEXTS):
-            positions = longest_first[start : start + _CHUNK_TEXTS]
-            progress = _shift_progress(report, start, total)
+        total, done = len(first), 0
+        started = time.perf_counter()
+        for positions in _split_into_chunks(longest_first, sample_first=self._notice is not None):
             texts = [pending.read_text(int(position)) for position in positions]
-            vectors = encoder.encode_items(texts, progress)
+            vectors = encoder.encode_items(texts, _shift_progress(report, done, total))
             self.raw[rows[positions]] = vectors
             cache.append([self._hashes[row].tobytes() for row in rows[positions]], vectors)
+            if self._notice is not None and done == 0 and total >= _MIN_ANNOUNCED_TEXTS:
+                speed = len(positions) / max(time.perf_counter() - started, 1e-9)
+                known, left = len(self.raw) - total, total - len(positions)
+                self._notice(_announce_encoding(encoder, total, known, left=left, speed=speed))
+            done += len(positions)
         for position, row in enumerate(rows.tolist()):
             source_row = int(rows[first[inverse[position]]])
             if source_row != row:
                 self.raw[row] = self.raw[source_row]
         self.encoded_count = total
         self.reused_count += len(rows) - total
+
+
+def _split_into_chunks(longest_first: Rows, *, sample_first: bool) -> Iterator[Rows]:
+    """Yield the texts in chunks, the longest first so that batches are of like length.
+
+    With `sample_first` a few texts of every length come before the others: how long they take says
+    how long all will.
+    """
+    if sample_first and len(longest_first) >= _MIN_ANNOUNCED_TEXTS:
+        sampled = np.linspace(0, len(longest_first) - 1, _SAMPLE_TEXTS).astype(np.int64)
+        yield longest_first[sampled]
+        longest_first = np.delete(longest_first, sampled)
+    for start in range(0, len(longest_first), _CHUNK_TEXTS):
+        yield longest_first[start : start + _CHUNK_TEXTS]
+
+
+def _announce_encoding(encoder: Encoder, total: int, known: int, *, left: int, speed: float) -> str:
+    """A sentence such as "20,000 texts to encode with e5, 12 known already: about 4 min …"."""
+    also = f", {known:,} known already" if known else ""
+    duration = describe_duration(left / speed)
+    return (
+        f"{total:,} texts to encode with {encoder.fingerprint.name}{also}: about {duration} at "
+        f"{speed:,.0f} texts a second"
+    )
 
 
 def _shift_progress(report: StageProgress, done: int, total: int) -> Callable[[int], None]:

@@ -9,6 +9,7 @@ from indexer.build import FinishedBuild
 from indexer.errors import IndexerError
 from indexer.evaluation import IndexAnswers, ask_index
 from indexer.index import Index
+from indexer.language import Encoder
 from indexer.metrics import compute_metrics
 from indexer.release.holdout import Holdout, split_holdout
 from indexer.release.holdout_index import (
@@ -61,7 +62,8 @@ class LiveBaseline:
         )
 
     @property
-    def _shared_encoder(self) -> Any:
+    def _shared_encoder(self) -> Encoder | None:
+        """The build's encoder, if the live snapshot was encoded by the same."""
         is_same = self.manifest.encoder == self._build.manifest.encoder
         return self._build.encoder if is_same else None
 

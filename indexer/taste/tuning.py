@@ -246,7 +246,7 @@ def _disable_idle_blocks(holdout: HoldoutEvaluation, current: TasteSettings) -> 
         if getattr(current, name):
             without = replace_value(current, name, 0.0)
             if holdout.compute_gains(without).mean() >= holdout.compute_gains(current).mean():
-                holdout.report(f"{name} is shut")
+                holdout.report(f"{name} is turned off")
                 current = without
     return current
 

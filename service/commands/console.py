@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from typing_extensions import override
 
+from indexer.durations import describe_duration
 from indexer.errors import IndexerError
 
 if TYPE_CHECKING:  # loaded when a bar is drawn
@@ -203,15 +204,6 @@ def _describe_progress(stage: str, done: int, total: int, seconds: float) -> str
     if seconds < 1 or done >= total:
         return line
     return f"{line}, about {describe_duration(seconds * (total - done) / done)} left"
-
-
-def describe_duration(seconds: float) -> str:
-    """Return a duration in the words of a person: "40 s", "4 min", "2.5 h"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def find_nearest(name: str, known: Sequence[str]) -> str:

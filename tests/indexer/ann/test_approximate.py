@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.ann import VectorIndex
-from indexer.ann.faiss_searcher import load_faiss
+from indexer.ann.faiss_library import load_faiss
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError
 from tests.indexer.ann.worlds import KINDS, LAYOUT, build, clustered, recall, requests

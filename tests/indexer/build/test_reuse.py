@@ -154,7 +154,7 @@ def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
     real = recall.measure_recall
 
     def counted(index: Any, items: Any, truth: Any) -> float:
-        asked.append(truth.requests.name)
+        asked.append(truth.query_set.name)
         return real(index, items, truth)
 
     monkeypatch.setattr("indexer.ann.measurement.measure_recall", counted)

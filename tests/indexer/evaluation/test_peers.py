@@ -195,7 +195,7 @@ def test_the_seed_decides_what_the_sequence_model_becomes(chained: TrainingData)
 def test_the_sequence_model_stops_where_more_epochs_bring_nothing(
     chained: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sasrec, "LEAST_EPOCHS", 3)
+    monkeypatch.setattr(sasrec, "MIN_EPOCHS", 3)
     monkeypatch.setattr(sasrec, "PATIENCE", 4)
     figures = iter([0.1, 0.3, *[0.2] * 20])
     knobs = {"use": POSITIVE_EVENTS, "dropout": 0.5}

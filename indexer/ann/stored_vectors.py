@@ -1,0 +1,81 @@
+"""A FAISS index to the part that stores vectors, and to a view of them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.ann.faiss_library import load_faiss
+from indexer.errors import SnapshotError
+
+
+def require_inner_product(faiss: Any, parts: list[Any]) -> None:
+    """Refuse an index that does not use the inner product.
+
+    Some FAISS constructors use L2 whatever metric they are given.
+
+    Raises:
+        SnapshotError: If one of the parts uses another metric.
+    """
+    for part in parts:
+        if part.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise SnapshotError(
+                f"index.faiss does not use the inner product ({type(part).__name__}); "
+                f"rebuild the index"
+            )
+
+
+def has_readable_vectors(index: Any) -> bool:
+    """Whether the stored vectors of an index can be read in place."""
+    faiss = load_faiss()
+    store = find_vector_store(faiss, faiss.downcast_index(index))
+    return _find_stored_dtype(faiss, store) is not None
+
+
+def view_stored_vectors(faiss: Any, store: Any) -> NDArray[Any]:
+    """Return a read-only view of the vectors in the index's own memory, without a copy.
+
+    Returns:
+        `(n, d)` float32 or float16.
+
+    Raises:
+        SnapshotError: If the vectors are stored in a form that cannot be read in place.
+    """
+    kind = _find_stored_dtype(faiss, store)
+    if kind is None:
+        raise SnapshotError(
+            f"index.faiss keeps its vectors as {type(store).__name__}, which cannot be read in "
+            f"place; end the factory string with Refine(SQfp16)"
+        )
+    count, dim = int(store.ntotal), int(store.d)
+    if count == 0:
+        return np.empty((0, dim), np.float32)
+    size = count * dim * np.dtype(kind).itemsize
+    view: NDArray[Any] = faiss.rev_swig_ptr(store.codes.data(), size).view(kind)
+    view = view.reshape(count, dim)
+    view.flags.writeable = False
+    return view
+
+
+def strip_transforms(faiss: Any, index: Any) -> Any:
+    """Return the index behind transforms of the vectors, such as a rotation."""
+    while isinstance(index, faiss.IndexPreTransform):
+        index = faiss.downcast_index(index.index)
+    return index
+
+
+def find_vector_store(faiss: Any, top: Any) -> Any:
+    """Return the part of an index that stores the vectors scores are computed from."""
+    if isinstance(top, faiss.IndexRefine):
+        return faiss.downcast_index(top.refine_index)
+    if isinstance(top, faiss.IndexHNSW):
+        return faiss.downcast_index(top.storage)
+    return top
+
+
+def _find_stored_dtype(faiss: Any, store: Any) -> str | None:
+    if isinstance(store, faiss.IndexFlat):
+        return "<f4"
+    if isinstance(store, faiss.IndexScalarQuantizer):
+        return "<f2" if store.sq.qtype == faiss.ScalarQuantizer.QT_fp16 else None
+    return None
