@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,14 @@ def room_of(module: str) -> str | None:
     return first_two if first_two in ROOMS else None
 
 
-def imports_of(path: Path) -> Iterator[tuple[int, str, str]]:
+@cache
+def imports_of(path: Path) -> list[tuple[int, str, str]]:
     """Line, module and name of everything that a file imports from a module."""
+    return list(iterate_imports(path))
+
+
+def iterate_imports(path: Path) -> Iterator[tuple[int, str, str]]:
+    """The same, one by one."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from ((node.lineno, node.module, alias.name) for alias in node.names)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from indexer.errors import SnapshotError
-from indexer.release import verify_snapshot
 from indexer.snapshot import (
     check_files,
     find_snapshot,
@@ -38,6 +37,8 @@ def list_snapshots(root: Path) -> int:
 
 def verify(root: Path, snapshot_id: str | None) -> int:
     """Print what is wrong with a snapshot, default the live one; return 1 if anything is."""
+    from indexer.release import verify_snapshot  # it loads what other actions do not need
+
     chosen = snapshot_id or read_current_id(root)
     findings = verify_snapshot(root, chosen)
     for finding in findings:
