@@ -153,6 +153,7 @@ def test_what_a_language_model_may_be_asked_is_a_request() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_your_own_csv_in_five_lines_gives_an_index(tmp_path: Path) -> None:
     block = next(block for block in blocks(FRONT, "sh") if "films.csv" in block)
     lines = [line for line in block.splitlines() if not line.startswith("zhiyin serve")]
@@ -171,6 +172,7 @@ def test_your_own_csv_in_five_lines_gives_an_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_python_lines_run_over_the_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -286,6 +286,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(Index.open(root / "index"), world, root)
 
 
+@pytest.mark.slow
 def test_250_filtered_requests_on_8000_items_equal_brute_force(large: Built) -> None:
     rng = np.random.default_rng(9)
     leaves = [leaf for _ in range(5) for leaf in random_leaves(rng)]

@@ -120,6 +120,7 @@ def test_a_dislike_alone_pushes_away(chained: Index) -> None:
     assert sum(shares) < 0
 
 
+@pytest.mark.slow
 def test_a_build_that_dies_after_learning_does_not_try_again_what_it_tried(
     chained: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

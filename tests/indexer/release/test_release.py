@@ -102,6 +102,7 @@ def test_learning_is_better_than_nothing_learned(tmp_path: Path) -> None:
     assert report["compared"]["all"]["ratio95"][0] > 1
 
 
+@pytest.mark.slow
 def test_what_came_after_the_live_snapshot_is_asked_of_it_as_it_is(tmp_path: Path) -> None:
     build(tmp_path, BY_TIME[:1900])
     report = build(tmp_path, BY_TIME)
@@ -144,6 +145,7 @@ def test_force_publishes_it_and_says_so(root: Path, monkeypatch: pytest.MonkeyPa
     assert "although" in (live(root) / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_rows_whose_items_were_mixed_up_are_refused(root: Path) -> None:
     items = np.random.default_rng(0).permutation([row.item_id for row in BY_TIME])
     mixed = [replace(row, item_id=str(item)) for row, item in zip(BY_TIME, items, strict=True)]
@@ -209,12 +211,14 @@ def test_since_last_keeps_what_was_tuned_and_learns_the_new_rows(tmp_path: Path)
     assert index.recommend(history=["i30"], k=1)[0].id == "i0"
 
 
+@pytest.mark.slow
 def test_twice_the_interactions_are_worth_tuning_anew(tmp_path: Path) -> None:
     build(tmp_path, BY_TIME[:1000])
     report = build(tmp_path, BY_TIME, since="last")
     assert not report["settings_kept"]
 
 
+@pytest.mark.slow
 def test_since_last_without_anything_learned_tunes(tmp_path: Path) -> None:
     catalogue, _ = write_world(tmp_path / "files", BY_TIME, ITEMS)
     build_index(catalogue, tmp_path / "index", model="none")
@@ -244,6 +248,7 @@ def test_without_examination_nothing_is_compared(root: Path) -> None:
     assert release_of(root) is None
 
 
+@pytest.mark.slow
 def test_an_item_that_left_the_catalogue_does_not_keep_the_new_one_back(tmp_path: Path) -> None:
     build(tmp_path, BY_TIME)
     catalogue, events = write_world(tmp_path / "files", BY_TIME, ITEMS)

@@ -132,6 +132,7 @@ def without_times(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: part for key, part in line.items() if key != "timing_ms"} for line in told]
 
 
+@pytest.mark.slow
 def test_several_processes_answer_as_one_does(batch: Any) -> None:
     asked = [{"request_id": n, "history": [f"v{n % 7}"], "k": 1 + n % 5} for n in range(450)]
     content = lines(*asked[:333], {"request_id": "bad", "k": 0}, *asked[333:])

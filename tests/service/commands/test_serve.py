@@ -107,6 +107,7 @@ def test_settings_round_trip() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_the_real_model_answers_in_both_languages(shop: Shop, tmp_path: Path) -> None:
     rows = [
         {"id": "a", "title": "电影A", "tags": ["悬疑", "恐怖"], "rating": 4.5},
