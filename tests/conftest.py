@@ -19,6 +19,17 @@ settings.register_profile(
 )
 settings.load_profile("zhiyin")
 
+# These load torch, which takes ten seconds: they share one process.
+_LOAD_TORCH = ("test_peers.py", "test_encoder_tuning.py", "test_encoder.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests, and all that load a language model, in one process of many."""
+    for item in items:
+        loads_torch = item.get_closest_marker("model") or item.path.name in _LOAD_TORCH
+        group = "model" if loads_torch else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[sa.URL]:

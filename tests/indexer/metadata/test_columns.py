@@ -154,7 +154,7 @@ def rows(columns: Columns, raw: Any) -> list[int]:
 
 
 @settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=3 * settings().max_examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 @given(st.lists(items, max_size=8), st.lists(filters, min_size=1, max_size=6))
 def test_columns_and_items_and_the_grammar_agree(

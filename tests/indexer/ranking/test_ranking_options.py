@@ -48,7 +48,7 @@ def values_of(item: Mapping[str, Any], field: str) -> set[Any]:
     return set(held) if isinstance(held, list) else {held} - {None}
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * settings().max_examples)
 @given(body=ranked_bodies)
 def test_any_combination_keeps_the_promises(worded: Built, body: dict[str, Any]) -> None:
     body = away_from_the_edge(body, worded.world)

@@ -311,7 +311,7 @@ KNOWN = ["id", "title", "tags", "rating", "available", "location", "created_at",
 
 
 @given(st.dictionaries(st.sampled_from(KNOWN) | st.text(max_size=3), json_values, max_size=6))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=5 * settings().max_examples, deadline=None)
 def test_any_row_is_an_item_that_json_holds_or_a_rejection_that_json_holds(
     values: dict[str, Any],
 ) -> None:
