@@ -1,4 +1,4 @@
-"""Seconds to the words of a person."""
+"""Seconds to a duration in words."""
 
 
 def describe_duration(seconds: float) -> str:

@@ -6,7 +6,6 @@ hold nothing of the catalogue.
 
 import os
 import signal
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -35,13 +34,13 @@ from service.edge import (
 )
 from service.live import ActiveIndex, LiveStore, Refresher, RequestViews, open_live_store
 from service.llm import Endpoint, LlmClient, LlmConfig
+from service.process import watch_parent
 from service.routes import OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
 _ADMIN_QUEUE_SIZE = 8
-_PARENT_CHECK_S = 1.0
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
@@ -101,14 +100,12 @@ def create_app_from_environment() -> FastAPI:
         raise SettingsError(
             f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
         ) from error
-    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    watch_parent(_stop_worker)
     return create_app(Settings.from_json(text))
 
 
-def _exit_with_parent(parent_pid: int) -> None:
-    """End this worker when its parent was killed, since nobody else could stop or replace it."""
-    while os.getppid() == parent_pid:
-        time.sleep(_PARENT_CHECK_S)
+def _stop_worker() -> None:
+    """Let uvicorn finish the requests under way, then end this worker."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""The blocks that an item vector consists of, and their widths."""
+"""Widths of the blocks of an item vector to the width of the vector."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""Index kind, number of rows and width to the FAISS index to build. Pure.
+"""Index kind, number of rows and width to the FAISS index to build.
 
 "pq" and "ivf" keep codes of 4 bits, scanned with SIMD registers as tables (André, Kermarrec & Le
 Scouarnec 2015, "Cache locality is not enough"), and score the best candidates with float16 vectors.
-"hnsw" is the graph of Malkov & Yashunin 2018.
+"hnsw" is the graph of Malkov & Yashunin 2018. FAISS is loaded only to check a factory string.
 """
 
 from dataclasses import dataclass

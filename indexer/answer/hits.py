@@ -1,4 +1,4 @@
-"""One recommended item, as an `Answer` holds it."""
+"""One recommended item to a `Hit`, as an `Answer` holds it, and to its `repr`."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -5,23 +5,14 @@ Out: a published snapshot and a `BuildSummary`.
 """
 
 from indexer.build.finished import FinishedBuild
-from indexer.build.options import (
-    BuildChoices,
-    BuildOptions,
-    BuildSummary,
-    StageProgress,
-    override_options,
-)
+from indexer.build.options import BuildChoices, BuildOptions, BuildSummary, override_options
 from indexer.build.pipeline import build_snapshot
-from indexer.build.staging import DeletedId
 
 __all__ = [
     "BuildChoices",
     "BuildOptions",
     "BuildSummary",
-    "DeletedId",
     "FinishedBuild",
-    "StageProgress",
     "build_snapshot",
     "override_options",
 ]

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from indexer.build.encoder_selection import EncoderSelection
 from indexer.build.options import BuildOptions
+from indexer.errors import CatalogError
 from indexer.reading import Source
 from indexer.snapshot import compute_sha256
 
 
-def hash_inputs(options: BuildOptions, sources: Sequence[Source], encoder: EncoderSelection) -> str:
+def hash_inputs(
+    options: BuildOptions, sources: Sequence[Source], encoder_selection: EncoderSelection
+) -> str:
     """Hash the files of a build, its options and its encoder.
 
     Returns "" if anything else decides what the build holds: a database, rows in memory, live
@@ -30,24 +33,38 @@ def hash_inputs(options: BuildOptions, sources: Sequence[Source], encoder: Encod
     except OSError:
         return ""  # reading it will report what is wrong
     option_values = (_list_hashed_options(options), options.query, options.max_rejected)
-    stamp = encoder.stamp
+    stamp = encoder_selection.stamp
     return _hash_parts(file_hashes, len(sources), stamp, option_values) if stamp else ""
 
 
-def hash_content(options: BuildOptions, items_digest: bytes, encoder: EncoderSelection) -> str:
+def hash_content(
+    options: BuildOptions, items_digest: bytes, encoder_selection: EncoderSelection
+) -> str:
     """Hash everything that decides what a snapshot holds; "" if interactions cannot be hashed.
 
     Args:
         options: Of the build.
         items_digest: Hash of the items, see `Staging.compute_digest`.
-        encoder: Of the build; its `key` counts.
+        encoder_selection: Of the build; its `key` counts.
+
+    Raises:
+        CatalogError: If the interactions cannot be read.
     """
     if _has_training_data_beside_files(options):
         return ""
-    interactions_hash = compute_sha256(Path(options.interactions)) if options.interactions else ""
+    interactions_hash = _hash_file(options.interactions) if options.interactions else ""
     return _hash_parts(
-        items_digest.hex(), encoder.key, _list_hashed_options(options), interactions_hash
+        items_digest.hex(), encoder_selection.key, _list_hashed_options(options), interactions_hash
     )
+
+
+def _hash_file(file: str) -> str:
+    try:
+        return compute_sha256(Path(file))
+    except FileNotFoundError as error:
+        raise CatalogError(f"{file} does not exist; check the path") from error
+    except OSError as error:
+        raise CatalogError(f"{file} cannot be read ({error.strerror}); check the path") from error
 
 
 def _has_training_data_beside_files(options: BuildOptions) -> bool:

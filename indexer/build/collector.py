@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from indexer.build.options import BuildOptions, StageProgress
-from indexer.build.staging import DeletedId, Staging
+from indexer.build.options import BuildOptions
+from indexer.build.staging import Staging
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import Item, Rejection, Source, name_row, read_catalog, render_rejection
+from indexer.progress import StageProgress
+from indexer.reading import (
+    DeletedId,
+    Item,
+    Rejection,
+    Source,
+    name_row,
+    read_catalog,
+    render_rejection,
+)
 
 _REPORT_EVERY_ROWS = 1_000
 REJECTED_FILE = "rejected.jsonl"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from indexer.build.encoder_selection import EncoderSelection
-from indexer.build.options import BuildOptions, StageProgress
+from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import read_training_data
+from indexer.progress import StageProgress
 from indexer.reading import Interaction
 
 COUNT_NAMES = (
@@ -35,7 +36,7 @@ class BuildContext:
         trials_file: Settings of taste that were tried; beside the snapshots, so that it outlives
             a killed build.
         parent: The snapshot that was live when the build began.
-        encoder: The language model.
+        encoder_selection: Chooses and loads the language model.
         counts: See `COUNT_NAMES`.
         inputs_hash: Of the source files and options; "" if it cannot be known.
         content_hash: Of the items, encoder and options; "" if it cannot be known.
@@ -49,7 +50,7 @@ class BuildContext:
         self.started_at = datetime.now(UTC)
         self.trials_file = root / "tried.jsonl"
         self.parent = ParentSnapshot(root)
-        self.encoder = EncoderSelection(root, options, self.parent)
+        self.encoder_selection = EncoderSelection(root, options, self.parent)
         self.counts = dict.fromkeys(COUNT_NAMES, 0)
         self.inputs_hash = self.content_hash = ""
         self.encoder_report: dict[str, Any] | None = None

@@ -72,7 +72,7 @@ class EncoderSelection:
         return options.model or name.removesuffix(TUNED_SUFFIX)
 
     @property
-    def model(self) -> Encoder | None:
+    def encoder(self) -> Encoder | None:
         """The encoder; None if every row brings its vector.
 
         It is chosen, and loaded if need be, when this is first read.
@@ -90,9 +90,9 @@ class EncoderSelection:
     @property
     def key(self) -> str:
         """What changes with the encoder, or with how an item is described to it."""
-        return self.model.fingerprint.key if self.model else str(TEXT_VERSION)
+        return self.encoder.fingerprint.key if self.encoder else str(TEXT_VERSION)
 
-    def replace_model(self, tuned: Encoder) -> None:
+    def replace_encoder(self, tuned: Encoder) -> None:
         """Use an encoder that this build has tuned; its layer is in the working folder already."""
         self._choice = (tuned, None)
 
@@ -132,27 +132,27 @@ class EncoderSelection:
     def record(self) -> EncoderRecord:
         """Return what the manifest records of the encoder."""
         return EncoderRecord(
-            fingerprint=self.model.fingerprint if self.model else None,
-            source=self.source if self.model else None,
+            fingerprint=self.encoder.fingerprint if self.encoder else None,
+            source=self.source if self.encoder else None,
             stamp=self.stamp,
             probe=tuple(round(number, 6) for number in self._compute_probe()),
         )
 
     def _compute_probe(self) -> Sequence[float]:
         before = self._parent.manifest
-        if self.model is None:
+        if self.encoder is None:
             return ()
-        if before and before.encoder == self.model.fingerprint:
+        if before and before.encoder == self.encoder.fingerprint:
             return before.probe  # so that the model need not be loaded for it
-        numbers: list[float] = self.model.encode_items([PROBE_TEXT])[0].tolist()
+        numbers: list[float] = self.encoder.encode_items([PROBE_TEXT])[0].tolist()
         return numbers
 
     def notify_full_encoding(self) -> None:
         """Notify the caller, before a long encoding, that vectors or a layer cannot be reused."""
         notice = self._options.notice
-        if self.model is None or notice is None:
+        if self.encoder is None or notice is None:
             return
-        fingerprint = self.model.fingerprint
+        fingerprint = self.encoder.fingerprint
         if reason := self._explain_full_encoding(fingerprint):
             notice(f"every text is encoded again: {reason}")
         if reason := self._explain_dropped_layer():
@@ -195,22 +195,22 @@ class EncoderSelection:
 
         With `force_full` the cache starts empty.
         """
-        if self.model is None:
+        if self.encoder is None:
             return None
-        journal = self._locate_journal(self.model)
+        journal = self._locate_journal(self.encoder)
         if self._options.force_full:
             journal.unlink(missing_ok=True)
         cache = VectorCache(journal, dim)
         if self._parent.id and not self._options.force_full:
             folder = self._parent.folder
-            if find_reusable_encoder(folder) == self.model.fingerprint:
+            if find_reusable_encoder(folder) == self.encoder.fingerprint:
                 cache.add_snapshot(folder)
         return cache
 
     def delete_journal(self) -> None:
         """Delete the journal of encoded vectors, once a published snapshot holds them."""
-        if self.model is not None:
-            self._locate_journal(self.model).unlink(missing_ok=True)
+        if self.encoder is not None:
+            self._locate_journal(self.encoder).unlink(missing_ok=True)
 
     def _locate_journal(self, model: Encoder) -> Path:
         return self._root / "encoded" / f"{model.fingerprint.key}.bin"

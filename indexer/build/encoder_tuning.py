@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.build.options import StageProgress
 from indexer.build.raw_vectors import EncodedCatalogue, StagedCatalogue, encode_catalogue
 from indexer.language import (
     Encoder,
     NextItemExamples,
     VectorCache,
-    describe,
+    describe_item,
     load_encoder,
     tune_layer,
 )
 from indexer.metrics import compute_ndcg10
+from indexer.progress import StageProgress
 from indexer.reading import Interaction
 from indexer.snapshot import TUNED_LAYER_FILE
 from indexer.taste import (
@@ -153,7 +153,7 @@ def _tune_encoder(
 def _describe_rows(catalogue: StagedCatalogue, rows: set[int]) -> list[str]:
     """Texts of the items in some rows, in order of row."""
     return [
-        describe(item.fields, rating_scale=catalogue.stats.rating_scale)
+        describe_item(item.fields, rating_scale=catalogue.stats.rating_scale)
         for row, item in enumerate(catalogue.staging.iter_items())
         if row in rows
     ]

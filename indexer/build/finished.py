@@ -1,12 +1,12 @@
-"""A build whose files are all written, and the check that it must pass before it is published."""
+"""A build whose files are written to the report of the check that it must pass (interfaces)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from indexer.build.options import StageProgress
 from indexer.language import Encoder
+from indexer.progress import StageProgress
 from indexer.reading import Interaction
 from indexer.snapshot import CatalogueStats, Manifest
 from indexer.taste import TasteModel, TasteSettings

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.build.options import StageProgress
 from indexer.build.staging import Staging
 from indexer.language import find_title, is_chinese
 from indexer.metadata import ColumnsWriter, MetadataWriter
+from indexer.progress import StageProgress
 from indexer.reading import infer_rating_scale
 from indexer.snapshot import CatalogueStats
 

@@ -35,7 +35,7 @@ def build_manifest(
         index: What `build_index_file` returned.
         learned: Whether there is a taste model.
     """
-    encoder = context.encoder.record()
+    encoder = context.encoder_selection.record()
     return Manifest(
         id=f"{context.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
         created_at=context.started_at.isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""What a caller may choose of a build, checked before anything is read, and what it did."""
+"""Keyword arguments to the checked options of a build; what it did to a summary."""
 
 import json
 import math
@@ -7,15 +7,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
 
-from indexer.build.staging import DeletedId
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import Interaction, Item, suggest_name
+from indexer.reading import DeletedId, Interaction, Item, suggest_name
 
 NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests have no texts
 
-# Called with the name of a stage, units done and units in all; 0 in all means unknown.
-StageProgress: TypeAlias = Callable[[str, int, int], None]
 # Called with a sentence for whoever waits for a build.
 Notice: TypeAlias = Callable[[str], None]
 

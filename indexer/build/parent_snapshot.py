@@ -1,4 +1,4 @@
-"""The live snapshot of an index directory, to what it spares a build that replaces it."""
+"""The live snapshot of an index directory to the work that it saves a build that replaces it."""
 
 from functools import cached_property
 from pathlib import Path

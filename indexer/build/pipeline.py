@@ -21,12 +21,13 @@ from indexer.build.finished import FinishedBuild, ReleaseCheck
 from indexer.build.folder import explain_full_disk, lock_directory, open_working_folder
 from indexer.build.item_files import store_items
 from indexer.build.manifest import build_manifest, summarise_build, summarise_unchanged
-from indexer.build.options import BuildOptions, BuildSummary, StageProgress
+from indexer.build.options import BuildOptions, BuildSummary
 from indexer.build.raw_vectors import EncodedCatalogue, StagedCatalogue, encode_catalogue
 from indexer.build.staging import Staging
 from indexer.build.taste_training import LearnedTaste, learn_taste
 from indexer.build.training_data import has_training_data
 from indexer.errors import CatalogError
+from indexer.progress import StageProgress
 from indexer.reading import Source
 from indexer.snapshot import (
     TUNED_LAYER_FILE,
@@ -76,14 +77,14 @@ def _run(
     context: BuildContext, sources: Sequence[Source], check_release: ReleaseCheck | None
 ) -> BuildSummary:
     """Read, encode, write and publish; stop as soon as it is known that nothing has changed."""
-    context.inputs_hash = hash_inputs(context.options, sources, context.encoder)
+    context.inputs_hash = hash_inputs(context.options, sources, context.encoder_selection)
     if context.is_unchanged():
         return summarise_unchanged(context)
     staging = Staging(context.work / "staging.sqlite")
     try:
         dim = _read_items(context, sources, staging)
         context.content_hash = hash_content(
-            context.options, staging.compute_digest(), context.encoder
+            context.options, staging.compute_digest(), context.encoder_selection
         )
         if context.is_unchanged():
             return summarise_unchanged(context)
@@ -93,7 +94,7 @@ def _run(
         (context.work / "staging.sqlite").unlink()
     manifest = _write_files(context, sources, stats, catalogue, check_release)
     publish(context.work, context.root, manifest)
-    context.encoder.delete_journal()
+    context.encoder_selection.delete_journal()
     context.trials_file.unlink(missing_ok=True)
     return summarise_build(context, manifest)
 
@@ -101,7 +102,7 @@ def _run(
 def _read_items(context: BuildContext, sources: Sequence[Source], staging: Staging) -> int:
     """Stage the items; return the width of their raw vectors."""
     collector = ItemCollector(
-        context.options, lambda: context.encoder.model, staging, context.report
+        context.options, lambda: context.encoder_selection.encoder, staging, context.report
     )
     summary = collector.collect(sources, context.work)
     context.counts |= {
@@ -121,8 +122,11 @@ def _encode_items(
         staging, context.counts["items"], context.work, options.rating_scale, report
     )
     staged = StagedCatalogue(staging, stats, dim)
-    context.encoder.notify_full_encoding()
-    encoder, cache = context.encoder.model, context.encoder.open_vector_cache(dim)
+    context.encoder_selection.notify_full_encoding()
+    encoder, cache = (
+        context.encoder_selection.encoder,
+        context.encoder_selection.open_vector_cache(dim),
+    )
     encoded = encode_catalogue(
         staged, encoder, cache, folder=context.work, report=report, notice=options.notice
     )
@@ -136,7 +140,7 @@ def _tune_encoder(
     context: BuildContext, staged: StagedCatalogue, untuned: EncodedCatalogue
 ) -> EncodedCatalogue:
     """Return the catalogue of the tuned encoder if that is clearly better, else the given one."""
-    options, encoder = context.options, context.encoder
+    options, selection = context.options, context.encoder_selection
     folder = context.work / "tuned"
     outcome = try_tuning(
         options.model,
@@ -154,8 +158,8 @@ def _tune_encoder(
     if tuned is not None and tuned.encoder is not None:
         for name in ("raw.npy", "hashes.npy", TUNED_LAYER_FILE):
             (folder / name).replace(context.work / name)
-        encoder.replace_model(tuned.encoder)
-        context.content_hash = hash_content(options, staged.staging.compute_digest(), encoder)
+        selection.replace_encoder(tuned.encoder)
+        context.content_hash = hash_content(options, staged.staging.compute_digest(), selection)
     shutil.rmtree(folder, ignore_errors=True)
     return tuned or untuned
 
@@ -170,8 +174,8 @@ def _write_files(
     """Write the meaning space, the taste model, the index and the report; return the manifest."""
     work = context.work
     catalogue.space.save(work / "space.safetensors")
-    if context.encoder.tuned_layer_file:
-        shutil.copyfile(context.encoder.tuned_layer_file, work / TUNED_LAYER_FILE)
+    if context.encoder_selection.tuned_layer_file:
+        shutil.copyfile(context.encoder_selection.tuned_layer_file, work / TUNED_LAYER_FILE)
     has_data = has_training_data(context.options)
     learned = learn_taste(context, catalogue, stats.ids) if has_data else None
     layout, index = _write_index(context, stats, catalogue, learned)
@@ -231,7 +235,7 @@ def _finish_build(
         work=context.work,
         manifest=manifest,
         stats=stats,
-        encoder=context.encoder.model,
+        encoder=context.encoder_selection.encoder,
         interactions=context.interactions,
         taste=learned.model,
         kept_settings=learned.kept_settings,

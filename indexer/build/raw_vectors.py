@@ -8,7 +8,7 @@ into memory.
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows, Vectors
-from indexer.build.options import Notice, StageProgress
+from indexer.build.options import Notice
 from indexer.build.staging import Staging
 from indexer.durations import describe_duration
 from indexer.language import (
@@ -26,16 +26,17 @@ from indexer.language import (
     Moments,
     VectorCache,
     build_identity_space,
-    describe,
+    describe_item,
     fit_meaning_space,
     hash_text,
     iter_chunks,
     load_background,
 )
+from indexer.progress import StageProgress
 from indexer.snapshot import CatalogueStats
 
 _CHUNK_TEXTS = 2_048
-_SAMPLE_TEXTS = 32  # encoded first, to say how long the others will take
+_MIN_MEASURED_S = 2.0  # of encoding, before it is said how long all will take
 _MIN_ANNOUNCED_TEXTS = 512  # fewer are encoded before anybody has read how long it takes
 
 
@@ -155,7 +156,7 @@ class _RawVectorWriter:
                 wide = item.vector.astype(np.float64)  # squares of float32 over- or underflow
                 self.raw[row] = wide / np.linalg.norm(wide)
                 continue
-            text = describe(item.fields, rating_scale=catalogue.stats.rating_scale)
+            text = describe_item(item.fields, rating_scale=catalogue.stats.rating_scale)
             text_key = hash_text(key, text)
             self._hashes[row] = np.void(text_key)
             known = cache.get(text_key) if cache else None
@@ -175,18 +176,18 @@ class _RawVectorWriter:
         rows = pending.list_rows()
         _, first, inverse = np.unique(self._hashes[rows], return_index=True, return_inverse=True)
         longest_first = first[np.argsort(-pending.list_sizes()[first], kind="stable")]
-        total, done = len(first), 0
-        started = time.perf_counter()
-        for positions in _split_into_chunks(longest_first, sample_first=self._notice is not None):
+        total = len(first)
+        if self._notice is not None and total >= _MIN_ANNOUNCED_TEXTS:
+            words = _describe_encoding(encoder, total, known=len(self.raw) - total)
+            sizes = pending.list_sizes()[longest_first]
+            report = _announce_duration(report, self._notice, words, np.cumsum(sizes))
+        for start in range(0, total, _CHUNK_TEXTS):
+            positions = longest_first[start : start + _CHUNK_TEXTS]
+            progress = _shift_progress(report, start, total)
             texts = [pending.read_text(int(position)) for position in positions]
-            vectors = encoder.encode_items(texts, _shift_progress(report, done, total))
+            vectors = encoder.encode_items(texts, progress)
             self.raw[rows[positions]] = vectors
             cache.append([self._hashes[row].tobytes() for row in rows[positions]], vectors)
-            if self._notice is not None and done == 0 and total >= _MIN_ANNOUNCED_TEXTS:
-                speed = len(positions) / max(time.perf_counter() - started, 1e-9)
-                known, left = len(self.raw) - total, total - len(positions)
-                self._notice(_announce_encoding(encoder, total, known, left=left, speed=speed))
-            done += len(positions)
         for position, row in enumerate(rows.tolist()):
             source_row = int(rows[first[inverse[position]]])
             if source_row != row:
@@ -195,28 +196,38 @@ class _RawVectorWriter:
         self.reused_count += len(rows) - total
 
 
-def _split_into_chunks(longest_first: Rows, *, sample_first: bool) -> Iterator[Rows]:
-    """Yield the texts in chunks, the longest first so that batches are of like length.
-
-    With `sample_first` a few texts of every length come before the others: how long they take says
-    how long all will.
-    """
-    if sample_first and len(longest_first) >= _MIN_ANNOUNCED_TEXTS:
-        sampled = np.linspace(0, len(longest_first) - 1, _SAMPLE_TEXTS).astype(np.int64)
-        yield longest_first[sampled]
-        longest_first = np.delete(longest_first, sampled)
-    for start in range(0, len(longest_first), _CHUNK_TEXTS):
-        yield longest_first[start : start + _CHUNK_TEXTS]
-
-
-def _announce_encoding(encoder: Encoder, total: int, known: int, *, left: int, speed: float) -> str:
-    """A sentence such as "20,000 texts to encode with e5, 12 known already: about 4 min …"."""
+def _describe_encoding(encoder: Encoder, total: int, *, known: int) -> str:
     also = f", {known:,} known already" if known else ""
-    duration = describe_duration(left / speed)
-    return (
-        f"{total:,} texts to encode with {encoder.fingerprint.name}{also}: about {duration} at "
-        f"{speed:,.0f} texts a second"
-    )
+    return f"{total:,} texts to encode with {encoder.fingerprint.name}{also}"
+
+
+def _announce_duration(
+    report: StageProgress, notice: Notice, words: str, bytes_done: NDArray[np.int64]
+) -> StageProgress:
+    """Return a progress callback that also tells once, early on, how long all will take.
+
+    Args:
+        report: Is called as before.
+        notice: Is told the sentence.
+        words: Its beginning: how many texts there are.
+        bytes_done: `(t,)`, size of the first texts together, in the order they are encoded.
+    """
+    started = time.perf_counter()
+    is_told = False
+
+    def report_and_announce(stage: str, done: int, total: int) -> None:
+        nonlocal is_told
+        seconds = time.perf_counter() - started
+        if not is_told and (seconds >= _MIN_MEASURED_S or done >= total):
+            is_told = True
+            # Longer texts come first, so what is left goes by size and not by number.
+            all_seconds = seconds * float(bytes_done[-1] / bytes_done[done - 1])
+            speed = max(1.0, total / max(all_seconds, 1e-9))
+            duration = describe_duration(all_seconds - seconds)
+            notice(f"{words}: about {duration} at {speed:,.0f} texts a second")
+        report(stage, done, total)
+
+    return report_and_announce
 
 
 def _shift_progress(report: StageProgress, done: int, total: int) -> Callable[[int], None]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,6 @@ import orjson
 from indexer.reading import Item
 
 _BATCH_SIZE = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class DeletedId:
-    """A change that deletes an item of the catalogue."""
-
-    id: str
 
 
 class Staging:

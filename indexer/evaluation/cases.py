@@ -74,7 +74,7 @@ class Cases:
     def _build_request(self, row: int, history: list[int]) -> dict[str, Any]:
         at = self.log.at[row]
         return {
-            "history": [self._build_entry(past) for past in history],
+            "history": [self._build_entry(entry_row) for entry_row in history],
             "context": dict(self.log.contexts[row]),
             **({} if np.isnan(at) else {"at": float(at)}),
             "k": ANSWER_LENGTH,

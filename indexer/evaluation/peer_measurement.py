@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from indexer.build import StageProgress
 from indexer.evaluation.cases import Cases, build_cases
 from indexer.evaluation.interaction_log import Part
 from indexer.evaluation.measurement import CpuTimer, Measurement
@@ -17,6 +16,7 @@ from indexer.evaluation.peers.protocol import ALL_EVENTS, Params, Peer, Scores, 
 from indexer.evaluation.peers.registry import TEXT_EASE, explain_unavailable, select_peers
 from indexer.evaluation.peers.text_mean import TextEase
 from indexer.evaluation.tuning import ask_peer, tune
+from indexer.progress import StageProgress
 
 MAX_TUNING_CASES = 1_500
 

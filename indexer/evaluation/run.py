@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from indexer.build import BuildOptions, StageProgress, build_snapshot
+from indexer.build import BuildOptions, build_snapshot
 from indexer.evaluation.answers import ask_index
 from indexer.evaluation.cases import MAX_CASES, Cases, build_cases
 from indexer.evaluation.interaction_log import InteractionLog, Part, build_log
@@ -33,6 +33,7 @@ from indexer.evaluation.workspace import (
 )
 from indexer.index import Index
 from indexer.language import Encoder
+from indexer.progress import StageProgress
 
 OWN_METHOD = "zhiyin"
 ExtraMeasurement: TypeAlias = Callable[[Index, Cases], Any]

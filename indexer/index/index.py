@@ -190,8 +190,31 @@ class Index(SnapshotCatalogue):
             RequestError: If the value of a keyword does not fit.
             FilterError: If a filter or cap does not fit the catalogue.
         """
-        body = dict(locals())
-        del body["self"]
+        body = {
+            "user_id": user_id,
+            "session_id": session_id,
+            "k": k,
+            "scenario": scenario,
+            "history": history,
+            "interests": interests,
+            "query": query,
+            "context": context,
+            "at": at,
+            "filter": filter,
+            "exclude": exclude,
+            "include_seen": include_seen,
+            "min_score": min_score,
+            "weights": weights,
+            "fields": fields,
+            "explain": explain,
+            "seed": seed,
+            "diversity": diversity,
+            "max_per": max_per,
+            "boost": boost,
+            "pin": pin,
+            "explore": explore,
+            "validate_only": validate_only,
+        }
         request = parse_request(body, max_history=MAX_HISTORY_BATCH, scenarios=self.scenarios)
         return recommend(self, request)
 
@@ -221,8 +244,15 @@ class Index(SnapshotCatalogue):
             RequestError: If the query is empty, or the value of a keyword does not fit.
             FilterError: If the filter does not fit the catalogue.
         """
-        body = dict(locals())
-        del body["self"]
+        body = {
+            "query": query,
+            "k": k,
+            "filter": filter,
+            "exclude": exclude,
+            "min_score": min_score,
+            "fields": fields,
+            "explain": explain,
+        }
         return search(self, parse_request(body))
 
     def similar(  # noqa: PLR0913  # the fields of POST /v1/similar, by their names
@@ -253,7 +283,12 @@ class Index(SnapshotCatalogue):
             RequestError: If an id is unknown, or no example has a positive weight.
             FilterError: If the filter does not fit the catalogue.
         """
-        body = dict(locals())
-        for name in ("self", "items", "texts"):
-            del body[name]
+        body = {
+            "k": k,
+            "filter": filter,
+            "exclude": exclude,
+            "min_score": min_score,
+            "fields": fields,
+            "explain": explain,
+        }
         return similar(self, items, texts or {}, parse_request(body))

@@ -154,7 +154,7 @@ class SnapshotCatalogue:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
         return self._columns.match_rows(condition)
 
-    def cells(self, field: str, kind: RowValueKind) -> RowValues:
+    def row_values(self, field: str, kind: RowValueKind) -> RowValues:
         """Return the values of a field by row."""
         return self._columns.read_values(field, kind)
 

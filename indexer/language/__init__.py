@@ -5,11 +5,11 @@ Out: raw vectors `(n, r) float32`, and the `MeaningSpace` that centres and white
 """
 
 from indexer.language.bundled_models import DEFAULT_MODEL
-from indexer.language.checked_encoder import check_encoder
 from indexer.language.encoder import Encoder, TextEncoder, load_encoder
+from indexer.language.encoder_check import check_encoder
 from indexer.language.encoder_identity import LazyEncoder, compute_model_stamp
 from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_SUFFIX, Fingerprint
-from indexer.language.item_text import TEXT_VERSION, describe, find_title, is_chinese
+from indexer.language.item_text import TEXT_VERSION, describe_item, find_title, is_chinese
 from indexer.language.model_loading import is_path
 from indexer.language.next_item_examples import HISTORY_ITEMS, NO_ITEM, NextItemExamples
 from indexer.language.tuned_layer import tune_layer
@@ -44,7 +44,7 @@ __all__ = [
     "build_identity_space",
     "check_encoder",
     "compute_model_stamp",
-    "describe",
+    "describe_item",
     "find_title",
     "fit_meaning_space",
     "hash_text",

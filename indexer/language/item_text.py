@@ -57,7 +57,7 @@ _PRICE_WORDS = (
 )
 
 
-def describe(fields: Mapping[str, Any], *, rating_scale: tuple[float, float] = (0, 5)) -> str:
+def describe_item(fields: Mapping[str, Any], *, rating_scale: tuple[float, float] = (0, 5)) -> str:
     """Return the text that is encoded for an item.
 
     Args:

@@ -1,4 +1,4 @@
-"""The training examples of a tuned layer: liked items and the item liked next."""
+"""Liked items and the item liked next to the training examples of a tuned layer."""
 
 from dataclasses import dataclass
 

@@ -153,9 +153,9 @@ class LiveCatalogue:
         mask[self._live_rows] = self._delta.mask(condition, self._live_positions)
         return mask
 
-    def cells(self, field: str, kind: RowValueKind) -> RowValues:
+    def row_values(self, field: str, kind: RowValueKind) -> RowValues:
         """Return the values of a field by row."""
-        stored = self.base.cells(field, kind)
+        stored = self.base.row_values(field, kind)
         if not len(self._live_rows) or field not in self.schema.fields:
             return stored
         live = zip(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.metadata.closing import ClosedOnExit
+from indexer.metadata.close_on_exit import CloseOnExit
 from indexer.metadata.field_columns import FieldValues, write_field
 from indexer.metadata.flat_arrays import FlatArraysWriter
 from indexer.metadata.postings import hash_word
@@ -32,7 +32,7 @@ _CHUNK_VALUES = 16_384
 _MAX_CACHED_WORDS = 200_000
 
 
-class ColumnsWriter(ClosedOnExit):
+class ColumnsWriter(CloseOnExit):
     """Writes the columns of rows 0, 1, … to a folder; use it as a context manager.
 
     Leaving the context without `finish` removes the temporary files.

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
 from indexer.errors import SnapshotError
-from indexer.metadata.closing import ClosedOnExit
+from indexer.metadata.close_on_exit import CloseOnExit
 from indexer.metadata.full_text import build_match_expression, compute_exact_key
-from indexer.metadata.store_writer import METADATA_VERSION, MetadataWriter, define_items_table
+from indexer.metadata.store_writer import METADATA_VERSION, define_items_table
 
 if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is opened
     import sqlalchemy as sa
-
-__all__ = ["MetadataStore", "MetadataWriter"]
 
 _MAX_SQL_PARAMETERS = 500
 _MAX_EXACT = 1_000
@@ -37,7 +35,7 @@ _SEARCH_SQL = (
 _COUNT_SQL = "SELECT count(*) FROM words WHERE words MATCH :expression"
 
 
-class MetadataStore(ClosedOnExit):
+class MetadataStore(CloseOnExit):
     """The items of a file that `MetadataWriter` wrote; safe to use from many threads.
 
     A connection serves one thread at a time and is then kept for the next call; a thread never

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import CatalogError
-from indexer.metadata.closing import ClosedOnExit
+from indexer.metadata.close_on_exit import CloseOnExit
 from indexer.metadata.full_text import build_indexed_text, compute_title_key
 
 if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is written or opened
@@ -44,7 +44,7 @@ def define_items_table() -> "sa.Table":
     )
 
 
-class MetadataWriter(ClosedOnExit):
+class MetadataWriter(CloseOnExit):
     """Writes the items of rows 0, 1, … to a new file; use it as a context manager.
 
     A file of an earlier build is replaced. There is no journal: a build that dies leaves a file

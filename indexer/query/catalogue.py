@@ -48,7 +48,7 @@ class Catalogue(Protocol):
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(n,) bool`, read-only."""
 
-    def cells(self, field: str, kind: RowValueKind) -> RowValues:
+    def row_values(self, field: str, kind: RowValueKind) -> RowValues:
         """Return the values of a field as pairs of row and value."""
 
     def sort_by_id(self, rows: Rows) -> Rows:

@@ -102,9 +102,9 @@ def _find_publication_field(catalogue: Catalogue) -> str | None:
 
 def _read_timestamps(catalogue: Catalogue, name: str) -> NDArray[np.float64]:
     """Return the latest date of each row, `(n,)` Unix seconds; minus infinity without a date."""
-    cells = catalogue.cells(name, RowValueKind.NUMBERS)
+    row_values = catalogue.row_values(name, RowValueKind.NUMBERS)
     timestamps = np.full(catalogue.count, -np.inf)
-    np.maximum.at(timestamps, cells.rows, cells.values)
+    np.maximum.at(timestamps, row_values.rows, row_values.values)
     return timestamps
 
 
@@ -132,12 +132,12 @@ def _build_nearness_term(
     name = next((field for field, info in known if info.type is FieldType.LOCATION), None)
     if here is None or name is None or not scenario.near_weight:
         return None
-    cells = catalogue.cells(name, RowValueKind.POINTS)
+    row_values = catalogue.row_values(name, RowValueKind.POINTS)
     user_point = to_unit_vectors(np.array(here["lat"]), np.array(here["lon"]))
     # Great-circle distance from the length of the chord between two points of the unit sphere.
-    chords = np.sqrt(np.square(cells.values - user_point).sum(axis=1))
+    chords = np.sqrt(np.square(row_values.values - user_point).sum(axis=1))
     km = np.full(catalogue.count, np.inf)
-    np.minimum.at(km, cells.rows, 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1)))
+    np.minimum.at(km, row_values.rows, 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1)))
     values = (scenario.near_weight * 0.5 ** (km / scenario.near_half_km)).astype(np.float32)
     reason = {"kind": "context", "field": "place", "value": dict(here)}
     return ScoreTerm(reason, values, {"km": km})

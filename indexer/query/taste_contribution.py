@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from indexer.ann import Layout
 from indexer.arrays import Rows, Vectors
 from indexer.query.inputs import QueryInput, Role
-from indexer.request import Scenario, Weights
+from indexer.request import Weights
 from indexer.taste import (
     History,
     HistoryItem,
@@ -79,13 +79,11 @@ class TasteContext:
     """The parts of a request, besides its inputs, that `apply_taste_model` depends on.
 
     Attributes:
-        scenario: Dislikes keep its weights.
         weights: Of the blocks.
         context_words: Context field to value, from `to_context_words`.
         include_seen: Whether past items may be recommended again.
     """
 
-    scenario: Scenario
     weights: Weights
     context_words: Mapping[str, str]
     include_seen: bool
@@ -115,35 +113,29 @@ def apply_taste_model(
         and query_input.item_id is not None
         and rows[query_input.item_id] < len(model.prior)
     ]
-    past = build_history(
+    history = build_history(
         [_to_history_item(inputs[position], rows) for position in positions],
         model.settings,
         taste_context.context_words,
     )
-    taste = compute_entry_weights(past, model.settings.taste_reach, model.settings)
+    taste = compute_entry_weights(history, model.settings.taste_reach, model.settings)
     popularity_affinity = compute_popularity_affinity(
-        taste, model.picked_prior_stats.compute_deviations(model.prior[past.row]), model.settings
+        taste, model.picked_prior_stats.compute_deviations(model.prior[history.row]), model.settings
     )
     taste *= np.float32(taste_context.weights.taste)
     directions = _find_context_directions(model, inputs, taste_context)
-    weighted_inputs = _reweigh_history(inputs, positions, past, model)
+    weighted_inputs = _reweigh_history(inputs, positions, history, model)
     for position, query_input in enumerate(inputs):
         if position in directions:  # the learned direction replaces the encoded phrase
             weighted_inputs[position] = query_input.with_weight(0.0)
         elif query_input.role is Role.PRIOR:
             weight = query_input.weight * (1 + popularity_affinity)
             weighted_inputs[position] = query_input.with_weight(weight)
-    taste_vectors = None
-    if directions or (positions and layout.taste):  # adding a zero matrix would cost milliseconds
-        taste_vectors = np.zeros((len(inputs), layout.dim), np.float32)
-        block = slice(layout.meaning, layout.meaning + layout.taste)
-        taste_vectors[positions, block] = taste[:, None] * model.sources[past.row]
-        for position, direction in directions.items():
-            taste_vectors[position, : layout.meaning] = direction
+    taste_blocks = taste[:, None] * model.sources[history.row]
     return TasteContribution(
         weighted_inputs,
-        taste_vectors,
-        _build_input_terms(model, past, positions, taste, taste_context),
+        _build_taste_vectors(len(inputs), layout, positions, taste_blocks, directions),
+        _build_input_terms(model, history, positions, taste, taste_context),
         model.settings.meaning_doubt,
     )
 
@@ -165,23 +157,49 @@ def _to_history_item(query_input: QueryInput, rows: Mapping[str, int]) -> Histor
 def _reweigh_history(
     inputs: Sequence[QueryInput],
     positions: Sequence[int],
-    past: History,
+    history: History,
     model: TasteModel,
 ) -> list[QueryInput]:
     """Return the inputs with learned weights for history items that are not disliked."""
-    weights = compute_entry_weights(past, model.settings.meaning_reach, model.settings)
+    weights = compute_entry_weights(history, model.settings.meaning_reach, model.settings)
     weighted_inputs = list(inputs)
     for position, weight, liking in zip(
-        positions, weights.tolist(), past.liking.tolist(), strict=True
+        positions, weights.tolist(), history.liking.tolist(), strict=True
     ):
         if liking >= 0:
             weighted_inputs[position] = inputs[position].with_weight(weight)
     return weighted_inputs
 
 
+def _build_taste_vectors(
+    input_count: int,
+    layout: Layout,
+    positions: Sequence[int],
+    taste_blocks: Vectors,
+    directions: Mapping[int, Vectors],
+) -> Vectors | None:
+    """Return what each input adds to every query vector, `(m, d) float32`; None if none does.
+
+    Args:
+        input_count: Number of inputs, m.
+        layout: Of the item vectors.
+        positions: Position among the inputs of each of h history entries.
+        taste_blocks: `(h, layout.taste)`, what each entry adds to the taste block.
+        directions: Position among the inputs to weighted context direction, `(layout.meaning,)`.
+    """
+    if not directions and not (positions and layout.taste):
+        return None  # adding a zero matrix would cost milliseconds
+    taste_vectors = np.zeros((input_count, layout.dim), np.float32)
+    block = slice(layout.meaning, layout.meaning + layout.taste)
+    taste_vectors[positions, block] = taste_blocks
+    for position, direction in directions.items():
+        taste_vectors[position, : layout.meaning] = direction
+    return taste_vectors
+
+
 def _build_input_terms(
     model: TasteModel,
-    past: History,
+    history: History,
     positions: Sequence[int],
     taste: Vectors,
     taste_context: TasteContext,
@@ -190,14 +208,16 @@ def _build_input_terms(
 
     Args:
         model: Of the snapshot.
-        past: The history.
-        positions: Position among the inputs of each entry of `past`.
-        taste: `(len(past),) float32`, what each entry counts.
+        history: The entries that the model knows.
+        positions: Position among the inputs of each entry of `history`.
+        taste: `(len(history),) float32`, what each entry counts.
         taste_context: Weight of the taste block; whether items may repeat.
     """
-    weights = ScoreTermWeights(keep_heaviest(taste), compute_repeat_weights(past, model.settings))
+    weights = ScoreTermWeights(
+        keep_heaviest(taste), compute_repeat_weights(history, model.settings)
+    )
     score_terms = model.compute_score_terms(
-        past.row, weights, include_seen=taste_context.include_seen
+        history.row, weights, include_seen=taste_context.include_seen
     )
     rows = score_terms.row
     # numpy sorts 16-bit integers by radix, which is faster.

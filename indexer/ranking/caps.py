@@ -23,11 +23,11 @@ class Cap:
     """How many items may share a value of one field.
 
     Attributes:
-        cells: Rows and the keys of their values; rows without a value are not capped.
+        row_values: Rows and the keys of their values; rows without a value are not capped.
         limit: At most so many items per value.
     """
 
-    cells: RowValues
+    row_values: RowValues
     limit: int
 
 
@@ -61,7 +61,9 @@ def resolve_caps(catalogue: Catalogue, request: Request, scenario: Scenario) -> 
             nearest = catalogue.schema.find_nearest_name(name)
             hint = f"did you mean {nearest!r}?" if nearest else "the catalogue has no fields"
             raise FilterError(f"max_per has an unknown field {name[:100]!r}; {hint}")
-    return [Cap(catalogue.cells(name, RowValueKind.KEYS), limit) for name, limit in limits.items()]
+    return [
+        Cap(catalogue.row_values(name, RowValueKind.KEYS), limit) for name, limit in limits.items()
+    ]
 
 
 def find_contested_rows(eligible: Eligible, caps: Sequence[Cap], first: Rows) -> Rows:
@@ -74,9 +76,9 @@ def find_contested_rows(eligible: Eligible, caps: Sequence[Cap], first: Rows) ->
     contenders[first] = True
     contested = np.zeros_like(contenders)
     for cap in caps:
-        cells = cap.cells.select(contenders[cap.cells.rows])
-        _, value, count = np.unique(cells.values, return_inverse=True, return_counts=True)
-        contested[cells.rows[count[value] > cap.limit]] = True
+        row_values = cap.row_values.select(contenders[cap.row_values.rows])
+        _, value, count = np.unique(row_values.values, return_inverse=True, return_counts=True)
+        contested[row_values.rows[count[value] > cap.limit]] = True
     contested[first] = False
     return np.flatnonzero(contested)
 
@@ -115,11 +117,11 @@ def _collect_uses(order: Rows, caps: Sequence[Cap]) -> _ValueUses:
     ascending = order[by_row]
     positions, values, limits, value_count = [], [], [], 0
     for cap in caps if len(order) else ():
-        near = np.minimum(np.searchsorted(ascending, cap.cells.rows), len(order) - 1)
-        cells = cap.cells.select(ascending[near] == cap.cells.rows)
-        keys, value = np.unique(cells.values, return_inverse=True)
-        row_values = np.stack([by_row[np.searchsorted(ascending, cells.rows)], value + value_count])
-        once = np.unique(row_values, axis=1)
+        near = np.minimum(np.searchsorted(ascending, cap.row_values.rows), len(order) - 1)
+        row_values = cap.row_values.select(ascending[near] == cap.row_values.rows)
+        keys, value = np.unique(row_values.values, return_inverse=True)
+        pairs = np.stack([by_row[np.searchsorted(ascending, row_values.rows)], value + value_count])
+        once = np.unique(pairs, axis=1)
         positions.append(once[0])
         values.append(once[1])
         limits.append(np.full(len(keys), cap.limit))
@@ -145,10 +147,10 @@ def _keep_multi_valued(count: int, uses: _ValueUses) -> Mask:
         values_by_row[position].append(value)
     remaining = uses.limits.tolist()
     kept = np.ones(count, np.bool_)
-    for position, row_values in enumerate(values_by_row):
-        if any(remaining[value] < 1 for value in row_values):
+    for position, own_values in enumerate(values_by_row):
+        if any(remaining[value] < 1 for value in own_values):
             kept[position] = False
             continue
-        for value in row_values:
+        for value in own_values:
             remaining[value] -= 1
     return kept

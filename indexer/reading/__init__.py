@@ -7,12 +7,13 @@ is here; later stages trust what comes out.
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
-from indexer.reading.items import Item, read_catalog, to_item
+from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.rows import Rejection, Row, parse_mapping, render_rejection, suggest_name
 
 __all__ = [
     "Catalog",
+    "DeletedId",
     "Event",
     "Interaction",
     "Item",

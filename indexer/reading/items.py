@@ -40,15 +40,11 @@ from indexer.reading.rows import (
     Rejection,
     RequiredColumns,
     Row,
-    parse_mapping,
     reject,
     rename_columns,
-    render_rejection,
     render_value,
 )
 from indexer.reading.tables import is_database_url, read_rows
-
-__all__ = ["Item", "Rejection", "parse_mapping", "read_catalog", "render_rejection", "to_item"]
 
 LIST_FIELDS = ("tags", "categories", "reviews", "genres", "keywords", "topics", "comments")
 
@@ -83,6 +79,13 @@ class Item:
     vector: NDArray[np.float32] | None
     source: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedId:
+    """A change that deletes an item of the catalogue."""
+
+    id: str
 
 
 def read_catalog(

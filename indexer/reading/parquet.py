@@ -1,4 +1,4 @@
-"""Parquet files and Arrow record batches to rows. The only module that uses pyarrow."""
+"""Parquet files and Arrow record batches to rows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO

@@ -22,8 +22,6 @@ from indexer.reading.delimited_file import DelimitedFile
 from indexer.reading.memory import MemoryRows, Source
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
 
-__all__ = ["BadRow", "Row", "is_database_url", "read_rows"]
-
 _KINDS = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
 }  # fmt: skip

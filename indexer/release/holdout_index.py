@@ -83,8 +83,8 @@ def collect_catalogue_stats(index: Index) -> CatalogueStats:
     """Return the facts about an open index's catalogue that its build had collected."""
     ratings = np.full(index.count, np.nan, np.float32)
     if "rating" in index.schema.fields:
-        cells = index.cells("rating", RowValueKind.NUMBERS)
-        ratings[cells.rows] = cells.values
+        row_values = index.row_values("rating", RowValueKind.NUMBERS)
+        ratings[row_values.rows] = row_values.values
     manifest = index.manifest
     ids = index.ids(range(index.count))
     return CatalogueStats(manifest.rating_scale, manifest.language, ratings, ids)

@@ -9,10 +9,10 @@ from indexer.build import (
     BuildOptions,
     BuildSummary,
     FinishedBuild,
-    StageProgress,
     build_snapshot,
     override_options,
 )
+from indexer.progress import StageProgress
 from indexer.reading import Catalog, to_sources
 
 
@@ -63,8 +63,8 @@ def check_release(build: FinishedBuild, *, report: StageProgress, force: bool) -
         ReleaseError: If it is clearly worse, unless `force`.
     """
     # Imported here, since a build without a taste model needs none of it.
-    from indexer.release.report import evaluate_release, record_decision
+    from indexer.release.report import evaluate_release, record_or_refuse
 
     release_report = evaluate_release(build, report=report)
-    record_decision(release_report, build, force=force)
+    record_or_refuse(release_report, build, force=force)
     return release_report

@@ -10,9 +10,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from indexer.build import FinishedBuild, StageProgress
+from indexer.build import FinishedBuild
 from indexer.errors import IndexerError, ReleaseError
 from indexer.evaluation import build_slices
+from indexer.progress import StageProgress
 from indexer.release.candidate_model import CandidateModel
 from indexer.release.diagnostics import (
     compute_calibration,
@@ -134,10 +135,11 @@ def _find_guardrail_alarms(
     )
 
 
-def record_decision(release_report: dict[str, Any], build: FinishedBuild, *, force: bool) -> None:
-    """Add the decision to the report, and write the page into the build's folder.
+def record_or_refuse(release_report: dict[str, Any], build: FinishedBuild, *, force: bool) -> None:
+    """Add the decision to the report and write it down; then refuse the build if so decided.
 
-    The report of a refused build is written beside the snapshots instead.
+    The page goes into the build's folder; the report of a refused build is written beside the
+    snapshots instead.
 
     Raises:
         ReleaseError: With the reasons, unless there are none or `force`.

@@ -12,7 +12,7 @@ import numpy as np
 from indexer.arrays import Rows
 from indexer.errors import IndexerError
 from indexer.index import Index
-from indexer.language import MIN_PROBE_COSINE, PROBE_TEXT, Encoder, describe, load_encoder
+from indexer.language import MIN_PROBE_COSINE, PROBE_TEXT, Encoder, describe_item, load_encoder
 from indexer.snapshot import (
     Manifest,
     find_damaged_files,
@@ -114,7 +114,7 @@ def _compare_vectors(index: Index, manifest: Manifest, encoder: Encoder) -> Iter
         return
     rows = _sample_rows(index)
     items = index.items(rows.tolist())
-    texts = [describe(item, rating_scale=manifest.rating_scale) for item in items]
+    texts = [describe_item(item, rating_scale=manifest.rating_scale) for item in items]
     hashes = np.load(index.path / "hashes.npy", allow_pickle=False)
     given = np.array([hashes[row].tobytes() == bytes(16) for row in rows])
     expected = index.to_meaning_vectors(encoder.encode_items(texts))

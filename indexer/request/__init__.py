@@ -28,6 +28,7 @@ from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, fi
 from indexer.request.values import (
     LOCATION_FIELDS,
     MAX_K,
+    MAX_LIST,
     MAX_TEXT,
     format_value,
     parse_boolean,
@@ -52,6 +53,7 @@ __all__ = [
     "MAX_HISTORY",
     "MAX_HISTORY_BATCH",
     "MAX_K",
+    "MAX_LIST",
     "MAX_PINS",
     "MAX_TEXT",
     "NON_HIDING_EVENTS",

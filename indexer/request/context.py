@@ -7,7 +7,7 @@ Chinese if the value holds Chinese characters, else in the language of the catal
 A time as text ("2026-11-24T20:30:00+08:00", or without an offset) is taken as the user's local
 time: it becomes part of day, weekday, kind of day and season, with a country also the public
 holiday. Unix seconds do not tell the local time, so they become the season only. Coordinates do not
-become words; `query.build_nearness_term` uses them.
+become words; `indexer.query.score_terms` makes a score term of them.
 """
 
 import re

@@ -55,7 +55,7 @@ def parse_max_per(value: Any) -> dict[str, int]:
 
 
 def parse_boosts(value: Any) -> tuple[Boost, ...]:
-    """Return boosts; `query.build_boost_terms` parses their filters, which needs a catalogue.
+    """Return boosts; their filters are parsed in `query/score_terms.py`: that needs a catalogue.
 
     Raises:
         RequestError: If one is not an object with filter and weight, or there are too many.

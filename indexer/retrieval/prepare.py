@@ -90,7 +90,6 @@ def _apply_taste(catalogue: Catalogue, resolved: ResolvedRequest) -> TasteContri
     if catalogue.taste is None:
         return TasteContribution(resolved.inputs, None, NO_INPUT_TERMS)
     taste_context = TasteContext(
-        scenario=resolved.scenario,
         weights=resolved.request.weights,
         context_words=to_context_words(resolved.request.context),
         include_seen=includes_seen(resolved.request, resolved.scenario),

@@ -19,7 +19,7 @@ from indexer.taste.history import (
     compute_shrinkage_factor,
     keep_heaviest,
 )
-from indexer.taste.matrices import Matrix, matrix_from_coordinates
+from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
 from indexer.taste.model import TasteModel, load_settings
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import PROFILE_SHARE, TasteSettings
@@ -43,6 +43,7 @@ __all__ = [
     "Window",
     "build_events",
     "build_history",
+    "build_matrix_from_coordinates",
     "build_next_item_examples",
     "compute_entry_weights",
     "compute_popularity_affinity",
@@ -54,7 +55,6 @@ __all__ = [
     "fit_taste",
     "keep_heaviest",
     "load_settings",
-    "matrix_from_coordinates",
     "refit_taste",
     "split_windows",
 ]

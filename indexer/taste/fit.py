@@ -27,7 +27,7 @@ from indexer.taste.tuning import (
     TASTE_HALF_LIVES,
     HoldoutEvaluation,
     build_presets,
-    gains_from_ranks,
+    compute_rank_gains,
     tune,
 )
 from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
@@ -63,13 +63,13 @@ def fit_taste(
     events = (
         interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
     )
-    # A function of its own, so that the blocks of the windows are freed before the final fit: both
-    # may not fit in memory.
     tuning_trials = (
         TuningTrials(trials_path, compute_trials_key(events, meaning, seed))
         if trials_path
         else TuningTrials()
     )
+    # A function of its own, so that the blocks of the windows are freed before the final fit: both
+    # may not fit in memory.
     settings, report = _tune_settings(
         events, meaning, report_progress, seed=seed, trials=tuning_trials
     )
@@ -238,5 +238,5 @@ def _compute_metrics(ranks: NDArray[np.int64]) -> dict[str, float]:
         "cases": len(ranks),
         "ndcg10": float(compute_ndcg10(ranks).mean()),
         "recall10": float((ranks <= 10).mean()),
-        "gain": float(gains_from_ranks(ranks).mean()),
+        "gain": float(compute_rank_gains(ranks).mean()),
     }

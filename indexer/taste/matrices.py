@@ -1,4 +1,4 @@
-"""Coordinates and values to sparse matrices. The only module that uses scipy."""
+"""Coordinates and values to sparse matrices, by way of scipy."""
 
 from typing import Any, TypeAlias
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Matrix: TypeAlias = Any  # scipy.sparse.csr_matrix of float32; scipy ships no types
 
 
-def matrix_from_coordinates(
+def build_matrix_from_coordinates(
     values: NDArray[np.float32],
     rows: NDArray[np.integer],
     columns: NDArray[np.integer],
@@ -20,7 +20,7 @@ def matrix_from_coordinates(
     return sparse.coo_matrix((values, (rows, columns)), shape, dtype=np.float32).tocsr()
 
 
-def matrix_from_rows(
+def build_matrix_from_rows(
     values: NDArray[np.float32],
     columns: NDArray[np.integer],
     starts: NDArray[np.integer],
@@ -36,4 +36,4 @@ def scale_matrix(matrix: Matrix, rows: NDArray[np.float32], columns: NDArray[np.
     """Return the matrix with row `i` multiplied by `rows[i]` and column `j` by `columns[j]`."""
     pairs = matrix.tocoo()
     values = pairs.data * rows[pairs.row] * columns[pairs.col]
-    return matrix_from_coordinates(values, pairs.row, pairs.col, pairs.shape)
+    return build_matrix_from_coordinates(values, pairs.row, pairs.col, pairs.shape)

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.taste.events import Events
-from indexer.taste.matrices import Matrix, matrix_from_coordinates, matrix_from_rows, scale_matrix
+from indexer.taste.matrices import (
+    Matrix,
+    build_matrix_from_coordinates,
+    build_matrix_from_rows,
+    scale_matrix,
+)
 
 GAP_DECAY_EVENTS = 15.0  # number of events between two items at which their weight falls to 1/e
 BACKWARD_WEIGHT = 0.5  # weight of a pair from the later item to the earlier one
@@ -47,7 +52,7 @@ class Neighbours:
 
     def to_matrix(self) -> Matrix:
         """Return the `(n, n)` sparse matrix of strengths, source by target."""
-        return matrix_from_rows(self.values, self.rows, self.starts, self.n_items)
+        return build_matrix_from_rows(self.values, self.rows, self.starts, self.n_items)
 
 
 def fit_neighbours(
@@ -114,7 +119,7 @@ def _collect_pairs(lag: int, liked: Events, weight: NDArray[np.float32]) -> Pair
 def _sum_pairs(parts: list[Pairs], n: int) -> Matrix:
     nothing = (np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32))
     values, sources, targets = (np.concatenate(part) for part in zip(nothing, *parts, strict=True))
-    return matrix_from_coordinates(values, sources, targets, (n, n))
+    return build_matrix_from_coordinates(values, sources, targets, (n, n))
 
 
 def _keep_strongest(matrix: Matrix, max_neighbours: int) -> Neighbours:

@@ -16,7 +16,7 @@ from indexer.taste.history import (
     compute_repeat_weights,
     compute_shrinkage_factor,
 )
-from indexer.taste.matrices import Matrix, matrix_from_coordinates
+from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import compute_picked_prior_stats, compute_prior
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
@@ -144,7 +144,7 @@ class Scorer:
         shape = (len(self.cases), len(self.blocks.meaning))
         used = weights != 0
         case, row = self.cases.entry_case[used], self.cases.history.row[used]
-        return matrix_from_coordinates(weights[used], case, row, shape)
+        return build_matrix_from_coordinates(weights[used], case, row, shape)
 
 
 def _score_meaning(scorer: Scorer, settings: TasteSettings) -> Scores:

@@ -71,8 +71,8 @@ class HoldoutEvaluation:
         return known
 
     def compute_gains(self, settings: TasteSettings) -> Gains:
-        """Return the gain of each case, `(c,)`, see `gains_from_ranks`."""
-        return gains_from_ranks(self.compute_ranks(settings))
+        """Return the gain of each case, `(c,)`, see `compute_rank_gains`."""
+        return compute_rank_gains(self.compute_ranks(settings))
 
     def compute_lead(self, gains: Gains) -> float:
         """Return a mean of paired gains `(c,)` minus two standard errors over users."""
@@ -160,7 +160,7 @@ def tune(
     return _raise_cold_level(holdout, chosen, zero_shot)
 
 
-def gains_from_ranks(ranks: NDArray[np.int64]) -> Gains:
+def compute_rank_gains(ranks: NDArray[np.int64]) -> Gains:
     """Return the mean of NDCG@10 and NDCG@50 of each rank; NDCG@50 alone varies less by chance."""
     ndcg50: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
     return (compute_ndcg10(ranks) + ndcg50) / 2

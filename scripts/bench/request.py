@@ -94,9 +94,7 @@ def _steps(index: Index, request: Request, laps: Laps) -> None:
     sources = laps.lap("vectors", lambda: build_input_vectors(index, signals, known))
     if index.taste is not None:
         taste = index.taste
-        moment = TasteContext(
-            scenario=scenario, weights=request.weights, context_words={}, include_seen=False
-        )
+        moment = TasteContext(weights=request.weights, context_words={}, include_seen=False)
         layout = index.manifest.layout
         learned = laps.lap(
             "taste",

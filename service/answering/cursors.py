@@ -1,4 +1,4 @@
-"""Cursors to and fro: a body to the place where its list continues, and a page to the next place.
+"""A request body to the cursor where its list continues, and an answer to the next page's token.
 
 How a list continues from page to page:
 

@@ -88,8 +88,11 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 def parse_rating_scale(text: str) -> tuple[float, float]:
     """Read "1-5" as the lowest and the highest possible rating."""
-    match = re.fullmatch(r"(-?\d*\.?\d+)-(-?\d*\.?\d+)", text.strip())
-    low, high = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    match = re.fullmatch(r"(-?[\d.]+)-(-?[\d.]+)", text.strip())
+    try:
+        low, high = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    except ValueError:  # as of "1.2.3"
+        low = high = 0.0
     if not low < high:
         raise argparse.ArgumentTypeError(f"{text!r} is no rating scale; use LOW-HIGH such as 1-5")
     return low, high

@@ -14,8 +14,9 @@ Examples:
 import argparse
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from service.commands.console import (
     Parser,
@@ -49,8 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
         EvaluationPlan,
         Part,
         evaluate,
-        render_evaluation_page,
-        render_text,
     )
 
     plan = EvaluationPlan(
@@ -72,25 +71,37 @@ def run(arguments: argparse.Namespace) -> int:
     with Progress() as progress:
         extra = {} if arguments.llm is None else {"llm": _measure_llm(arguments, progress)}
         evaluation = evaluate(plan, report=progress, extra=extra)
-    out = Path(arguments.out)
+    _write(evaluation, Path(arguments.out))
+    print(
+        json.dumps(evaluation, ensure_ascii=False)
+        if arguments.json
+        else _describe(evaluation, arguments.out)
+    )
+    return 0
+
+
+def _write(evaluation: dict[str, Any], out: Path) -> None:
+    """Write the evaluation as JSON and as a page."""
+    from indexer.evaluation import render_evaluation_page
+
     out.mkdir(parents=True, exist_ok=True)
     line = json.dumps(evaluation, ensure_ascii=False)
     (out / "evaluation.json").write_text(line + "\n", encoding="utf-8")
     (out / "evaluation.html").write_text(render_evaluation_page(evaluation), encoding="utf-8")
-    if arguments.json:
-        print(line)
-        return 0
+
+
+def _describe(evaluation: dict[str, Any], out: str) -> str:
+    from indexer.evaluation import render_text
+
     lines = [render_text(evaluation)]
     if "llm" in evaluation:
         from service.jobs import render_llm_figures
 
         lines += render_llm_figures(evaluation["llm"])
-    print("\n".join([*lines, str(out / "evaluation.html")]))
-    return 0
+    return "\n".join([*lines, str(Path(out) / "evaluation.html")])
 
 
 def _measure_llm(arguments: argparse.Namespace, progress: Progress) -> "LlmMeasurement":
-    from indexer.errors import RequestError
     from service.jobs import LlmMeasurement
     from service.llm import MODEL_VARIABLE, URL_VARIABLE, LlmConfig
 
@@ -98,7 +109,8 @@ def _measure_llm(arguments: argparse.Namespace, progress: Progress) -> "LlmMeasu
     config = LlmConfig.from_environment({**os.environ, **variables})
     candidates = arguments.llm_candidates
     if config is None or arguments.llm_cases < 1 or not 2 <= candidates <= _LIST_LENGTH:
-        raise RequestError(
+        refuse: Callable[[str], NoReturn] = arguments.refuse
+        refuse(
             f"--llm needs an address, --llm-cases at least 1, --llm-candidates 2 to {_LIST_LENGTH}"
         )
     return LlmMeasurement(config, arguments.llm_cases, candidates, progress)
@@ -115,7 +127,13 @@ def _add_data(parser: Parser) -> None:
     add = parser.add_argument
     add("--catalog", action="append", required=True, metavar="FILE|URL", help="may be repeated")
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
-    add("--fields", type=parse_field_mapping, default={}, metavar="OURS=THEIRS,…")
+    add(
+        "--fields",
+        type=parse_field_mapping,
+        default={},
+        metavar="OURS=THEIRS,…",
+        help="names of columns, such as title=name,id=movieId",
+    )
     add("--interactions", required=True, metavar="FILE|URL", help="what users did")
     add("--context", type=parse_columns, metavar="COL,…", help="columns that are known when asking")
     add("--rating-scale", type=parse_rating_scale, metavar="LOW-HIGH", help="default: inferred")

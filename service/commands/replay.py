@@ -24,8 +24,14 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
     add("--interactions", required=True, metavar="FILE", help="with times")
-    add("--last", type=parse_share, default=0.1, help="part to replay (default 10%%)")
-    add("--most", type=int, default=2_000, help="cases to ask for (default 2000)")
+    add(
+        "--last",
+        type=parse_share,
+        default=0.1,
+        metavar="10%%",
+        help="part to replay (default 10%%)",
+    )
+    add("--most", type=int, default=2_000, metavar="N", help="cases to ask for (default 2000)")
 
 
 def run(arguments: argparse.Namespace) -> int:

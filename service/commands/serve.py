@@ -18,6 +18,12 @@ _LONGEST_S = 86_400
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of the service."""
+    _add_where(parser)
+    _add_who_and_how(parser)
+
+
+def _add_where(parser: Parser) -> None:
+    """Add the index, the store and the address."""
     add = parser.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
     add(
@@ -32,6 +38,11 @@ def add_arguments(parser: Parser) -> None:
         help="address to listen on (default 127.0.0.1); others need --api-key-file",
     )
     add("--port", default=8000, type=int, help="TCP port (default 8000; 0: any free one)")
+
+
+def _add_who_and_how(parser: Parser) -> None:
+    """Add processes, keys, scenarios and limits."""
+    add = parser.add_argument
     add(
         "--workers",
         default=1,

@@ -15,7 +15,9 @@ from service.commands.console import Parser
 def add_arguments(parser: Parser) -> None:
     """Add the directory and the four actions."""
     parser.add_argument("--index", required=True, type=Path, metavar="DIR", help="index directory")
-    actions = parser.add_subparsers(dest="action", required=True)
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="list|verify|rollback|prune"
+    )
     actions.add_parser("list")
     for name in ("verify", "rollback"):
         actions.add_parser(name).add_argument("id", nargs="?", help="snapshot id")

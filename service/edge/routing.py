@@ -31,16 +31,16 @@ class JsonRequest(Request):
             self._check_content_type()
             declared_length = self.headers.get("content-length", "")
             if declared_length.isdecimal() and int(declared_length) > MAX_BODY_BYTES:
-                raise _refuse_large_body()
+                raise _build_size_problem()
             chunks, size = [], 0
             async for chunk in self.stream():
                 size += len(chunk)
                 if size > MAX_BODY_BYTES:
-                    raise _refuse_large_body()
+                    raise _build_size_problem()
                 chunks.append(chunk)
             self._body = b"".join(chunks)
             if not self._body.strip():
-                raise _refuse_body("the body is empty; send a JSON object, at least {}")
+                raise _build_body_problem("the body is empty; send a JSON object, at least {}")
         return self._body
 
     @override
@@ -50,12 +50,12 @@ class JsonRequest(Request):
         try:
             parsed = orjson.loads(content)
         except orjson.JSONDecodeError as error:
-            raise _refuse_body(f"the body is not JSON in UTF-8: {error}") from error
+            raise _build_body_problem(f"the body is not JSON in UTF-8: {error}") from error
         if (
             content.count(b"[") + content.count(b"{") > MAX_DEPTH
             and _measure_depth(parsed) > MAX_DEPTH
         ):
-            raise _refuse_body(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
+            raise _build_body_problem(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
         return parsed
 
     def _check_content_type(self) -> None:
@@ -65,7 +65,7 @@ class JsonRequest(Request):
             kind.startswith("application/") and kind.endswith("+json")
         )
         if not is_json:
-            raise _refuse_body(
+            raise _build_body_problem(
                 f"the body has content type {content_type[:60] or 'none'!r}; send JSON with the "
                 f"header Content-Type: application/json"
             )
@@ -157,7 +157,7 @@ def decode_id(encoded_id: str) -> str:
     try:
         return unquote(encoded_id, errors="strict")
     except UnicodeDecodeError as error:
-        raise _refuse_body(
+        raise _build_body_problem(
             f"{encoded_id[:60]} in the path is not percent-encoded UTF-8; encode the id so"
         ) from error
 
@@ -177,12 +177,12 @@ def _measure_depth(value: Any) -> int:
     return depth
 
 
-def _refuse_large_body() -> Problem:
+def _build_size_problem() -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is larger than {MAX_BODY_BYTES} bytes (1 MiB); send less at once",
     )
 
 
-def _refuse_body(detail: str) -> Problem:
+def _build_body_problem(detail: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, detail)

@@ -1,7 +1,7 @@
 """A file of requests to a file of answers: one line in, one line out, in the same order.
 
-A longer file is answered by several processes, all from one snapshot; with a live store by one, for
-all lines have to see one moment of the store.
+A longer file is answered by several processes, all from one snapshot. With a live store one process
+answers it, because all lines have to see the same state of the store.
 """
 
 import gc
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from indexer import Index
-from indexer.build import StageProgress
 from indexer.cores import count_threads
 from indexer.errors import IndexerError, RequestError
+from indexer.progress import StageProgress
 from indexer.request import MAX_HISTORY_BATCH, parse_request, refuse_surrogates
 from service.answering import recommend_with_trending, render_answer
 from service.edge import load_secret
@@ -29,13 +29,19 @@ from service.live import LiveStore, RequestView, RequestViews
 from service.llm import UNUSED_IN_BATCH
 from service.store import LiveDatabase
 
-_PIECE_LINES, _PIECE_CHARS = 32, 1_000_000  # what a process takes at a time
-_FEW_PIECES = 8  # more processes would take longer to start than to answer
-_DEFAULT_WORKERS = 4  # unless more are asked for: each holds a language model
+_PIECE_LINES, _PIECE_CHARS = 32, 1_000_000  # the most that a process takes at a time
+_FEW_PIECES = 8  # of a file so short that starting processes would take longer than answering
+_DEFAULT_WORKERS = 4  # unless --workers asks for more: each process holds an encoder
 
 
 class AnsweredLine(NamedTuple):
-    """The answer to one line of the file, as JSON, and what was wrong with the line."""
+    """The answer to one line of the file.
+
+    Attributes:
+        number: Of the line, from 1.
+        answer: JSON.
+        error: What is wrong with the line; None: nothing.
+    """
 
     number: int
     answer: str
@@ -60,8 +66,8 @@ def recommend_batch(
         root: Index directory.
         requests: JSONL, plain or .gz: bodies of POST /v1/recommend with a `request_id`.
         out: JSONL, plain or .gz; replaced by one rename.
-        db: SQLAlchemy URL of the live store; None: requests tell all there is to know.
-        workers: Processes; None: the cores, at most 4, for a file that is worth it.
+        db: SQLAlchemy URL of the live store; None: users are known by their requests only.
+        workers: Processes; None: one for a short file, else one for each core, at most 4.
         report: Called with ("recommend", done, 0).
 
     Raises:
@@ -90,7 +96,7 @@ def recommend_batch(
 
 @contextmanager
 def _replace_file(out: Path) -> Iterator[IO[Any]]:
-    """A file written beside its place and renamed, so that nobody reads half of the answers."""
+    """Yield a temporary file that is renamed to `out` at the end: nobody reads half the answers."""
     temporary = out.with_name(f".answers-{secrets.token_hex(4)}{out.suffix}")
     try:
         with _open_text(temporary, "wt") as file:
@@ -101,7 +107,7 @@ def _replace_file(out: Path) -> Iterator[IO[Any]]:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold anything, by number."""
+    """Yield the number and text of each line that is not blank."""
     try:
         with _open_text(path, "rt") as file:
             for line, text in enumerate(file, start=1):
@@ -127,43 +133,45 @@ def _read_pieces(path: Path) -> Iterator[Piece]:
 def _answer_all(
     root: str, url: str | None, pieces: Iterator[Piece], workers: int | None
 ) -> Generator[AnsweredLine, None, None]:
-    """The answers in order; one snapshot gives them all."""
+    """Yield the answers in the order of the lines, all from one snapshot."""
     if url is not None:
         workers = 1
     elif workers is None:
         workers, pieces = _choose_workers(pieces)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         if workers == 1:
-            view = held.enter_context(_open_view(root, url))
-            found: Generator[list[AnsweredLine], None, None] = (
+            view = stack.enter_context(_open_view(root, url))
+            answers: Generator[list[AnsweredLine], None, None] = (
                 _answer_piece(view, piece) for piece in pieces
             )
         else:
-            index = Index.open(root)  # held, so that nothing prunes it before a process has it
-            held.callback(index.close)
-            found = run_ordered(
+            index = Index.open(
+                root
+            )  # kept open, so that it is not pruned before a process opens it
+            stack.callback(index.close)
+            answers = run_ordered(
                 partial(_answer_in_process, root, index.id), pieces, workers=workers
             )
-        held.enter_context(closing(found))
-        yield from chain.from_iterable(found)
+        stack.enter_context(closing(answers))
+        yield from chain.from_iterable(answers)
 
 
 def _choose_workers(pieces: Iterator[Piece]) -> tuple[int, Iterator[Piece]]:
-    """How many processes are worth starting, and all the pieces."""
-    begun = list(islice(pieces, _FEW_PIECES + 1))
-    is_long = len(begun) > _FEW_PIECES
-    return min(count_threads(), _DEFAULT_WORKERS) if is_long else 1, chain(begun, pieces)
+    """Return how many processes are worth starting, and all the pieces again."""
+    first_pieces = list(islice(pieces, _FEW_PIECES + 1))
+    is_long = len(first_pieces) > _FEW_PIECES
+    return min(count_threads(), _DEFAULT_WORKERS) if is_long else 1, chain(first_pieces, pieces)
 
 
 def _answer_in_process(root: str, snapshot_id: str, piece: Piece) -> list[AnsweredLine]:
-    """Answer lines in a process of their own, which opens the snapshot once."""
+    """Answer lines in a worker process, which opens the snapshot for its first piece only."""
     return _answer_piece(_open_snapshot_view(root, snapshot_id), piece)
 
 
 @cache
 def _open_snapshot_view(root: str, snapshot_id: str) -> RequestView:
     with RequestViews(None).open(Index.open(root, snapshot_id=snapshot_id)) as view:
-        return view  # without a store nothing of it ends here
+        return view  # without a store, leaving the context closes nothing
 
 
 def _answer_piece(view: RequestView, piece: Piece) -> list[AnsweredLine]:
@@ -178,9 +186,11 @@ def _answer_piece(view: RequestView, piece: Piece) -> list[AnsweredLine]:
 
 @cache
 def _freeze_garbage_collector() -> None:
-    """Once the model is there: spare the collector its million objects, time and again.
+    """Exclude all objects that exist now from garbage collection; only the first call does it.
 
-    Not more than once: what is frozen is never freed.
+    After the first piece the encoder and the index are loaded: some million objects that live as
+    long as the process, and that every full collection would go through again. Freezing later would
+    keep garbage as well, because frozen objects are never collected.
     """
     gc.collect()
     gc.freeze()
@@ -188,7 +198,7 @@ def _freeze_garbage_collector() -> None:
 
 @contextmanager
 def _open_view(root: str, url: str | None) -> Iterator[RequestView]:
-    """The catalogue and the store at one moment."""
+    """Yield one state of the catalogue and the store."""
     index = Index.open(root)
     if url is None:
         with RequestViews(None).open(index) as view:
@@ -208,8 +218,8 @@ def _answer_line(view: RequestView, text: str) -> dict[str, Any]:
     try:
         body = _parse_body(text)
         request_id = body.pop("request_id")
-        said = {} if body.pop("llm", None) is None else {"llm": UNUSED_IN_BATCH}
-        return {"request_id": request_id, **_recommend(view, body), **said}
+        llm_note = {} if body.pop("llm", None) is None else {"llm": UNUSED_IN_BATCH}
+        return {"request_id": request_id, **_recommend(view, body), **llm_note}
     except IndexerError as error:
         return {"request_id": request_id, "error": str(error)}
 
@@ -238,7 +248,7 @@ def _recommend(view: RequestView, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open_text(path: Path, mode: str) -> IO[Any]:
-    encoding = "utf-8-sig" if mode == "rt" else "utf-8"  # some editors begin a file with a mark
+    encoding = "utf-8-sig" if mode == "rt" else "utf-8"  # some editors write a byte order mark
     if path.suffix == ".gz":
         return gzip.open(path, mode, encoding=encoding)  # type: ignore[return-value]  # text mode
     return path.open(mode, encoding=encoding)

@@ -15,8 +15,8 @@ from itertools import islice
 
 import orjson
 
-from indexer.build import StageProgress
 from indexer.errors import CatalogError, RequestError
+from indexer.progress import StageProgress
 from indexer.reading import Interaction, Rejection, read_interactions
 from indexer.request import BUILT_IN_EVENTS, refuse_misspelt
 from service.edge import load_secret
@@ -112,6 +112,8 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
         seconds=round(time.monotonic() - started, 2),
     )
     rows_read = summary.events + summary.rejected
+    if not rows_read:
+        raise CatalogError(f"{plan.source} has no row; give a file of interactions")
     if summary.rejected > plan.max_rejected * rows_read:
         raise CatalogError(
             f"{summary.rejected} of {rows_read} rows of {plan.source} are bad "

@@ -1,7 +1,9 @@
-"""A language model's parts, each on and off, over new users: does it help, and at what cost?
+"""Holdout cases of new users to the quality and cost of each use of a language model.
 
-The service's own code answers, over an index of the evaluation, with all the time it needs. Only
-what changes a ranking can be measured on a log: nobody typed a sentence there to be understood.
+Each use (generate, rerank, …) answers the same cases as no language model does, through the
+service's own code over the index of an evaluation, with a time budget that is never reached.
+Quality is measured for what changes a ranking. `understand` is not measured: an interaction log has
+no sentences to understand.
 """
 
 import asyncio
@@ -26,17 +28,18 @@ from service.llm import Assistant, Endpoint, LlmClient, LlmConfig, LlmOptions, R
 _T = TypeVar("_T")
 _BUDGET_MS = 600_000
 _LENGTH = 50
-_SENTENCES = 3  # explained of each list
+_EXPLAINED_ITEMS = 3  # length of a list whose items are explained
 _HOUR_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class LlmMeasurement:
-    """Asks one endpoint about some of the new users.
+    """Measures the model of one endpoint on cases of new users.
 
     Attributes:
-        cases: How many are asked.
-        candidates: Finalists that are re-ranked.
+        cases: How many cases, evenly spaced over those of new users.
+        candidates: How many of the best candidates are re-ranked.
+        report: Called with (stage, done, total).
     """
 
     config: LlmConfig
@@ -45,102 +48,106 @@ class LlmMeasurement:
     report: Callable[[str, int, int], None]
 
     def __call__(self, index: Index, cases: Cases) -> dict[str, Any]:
-        """Return figures of every part against none."""
+        """Return the figures of each use, and its difference to using no language model."""
         return asyncio.run(self._measure(index, cases))
 
     async def _measure(self, index: Index, cases: Cases) -> dict[str, Any]:
         new = np.flatnonzero(cases.new_user)
         chosen = new[np.unique(np.linspace(0, len(new) - 1, min(self.cases, len(new))).astype(int))]
         bodies = list(cases.build_requests())
-        asked = [bodies[case] for case in chosen]
+        chosen_bodies = [bodies[case] for case in chosen]
         targets = [cases.log.item_ids[item] for item in cases.target[chosen]]
         users = cases.user[chosen]
-        measured: dict[str, Any] = {}
-        plain: NDArray[np.float64] | None = None
+        figures: dict[str, Any] = {}
+        ranks_without: NDArray[np.float64] | None = None
         async with Endpoint(self.config) as endpoint:
-            for name, wanted in self._parts().items():
-                model = LlmClient(endpoint)  # its own: what another part paid for is no saving
-                ranks, cost = await self._ask(
-                    index, model, wanted, list(zip(asked, targets, strict=True)), name
+            for name, options in self._build_options().items():
+                # A client of its own: completions that another use cached would lower the cost.
+                client = LlmClient(endpoint)
+                ranks, cost = await self._measure_use(
+                    index, client, options, list(zip(chosen_bodies, targets, strict=True)), name
                 )
-                plain = ranks if plain is None else plain
-                if wanted.explain:  # words change no rank
-                    measured[name] = cost
+                ranks_without = ranks if ranks_without is None else ranks_without
+                if options.explain:  # explanations change no rank
+                    figures[name] = cost
                     continue
-                measured[name] = {**asdict(compute_metrics(ranks)), **cost}
+                figures[name] = {**asdict(compute_metrics(ranks)), **cost}
                 if name != "none":
-                    versus = compare_ranks(ranks, plain, users)
-                    measured[name]["versus_none"] = versus and asdict(versus)
+                    versus = compare_ranks(ranks, ranks_without, users)
+                    figures[name]["versus_none"] = versus and asdict(versus)
         return {
             "model": self.config.model,
             "slice": "new_user",
             "cases": len(chosen),
             "of": len(new),
             "candidates": self.candidates,
-            "parts": measured,
+            "parts": figures,
         }
 
-    def _parts(self) -> dict[str, LlmOptions]:
-        def asked(**parts: Any) -> LlmOptions:
+    def _build_options(self) -> dict[str, LlmOptions]:
+        """Return the options of each use by its name; "none" comes first."""
+
+        def build(**parts: Any) -> LlmOptions:
             return LlmOptions(**parts, candidates=self.candidates, budget_ms=_BUDGET_MS)
 
         return {
-            "none": asked(),
-            "generate": asked(generate=True),
-            "rerank": asked(rerank=True),
-            "rerank_likelihood": asked(rerank=True, mode=RerankMode.LIKELIHOOD),
-            "generate+rerank": asked(generate=True, rerank=True),
-            "explain": asked(explain=True),
+            "none": build(),
+            "generate": build(generate=True),
+            "rerank": build(rerank=True),
+            "rerank_likelihood": build(rerank=True, mode=RerankMode.LIKELIHOOD),
+            "generate+rerank": build(generate=True, rerank=True),
+            "explain": build(explain=True),
         }
 
-    async def _ask(
+    async def _measure_use(
         self,
         index: Index,
-        model: LlmClient,
-        wanted: LlmOptions,
+        client: LlmClient,
+        options: LlmOptions,
         cases: Sequence[tuple[Mapping[str, Any], str]],
         name: str,
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
-        """Ranks `(c,)` of what was picked, and what the answers cost."""
+        """Return each target's rank `(c,) float64`, infinite if it is missing, and the cost."""
         view = RequestView(index, LiveCatalogue(index))
         pages = PageBuilder(
             CursorSigner("for one evaluation", lifetime_s=_HOUR_S, clock=time.time), time.time
         )
 
-        async def look(call: Callable[[RequestView], _T]) -> _T:
-            return call(view)
+        async def run_on_view(compute: Callable[[RequestView], _T]) -> _T:
+            return compute(view)
 
         ranks = np.full(len(cases), np.inf)
-        told: list[dict[str, Any]] = []
+        summaries: list[dict[str, Any]] = []
         authors: Counter[str] = Counter()
         started = time.monotonic()
-        for place, (body, target) in enumerate(cases):
-            length = _SENTENCES if wanted.explain else _LENGTH
-            whole = {**body, "k": length, "fields": []}
-            answer = await Assistant(model, look, pages, whole, wanted).answer()
+        for position, (body, target) in enumerate(cases):
+            length = _EXPLAINED_ITEMS if options.explain else _LENGTH
+            request_body = {**body, "k": length, "fields": []}
+            answer = await Assistant(client, run_on_view, pages, request_body, options).answer()
             ids = [hit["id"] for hit in answer["items"]]
             if target in ids:
-                ranks[place] = ids.index(target) + 1
-            told.append(answer["llm"])
-            authors.update(hit["explanation"]["by"] for hit in answer["items"] if wanted.explain)
-            self.report(f"llm {name}", place + 1, len(cases))
-        cost = _compute_cost(told, time.monotonic() - started)
+                ranks[position] = ids.index(target) + 1
+            summaries.append(answer["llm"])
+            authors.update(hit["explanation"]["by"] for hit in answer["items"] if options.explain)
+            self.report(f"llm {name}", position + 1, len(cases))
+        cost = _compute_cost(summaries, time.monotonic() - started)
         return ranks, {**cost, "sentences": dict(authors)} if authors else cost
 
 
-def _compute_cost(told: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, Any]:
-    used = [one for one in told if one["used"]]
-    counted: dict[str, Any] = {
+def _compute_cost(summaries: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return the cost of answers from their `llm` objects and the time they took together."""
+    used = [summary for summary in summaries if summary["used"]]
+    cost: dict[str, Any] = {
         "used": len(used),
-        "tokens_in": sum(one["tokens"]["in"] for one in used),
-        "tokens_out": sum(one["tokens"]["out"] for one in used),
-        "seconds_per_request": round(seconds / max(len(told), 1), 2),
+        "tokens_in": sum(summary["tokens"]["in"] for summary in used),
+        "tokens_out": sum(summary["tokens"]["out"] for summary in used),
+        "seconds_per_request": round(seconds / max(len(summaries), 1), 2),
     }
-    return counted
+    return cost
 
 
 def render_llm_figures(figures: Mapping[str, Any]) -> list[str]:
-    """Return the measurement for a terminal."""
+    """Return the figures as lines of text."""
     lines = [
         f"language model {figures['model']}: {figures['cases']} of {figures['of']} new-user cases, "
         f"{figures['candidates']} finalists"
@@ -152,10 +159,10 @@ def render_llm_figures(figures: Mapping[str, Any]) -> list[str]:
         if versus := part.get("versus_none"):
             low, high = versus["difference95"]
             quality += f"difference {versus['difference']:+.4f} [{low:+.4f}, {high:+.4f}]  "
-        said = f"  sentences {part['sentences']}" if "sentences" in part else ""
+        sentences = f"  sentences {part['sentences']}" if "sentences" in part else ""
         lines.append(
             f"  {name:18} {quality}used {part['used']}/{figures['cases']}  tokens "
             f"{part['tokens_in']}+{part['tokens_out']}  {part['seconds_per_request']} s/request"
-            f"{said}"
+            f"{sentences}"
         )
     return lines

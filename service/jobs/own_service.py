@@ -1,4 +1,4 @@
-"""A service of our own on a free port, and JSON calls to it; for benchmarks and replays."""
+"""An index directory to a running service in a child process, and JSON calls to its answers."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ class ServiceError(IndexerError, RuntimeError):
 
 
 class Service:
-    """`zhiyin serve` as a process; entering waits until it is ready."""
+    """`zhiyin serve` in a child process, on a free port; entering waits until it is ready."""
 
     def __init__(self, root: Path, url: str, *, workers: int = 1) -> None:
         command = ["-m", "service.commands", "serve", "--index", str(root), "--db", url]
@@ -52,7 +52,7 @@ class Service:
         self._process.wait(30)
 
     def connect(self) -> "Caller":
-        """Return a connection of its own."""
+        """Return a new connection; each thread needs one of its own."""
         return Caller(self.port)
 
     def _is_ready(self) -> bool:
@@ -65,16 +65,16 @@ class Service:
 
 
 class Caller:
-    """One connection; for one thread."""
+    """One HTTP connection to a service; not thread-safe."""
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=120)
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
-        """Return the answer.
+        """Return the answer to a JSON body.
 
         Raises:
-            ServiceError: If it is no success.
+            ServiceError: If its status is not 200.
         """
         content = json.dumps(body)
         self._connection.request("POST", path, content, {"Content-Type": "application/json"})

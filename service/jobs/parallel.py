@@ -1,9 +1,8 @@
-"""Ordered work on several processes, with a bounded number of pieces under way."""
+"""Pieces of work to their results in the same order, by several processes at the same time."""
 
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -13,8 +12,9 @@ from typing import TypeVar
 
 from indexer.cores import count_threads
 from indexer.errors import WorkerError
+from service.process import watch_parent
 
-_AHEAD = 2  # pieces that wait for each process, so that none is idle
+_AHEAD = 2  # pieces queued for each process, so that none is idle
 _THREADS = "OMP_NUM_THREADS"
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -23,21 +23,23 @@ _Result = TypeVar("_Result")
 def run_ordered(
     work: Callable[[_Piece], _Result], pieces: Iterable[_Piece], *, workers: int
 ) -> Generator[_Result, None, None]:
-    """Do each piece in one of several new processes; results come in the order of the pieces.
+    """Yield the result of each piece, in the order of the pieces.
 
-    Pieces are read only as fast as results are taken. A caller who stops early closes the
-    generator: what is under way is then given up.
+    Pieces are read only as fast as results are taken, so that few are in memory. A caller who stops
+    early closes the generator, which ends the processes and drops unfinished pieces.
 
     Args:
-        work: Of a module, for a process gets it by name.
-        pieces: Plain data.
-        workers: How many processes; they share the threads that are allowed.
+        work: A function of a module, or a `partial` of one: it is pickled by its name.
+        pieces: Values that can be pickled.
+        workers: How many processes; the threads of `count_threads` are divided among them.
 
     Raises:
-        WorkerError: If a process ends, as for want of memory.
+        WorkerError: If a process ends before its work is done, for example out of memory.
     """
-    context = multiprocessing.get_context("spawn")  # a fork of one with threads may hang
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a forked process may hang if its parent has threads
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
     waiting: deque[Future[_Result]] = deque()
     threads = max(1, count_threads() // workers)
     try:
@@ -63,12 +65,14 @@ def run_ordered(
 
 @contextmanager
 def _prepare_children(*, threads: int) -> Iterator[None]:
-    """What a process inherits that starts here: so many threads, and no interrupt from a terminal.
+    """Set what a process that starts in this block inherits: its threads, and SIGINT blocked.
 
-    The parent gets the interrupt, and ends them; but not in here, where a process half started
-    would be waited for without end. The mask alone does not do, for other threads have none.
+    SIGINT (Ctrl-C) reaches every process of a terminal. Only the parent handles it, and ends the
+    others. It does so after this block: an exception while a process starts would leave it half
+    started, and the parent would wait for it forever. Blocking SIGINT in this thread is not enough,
+    because another thread of the parent may receive it; so a handler keeps it until the end.
     """
-    told = os.environ.get(_THREADS)
+    previous = os.environ.get(_THREADS)
     os.environ[_THREADS] = str(threads)
     interrupts: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
@@ -76,23 +80,20 @@ def _prepare_children(*, threads: int) -> Iterator[None]:
     try:
         yield
     finally:
-        if told is None:
+        if previous is None:
             del os.environ[_THREADS]
         else:
-            os.environ[_THREADS] = told
+            os.environ[_THREADS] = previous
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, handler)
-    if interrupts and handler is not signal.SIG_IGN:  # as a shell's background job ignores it
+    if interrupts and handler is not signal.SIG_IGN:  # a shell's background job ignores SIGINT
         raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    """End when the parent ends, however it does."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=[parent.join], daemon=True).start()
+def _watch_parent() -> None:
+    watch_parent(_exit_at_once)
 
 
-def _exit_after(join: Callable[[], None]) -> None:
-    join()
+def _exit_at_once() -> None:
+    """End this process without waiting for the piece of work that another thread is doing."""
     os._exit(1)

@@ -1,10 +1,15 @@
-"""The end of an interactions file, replayed through the service: what live state is worth.
+"""An interactions file to how much better recommendations are with live state than without.
 
-The last part of the events is replayed in order of time over HTTP: before each one that says yes
-to an item not met before, the service recommends; then the event is posted. Three answers are
-compared by NDCG@10 of that item: live state (every event so far), frozen state (events before the
-cut; what was met since is excluded too), and the plain mean of all liked items so far. Intervals
-are 95% bootstrap over users.
+The file is cut in time. The events before the cut are posted to a service over HTTP; those after it
+are replayed in order of time. Before each replayed event that is positive, and whose item is new to
+its user, three lists are requested; then the event is posted. The lists are compared by NDCG@10,
+that event's item being the only relevant one:
+
+- live: the service knows every event so far;
+- frozen: it knows the events before the cut; items that the user met since are excluded;
+- mean: the items nearest to the plain mean of the vectors of all items the user liked so far.
+
+Intervals are 95% bootstrap over users.
 """
 
 import math
@@ -19,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Index, RequestError
-from indexer.build import StageProgress
+from indexer.progress import StageProgress
 from indexer.query import build_history_inputs
 from indexer.reading import Interaction, read_interactions
 from indexer.request import HistoryEntry, find_scenario
@@ -32,16 +37,27 @@ _RESAMPLES, _BATCH = 2_000, 1_000
 
 @dataclass(slots=True)
 class _Person:
-    """What a user has done so far in the replay."""
+    """Ids of a user's items so far in the replay, in order of time.
+
+    Attributes:
+        met: Items of all events.
+        liked: Items of positive events that the catalogue has.
+        since: Items of the events after the cut.
+    """
 
     met: list[str] = field(default_factory=list)
     liked: list[str] = field(default_factory=list)
-    since: list[str] = field(default_factory=list)  # met after the cut
+    since: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """The gain of each arm for one event."""
+    """One comparison.
+
+    Attributes:
+        gains: NDCG@10 of each of `ARMS`.
+        was_known: Whether the user has events before the cut.
+    """
 
     user: str
     gains: tuple[float, ...]
@@ -51,17 +67,17 @@ class _Case:
 def replay_events(
     root: Path, interactions: str, *, last: float, most: int, report: StageProgress
 ) -> dict[str, Any]:
-    """Serve, replay, compare; return the figures.
+    """Start a service, replay the last events through it, and return the figures.
 
     Args:
-        root: Index directory; it must not have learned from what is replayed.
+        root: Index directory; it must not have been built with the events that are replayed.
         interactions: File of interactions, every row with a time.
-        last: Share of the events that is replayed.
-        most: Cases that are asked at most.
+        last: Share of the events that is replayed, from 0 to 1.
+        most: The most cases; of more, an evenly spaced part is taken.
         report: Called with (stage, done, total).
 
     Raises:
-        RequestError: If a row has no time, or there is nothing to ask.
+        RequestError: If a row has no time, or no event gives a case.
     """
     events = _read_events(interactions)
     cut = math.floor(len(events) * (1 - last))
@@ -93,7 +109,11 @@ def _read_events(file: str) -> list[Interaction]:
 
 
 class _Replay:
-    """The arms, side by side: the frozen one is a user of its own who does nothing any more."""
+    """The state of a replay.
+
+    Each user of the file is two users of the service: "live NAME" has all events so far, and
+    "frozen NAME" those before the cut.
+    """
 
     def __init__(self, index: Index, caller: Caller, report: StageProgress) -> None:
         self._caller, self._report = caller, report
@@ -105,7 +125,7 @@ class _Replay:
         self._vectors = index.vectors(list(self._row))
 
     def store(self, events: Sequence[Interaction]) -> None:
-        """Post everything before the cut, for both states."""
+        """Post the events before the cut, for the live and the frozen user."""
         for start in range(0, len(events), _BATCH // 2):
             batch = events[start : start + _BATCH // 2]
             self._post([_build_event(event, arm) for event in batch for arm in ("live", "frozen")])
@@ -117,44 +137,45 @@ class _Replay:
             person.since.clear()
 
     def run(self, events: Sequence[Interaction], most: int) -> list[_Case]:
-        """Replay; ask at most `most` times, evenly spread."""
-        chosen = set(_pick_evenly([n for n, _ in self._worth_asking(events)], most))
+        """Replay events; return at most `most` cases, evenly spaced."""
+        chosen = set(_pick_evenly(list(self._iter_cases(events)), most))
         cases = []
         for number, event in enumerate(events):
             if number in chosen:
-                cases.append(self._ask(event))
+                cases.append(self._compare(event))
             self._post([_build_event(event, "live")])
             self._remember(event)
             self._report("replay", number, len(events))
         return cases
 
-    def _worth_asking(self, events: Sequence[Interaction]) -> Iterator[tuple[int, Interaction]]:
-        """Events that say yes to an item not met before, of users with any past."""
+    def _iter_cases(self, events: Sequence[Interaction]) -> Iterator[int]:
+        """Yield the position of each positive event on a new item, of users with earlier events."""
         met = {user: set(person.met) for user, person in self._people.items()}
         for number, event in enumerate(events):
             before = met.setdefault(event.user_id, set())
             is_new = event.item_id in self._row and event.item_id not in before
-            if before and is_new and self._weight(event) > 0:
-                yield number, event
+            if before and is_new and self._compute_weight(event) > 0:
+                yield number
             before.add(event.item_id)
 
-    def _ask(self, event: Interaction) -> _Case:
+    def _compare(self, event: Interaction) -> _Case:
         person = self._people[event.user_id]
         lists = {
-            "live": self._recommended({"user_id": f"live {event.user_id}"}),
-            "frozen": self._recommended(
+            "live": self._fetch_recommendations({"user_id": f"live {event.user_id}"}),
+            "frozen": self._fetch_recommendations(
                 {"user_id": f"frozen {event.user_id}", "exclude": person.since[-1_000:]}
             ),
-            "mean": self._nearest_to_mean(person),
+            "mean": self._rank_by_mean(person),
         }
         gains = tuple(_compute_gain(lists[arm], event.item_id) for arm in ARMS)
         return _Case(event.user_id, gains, event.user_id in self._known)
 
-    def _recommended(self, body: dict[str, Any]) -> list[str]:
-        asked = {**body, "k": K, "explain": False, "fields": [], "include_seen": False}
-        return [hit["id"] for hit in self._caller.post("/v1/recommend", asked)["items"]]
+    def _fetch_recommendations(self, body: dict[str, Any]) -> list[str]:
+        request = {**body, "k": K, "explain": False, "fields": [], "include_seen": False}
+        return [hit["id"] for hit in self._caller.post("/v1/recommend", request)["items"]]
 
-    def _nearest_to_mean(self, person: _Person) -> list[str]:
+    def _rank_by_mean(self, person: _Person) -> list[str]:
+        """Return the items nearest to the mean of the liked ones, without those already met."""
         rows = [self._row[item_id] for item_id in person.liked]
         if not rows:
             return []
@@ -167,11 +188,11 @@ class _Replay:
         person = self._people[event.user_id]
         person.met.append(event.item_id)
         person.since.append(event.item_id)
-        if event.item_id in self._row and self._weight(event) > 0:
+        if event.item_id in self._row and self._compute_weight(event) > 0:
             person.liked.append(event.item_id)
 
-    def _weight(self, event: Interaction) -> float:
-        """What the event says about its item, as the service would weigh it."""
+    def _compute_weight(self, event: Interaction) -> float:
+        """Return the weight that the service gives an event; above 0 it is positive."""
         entry = HistoryEntry(event.item_id, event=str(event.event), value=event.value)
         (query_input,) = build_history_inputs(
             [entry], scenario=find_scenario(None), now=0.0, rating_scale=self._scale
@@ -205,15 +226,15 @@ def _compute_gain(ids: Sequence[str], wanted: str) -> float:
 
 
 def _compute_figures(cases: Sequence[_Case]) -> dict[str, Any]:
-    """Means, and how many times better live is, with intervals over users."""
+    """Return the mean of each arm, and the ratio of live to each other arm, with intervals."""
     users = sorted({case.user for case in cases})
     place = {user: number for number, user in enumerate(users)}
     sums = np.zeros((len(users), len(ARMS) + 1))
     for case in cases:
         sums[place[case.user]] += (*case.gains, 1.0)
     rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(users), (_RESAMPLES, len(users)))
-    means = _compute_means(np.stack([sums[picked].sum(axis=0) for picked in drawn]))
+    resamples = rng.integers(0, len(users), (_RESAMPLES, len(users)))
+    means = _compute_means(np.stack([sums[picked].sum(axis=0) for picked in resamples]))
     whole = _compute_means(sums.sum(axis=0)[np.newaxis])[0]
     fields: dict[str, Any] = {"cases": len(cases), "users": len(users)}
     for number, arm in enumerate(ARMS):
@@ -232,7 +253,7 @@ def _compute_means(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _summarise(value: float, resampled: NDArray[np.float64]) -> list[float | None]:
-    """The value, and the 2.5% and 97.5% quantiles; null where the other arm found nothing."""
+    """Return the value and its 2.5% and 97.5% quantiles; None where a ratio has a zero divisor."""
     low, high = np.quantile(resampled, [0.025, 0.975], method="lower")
     return [
         round(float(number), 4) if math.isfinite(number) else None for number in (value, low, high)

@@ -1,12 +1,9 @@
-"""An index directory to a running HTTP service: one listening socket, one or more workers."""
+"""Settings to a running HTTP service: one listening socket, one or more worker processes."""
 
 import os
 import resource
 import signal
 import socket
-import sys
-from types import FrameType
-from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,19 +15,20 @@ from service.app import SETTINGS_VARIABLE, create_app
 from service.edge import ApiKeys
 from service.live import find_live_url
 from service.llm import LlmConfig
+from service.process import exit_on_signal
 from service.settings import Settings, SettingsError
 from service.store import LiveDatabase
 
 _GRACE_S = 15
 _BACKLOG = 2_048
-_FILES = 8_192  # a connection is one; systems often begin at 1,024 or less
+_MAX_OPEN_FILES = 8_192  # each connection is one; the default limit is often 1,024 or less
 
 
 def serve(settings: Settings) -> int:
     """Check everything that can be checked, serve until stopped, and return the exit code.
 
     Raises:
-        SettingsError: If a setting does not do, or the port is taken.
+        SettingsError: If a setting cannot be used, or the port is taken.
         SnapshotError: If there is no sound snapshot.
     """
     _check_settings(settings)
@@ -39,7 +37,7 @@ def serve(settings: Settings) -> int:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"serving {settings.index} on http://{shown}:{port} (docs at /docs)", flush=True)
-        signal.signal(signal.SIGTERM, _exit_on_signal)
+        signal.signal(signal.SIGTERM, exit_on_signal)
         try:
             return _run_workers(settings, listener)
         except KeyboardInterrupt:
@@ -47,7 +45,7 @@ def serve(settings: Settings) -> int:
 
 
 def _check_settings(settings: Settings) -> None:
-    """Fail here, with one sentence, rather than in every worker."""
+    """Check what workers will use, so that an error is printed once and not by every worker."""
     settings.check_exposure()
     if settings.api_key_file:
         ApiKeys.load(settings.api_key_file)
@@ -58,20 +56,20 @@ def _check_settings(settings: Settings) -> None:
     check_files(path, read_manifest(path))
     url = find_live_url(settings)
     if url is not None:
-        LiveDatabase.open(url).close()  # made or brought up to date once, before workers start
+        LiveDatabase.open(url).close()  # created or migrated once, before workers start
 
 
 def _allow_many_connections() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
+        addresses = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = addresses[0]
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         why = str(error.strerror).partition(" (while ")[0]  # the rest repeats the address
@@ -79,8 +77,9 @@ def _listen(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.host}:{settings.port} ({why}); "
             f"choose another --port or --host"
         ) from error
-    # Connections inherit it. asyncio would set it only on sockets that say they are of TCP, which
-    # this one does not; without it every answer waits 40 ms for the client's acknowledgement.
+    # Connections inherit TCP_NODELAY. asyncio sets it only on sockets whose protocol number is
+    # IPPROTO_TCP, and that of this socket is 0. Without it, Nagle's algorithm and delayed
+    # acknowledgements hold every answer back by 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.set_inheritable(True)
     return listener
@@ -108,8 +107,3 @@ def _configure(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=_GRACE_S,
         backlog=_BACKLOG,
     )
-
-
-def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
-    """Being told to stop is a success."""
-    sys.exit(0)

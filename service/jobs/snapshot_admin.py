@@ -1,4 +1,4 @@
-"""What an operator does with snapshots, printed line by line."""
+"""An index directory to printed lines about its snapshots: list, verify, roll back, prune."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ from service.live.live_store import (
     open_live_store,
     require_live_store,
 )
-from service.live.profiles import describe_user, parse_profile
+from service.live.user_description import describe_user, parse_profile
 from service.live.view import Refresher, RequestView, RequestViews
 
 __all__ = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from indexer import Index, RequestError
 from indexer.arrays import Vectors
-from indexer.language import describe, hash_text
+from indexer.language import describe_item, hash_text
 from indexer.live import LiveItem, Tombstone
 from indexer.reading import Item
 from service.store import ItemChange
@@ -44,7 +44,7 @@ def attach_vectors(
         if item.vector is not None:
             vectors[position] = _normalise_vector(index, item, labels[position]), ""
             continue
-        text = describe(item.fields, rating_scale=index.manifest.rating_scale)
+        text = describe_item(item.fields, rating_scale=index.manifest.rating_scale)
         known = _find_known_vector(index, item.id, text, base_change)
         if known is not None:
             vectors[position] = known
@@ -116,7 +116,7 @@ def _find_known_vector(
         and base_change.raw_vector is not None
         and base_change.fields is not None
     ):
-        same = text == describe(base_change.fields, rating_scale=index.manifest.rating_scale)
+        same = text == describe_item(base_change.fields, rating_scale=index.manifest.rating_scale)
         fits = len(base_change.raw_vector) == _get_raw_dimension(index)
         if fits and (not base_change.encoder_key or (base_change.encoder_key == key and same)):
             return base_change.raw_vector, base_change.encoder_key
@@ -144,7 +144,7 @@ def _is_foreign(index: Index, change: ItemChange) -> bool:
 def _encode_changes(index: Index, changes: Sequence[ItemChange]) -> Vectors:
     """Return `(c, r) float32`, rounded to float16; zeros if the snapshot has no encoder."""
     scale = index.manifest.rating_scale
-    texts = [describe(change.fields or {}, rating_scale=scale) for change in changes]
+    texts = [describe_item(change.fields or {}, rating_scale=scale) for change in changes]
     if not texts or index.manifest.encoder is None:
         # An item with a zero vector can still be listed, filtered and rated, but not compared.
         return np.zeros((len(texts), _get_raw_dimension(index)), np.float32)

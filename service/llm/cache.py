@@ -1,6 +1,7 @@
-"""A prompt to the completion it got a short time ago, least recently used entries first to go.
+"""A prompt to the completion that the same prompt got a short time ago, kept in memory.
 
-A prompt holds the candidates and the profile in full, so it identifies them.
+When the cache is full, the least recently used entry is removed. The prompt itself is a sufficient
+key, because it contains the candidates and the profile in full.
 """
 
 import hashlib

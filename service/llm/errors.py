@@ -1,4 +1,4 @@
-"""What can go wrong with a language model. Each message says why the answer came without it.
+"""Failures of a language model's endpoint to exceptions, whose messages say what was wrong.
 
 LlmError
 ├── EndpointError      the endpoint could not be reached, refused, or broke off
@@ -50,6 +50,8 @@ class BusyError(EndpointError):
 class RefusedError(EndpointError):
     """The endpoint did not accept the request: status 400 or 422."""
 
+    # The underscore is an accident: the label was made from the name of a class that was private.
+    # It stays, because dashboards and alerts of users match it.
     outcome = "_refused"
 
 

@@ -105,11 +105,13 @@ def check_interpretation(
         query = None
     if query:
         changes["query"] = summary["query"] = query
-    condition = _build_filter(catalogue, interpretation, body, dropped)
+    condition, dropped_clauses = _build_filter(catalogue, interpretation, body)
+    dropped += dropped_clauses
     if condition is not None:
         summary["filter"] = condition
         changes["filter"] = _add_to_own_filter(body, condition)
-    context = _build_context(interpretation, body.get("context") or {}, dropped)
+    context, dropped_fields = _build_context(interpretation, body.get("context") or {})
+    dropped += dropped_fields
     if context:
         summary["context"] = context
         changes["context"] = {**context, **(body.get("context") or {})}
@@ -121,12 +123,13 @@ def check_interpretation(
 
 
 def _build_filter(
-    catalogue: LiveCatalogue,
-    interpretation: Interpretation,
-    body: Mapping[str, Any],
-    dropped: list[str],
-) -> dict[str, Any] | None:
-    """Return the valid clauses as one filter; None if none is left or no item passes them all."""
+    catalogue: LiveCatalogue, interpretation: Interpretation, body: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the valid clauses as one filter, and why clauses were left out.
+
+    The filter is None if no clause is valid, or no item passes them all.
+    """
+    dropped: list[str] = []
     valid_clauses: list[dict[str, Any]] = []
     for raw in interpretation.clauses[:_MAX_CLAUSES]:
         try:
@@ -136,13 +139,13 @@ def _build_filter(
         else:
             valid_clauses.append(clause)
     if not valid_clauses:
-        return None
+        return None, dropped
     condition = valid_clauses[0] if len(valid_clauses) == 1 else {"and": valid_clauses}
     combined_filter = parse_filter(_add_to_own_filter(body, condition), catalogue.schema)
     if not catalogue.mask(combined_filter).any():
         dropped.append("no item passes all that was understood as a filter, so it is not one")
-        return None
-    return condition
+        return None, dropped
+    return condition, dropped
 
 
 def _add_to_own_filter(body: Mapping[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
@@ -152,10 +155,11 @@ def _add_to_own_filter(body: Mapping[str, Any], condition: dict[str, Any]) -> di
 
 
 def _build_context(
-    interpretation: Interpretation, own_context: Mapping[str, Any], dropped: list[str]
-) -> dict[str, str]:
-    """Return the context fields that the request itself does not have."""
+    interpretation: Interpretation, own_context: Mapping[str, Any]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the context fields that the request does not have, and why fields were left out."""
     context: dict[str, str] = {}
+    dropped: list[str] = []
     for part in interpretation.context:
         name, value = part.get("field"), part.get("value")
         if name not in CONTEXT_FIELDS or not isinstance(value, str):
@@ -164,7 +168,7 @@ def _build_context(
         text = strip_markup(value, _MAX_VALUE_CHARS)
         if text and name not in own_context:
             context.setdefault(str(name), text)
-    return context
+    return context, dropped
 
 
 def share_a_word(one: str, other: str) -> bool:
@@ -204,8 +208,8 @@ def _describe_field(info: FieldInfo, values: list[str]) -> Any:
 def _build_schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
     """Return the JSON schema of the model's answer."""
 
-    def list_of(properties: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "array", "items": _object_schema(properties)}
+    def build_list_schema(properties: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "array", "items": _build_object_schema(properties)}
 
     clause = {
         "field": {"type": "string", "enum": fields},
@@ -216,17 +220,17 @@ def _build_schema(fields: list[str], scenarios: list[str]) -> dict[str, Any]:
         "field": {"type": "string", "enum": list(CONTEXT_FIELDS)},
         "value": {"type": "string"},
     }
-    return _object_schema(
+    return _build_object_schema(
         {
             "query": {"type": "string"},
-            "filter": list_of(clause),
-            "context": list_of(context_entry),
+            "filter": build_list_schema(clause),
+            "context": build_list_schema(context_entry),
             "scenario": {"type": "string", "enum": ["", *scenarios]},
         }
     )
 
 
-def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+def _build_object_schema(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,

@@ -1,7 +1,7 @@
-"""JSON schema and a model to JSON that fits it.
+"""A JSON schema and a language model to JSON that fits the schema.
 
-Punctuation is written for the model, which only fills in the values. Covers what strict structured
-output allows of objects, arrays and scalars.
+Punctuation and names are appended for the model, which only fills in the values. Covers what
+OpenAI's strict structured output allows of objects, arrays and scalars.
 """
 
 import json
@@ -18,26 +18,26 @@ _UNSAFE = re.compile(r"[\x00-\x1f\\\ufffd]")
 
 
 class Writer(Protocol):
-    """What is guided; `chat_model.Reading` is one."""
+    """The model whose answer is guided; `chat_model.GenerationState` is one."""
 
-    def say(self, text: str) -> None:
-        """Read a text as if the model had written it."""
+    def append_text(self, text: str) -> None:
+        """Feed a text to the model as if the model had generated it."""
         ...
 
     def read(self, ids: Sequence[int]) -> None:
-        """Read tokens."""
+        """Feed tokens to the model."""
         ...
 
-    def best(self) -> tuple[int, str]:
-        """Return the most likely next token and its text."""
+    def find_best(self) -> tuple[int, str]:
+        """Return the likeliest next token and its text, which is empty if the answer ends here."""
         ...
 
     def prefers(self, one: str, other: str) -> bool:
-        """Return whether one continuation is likelier than another."""
+        """Return whether one text is likelier to come next than another."""
         ...
 
     def choose(self, options: Sequence[str]) -> int:
-        """Return the number of the likeliest continuation."""
+        """Return the position of the likeliest option, after feeding it to the model."""
         ...
 
 
@@ -46,34 +46,34 @@ def write_guided(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
     if "anyOf" in schema:
         yield from write_guided(writer, schema["anyOf"][0])
     elif "enum" in schema:
-        options = list(map(_json, schema["enum"]))
+        options = list(map(_dump_json, schema["enum"]))
         yield options[writer.choose(options)]
     else:
-        yield from _WRITERS.get(schema.get("type", "string"), _string)(writer, schema)
+        yield from _WRITERS.get(schema.get("type", "string"), _write_string)(writer, schema)
 
 
-def _object(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
+def _write_object(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
     opening = "{"
     for name, part in schema.get("properties", {}).items():
-        yield _said(writer, f"{opening}{_json(name)}: ")
+        yield _force_text(writer, f"{opening}{_dump_json(name)}: ")
         yield from write_guided(writer, part)
         opening = ", "
-    yield _said(writer, "}" if opening != "{" else "{}")
+    yield _force_text(writer, "}" if opening != "{" else "{}")
 
 
-def _array(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Items until the model ends them; of an enumeration none comes twice."""
+def _write_array(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield items until the model ends the list; no value of an enumeration comes twice."""
     items = dict(schema.get("items", {}))
     least, most = schema.get("minItems", 0), schema.get("maxItems", _MOST_ITEMS)
-    yield _said(writer, "[")
-    for place in range(most):
-        following = "," if place else _OPENINGS.get(str(items.get("type")), "1")
-        if place >= least and writer.prefers("]", following):
+    yield _force_text(writer, "[")
+    for position in range(most):
+        following = "," if position else _OPENINGS.get(str(items.get("type")), "1")
+        if position >= least and writer.prefers("]", following):
             break
-        if place:
-            yield _said(writer, ", ")
+        if position:
+            yield _force_text(writer, ", ")
         if "enum" in items:
-            options = list(map(_json, items["enum"]))
+            options = list(map(_dump_json, items["enum"]))
             chosen = writer.choose(options)
             yield options[chosen]
             items["enum"] = [value for n, value in enumerate(items["enum"]) if n != chosen]
@@ -81,67 +81,69 @@ def _array(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
                 break
         else:
             yield from write_guided(writer, items)
-    yield _said(writer, "]")
+    yield _force_text(writer, "]")
 
 
-def _string(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Text up to the quote that ends it; other quotes become typographic ones."""
-    yield _said(writer, '"')
+def _write_string(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a text up to the quote that ends it; other quotes become typographic ones."""
+    yield _force_text(writer, '"')
     for _ in range(_STRING_TOKENS):
-        token, text = writer.best()
+        token, text = writer.find_best()
         if not text:
             break
         writer.read([token])
         before, quote, after = text.partition('"')
         yield _UNSAFE.sub(" ", before)
-        if quote and _is_end(after or writer.best()[1]):
+        if quote and _is_end(after or writer.find_best()[1]):
             yield '"'  # the model has written it
             return
         if quote:  # a small model forgets to escape a quotation
             yield "”" + _UNSAFE.sub(" ", after.replace('"', "”"))
-    yield _said(writer, '"')
+    yield _force_text(writer, '"')
 
 
 def _is_end(following: str) -> bool:
-    """Whether what comes after a quote shows that it ended a value."""
+    """Whether the text after a quote shows that the quote ended a value."""
     return following.strip()[:1] in ("", ",", "}", "]")
 
 
-def _number(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
-    told = ""
+def _write_number(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
+    digits = ""
     for _ in range(_NUMBER_TOKENS):
-        token, text = writer.best()
-        if not _NUMBER.fullmatch(told + text.strip()):
+        token, text = writer.find_best()
+        if not _NUMBER.fullmatch(digits + text.strip()):
             break
-        told += text.strip()
+        digits += text.strip()
         writer.read([token])
-    yield told.rstrip(".") if _NUMBER.fullmatch(told) and told != "-" else _said(writer, "0")
+    is_number = _NUMBER.fullmatch(digits) and digits != "-"
+    yield digits.rstrip(".") if is_number else _force_text(writer, "0")
 
 
-def _boolean(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
+def _write_boolean(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
     options = ("true", "false")
     yield options[writer.choose(options)]
 
 
-def _null(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
-    yield _said(writer, "null")
+def _write_null(writer: Writer, schema: Mapping[str, Any]) -> Iterator[str]:
+    yield _force_text(writer, "null")
 
 
-def _said(writer: Writer, text: str) -> str:
-    writer.say(text)
+def _force_text(writer: Writer, text: str) -> str:
+    """Return a text after feeding it to the model as the model's own."""
+    writer.append_text(text)
     return text
 
 
-def _json(value: Any) -> str:
+def _dump_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
 _WRITERS = {
-    "object": _object,
-    "array": _array,
-    "string": _string,
-    "number": _number,
-    "integer": _number,
-    "boolean": _boolean,
-    "null": _null,
+    "object": _write_object,
+    "array": _write_array,
+    "string": _write_string,
+    "number": _write_number,
+    "integer": _write_number,
+    "boolean": _write_boolean,
+    "null": _write_null,
 }

@@ -1,4 +1,4 @@
-"""Requests of OpenAI's chat completions to the answers of a chat model of this machine.
+"""HTTP requests of OpenAI's chat completions to the answers of a chat model of this machine.
 
 POST /v1/chat/completions with streaming, structured output (json_schema) and log-probabilities;
 GET /v1/models. One answer at a time; a client that leaves stops its answer. Loopback only.
@@ -7,19 +7,23 @@ GET /v1/models. One answer at a time; a client that leaves stops its answer. Loo
 import json
 import math
 import signal
-import sys
 import time
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from typing_extensions import override
 
 from service.local_llm.chat_model import ChatModel, ModelError, Token
-from service.local_llm.conversations import Chat, ChatRequest, RefusedError, parse_chat_request
+from service.local_llm.conversations import (
+    BadChatRequestError,
+    Chat,
+    ChatRequest,
+    parse_chat_request,
+)
+from service.process import exit_on_signal
 
 _MAX_BODY = 1 << 20
 
@@ -30,12 +34,12 @@ def serve_chat_model(name: str, *, port: int, threads: int) -> int:
     Args:
         name: What `ChatModel.load` takes.
         port: TCP port; 0: any free one.
-        threads: Of the processor.
+        threads: Threads of the processor that the model uses.
 
     Raises:
         ModelError: If the port is taken, or the model cannot be loaded.
     """
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+    signal.signal(signal.SIGTERM, exit_on_signal)
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     except OSError as error:
@@ -56,8 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _chat(self) -> Chat:
-        found: Chat = self.server.chat  # type: ignore[attr-defined]
-        return found
+        chat: Chat = self.server.chat  # type: ignore[attr-defined]
+        return chat
 
     def do_GET(self) -> None:  # the name http.server calls
         """List the one model."""
@@ -75,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             request = parse_chat_request(self._read_body())
             self._stream(request) if request.stream else self._answer_whole(request)
-        except RefusedError as error:
+        except BadChatRequestError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client left: the answer stops here
@@ -83,15 +87,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _read_body(self) -> Any:
         length = self.headers.get("content-length", "")
         if not length.isdecimal() or int(length) > _MAX_BODY:
-            raise RefusedError(f"send a body of at most {_MAX_BODY} bytes with its Content-Length")
+            raise BadChatRequestError(
+                f"send a body of at most {_MAX_BODY} bytes with its Content-Length"
+            )
         try:
             return json.loads(self.rfile.read(int(length)))
         except ValueError as error:
-            raise RefusedError("the body is not JSON") from error
+            raise BadChatRequestError("the body is not JSON") from error
 
     def _answer_whole(self, request: ChatRequest) -> None:
         counts: dict[str, int] = {}
-        tokens = list(self._chat.tokens(request, counts))
+        tokens = list(self._chat.generate_tokens(request, counts))
         choice: dict[str, Any] = {
             "index": 0,
             "message": {"role": "assistant", "content": "".join(t.text for t in tokens)},
@@ -104,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, request: ChatRequest) -> None:
         counts: dict[str, int] = {}
-        tokens = self._chat.tokens(request, counts)
-        first = next(tokens, None)  # a refusal is still a plain answer
+        tokens = self._chat.generate_tokens(request, counts)
+        first = next(tokens, None)  # here an error still gets status 400
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -117,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             for token in tokens:
                 self._write_token(request, token)
         finally:
-            tokens.close()  # frees the model for the next in line
+            tokens.close()  # releases the model for the next request
         end = {"index": 0, "delta": {}, "finish_reason": _find_finish_reason(request, counts)}
         self._write_event(self._build_answer("chat.completion.chunk", [end]))
         if request.usage:
@@ -159,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence."""
+        """Log nothing."""
 
 
 def _find_finish_reason(request: ChatRequest, counts: Mapping[str, int]) -> str:
@@ -178,8 +184,3 @@ def _describe_logprobs(token: Token) -> dict[str, Any]:
 
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else -9_999.0
-
-
-def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
-    """Being content to stop is a success."""
-    sys.exit(0)

@@ -1,4 +1,4 @@
-"""The routes of the HTTP interface, one file for each group of calls.
+"""HTTP requests to JSON responses: the routes of the interface, one file for each group.
 
 In: HTTP requests, permitted and parsed.
 Out: JSON responses.

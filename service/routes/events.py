@@ -1,4 +1,4 @@
-"""/v1/events: actions of users, durable when answered; the next list of any worker uses them."""
+"""Requests to /v1/events to events on disk, or to the deletion of one; the next list uses them."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""/health: whether the process is alive and can answer. It needs no key."""
+"""Requests to /health to whether the process is alive and can answer; no key is needed."""
 
 from fastapi import APIRouter, Request, Response
 

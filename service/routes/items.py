@@ -1,4 +1,4 @@
-"""/v1/items and /v1/catalog: the items of the catalogue, and its fields."""
+"""Requests to /v1/items and /v1/catalog to items of the catalogue, and to its fields."""
 
 from http import HTTPStatus
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""/v1/items, the calls that change items: the next answer of any worker reflects the change."""
+"""Writing requests to /v1/items to stored item changes, which the next answer reflects."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus

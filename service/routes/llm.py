@@ -1,4 +1,4 @@
-"""/v1/recommend with a language model: one answer, or a stream of server-sent events."""
+"""/v1/recommend requests with `llm` to one answer, or to a stream of server-sent events."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping

@@ -1,4 +1,4 @@
-"""/metrics: counters of this process as Prometheus text, for keys of role read."""
+"""Requests to /metrics to this process's counters as Prometheus text, for keys of role read."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""/v1/recommend, /v1/search and /v1/similar: ranked lists."""
+"""Requests to /v1/recommend, /v1/search and /v1/similar to ranked lists."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""/v1/snapshots: the snapshots of the index directory, and which one serves."""
+"""Requests to /v1/snapshots to the list of snapshots, or to a switch of the one that serves."""
 
 from fastapi import APIRouter, Response
 

@@ -1,4 +1,4 @@
-"""/v1/trending: the items that are trending in the event log."""
+"""Requests to /v1/trending to the items that are trending in the event log."""
 
 from typing import Annotated
 

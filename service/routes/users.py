@@ -1,4 +1,4 @@
-"""/v1/users: profiles of users, what the store knows of them, and merging and erasing them."""
+"""Requests to /v1/users to stored profiles, descriptions of users, merged and erased users."""
 
 from http import HTTPStatus
 from typing import Any

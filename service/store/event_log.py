@@ -15,8 +15,8 @@ from service.store.event_rows import (
     list_owners,
     load_item_pairs,
     load_recent_events,
-    row_from_event,
     select_existing,
+    to_row,
 )
 from service.store.events import Event
 from service.store.ownership import UserHasher, find_new_owners
@@ -61,7 +61,7 @@ class EventLog:
             Problem: 503 if the store is busy; then no event of the batch was stored.
         """
         # Rows are built before the transaction begins, so that no other writer waits for it.
-        rows = [(event, row_from_event(event)) for event in batch]
+        rows = [(event, to_row(event)) for event in batch]
         with self._database.begin_write() as transaction:
             new_rows, refused = self._select_new_rows(transaction.connection, rows)
             first = transaction.reserve(len(new_rows))

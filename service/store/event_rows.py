@@ -22,14 +22,14 @@ _EVENT_COLUMNS = (
 )  # fmt: skip
 
 
-def row_from_event(event: Event) -> dict[str, Any]:
+def to_row(event: Event) -> dict[str, Any]:
     """Return the columns of an event, without its sequence number."""
     row = {name: getattr(event, name) for name in _EVENT_COLUMNS}
     context = orjson.dumps(dict(event.context)).decode() if event.context else None
     return {**row, "context": context}
 
 
-def event_from_row(row: sa.RowMapping) -> Event:
+def to_event(row: sa.RowMapping) -> Event:
     """Return the event that a row of the log holds."""
     columns = {name: row[name] for name in _EVENT_COLUMNS}
     return Event(**columns, context=orjson.loads(row["context"]) if row["context"] else {})
@@ -58,7 +58,7 @@ def load_recent_events(connection: sa.Connection, owner: Owner, limit: int | Non
         .order_by(events.c.at.desc(), events.c.event_id.desc())
         .limit(limit)
     )
-    return [event_from_row(row) for row in connection.execute(query).mappings()]
+    return [to_event(row) for row in connection.execute(query).mappings()]
 
 
 def load_item_pairs(connection: sa.Connection, owner: Owner) -> list[tuple[str, str | None]]:

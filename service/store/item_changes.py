@@ -44,7 +44,7 @@ def store_changes(
         transaction.connection.execute(items.delete().where(items.c.item_id.in_(chunk)))
     first = transaction.reserve(len(last))
     rows = [
-        {**_row_from_change(change), "seq": seq, "changed_at": now, "dropped": False}
+        {**_to_row(change), "seq": seq, "changed_at": now, "dropped": False}
         for seq, change in enumerate(last.values(), first)
     ]
     if rows:
@@ -56,7 +56,7 @@ def store_changes(
 def load_changes_after(connection: sa.Connection, seq: int) -> list[ItemChange]:
     """Return the changes after a sequence number, in order; of each item the last one only."""
     query = sa.select(items).where(items.c.seq > seq).order_by(items.c.seq)
-    return [_change_from_row(row) for row in connection.execute(query)]
+    return [_to_change(row) for row in connection.execute(query)]
 
 
 def load_changes(connection: sa.Connection, ids: Sequence[str]) -> dict[str, ItemChange]:
@@ -64,7 +64,7 @@ def load_changes(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ite
     changes_by_id = {}
     for chunk in split_parameters(ids):
         for row in connection.execute(sa.select(items).where(items.c.item_id.in_(chunk))):
-            changes_by_id[row.item_id] = _change_from_row(row)
+            changes_by_id[row.item_id] = _to_change(row)
     return changes_by_id
 
 
@@ -72,7 +72,7 @@ def iterate_undropped_changes(connection: sa.Connection) -> Iterator[ItemChange]
     """Yield the changes that a build applies to its catalogue, in order of sequence number."""
     query = sa.select(items).where(items.c.dropped.is_(False)).order_by(items.c.seq)
     for row in connection.execute(query):
-        yield _change_from_row(row)
+        yield _to_change(row)
 
 
 def drop_changes(database: LiveDatabase, *, up_to: int) -> None:
@@ -90,7 +90,7 @@ def prune_changes(database: LiveDatabase, *, applied_seq: int) -> None:
         transaction.connection.execute(items.delete().where(is_applied))
 
 
-def _row_from_change(change: ItemChange) -> dict[str, Any]:
+def _to_row(change: ItemChange) -> dict[str, Any]:
     fields, vector = change.fields, change.raw_vector
     return {
         "item_id": change.item_id,
@@ -100,7 +100,7 @@ def _row_from_change(change: ItemChange) -> dict[str, Any]:
     }
 
 
-def _change_from_row(row: sa.Row[Any]) -> ItemChange:
+def _to_change(row: sa.Row[Any]) -> ItemChange:
     return ItemChange(
         row.item_id,
         None if row.fields is None else orjson.loads(row.fields),

@@ -8,12 +8,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from indexer import SnapshotError
-from indexer.build import DeletedId
-from indexer.language import VectorCache, describe, hash_text
-from indexer.reading import Interaction, Item
+from indexer.language import VectorCache, describe_item, hash_text
+from indexer.reading import DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
-from service.store.event_rows import event_from_row
+from service.store.event_rows import to_event
 from service.store.events import IMPRESSION, Event
 from service.store.item_changes import (
     ItemChange,
@@ -79,7 +78,7 @@ def cache_live_vectors(root: Path, changes: list[ItemChange]) -> None:
     key = manifest.encoder.key
     vectors = {
         hash_text(
-            key, describe(change.fields, rating_scale=manifest.rating_scale)
+            key, describe_item(change.fields, rating_scale=manifest.rating_scale)
         ): change.raw_vector
         for change in changes
         if change.fields is not None and change.raw_vector is not None and change.encoder_key == key
@@ -128,7 +127,7 @@ def _to_item(change: ItemChange) -> Item | DeletedId:
 def _load_interactions(connection: sa.Connection) -> list[Interaction]:
     query = sa.select(events).where(events.c.event != IMPRESSION)
     rows = connection.execute(query.order_by(events.c.at, events.c.event_id)).mappings()
-    return [_to_interaction(event_from_row(row)) for row in rows]
+    return [_to_interaction(to_event(row)) for row in rows]
 
 
 def _to_interaction(event: Event) -> Interaction:

@@ -172,7 +172,7 @@ class Health(BaseModel):
 
 
 class EventsOut(BaseModel):
-    """Durable."""
+    """The events are on disk; the next answer of any worker uses them."""
 
     accepted: int
     duplicates: Annotated[int, Field(description="Sent before; they count once.")]
@@ -184,21 +184,21 @@ class EventsOut(BaseModel):
 
 
 class Retracted(BaseModel):
-    """As if it had never come."""
+    """The event is deleted; from now on answers are as if it had never been sent."""
 
     event_id: str
     live_seq: int
 
 
 class ItemKept(BaseModel):
-    """The next answer of any worker knows it."""
+    """The change is on disk; the next answer of any worker reflects it."""
 
     id: str
     live_seq: int
 
 
 class ItemsKept(BaseModel):
-    """All of them, or none."""
+    """All changes are on disk; if one item of a call is refused, none is stored."""
 
     accepted: int
     ids: list[str]
@@ -227,14 +227,14 @@ class UserOut(BaseModel):
 
 
 class UserKept(BaseModel):
-    """Stored."""
+    """The profile is on disk; the next answer of any worker uses it."""
 
     user_id: str
     live_seq: int
 
 
 class Merged(BaseModel):
-    """Whose events are whose now."""
+    """The events of one user now belong to another; `user_id` is the other."""
 
     user_id: str
     moved: Annotated[int, Field(description="Events.")]

@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic import WithJsonSchema
 
+from indexer.field_names import MAX_ID_CHARS
 from indexer.request import (
     MAX_BOOST,
     MAX_BOOSTS,
     MAX_EVENT_NAME,
     MAX_HISTORY,
     MAX_K,
+    MAX_LIST,
     MAX_PINS,
     MAX_TEXT,
 )
@@ -47,19 +49,19 @@ def require_any(*names: str) -> dict[str, Any]:
 TEXT_SCHEMA = {"type": "string", "maxLength": MAX_TEXT}
 ID_SCHEMA = {
     "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": 512, "pattern": r"\S"},
+        {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS, "pattern": r"\S"},
         {"type": "integer"},
     ]
 }
 _CLEAN_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 CLEAN_ID_SCHEMA = {  # an id that any database can store
     "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": 512, "pattern": _CLEAN_PATTERN},
+        {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS, "pattern": _CLEAN_PATTERN},
         {"type": "integer"},
     ]
 }
 CLEAN_TEXT_SCHEMA = {**TEXT_SCHEMA, "pattern": r"^[^\x00]*$"}
-IDS_SCHEMA = {"type": "array", "items": ID_SCHEMA, "maxItems": 1_000}
+IDS_SCHEMA = {"type": "array", "items": ID_SCHEMA, "maxItems": MAX_LIST}
 TIME_SCHEMA = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
 OBJECT_SCHEMA = {"type": "object", "additionalProperties": True}
 LOCATION_SCHEMA = {

@@ -7,7 +7,7 @@ import pytest
 
 from indexer import Index, build_index
 from indexer.language.encoder import TextEncoder, load_encoder
-from indexer.language.item_text import describe
+from indexer.language.item_text import describe_item
 from tests.fakes import WordEncoder
 from tests.oracle import World, space_of, stored, write_rows
 from tests.worlds import Built, described_rows
@@ -20,7 +20,7 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Built:
     rows = described_rows(300, seed=1)
     encoder = WordEncoder(dim=32)
     build_index(write_rows(root / "items.jsonl", rows), root / "index", encoder=encoder)
-    texts = {row["id"]: describe(row, rating_scale=(1, 5)) for row in rows}
+    texts = {row["id"]: describe_item(row, rating_scale=(1, 5)) for row in rows}
     vectors = {item_id: encoder.encode_items([text])[0] for item_id, text in texts.items()}
     raw = stored(np.stack([vectors[item_id] for item_id in sorted(vectors)]))
     world = World(rows, vectors, space=space_of(encoder, raw), encode=encoder.encode_queries)

@@ -20,7 +20,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer import build_index
-from indexer.language.item_text import describe
+from indexer.language.item_text import describe_item
 from service import Settings, create_app
 from service.store.database import LiveDatabase
 from service.store.schema import counter, tables
@@ -68,7 +68,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     rows = shop_rows()
     encoder = WordEncoder(dim=32)
     build_index(write_rows(folder / "items.jsonl", rows), folder / "index", encoder=encoder)
-    texts = {row["id"]: describe(row, rating_scale=(1, 5)) for row in rows}
+    texts = {row["id"]: describe_item(row, rating_scale=(1, 5)) for row in rows}
     vectors = {item_id: encoder.encode_items([text])[0] for item_id, text in texts.items()}
     raw = stored(np.stack([vectors[item_id] for item_id in sorted(vectors)]))
     world = World(rows, vectors, space=space_of(encoder, raw), encode=encoder.encode_queries)

@@ -22,7 +22,7 @@ from indexer.evaluation.peers.protocol import (
     TrainingData,
     collect_entries,
 )
-from indexer.taste import Matrix, matrix_from_coordinates
+from indexer.taste import Matrix, build_matrix_from_coordinates
 
 MAX_DENSE_ITEMS = 8_000  # most frequent items, of whose matrix EASE takes the inverse
 MAX_NEIGHBOURS = 200  # neighbours of each item that item-kNN keeps
@@ -147,7 +147,7 @@ def _keep_nearest(strip: Matrix, first: int, keep: int) -> Matrix:
     row, col, value = row[order], col[order], value[order]
     position = np.arange(len(row)) - np.searchsorted(row, row)
     near = position < keep
-    return matrix_from_coordinates(value[near], row[near], col[near], strip.shape)
+    return build_matrix_from_coordinates(value[near], row[near], col[near], strip.shape)
 
 
 def _stack(strips: list[Matrix]) -> Matrix:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.interaction_log import InteractionLog
-from indexer.taste import Matrix, matrix_from_coordinates
+from indexer.taste import Matrix, build_matrix_from_coordinates
 
 Params: TypeAlias = Mapping[str, Any]
 Scores: TypeAlias = NDArray[np.float32]
@@ -53,7 +53,9 @@ class TrainingData:
         rows = self.select_rows(use)
         shape = (len(self.log.user_ids), self.n_items)
         ones = np.ones(len(rows), np.float32)
-        matrix = matrix_from_coordinates(ones, self.log.user[rows], self.log.item[rows], shape)
+        matrix = build_matrix_from_coordinates(
+            ones, self.log.user[rows], self.log.item[rows], shape
+        )
         matrix.data[:] = 1
         return matrix
 
@@ -99,7 +101,7 @@ class HistoryEntries:
 
     def to_matrix(self, cases: int, items: int) -> Matrix:
         """Return `(cases, items)`, sparse, the sum of the weights of each pair."""
-        return matrix_from_coordinates(self.weight, self.case, self.item, (cases, items))
+        return build_matrix_from_coordinates(self.weight, self.case, self.item, (cases, items))
 
 
 def collect_entries(cases: Cases, *, use: str, decay: float) -> HistoryEntries:

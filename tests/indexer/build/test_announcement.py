@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
+from indexer.build import raw_vectors
 from indexer.durations import describe_duration
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -28,6 +29,23 @@ def test_texts_model_time_and_speed_are_told_once(tmp_path: Path) -> None:
     assert re.fullmatch(pattern, sentence)
 
 
+def test_what_is_left_goes_by_the_size_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("indexer.build.raw_vectors.time.perf_counter", lambda: now[0])
+    notices: list[str] = []
+    sizes = np.array([900] * 10 + [100] * 90)  # half of all bytes are in the first ten texts
+    report = raw_vectors._announce_duration(
+        lambda *_: None, notices.append, "100 texts", np.cumsum(sizes)
+    )
+    now[0] = 1.0
+    report("encode", 5, 100)
+    assert notices == []  # too early to tell
+    now[0] = 30.0
+    report("encode", 10, 100)
+    report("encode", 100, 100)
+    assert notices == ["100 texts: about 30 s at 2 texts a second"]
+
+
 def test_what_is_known_already_is_told_apart(tmp_path: Path) -> None:
     built(tmp_path, ROWS, told=False)
     more = [*ROWS, *({"id": f"n{n:03}", "title": f"new{n}"} for n in range(520))]
@@ -40,7 +58,7 @@ def test_a_few_texts_are_not_announced(tmp_path: Path) -> None:
     assert built(tmp_path, ROWS[:100], told=True)[1] == []
 
 
-def test_the_sample_that_is_timed_changes_no_vector(tmp_path: Path) -> None:
+def test_listening_changes_no_vector(tmp_path: Path) -> None:
     (tmp_path / "told").mkdir()
     (tmp_path / "silent").mkdir()
     ids = [row["id"] for row in ROWS]

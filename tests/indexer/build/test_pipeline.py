@@ -524,3 +524,14 @@ def test_a_path_may_be_given_as_one(tmp_path: Path) -> None:
     events.write_text("user_id,item_id,event\nu1,m1,like\nu1,m2,like\n")
     catalog = write_rows(tmp_path / "items.jsonl", rows)
     assert build_index(catalog, tmp_path / "x", model="none", interactions=events).interactions == 2
+
+
+def test_interactions_that_are_not_there_are_named_before_anything_is_encoded(
+    tmp_path: Path,
+) -> None:
+    catalog = write_rows(tmp_path / "i.jsonl", [{"id": "1", "title": "a"}])
+    encoder = WordEncoder(dim=8)
+    with pytest.raises(CatalogError, match=r"none\.csv does not exist; check the path"):
+        build_index(
+            catalog, tmp_path / "x", encoder=encoder, interactions=str(tmp_path / "none.csv")
+        )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.language.item_text import describe, find_title, is_chinese
+from indexer.language.item_text import describe_item, find_title, is_chinese
 
 
 def test_an_english_item_reads_title_tags_prose_facts_numbers_reviews() -> None:
@@ -22,7 +22,7 @@ def test_an_english_item_reads_title_tags_prose_facts_numbers_reviews() -> None:
         "description": "Two friends sail north.",
         "studio_name": "Blue House",
     }
-    assert describe(item, rating_scale=(0, 5)) == (
+    assert describe_item(item, rating_scale=(0, 5)) == (
         "The Quiet Sea. drama, sea. Two friends sail north. director: A. Person. "
         "studio name: Blue House. from 1999. rated excellent. priced under ten. Loved it. Too long"
     )
@@ -38,7 +38,9 @@ def test_a_chinese_item_reads_in_chinese() -> None:
         "price": 700,
         "created_at": "2024-05-01",
     }
-    assert describe(item) == ("电影A。悬疑、恐怖。品牌：某厂。2024年。口碑极佳。价格两千元以内")
+    assert describe_item(item) == (
+        "电影A。悬疑、恐怖。品牌：某厂。2024年。口碑极佳。价格两千元以内"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_chinese_item_reads_in_chinese() -> None:
 def test_a_rating_becomes_words_by_its_share_of_the_scale(
     rating: float, scale: tuple[float, float], words: str
 ) -> None:
-    assert describe({"title": "x", "rating": rating}, rating_scale=scale) == f"x. {words}"
+    assert describe_item({"title": "x", "rating": rating}, rating_scale=scale) == f"x. {words}"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_a_rating_becomes_words_by_its_share_of_the_scale(
     ],
 )
 def test_a_price_becomes_words(price: float, words: str) -> None:
-    assert describe({"title": "x", "price": price}) == f"x. {words}"
+    assert describe_item({"title": "x", "price": price}) == f"x. {words}"
 
 
 @pytest.mark.parametrize(
@@ -94,22 +96,22 @@ def test_a_price_becomes_words(price: float, words: str) -> None:
     ],
 )
 def test_what_says_nothing_about_the_item_stays_out(silent: dict[str, Any]) -> None:
-    assert describe({"title": "Alien", **silent}) == "Alien"
+    assert describe_item({"title": "Alien", **silent}) == "Alien"
 
 
 def test_what_is_said_twice_is_told_once() -> None:
     item = {"title": "Alien", "tags": ["space"], "genres": ["space", "horror"], "plot": "Alien"}
-    assert describe(item) == "Alien. space, horror"
+    assert describe_item(item) == "Alien. space, horror"
 
 
 def test_the_order_of_fields_does_not_matter() -> None:
     item = {"title": "x", "tags": ["a"], "mood_word": "calm", "author": "b", "zebra": "c"}
     turned = dict(reversed(item.items()))
-    assert describe(item) == describe(turned)
+    assert describe_item(item) == describe_item(turned)
 
 
 def test_what_is_long_is_cut_at_a_word() -> None:
-    text = describe({"title": "x", "description": "word " * 1_000})
+    text = describe_item({"title": "x", "description": "word " * 1_000})
     assert len(text) < 1_300
     assert text.endswith("word")
 
@@ -138,6 +140,6 @@ names = st.sampled_from(
 
 @given(st.dictionaries(names, values))
 def test_any_item_has_one_tidy_text(item: dict[str, Any]) -> None:
-    text = describe(item)
-    assert text == describe(item) == text.strip()
+    text = describe_item(item)
+    assert text == describe_item(item) == text.strip()
     assert len(text) < 12_000

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from indexer import FilterError, Index, build_index
 from indexer.answer import recommend, search
 from indexer.answer.listing import list_items
-from indexer.language.item_text import describe
+from indexer.language.item_text import describe_item
 from indexer.live import LiveCatalogue, LiveItem, Tombstone
 from indexer.live.delta_masks import DeltaMasks
-from indexer.metadata.filters import parse_filter
+from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.item_matcher import collect_path_values, matches
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.request.body import parse_request
@@ -26,7 +26,7 @@ IDS = [*(f"i{number:04d}" for number in range(0, 300, 37)), "a first", "i0100x",
 
 
 def live(row: dict[str, Any]) -> LiveItem:
-    text = describe(row, rating_scale=(1, 5))
+    text = describe_item(row, rating_scale=(1, 5))
     return LiveItem(row["id"], row, WordEncoder(dim=32).encode_items([text])[0])
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from indexer.errors import CatalogError, SnapshotError
 from indexer.metadata.full_text import MAX_TERMS, build_match_expression
-from indexer.metadata.store import MetadataStore, MetadataWriter
+from indexer.metadata.store import MetadataStore
+from indexer.metadata.store_writer import MetadataWriter
 
 FILMS: list[dict[str, Any]] = [
     {"id": "m0", "title": "红楼梦", "tags": ["古典"], "description": "贾宝玉与林黛玉的故事。"},

@@ -11,15 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
-from indexer.reading.items import (
-    Item,
-    Rejection,
-    parse_mapping,
-    read_catalog,
-    render_rejection,
-    to_item,
-)
-from indexer.reading.rows import Row
+from indexer.reading.items import Item, read_catalog, to_item
+from indexer.reading.rows import Rejection, Row, parse_mapping, render_rejection
 from tests.paths import SAMPLE
 
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
 from indexer.reading.cells import to_plain
-from indexer.reading.tables import BadRow, Row, read_rows
+from indexer.reading.rows import BadRow, Row
+from indexer.reading.tables import read_rows
 
 COLUMNS = ("id", "title", "label2", "note")
 

@@ -140,7 +140,7 @@ def test_one_request_scores_as_the_batch_does(repeats: bool) -> None:  # noqa: F
     items = np.zeros((n, layout.dim), np.float32)
     items[:, : layout.meaning + layout.taste + 1] = np.c_[meaning, model.targets, model.prior]
     plain = Scenario("plain", event_weights={"dislike": 0.0})  # it pushes away in requests alone
-    moment = TasteContext(plain, Weights(), {}, include_seen=repeats)
+    moment = TasteContext(Weights(), {}, include_seen=repeats)
     for case in range(len(window.cases)):
         past = window.cases.history
         mine = np.flatnonzero(window.cases.entry_case == case)

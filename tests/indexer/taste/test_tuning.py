@@ -11,14 +11,14 @@ from indexer.metrics import compute_ndcg10
 from indexer.taste import fit_taste
 from indexer.taste.prior import compute_prior
 from indexer.taste.settings import TasteSettings
-from indexer.taste.tuning import _raise_cold_level, compute_standard_error, gains_from_ranks
+from indexer.taste.tuning import _raise_cold_level, compute_rank_gains, compute_standard_error
 from tests.indexer.taste.worlds import ids, noise, random_meaning
 
 
 def test_gains_by_hand() -> None:
     ranks = np.array([1, 3, 11, 51])
     np.testing.assert_allclose(compute_ndcg10(ranks), [1, 0.5, 0, 0])
-    np.testing.assert_allclose(gains_from_ranks(ranks), [1, 0.5, 0.5 / np.log2(12), 0])
+    np.testing.assert_allclose(compute_rank_gains(ranks), [1, 0.5, 0.5 / np.log2(12), 0])
 
 
 def test_ten_cases_of_one_user_are_one_observation() -> None:

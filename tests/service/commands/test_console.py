@@ -11,7 +11,6 @@ import termios
 
 import pytest
 
-from service.commands import console
 from service.commands.console import Progress, parse_rating_scale, parse_share
 from tests.paths import REPOSITORY
 
@@ -67,7 +66,7 @@ def test_without_a_terminal_a_long_stage_writes_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("service.commands.console.time.monotonic", lambda: now[0])
     with Progress() as progress:
         for done in range(0, 2_001, 10):
             now[0] = done / 10  # ten texts a second

@@ -76,6 +76,11 @@ def test_too_many_bad_rows_fail_and_the_good_ones_are_kept(tmp_path: Path, url: 
     assert told(imported(tmp_path, url, ROWS)) == (0, 5, 0, 0)
 
 
+def test_a_file_without_a_row_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(CatalogError, match=r"events\.csv has no row"):
+        imported(tmp_path, url, ROWS.splitlines()[0] + "\n")
+
+
 def test_an_imported_user_is_known_to_the_service(tmp_path: Path, url: str) -> None:
     items = [{"id": f"film-{n}", "title": f"film number {n}"} for n in range(1, 6)]
     encoder = WordEncoder(dim=16)

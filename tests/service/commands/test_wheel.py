@@ -33,7 +33,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("zhiyin-*.whl")
     made = folder / "venv"
     venv.create(made, with_pip=True)
-    subprocess.run([made / "bin" / "pip", "install", "--quiet", "--no-deps", wheel], check=True)
+    # In an environment without a path to the checkout, which would count as installed.
+    subprocess.run(
+        [made / "bin" / "pip", "install", "--quiet", "--no-deps", wheel],
+        env=clean(made), check=True,
+    )  # fmt: skip
     # Paths named in a .pth file are not searched for further .pth files, so the checkout that is
     # installed here for editing is not found through them.
     (site,) = made.glob("lib/python*/site-packages")

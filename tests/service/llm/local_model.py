@@ -1,4 +1,4 @@
-"""scripts/serve_llm.py with the bundled model, started once for all tests that want it."""
+"""`zhiyin serve-llm` with the bundled model, started once for all tests that need it."""
 
 import atexit
 import importlib.util
@@ -35,7 +35,7 @@ def local_model() -> Iterator[LlmConfig]:
 @cache
 def _running() -> LlmConfig:
     process = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "scripts" / "serve_llm.py"), "--port", "0"],
+        [sys.executable, "-m", "service.commands", "serve-llm", "--port", "0"],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -44,7 +44,7 @@ def _running() -> LlmConfig:
     atexit.register(_stop, process)
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert " on http" in line, "scripts/serve_llm.py did not start"
+    assert " on http" in line, "zhiyin serve-llm did not start"
     config = LlmConfig(line.split(" on ")[1].strip(), "SmolLM2-135M-Instruct")
     deadline = time.monotonic() + READY_S
     while httpx.get(f"{config.url}/models", trust_env=False).status_code != 200:

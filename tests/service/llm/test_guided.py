@@ -1,4 +1,4 @@
-"""scripts/_guided.py: whatever a model wants to say, what comes out fits the schema."""
+"""service/local_llm/guided.py: whatever a model generates, the JSON fits the schema."""
 
 import json
 import random
@@ -13,19 +13,19 @@ WORDS = ['"', '"}', "sea", " and", "\n", "\\", "7", ".", "-", "]", ",", "", '" h
 
 
 class Babbler:
-    """A model that says random things; its choices are random too."""
+    """A `Writer` that generates random tokens and makes random choices."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._next = 0
 
-    def say(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         pass
 
     def read(self, ids: Sequence[int]) -> None:
         self._next = self._random.randrange(len(WORDS))
 
-    def best(self) -> tuple[int, str]:
+    def find_best(self) -> tuple[int, str]:
         return self._next, WORDS[self._next]
 
     def prefers(self, one: str, other: str) -> bool:
@@ -62,14 +62,14 @@ SCHEMA = {
 
 @pytest.mark.parametrize("seed", range(200))
 def test_what_comes_out_fits_the_schema(seed: int) -> None:
-    told: dict[str, Any] = json.loads("".join(write_guided(Babbler(seed), SCHEMA)))
-    assert list(told) == list(SCHEMA["properties"])
-    assert isinstance(told["text"], str)
-    assert isinstance(told["number"], int | float)
-    assert isinstance(told["whole"], int | float)
-    assert isinstance(told["sure"], bool)
-    assert told["nothing"] is None
-    assert told["kind"] in ("a", 'b"c', "中")
-    assert sorted(told["order"]) == [1, 2, 12]
-    assert all(set(row) == {"x"} for row in told["rows"])
-    assert told["empty"] == {}
+    answer: dict[str, Any] = json.loads("".join(write_guided(Babbler(seed), SCHEMA)))
+    assert list(answer) == list(SCHEMA["properties"])
+    assert isinstance(answer["text"], str)
+    assert isinstance(answer["number"], int | float)
+    assert isinstance(answer["whole"], int | float)
+    assert isinstance(answer["sure"], bool)
+    assert answer["nothing"] is None
+    assert answer["kind"] in ("a", 'b"c', "中")
+    assert sorted(answer["order"]) == [1, 2, 12]
+    assert all(set(row) == {"x"} for row in answer["rows"])
+    assert answer["empty"] == {}

@@ -1,6 +1,6 @@
-"""Every part end to end against a real model: scripts/serve_llm.py with SmolLM2-135M.
+"""Every part end to end against a real model: `zhiyin serve-llm` with SmolLM2-135M.
 
-The model is weak: what is checked is that its words are used where they may be, not that they are
+The model is weak: what is checked is that its answers are used where they may be, not that they are
 good.
 """
 

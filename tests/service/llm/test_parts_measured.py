@@ -1,4 +1,4 @@
-"""scripts/_llm_parts.py: every part against none on new users, and what each of them costs."""
+"""service/jobs/llm_measurement.py: every part against none on new users, and what each costs."""
 
 from typing import Any
 
@@ -34,45 +34,45 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> EvaluationPlan:
     return EvaluationPlan([str(catalogue)], str(events), ("popular",))
 
 
-def measured(
+def measure(
     plan: EvaluationPlan, script: Script, cases: int = 8
 ) -> tuple[dict[str, Any], list[Any]]:
-    """The measurement, and the bodies that the endpoint was asked with."""
+    """Return the figures, and the bodies that the endpoint received."""
     with endpoint(script) as running:
         measurer = LlmMeasurement(running.config, cases, 5, lambda *_: None)
-        told = evaluate(plan, encoder=WordEncoder(dim=32), extra={"llm": measurer})
-    return told["llm"], running.calls
+        figures = evaluate(plan, encoder=WordEncoder(dim=32), extra={"llm": measurer})
+    return figures["llm"], running.calls
 
 
 def test_every_part_is_measured_against_none_at_its_whole_cost(plan: EvaluationPlan) -> None:
-    told, calls = measured(plan, obliging)
-    parts = told["parts"]
+    figures, calls = measure(plan, obliging)
+    parts = figures["parts"]
     assert list(parts) == [
         "none", "generate", "rerank", "rerank_likelihood", "generate+rerank", "explain",
     ]  # fmt: skip
-    assert told["cases"] == 8 < told["of"]
+    assert figures["cases"] == 8 < figures["of"]
     assert (parts["none"]["used"], parts["none"]["tokens_in"]) == (0, 0)
-    asked = [part_of(call) for call in calls]
+    requests = [part_of(call) for call in calls]
     # What a part before it has asked is asked, and paid for, again: half of these are not cached.
-    assert asked.count("generate") * IN == 2 * parts["generate"]["tokens_in"] > 0
+    assert requests.count("generate") * IN == 2 * parts["generate"]["tokens_in"] > 0
     assert parts["generate+rerank"]["tokens_in"] > parts["generate"]["tokens_in"]
-    scored = asked.count("likelihood")
+    scored = requests.count("likelihood")
     assert sum(part["tokens_in"] for part in parts.values()) == (
-        (len(asked) - scored) * IN + scored * SCORED_IN
+        (len(requests) - scored) * IN + scored * SCORED_IN
     )
     for name in ("generate", "rerank", "rerank_likelihood", "generate+rerank"):
         low, high = parts[name]["versus_none"]["difference95"]
         assert low <= parts[name]["versus_none"]["difference"] <= high
     assert "ndcg10" not in parts["explain"]
     assert sum(parts["explain"]["sentences"].values()) == 3 * 8
-    assert len(render_llm_figures(told)) == 1 + len(parts)
+    assert len(render_llm_figures(figures)) == 1 + len(parts)
 
 
 def test_a_model_that_fails_changes_no_figure_and_counts_as_not_used(plan: EvaluationPlan) -> None:
-    told, _ = measured(plan, lambda body: Reply(status=500), cases=3)
-    none = told["parts"]["none"]
+    figures, _ = measure(plan, lambda body: Reply(status=500), cases=3)
+    none = figures["parts"]["none"]
     for name in ("generate", "rerank", "rerank_likelihood", "generate+rerank"):
-        part = told["parts"][name]
+        part = figures["parts"][name]
         assert (part["used"], part["ndcg10"]) == (0, none["ndcg10"])
         assert part["versus_none"]["difference"] == 0
-    assert set(told["parts"]["explain"]["sentences"]) == {"template"}
+    assert set(figures["parts"]["explain"]["sentences"]) == {"template"}

@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer import Index, build_index
-from indexer.build.staging import DeletedId
 from indexer.language.whitening import load_background_texts
+from indexer.reading.items import DeletedId
 from service import Settings
 from service.live.items import LiveItems
 from service.store.database import LiveDatabase

@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
 from indexer import Index, build_index
-from indexer.metadata.filters import parse_filter
+from indexer.metadata.filter_parser import parse_filter
 from indexer.snapshot.manifest import FORMAT_VERSION
 
 # Nearest to an item under a filter: what a file says, whatever a later release makes of it.

@@ -25,8 +25,6 @@ from indexer.metadata.comparisons import (
 from indexer.metadata.predicates import And, Filter, Not, Or
 from indexer.metadata.schema import MAX_NAME_CHARS, FieldInfo, Schema
 
-__all__ = ["MAX_DEPTH", "MAX_LEAVES", "Filter", "parse_filter"]
-
 MAX_DEPTH = 16
 MAX_LEAVES = 256
 

@@ -1,4 +1,4 @@
-"""The `with` statement for objects that have a `close` method."""
+"""An object with a `close` method to a context manager."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -8,7 +8,7 @@ class _Closable(Protocol):
     def close(self) -> None: ...
 
 
-class ClosedOnExit:
+class CloseOnExit:
     """A context manager that calls its own `close` when the `with` block ends."""
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from indexer.errors import FilterError
-from indexer.metadata.filters import MAX_DEPTH, MAX_LEAVES, parse_filter
+from indexer.metadata.filter_parser import MAX_DEPTH, MAX_LEAVES, parse_filter
 from indexer.metadata.item_matcher import matches
 from indexer.metadata.predicates import And
 from indexer.metadata.schema import FieldInfo, FieldType, Schema

@@ -14,14 +14,12 @@ import numpy as np
 from indexer.arrays import Mask
 from indexer.errors import SnapshotError
 from indexer.metadata.column_parts import GeoPoints, Numbers, Presence
-from indexer.metadata.columns_writer import COLUMNS_VERSION, ColumnsWriter
+from indexer.metadata.columns_writer import COLUMNS_VERSION
 from indexer.metadata.flat_arrays import FlatArrays, Span
 from indexer.metadata.postings import Postings
 from indexer.metadata.predicates import AllOf, And, AnyOf, Exists, Filter, Near, Not, Or, Range
 from indexer.metadata.row_values import RowValueKind, RowValues, compute_number_keys
 from indexer.metadata.schema import Schema
-
-__all__ = ["Columns", "ColumnsWriter"]
 
 _MAX_CACHE_BYTES = 64 << 20
 _MAX_CACHED_MASKS = 256

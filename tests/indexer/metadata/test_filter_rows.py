@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from indexer.errors import SnapshotError
 from indexer.metadata import columns_writer
-from indexer.metadata.columns import Columns, ColumnsWriter
-from indexer.metadata.filters import parse_filter
+from indexer.metadata.columns_writer import ColumnsWriter
+from indexer.metadata.filter_parser import parse_filter
+from indexer.metadata.filter_rows import Columns
 from indexer.metadata.item_matcher import matches
 from indexer.metadata.schema import FieldType, Schema
 
@@ -154,7 +155,10 @@ def rows(columns: Columns, raw: Any) -> list[int]:
 
 
 @settings(
-    max_examples=3 * settings().max_examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=3 * settings().max_examples,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 @given(st.lists(items, max_size=8), st.lists(filters, min_size=1, max_size=6))
 def test_columns_and_items_and_the_grammar_agree(
