@@ -28,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
         "--last",
         type=parse_share,
         default=0.1,
-        metavar="10%%",
+        metavar="SHARE",
         help="part to replay (default 10%%)",
     )
     add("--most", type=int, default=2_000, metavar="N", help="cases to ask for (default 2000)")

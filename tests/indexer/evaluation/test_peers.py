@@ -186,12 +186,14 @@ def test_the_sequence_model_learns_what_follows_what(chained: TrainingData) -> N
     assert compute_ndcg10(found.ranks).mean() > 3 * ndcg(POPULAR, chained)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_what_the_sequence_model_becomes(chained: TrainingData) -> None:
     cases, knobs = valid_of(chained), {"use": POSITIVE_EVENTS, "dropout": 0.5, "epochs": 1}
     first, again = (SasRec().fit(chained, knobs).score(cases, knobs) for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.slow
 def test_the_sequence_model_stops_where_more_epochs_bring_nothing(
     chained: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -303,6 +303,7 @@ def reference(name: str, texts: Sequence[str], prompt: str) -> Any:
         ("english", "all-MiniLM-L6-v2", "", ""),
     ],
 )
+@pytest.mark.slow
 def test_bundled_vectors_are_those_of_sentence_transformers(
     request: pytest.FixtureRequest, fixture: str, name: str, item: str, query: str
 ) -> None:

@@ -228,6 +228,7 @@ def test_a_boost_is_its_own_reason_and_may_bury(worded: Built) -> None:
         assert hit.score == pytest.approx(plain[hit.id] + sum(boosts_by_index.values()), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_boosts_of_the_whole_catalogue_find_the_true_top(large_boosted: Any) -> None:
     index, world = large_boosted
     rng = np.random.default_rng(4)

@@ -88,12 +88,14 @@ def test_report_and_page_are_checked_files_of_the_snapshot(root: Path) -> None:
     assert not any("holdout" in name for name in files)
 
 
+@pytest.mark.slow
 def test_the_same_again_is_as_good_and_published(root: Path) -> None:
     report = build(root, BY_TIME)
     assert report["compared"]["all"]["ratio"] == pytest.approx(1, abs=0.02)
     assert "fitted again" in report["what"]
 
 
+@pytest.mark.slow
 def test_learning_is_better_than_nothing_learned(tmp_path: Path) -> None:
     catalogue, _ = write_world(tmp_path / "files", BY_TIME, ITEMS)
     build_index(catalogue, tmp_path / "index", model="none")
@@ -138,6 +140,7 @@ def test_what_is_clearly_worse_is_not_published(
     Index.open(root / "index")
 
 
+@pytest.mark.slow
 def test_force_publishes_it_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch)
     report = build(root, BY_TIME, force=True)
@@ -172,6 +175,7 @@ def test_only_the_newest_rows_instead_of_all_are_refused(root: Path) -> None:
         build(root, BY_TIME[-1000:])
 
 
+@pytest.mark.slow
 def test_no_model_has_seen_the_holdout_it_answers(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +194,7 @@ def test_no_model_has_seen_the_holdout_it_answers(
     assert report["learned_until"] == BY_TIME[-1].at
 
 
+@pytest.mark.slow
 def test_since_last_keeps_what_was_tuned_and_learns_the_new_rows(tmp_path: Path) -> None:
     """A taste for i0 after i30 appears only in the last rows."""
     build(tmp_path, BY_TIME[:1900])
@@ -226,11 +231,13 @@ def test_since_last_without_anything_learned_tunes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["report.json", "taste/taste.json"])
+@pytest.mark.slow
 def test_since_last_tunes_where_there_is_nothing_to_go_on_from(root: Path, damage: str) -> None:
     (live(root) / damage).write_text("{}", encoding="utf-8")
     assert not build(root, BY_TIME[:2300], since="last", force=True)["settings_kept"]
 
 
+@pytest.mark.slow
 def test_without_times_the_order_of_rows_is_the_order(tmp_path: Path) -> None:
     report = build(tmp_path, [replace(row, at=None) for row in BY_TIME])
     assert report["learned_until"] is None

@@ -53,6 +53,7 @@ def test_a_real_server_answers_and_stops_with_success(vectors_only: Path, tmp_pa
         assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 def test_workers_share_cursors(vectors_only: Path, tmp_path: Path) -> None:
     with running(tmp_path, "--index", vectors_only, "--workers", 2) as (client, process):
         found = []
