@@ -179,7 +179,6 @@ class Progress:
             self._bar.bar_format = None
         self._bar.total = total or None
         self._bar.update(max(0, done - self._bar.n))
-        self._bar.refresh()
 
     def _write_line(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
