@@ -1,7 +1,7 @@
 """Item vectors to an index file and its facts: kind, recall, search effort, size and build time."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ import numpy as np
 
 from indexer.ann.faiss_library import load_faiss, use_all_threads
 from indexer.ann.layout import Layout
-from indexer.ann.measurement import IndexOptions, Progress, measure_index
-from indexer.ann.plan import IndexPlan, add_refinement, plan_flat, plan_index
-from indexer.ann.stored_vectors import has_readable_vectors
+from indexer.ann.measurement import IndexOptions, Progress, measure_index, time_requests
+from indexer.ann.plan import ROWS_PER_LIST, IndexPlan, add_refinement, list_plans, plan_flat
+from indexer.ann.stored_vectors import count_lists, has_readable_vectors
 from indexer.ann.top_rows import ItemVectors
 from indexer.ann.vector_index import GATHER_SHARE, require_finite
 from indexer.errors import CatalogError
@@ -46,20 +46,9 @@ def build_index_file(
     started = time.perf_counter()
     count, dim = items.shape
     use_all_threads()
-    plan = plan_index(options.kind, count, dim)
-    facts: dict[str, Any] = {}
-    if plan.kind != "flat":
-        plan = _ensure_readable(plan, items)
-        facts = _build_approximate(path, items, layout, options, plan, report)
-        worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
-        if worst < options.min_recall:
-            plan = plan_flat(
-                f"{plan.factory} reached recall {worst:.3f} at most (requests of {weights}), "
-                f"less than {options.min_recall:g}; the index is flat instead"
-            )
-    if plan.kind == "flat":
-        _write_index(path, items, _train_index(items, plan), plan, report)
-        facts = {"recall": 1.0, "search": "exact", "gather_share": GATHER_SHARE}
+    plans = list_plans(options.kind, count, dim)
+    known = [plan for plan in plans if plan.factory == options.known_facts.get("factory")]
+    plan, facts = _build_fastest(path, items, layout, options, known or plans, report)
     size = 4 * dim if plan.kind == "flat" else round(path.stat().st_size / max(count, 1), 1)
     return {
         "kind": plan.kind,
@@ -70,6 +59,57 @@ def build_index_file(
         **facts,
         **({"note": plan.note} if plan.note else {}),
     }
+
+
+def _build_fastest(
+    path: Path,
+    items: ItemVectors,
+    layout: Layout,
+    options: IndexOptions,
+    plans: Sequence[IndexPlan],
+    report: Progress,
+) -> tuple[IndexPlan, dict[str, Any]]:
+    """Build each of some indexes and keep the one that answers requests of several vectors first.
+
+    With one plan nothing is timed.
+    """
+    built: list[tuple[float, Path, IndexPlan, dict[str, Any]]] = []
+    for number, plan in enumerate(plans):
+        file = path.with_name(f"{path.name}.{number}") if len(plans) > 1 else path
+        kept_plan, facts = _build_planned(file, items, layout, options, plan, report)
+        request_ms = time_requests(file, items, layout, facts) if len(plans) > 1 else 0.0
+        built.append((request_ms, file, kept_plan, facts))
+    request_ms, file, plan, facts = min(built, key=lambda entry: entry[0])
+    if len(plans) > 1:
+        facts["request_ms"] = {entry[2].kind: round(entry[0], 3) for entry in built}
+        path.unlink(missing_ok=True)
+        file.rename(path)
+        for _, other, _, _ in built:
+            other.unlink(missing_ok=True)
+    return plan, facts
+
+
+def _build_planned(
+    path: Path,
+    items: ItemVectors,
+    layout: Layout,
+    options: IndexOptions,
+    plan: IndexPlan,
+    report: Progress,
+) -> tuple[IndexPlan, dict[str, Any]]:
+    """Write an index and return its plan and facts; a flat one if it cannot reach the recall."""
+    if plan.kind != "flat":
+        plan = _ensure_readable(plan, items)
+        facts = _build_approximate(path, items, layout, options, plan, report)
+        worst, weights = min((value, name) for name, value in facts["recall_by_weights"].items())
+        if worst >= options.min_recall:
+            return plan, facts
+        plan = plan_flat(
+            f"{plan.factory} reached recall {worst:.3f} at most (requests of {weights}), "
+            f"less than {options.min_recall:g}; the index is flat instead"
+        )
+    _write_index(path, items, _train_index(items, plan), plan, report)
+    return plan, {"recall": 1.0, "search": "exact", "gather_share": GATHER_SHARE}
 
 
 def _build_approximate(
@@ -173,7 +213,9 @@ def _train_index(items: ItemVectors, plan: IndexPlan) -> Any:
             faiss.downcast_index(index).hnsw.efConstruction = _EF_CONSTRUCTION
         if not index.is_trained:
             rng = np.random.default_rng(_SEED)
-            rows = np.sort(rng.choice(count, min(count, _SAMPLE_ROWS), replace=False))
+            lists = count_lists(faiss, index)
+            size = min(count, max(_SAMPLE_ROWS, ROWS_PER_LIST * lists))
+            rows = np.sort(rng.choice(count, size, replace=False))
             index.train(require_finite(items[rows], 0))
     except RuntimeError as error:
         raise _make_faiss_error("build", plan, items, error) from error

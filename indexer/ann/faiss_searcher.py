@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.ann.allowed_rows import AllowedRows
 from indexer.ann.faiss_library import limit_threads, load_faiss
+from indexer.ann.near_rows import NearRows, find_kth_largest, select_distinct_best
 from indexer.ann.stored_vectors import (
+    count_lists,
     find_vector_store,
     require_inner_product,
     strip_transforms,
@@ -93,13 +96,16 @@ class FaissSearcher:
         self._has_refine = isinstance(top, faiss.IndexRefine)
         self._base_index = faiss.downcast_index(top.base_index) if self._has_refine else top
         inner = strip_transforms(faiss, self._base_index)
-        self.list_count = int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
+        self.list_count = count_lists(faiss, index)
         self._is_graph = isinstance(inner, faiss.IndexHNSW)
         self.count, self.dim = int(index.ntotal), int(index.d)
         store = find_vector_store(faiss, top)
         require_inner_product(faiss, [top, self._base_index, inner, store])
         self.vectors = view_stored_vectors(faiss, store)
         self.is_exact = store is top
+        self._store = store
+        # The same memory as bytes, which FAISS decodes.
+        self._codes = self.vectors.view(np.uint8) if self.vectors.dtype == np.float16 else None
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
         """Return `(q, k)` scores and rows of an exact index, best first.
@@ -160,6 +166,66 @@ class FaissSearcher:
             )
         scores, rows = self._search(self._top_index, queries, count, params)
         return ((r[r >= 0], s[r >= 0]) for r, s in zip(rows, scores, strict=True))
+
+    def find_near(
+        self, queries: Vectors, depth: int, allowed: AllowedRows, effort: Effort
+    ) -> NearRows | None:
+        """Return the rows near any of the query vectors; all vectors share one pass over the codes.
+
+        Of the candidates of all vectors together only the best by their inexact scores are scored
+        exactly, as many as are needed to find the best rows of one vector: a row counts with the
+        best of its scores.
+
+        Args:
+            queries: `(q, d) float32`.
+            depth: Number of rows that must be right.
+            allowed: Which rows may be found.
+            effort: Search parameters.
+
+        Returns:
+            None if more effort or an exact scan is needed.
+        """
+        kept = math.ceil(depth * self._compute_oversampling(effort))
+        share = allowed.mask_count / self.count
+        count = kept if allowed.mask is None else math.ceil(_MASK_MARGIN * kept / share)
+        count += len(allowed.dropped)
+        queue = max(effort.ef, count if allowed.mask is None else 2 * count)
+        if max(count, queue if self._is_graph else 0) > self.count // 2:
+            return None
+        nprobe = effort.nprobe if allowed.mask is None else math.ceil(effort.nprobe * share**-0.5)
+        params = self._build_faiss_params(replace(effort, nprobe=nprobe, ef=queue))
+        scores, rows = self._search(self._base_index, queries, count, params)
+        usable = rows >= 0
+        if allowed.count < self.count:
+            usable &= allowed.contain(rows)
+        if self._falls_short(usable, depth, allowed):
+            return None
+        near = select_distinct_best(scores, rows, usable, kept)
+        products = queries @ self.read_vectors(near).T
+        return NearRows(near, products, find_kth_largest(products.max(axis=0), depth))
+
+    def _falls_short(self, usable: Mask, depth: int, allowed: AllowedRows) -> bool:
+        """Whether a vector has fewer than `depth` usable candidates, or has them too far down.
+
+        See `_compute_rank_limit`; rows that one request drops are near by nature and not counted.
+        """
+        if int(np.count_nonzero(usable, axis=1).min()) < depth:
+            return True
+        if allowed.mask is None:
+            return False
+        share = allowed.mask_count / self.count
+        max_rank = (depth + _MAX_RANK_DEVIATIONS * math.sqrt(depth)) / share + len(allowed.dropped)
+        ranks = (usable.cumsum(axis=1) < depth).sum(axis=1)
+        return bool((ranks >= max_rank).any())
+
+    def read_vectors(self, rows: Rows) -> Vectors:
+        """Return the stored vectors of m rows, `(m, d) float32`."""
+        if self._codes is None:
+            chosen: Vectors = self.vectors.take(rows, axis=0)
+            return chosen
+        # FAISS converts float16 with the CPU's own instructions; numpy does it number by number.
+        decoded: Vectors = self._store.sa_decode(self._codes.take(rows, axis=0))
+        return decoded
 
     def _compute_oversampling(self, effort: Effort) -> float:
         """Return how many candidates of the base index are scored for each row to find."""

@@ -1,7 +1,7 @@
 """An index file to the facts of the manifest: recall, least effort, and when to gather rows."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from indexer.ann.allowed_rows import AllowedRows
 from indexer.ann.effort import find_least_effort
 from indexer.ann.faiss_searcher import Effort
 from indexer.ann.layout import Layout
@@ -29,6 +30,7 @@ Progress = Callable[[str, int, int], None]  # called with a step's name, the num
 _SEED = 20_240_501
 _ALLOWED_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)
 _FILTERED_QUERIES, _TIMED_QUERIES = 64, 8
+_TIMED_REQUESTS, _TIMED_SETS = 30, 6  # at most so many sets of queries are drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,21 @@ def measure_index(
     }
 
 
+def time_requests(
+    path: Path, items: ItemVectors, layout: Layout, facts: Mapping[str, Any]
+) -> float:
+    """Return the median milliseconds that an index takes for a request of several vectors."""
+    rng = np.random.default_rng(_SEED)
+    query_set = draw_query_sets(items, layout, rng=rng, count=_TIMED_REQUESTS * _TIMED_SETS)[-1]
+    index = VectorIndex.open(path, facts)
+    allowed = AllowedRows.all_of(len(index))
+    size = query_set.vectors_per_query
+    requests = np.split(query_set.vectors, len(query_set.vectors) // size)
+    search = partial(index.find_near, depth=RECALL_DEPTH, allowed=allowed)
+    search(requests[0])  # the file is mapped: its pages are read once
+    return 1_000 * _time_calls(search, requests)
+
+
 def _reuse_gather_share(options: IndexOptions) -> dict[str, Any]:
     """Return the earlier gather share, which few new rows hardly change.
 
@@ -140,9 +157,13 @@ def _mix_queries(kinds: list[QuerySet]) -> QuerySet:
 
 def _time_queries(call: Callable[[Any], object], queries: Any) -> float:
     """Return the median duration in seconds over single queries."""
+    return _time_calls(call, [query[None] for query in queries])
+
+
+def _time_calls(call: Callable[[Any], object], arguments: Sequence[Any]) -> float:
     durations_s = []
-    for query in queries:
+    for argument in arguments:
         started = time.perf_counter()
-        call(query[None])
+        call(argument)
         durations_s.append(time.perf_counter() - started)
     return float(np.median(durations_s))

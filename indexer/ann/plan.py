@@ -11,10 +11,12 @@ from indexer.ann.faiss_library import load_faiss
 from indexer.errors import CatalogError
 
 INDEX_KINDS = ("auto", "flat", "hnsw", "ivf")
-# A flat index is read completely for every request: 50,000 rows of 392 numbers take 5 to 15 ms.
-MAX_FLAT_BYTES = 80_000_000
 _MIN_TRAINED_ROWS = 1_000
-_ROWS_PER_LIST = 39  # with fewer, FAISS warns that too few rows train each list
+# Of `auto`: with fewer rows the first kind is always the faster one for a request of several
+# vectors, with more the second; between them both are built and timed.
+_FLAT_OR_PQ = (_MIN_TRAINED_ROWS, 4_000)
+_PQ_OR_IVF = (40_000, 120_000)
+ROWS_PER_LIST = 39  # with fewer, FAISS warns that too few rows train each list
 _MAX_LISTS = 4_096
 _REFINE_SUFFIX = ",Refine(SQfp16)"
 _DIMS_PER_CODE = 3  # numbers in a 4-bit code; with 4, four times as many candidates are needed
@@ -54,10 +56,20 @@ def check_index_name(kind_or_factory: str) -> None:
             ) from error
 
 
+def list_plans(kind_or_factory: str, count: int, dim: int) -> list[IndexPlan]:
+    """Return the indexes to build, of which the fastest is kept; several only for `auto`."""
+    if kind_or_factory != "auto":
+        return [plan_index(kind_or_factory, count, dim)]
+    kinds = [
+        *(["flat"] if count < _FLAT_OR_PQ[1] else []),
+        *(["pq"] if _FLAT_OR_PQ[0] <= count < _PQ_OR_IVF[1] else []),
+        *(["ivf"] if count >= _PQ_OR_IVF[0] else []),
+    ]
+    return [plan_index(kind, count, dim) for kind in kinds]
+
+
 def plan_index(kind_or_factory: str, count: int, dim: int) -> IndexPlan:
-    """Return the index to build for `count` vectors of `dim` numbers, a multiple of 8."""
-    if kind_or_factory == "auto":
-        kind_or_factory = "flat" if 4 * count * dim <= MAX_FLAT_BYTES else "pq"
+    """Return the index of a kind for `count` vectors of `dim` numbers, a multiple of 8."""
     if kind_or_factory not in ("flat", "hnsw") and count < _MIN_TRAINED_ROWS:
         return plan_flat(
             f"{count} rows are too few to train {kind_or_factory}; they are scanned exactly"
@@ -66,16 +78,11 @@ def plan_index(kind_or_factory: str, count: int, dim: int) -> IndexPlan:
         case "flat" | "Flat":
             return plan_flat()
         case "pq":
-            codes = -(-dim // _DIMS_PER_CODE)
-            padded = codes * _DIMS_PER_CODE
-            pad = f"Pad{padded}," if padded > dim else ""
-            return IndexPlan("pq", f"{pad}PQ{codes}x4fs{_REFINE_SUFFIX}")
+            return IndexPlan("pq", _write_factory("", dim))
         case "hnsw":
             return IndexPlan("hnsw", "HNSW32_SQfp16")
         case "ivf":
-            return IndexPlan(
-                "ivf", f"IVF{_choose_list_count(count)},PQ{dim // 2}x4fsr{_REFINE_SUFFIX}"
-            )
+            return IndexPlan("ivf", _write_factory(f"IVF{_choose_list_count(count)},", dim))
     return IndexPlan("custom", kind_or_factory)
 
 
@@ -89,9 +96,24 @@ def add_refinement(plan: IndexPlan) -> IndexPlan:
     return IndexPlan(plan.kind, plan.factory + _REFINE_SUFFIX, plan.note)
 
 
+def _write_factory(lists: str, dim: int) -> str:
+    """Return the factory string of 4-bit codes, in one list or in several.
+
+    Codes are of the vectors themselves, not of their distance from the centre of a list ("fsr"):
+    then a query vector needs one table for all lists.
+    """
+    codes = -(-dim // _DIMS_PER_CODE)
+    padded = codes * _DIMS_PER_CODE
+    pad = f"Pad{padded}," if padded > dim else ""
+    return f"{pad}{lists}PQ{codes}x4fs{_REFINE_SUFFIX}"
+
+
 def _choose_list_count(count: int) -> int:
-    """Return the largest power of two up to 0.65 √n that leaves enough rows to train each list."""
+    """Return the largest power of two up to 2.5 √n that leaves enough rows to train each list.
+
+    Shorter lists are scanned in less time, but the centres of all lists are scanned too.
+    """
     lists = 1
-    while 2 * lists <= min(0.65 * count**0.5, count / _ROWS_PER_LIST, _MAX_LISTS):
+    while 2 * lists <= min(2.5 * count**0.5, count / ROWS_PER_LIST, _MAX_LISTS):
         lists *= 2
     return lists

@@ -1,4 +1,4 @@
-"""A FAISS index to the part that stores vectors, and to a view of them."""
+"""A FAISS index to its parts: inverted lists, and the vectors it stores, with a view of them."""
 
 from typing import Any
 
@@ -62,6 +62,14 @@ def strip_transforms(faiss: Any, index: Any) -> Any:
     while isinstance(index, faiss.IndexPreTransform):
         index = faiss.downcast_index(index.index)
     return index
+
+
+def count_lists(faiss: Any, index: Any) -> int:
+    """Return the number of inverted lists of an index; 0 if it has none."""
+    top = faiss.downcast_index(index)
+    base = faiss.downcast_index(top.base_index) if isinstance(top, faiss.IndexRefine) else top
+    inner = strip_transforms(faiss, base)
+    return int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
 
 
 def find_vector_store(faiss: Any, top: Any) -> Any:

@@ -7,13 +7,15 @@ approximate search falls short it is repeated with more effort, and at last scan
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from indexer.ann.allowed_rows import AllowedRows
+from indexer.ann.column_search import MAX_NONZERO_COLUMNS, ColumnSearch
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions
+from indexer.ann.near_rows import NearRows, find_kth_largest
 from indexer.ann.top_rows import (
     NO_TOP_ROWS,
     TopRows,
@@ -27,8 +29,8 @@ from indexer.errors import SnapshotError, VectorShapeError
 # Below this share of allowed rows, one exact product with those rows is faster than a masked scan.
 GATHER_SHARE = 0.05
 _CHUNK_ROWS = 16_384
-_MAX_NONZERO_COLUMNS = 2  # for queries with this many non-zero numbers only their columns are read
-_MAX_CACHED_COLUMNS = 8
+_EFFORT_STEP, _MAX_EFFORT = 4, 4_096  # of repeated searches
+_SMALL_COUNT = 1_500  # of rows; one product with all of them is faster than any search
 
 
 class VectorIndex:
@@ -45,8 +47,7 @@ class VectorIndex:
         self._effort = Effort.from_json(known.get("effort", {}))
         self._gather_share = float(known.get("gather_share", GATHER_SHARE))
         self._vectors = self._searcher.vectors
-        self._column_cache: dict[int, Vectors] = {}
-        self._column_cache_lock = Lock()
+        self._column_search = ColumnSearch(self._vectors)
 
     @classmethod
     def build(cls, vectors: Vectors) -> "VectorIndex":
@@ -106,7 +107,7 @@ class VectorIndex:
 
     def read_vectors(self, rows: Sequence[int] | Rows) -> Vectors:
         """Return the stored vectors of some rows, `(m, d) float32`."""
-        return self._vectors[np.asarray(rows, dtype=np.int64)].astype(np.float32, copy=False)
+        return self._searcher.read_vectors(np.asarray(rows, dtype=np.int64))
 
     def compute_scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
         """Return exact inner products `(q, m) float32` with `m` rows, or with all rows.
@@ -119,9 +120,12 @@ class VectorIndex:
         out = np.empty((len(queries), count), np.float32)
         for start in range(0, count, _CHUNK_ROWS):
             stop = min(start + _CHUNK_ROWS, count)
-            chunk = self._vectors[start:stop] if rows is None else self._vectors[rows[start:stop]]
-            wide = chunk.astype(np.float32, copy=False)
-            np.matmul(queries, wide.T, out=out[:, start:stop])
+            chunk = (
+                self._vectors[start:stop].astype(np.float32, copy=False)
+                if rows is None
+                else self._searcher.read_vectors(rows[start:stop])
+            )
+            np.matmul(queries, chunk.T, out=out[:, start:stop])
         return out
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> list[TopRows]:
@@ -146,9 +150,9 @@ class VectorIndex:
         if allowed is not None and count <= self._gather_share * len(self):
             return self._search_subset(queries, k, np.flatnonzero(allowed))
         mask = allowed if count < len(self) else None
-        is_narrow = np.count_nonzero(queries, axis=1) <= _MAX_NONZERO_COLUMNS
+        is_narrow = np.count_nonzero(queries, axis=1) <= MAX_NONZERO_COLUMNS
         top_rows = {
-            position: self._search_few_columns(queries[position], k, mask)
+            position: self._column_search.search(queries[position], k, mask)
             for position in np.flatnonzero(is_narrow).tolist()
         }
         others = np.flatnonzero(~is_narrow).tolist()
@@ -157,6 +161,57 @@ class VectorIndex:
         others_top = search_others(queries[others], options) if others else []
         top_rows |= dict(zip(others, others_top, strict=True))
         return [top_rows[position] for position in range(len(queries))]
+
+    def find_near(self, queries: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Find the rows whose highest inner product with any of the query vectors is largest.
+
+        Args:
+            queries: `(q, d) float32`, of one request.
+            depth: Number of rows that must be right; more may be returned, and fewer only if fewer
+                are allowed.
+            allowed: Which rows may be found.
+
+        Raises:
+            VectorShapeError: If `queries` is not `(q, d) float32`, or holds NaN or infinity.
+        """
+        self._check_queries(queries)
+        depth = min(depth, allowed.count)
+        if allowed.count <= max(_SMALL_COUNT, self._gather_share * len(self)):
+            return self._score_all(queries, allowed)
+        if len(queries) == 1:
+            nonzero = np.flatnonzero(queries[0])
+            if len(nonzero) == 1 and queries[0, nonzero[0]] > 0:
+                return self._find_in_column(queries, int(nonzero[0]), depth, allowed)
+        effort = self._effort
+        while not self._searcher.is_exact and effort.k_factor <= _MAX_EFFORT:
+            near = self._searcher.find_near(queries, depth, allowed, effort)
+            if near is not None:
+                return near
+            effort = effort.scale_by(_EFFORT_STEP)
+        return self._find_near_exactly(queries, depth, allowed)
+
+    def _score_all(self, queries: Vectors, allowed: AllowedRows) -> NearRows:
+        rows = allowed.list_rows()
+        is_everything = len(rows) == len(self)
+        products = self.compute_scores(queries, None if is_everything else rows)
+        return NearRows(rows, products, -np.inf)
+
+    def _find_in_column(
+        self, queries: Vectors, column: int, depth: int, allowed: AllowedRows
+    ) -> NearRows:
+        rows, largest_other = self._column_search.find_in_column(column, depth, allowed)
+        bound = float(queries[0, column]) * largest_other
+        return NearRows(rows, self.compute_scores(queries, rows), bound)
+
+    def _find_near_exactly(self, queries: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Score every row; rows that tie with the last of `depth` are among those returned."""
+        products = self.compute_scores(queries)
+        best = round_scores(products.max(axis=0))
+        usable = np.arange(len(best)) if allowed.count == len(best) else allowed.list_rows()
+        cut = find_kth_largest(best[usable], depth)
+        rows = usable[best[usable] >= cut]
+        is_everything = len(rows) == allowed.count
+        return NearRows(rows, products[:, rows], -np.inf if is_everything else cut)
 
     def _search_subset(self, queries: Vectors, k: int, rows: Rows) -> list[TopRows]:
         return [select_top(rows, scores, k) for scores in self.compute_scores(queries, rows)]
@@ -211,25 +266,6 @@ class VectorIndex:
             )
             options = replace(options, effort_factor=4 * options.effort_factor)
         return [top_rows[position] for position in range(len(queries))]
-
-    def _search_few_columns(self, query: Vectors, k: int, mask: Mask | None) -> TopRows:
-        """Score all rows exactly for a query with few non-zero numbers, such as the prior alone.
-
-        Thousands of rows may then have equal scores, too many to order by row approximately.
-        """
-        scores = np.zeros(len(self), np.float32)
-        for column in np.flatnonzero(query).tolist():
-            scores += query[column] * self._load_column(column)
-        rows = np.arange(len(self)) if mask is None else np.flatnonzero(mask)
-        return select_top(rows, scores[rows], k)
-
-    def _load_column(self, column: int) -> Vectors:
-        with self._column_cache_lock:
-            if column not in self._column_cache:
-                if len(self._column_cache) >= _MAX_CACHED_COLUMNS:
-                    self._column_cache.pop(next(iter(self._column_cache)))
-                self._column_cache[column] = self._vectors[:, column].astype(np.float32)
-            return self._column_cache[column]
 
     def _check_queries(self, queries: Vectors) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.dim or queries.dtype != np.float32:

@@ -162,7 +162,7 @@ def prefetch(
             SearchTask(
                 group=f"{one.resolved.scenario.name}|{one.resolved.request.filter!r}",
                 vectors=one.vectors.vectors,
-                allowed=one.eligible.allowed,
+                allowed=one.eligible.rows,
                 limit=one.resolved.request.k,
             )
             for one in prepared_queries

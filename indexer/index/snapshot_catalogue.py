@@ -7,17 +7,19 @@ model is loaded with the first text.
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import TopRows, VectorIndex
+from indexer.ann import AllowedRows, NearRows, TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import RequestError, SnapshotError
 from indexer.language import Encoder, MeaningSpace, check_encoder, load_encoder
 from indexer.metadata import Columns, Filter, MetadataStore, RowValueKind, RowValues, Schema
+from indexer.query import Availability, compute_availability
 from indexer.request import SCENARIOS, Scenario
 from indexer.snapshot import (
     Manifest,
@@ -138,6 +140,11 @@ class SnapshotCatalogue:
         """None: no item of a snapshot is deleted."""
         return None
 
+    @cached_property
+    def availability(self) -> Availability:
+        """The rows whose items can be had."""
+        return compute_availability(self)
+
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each known id."""
         return self._metadata.find_rows(ids)
@@ -219,6 +226,10 @@ class SnapshotCatalogue:
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products `(q, m) float32`."""
         return self._vectors.compute_scores(vectors, rows)
+
+    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Find the allowed rows with the highest inner product with any of the vectors."""
+        return self._vectors.find_near(vectors, depth, allowed)
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann import TopRows, select_top
+from indexer.ann import AllowedRows, NearRows, TopRows, select_top
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.index import Index
 from indexer.live.changes import (
@@ -28,6 +28,7 @@ from indexer.live.changes import (
 from indexer.live.schema import extend_schema
 from indexer.live.vectors import LiveVectors
 from indexer.metadata import Filter, RowValueKind, RowValues, Schema, collect_row_values
+from indexer.query import Availability, compute_availability
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
 
@@ -61,6 +62,7 @@ class LiveCatalogue:
         self._position_of_row = np.concatenate([state.base_positions, new_positions])
         self._live_rows: Rows = np.flatnonzero(self._position_of_row != FROM_SNAPSHOT)
         self._live_positions = self._position_of_row[self._live_rows]
+        self._changed_rows = self._live_rows[self._live_rows < base.count]
         self._insertion_points = np.array(
             [state.insertion_points[i] for i in self._new_ids], np.int64
         )
@@ -115,6 +117,11 @@ class LiveCatalogue:
         if not self._has_deleted:
             return None
         return np.concatenate([self._state.tombstones, np.zeros(len(self._new_ids), np.bool_)])
+
+    @cached_property
+    def availability(self) -> Availability:
+        """The rows whose items can be had."""
+        return compute_availability(self)
 
     def rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each known id."""
@@ -220,6 +227,20 @@ class LiveCatalogue:
         out[:, live] = vectors @ self._delta.vectors(positions[live]).T
         return out
 
+    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Find the allowed rows with the highest inner product with any of the vectors."""
+        if not len(self._live_rows):
+            return self.base.find_near(vectors, depth, allowed)
+        stored = allowed.take_first(self.base.count).drop(self._changed_rows)
+        near = self.base.find_near(vectors, depth, stored)
+        is_live_allowed = allowed.contain(self._live_rows)
+        rows = self._live_rows[is_live_allowed]
+        products = vectors @ self._delta.vectors(self._live_positions[is_live_allowed]).T
+        together = np.concatenate([near.rows, rows])
+        order = np.argsort(together, kind="stable")
+        all_products = np.concatenate([near.products, products], axis=1)
+        return NearRows(together[order], all_products[:, order], near.bound)
+
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""
         if not len(self._live_rows):
@@ -228,7 +249,7 @@ class LiveCatalogue:
         rows = self._live_rows[allowed_live]
         products = vectors @ self._delta.vectors(self._live_positions[allowed_live]).T
         stored = allowed[: self.base.count].copy()
-        stored[self._live_rows[self._live_rows < self.base.count]] = False
+        stored[self._changed_rows] = False
         found = self.base.find_nearest(vectors, k, stored)
         return [
             self._merge_nearest(old, rows, scores, k)

@@ -6,9 +6,11 @@ Out: `QueryVectors`, whose inner products split into reasons; `Eligible` rows; a
 
 from indexer.query.catalogue import Catalogue
 from indexer.query.eligibility import (
+    Availability,
     Eligible,
-    build_mask,
+    compute_availability,
     compute_filter_mask,
+    find_rows,
     includes_seen,
     select_eligible,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "CALIBRATION_RANKS",
     "FIRST_PAGE",
     "NO_INPUT_TERMS",
+    "Availability",
     "Catalogue",
     "Eligible",
     "InputTerms",
@@ -68,15 +71,16 @@ __all__ = [
     "build_history_inputs",
     "build_input_vectors",
     "build_inputs",
-    "build_mask",
     "build_query_vectors",
     "cluster_history",
     "combine_coefficients",
+    "compute_availability",
     "compute_calibration_factors",
     "compute_filter_mask",
     "compute_profile_coefficients",
     "find_interest_clusters",
     "find_newest_rows",
+    "find_rows",
     "includes_seen",
     "resolve_request",
     "select_eligible",

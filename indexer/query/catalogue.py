@@ -4,14 +4,17 @@ n rows, numbered 0..n-1; d numbers in an item vector; q query vectors.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from indexer.ann import TopRows
+from indexer.ann import AllowedRows, NearRows, TopRows
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.metadata import Filter, RowValueKind, RowValues, Schema
 from indexer.request import Scenario
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
+
+if TYPE_CHECKING:  # it is computed from a catalogue
+    from indexer.query.eligibility import Availability
 
 
 class Catalogue(Protocol):
@@ -31,6 +34,10 @@ class Catalogue(Protocol):
     @property
     def deleted(self) -> Mask | None:
         """Rows of deleted items, `(n,) bool`; None: there are none."""
+
+    @property
+    def availability(self) -> "Availability":
+        """The rows that can be recommended to anybody, from `compute_availability`."""
 
     @property
     def schema(self) -> Schema:
@@ -71,6 +78,9 @@ class Catalogue(Protocol):
 
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products of q query vectors and m rows, `(q, m) float32`."""
+
+    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Return the `depth` allowed rows with the highest product with any vector, and more."""
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Return, for each query vector, the k allowed rows with the highest inner products."""

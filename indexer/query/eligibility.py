@@ -1,12 +1,13 @@
 """A request to the rows that may be recommended, and the number excluded for each reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 
-from indexer.arrays import Mask
+from indexer.ann import AllowedRows
+from indexer.arrays import Mask, Rows
 from indexer.errors import FilterError
 from indexer.metadata import parse_filter
 from indexer.query.catalogue import Catalogue
@@ -21,17 +22,53 @@ class Eligible:
     """The rows that may be recommended, and how many are excluded for which reason.
 
     Attributes:
-        allowed: `(n,) bool`.
+        rows: The rows that are left.
         excluded: Reason to the number of rows excluded for it, in the order of `ORDER`.
     """
 
-    allowed: Mask
+    rows: AllowedRows
     excluded: Mapping[str, int]
+
+    @classmethod
+    def from_mask(cls, mask: Mask, excluded: Mapping[str, int]) -> "Eligible":
+        """Return the rows that a mask, `(n,) bool`, allows."""
+        return cls(AllowedRows.from_mask(mask), excluded)
+
+    def exclude(self, reason: str, left: AllowedRows) -> "Eligible":
+        """Return the rows that are left, with the others counted under a reason."""
+        return Eligible(left, {**self.excluded, reason: self.rows.count - left.count})
 
     @property
     def count(self) -> int:
-        """Number of allowed rows."""
-        return int(np.count_nonzero(self.allowed))
+        """Number of rows."""
+        return self.rows.count
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """The rows whose items exist and can be had, the same for every request.
+
+    Attributes:
+        rows: The rows that are left.
+        excluded: The number of rows by reason, "deleted" and "unavailable".
+    """
+
+    rows: AllowedRows
+    excluded: Mapping[str, int]
+
+
+def compute_availability(catalogue: Catalogue) -> Availability:
+    """Return which rows of a catalogue are neither deleted nor unavailable."""
+    rows = AllowedRows.all_of(catalogue.count)
+    deleted_count = 0
+    if catalogue.deleted is not None:
+        rows = rows.intersect(~catalogue.deleted)
+        deleted_count = catalogue.count - rows.count
+    before = rows.count
+    if "available" in catalogue.schema.fields:
+        out_of_stock = parse_filter({"available": False}, catalogue.schema)
+        rows = rows.intersect(~catalogue.mask(out_of_stock))
+    return Availability(rows, {"deleted": deleted_count, "unavailable": before - rows.count})
 
 
 def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) -> Eligible:
@@ -41,22 +78,27 @@ def select_eligible(catalogue: Catalogue, request: Request, scenario: Scenario) 
         FilterError: If a filter does not fit the catalogue.
         RequestError: If `request.fields` names a field that the catalogue does not have.
     """
-    requested_fields = (name for name in request.fields or () if name != "id")
-    refuse_unknown(requested_fields, catalogue.schema.fields, "fields")
-    exclusions: dict[str, Mask] = {}
-    if catalogue.deleted is not None:
-        exclusions["deleted"] = catalogue.deleted
-    if "available" in catalogue.schema.fields:
-        out_of_stock = parse_filter({"available": False}, catalogue.schema)
-        exclusions["unavailable"] = catalogue.mask(out_of_stock)
-    exclusions["requested"] = build_mask(catalogue, catalogue.rows(request.exclude).values())
+    if request.fields:
+        requested_fields = (name for name in request.fields if name != "id")
+        refuse_unknown(requested_fields, catalogue.schema.fields, "fields")
+    available = catalogue.availability
+    eligible = Eligible(available.rows, {**dict.fromkeys(ORDER, 0), **available.excluded})
+    if request.exclude:
+        requested = find_rows(catalogue, request.exclude)
+        eligible = eligible.exclude("requested", eligible.rows.drop(requested))
     if not includes_seen(request, scenario):
-        seen = catalogue.rows(_collect_seen_ids(request, scenario))
-        exclusions["seen"] = build_mask(catalogue, seen.values())
+        seen = find_rows(catalogue, _collect_seen_ids(request, scenario))
+        eligible = eligible.exclude("seen", eligible.rows.drop(seen))
     passing = compute_filter_mask(catalogue, request, scenario)
     if passing is not None:
-        exclusions["filter"] = ~passing
-    return build_eligible(exclusions, catalogue.count)
+        eligible = eligible.exclude("filter", eligible.rows.intersect(passing))
+    return eligible
+
+
+def find_rows(catalogue: Catalogue, ids: Sequence[str]) -> Rows:
+    """Return the rows of the ids that the catalogue has, `(m,) int64`, in order of the ids."""
+    found = catalogue.rows(ids)
+    return np.fromiter(found.values(), np.int64, len(found))
 
 
 def compute_filter_mask(catalogue: Catalogue, request: Request, scenario: Scenario) -> Mask | None:
@@ -99,29 +141,3 @@ def _collect_seen_ids(request: Request, scenario: Scenario) -> list[str]:
         return [*history_ids, *request.seen]
     stored = (request.seen_by_event.get(event, ()) for event in scenario.hidden_by)
     return [*history_ids, *chain.from_iterable(stored)]
-
-
-def build_mask(catalogue: Catalogue, rows: Iterable[int]) -> Mask:
-    """Return `(n,) bool`, true at the rows."""
-    mask = np.zeros(catalogue.count, np.bool_)
-    mask[np.fromiter(rows, np.int64)] = True
-    return mask
-
-
-def build_eligible(exclusions: Mapping[str, Mask], count: int) -> Eligible:
-    """Combine exclusions into the rows that are left.
-
-    Args:
-        exclusions: Reason, one of `ORDER`, to `(n,) bool`, true where a row is excluded.
-        count: Number of rows, n.
-    """
-    allowed = np.ones(count, np.bool_)
-    excluded = dict.fromkeys(ORDER, 0)
-    remaining = count
-    for reason in ORDER:
-        if reason in exclusions:
-            allowed &= ~exclusions[reason]
-            still_allowed = int(np.count_nonzero(allowed))
-            excluded[reason] = remaining - still_allowed
-            remaining = still_allowed
-    return Eligible(allowed, excluded)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from indexer.arrays import Mask, Rows, Vectors
+from indexer.ann import AllowedRows
+from indexer.arrays import Rows, Vectors
 
 
 class TermTotals:
@@ -46,9 +47,12 @@ class TermTotals:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def select_rows(self, allowed: Mask) -> Rows:
-        """Return the allowed rows that have a term of their own, ascending."""
-        return self._rows[allowed[self._rows]]
+    def select(self, allowed: AllowedRows) -> tuple[Rows, Vectors]:
+        """Return the allowed rows that have a term of their own, ascending, and their sums."""
+        if not len(self._rows):
+            return self._rows, self._sums
+        is_allowed = allowed.contain(self._rows)
+        return self._rows[is_allowed], self._sums[is_allowed]
 
     def lookup(self, rows: Rows) -> Vectors:
         """Return the sum of terms of each of m rows, `(m,) float32`; 0 where there is none."""

@@ -6,7 +6,7 @@ change the order of what is kept, so the number of dropped items is the same for
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def find_contested_rows(eligible: Eligible, caps: Sequence[Cap], first: Rows) ->
     They have a value that more rows hold than may share it. Rows of `first` hold values too, but
     are not among the result: they come before all others anyway.
     """
-    contenders = eligible.allowed.copy()
+    contenders = eligible.rows.to_mask()
     contenders[first] = True
     contested = np.zeros_like(contenders)
     for cap in caps:
@@ -93,10 +93,7 @@ def apply_caps(eligible: Eligible, caps: Sequence[Cap], order: Rows) -> Eligible
             that are not eligible use up values too.
     """
     dropped = order[~compute_kept_mask(order, caps)]
-    allowed = eligible.allowed.copy()
-    allowed[dropped] = False
-    excluded = {**eligible.excluded, "cap": eligible.count - int(np.count_nonzero(allowed))}
-    return replace(eligible, allowed=allowed, excluded=excluded)
+    return eligible.exclude("cap", eligible.rows.drop(dropped))
 
 
 def compute_kept_mask(order: Rows, caps: Sequence[Cap]) -> Mask:

@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 
-from indexer.arrays import Mask
-from indexer.query import Catalogue, Eligible, Page, build_mask
+import numpy as np
+
+from indexer.query import Catalogue, Eligible, Page, find_rows
 from indexer.retrieval import Candidates
 
 
 def restrict_to_page(catalogue: Catalogue, eligible: Eligible, page: Page) -> Eligible:
     """Return the eligible rows that are left for this page and later ones; counts stay."""
-    allowed: Mask = eligible.allowed
+    rows = eligible.rows
     if page.only_ids is not None:
-        allowed = allowed & build_mask(catalogue, catalogue.rows(page.only_ids).values())
+        only = np.zeros(catalogue.count, np.bool_)
+        only[find_rows(catalogue, page.only_ids)] = True
+        rows = rows.intersect(only)
     if page.served_ids:
-        allowed = allowed & ~build_mask(catalogue, catalogue.rows(page.served_ids).values())
-    return Eligible(allowed, eligible.excluded)
+        rows = rows.drop(find_rows(catalogue, page.served_ids))
+    return Eligible(rows, eligible.excluded)
 
 
 def compute_rank_depth(eligible_count: int, k: int, page: Page) -> int:

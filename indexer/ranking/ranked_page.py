@@ -53,14 +53,17 @@ def apply_query_caps(query: Query, eligible: Eligible, caps: list[Cap]) -> Eligi
     pins = np.array([row for row, _ in query.pins], np.int64)
     first = _drop_repeats(
         np.concatenate(
-            [query.find_rows(query.page.served_ids), announced, pins[eligible.allowed[pins]]]
+            [query.find_rows(query.page.served_ids), announced, pins[eligible.rows.contain(pins)]]
         )
     )
     contested = find_contested_rows(eligible, caps, first)
     ranked = _score(query, contested).rows
     capped = apply_caps(eligible, caps, np.concatenate([first, ranked]))
-    capped.allowed[announced] = eligible.allowed[announced]
-    return capped
+    if not len(announced):
+        return capped
+    mask = capped.rows.to_mask()
+    mask[announced] = eligible.rows.contain(announced)
+    return Eligible.from_mask(mask, capped.excluded)
 
 
 def rank_page(query: Query, eligible: Eligible) -> RankedPage:
@@ -81,14 +84,13 @@ def rank_page(query: Query, eligible: Eligible) -> RankedPage:
 def _rank_with_pins(query: Query, eligible: Eligible, total: int) -> tuple[Candidates, Positions]:
     """The first `total` of the ranking that is left, and which positions in it are pins."""
     start = query.page.offset - query.page.skip
-    pins = [(row, rank - 1 - start) for row, rank in query.pins if eligible.allowed[row]]
-    pins = [(row, index) for row, index in pins if index >= 0]
+    pins = [(row, rank - 1 - start) for row, rank in query.pins if rank - 1 - start >= 0]
     if not pins:
         return _rank_without_pins(query, eligible, total), np.empty(0, np.int64)
+    is_eligible = eligible.rows.contain(np.array([row for row, _ in pins], np.int64))
+    pins = [pin for pin, is_kept in zip(pins, is_eligible.tolist(), strict=True) if is_kept]
     rows = np.array([row for row, _ in pins], np.int64)
-    allowed = eligible.allowed.copy()
-    allowed[rows] = False
-    others = _rank_without_pins(query, replace(eligible, allowed=allowed), total)
+    others = _rank_without_pins(query, replace(eligible, rows=eligible.rows.drop(rows)), total)
     pinned = _score(query, rows)
     position_by_row = {
         row: len(others.rows) + position for position, row in enumerate(pinned.rows.tolist())
@@ -126,7 +128,7 @@ def _rank_without_pins(query: Query, eligible: Eligible, total: int) -> Candidat
 def _keep_announced_order(query: Query, eligible: Eligible, total: int) -> Candidates:
     """The first `total` of the items that an earlier page announced, in the order of its ids."""
     rows = query.find_rows(query.page.only_ids or ())
-    rows = rows[eligible.allowed[rows]]
+    rows = rows[eligible.rows.contain(rows)]
     scored = _score(query, rows)
     by_row = np.argsort(scored.rows)
     return _take(scored, by_row[np.searchsorted(scored.rows[by_row], rows)][:total])
@@ -139,7 +141,7 @@ def _explore_page(
     (ranked, fixed), request = ranking, query.request
     k = min(request.k, len(ranked.rows))
     beyond = np.setdiff1d(np.arange(k, len(ranked.rows)), fixed)[: max(EXPLORE_NEXT, k)]
-    off_page = eligible.allowed.copy()
+    off_page = eligible.rows.to_mask()
     off_page[ranked.rows[:k]] = False
     off_page[[row for row, _ in query.pins]] = False
     newest = find_newest_rows(query.catalogue, off_page, EXPLORE_NEWEST)

@@ -1,7 +1,8 @@
 """A catalogue and a batch of requests to a catalogue that has their texts and searches ready.
 
-All texts are encoded in one call, and requests over nearly the same items are searched in one call
-over all their vectors. Each request is then answered as it would be alone.
+All texts are encoded in one call. Where search is exact, requests over nearly the same items are
+searched by one matrix product over all their vectors; an approximate search takes hardly longer for
+each request alone. Each request is then answered as it would be alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from indexer.ann import TopRows, select_top
+from indexer.ann import AllowedRows, NearRows, TopRows, select_top
 from indexer.arrays import Mask, Vectors
 from indexer.query import Catalogue
 
@@ -27,13 +28,13 @@ class SearchTask:
     Attributes:
         group: Tasks of the same group allow nearly the same items.
         vectors: `(q, d) float32` query vectors.
-        allowed: `(n,) bool`.
+        allowed: The rows that may be found.
         limit: How many rows.
     """
 
     group: str
     vectors: Vectors
-    allowed: Mask
+    allowed: AllowedRows
     limit: int
 
 
@@ -43,12 +44,10 @@ class _SearchResult:
 
     Attributes:
         searched_mask: `(n,) bool`, the rows that were searched.
-        is_exhaustive: Whether `top` holds every row that was searched.
     """
 
     top: TopRows
     searched_mask: Mask
-    is_exhaustive: bool
 
 
 @dataclass
@@ -106,12 +105,14 @@ class CachedCatalogue:
         return {item_id: row for item_id, row in rows.items() if row is not None}
 
     def prefetch_searches(self, tasks: Sequence[SearchTask]) -> None:
-        """Search the vectors of each group of tasks in one call."""
+        """Search the vectors of each group of tasks in one call, where search is exact."""
+        if self.catalogue.manifest.index.get("search", "exact") != "exact":
+            return
         groups: dict[str, list[SearchTask]] = {}
         for task in tasks:
             groups.setdefault(task.group, []).append(task)
         for group in groups.values():
-            allowed = np.logical_or.reduce([task.allowed for task in group])
+            allowed = np.logical_or.reduce([task.allowed.to_mask() for task in group])
             depth = max(task.limit for task in group) + _SPARE_ROWS
             if depth <= _MAX_ROWS:
                 vectors = np.concatenate([task.vectors for task in group])
@@ -125,33 +126,35 @@ class CachedCatalogue:
         for start in range(0, len(vectors), batch_size):
             batch = vectors[start : start + batch_size]
             for vector, top in zip(batch, self._search_batch(batch, depth, allowed), strict=True):
-                result = _SearchResult(top, allowed, is_exhaustive=depth >= count)
-                self.results_by_vector[vector.tobytes()] = result
+                self.results_by_vector[vector.tobytes()] = _SearchResult(top, allowed)
 
     def _search_batch(self, vectors: Vectors, depth: int, allowed: Mask) -> list[TopRows]:
-        """Search a batch; where search is exact, by one matrix product, the faster way for many."""
-        if self.catalogue.manifest.index.get("search", "exact") != "exact":
-            return self.catalogue.find_nearest(vectors, depth, allowed)
         rows = self.catalogue.sort_by_id(np.flatnonzero(allowed))
         positions = np.arange(len(rows))
         scores = self.catalogue.scores(vectors, rows)
         tops = [select_top(positions, row_scores, depth) for row_scores in scores]
         return [TopRows(rows[top.rows], top.scores) for top in tops]
 
-    def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
-        """Find the nearest rows, from remembered searches if these suffice for every vector."""
-        cached = [self._find_cached(vector, k, allowed) for vector in vectors]
-        complete = [top for top in cached if top is not None]
-        if len(complete) == len(cached):
-            return complete
-        return self.catalogue.find_nearest(vectors, k, allowed)
+    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Find the rows near any vector, from remembered searches if these suffice for all."""
+        results = [self.results_by_vector.get(vector.tobytes()) for vector in vectors]
+        mask = allowed.to_mask() if all(results) else None
+        tops = [_take_allowed(result, depth, mask) for result in results]
+        complete = [top for top in tops if top is not None]
+        if len(complete) < len(tops):
+            return self.catalogue.find_near(vectors, depth, allowed)
+        rows = np.unique(np.concatenate([top.rows for top in complete]))
+        bound = -np.inf
+        if len(rows) < allowed.count:
+            bound = max(float(top.scores[-1]) for top in complete)
+        return NearRows(rows, self.catalogue.scores(vectors, rows), bound)
 
-    def _find_cached(self, vector: Vectors, k: int, allowed: Mask) -> TopRows | None:
-        """The `k` nearest allowed rows; None if no remembered search covers them."""
-        result = self.results_by_vector.get(vector.tobytes())
-        if result is None or np.any(allowed & ~result.searched_mask):
-            return None
-        passing = np.flatnonzero(allowed[result.top.rows])
-        if len(passing) < k and not result.is_exhaustive:
-            return None
-        return TopRows(result.top.rows[passing[:k]], result.top.scores[passing[:k]])
+
+def _take_allowed(result: _SearchResult | None, k: int, allowed: Mask | None) -> TopRows | None:
+    """Return the `k` nearest allowed rows; None if the remembered search does not cover them."""
+    if result is None or allowed is None or np.any(allowed & ~result.searched_mask):
+        return None
+    passing = np.flatnonzero(allowed[result.top.rows])
+    if len(passing) < k:
+        return None
+    return TopRows(result.top.rows[passing[:k]], result.top.scores[passing[:k]])

@@ -12,16 +12,23 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.ann import select_top
+from indexer.ann import AllowedRows, NearRows, contain_rows, find_kth_largest, select_top
 from indexer.arrays import Rows, Vectors
 from indexer.query import Eligible, TermTotals
 from indexer.retrieval.term_bands import TermBand, VectorSearcher, build_bands
 
 DENSE_SHARE = 0.05  # of all rows; one product with all of more rows is cheaper than a search
+_SPARE_ROWS = 6  # searched beyond `limit`, so that a tie with the last is noticed
+_FIRST_TERM_ROWS = 64  # rows with terms scored before it is known which others can matter
+_TIE_TOLERANCE = 2e-6  # scores closer than this may be ties, which ids decide
 
 
 class VectorSource(VectorSearcher, Protocol):
     """Item vectors that can be searched and scored."""
+
+    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        """Return the `depth` allowed rows with the highest product with any vector, and more."""
+        ...
 
     def sort_by_id(self, rows: Rows) -> Rows:
         """Return distinct ascending rows in order of their items' ids: how ties are broken."""
@@ -59,19 +66,94 @@ def retrieve(
         limit: How many.
         term_totals: Terms added to the inner product.
     """
-    term_rows = term_totals.select_rows(eligible.allowed)
-    allowed = eligible.allowed
+    if term_totals.catalogue_sums is None:
+        return _search_near(source, vectors, eligible, limit, term_totals)
+    term_rows, _ = term_totals.select(eligible.rows)
+    allowed = eligible.rows.to_mask()
     if len(term_rows) > DENSE_SHARE * len(allowed):
         return score_rows(source, vectors, np.flatnonzero(allowed), limit, term_totals)
-    if len(term_rows):
-        allowed = allowed.copy()
-        allowed[term_rows] = False
-    if term_totals.catalogue_sums is not None:
-        bands = build_bands(term_totals.catalogue_sums, allowed, limit)
-        return _search_bands(source, vectors, (bands, term_rows), limit, term_totals)
-    results = source.find_nearest(vectors, limit, allowed)
-    rows = np.unique(np.concatenate([term_rows, *(top.rows for top in results)]))
-    return score_rows(source, vectors, rows, limit, term_totals)
+    allowed[term_rows] = False
+    bands = build_bands(term_totals.catalogue_sums, allowed, limit)
+    return _search_bands(source, vectors, (bands, term_rows), limit, term_totals)
+
+
+def _search_near(
+    source: VectorSource, vectors: Vectors, eligible: Eligible, limit: int, term_totals: TermTotals
+) -> Candidates:
+    """Search deeper until no row that was not found can be among the best.
+
+    A row that was not found has at most the product `bound`, plus its own term if it has one. So
+    of the rows with terms only those are scored whose term could lift them over the worst score
+    that is still wanted, as in MaxScore (Turtle & Flood 1995).
+    """
+    limit = min(limit, eligible.count)
+    if limit < 1:
+        return score_rows(source, vectors, np.empty(0, np.int64), 0, term_totals)
+    terms = term_totals.select(eligible.rows)
+    depth = limit + _SPARE_ROWS
+    while True:
+        near = source.find_near(vectors, min(depth, eligible.count), eligible.rows)
+        near = _add_rows_with_terms(source, vectors, near, terms, limit)
+        scores = near.products.max(axis=0) + term_totals.lookup(near.rows)
+        if find_kth_largest(scores, limit) > near.bound + _TIE_TOLERANCE:
+            return _select_best(source, near, scores, limit)
+        depth *= 4
+
+
+def _add_rows_with_terms(
+    source: VectorSource,
+    vectors: Vectors,
+    near: NearRows,
+    terms: tuple[Rows, Vectors],
+    limit: int,
+) -> NearRows:
+    """Add the rows whose terms could lift them among the `limit` best, the largest terms first."""
+    rows, values = terms
+    if near.bound == -np.inf or not len(rows):
+        return near
+    is_missing = ~contain_rows(near.rows, rows)
+    missing, missing_values = rows[is_missing], values[is_missing]
+    totals = near.products.max(axis=0) + _look_up(terms, near.rows)
+    for size in (_FIRST_TERM_ROWS, len(missing)):
+        threshold = find_kth_largest(totals, limit)
+        may_matter = missing_values >= threshold - near.bound - _TIE_TOLERANCE
+        missing, missing_values = missing[may_matter], missing_values[may_matter]
+        if not len(missing):
+            return near
+        heaviest = np.argsort(-missing_values, kind="stable")[:size]
+        added = np.sort(missing[heaviest])
+        products = source.scores(vectors, added)
+        totals = np.concatenate([totals, products.max(axis=0) + _look_up(terms, added)])
+        near = _merge(near, added, products)
+        keep = np.ones(len(missing), np.bool_)
+        keep[heaviest] = False
+        missing, missing_values = missing[keep], missing_values[keep]
+    return near
+
+
+def _look_up(terms: tuple[Rows, Vectors], rows: Rows) -> Vectors:
+    """Return the terms of rows, `(m,) float32`; 0 where there is none."""
+    term_rows, values = terms
+    positions = np.minimum(term_rows.searchsorted(rows), len(term_rows) - 1)
+    return np.where(term_rows[positions] == rows, values[positions], np.float32(0))
+
+
+def _merge(near: NearRows, rows: Rows, products: Vectors) -> NearRows:
+    together = np.concatenate([near.rows, rows])
+    order = np.argsort(together, kind="stable")
+    all_products = np.concatenate([near.products, products], axis=1)
+    return NearRows(together[order], all_products[:, order], near.bound)
+
+
+def _select_best(source: VectorSource, near: NearRows, scores: Vectors, limit: int) -> Candidates:
+    """Return the `limit` best rows, ties by id."""
+    by_id = source.sort_by_id(near.rows)
+    is_ordered = by_id is near.rows  # no live items: rows are in order of id
+    positions = np.arange(len(by_id)) if is_ordered else near.rows.searchsorted(by_id)
+    kept = select_top(np.arange(len(by_id)), scores[positions], limit)
+    chosen = positions[kept.rows]
+    winners = near.products[:, chosen].argmax(axis=0)
+    return Candidates(near.rows[chosen], kept.scores, winners)
 
 
 def _search_bands(
@@ -122,10 +204,10 @@ def apply_min_score(
     term_totals: TermTotals,
 ) -> Eligible:
     """Keep the eligible rows that score at least `min_score`; count the others."""
-    rows = np.flatnonzero(eligible.allowed)
+    rows = eligible.rows.list_rows()
     scores = source.scores(vectors, rows).max(axis=0, initial=-np.inf) + term_totals.lookup(rows)
     keep = np.round(scores.astype(np.float64), 6) >= min_score  # as rounded as the answer shows it
-    allowed = np.zeros_like(eligible.allowed)
+    allowed = np.zeros(eligible.rows.total, np.bool_)
     allowed[rows[keep]] = True
     excluded = {**eligible.excluded, "min_score": int(len(rows) - np.count_nonzero(keep))}
-    return Eligible(allowed, excluded)
+    return Eligible.from_mask(allowed, excluded)

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from indexer.ann.effort import find_least_effort
 from indexer.ann.faiss_searcher import Effort, FaissSearcher
-from indexer.ann.plan import check_index_name, plan_index
+from indexer.ann.plan import check_index_name, list_plans, plan_index
 from indexer.ann.recall import (
     GroundTruth,
     QuerySet,
@@ -26,13 +26,12 @@ from tests.indexer.ann.worlds import KINDS, LAYOUT, build, clustered, recall, re
 @pytest.mark.parametrize(
     ("wanted", "count", "factory"),
     [
-        ("auto", 50_000, "Flat"),
-        ("auto", 200_000, "Pad393,PQ131x4fs,Refine(SQfp16)"),
+        ("pq", 200_000, "Pad393,PQ131x4fs,Refine(SQfp16)"),
         ("flat", 5_000_000, "Flat"),
         ("hnsw", 10, "HNSW32_SQfp16"),
-        ("ivf", 200_000, "IVF256,PQ196x4fsr,Refine(SQfp16)"),
-        ("ivf", 1_000_000, "IVF512,PQ196x4fsr,Refine(SQfp16)"),
-        ("ivf", 2_000, "IVF16,PQ196x4fsr,Refine(SQfp16)"),
+        ("ivf", 200_000, "Pad393,IVF1024,PQ131x4fs,Refine(SQfp16)"),
+        ("ivf", 1_000_000, "Pad393,IVF2048,PQ131x4fs,Refine(SQfp16)"),
+        ("ivf", 2_000, "Pad393,IVF32,PQ131x4fs,Refine(SQfp16)"),
         ("ivf", 999, "Flat"),
         ("IVF7,Flat", 5_000, "IVF7,Flat"),
     ],
@@ -41,9 +40,24 @@ def test_size_and_kind_decide_the_factory(wanted: str, count: int, factory: str)
     assert plan_index(wanted, count, 392).factory == factory
 
 
-def test_wide_vectors_are_flat_for_fewer_rows() -> None:
-    assert plan_index("auto", 30_000, 392).kind == "flat"
-    assert plan_index("auto", 30_000, 1_032).kind == "pq"
+@pytest.mark.parametrize(
+    ("count", "kinds"),
+    [
+        (0, ["flat"]), (999, ["flat"]), (2_000, ["flat", "pq"]), (20_000, ["pq"]),
+        (60_000, ["pq", "ivf"]), (200_000, ["ivf"]), (1_000_000, ["ivf"]),
+    ],
+)  # fmt: skip
+def test_auto_times_the_kinds_that_may_be_fastest(count: int, kinds: list[str]) -> None:
+    assert [plan.kind for plan in list_plans("auto", count, 392)] == kinds
+
+
+def test_of_several_kinds_the_faster_one_is_kept_and_the_times_are_told(tmp_path: Path) -> None:
+    index, facts = build(tmp_path, clustered(2_000), "auto")
+    times = facts["request_ms"]
+    assert set(times) == {"flat", "pq"}
+    assert facts["kind"] == min(times, key=lambda kind: times[kind])
+    assert len(index) == 2_000
+    assert [file.name for file in tmp_path.iterdir() if "index" in file.name] == ["index.faiss"]
 
 
 def test_too_few_rows_to_train_are_scanned_and_a_note_says_so(tmp_path: Path) -> None:

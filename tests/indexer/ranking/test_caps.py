@@ -56,14 +56,14 @@ def test_caps_keep_what_a_walk_down_the_ranking_keeps(case: Any) -> None:
 def test_eligible_rows_are_narrowed_and_the_dropped_ones_counted(case: Any, head: int) -> None:
     count, fields, most, order, allowed = case
     first = [row for row in order if row % 5 == 0][:head]
-    eligible = Eligible(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
+    eligible = Eligible.from_mask(np.array(allowed, np.bool_), dict.fromkeys(ORDER, 0))
     caps = caps_of(fields, most)
     contested = find_contested_rows(eligible, caps, np.array(first, np.int64)).tolist()
     ranked = [*first, *sorted(contested, key=order.index)]
     found = apply_caps(eligible, caps, np.array(ranked, np.int64))
     walked = [*first, *(row for row in order if row not in first and allowed[row])]
     right = {row for row in walk(walked, fields, most) if allowed[row]}
-    assert set(np.flatnonzero(found.allowed).tolist()) == right
+    assert set(found.rows.list_rows().tolist()) == right
     assert found.excluded["cap"] == sum(allowed) - len(right)
-    assert eligible.allowed.tolist() == allowed
-    assert len(found.allowed) == count
+    assert eligible.rows.to_mask().tolist() == allowed
+    assert found.rows.total == count

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.ann import TopRows, VectorIndex
+from indexer.ann import AllowedRows, NearRows, TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.query.eligibility import ORDER, Eligible, build_eligible
+from indexer.query.eligibility import ORDER, Eligible
 from indexer.query.term_totals import TermTotals
 from indexer.retrieval.search import apply_min_score, retrieve, score_rows
 
@@ -27,8 +27,19 @@ class Source:
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         return self.index.compute_scores(vectors, rows)
 
+    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        return self.index.find_near(vectors, depth, allowed)
+
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         return self.index.search(vectors, k, allowed)
+
+
+@pytest.fixture(autouse=True, params=["all rows scored", "searched"])
+def search_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small catalogues are scored as a whole; here they are searched as large ones are, too."""
+    if request.param == "searched":
+        monkeypatch.setattr("indexer.ann.vector_index._SMALL_COUNT", 0)
+        monkeypatch.setattr("indexer.ann.vector_index.GATHER_SHARE", 0.0)
 
 
 @st.composite
@@ -42,7 +53,7 @@ def cases(draw: st.DrawFn) -> tuple[Source, Vectors, Eligible, int, dict[int, fl
     special = rng.choice(count, min(count, draw(st.integers(0, 5))), replace=False)
     totals = {int(row): float(rng.integers(-4, 5)) for row in special}
     limit = draw(st.integers(1, 70))
-    eligible = Eligible(allowed, dict.fromkeys(ORDER, 0))
+    eligible = Eligible.from_mask(allowed, dict.fromkeys(ORDER, 0))
     return Source(vectors), queries, eligible, limit, totals
 
 
@@ -51,7 +62,7 @@ def test_candidates_are_the_true_top_with_their_terms(case: Any) -> None:
     source, queries, eligible, limit, totals = case
     products = source.all @ queries.T
     score = {row: products[row].max() + totals.get(row, 0) for row in range(len(source.all))}
-    rows = np.flatnonzero(eligible.allowed).tolist()
+    rows = eligible.rows.list_rows().tolist()
     expected = sorted(rows, key=lambda row: (-score[row], row))[:limit]
     found = retrieve(source, queries, eligible, limit, TermTotals(totals))
     assert found.rows.tolist() == expected
@@ -67,8 +78,8 @@ def test_a_minimum_score_keeps_what_reaches_it_and_counts_the_others(case: Any, 
     products = (source.all @ queries.T).max(axis=1)
     score = [product + totals.get(row, 0) for row, product in enumerate(products)]
     narrowed = apply_min_score(source, queries, eligible, least, TermTotals(totals))
-    enough = eligible.allowed & (np.array(score) >= least)
-    assert narrowed.allowed.tolist() == enough.tolist()
+    enough = eligible.rows.to_mask() & (np.array(score) >= least)
+    assert narrowed.rows.to_mask().tolist() == enough.tolist()
     assert narrowed.excluded["min_score"] == eligible.count - narrowed.count
 
 
@@ -76,13 +87,18 @@ def test_a_minimum_score_keeps_what_reaches_it_and_counts_the_others(case: Any, 
 def test_a_row_is_counted_once_at_its_first_reason(count: int, seed: int, used: set[str]) -> None:
     rng = np.random.default_rng(seed)
     exclusions = {reason: rng.random(count) < 0.4 for reason in used}
-    eligible = build_eligible(exclusions, count)
+    eligible = Eligible(AllowedRows.all_of(count), dict.fromkeys(ORDER, 0))
+    for reason in ORDER:
+        if reason in used:
+            by_mask = eligible.rows.intersect(~exclusions[reason])
+            by_rows = eligible.rows.drop(np.flatnonzero(exclusions[reason]))
+            eligible = eligible.exclude(reason, by_mask if rng.random() < 0.5 else by_rows)
     counts = dict.fromkeys(ORDER, 0)
     for row in range(count):
         first = next(
             (reason for reason in ORDER if reason in exclusions and exclusions[reason][row]), None
         )
-        assert eligible.allowed[row] == (first is None)
+        assert eligible.rows.to_mask()[row] == (first is None)
         if first:
             counts[first] += 1
     assert eligible.excluded == counts
@@ -92,7 +108,7 @@ def test_a_row_is_counted_once_at_its_first_reason(count: int, seed: int, used: 
 def test_a_term_can_lift_a_row_from_the_end_to_the_front() -> None:
     source = Source(np.array([[3, 0], [2, 0], [1, 0], [-9, 0]], np.float32))
     query = np.array([[1, 0]], np.float32)
-    eligible = Eligible(np.ones(4, np.bool_), {})
+    eligible = Eligible.from_mask(np.ones(4, np.bool_), {})
     found = retrieve(source, query, eligible, 2, TermTotals({3: 20.0}))
     assert found.rows.tolist() == [3, 0]
     assert found.scores.tolist() == [11.0, 3.0]
@@ -100,7 +116,7 @@ def test_a_term_can_lift_a_row_from_the_end_to_the_front() -> None:
 
 def test_a_term_of_an_excluded_row_does_not_bring_it_back() -> None:
     source = Source(np.array([[3, 0], [2, 0]], np.float32))
-    eligible = Eligible(np.array([False, True]), {})
+    eligible = Eligible.from_mask(np.array([False, True]), {})
     found = retrieve(source, np.array([[1, 0]], np.float32), eligible, 5, TermTotals({0: 99.0}))
     assert found.rows.tolist() == [1]
 
@@ -110,7 +126,7 @@ def test_scoring_no_rows_gives_no_candidates() -> None:
     query = np.ones((1, 2), np.float32)
     found = score_rows(source, query, np.empty(0, np.int64), 5, TermTotals())
     assert found.rows.size == 0
-    eligible = Eligible(np.zeros(3, np.bool_), dict.fromkeys(ORDER, 0))
+    eligible = Eligible.from_mask(np.zeros(3, np.bool_), dict.fromkeys(ORDER, 0))
     assert apply_min_score(source, query, eligible, 0.0, TermTotals()).count == 0
 
 

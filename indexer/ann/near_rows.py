@@ -1,0 +1,50 @@
+"""Candidate rows of several query vectors to those worth scoring exactly. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.arrays import Mask, Rows, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class NearRows:
+    """The rows near any of q query vectors, with exact scores.
+
+    Attributes:
+        rows: `(m,) int64`, ascending, distinct.
+        products: `(q, m) float32`, exact inner products.
+        bound: No other allowed row has a larger product with any of the vectors, as far as the
+            index finds them; minus infinity: no other row is allowed.
+    """
+
+    rows: Rows
+    products: Vectors
+    bound: float
+
+
+def select_distinct_best(scores: Vectors, rows: Rows, usable: Mask, limit: int) -> Rows:
+    """Return up to `limit` distinct rows with the highest of their scores, ascending.
+
+    Args:
+        scores: `(q, c) float32`, perhaps inexact, of c candidates of each query vector.
+        rows: `(q, c) int64`; a row may be a candidate of several vectors.
+        usable: `(q, c) bool`, candidates that count.
+        limit: How many.
+    """
+    kept_rows, kept_scores = rows[usable], scores[usable]
+    by_score = kept_rows[np.argsort(-kept_scores)]
+    distinct, first = np.unique(by_score, return_index=True)
+    if len(distinct) <= limit:
+        return distinct
+    # A row stands where the best of its scores put it first.
+    last = np.partition(first, limit - 1)[limit - 1]
+    best: Rows = distinct[first <= last]
+    return best
+
+
+def find_kth_largest(values: Vectors, k: int) -> float:
+    """Return the k-th largest of m values; minus infinity if there are fewer."""
+    if not 0 < k <= len(values):
+        return -np.inf
+    return float(np.partition(values, len(values) - k)[len(values) - k])
