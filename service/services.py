@@ -80,8 +80,8 @@ class Services:
         """
 
         def run_call() -> _T:
-            with self.active_index.borrow() as index, self.views.open(index) as view:
-                return call(view)
+            with self.active_index.borrow() as index:
+                return self.views.answer(index, call)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         return await self.answer_queue.run(run_call, deadline_s=deadline_s)

@@ -12,9 +12,9 @@ from indexer.ann.faiss_library import load_faiss, use_all_threads
 from indexer.ann.layout import Layout
 from indexer.ann.measurement import IndexOptions, Progress, measure_index, time_requests
 from indexer.ann.plan import ROWS_PER_LIST, IndexPlan, add_refinement, list_plans, plan_flat
-from indexer.ann.stored_vectors import count_lists, has_readable_vectors
+from indexer.ann.stored_vectors import count_lists, has_readable_vectors, require_finite
 from indexer.ann.top_rows import ItemVectors
-from indexer.ann.vector_index import GATHER_SHARE, require_finite
+from indexer.ann.vector_index import GATHER_SHARE
 from indexer.errors import CatalogError
 
 _CHUNK_ROWS = 16_384

@@ -168,7 +168,7 @@ class FaissSearcher:
         return ((r[r >= 0], s[r >= 0]) for r, s in zip(rows, scores, strict=True))
 
     def find_near(
-        self, queries: Vectors, depth: int, allowed: AllowedRows, effort: Effort
+        self, queries: Vectors, depth: int, allowed: AllowedRows, effort: Effort, *, each: int = 0
     ) -> NearRows | None:
         """Return the rows near any of the query vectors; all vectors share one pass over the codes.
 
@@ -181,6 +181,7 @@ class FaissSearcher:
             depth: Number of rows that must be right.
             allowed: Which rows may be found.
             effort: Search parameters.
+            each: The best so many of each vector are returned in any case.
 
         Returns:
             None if more effort or an exact scan is needed.
@@ -200,7 +201,7 @@ class FaissSearcher:
             usable &= allowed.contain(rows)
         if self._falls_short(usable, depth, allowed):
             return None
-        near = select_distinct_best(scores, rows, usable, kept)
+        near = select_distinct_best(scores, rows, usable, kept, each=each)
         products = queries @ self.read_vectors(near).T
         return NearRows(near, products, find_kth_largest(products.max(axis=0), depth))
 

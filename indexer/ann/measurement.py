@@ -59,25 +59,35 @@ def measure_index(
 
     Returns:
         Facts for the manifest: `recall` (mean over query sets), `recall_by_weights`, `effort`,
-        `search` (exact or ann), `gather_share`, `filtered_recall`.
+        `usual_effort` (enough for requests with the usual weights), `search` (exact or ann),
+        `gather_share`, `filtered_recall`.
     """
     rng = np.random.default_rng(_SEED)
     ground_truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
+    usual = [truth for truth in ground_truths if truth.query_set.is_usual]
     recalls: dict[Effort, dict[str, float]] = {}
 
-    def measure_worst_recall(effort: Effort) -> float:
+    def measure_worst_recall(truths: Sequence[GroundTruth], effort: Effort) -> float:
         report("measure", len(recalls), len(recalls) + 1)
-        index = VectorIndex.open(path, {"effort": asdict(effort)})
-        recalls[effort] = {t.query_set.name: measure_recall(index, items, t) for t in ground_truths}
-        return min(recalls[effort].values())
+        known = recalls.setdefault(effort, {})
+        facts = {"effort": asdict(effort), "usual_effort": asdict(effort)}
+        index = VectorIndex.open(path, facts)
+        for truth in truths:
+            if truth.query_set.name not in known:
+                known[truth.query_set.name] = measure_recall(index, items, truth)
+        return min(known[truth.query_set.name] for truth in truths)
 
-    known_effort = options.known_facts.get("effort")
-    effort = find_least_effort(
-        measure_worst_recall,
-        VectorIndex.open(path).list_count,
-        options.min_recall,
-        known_effort=None if known_effort is None else Effort.from_json(known_effort),
-    )
+    def find_effort(truths: Sequence[GroundTruth], name: str) -> Effort:
+        known_effort = options.known_facts.get(name)
+        return find_least_effort(
+            partial(measure_worst_recall, truths),
+            VectorIndex.open(path).list_count,
+            options.min_recall,
+            known_effort=None if known_effort is None else Effort.from_json(known_effort),
+        )
+
+    effort = find_effort(ground_truths, "effort")
+    usual_effort = find_effort(usual, "usual_effort")
     index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
     recall_by_set = recalls[effort]
     report("measure", len(recalls), len(recalls))
@@ -85,6 +95,7 @@ def measure_index(
         "recall": round(float(np.mean([*recall_by_set.values()])), 5),
         "recall_by_weights": {name: round(value, 5) for name, value in recall_by_set.items()},
         "effort": asdict(effort),
+        "usual_effort": asdict(usual_effort),
         "search": "exact" if index.is_exact else "ann",
         **(
             _reuse_gather_share(options)

@@ -23,14 +23,17 @@ class NearRows:
     bound: float
 
 
-def select_distinct_best(scores: Vectors, rows: Rows, usable: Mask, limit: int) -> Rows:
-    """Return up to `limit` distinct rows with the highest of their scores, ascending.
+def select_distinct_best(
+    scores: Vectors, rows: Rows, usable: Mask, limit: int, *, each: int = 0
+) -> Rows:
+    """Return up to `limit` distinct rows with the highest of their scores, ascending, and more.
 
     Args:
-        scores: `(q, c) float32`, perhaps inexact, of c candidates of each query vector.
+        scores: `(q, c) float32`, perhaps inexact, of c candidates of each query vector, best first.
         rows: `(q, c) int64`; a row may be a candidate of several vectors.
         usable: `(q, c) bool`, candidates that count.
         limit: How many.
+        each: The best so many of each vector are returned in any case.
     """
     kept_rows, kept_scores = rows[usable], scores[usable]
     by_score = kept_rows[np.argsort(-kept_scores)]
@@ -40,7 +43,10 @@ def select_distinct_best(scores: Vectors, rows: Rows, usable: Mask, limit: int) 
     # A row stands where the best of its scores put it first.
     last = np.partition(first, limit - 1)[limit - 1]
     best: Rows = distinct[first <= last]
-    return best
+    if not each:
+        return best
+    own_best = rows[usable & (usable.cumsum(axis=1) <= each)]
+    return np.unique(np.concatenate([best, own_best]))
 
 
 def find_kth_largest(values: Vectors, k: int) -> float:

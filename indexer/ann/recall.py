@@ -28,6 +28,7 @@ _BLOCK_WEIGHTS = (
     (0.0, 1.0, 0.0),
     (0.2, 1.0, 0.5),
 )
+_USUAL_WEIGHTS = (1.0, 1.0, 1.0)  # of requests that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,13 @@ class QuerySet:
         name: Of the kind, such as "1,0,10" for the block weights.
         vectors: `(queries * vectors_per_query, d) float32`, those of a query one after another.
         vectors_per_query: Vectors of one query; an item's score is the best over them.
+        is_usual: Whether most requests are of this kind; others ask for unusual weights.
     """
 
     name: str
     vectors: Vectors
     vectors_per_query: int = 1
+    is_usual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,14 @@ def draw_query_sets(
     each = -(-count // (len(weights) + 1))
     drawn = [
         QuerySet(
-            ",".join(f"{part:g}" for part in w), _draw_weighted_means(items, layout, w, each, rng)
+            ",".join(f"{part:g}" for part in w),
+            _draw_weighted_means(items, layout, w, each, rng),
+            is_usual=w == _USUAL_WEIGHTS,
         )
         for w in weights
     ]
     several = _draw_weighted_means(items, layout, weights[0], 3 * each, rng)
-    return [*drawn, QuerySet("3 vectors", several, 3)]
+    return [*drawn, QuerySet("3 vectors", several, 3, is_usual=True)]
 
 
 def compute_ground_truth(items: ItemVectors, query_sets: list[QuerySet]) -> list[GroundTruth]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.ann.faiss_library import load_faiss
-from indexer.errors import SnapshotError
+from indexer.arrays import Vectors
+from indexer.errors import SnapshotError, VectorShapeError
 
 
 def require_inner_product(faiss: Any, parts: list[Any]) -> None:
@@ -87,3 +88,21 @@ def _find_stored_dtype(faiss: Any, store: Any) -> str | None:
     if isinstance(store, faiss.IndexScalarQuantizer):
         return "<f2" if store.sq.qtype == faiss.ScalarQuantizer.QT_fp16 else None
     return None
+
+
+def require_finite(chunk: Vectors, first_row: int) -> Vectors:
+    """Return a chunk as contiguous float32, as FAISS requires.
+
+    Args:
+        chunk: `(m, d)` vectors.
+        first_row: Row number of the first of them, for the message.
+
+    Raises:
+        VectorShapeError: If a vector holds NaN or infinity; the message names its row.
+    """
+    rows = np.ascontiguousarray(chunk, dtype=np.float32)
+    # FAISS accepts a NaN and then never finds its row.
+    if not np.isfinite(rows).all():
+        bad = first_row + int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise VectorShapeError(f"the vector of row {bad} holds NaN or infinity")
+    return rows

@@ -16,6 +16,7 @@ from indexer.ann.column_search import MAX_NONZERO_COLUMNS, ColumnSearch
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions
 from indexer.ann.near_rows import NearRows, find_kth_largest
+from indexer.ann.stored_vectors import require_finite
 from indexer.ann.top_rows import (
     NO_TOP_ROWS,
     TopRows,
@@ -30,6 +31,7 @@ from indexer.errors import SnapshotError, VectorShapeError
 GATHER_SHARE = 0.05
 _CHUNK_ROWS = 16_384
 _EFFORT_STEP, _MAX_EFFORT = 4, 4_096  # of repeated searches
+_USUAL_RATIO = 1.4  # of the largest number to the length of all others, as was measured
 _SMALL_COUNT = 1_500  # of rows; one product with all of them is faster than any search
 
 
@@ -38,13 +40,15 @@ class VectorIndex:
 
     Args:
         index: The FAISS index.
-        facts: From the manifest: `effort` and `gather_share`, as the build measured them.
+        facts: From the manifest: `effort`, `usual_effort` and `gather_share`, as the build measured
+            them.
     """
 
     def __init__(self, index: Any, facts: Mapping[str, Any] | None = None) -> None:
         known = facts or {}
         self._searcher = FaissSearcher(index)
         self._effort = Effort.from_json(known.get("effort", {}))
+        self._usual_effort = Effort.from_json(known.get("usual_effort", known.get("effort", {})))
         self._gather_share = float(known.get("gather_share", GATHER_SHARE))
         self._vectors = self._searcher.vectors
         self._column_search = ColumnSearch(self._vectors)
@@ -162,7 +166,9 @@ class VectorIndex:
         top_rows |= dict(zip(others, others_top, strict=True))
         return [top_rows[position] for position in range(len(queries))]
 
-    def find_near(self, queries: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+    def find_near(
+        self, queries: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
         """Find the rows whose highest inner product with any of the query vectors is largest.
 
         Args:
@@ -170,6 +176,7 @@ class VectorIndex:
             depth: Number of rows that must be right; more may be returned, and fewer only if fewer
                 are allowed.
             allowed: Which rows may be found.
+            each: The best so many rows of each vector are returned in any case.
 
         Raises:
             VectorShapeError: If `queries` is not `(q, d) float32`, or holds NaN or infinity.
@@ -182,13 +189,19 @@ class VectorIndex:
             nonzero = np.flatnonzero(queries[0])
             if len(nonzero) == 1 and queries[0, nonzero[0]] > 0:
                 return self._find_in_column(queries, int(nonzero[0]), depth, allowed)
-        effort = self._effort
+        effort = self._usual_effort if self._are_usual(queries) else self._effort
         while not self._searcher.is_exact and effort.k_factor <= _MAX_EFFORT:
-            near = self._searcher.find_near(queries, depth, allowed, effort)
+            near = self._searcher.find_near(queries, depth, allowed, effort, each=each)
             if near is not None:
                 return near
             effort = effort.scale_by(_EFFORT_STEP)
-        return self._find_near_exactly(queries, depth, allowed)
+        return self._find_near_exactly(queries, depth, allowed, each=each)
+
+    def _are_usual(self, queries: Vectors) -> bool:
+        """Whether no number outweighs the rest of a vector: codes are least exact for such ones."""
+        largest = np.abs(queries).max(axis=1)
+        rest = np.square(queries).sum(axis=1) - np.square(largest)
+        return bool((largest <= _USUAL_RATIO * np.sqrt(np.maximum(rest, 0))).all())
 
     def _score_all(self, queries: Vectors, allowed: AllowedRows) -> NearRows:
         rows = allowed.list_rows()
@@ -203,13 +216,18 @@ class VectorIndex:
         bound = float(queries[0, column]) * largest_other
         return NearRows(rows, self.compute_scores(queries, rows), bound)
 
-    def _find_near_exactly(self, queries: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+    def _find_near_exactly(
+        self, queries: Vectors, depth: int, allowed: AllowedRows, *, each: int
+    ) -> NearRows:
         """Score every row; rows that tie with the last of `depth` are among those returned."""
         products = self.compute_scores(queries)
         best = round_scores(products.max(axis=0))
-        usable = np.arange(len(best)) if allowed.count == len(best) else allowed.list_rows()
+        usable = allowed.list_rows()
         cut = find_kth_largest(best[usable], depth)
         rows = usable[best[usable] >= cut]
+        if each:
+            own_best = [select_top(usable, own[usable], each).rows for own in products]
+            rows = np.unique(np.concatenate([rows, *own_best]))
         is_everything = len(rows) == allowed.count
         return NearRows(rows, products[:, rows], -np.inf if is_everything else cut)
 
@@ -275,21 +293,3 @@ class VectorIndex:
             )
         if not np.isfinite(queries).all():
             raise VectorShapeError("a query vector holds NaN or infinity")
-
-
-def require_finite(chunk: Vectors, first_row: int) -> Vectors:
-    """Return a chunk as contiguous float32, as FAISS requires.
-
-    Args:
-        chunk: `(m, d)` vectors.
-        first_row: Row number of the first of them, for the message.
-
-    Raises:
-        VectorShapeError: If a vector holds NaN or infinity; the message names its row.
-    """
-    rows = np.ascontiguousarray(chunk, dtype=np.float32)
-    # FAISS accepts a NaN and then never finds its row.
-    if not np.isfinite(rows).all():
-        bad = first_row + int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-        raise VectorShapeError(f"the vector of row {bad} holds NaN or infinity")
-    return rows

@@ -1,11 +1,13 @@
 """A query and its eligible rows to an `Answer`: limits, ranking, hydration, reasons."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from indexer.answer.answer import Answer
 from indexer.answer.hits import Hit
+from indexer.metadata import StoredItem
 from indexer.query import Catalogue, Eligible, Query, Stopwatch
 from indexer.ranking import RankedPage, apply_query_caps, rank_page, resolve_caps, restrict_to_page
 from indexer.retrieval import apply_min_score
@@ -70,15 +72,13 @@ def _hydrate_hits(query: Query, ranked_page: RankedPage, ids: Sequence[str]) -> 
     rows = candidates.rows.tolist()
     # An id is known without reading the item, which takes longer than all the rest.
     wants_ids_alone = request.fields is not None and set(request.fields) <= {"id"}
-    items = [{"id": item_id} for item_id in ids] if wants_ids_alone else catalogue.items(rows)
+    items: list[StoredItem] = (
+        [{"id": item_id} for item_id in ids] if wants_ids_alone else catalogue.stored_items(rows)
+    )
     reasons: list[list[dict[str, Any]]] = [[] for _ in rows]
     if request.explain and rows:
         vectors = catalogue.item_vectors(candidates.rows)
-        winners = candidates.winners.tolist()
-        reasons = [
-            query.explain_row(row, vector, winner)
-            for row, vector, winner in zip(rows, vectors, winners, strict=True)
-        ]
+        reasons = query.explain_rows(candidates.rows, vectors, candidates.winners)
     propensities: list[float | None] = [None] * len(rows)
     if ranked_page.propensities is not None:
         propensities = ranked_page.propensities.tolist()
@@ -98,7 +98,8 @@ def _hydrate_hits(query: Query, ranked_page: RankedPage, ids: Sequence[str]) -> 
     )
 
 
-def _select_fields(item: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+def _select_fields(item: StoredItem, fields: Sequence[str] | None) -> StoredItem:
     if fields is None:
         return item
-    return {key: item[key] for key in ("id", *fields) if key in item}
+    values = json.loads(item) if isinstance(item, bytes) else item
+    return {key: values[key] for key in ("id", *fields) if key in values}

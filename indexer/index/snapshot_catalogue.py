@@ -18,7 +18,15 @@ from indexer.ann import AllowedRows, NearRows, TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import RequestError, SnapshotError
 from indexer.language import Encoder, MeaningSpace, check_encoder, load_encoder
-from indexer.metadata import Columns, Filter, MetadataStore, RowValueKind, RowValues, Schema
+from indexer.metadata import (
+    Columns,
+    Filter,
+    MetadataStore,
+    RowValueKind,
+    RowValues,
+    Schema,
+    StoredItem,
+)
 from indexer.query import Availability, compute_availability
 from indexer.request import SCENARIOS, Scenario
 from indexer.snapshot import (
@@ -157,6 +165,10 @@ class SnapshotCatalogue:
         """Return the items of rows."""
         return self._metadata.read_items(rows)
 
+    def stored_items(self, rows: Sequence[int]) -> list[StoredItem]:
+        """Return the items of rows as JSON."""
+        return list(self._metadata.read_bodies(rows))
+
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
         return self._columns.match_rows(condition)
@@ -227,9 +239,11 @@ class SnapshotCatalogue:
         """Return exact inner products `(q, m) float32`."""
         return self._vectors.compute_scores(vectors, rows)
 
-    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+    def find_near(
+        self, vectors: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
         """Find the allowed rows with the highest inner product with any of the vectors."""
-        return self._vectors.find_near(vectors, depth, allowed)
+        return self._vectors.find_near(vectors, depth, allowed, each=each)
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""

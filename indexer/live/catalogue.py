@@ -27,7 +27,7 @@ from indexer.live.changes import (
 )
 from indexer.live.schema import extend_schema
 from indexer.live.vectors import LiveVectors
-from indexer.metadata import Filter, RowValueKind, RowValues, Schema, collect_row_values
+from indexer.metadata import Filter, RowValueKind, RowValues, Schema, StoredItem, collect_row_values
 from indexer.query import Availability, compute_availability
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
@@ -151,6 +151,17 @@ class LiveCatalogue:
             for position in positions
         ]
 
+    def stored_items(self, rows: Sequence[int]) -> list[StoredItem]:
+        """Return the items of rows: those of the snapshot as JSON, live ones as they are."""
+        if not len(self._live_rows):
+            return self.base.stored_items(rows)
+        return [
+            self.base.stored_items([row])[0]
+            if position == FROM_SNAPSHOT
+            else self._delta.get_item(position)
+            for row, position in zip(rows, self._position_of_row[list(rows)].tolist(), strict=True)
+        ]
+
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
         base_mask = self.base.mask(condition)
@@ -227,12 +238,14 @@ class LiveCatalogue:
         out[:, live] = vectors @ self._delta.vectors(positions[live]).T
         return out
 
-    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+    def find_near(
+        self, vectors: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
         """Find the allowed rows with the highest inner product with any of the vectors."""
         if not len(self._live_rows):
-            return self.base.find_near(vectors, depth, allowed)
+            return self.base.find_near(vectors, depth, allowed, each=each)
         stored = allowed.take_first(self.base.count).drop(self._changed_rows)
-        near = self.base.find_near(vectors, depth, stored)
+        near = self.base.find_near(vectors, depth, stored, each=each)
         is_live_allowed = allowed.contain(self._live_rows)
         rows = self._live_rows[is_live_allowed]
         products = vectors @ self._delta.vectors(self._live_positions[is_live_allowed]).T

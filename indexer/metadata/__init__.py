@@ -19,7 +19,7 @@ from indexer.metadata.item_matcher import PathValues, collect_path_values, match
 from indexer.metadata.predicates import And, AnyOf, Exists, Filter, Not, Or
 from indexer.metadata.row_values import RowValueKind, RowValues, collect_row_values
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
-from indexer.metadata.store import MetadataStore
+from indexer.metadata.store import MetadataStore, StoredItem
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.metadata.values import (
     EARTH_RADIUS_KM,
@@ -55,6 +55,7 @@ __all__ = [
     "RowValueKind",
     "RowValues",
     "Schema",
+    "StoredItem",
     "Value",
     "build_indexed_text",
     "collect_leaves",

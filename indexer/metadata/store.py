@@ -7,11 +7,12 @@ share it and it may lie on read-only storage.
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from indexer.errors import SnapshotError
@@ -27,7 +28,12 @@ _MAX_EXACT = 1_000
 _IDLE_CONNECTIONS = 16
 
 _MAX_CACHED_ROWS = 500_000
+_FEW_ROWS = 64  # read one by one: a prepared statement takes a few microseconds
+StoredItem: TypeAlias = bytes | dict[str, Any]  # an item as JSON, or parsed
 _T = TypeVar("_T")
+_ID_SQL = "SELECT id FROM items WHERE row = ?"
+_BODY_SQL = "SELECT body FROM items WHERE row = ?"
+_ROW_SQL = "SELECT row FROM items WHERE id = ?"
 _SEARCH_SQL = (
     "SELECT rowid, -rank FROM words WHERE words MATCH :expression "
     "ORDER BY rank, rowid LIMIT :at_most"
@@ -51,6 +57,8 @@ class MetadataStore(CloseOnExit):
         self._search = sa.text(_SEARCH_SQL)
         self._count_matches = sa.text(_COUNT_SQL)
         self._row_cache: dict[str, int] = {}  # never out of date, since the file never changes
+        self._id_cache: dict[int, str] = {}
+        self._lookups = _Lookups(path)
         with self._engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version != METADATA_VERSION:
@@ -73,10 +81,9 @@ class MetadataStore(CloseOnExit):
         from sqlalchemy.pool import QueuePool
 
         path = Path(path).resolve()
-        uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
         engine = sa.create_engine(
             "sqlite://",
-            creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False),
+            creator=lambda: _connect(path),
             poolclass=QueuePool,
             pool_size=_IDLE_CONNECTIONS,
             max_overflow=-1,
@@ -106,7 +113,22 @@ class MetadataStore(CloseOnExit):
         Raises:
             SnapshotError: If the file has no such row.
         """
-        return [self._parse_item(body) for body in self._read_column(self._columns.body, rows)]
+        return [self._parse_item(body) for body in self.read_bodies(rows)]
+
+    def read_bodies(self, rows: Sequence[int]) -> list[bytes]:
+        """Return the items of some rows as JSON, in the order of `rows`.
+
+        Raises:
+            SnapshotError: If the file has no such row.
+        """
+        if len(rows) > _FEW_ROWS:
+            bodies = self._read_column(self._columns.body, rows)
+        else:
+            bodies = [self._look_up_one(_BODY_SQL, int(row), row) for row in rows]
+        for body in bodies:
+            if not (body.startswith(b"{") and body.endswith(b"}")):
+                raise self._make_damage_error("an item is no JSON object")
+        return bodies
 
     def read_ids(self, rows: Sequence[int]) -> list[str]:
         """Return the ids of some rows, in the order of `rows`.
@@ -114,7 +136,25 @@ class MetadataStore(CloseOnExit):
         Raises:
             SnapshotError: If the file has no such row.
         """
-        return self._read_column(self._columns.id, rows)
+        known = self._id_cache
+        missing = [row for row in rows if row not in known]
+        if len(missing) > _FEW_ROWS:
+            return self._read_column(self._columns.id, rows)
+        for row in missing:
+            known[row] = self._look_up_one(_ID_SQL, int(row), row)
+        ids = [known[row] for row in rows]
+        if len(known) > _MAX_CACHED_ROWS:
+            self._id_cache = {}
+        return ids
+
+    def _look_up_one(self, sql: str, value: int, row: int) -> Any:
+        try:
+            found = self._lookups.fetch(sql, value)
+        except sqlite3.DatabaseError as error:
+            raise self._make_damage_error(error) from error
+        if found is None:
+            raise SnapshotError(f"{self._path} has no row {row}; it holds {self._count} rows")
+        return found
 
     def find_rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each id that exists, in the order of `ids`."""
@@ -135,6 +175,12 @@ class MetadataStore(CloseOnExit):
 
         columns = self._columns
         rows: dict[str, int] = {}
+        if len(ids) <= _FEW_ROWS:
+            try:
+                looked_up = ((i, self._lookups.fetch(_ROW_SQL, i)) for i in _drop_unstorable(ids))
+                return {item_id: row for item_id, row in looked_up if row is not None}
+            except sqlite3.DatabaseError as error:
+                raise self._make_damage_error(error) from error
         with self._borrow_connection() as connection:
             for chunk in _split_into_chunks(_drop_unstorable(ids)):
                 query = select(columns.id, columns.row).where(columns.id.in_(chunk))
@@ -193,6 +239,7 @@ class MetadataStore(CloseOnExit):
     def close(self) -> None:
         """Close the idle connections; one in use is closed when its call returns."""
         self._engine.dispose()
+        self._lookups.close()
 
     @contextmanager
     def _borrow_connection(self) -> Iterator["sa.Connection"]:
@@ -235,6 +282,43 @@ class MetadataStore(CloseOnExit):
         if missing is not None:
             raise SnapshotError(f"{self._path} has no row {missing}; it holds {self._count} rows")
         return [values[row] for row in wanted]
+
+
+class _Lookups:
+    """Single values by key, over one connection for each thread.
+
+    Written against the driver: building and compiling a statement for ten rows takes SQLAlchemy
+    longer than all the rest of an answer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._is_closed = False
+
+    def fetch(self, sql: str, value: Any) -> Any:
+        """Return the first column of the first row; None if there is no row."""
+        cursor: sqlite3.Cursor | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            if self._is_closed:
+                raise sqlite3.ProgrammingError("the file was closed")
+            connection = _connect(self._path)
+            self._connections.append(connection)
+            cursor = self._local.cursor = connection.cursor()
+        row = cursor.execute(sql, (value,)).fetchone()
+        return None if row is None else row[0]
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self._is_closed = True
+        while self._connections:
+            self._connections.pop().close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
 
 def _split_into_chunks(values: Sequence[_T]) -> Iterator[list[_T]]:

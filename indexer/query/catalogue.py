@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from indexer.ann import AllowedRows, NearRows, TopRows
 from indexer.arrays import Mask, Rows, Vectors
-from indexer.metadata import Filter, RowValueKind, RowValues, Schema
+from indexer.metadata import Filter, RowValueKind, RowValues, Schema, StoredItem
 from indexer.request import Scenario
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
@@ -52,6 +52,9 @@ class Catalogue(Protocol):
     def items(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """Return the fields of each row."""
 
+    def stored_items(self, rows: Sequence[int]) -> list[StoredItem]:
+        """Return the fields of each row as they are kept: as JSON, or ready to be shown."""
+
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(n,) bool`, read-only."""
 
@@ -79,8 +82,13 @@ class Catalogue(Protocol):
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Return exact inner products of q query vectors and m rows, `(q, m) float32`."""
 
-    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
-        """Return the `depth` allowed rows with the highest product with any vector, and more."""
+    def find_near(
+        self, vectors: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
+        """Return the `depth` allowed rows with the highest product with any vector, and more.
+
+        The best `each` of every vector are among them.
+        """
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Return, for each query vector, the k allowed rows with the highest inner products."""

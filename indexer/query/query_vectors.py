@@ -51,21 +51,21 @@ class QueryVectors:
             product += self.taste_vectors.sum(axis=0)
         return product
 
-    def split_score(self, item: Vectors, winner: int) -> NDArray[np.float64]:
-        """Split the score of one item into shares.
+    def split_scores(self, items: Vectors, winners: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Split the scores of h items into shares.
 
         Args:
-            item: The stored vector of the item, `(d,)`.
-            winner: Index of the query vector that scores it.
+            items: `(h, d) float32`, the stored vectors of the items.
+            winners: `(h,)`, index of the query vector that scores each of them.
 
         Returns:
-            `(m,) float64`, the share of each input; they sum to the inner product.
+            `(h, m) float64`, the share of each input; those of an item sum to its inner product.
         """
-        parts: NDArray[np.float64] = self.coefficients[winner].astype(np.float64) * (
-            self.input_vectors.astype(np.float64) @ item.astype(np.float64)
-        )
+        wide = items.astype(np.float64)
+        parts: NDArray[np.float64] = wide @ self.input_vectors.T.astype(np.float64)
+        parts *= self.coefficients[winners]
         if self.taste_vectors is not None:
-            parts += self.taste_vectors.astype(np.float64) @ item.astype(np.float64)
+            parts += wide @ self.taste_vectors.T.astype(np.float64)
         return parts
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from indexer.query.inputs import QueryInput
 
 _MAX_OTHER_SHARE = 0.1  # of the sum of absolute shares; what the smallest reasons may sum up to
-_MAX_REASONS = 50
+_MAX_REASONS = 12  # more do not help a person, and make most of an answer's size
 
 
 def build_reasons(
@@ -24,23 +24,25 @@ def build_reasons(
 
     Args:
         inputs: The m inputs.
-        shares: `(m,) float64`, from `QueryVectors.split_score`; inputs with share 0 are left out.
+        shares: `(m,) float64`, from `QueryVectors.split_scores`; inputs with share 0 are left out.
         term_reasons: Reasons of additive terms, each with its `share`.
     """
-    reasons: list[dict[str, Any]] = [
-        {**query_input.reason, "share": float(share)}
-        for query_input, share in zip(inputs, shares, strict=True)
-        if share != 0
-    ]
-    reasons += [dict(term) for term in term_reasons]
-    reasons.sort(key=lambda reason: -abs(reason["share"]))
-    limit = _MAX_OTHER_SHARE * sum(abs(reason["share"]) for reason in reasons)
-    kept = len(reasons)
+    parts = [(float(shares[p]), inputs[p].reason) for p in np.flatnonzero(shares).tolist()]
+    parts += [(term["share"], term) for term in term_reasons]
+    parts.sort(key=_get_size, reverse=True)
+    kept = len(parts)
     rest = 0.0
-    while kept > _MAX_REASONS and rest + abs(reasons[kept - 1]["share"]) <= limit:
-        kept -= 1
-        rest += abs(reasons[kept]["share"])
-    if kept < len(reasons):
-        other = sum(reason["share"] for reason in reasons[kept:])
-        return [*reasons[:kept], {"kind": "other", "share": other}]
+    if kept > _MAX_REASONS:
+        limit = _MAX_OTHER_SHARE * sum(abs(share) for share, _ in parts)
+        while kept > _MAX_REASONS and rest + abs(parts[kept - 1][0]) <= limit:
+            kept -= 1
+            rest += abs(parts[kept][0])
+    reasons = [{**reason, "share": share} for share, reason in parts[:kept]]
+    if kept < len(parts):
+        other = sum(share for share, _ in parts[kept:])
+        reasons.append({"kind": "other", "share": other})
     return reasons
+
+
+def _get_size(part: tuple[float, Mapping[str, Any]]) -> float:
+    return abs(part[0])

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.arrays import Rows, Vectors
 from indexer.query.catalogue import Catalogue
@@ -16,6 +17,8 @@ from indexer.query.score_terms import ScoreTerm, sum_terms
 from indexer.query.taste_contribution import NO_INPUT_TERMS, InputTerms
 from indexer.query.term_totals import TermTotals
 from indexer.request import Request, Scenario
+
+_SHARE_DECIMALS = 7
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,28 @@ class Query:
         known = self.catalogue.rows(ids)
         return np.array([known[item_id] for item_id in ids if item_id in known], np.int64)
 
-    def explain_row(self, row: int, stored: Vectors, winner: int) -> list[dict[str, Any]]:
-        """Return the reasons of a row, whose shares sum to its score, the largest first.
+    def explain_rows(
+        self, rows: Rows, stored: Vectors, winners: NDArray[np.int64]
+    ) -> list[list[dict[str, Any]]]:
+        """Return the reasons of h rows, whose shares sum to their scores, the largest first.
 
         Args:
-            row: Row in the catalogue.
-            stored: Its item vector, `(d,) float32`.
-            winner: Index of the query vector with the largest inner product.
+            rows: `(h,) int64`, rows in the catalogue.
+            stored: `(h, d) float32`, their item vectors.
+            winners: `(h,) int64`, index of the query vector with the largest inner product.
         """
-        shares = self.vectors.split_score(stored, winner)
-        shares += self.input_terms.sum_by_input(row, len(shares))
-        reasons = [reason for term in self.catalogue_terms for reason in term.explain_row(row)]
-        return build_reasons(self.vectors.inputs, shares, [*self.row_terms.get(row, ()), *reasons])
+        shares = self.vectors.split_scores(stored, winners)
+        if len(self.input_terms.rows):
+            self.input_terms.add_to_shares(shares, rows)
+        shares = shares.round(_SHARE_DECIMALS)  # more would only make an answer longer
+        return [
+            build_reasons(self.vectors.inputs, own, self._list_term_reasons(row))
+            for row, own in zip(rows.tolist(), shares, strict=True)
+        ]
+
+    def _list_term_reasons(self, row: int) -> list[Mapping[str, Any]]:
+        """Return the reasons of a row that come from no input."""
+        reasons: list[Mapping[str, Any]] = [*self.row_terms.get(row, ())]
+        for term in self.catalogue_terms:
+            reasons += term.explain_row(row)
+        return reasons

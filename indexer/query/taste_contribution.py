@@ -45,12 +45,18 @@ class InputTerms:
     input_positions: NDArray[np.int64]
     values: Vectors
 
-    def sum_by_input(self, row: int, count: int) -> NDArray[np.float64]:
-        """Return what each of `count` inputs adds to a row, `(count,) float64`."""
-        first, last = np.searchsorted(self.rows, [row, row + 1])
-        return np.bincount(
-            self.input_positions[first:last], self.values[first:last], minlength=count
-        ).astype(np.float64)
+    def add_to_shares(self, shares: NDArray[np.float64], rows: Rows) -> None:
+        """Add what each of m inputs adds to each of h rows.
+
+        Args:
+            shares: `(h, m) float64`, changed.
+            rows: `(h,) int64`.
+        """
+        first = self.rows.searchsorted(rows, side="left").tolist()
+        last = self.rows.searchsorted(rows, side="right").tolist()
+        for share, start, stop in zip(shares, first, last, strict=True):
+            if start < stop:  # an input may have several terms of one row
+                np.add.at(share, self.input_positions[start:stop], self.values[start:stop])
 
 
 NO_INPUT_TERMS = InputTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))

@@ -135,14 +135,16 @@ class CachedCatalogue:
         tops = [select_top(positions, row_scores, depth) for row_scores in scores]
         return [TopRows(rows[top.rows], top.scores) for top in tops]
 
-    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+    def find_near(
+        self, vectors: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
         """Find the rows near any vector, from remembered searches if these suffice for all."""
         results = [self.results_by_vector.get(vector.tobytes()) for vector in vectors]
         mask = allowed.to_mask() if all(results) else None
         tops = [_take_allowed(result, depth, mask) for result in results]
         complete = [top for top in tops if top is not None]
         if len(complete) < len(tops):
-            return self.catalogue.find_near(vectors, depth, allowed)
+            return self.catalogue.find_near(vectors, depth, allowed, each=each)
         rows = np.unique(np.concatenate([top.rows for top in complete]))
         bound = -np.inf
         if len(rows) < allowed.count:

@@ -38,10 +38,7 @@ from indexer.query import (
     select_eligible,
     to_context_words,
 )
-from indexer.retrieval.search import retrieve
-
-# Of each interest: the items whose scores decide by how much its vectors are scaled.
-_CANDIDATES_PER_INTEREST = 4 * CALIBRATION_RANKS
+from indexer.retrieval.search import find_candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +209,12 @@ def _score_best_items(
         what each item scores whatever the interest.
     """
     additive = TermTotals.sum_by_row(input_terms.rows, input_terms.values)
-    best_rows = [
-        retrieve(catalogue, own + shared_vector, eligible, _CANDIDATES_PER_INTEREST, additive).rows
-        for own in profiles
-    ]
-    rows = np.unique(np.concatenate(best_rows))
-    products = np.stack([catalogue.scores(own, rows).max(axis=0) for own in profiles])
-    return products, catalogue.scores(shared_vector[None, :], rows)[0] + additive.lookup(rows)
+    vectors = np.concatenate(profiles) + shared_vector
+    near = find_candidates(
+        catalogue, vectors, eligible, CALIBRATION_RANKS, additive, each=CALIBRATION_RANKS
+    )
+    shared_products = catalogue.scores(shared_vector[None, :], near.rows)[0]
+    ends = np.cumsum([len(own) for own in profiles])[:-1]
+    products = np.stack([part.max(axis=0) for part in np.split(near.products, ends)])
+    terms = additive.lookup(near.rows)
+    return products - shared_products, shared_products + terms

@@ -26,7 +26,9 @@ _TIE_TOLERANCE = 2e-6  # scores closer than this may be ties, which ids decide
 class VectorSource(VectorSearcher, Protocol):
     """Item vectors that can be searched and scored."""
 
-    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+    def find_near(
+        self, vectors: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
         """Return the `depth` allowed rows with the highest product with any vector, and more."""
         ...
 
@@ -89,15 +91,37 @@ def _search_near(
     limit = min(limit, eligible.count)
     if limit < 1:
         return score_rows(source, vectors, np.empty(0, np.int64), 0, term_totals)
-    terms = term_totals.select(eligible.rows)
     depth = limit + _SPARE_ROWS
     while True:
-        near = source.find_near(vectors, min(depth, eligible.count), eligible.rows)
-        near = _add_rows_with_terms(source, vectors, near, terms, limit)
+        near = find_candidates(source, vectors, eligible, depth, term_totals)
         scores = near.products.max(axis=0) + term_totals.lookup(near.rows)
         if find_kth_largest(scores, limit) > near.bound + _TIE_TOLERANCE:
             return _select_best(source, near, scores, limit)
         depth *= 4
+
+
+def find_candidates(
+    source: VectorSource,
+    vectors: Vectors,
+    eligible: Eligible,
+    depth: int,
+    term_totals: TermTotals,
+    *,
+    each: int = 0,
+) -> NearRows:
+    """Return the eligible rows near any query vector, and those that their terms could lift up.
+
+    Args:
+        source: The item vectors.
+        vectors: `(q, d) float32`.
+        eligible: What may be found.
+        depth: How many rows by product alone, and how many by product and term.
+        term_totals: Terms of single rows; those of the whole catalogue are not looked at.
+        each: How many of the best by product with each vector must be among them.
+    """
+    near = source.find_near(vectors, min(depth, eligible.count), eligible.rows, each=each)
+    terms = term_totals.select(eligible.rows)
+    return _add_rows_with_terms(source, vectors, near, terms, min(depth, eligible.count))
 
 
 def _add_rows_with_terms(

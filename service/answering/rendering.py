@@ -1,8 +1,17 @@
 """An `Answer` to the JSON object that a caller receives."""
 
+import json
+import re
 from typing import Any
 
+import orjson
+
 from indexer import Answer
+from indexer.metadata import StoredItem
+
+_SURROGATE = re.compile(
+    rb"\xed[\xa0-\xbf]"
+)  # how Python writes a half of a pair, which is no UTF-8
 
 
 def render_answer(answer: Answer, *, user_id: str | None, live_seq: int) -> dict[str, Any]:
@@ -23,7 +32,7 @@ def render_answer(answer: Answer, *, user_id: str | None, live_seq: int) -> dict
                 "id": hit.id,
                 "rank": hit.rank,
                 "score": hit.score,
-                "item": hit.item,
+                "item": _render_item(hit.stored_item),
                 "propensity": hit.propensity,
                 "reasons": hit.reasons,
             }
@@ -32,3 +41,10 @@ def render_answer(answer: Answer, *, user_id: str | None, live_seq: int) -> dict
         "complete": answer.complete,
         "timing_ms": answer.timing_ms,
     }
+
+
+def _render_item(item: StoredItem) -> Any:
+    """Return an item as orjson takes it: JSON that is UTF-8 goes into the answer as it is."""
+    if isinstance(item, bytes):
+        return orjson.Fragment(item) if not _SURROGATE.search(item) else json.loads(item)
+    return item

@@ -17,6 +17,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import orjson
+
 from indexer import Index
 from indexer.cores import count_threads
 from indexer.errors import IndexerError, RequestError
@@ -177,7 +179,7 @@ def _open_snapshot_view(root: str, snapshot_id: str) -> RequestView:
 def _answer_piece(view: RequestView, piece: Piece) -> list[AnsweredLine]:
     answers = [(line, _answer_line(view, text)) for line, text in piece]
     lines = [
-        AnsweredLine(line, json.dumps(answer, ensure_ascii=False), answer.get("error"))
+        AnsweredLine(line, orjson.dumps(answer).decode(), answer.get("error"))
         for line, answer in answers
     ]
     _freeze_garbage_collector()

@@ -94,6 +94,15 @@ class LiveItems:
             self._loaded = {name: one for name, one in self._loaded.items() if one.is_in_use}
             return loaded.catalogue
 
+    def get_loaded(self, index: Index, sequence: SequenceNumbers) -> LiveCatalogue | None:
+        """Return the catalogue as of some sequence numbers; None if it is not in memory."""
+        loaded = self._loaded.get(index.id)
+        if loaded is None or loaded.catalogue.base is not index:
+            return None
+        applied_seq = index.manifest.applied_seq
+        is_current = loaded.items_seq == max(sequence.items_seq, applied_seq)
+        return loaded.catalogue if is_current and sequence.seq >= applied_seq else None
+
     def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
         """Store whole items.
 

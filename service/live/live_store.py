@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from service.edge import Problem
 from service.live.items import LiveItems
+from service.live.user_states import UserStates
 from service.settings import Settings
 from service.store import EventLog, LiveDatabase, Trending, UserHasher, UserStore
 
@@ -27,6 +28,7 @@ class LiveStore:
     users: UserStore
     items: LiveItems
     trending: Trending
+    user_states: UserStates
 
     @classmethod
     def from_database(
@@ -40,12 +42,14 @@ class LiveStore:
             clock: Returns the time, Unix seconds.
         """
         hasher = UserHasher(secret)
+        event_log = EventLog(database, hasher)
         return cls(
             database,
-            EventLog(database, hasher),
+            event_log,
             UserStore(database, hasher, clock),
             LiveItems(database, clock),
             Trending(),
+            UserStates(database, event_log),
         )
 
 

@@ -44,15 +44,16 @@ def parse_profile(body: Mapping[str, Any]) -> UserProfile:
 
 def describe_user(view: RequestView, user_id: str, *, now: float) -> dict[str, Any] | None:
     """Return the answer of GET /v1/users, or None if the store knows nothing of the user."""
-    if view.live_store is None or view.connection is None:
+    if view.live_store is None or view.connect is None:
         return None
-    profile = view.live_store.users.load_profile(view.connection, user_id)
-    count = view.connection.execute(
+    connection = view.connect()
+    profile = view.live_store.users.load_profile(connection, user_id)
+    count = connection.execute(
         sa.select(sa.func.count()).select_from(events).where(match_owner(user_id, None))
     ).scalar_one()
     if profile is None and not count:
         return None
-    latest = load_recent_events(view.connection, (user_id, None), _MAX_RECENT)
+    latest = load_recent_events(connection, (user_id, None), _MAX_RECENT)
     tags = _find_nearest_tags(view, user_id, now=now)
     interests = list(profile.interests) if profile else []
     return {

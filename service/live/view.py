@@ -2,9 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -20,6 +22,7 @@ from service.store import EMPTY_USER_STATE, SequenceNumbers, UserState, add_user
 _MAX_TRIES = 20
 _JOIN_TIMEOUT_S = 5
 _EMPTY_SEQUENCE = SequenceNumbers(0, 0, 0)
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +36,14 @@ class RequestView:
         catalogue: The snapshot with the live items.
         sequence: Sequence numbers of the state.
         live_store: None: there is no store.
-        connection: Sees the store in this state; None: there is no store.
+        connect: Returns a connection that sees the store in this state; None: there is no store.
     """
 
     index: Index
     catalogue: LiveCatalogue
     sequence: SequenceNumbers = _EMPTY_SEQUENCE
     live_store: LiveStore | None = None
-    connection: sa.Connection | None = None
+    connect: Callable[[], sa.Connection] | None = None
 
     def personalise(self, request: Request, *, now: float) -> Request:
         """Return the request with what the store knows of the user.
@@ -64,18 +67,18 @@ class RequestView:
 
     def load_user_state(self, user_id: str | None, session_id: str | None) -> UserState:
         """Return what the store knows of a user and their session."""
-        if self.live_store is None or self.connection is None or (user_id or session_id) is None:
+        if self.live_store is None or self.connect is None or (user_id or session_id) is None:
             return EMPTY_USER_STATE
-        return self.live_store.event_log.load_user_state(self.connection, user_id, session_id)
+        return self.live_store.user_states.load(self.sequence, self.connect, user_id, session_id)
 
     def load_trending(self, scenario: str | None, *, now: float) -> Mapping[str, float]:
         """Return the trending items with their shares in (0, 1], see `Trending.compute_shares`."""
-        if self.live_store is None or self.connection is None:
+        if self.live_store is None or self.connect is None:
             return {}
         scenario_settings = find_scenario(scenario, self.index.scenarios)
         scale = self.index.manifest.rating_scale
         return self.live_store.trending.compute_shares(
-            self.connection, self.sequence, scenario_settings, scale=scale, now=now
+            self.connect, self.sequence, scenario_settings, scale=scale, now=now
         )
 
 
@@ -104,15 +107,67 @@ class RequestViews:
                     live_catalogue = live.items.load_catalogue(index, connection, sequence)
                 except StaleViewError:
                     continue
-                yield RequestView(index, live_catalogue, sequence, live, connection)
+                connect = partial(_return_connection, connection)
+                yield RequestView(index, live_catalogue, sequence, live, connect)
                 return
         raise unavailable("items change faster than they can be read; try again in a moment")
+
+    def answer(self, index: Index, call: Callable[[RequestView], _T]) -> _T:
+        """Return what `call`, which only reads, returns for a view.
+
+        If memory holds all that it needs, no transaction is begun. One that is begun in the midst
+        of the call may see a later state; then the call is made again over a view of that.
+
+        Raises:
+            Problem: 503 if the store cannot be read now.
+        """
+        live = self._live_store
+        sequence = live.database.peek_sequence() if live is not None else None
+        if live is not None and sequence is not None:
+            catalogue = live.items.get_loaded(index, sequence)
+            if catalogue is not None:
+                with ExitStack() as transactions:
+                    connect = _Transaction(live, sequence, transactions).connect
+                    try:
+                        return call(RequestView(index, catalogue, sequence, live, connect))
+                    except StaleViewError:
+                        pass
+        with self.open(index) as view:
+            return call(view)
 
     def _get_snapshot_only(self, index: Index) -> LiveCatalogue:
         catalogue = self._snapshot_only
         if catalogue is None or catalogue.base is not index:
             catalogue = self._snapshot_only = LiveCatalogue(index)
         return catalogue
+
+
+def _return_connection(connection: sa.Connection) -> sa.Connection:
+    return connection
+
+
+class _Transaction:
+    """A transaction that begins with the first call of `connect`."""
+
+    def __init__(self, live: LiveStore, sequence: SequenceNumbers, stack: ExitStack) -> None:
+        self._live = live
+        self._sequence = sequence
+        self._stack = stack
+        self._connection: sa.Connection | None = None
+
+    def connect(self) -> sa.Connection:
+        """Return the connection.
+
+        Raises:
+            StaleViewError: If it sees a later state than the view.
+        """
+        if self._connection is None:
+            database = self._live.database
+            connection = self._stack.enter_context(database.begin_read())
+            if database.read_sequence(connection) != self._sequence:
+                raise StaleViewError
+            self._connection = connection
+        return self._connection
 
 
 class Refresher:

@@ -132,7 +132,7 @@ def apply_order(shortlist: Shortlist, ids: Sequence[str]) -> Shortlist:
     remaining = iter(queue)
     order = [hit.id if hit.id in shortlist.pinned_ids else next(remaining) for hit in answer.hits]
     first = answer.hits[0].rank if answer.hits else 1
-    hits = tuple(replace(by_id[item_id], rank=first + n) for n, item_id in enumerate(order))
+    hits = tuple(by_id[item_id].replace(rank=first + n) for n, item_id in enumerate(order))
     page = replace(
         shortlist.page,
         answer=replace(answer, hits=hits),
@@ -177,4 +177,4 @@ def _trim_hit(hit: Hit, fields: Sequence[str] | None, *, explain: bool) -> Hit:
     item = hit.item
     if fields is not None:
         item = {name: item[name] for name in ("id", *fields) if name in item}
-    return replace(hit, item=item, reasons=hit.reasons if explain else [])
+    return hit.replace(item=item, reasons=hit.reasons if explain else [])

@@ -6,12 +6,13 @@ Out: user states, item changes after a sequence number, trending items, changes 
 
 from service.store.database import LiveDatabase, SequenceNumbers
 from service.store.event_log import EventLog
-from service.store.event_rows import load_recent_events, match_owner
+from service.store.event_rows import list_owners, load_recent_events, match_owner
 from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
 from service.store.item_changes import ItemChange, load_changes, load_changes_after, store_changes
 from service.store.ownership import UserHasher
 from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
 from service.store.schema import events
+from service.store.sequence_reader import Owner
 from service.store.trending import Trending
 from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
 from service.store.users import UserProfile, UserStore
@@ -23,6 +24,7 @@ __all__ = [
     "EventLog",
     "ItemChange",
     "LiveDatabase",
+    "Owner",
     "SequenceNumbers",
     "Trending",
     "UserHasher",
@@ -32,6 +34,7 @@ __all__ = [
     "add_user_state",
     "cache_live_vectors",
     "events",
+    "list_owners",
     "load_changes",
     "load_changes_after",
     "load_recent_events",

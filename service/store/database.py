@@ -5,6 +5,7 @@ order of sequence numbers is the order of commits.
 """
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from service.settings import SettingsError
 from service.store.database_errors import get_first_line, to_problem
 from service.store.engine import BUSY_TIMEOUT_S, WRITE_OPTION, create_engine, hide_password
 from service.store.schema import MIGRATIONS, counter, version
+from service.store.sequence_reader import Owner, SequenceReader
 
 _MAX_SQL_PARAMETERS = 500  # in one statement; older SQLite allows 999
 _MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's advisory lock of the process that migrates
@@ -85,6 +87,7 @@ class LiveDatabase:
         self._write_engine = engine.execution_options(**{WRITE_OPTION: True})
         self._busy_s = busy_s
         self._writer_lock = threading.Lock()
+        self._reader = SequenceReader(engine) if self.file is not None else None
 
     @classmethod
     def open(cls, url: str, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
@@ -173,6 +176,27 @@ class LiveDatabase:
         row = connection.execute(sa.select(counter)).one()
         return SequenceNumbers(row.seq, row.items_seq, row.removals_seq)
 
+    def peek_sequence(self) -> SequenceNumbers | None:
+        """Return the sequence numbers as they are now, without a transaction.
+
+        Returns:
+            None if they must be read in a transaction: in PostgreSQL, or if the store is busy.
+        """
+        if self._reader is None:
+            return None
+        try:
+            return SequenceNumbers(*self._reader.read_sequence())
+        except sqlite3.Error:  # the transaction that comes next says what is wrong
+            return None
+
+    def list_new_owners(self, after: int, last: int) -> set[Owner] | None:
+        """Return the owners of the events with sequence numbers in `(after, last]`.
+
+        Returns:
+            None if they are not known, or a change among them is neither of an event nor an item.
+        """
+        return None if self._reader is None else self._reader.list_owners(after, last)
+
     def advance_to(self, seq: int) -> None:
         """Continue counting after a number that a snapshot has from another store."""
         with self.begin_write() as transaction:
@@ -190,6 +214,8 @@ class LiveDatabase:
 
     def close(self) -> None:
         """Close the idle connections."""
+        if self._reader is not None:
+            self._reader.close()
         self._engine.dispose()
 
     def _migrate(self, safe_url: str) -> None:

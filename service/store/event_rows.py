@@ -4,7 +4,7 @@ An owner is a pair `(user_id, session_id)`: a user, or an anonymous session if `
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from service.store.database import WriteTransaction, split_parameters
 from service.store.events import IMPRESSION, Event
 from service.store.schema import events
-
-Owner: TypeAlias = tuple[str | None, str | None]
+from service.store.sequence_reader import Owner
 
 _T = TypeVar("_T")
 _EVENT_COLUMNS = (

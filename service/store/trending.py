@@ -5,7 +5,7 @@ start again from the beginning.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -42,6 +42,9 @@ class _DecayedScores:
         scores: Item id to its sum and the time, Unix seconds, up to which it has decayed.
         future_events: Events with a time after now, from a clock that is ahead; they count
             undecayed until their time has come.
+        newest_at: Time of the latest event in the sums, Unix seconds.
+        shares: What `Trending.compute_shares` returns; None if an event came since. All sums decay
+            by the same factor, so that time alone changes no share.
     """
 
     half_life_s: float
@@ -49,10 +52,13 @@ class _DecayedScores:
     removals_seq: int = 0
     scores: dict[str, tuple[float, float]] = field(default_factory=dict)
     future_events: list[_WeightedEvent] = field(default_factory=list)
+    newest_at: float = float("-inf")
+    shares: dict[str, float] | None = None
 
     def add_events(self, weighted_events: Iterable[_WeightedEvent], now: float) -> None:
         """Add events to the sums; those after `now` are set aside until their time has come."""
         future_events = []
+        self.shares = None
         for event in [*self.future_events, *weighted_events]:
             if event.at > now:
                 future_events.append(event)
@@ -71,6 +77,7 @@ class _DecayedScores:
         return scores
 
     def _add_event(self, event: _WeightedEvent) -> None:
+        self.newest_at = max(self.newest_at, event.at)
         total, scored_at = self.scores.get(event.item_id, (0.0, event.at))
         if event.at >= scored_at:
             total = total * self._compute_decay(event.at - scored_at) + event.weight
@@ -92,7 +99,7 @@ class Trending:
 
     def compute_shares(
         self,
-        connection: sa.Connection,
+        connect: Callable[[], sa.Connection],
         sequence: SequenceNumbers,
         scenario: Scenario,
         *,
@@ -102,8 +109,8 @@ class Trending:
         """Return at most `MAX_TRENDING_ITEMS` items and their share of the highest score, (0, 1].
 
         Args:
-            connection: A connection that sees the log.
-            sequence: The sequence numbers that the connection sees.
+            connect: Returns a connection that sees the log at `sequence`.
+            sequence: Up to which the log counts.
             scenario: It sets the weights of events, and by its name the half-life.
             scale: Lowest and highest possible rating.
             now: Unix seconds.
@@ -114,18 +121,23 @@ class Trending:
                 half_life_s = HALF_LIFE_S.get(scenario.name, DEFAULT_HALF_LIFE_S)
                 decayed_scores = _DecayedScores(half_life_s, removals_seq=sequence.removals_seq)
                 self._scores_by_scenario[scenario.name] = decayed_scores
-            oldest_at = now - _MAX_AGE_HALF_LIVES * decayed_scores.half_life_s
-            decayed_scores.add_events(
-                _load_weighted_events(
-                    connection, (decayed_scores.last_seq, oldest_at), scenario, scale
-                ),
-                now,
-            )
-            decayed_scores.last_seq = max(decayed_scores.last_seq, sequence.seq)
+            if sequence.seq > decayed_scores.last_seq:
+                oldest_at = now - _MAX_AGE_HALF_LIVES * decayed_scores.half_life_s
+                after = (decayed_scores.last_seq, oldest_at)
+                new_events = list(_load_weighted_events(connect(), after, scenario, scale))
+                decayed_scores.last_seq = sequence.seq
+                decayed_scores.add_events(new_events, now)
+            elif decayed_scores.future_events:
+                decayed_scores.add_events((), now)
+            if decayed_scores.shares is not None and now >= decayed_scores.newest_at:
+                return decayed_scores.shares
             scores = decayed_scores.compute_scores(now)
         positive_scores = [(total, item_id) for item_id, total in scores.items() if total > 0]
         top = sorted(positive_scores, key=lambda pair: (-pair[0], pair[1]))[:MAX_TRENDING_ITEMS]
-        return {item_id: total / top[0][0] for total, item_id in top}
+        shares = {item_id: total / top[0][0] for total, item_id in top}
+        if now >= decayed_scores.newest_at and not decayed_scores.future_events:
+            decayed_scores.shares = shares
+        return shares
 
 
 def _load_weighted_events(

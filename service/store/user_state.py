@@ -6,6 +6,7 @@ retracting, merging, erasing and replaying events give exact results.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from indexer.request import NON_HIDING_EVENTS, HistoryEntry, Request
 from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
@@ -14,7 +15,7 @@ from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
 MAX_RECENT_EVENTS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UserState:
     """What is known of a user, or of an anonymous session.
 
@@ -29,7 +30,7 @@ class UserState:
     items_by_event: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interests: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def seen(self) -> tuple[str, ...]:
         """The ids of all items in `items_by_event`, sorted."""
         return tuple(sorted(set().union(*self.items_by_event.values())))

@@ -234,7 +234,7 @@ def test_shares_sum_to_the_inner_product(weights: list[float], seed: int) -> Non
     query_vectors = build_query_vectors(inputs, vectors, scenario=PLAIN, weights=Weights())
     item = rng.normal(size=6).astype(np.float32)
     for winner, vector in enumerate(query_vectors.vectors):
-        shares = query_vectors.split_score(item, winner)
+        (shares,) = query_vectors.split_scores(item[None], np.array([winner]))
         # float32 products against float64 ones; the profile is at most twice its inputs long
         assert shares.sum() == pytest.approx(float(vector @ item), abs=1e-4)
 

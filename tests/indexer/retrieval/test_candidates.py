@@ -27,8 +27,10 @@ class Source:
     def scores(self, vectors: Vectors, rows: Rows) -> Vectors:
         return self.index.compute_scores(vectors, rows)
 
-    def find_near(self, vectors: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
-        return self.index.find_near(vectors, depth, allowed)
+    def find_near(
+        self, vectors: Vectors, depth: int, allowed: AllowedRows, *, each: int = 0
+    ) -> NearRows:
+        return self.index.find_near(vectors, depth, allowed, each=each)
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         return self.index.search(vectors, k, allowed)

@@ -40,7 +40,7 @@ class Log:
         with self.database.begin_read() as connection:
             upto = self.database.read_sequence(connection)
             return self.workers[worker].compute_shares(
-                connection, upto, SCENARIOS[scenario], scale=SCALE, now=now
+                lambda: connection, upto, SCENARIOS[scenario], scale=SCALE, now=now
             )
 
 

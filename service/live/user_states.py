@@ -1,0 +1,120 @@
+"""Users to what is known of them, kept in memory until an event of theirs comes."""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from service.store import (
+    EventLog,
+    LiveDatabase,
+    Owner,
+    SequenceNumbers,
+    UserState,
+    list_owners,
+)
+
+_MAX_ENTRIES = 1_000_000  # history entries and seen items of all users that are kept
+_MAX_NEW_EVENTS = 10_000  # looked through; after more everything is read anew
+
+_Key = tuple[str | None, str | None]  # user_id and session_id of a request
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptState:
+    """A state, the sequence number it was read at, and how many entries it has."""
+
+    state: UserState
+    read_seq: int
+    size: int
+
+
+class UserStates:
+    """The states of users who asked lately; thread-safe.
+
+    Which users an event, a merge or an erasure concerns is read from the log itself: every change
+    has a sequence number, and a number without a row makes all states be read anew. So a state is
+    never older than the view it is used with.
+    """
+
+    def __init__(self, database: LiveDatabase, event_log: EventLog) -> None:
+        self._database = database
+        self._event_log = event_log
+        self._lock = threading.Lock()
+        self._states: OrderedDict[_Key, _KeptState] = OrderedDict()
+        self._keys_by_owner: dict[Owner, set[_Key]] = {}
+        self._size = 0
+        self._sequence = SequenceNumbers(0, 0, 0)  # what is kept is valid up to here
+
+    def load(
+        self,
+        sequence: SequenceNumbers,
+        connect: Callable[[], sa.Connection],
+        user_id: str | None,
+        session_id: str | None,
+    ) -> UserState:
+        """Return the state of a user and their session.
+
+        Args:
+            sequence: Of the view that it is for.
+            connect: Returns a connection that sees the store at `sequence`.
+            user_id: None: no user.
+            session_id: None: no session.
+        """
+        key = (user_id, session_id)
+        with self._lock:
+            self._advance(sequence)
+            kept = self._states.get(key)
+            # A view may be older than what another request has read meanwhile.
+            if kept is not None and kept.read_seq <= sequence.seq:
+                self._states.move_to_end(key)
+                return kept.state
+        state = self._event_log.load_user_state(connect(), user_id, session_id)
+        with self._lock:
+            if self._sequence == sequence:
+                self._keep(key, state)
+        return state
+
+    def _advance(self, sequence: SequenceNumbers) -> None:
+        """Forget the states that changes up to `sequence` may concern."""
+        known = self._sequence
+        if sequence.seq <= known.seq:
+            return
+        self._sequence = sequence
+        new_count = sequence.seq - known.seq
+        owners = None
+        if sequence.removals_seq == known.removals_seq and new_count <= _MAX_NEW_EVENTS:
+            try:
+                owners = self._database.list_new_owners(known.seq, sequence.seq)
+            except sqlite3.Error:  # the view itself will say what is wrong
+                owners = None
+        if owners is None:
+            self._states.clear()
+            self._keys_by_owner.clear()
+            self._size = 0
+            return
+        for owner in owners:
+            for key in list(self._keys_by_owner.get(owner, ())):
+                self._forget(key)
+
+    def _keep(self, key: _Key, state: UserState) -> None:
+        if key in self._states:
+            self._forget(key)
+        size = 1 + len(state.history) + sum(map(len, state.items_by_event.values()))
+        self._states[key] = _KeptState(state, self._sequence.seq, size)
+        for owner in list_owners(*key):
+            self._keys_by_owner.setdefault(owner, set()).add(key)
+        self._size += size
+        while self._size > _MAX_ENTRIES:
+            self._forget(next(iter(self._states)))
+
+    def _forget(self, key: _Key) -> None:
+        self._size -= self._states.pop(key).size
+        for owner in list_owners(*key):
+            keys = self._keys_by_owner[owner]
+            keys.discard(key)
+            if not keys:
+                del self._keys_by_owner[owner]

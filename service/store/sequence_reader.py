@@ -1,0 +1,76 @@
+"""The SQLite file of a live store to its sequence numbers and the owners of new events, quickly.
+
+Every request asks how far the store has come. Through SQLAlchemy that takes longer than the answer
+itself, so it is asked of the driver, over one connection for each thread.
+"""
+
+import sqlite3
+import threading
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+Owner: TypeAlias = tuple[str | None, str | None]  # a user, or an anonymous session
+_SEQUENCE_SQL = "SELECT seq, items_seq, removals_seq FROM live_counter"
+_OWNERS_SQL = "SELECT user_id, session_id FROM live_events WHERE seq > ? AND seq <= ?"
+_ITEMS_SQL = "SELECT count(*) FROM live_items WHERE seq > ? AND seq <= ?"
+
+
+class SequenceReader:
+    """Reads one SQLite store; thread-safe.
+
+    Args:
+        engine: Of the store; its settings of a connection hold here, too.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    def read_sequence(self) -> tuple[int, int, int]:
+        """Return the sequence numbers of all changes, of items, and of removals.
+
+        Raises:
+            sqlite3.Error: If the store cannot be read now.
+        """
+        ((seq, items_seq, removals_seq),) = self._fetch(_SEQUENCE_SQL)
+        return seq, items_seq, removals_seq
+
+    def list_owners(self, after: int, last: int) -> set[Owner] | None:
+        """Return the owners of the events with sequence numbers in `(after, last]`.
+
+        Returns:
+            None if one of these numbers belongs to another change than an event or an item: then
+            any user may have changed.
+
+        Raises:
+            sqlite3.Error: If the store cannot be read now.
+        """
+        rows = self._fetch(_OWNERS_SQL, after, last)
+        if len(rows) < last - after:
+            ((item_count,),) = self._fetch(_ITEMS_SQL, after, last)
+            if len(rows) + item_count < last - after:
+                return None
+        return {(user, None) if user is not None else (None, session) for user, session in rows}
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        while self._connections:
+            self._connections.pop().close()
+
+    def _fetch(self, sql: str, *values: int) -> list[Any]:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        # All rows are fetched, since a statement that is not at its end keeps old pages alive.
+        return connection.execute(sql, values).fetchall()
+
+    def _connect(self) -> sqlite3.Connection:
+        pooled = self._engine.raw_connection()
+        connection = pooled.driver_connection
+        pooled.detach()  # kept by this thread from now on
+        if not isinstance(connection, sqlite3.Connection):
+            raise TypeError(connection)
+        self._connections.append(connection)
+        return connection
