@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.arrays import Mask, Rows
+from indexer.arrays import Mask, Rows, sort_distinct
 
 _NO_ROWS: Rows = np.empty(0, np.int64)
 _MAX_DROPPED_SHARE = 1 / 16  # of all rows; more are taken out of a copy of the mask
@@ -59,7 +59,7 @@ class AllowedRows:
         """Leave out further rows, in any order."""
         if not len(rows):
             return self
-        rows = np.unique(rows)
+        rows = sort_distinct(rows)
         rows = rows[self.contain(rows)]
         if len(self.dropped) + len(rows) > _MAX_DROPPED_SHARE * self.total:
             mask = self.to_mask()

@@ -201,7 +201,10 @@ class FaissSearcher:
             usable &= allowed.contain(rows)
         if self._falls_short(usable, depth, allowed):
             return None
-        near = select_distinct_best(scores, rows, usable, kept, each=each)
+        # A row near one vector of a request is often near others too.
+        near = select_distinct_best(
+            scores, rows, usable, 2 * kept if len(queries) > 1 else kept, each=each
+        )
         products = queries @ self.read_vectors(near).T
         return NearRows(near, products, find_kth_largest(products.max(axis=0), depth))
 

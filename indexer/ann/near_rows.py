@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.arrays import Mask, Rows, Vectors
+from indexer.arrays import Mask, Rows, Vectors, sort_distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,24 @@ class NearRows:
 def select_distinct_best(
     scores: Vectors, rows: Rows, usable: Mask, limit: int, *, each: int = 0
 ) -> Rows:
-    """Return up to `limit` distinct rows with the highest of their scores, ascending, and more.
+    """Return the distinct rows of the `limit` highest scores, ascending, and more.
 
     Args:
         scores: `(q, c) float32`, perhaps inexact, of c candidates of each query vector, best first.
         rows: `(q, c) int64`; a row may be a candidate of several vectors.
         usable: `(q, c) bool`, candidates that count.
-        limit: How many.
+        limit: How many scores; rows with several of them are fewer.
         each: The best so many of each vector are returned in any case.
     """
     kept_rows, kept_scores = rows[usable], scores[usable]
-    by_score = kept_rows[np.argsort(-kept_scores)]
-    distinct, first = np.unique(by_score, return_index=True)
-    if len(distinct) <= limit:
-        return distinct
-    # A row stands where the best of its scores put it first.
-    last = np.partition(first, limit - 1)[limit - 1]
-    best: Rows = distinct[first <= last]
-    if not each:
-        return best
-    own_best = rows[usable & (usable.cumsum(axis=1) <= each)]
-    return np.unique(np.concatenate([best, own_best]))
+    # Rows of the best scores; as a row may have several, at most `limit` of them are distinct.
+    if len(kept_rows) > limit:
+        chosen = kept_rows[np.argpartition(-kept_scores, limit - 1)[:limit]]
+    else:
+        chosen = kept_rows
+    if each:
+        chosen = np.concatenate([chosen, rows[usable & (usable.cumsum(axis=1) <= each)]])
+    return sort_distinct(chosen)
 
 
 def find_kth_largest(values: Vectors, k: int) -> float:

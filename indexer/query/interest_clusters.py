@@ -9,13 +9,14 @@ recommendations (Steck 2018) aim at. Here it is reached by scaling the query vec
 cluster, not by re-ranking.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.ann import find_kth_largest
 from indexer.arrays import Vectors
 from indexer.query.inputs import QueryInput, Role, find_liked_items
 
@@ -25,7 +26,7 @@ _MAX_LIKED_ITEMS = 32  # only the latest are clustered; 64 take twice the time
 _MIN_CLUSTER_SHARE, _MIN_CLUSTER_ITEMS = 0.15, 3
 _MIN_LINKAGE_COSINE = 0.1  # groups with a lower mean cosine are not joined
 _MIN_FACTOR, _MAX_FACTOR = 0.5, 2.0
-_BISECTION_STEPS = 16
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +96,35 @@ def compute_calibration_factors(
     if (np.bincount(own, minlength=len(shares)) == 0).any():
         return factors
 
-    def compute_cutoff_score(cluster: int, factor: float) -> float:
-        """Return the score of the candidate on the last rank that a cluster is to have."""
-        members = own == cluster
-        scores = np.sort(factor * products[cluster, members] + shared_scores[members])
-        return float(scores[-min(int(ranks[cluster]), len(scores))])
-
     largest = int(np.argmax(shares))
-    target = compute_cutoff_score(largest, 1.0)
+    members = own == largest
+    scores = products[largest, members] + shared_scores[members]
+    target = find_kth_largest(scores, min(int(ranks[largest]), len(scores)))
     for cluster in range(len(shares)):
         if cluster != largest:
-            factors[cluster] = _bisect_factor(target, partial(compute_cutoff_score, cluster))
+            members = own == cluster
+            factors[cluster] = _find_factor(
+                products[cluster, members], shared_scores[members], target, int(ranks[cluster])
+            )
     return factors
 
 
-def _bisect_factor(target: float, compute_cutoff_score: Callable[[float], float]) -> float:
-    """Return the factor at which a score that grows with it comes nearest to a target."""
-    low, high = _MIN_FACTOR, _MAX_FACTOR
-    for _ in range(_BISECTION_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if compute_cutoff_score(middle) < target else (low, middle)
-    return (low + high) / 2
+def _find_factor(products: Vectors, shared_scores: Vectors, target: float, rank: int) -> float:
+    """Return the factor at which the `rank`-th best candidate of a cluster scores `target`.
+
+    A candidate reaches it with the factor `(target - shared) / product`, so the wanted one is the
+    `rank`-th smallest of these.
+
+    Args:
+        products: `(c,) float32`, of the candidates with the cluster; the factor multiplies these.
+        shared_scores: `(c,) float32`, added to them.
+        target: The score to reach.
+        rank: From 1; of fewer candidates the last.
+    """
+    needed = (target - shared_scores.astype(np.float64)) / np.maximum(products, _TINY)
+    rank = min(rank, len(needed))
+    factor = float(np.partition(needed, rank - 1)[rank - 1])
+    return min(max(factor, _MIN_FACTOR), _MAX_FACTOR)
 
 
 def _cluster_by_average_linkage(similarity: Vectors) -> NDArray[np.int64]:
@@ -127,23 +136,23 @@ def _cluster_by_average_linkage(similarity: Vectors) -> NDArray[np.int64]:
     Args:
         similarity: `(n, n)`, cosines.
     """
-    group = np.arange(len(similarity))
-    sums, sizes = similarity.astype(np.float64), np.ones(len(similarity))
-    gone = np.zeros(len(similarity), np.bool_)
-    means = sums.copy()
-    np.fill_diagonal(means, -np.inf)
-    for _ in range(len(similarity) - 1):
-        first, second = divmod(int(means.argmax()), len(means))
-        if means[first, second] < _MIN_LINKAGE_COSINE:
-            break
-        group[group == second] = first
-        sums[first] += sums[second]
-        sums[:, first] += sums[:, second]
-        sizes[first] += sizes[second]
-        gone[second] = True
-        # Only the means of the joined group change; computing all of them would cost milliseconds.
-        joined = sums[first] / (sizes[first] * sizes)
-        joined[gone] = joined[first] = -np.inf
-        means[first] = means[:, first] = joined
-        means[second] = means[:, second] = -np.inf
+    from scipy.cluster.hierarchy import average
+
+    count = len(similarity)
+    joins = average(1 - similarity[_list_pairs(count)].astype(np.float64))
+    members = {number: [number] for number in range(count)}
+    for number, (first, second, distance, _) in enumerate(joins.tolist(), count):
+        if distance > 1 - _MIN_LINKAGE_COSINE:
+            break  # joins come in order of distance
+        members[number] = members.pop(int(first)) + members.pop(int(second))
+    group = np.empty(count, np.int64)
+    for number, items in members.items():
+        group[items] = number
     return group
+
+
+@cache
+def _list_pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the indices of all pairs of n items, in the order that SciPy takes them."""
+    first, second = np.triu_indices(count, 1)
+    return first, second

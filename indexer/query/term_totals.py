@@ -40,6 +40,8 @@ class TermTotals:
             catalogue_sums: As of the class.
         """
         totals = cls(catalogue_sums=catalogue_sums)
+        if not len(rows):
+            return totals
         totals._rows, positions = np.unique(rows, return_inverse=True)
         totals._sums = np.bincount(positions, values, len(totals._rows)).astype(np.float32)
         return totals

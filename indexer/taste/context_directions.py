@@ -30,6 +30,8 @@ class ContextDirections:
 
     def find_directions(self, context: Mapping[str, str]) -> dict[str, Vectors]:
         """Return the direction `(d,)` of each column of a context whose word has one."""
+        if not context:
+            return {}
         return {
             column: self.vectors[row]
             for row, (column, word) in enumerate(self.names)
