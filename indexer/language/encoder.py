@@ -15,6 +15,7 @@ import numpy as np
 from indexer.arrays import Vectors
 from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint
 from indexer.language.model_loading import Prompts, load_text_model
+from indexer.language.query_batches import QueryBatches
 from indexer.language.query_cache import QueryCache
 from indexer.language.text_model import TextModel, TokenizedText
 
@@ -58,6 +59,7 @@ class TextEncoder:
         self.precision = model.precision
         self._prompts = prompts
         self._query_cache = QueryCache(_QUERY_CACHE_BYTES)
+        self._query_batches = QueryBatches(self._encode_queries)
         self._fingerprint = Fingerprint(
             name=name,
             weights=model.weights_hash,
@@ -84,11 +86,14 @@ class TextEncoder:
         return out
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """Encode query texts, `(n, d) float32` of unit length; recent ones are cached."""
+        """Encode query texts, `(n, d) float32` of unit length; recent ones are cached.
+
+        Texts that several threads ask for at the same time are encoded together.
+        """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
-            fresh = dict(zip(missing, self._encode_queries(missing), strict=True))
+            fresh = self._query_batches.encode(missing)
             self._query_cache.add(fresh)
             found |= fresh
         vectors = [found[text] for text in texts]
