@@ -9,8 +9,9 @@ from indexer.arrays import Vectors
 from indexer.cores import count_threads
 from indexer.language.bert_checkpoint import BertCheckpoint
 from indexer.language.fingerprint import hash_weights
+from indexer.language.linear import Arithmetic, has_float16_weights
 from indexer.language.packed_bert import BLOCK_TOKENS, PackedBert
-from indexer.language.precision import choose_precision
+from indexer.language.precision import choose_precision, is_precision_free
 from indexer.language.text_model import TextModel, TokenizedText
 
 _TEST_TEXTS = (
@@ -37,11 +38,14 @@ class BertModel(TextModel):
         self._tokenizer = checkpoint.tokenizer
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
-        self._queries = self._items = PackedBert(checkpoint)
-        self.dim = self._queries.dim
+        self._checkpoint = checkpoint
+        self._items = self._queries = PackedBert(checkpoint, Arithmetic.FLOAT32)
+        self.dim = self._items.dim
         self.precision = choose_precision(self._measure_rounding)
         if self.precision == "bfloat16":
-            self._items = self._queries.round_to_bfloat16()
+            self._items = PackedBert(checkpoint, Arithmetic.BFLOAT16)
+        if is_precision_free() and has_float16_weights():
+            self._queries = PackedBert(checkpoint, Arithmetic.FLOAT16_WEIGHTS)
 
     @override
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:
@@ -61,9 +65,8 @@ class BertModel(TextModel):
     def _measure_rounding(self) -> float:
         """Return the least cosine between vectors in bfloat16 and in float32."""
         batch = self.tokenize(_TEST_TEXTS, "")
-        exact, rounded = (
-            _encode(model, batch) for model in (self._queries, self._queries.round_to_bfloat16())
-        )
+        exact = _encode(self._items, batch)
+        rounded = _encode(PackedBert(self._checkpoint, Arithmetic.BFLOAT16), batch)
         return float((exact * rounded).sum(axis=1).min())
 
 

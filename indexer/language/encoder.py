@@ -2,7 +2,8 @@
 
 Items and queries are encoded with the prompts their model was trained with. A text has the same
 vector whatever is encoded beside it. Items are sorted by length and encoded in batches of so many
-tokens; on CPUs that are fast at bfloat16 they are encoded in it, queries always in float32.
+tokens; on CPUs that are fast at bfloat16 they are encoded in it. Queries are in float32, with
+float16 weights where there are kernels for them.
 """
 
 from collections.abc import Callable, Iterator, Sequence

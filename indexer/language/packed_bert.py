@@ -7,8 +7,7 @@ matrix product has the same shape, and attention, residuals and normalisation st
 """
 
 from collections.abc import Iterator, Sequence
-from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
 from indexer.language.bert_checkpoint import BertCheckpoint
+from indexer.language.linear import Arithmetic, Linear, build_linear
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
     import torch
@@ -28,36 +28,16 @@ BLOCK_TOKENS = 512  # of a batch; with more, a core's caches overflow
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """Weights of a transformer layer; linear ones are `(out, in)`."""
+    """A transformer layer."""
 
-    query: Tensor
-    query_bias: Tensor
-    key: Tensor
-    key_bias: Tensor
-    value: Tensor
-    value_bias: Tensor
-    mix: Tensor
-    mix_bias: Tensor
-    mix_norm: Tensor
-    mix_norm_bias: Tensor
-    widen: Tensor
-    widen_bias: Tensor
-    narrow: Tensor
-    narrow_bias: Tensor
-    narrow_norm: Tensor
-    narrow_norm_bias: Tensor
-
-
-_MODULES = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "mix": "attention.output.dense",
-    "mix_norm": "attention.output.LayerNorm",
-    "widen": "intermediate.dense",
-    "narrow": "output.dense",
-    "narrow_norm": "output.LayerNorm",
-}
+    query: Linear
+    key: Linear
+    value: Linear
+    mix: Linear
+    mix_norm: tuple[Tensor, Tensor]  # weight and bias
+    widen: Linear
+    narrow: Linear
+    narrow_norm: tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +51,17 @@ class _Run:
 
 
 class PackedBert:
-    """A BERT in float32 or bfloat16; safe to use from many threads.
+    """A BERT whose matrix products run in one arithmetic; safe to use from many threads.
+
+    Args:
+        checkpoint: Its float32 weights are used as they are, not copied.
+        arithmetic: Of the matrix products.
 
     Attributes:
         dim: Width of a vector.
     """
 
-    def __init__(self, checkpoint: BertCheckpoint) -> None:
+    def __init__(self, checkpoint: BertCheckpoint, arithmetic: Arithmetic) -> None:
         weights = checkpoint.weights
         self._words, positions, types, self._norm, self._norm_bias = (
             weights[f"0.model.embeddings.{name}"]
@@ -92,16 +76,9 @@ class PackedBert:
         self._positions = positions + types[0]
         self._heads, self._eps = checkpoint.heads, checkpoint.layer_norm_eps
         self._pools_first = checkpoint.pooling == "cls"
-        self._layers = list(_collect_layers(weights))
-        self._fixed_tokens = 0  # tokens of every matrix product; 0: as many as there are
+        self._layers = list(_collect_layers(weights, arithmetic))
+        self._fixed_tokens = BLOCK_TOKENS if arithmetic is Arithmetic.BFLOAT16 else 0
         self.dim = int(self._words.shape[1])
-
-    def round_to_bfloat16(self) -> "PackedBert":
-        """Return a copy whose matrix products are in bfloat16; all else is shared."""
-        rounded = copy(self)
-        rounded._fixed_tokens = BLOCK_TOKENS
-        rounded._layers = [_round_layer(layer) for layer in self._layers]
-        return rounded
 
     def encode(self, texts: Sequence[TokenIds]) -> Vectors:
         """Return the vectors `(n, d) float32`, unit length, of at least one text.
@@ -139,23 +116,11 @@ class PackedBert:
         import torch
 
         functional = torch.nn.functional
-        shape, number_type = (self.dim,), layer.query.dtype
-        inputs = states.to(number_type)
-        mixed = self._attend(
-            functional.linear(inputs, layer.query, layer.query_bias).float(),
-            functional.linear(inputs, layer.key, layer.key_bias).float(),
-            functional.linear(inputs, layer.value, layer.value_bias).float(),
-            runs,
-        )
-        out = functional.linear(mixed.to(number_type), layer.mix, layer.mix_bias).float()
-        states = functional.layer_norm(
-            out.add_(states), shape, layer.mix_norm, layer.mix_norm_bias, self._eps
-        )
-        wide = functional.linear(states.to(number_type), layer.widen, layer.widen_bias)
-        out = functional.linear(functional.gelu(wide), layer.narrow, layer.narrow_bias).float()
-        return functional.layer_norm(
-            out.add_(states), shape, layer.narrow_norm, layer.narrow_norm_bias, self._eps
-        )
+        query, key, value = layer.query(states), layer.key(states), layer.value(states)
+        mixed = layer.mix(self._attend(query, key, value, runs)).add_(states)
+        states = functional.layer_norm(mixed, (self.dim,), *layer.mix_norm, self._eps)
+        out = layer.narrow(functional.gelu(layer.widen(states))).add_(states)
+        return functional.layer_norm(out, (self.dim,), *layer.narrow_norm, self._eps)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, runs: Sequence[_Run]) -> Tensor:
         """Let the tokens of each text attend to one another; `(tokens, d)` in and out."""
@@ -179,26 +144,24 @@ class PackedBert:
         return by_text[:, 0] if self._pools_first else by_text.mean(dim=1)
 
 
-def _collect_layers(weights: dict[str, Tensor]) -> Iterator[_Layer]:
+def _collect_layers(weights: dict[str, Tensor], arithmetic: Arithmetic) -> Iterator[_Layer]:
     number = 0
     while (prefix := f"0.model.encoder.layer.{number}") + ".output.dense.weight" in weights:
+
+        def find(path: str, prefix: str = prefix) -> tuple[Tensor, Tensor]:
+            return weights[f"{prefix}.{path}.weight"], weights[f"{prefix}.{path}.bias"]
+
         yield _Layer(
-            **{name: weights[f"{prefix}.{path}.weight"] for name, path in _MODULES.items()},
-            **{f"{name}_bias": weights[f"{prefix}.{path}.bias"] for name, path in _MODULES.items()},
+            query=build_linear(*find("attention.self.query"), arithmetic),
+            key=build_linear(*find("attention.self.key"), arithmetic),
+            value=build_linear(*find("attention.self.value"), arithmetic),
+            mix=build_linear(*find("attention.output.dense"), arithmetic),
+            mix_norm=find("attention.output.LayerNorm"),
+            widen=build_linear(*find("intermediate.dense"), arithmetic),
+            narrow=build_linear(*find("output.dense"), arithmetic),
+            narrow_norm=find("output.LayerNorm"),
         )
         number += 1
-
-
-def _round_layer(layer: _Layer) -> _Layer:
-    import torch
-
-    tensors = {field.name: getattr(layer, field.name) for field in fields(_Layer)}
-    return _Layer(
-        **{
-            name: tensor if "norm" in name else tensor.to(torch.bfloat16)
-            for name, tensor in tensors.items()
-        }
-    )
 
 
 def _find_runs(lengths: Sequence[int]) -> Iterator[_Run]:

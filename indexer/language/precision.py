@@ -20,11 +20,15 @@ def choose_precision(measure_rounding: Callable[[], float]) -> str:
         measure_rounding: Returns the least cosine between vectors in both precisions; it is called
             only on a CPU that has the instructions. bfloat16 needs at least 0.9999.
     """
-    requested = os.environ.get("ZHIYIN_PRECISION", "")
-    if requested in ("float32", "bfloat16"):
-        return requested
+    if not is_precision_free():
+        return os.environ["ZHIYIN_PRECISION"]
     is_taken = _has_bf16_instructions() and measure_rounding() >= _BF16_MIN_COSINE
     return "bfloat16" if is_taken else "float32"
+
+
+def is_precision_free() -> bool:
+    """Whether `ZHIYIN_PRECISION` leaves the choice to us."""
+    return os.environ.get("ZHIYIN_PRECISION", "") not in ("float32", "bfloat16")
 
 
 def _has_bf16_instructions() -> bool:

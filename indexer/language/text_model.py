@@ -26,7 +26,7 @@ class TextModel(Protocol):
         dim: Width of a vector.
         max_tokens: Length at which texts are cut.
         weights_hash: From `hash_weights`, before rounding.
-        precision: In which items are encoded, "float32" or "bfloat16"; queries are in float32.
+        precision: In which items are encoded, "float32" or "bfloat16".
         threads: How many batches it encodes at the same time.
         batch_tokens: A batch has at most these, padding included.
     """
@@ -47,5 +47,5 @@ class TextModel(Protocol):
         ...
 
     def encode_queries(self, batch: Sequence[TokenizedText]) -> Vectors:
-        """Return the same in float32 precision whatever `precision` is."""
+        """Return the same of queries, in float32 except that weights may be float16."""
         ...
