@@ -66,7 +66,7 @@ def _measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 def _load_sentence_transformers(name: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
-    from indexer.language.bundled_models import ensure_checkpoint
+    from indexer.language import ensure_checkpoint
 
     model = SentenceTransformer(str(ensure_checkpoint(name)), device="cpu")
     model.max_seq_length = 256  # as ours
