@@ -4,7 +4,7 @@ In: fields of items, texts of requests, the name or directory of a language mode
 Out: raw vectors `(n, r) float32`, and the `MeaningSpace` that centres and whitens them.
 """
 
-from indexer.language.bundled_models import DEFAULT_MODEL
+from indexer.language.bundled_models import DEFAULT_MODEL, ensure_checkpoint
 from indexer.language.encoder import Encoder, TextEncoder, load_encoder
 from indexer.language.encoder_check import check_encoder
 from indexer.language.encoder_identity import LazyEncoder, compute_model_stamp
@@ -45,6 +45,7 @@ __all__ = [
     "check_encoder",
     "compute_model_stamp",
     "describe_item",
+    "ensure_checkpoint",
     "find_title",
     "fit_meaning_space",
     "hash_text",

@@ -1,32 +1,30 @@
 """Texts to raw unit vectors of a pretrained language model.
 
-Items and queries are encoded with the prompts their model was trained with. Batches are sorted by
-length and filled up to a number of tokens, so that little is computed for padding. On CPUs that are
-fast at bfloat16 the transformer runs in it; pooling and normalisation stay in float32.
+Items and queries are encoded with the prompts their model was trained with. A text has the same
+vector whatever is encoded beside it. Items are sorted by length and encoded in batches of so many
+tokens; on CPUs that are fast at bfloat16 they are encoded in it. Queries are in float32, with
+float16 weights where there are kernels for them.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from indexer.arrays import Vectors
-from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint, hash_weights
-from indexer.language.model_loading import Prompts, load_tuned_layer, open_model
-from indexer.language.precision import choose_precision
-
-if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
-    from sentence_transformers import SentenceTransformer
+from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint
+from indexer.language.model_loading import Prompts, load_text_model
+from indexer.language.query_batches import QueryBatches
+from indexer.language.query_cache import QueryCache
+from indexer.language.text_model import TextModel, TokenizedText
 
 Progress: TypeAlias = Callable[[int], None]  # called with the number of texts just encoded
 
-MAX_TOKENS = 256  # tokens after these change a mean-pooled vector little and cost as much
 MAX_CHARS_PER_TOKEN = 12  # texts are cut before tokenising: tokenizers keep long strings cached
-_BATCH_TOKENS = 2_000
-_QUERY_CACHE_SIZE = 20_000
+_WINDOW_TEXTS = 4_096  # tokenised and sorted together
+_QUERY_CACHE_BYTES = 64_000_000
 
 
 class Encoder(Protocol):
@@ -49,39 +47,27 @@ class Encoder(Protocol):
 class TextEncoder:
     """A pretrained encoder with a cache of query vectors; safe to use from many threads.
 
-    Only one thread encodes at a time: tokenizers of the `tokenizers` package are not thread-safe,
-    and torch already uses every core for one batch.
-
     Attributes:
         layer: File of the tuned layer that is in the model; None for a model as published.
-        precision: Of the transformer, "float32" or "bfloat16".
+        precision: In which items are encoded, "float32" or "bfloat16".
     """
 
     def __init__(
-        self,
-        model: "SentenceTransformer",
-        name: str,
-        prompts: Prompts,
-        *,
-        layer: Path | None = None,
+        self, model: TextModel, name: str, prompts: Prompts, *, layer: Path | None = None
     ) -> None:
         self._model = model
         self.layer = layer
+        self.precision = model.precision
         self._prompts = prompts
-        self._lock = threading.Lock()
-        self._query_cache: OrderedDict[str, Vectors] = OrderedDict()
-        self._cache_lock = threading.Lock()
-        self._max_tokens = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
-        model.max_seq_length = self._max_tokens
-        weights = hash_weights(model)  # before rounding, so it does not depend on the precision
-        self.precision = choose_precision(model, lambda texts: self._forward(texts, ""))
+        self._query_cache = QueryCache(_QUERY_CACHE_BYTES)
+        self._query_batches = QueryBatches(self._encode_queries)
         self._fingerprint = Fingerprint(
             name=name,
-            weights=weights,
-            dim=int(model.get_embedding_dimension() or 0),
+            weights=model.weights_hash,
+            dim=model.dim,
             item_prompt=prompts.item,
             query_prompt=prompts.query,
-            max_tokens=self._max_tokens,
+            max_tokens=model.max_tokens,
         )
 
     @property
@@ -91,83 +77,73 @@ class TextEncoder:
 
     def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode texts that describe items, `(n, d) float32` of unit length."""
-        return self._encode(texts, self._prompts.item, progress)
-
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """Encode query texts, `(n, d) float32` of unit length; recent ones are cached."""
-        missing = list(dict.fromkeys(text for text in texts if text not in self._query_cache))
-        fresh = dict(zip(missing, self._encode(missing, self._prompts.query), strict=True))
-        with self._cache_lock:
-            rows = [fresh[text] if text in fresh else self._query_cache.get(text) for text in texts]
-            for text in texts:
-                if text in fresh:
-                    self._query_cache[text] = fresh[text]
-                if text in self._query_cache:
-                    self._query_cache.move_to_end(text)
-            while len(self._query_cache) > _QUERY_CACHE_SIZE:
-                self._query_cache.popitem(last=False)
-        # Another thread may have evicted a text after `missing` was computed.
-        vectors = [
-            self._encode([text], self._prompts.query)[0] if row is None else row
-            for text, row in zip(texts, rows, strict=True)
-        ]
-        return np.stack(vectors) if vectors else np.empty((0, self._fingerprint.dim), np.float32)
-
-    def _encode(
-        self, texts: Sequence[str], prompt: str, progress: Progress | None = None
-    ) -> Vectors:
-        limit = self._max_tokens * MAX_CHARS_PER_TOKEN
-        clipped = [text[:limit] for text in texts]
-        out = np.empty((len(texts), int(self._model.get_embedding_dimension() or 0)), np.float32)
-        for batch in self._split_into_batches(clipped, prompt):
-            with self._lock:
-                out[batch] = self._forward([clipped[row] for row in batch], prompt)
-            if progress:
-                progress(len(batch))
+        out = np.empty((len(texts), self._model.dim), np.float32)
+        for start in range(0, len(texts), _WINDOW_TEXTS):
+            tokenized = self._tokenize(texts[start : start + _WINDOW_TEXTS], self._prompts.item)
+            for rows, vectors in self._encode_item_batches(tokenized):
+                out[[start + row for row in rows]] = vectors
+                if progress:
+                    progress(len(rows))
         return out
 
-    def _split_into_batches(self, texts: Sequence[str], prompt: str) -> Iterator[list[int]]:
-        """Yield positions of texts of similar length, longest first.
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode query texts, `(n, d) float32` of unit length; recent ones are cached.
 
-        A batch has at most `_BATCH_TOKENS` tokens, padding included.
+        Texts that several threads ask for at the same time are encoded together.
         """
-        if len(texts) == 1:
-            yield [0]
+        found = self._query_cache.find(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if missing:
+            fresh = self._query_batches.encode(missing)
+            self._query_cache.add(fresh)
+            found |= fresh
+        vectors = [found[text] for text in texts]
+        return np.stack(vectors) if vectors else np.empty((0, self._model.dim), np.float32)
+
+    def _encode_queries(self, texts: Sequence[str]) -> Vectors:
+        tokenized = self._tokenize(texts, self._prompts.query)
+        out = np.empty((len(texts), self._model.dim), np.float32)
+        for batch in _split_into_batches(tokenized, self._model.batch_tokens):
+            out[batch] = self._model.encode_queries([tokenized[row] for row in batch])
+        return out
+
+    def _encode_item_batches(
+        self, tokenized: Sequence[TokenizedText]
+    ) -> Iterator[tuple[list[int], Vectors]]:
+        """Yield positions of texts and their vectors; batches run on as many threads as help."""
+        batches = list(_split_into_batches(tokenized, self._model.batch_tokens))
+
+        def encode(batch: list[int]) -> Vectors:
+            return self._model.encode_items([tokenized[row] for row in batch])
+
+        threads = min(self._model.threads, len(batches))
+        if threads <= 1:
+            yield from ((batch, encode(batch)) for batch in batches)
             return
-        lengths = self._count_tokens(texts, prompt)
-        batch: list[int] = []
-        width = 0
-        for row in sorted(range(len(texts)), key=lambda row: -lengths[row]):
-            width = width or lengths[row]
-            if batch and (len(batch) + 1) * width > _BATCH_TOKENS:
-                yield batch
-                batch, width = [], lengths[row]
-            batch.append(row)
-        if batch:
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                yield from zip(batches, pool.map(encode, batches), strict=True)
+            finally:  # an interrupted build does not wait for the rest
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:
+        limit = self._model.max_tokens * MAX_CHARS_PER_TOKEN
+        return self._model.tokenize([text[:limit] for text in texts], prompt)
+
+
+def _split_into_batches(texts: Sequence[TokenizedText], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield positions of texts of similar length, longest first.
+
+    A batch has at most `batch_tokens` tokens, counted as if each text were as long as the longest.
+    """
+    batch: list[int] = []
+    for row in sorted(range(len(texts)), key=lambda row: -len(texts[row])):
+        if batch and (len(batch) + 1) * len(texts[batch[0]]) > batch_tokens:
             yield batch
-
-    def _count_tokens(self, texts: Sequence[str], prompt: str) -> list[int]:
-        tokenizer: Any = self._model.tokenizer
-        counts: list[int] = []
-        for start in range(0, len(texts), 1_000):
-            chunk = [prompt + text for text in texts[start : start + 1_000]]
-            with self._lock:
-                ids = tokenizer(chunk, truncation=True, max_length=self._max_tokens)["input_ids"]
-            counts += [len(row) for row in ids]
-        return counts
-
-    def _forward(self, texts: list[str], prompt: str) -> Vectors:
-        import torch
-
-        with torch.inference_mode():
-            features: Any = self._model.preprocess(texts, prompt=prompt or None)
-            for module in self._model.children():
-                features = module(features)
-                if "token_embeddings" in features:
-                    features["token_embeddings"] = features["token_embeddings"].float()
-            rows = torch.nn.functional.normalize(features["sentence_embedding"].float(), dim=1)
-        vectors: Vectors = rows.numpy()
-        return vectors
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 def load_encoder(name: str | None = None, *, layer: Path | None = None) -> TextEncoder:
@@ -183,8 +159,6 @@ def load_encoder(name: str | None = None, *, layer: Path | None = None) -> TextE
         EncoderUnavailableError: If the model cannot be found or is not an encoder, or the layer
             was not tuned on exactly this model.
     """
-    model, label, prompts = open_model(name)
-    if layer is None:
-        return TextEncoder(model, label, prompts)
-    load_tuned_layer(model, layer, label)
-    return TextEncoder(model, label + TUNED_SUFFIX, prompts, layer=layer)
+    model, label, prompts = load_text_model(name, layer)
+    suffix = "" if layer is None else TUNED_SUFFIX
+    return TextEncoder(model, label + suffix, prompts, layer=layer)

@@ -12,10 +12,10 @@ from pathlib import Path
 from indexer.arrays import Vectors
 from indexer.errors import EncoderUnavailableError
 from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, ensure_checkpoint
-from indexer.language.encoder import MAX_TOKENS, Encoder, Progress, load_encoder
+from indexer.language.encoder import Encoder, Progress, load_encoder
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.item_text import TEXT_VERSION
-from indexer.language.model_loading import is_path
+from indexer.language.model_loading import MAX_TOKENS, is_path
 
 _LIBRARIES = ("sentence-transformers", "tokenizers", "torch", "transformers")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,15 +41,17 @@ class Fingerprint:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def hash_weights(model: Any) -> str:
+def hash_weights(weights: Mapping[str, Any]) -> str:
     """Return a hash of 64 values of every tensor, in 32 hexadecimal digits.
+
+    Tensors are named as in the `state_dict` of a sentence-transformers model.
 
     Hashing a sample is fast, and no two checkpoints in use agree on every sampled value. The
     pooler is left out: it is not used, and where a checkpoint has none, transformers fills it with
     random numbers at every load.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         if "pooler" in name:
             continue
         flat = tensor.detach().reshape(-1)

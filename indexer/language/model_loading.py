@@ -2,19 +2,25 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import EncoderUnavailableError
+from indexer.language.bert_checkpoint import is_bert_checkpoint, read_bert_checkpoint
+from indexer.language.bert_model import BertModel
 from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, ensure_checkpoint
 from indexer.language.fingerprint import hash_weights
+from indexer.language.sentence_model import SentenceModel
+from indexer.language.text_model import TextModel
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
+    import torch
     from sentence_transformers import SentenceTransformer
 
+MAX_TOKENS = 256  # tokens after these change a mean-pooled vector little and cost as much
 BASE_WEIGHTS_KEY = "base"  # in the metadata of a tuned layer: hash of the weights it was tuned on
 
 
@@ -26,8 +32,38 @@ class Prompts:
     query: str
 
 
+def load_text_model(name: str | None, layer: Path | None) -> tuple[TextModel, str, Prompts]:
+    """Load a model to encode with.
+
+    Args:
+        name: As `load_encoder` takes it.
+        layer: File of a tuned last layer, which replaces the model's own.
+
+    Returns:
+        The model, its name (of a directory the last part of its path), and its prompts.
+
+    Raises:
+        EncoderUnavailableError: If the model cannot be found or is not an encoder, or the layer
+            was not tuned on exactly this model.
+    """
+    path, label = _locate(name)
+    if not is_bert_checkpoint(Path(path)):
+        model, label, prompts = open_model(name)
+        if layer is not None:
+            tuned = _read_tuned_layer(layer, label, hash_weights(model.state_dict()))
+            model.load_state_dict(tuned, strict=False)  # all other tensors keep their values
+        max_tokens = min(MAX_TOKENS, model.max_seq_length or MAX_TOKENS)
+        return SentenceModel(model, max_tokens), label, prompts
+    checkpoint = read_bert_checkpoint(Path(path))
+    if layer is not None:
+        tuned = _read_tuned_layer(layer, label, hash_weights(checkpoint.weights))
+        checkpoint.weights.update(tuned)
+    bert = BertModel(checkpoint, min(MAX_TOKENS, checkpoint.max_tokens))
+    return bert, label, _choose_prompts(checkpoint.prompts, label)
+
+
 def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
-    """Load a model for the CPU.
+    """Load a model with sentence-transformers, to train it.
 
     Args:
         name: As `load_encoder` takes it.
@@ -39,12 +75,17 @@ def open_model(name: str | None) -> tuple["SentenceTransformer", str, Prompts]:
     Raises:
         EncoderUnavailableError: If the model cannot be found or is not an encoder.
     """
+    path, label = _locate(name)
+    model = _load_model(path, name or DEFAULT_MODEL)
+    return model, label, _choose_prompts(model.prompts or {}, label)
+
+
+def _locate(name: str | None) -> tuple[str, str]:
+    """Return the directory or Hugging Face name of a model, and what it is called."""
     name = name or DEFAULT_MODEL
-    is_bundled = name in (MULTILINGUAL, ENGLISH)
-    path = str(ensure_checkpoint(name)) if is_bundled else name
-    model = _load_model(path, name)
-    label = name if is_bundled or not is_path(name) else Path(name).resolve().name
-    return model, label, _choose_prompts(model, label)
+    if name in (MULTILINGUAL, ENGLISH):
+        return str(ensure_checkpoint(name)), name
+    return name, Path(name).resolve().name if is_path(name) else name
 
 
 def is_path(name: str) -> bool:
@@ -55,16 +96,11 @@ def is_path(name: str) -> bool:
         return False
 
 
-def load_tuned_layer(model: "SentenceTransformer", layer: Path, label: str) -> None:
-    """Replace the tensors of a model's last layer by those of a file.
-
-    Args:
-        model: Changed in place.
-        layer: Safetensors file that `TunedLayer.save` wrote.
-        label: Name of the model, for messages.
+def _read_tuned_layer(layer: Path, label: str, weights_hash: str) -> "dict[str, torch.Tensor]":
+    """Return the tensors of a safetensors file that `TunedLayer.save` wrote, by their names.
 
     Raises:
-        EncoderUnavailableError: If the file cannot be read, or was tuned on other weights.
+        EncoderUnavailableError: If it cannot be read, or was tuned on weights of another hash.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -72,16 +108,16 @@ def load_tuned_layer(model: "SentenceTransformer", layer: Path, label: str) -> N
         with safe_open(layer, framework="pt") as opened:
             base = (opened.metadata() or {}).get(BASE_WEIGHTS_KEY)
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no dict
-        if base != hash_weights(model):
-            raise EncoderUnavailableError(
-                f"{layer} was tuned on another model than this {label}; build again, or put the "
-                f"model back that it was tuned on"
-            )
-        model.load_state_dict(tensors, strict=False)  # all other tensors keep their values
     except (OSError, SafetensorError) as error:
         raise EncoderUnavailableError(
             f"{layer} is no tuned layer of {label} ({str(error)[:200]}); build again"
         ) from error
+    if base != weights_hash:
+        raise EncoderUnavailableError(
+            f"{layer} was tuned on another model than this {label}; build again, or put the "
+            f"model back that it was tuned on"
+        )
+    return tensors
 
 
 def _load_model(path: str, name: str) -> "SentenceTransformer":
@@ -122,9 +158,8 @@ def _silence_libraries() -> Iterator[None]:
             progress_bars.enable_progress_bar()
 
 
-def _choose_prompts(model: "SentenceTransformer", name: str) -> Prompts:
+def _choose_prompts(own_prompts: Mapping[str, str | None], name: str) -> Prompts:
     """The prompts a model declares, or else those that the E5 family was trained with."""
-    own_prompts = dict(model.prompts or {})
     name_lower = name.lower()
     is_e5 = "e5-" in name_lower and "instruct" not in name_lower
     query = own_prompts.get("query") or ("query: " if is_e5 else "")

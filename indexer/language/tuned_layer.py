@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.cores import count_threads
 from indexer.errors import EncoderUnavailableError
 from indexer.language.encoder import MAX_CHARS_PER_TOKEN
 from indexer.language.fingerprint import PROBE_TEXT, hash_weights
@@ -138,10 +139,13 @@ class _LayerTrainer:
     """
 
     def __init__(self, name: str | None, texts: Sequence[str]) -> None:
+        import torch
+
+        torch.set_num_threads(count_threads())  # an encoder in this process leaves it at one
         self._model, label, prompts = open_model(name)
         self._model.eval()  # without dropout the same seed gives the same layer
         self._model.max_seq_length = min(_MAX_TOKENS, self._model.max_seq_length or _MAX_TOKENS)
-        self._base_weights = hash_weights(self._model)
+        self._base_weights = hash_weights(self._model.state_dict())
         self._prefix, self._layer = _find_last_layer(self._model, label)
         _check_layer_call(self._record_states, self._run_layer, label)
         limit = _MAX_TOKENS * MAX_CHARS_PER_TOKEN

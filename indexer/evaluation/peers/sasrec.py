@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from indexer.cores import count_threads
 from indexer.evaluation.cases import Cases
 from indexer.evaluation.peers.protocol import (
     ALL_EVENTS,
@@ -104,6 +105,7 @@ def _train_epochs(training: TrainingData, params: Params, count: int) -> Iterato
     """Yield the same network after each epoch."""
     import torch
 
+    torch.set_num_threads(count_threads())  # an encoder in this process leaves it at one
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         network = _build_network(training.n_items, params["dropout"])

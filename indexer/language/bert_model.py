@@ -1,0 +1,78 @@
+"""The checkpoint of a BERT to a model that encodes batches of texts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from typing_extensions import override
+
+from indexer.arrays import Vectors
+from indexer.cores import count_threads
+from indexer.language.bert_checkpoint import BertCheckpoint
+from indexer.language.fingerprint import hash_weights
+from indexer.language.linear import Arithmetic, has_float16_weights
+from indexer.language.packed_bert import BLOCK_TOKENS, PackedBert
+from indexer.language.precision import choose_precision, is_precision_free
+from indexer.language.text_model import TextModel, TokenizedText
+
+_TEST_TEXTS = (
+    "A quiet film about friendship and the sea, told over one summer.",
+    "雨天在家看的悬疑片",
+)
+
+
+class BertModel(TextModel):
+    """A BERT that runs each batch on one core, and several batches at once.
+
+    Cores that share no matrix product never wait for one another, so on a busy machine each keeps
+    the share that the system gives it.
+
+    Args:
+        checkpoint: Read from a directory.
+        max_tokens: Texts are cut at it.
+    """
+
+    def __init__(self, checkpoint: BertCheckpoint, max_tokens: int) -> None:
+        self.weights_hash = hash_weights(checkpoint.weights)
+        self.max_tokens = max_tokens
+        self.threads, self.batch_tokens = count_threads(), BLOCK_TOKENS
+        self._tokenizer = checkpoint.tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+        self._checkpoint = checkpoint
+        self._items = self._queries = PackedBert(checkpoint, Arithmetic.FLOAT32)
+        self.dim = self._items.dim
+        self.precision = choose_precision(self._measure_rounding)
+        if self.precision == "bfloat16":
+            self._items = PackedBert(checkpoint, Arithmetic.BFLOAT16)
+        if is_precision_free() and has_float16_weights():
+            self._queries = PackedBert(checkpoint, Arithmetic.FLOAT16_WEIGHTS)
+
+    @override
+    def tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:
+        tokenized = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        return [
+            TokenizedText(prompt, text, one.ids) for text, one in zip(texts, tokenized, strict=True)
+        ]
+
+    @override
+    def encode_items(self, batch: Sequence[TokenizedText]) -> Vectors:
+        return _encode(self._items, batch)
+
+    @override
+    def encode_queries(self, batch: Sequence[TokenizedText]) -> Vectors:
+        return _encode(self._queries, batch)
+
+    def _measure_rounding(self) -> float:
+        """Return the least cosine between vectors in bfloat16 and in float32."""
+        batch = self.tokenize(_TEST_TEXTS, "")
+        exact = _encode(self._items, batch)
+        rounded = _encode(PackedBert(self._checkpoint, Arithmetic.BFLOAT16), batch)
+        return float((exact * rounded).sum(axis=1).min())
+
+
+def _encode(model: PackedBert, batch: Sequence[TokenizedText]) -> Vectors:
+    import torch
+
+    if torch.get_num_threads() > 1:  # of this thread: another may be training with more
+        torch.set_num_threads(1)
+    return model.encode([np.array(text.ids, np.int64) for text in batch])
