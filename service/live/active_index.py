@@ -22,6 +22,7 @@ from indexer.request import Scenario, load_index_scenarios
 from indexer.snapshot import find_snapshot, list_ids, make_current, read_current_id, read_manifest
 from service.edge import Problem, unavailable
 
+_WARM_HISTORY = 12  # items of a made-up history, enough for several interests
 _JOIN_TIMEOUT_S = 5  # the watcher may be loading an encoder, which need not be waited for
 
 _log = logging.getLogger(__name__)
@@ -94,6 +95,11 @@ class ActiveIndex:
         with self._lock:
             retired, self._active = self._active, None
             self._retire(retired)
+
+    @property
+    def _is_first(self) -> bool:
+        with self._lock:
+            return self._active is None
 
     @property
     def status(self) -> IndexStatus:
@@ -216,7 +222,12 @@ class ActiveIndex:
         return name
 
     def _open_snapshot(self, name: str) -> Index:
-        """Open a snapshot and answer one request with it, so that the next one is fast."""
+        """Open a snapshot and answer requests with it, so that the next one is fast.
+
+        The first snapshot serves before its language model is loaded, which takes seconds: requests
+        without text are answered at once, others wait for it. A later one waits for its model while
+        the old one serves.
+        """
         manifest = read_manifest(find_snapshot(self._root, name))
         shared_encoder = self._encoder
         if shared_encoder is not None and shared_encoder.fingerprint != manifest.encoder:
@@ -225,13 +236,31 @@ class ActiveIndex:
             self._root, snapshot_id=name, encoder=shared_encoder, scenarios=self._scenarios
         )
         try:
-            index.recommend(query=None if manifest.encoder is None else PROBE_TEXT, k=1)
+            index.recommend(k=1)
+            index.recommend(history=index.ids(range(min(index.count, _WARM_HISTORY))), k=1)
             if manifest.encoder is not None:
-                self._encoder = index.encoder
+                if self._is_first and shared_encoder is None:
+                    self._load_encoder_later(index)
+                else:
+                    self._load_encoder(index)
         except BaseException:
             index.close()
             raise
         return index
+
+    def _load_encoder(self, index: Index) -> None:
+        index.recommend(query=PROBE_TEXT, k=1)
+        self._encoder = index.encoder
+
+    def _load_encoder_later(self, index: Index) -> None:
+        def load() -> None:
+            try:
+                self._load_encoder(index)
+            except Exception as error:  # noqa: BLE001  # requests with text get the same error
+                if not index.closed:  # it was not replaced meanwhile
+                    self._report_error(index.id, error)
+
+        threading.Thread(target=load, name="language model", daemon=True).start()
 
     def _swap(self, index: Index) -> None:
         with self._lock:
