@@ -24,6 +24,7 @@ from service.edge import (
     ApiKeys,
     CursorSigner,
     HeadAsGetMiddleware,
+    HotCallMiddleware,
     RawIdPathMiddleware,
     RequestCounterMiddleware,
     RequestCounters,
@@ -35,7 +36,7 @@ from service.edge import (
 from service.live import ActiveIndex, LiveStore, Refresher, RequestViews, open_live_store
 from service.llm import Endpoint, LlmClient, LlmConfig
 from service.process import watch_parent
-from service.routes import OPEN_ROUTERS, ROUTERS
+from service.routes import HOT_GETS, HOT_POSTS, OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
 
@@ -182,3 +183,6 @@ def _add_middleware(app: FastAPI) -> None:
     app.add_middleware(RequestCounterMiddleware, counters=app.state.request_counters)
     app.add_middleware(RawIdPathMiddleware)
     app.add_middleware(HeadAsGetMiddleware)
+    app.add_middleware(
+        HotCallMiddleware, posts=HOT_POSTS, gets=HOT_GETS, counters=app.state.request_counters
+    )
