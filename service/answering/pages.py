@@ -77,7 +77,7 @@ class PageBuilder:
             view: The state of catalogue and store to answer from.
             kind: The call.
             body: Its fields that are not null.
-            window: The most ids that the next cursor may name ahead.
+            window: Of lists up to this length, see `build_page_range`.
 
         Raises:
             RequestError: If a value does not fit.
@@ -131,7 +131,7 @@ class PageBuilder:
     ) -> list[dict[str, Any]]:
         """Return the first page of each body, in order.
 
-        Their cursors name no ids ahead, so that the answer stays short.
+        Nothing is looked up beyond the pages to make their cursors smaller.
 
         Raises:
             RequestError: If the sum of the k is too large, or a body is wrong, named by its place.

@@ -8,6 +8,7 @@ dearer ones get a queue of their own, as events and items have.
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
@@ -32,10 +33,8 @@ class _Task:
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         """Hand the outcome to the event loop; nobody may be waiting for it any more."""
-        try:
+        with suppress(RuntimeError):  # the loop may have ended meanwhile
             self.loop.call_soon_threadsafe(_settle, self.future, result, error)
-        except RuntimeError:
-            pass  # the loop has ended meanwhile
 
 
 class WorkQueue:
