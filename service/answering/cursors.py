@@ -77,7 +77,9 @@ def load_personalised_request(view: RequestView, cursor: Cursor) -> Request:
     return view.personalise(parse_cursor_request(view, cursor), now=cursor.moment)
 
 
-def build_page_range(view: RequestView, cursor: Cursor, *, window: int) -> Page:
+def build_page_range(
+    view: RequestView, cursor: Cursor, *, window: int, looks_ahead: bool = False
+) -> Page:
     """Return which part of the ranking a cursor stands for.
 
     Args:
@@ -85,6 +87,7 @@ def build_page_range(view: RequestView, cursor: Cursor, *, window: int) -> Page:
         cursor: Where the page begins.
         window: Of lists up to this length, the ids that follow the page are looked up once there
             are many served.
+        looks_ahead: Whether they are looked up at once, since their order may be changed.
 
     Raises:
         Problem: 410 if the cursor counts ranks of another snapshot.
@@ -97,12 +100,13 @@ def build_page_range(view: RequestView, cursor: Cursor, *, window: int) -> Page:
             f"repeats; ask again without cursor",
         )
     served = ServedItems() if cursor.served is None else ServedItems.from_bytes(cursor.served)
+    lookahead = window if looks_ahead else _choose_lookahead(cursor, served, window)
     return Page(
         offset=cursor.offset,
         only_ids=cursor.rest,
         served_ids=find_served_ids(view, served),
         skip=cursor.offset if counts_ranks else 0,
-        lookahead=max(_choose_lookahead(cursor, served, window), len(cursor.rest or ())),
+        lookahead=max(lookahead, len(cursor.rest or ())),
         keeps_order=bool(cursor.settled),
     )
 

@@ -28,6 +28,11 @@ _PROGRESS_BYTES = 1 << 16  # read within `patience_s`, they show that an answer 
 # The transport reports that a client does not read once so much waits. It is more than the head of
 # an answer, so that head and body leave in one packet, and little enough to not matter.
 _WRITE_BUFFER_BYTES = 1 << 10
+_LONG_HEAD = (
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    f"the request line and headers are larger than {MAX_HEAD_BYTES} bytes (64 KiB); send what is "
+    f"long in the body",
+)
 _NO_HTTP = (HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request; see /docs")
 
 
@@ -74,7 +79,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head and self._refusal is None:
             self._head_bytes += self._chunk_bytes
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(*_describe_long_head())
+                self._refuse(*_LONG_HEAD)
         self._wait_or_stop()
 
     @override
@@ -160,11 +165,9 @@ class Connection(HttpToolsProtocol):
         if self.flow.write_paused or self.transport.is_closing():
             self.transport.abort()
             return
-        self._refuse(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"the request did not arrive within {self._slow_clients.patience_s:g} s; send it at "
-            f"once",
-        )
+        patience_s = self._slow_clients.patience_s
+        detail = f"the request did not arrive within {patience_s:g} s; send it at once"
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, detail)
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser, which calls the `on_` methods.
@@ -202,7 +205,7 @@ class Connection(HttpToolsProtocol):
     def _check_head_size(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > MAX_HEAD_BYTES:
-            self._limit_error = _describe_long_head()
+            self._limit_error = _LONG_HEAD
             raise _RefusedError
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
@@ -258,14 +261,6 @@ class Connection(HttpToolsProtocol):
             self._timer = self.loop.call_later(self._slow_clients.patience_s, self._handle_timeout)
             return
         self.cut_off()
-
-
-def _describe_long_head() -> tuple[HTTPStatus, str]:
-    return (
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        f"the request line and headers are larger than {MAX_HEAD_BYTES} bytes (64 KiB); send what "
-        f"is long in the body",
-    )
 
 
 def _render_refusal(status: HTTPStatus, detail: str) -> bytes:
