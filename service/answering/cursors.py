@@ -2,12 +2,14 @@
 
 How a list continues from page to page:
 
-- While more than `CURSOR_WINDOW` hits are left, a cursor names the ids that were served, and the
-  next page ranks what remains without them.
-- Once no more than `CURSOR_WINDOW` are left, the cursor names all of them, best first, and later
-  pages only score and explain these.
-- If the served ids do not fit into a token (beyond some thousands), the cursor counts ranks. That
-  is right within one snapshot only; after a new snapshot such a cursor is refused with 410.
+- A cursor tells in a few bytes which items were served, see `served_items`, and the next page
+  ranks what remains without them. Of a list of at most `CURSOR_WINDOW` items, a cursor is smaller
+  than 1 KiB with any request of up to some hundred bytes. A longer list takes 7 characters for each
+  item served, beyond the first hundred more than that: the promise of no repeats and no gaps comes
+  before the size. So it is with lists of which a cap left items out, which may come back.
+- Where a language model ordered the list, the cursor names all ids that are left, in that order.
+- If none of these fits into a token (beyond some ten thousand), the cursor counts ranks. That is
+  right within one snapshot only; after a new snapshot such a cursor is refused with 410.
 
 In the first two cases no item is repeated or left out, whichever snapshot answers.
 """
@@ -20,10 +22,13 @@ from typing import Any
 from indexer import Answer, RequestError
 from indexer.query import Page
 from indexer.request import Request, parse_request
+from service.answering.served_items import MAX_IN_ORDER, ServedItems, find_served_ids
 from service.edge import Cursor, CursorSigner, ListKind, Problem
 from service.live import RequestView
 
-CURSOR_WINDOW = 1_000  # the most ids that a cursor names ahead
+CURSOR_WINDOW = 1_000  # the longest list of which all ids are looked at to make its cursors small
+_DEFAULT_K = 10
+_ALL = 1 << 40
 SEVERAL_SNAPSHOTS = "several"
 _CHANGEABLE_FIELDS = ("k", "fields", "explain")  # a later page may set them anew
 _UNSIGNED_FIELDS = ("cursor", "llm")  # they say how to answer, not what
@@ -41,7 +46,7 @@ def load_cursor(
     fields = {name: value for name, value in body.items() if name not in _UNSIGNED_FIELDS}
     if "cursor" in body:
         return continue_cursor(signer.read(body["cursor"], kind), fields)
-    return Cursor(kind, fields, moment=now, served=())
+    return Cursor(kind, fields, moment=now, served=ServedItems().to_bytes())
 
 
 def continue_cursor(cursor: Cursor, changes: Mapping[str, Any]) -> Cursor:
@@ -72,13 +77,17 @@ def load_personalised_request(view: RequestView, cursor: Cursor) -> Request:
     return view.personalise(parse_cursor_request(view, cursor), now=cursor.moment)
 
 
-def build_page_range(view: RequestView, cursor: Cursor, *, window: int) -> Page:
+def build_page_range(
+    view: RequestView, cursor: Cursor, *, window: int, looks_ahead: bool = False
+) -> Page:
     """Return which part of the ranking a cursor stands for.
 
     Args:
         view: The state of the catalogue and the store.
         cursor: Where the page begins.
-        window: The most ids that the next cursor may name ahead.
+        window: Of lists up to this length, the ids that follow the page are looked up once there
+            are many served.
+        looks_ahead: Whether they are looked up at once, since their order may be changed.
 
     Raises:
         Problem: 410 if the cursor counts ranks of another snapshot.
@@ -90,14 +99,25 @@ def build_page_range(view: RequestView, cursor: Cursor, *, window: int) -> Page:
             f"the catalogue was rebuilt after {cursor.offset} results, too many to go on without "
             f"repeats; ask again without cursor",
         )
+    served = ServedItems() if cursor.served is None else ServedItems.from_bytes(cursor.served)
+    lookahead = window if looks_ahead else _choose_lookahead(cursor, served, window)
     return Page(
         offset=cursor.offset,
         only_ids=cursor.rest,
-        served_ids=cursor.served or (),
+        served_ids=find_served_ids(view, served),
         skip=cursor.offset if counts_ranks else 0,
-        lookahead=max(window, len(cursor.rest or ())),
+        lookahead=max(lookahead, len(cursor.rest or ())),
         keeps_order=bool(cursor.settled),
     )
+
+
+def _choose_lookahead(cursor: Cursor, served: ServedItems, window: int) -> int:
+    """Return how many ids must follow a page for its cursor to be small; 0: it is small anyway."""
+    if not served.is_whole:
+        return _ALL  # what is left must not look served
+    k = cursor.body.get("k", _DEFAULT_K)
+    shown = cursor.offset + (k if isinstance(k, int) else _DEFAULT_K)
+    return max(0, window - shown) if shown > MAX_IN_ORDER else 0
 
 
 def build_next_token(signer: CursorSigner, cursor: Cursor, answer: Answer) -> str | None:
@@ -115,6 +135,7 @@ def _list_next_cursors(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
     if left <= 0 or answer.reading is not None:
         return
     ids = [hit.id for hit in answer]
+    others = answer.following if len(answer.following) == left else None
     is_same_snapshot = cursor.snapshot in (None, answer.snapshot)
     next_cursor = replace(
         cursor,
@@ -123,10 +144,14 @@ def _list_next_cursors(cursor: Cursor, answer: Answer) -> Iterator[Cursor]:
         rest=None,
         served=None,
     )
-    if len(answer.following) == left:
-        yield replace(next_cursor, rest=answer.following)
+    if others is not None and cursor.settled:
+        yield replace(next_cursor, rest=others)
     if cursor.served is not None:
-        yield replace(next_cursor, served=(*cursor.served, *ids))
+        # An item that a cap left out may come back. It must not look served, and is not known.
+        if answer.complete["excluded"].get("cap"):
+            others = None
+        served = ServedItems.from_bytes(cursor.served).add(ids, others=others)
+        yield replace(next_cursor, served=served.to_bytes())
     # Exploration returns items that rank further down: counting ranks would repeat them.
     explores = bool(cursor.body.get("explore"))
     if cursor.rest is None and is_same_snapshot and not explores:

@@ -14,6 +14,7 @@ from typing import Any, cast
 from indexer import Answer, FilterError, RequestError
 from indexer.answer import list_items, prefetch
 from indexer.live import LiveCatalogue
+from indexer.query import Page
 from indexer.request import Request
 from indexer.retrieval import PreparedQuery
 from service.answering.cursors import (
@@ -77,7 +78,7 @@ class PageBuilder:
             view: The state of catalogue and store to answer from.
             kind: The call.
             body: Its fields that are not null.
-            window: The most ids that the next cursor may name ahead.
+            window: Of lists up to this length, see `build_page_range`.
 
         Raises:
             RequestError: If a value does not fit.
@@ -85,7 +86,8 @@ class PageBuilder:
             Problem: If the cursor cannot be used.
         """
         cursor = load_cursor(self.signer, kind, body, now=self.clock())
-        return self.render_page(_compute_page(view, cursor, window=window))
+        page_range = build_page_range(view, cursor, window=window)
+        return self.render_page(_compute_page(view, cursor, page_range))
 
     def compute_page(
         self,
@@ -105,7 +107,8 @@ class PageBuilder:
         cursor = load_cursor(self.signer, ListKind.RECOMMEND, body, now=self.clock())
         if overrides and "cursor" not in body:
             cursor = replace(cursor, read=overrides)
-        return _compute_page(view, cursor, window=CURSOR_WINDOW)
+        page_range = build_page_range(view, cursor, window=CURSOR_WINDOW, looks_ahead=True)
+        return _compute_page(view, cursor, page_range)
 
     def render_page(self, page: PageResult) -> dict[str, Any]:
         """Return a page as JSON holds it, with the token of the next page."""
@@ -131,7 +134,7 @@ class PageBuilder:
     ) -> list[dict[str, Any]]:
         """Return the first page of each body, in order.
 
-        Their cursors name no ids ahead, so that the answer stays short.
+        Nothing is looked up beyond the pages to make their cursors smaller.
 
         Raises:
             RequestError: If the sum of the k is too large, or a body is wrong, named by its place.
@@ -150,9 +153,8 @@ class PageBuilder:
                 if time.monotonic() - started > deadline_s:
                     raise unavailable(f"the batch took longer than {deadline_s:g} s; split it")
                 with _prefix_errors(position):
-                    page = _compute_page(
-                        prefetched_view, cursor, window=0, prepared_query=prepared_query
-                    )
+                    page_range = build_page_range(prefetched_view, cursor, window=0)
+                    page = _compute_page(prefetched_view, cursor, page_range, prepared_query)
                     pages.append(self.render_page(page))
         return pages
 
@@ -208,10 +210,9 @@ class PageBuilder:
 
 
 def _compute_page(
-    view: RequestView, cursor: Cursor, *, window: int, prepared_query: PreparedQuery | None = None
+    view: RequestView, cursor: Cursor, page: Page, prepared_query: PreparedQuery | None = None
 ) -> PageResult:
     """Return the page at a cursor; `prepared_query` is its request if a batch has prepared it."""
-    page = build_page_range(view, cursor, window=window)
     if prepared_query is None:
         request, answer = answer_list(view, cursor, page)
     else:

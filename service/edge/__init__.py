@@ -6,6 +6,7 @@ Out: checked requests of permitted callers; error responses (RFC 9457 problems) 
 
 from service.edge.api_keys import ApiKeys, Role
 from service.edge.cursors import Cursor, CursorSigner, ListKind
+from service.edge.hot_calls import HotCallMiddleware, HotGet, HotPost
 from service.edge.metrics import (
     RequestCounterMiddleware,
     RequestCounters,
@@ -34,6 +35,9 @@ __all__ = [
     "Cursor",
     "CursorSigner",
     "HeadAsGetMiddleware",
+    "HotCallMiddleware",
+    "HotGet",
+    "HotPost",
     "ListKind",
     "Problem",
     "RawIdPathMiddleware",

@@ -7,24 +7,31 @@ Counters belong to one process. With several workers a scrape reaches one of the
 import os
 import re
 import time
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import accumulate
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PATH_CONVERTOR = re.compile(r":\w+\}")  # of "{item_id:item}"
 UNKNOWN_ROUTE = "none"  # instead of a path that does not exist, which a client could choose freely
-_CLIENT_CLOSED = 499  # nginx's status for a client that left before the answer began
+CLIENT_CLOSED = 499  # nginx's status for a client that left before the answer began
 
 
 @dataclass(slots=True)
 class LatencyHistogram:
-    """Latencies of one route; bucket n counts those of at most `BUCKETS_S[n]`."""
+    """Latencies of one route.
 
-    buckets: list[int] = field(default_factory=lambda: [0] * len(BUCKETS_S))
+    Attributes:
+        within: How many were at most `BUCKETS_S[n]` but more than the bound before; the last entry
+            counts those above all bounds.
+    """
+
+    within: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
     count: int = 0
     seconds: float = 0.0
 
@@ -32,8 +39,7 @@ class LatencyHistogram:
         """Count one latency."""
         self.count += 1
         self.seconds += seconds
-        for bucket, bound in enumerate(BUCKETS_S):
-            self.buckets[bucket] += seconds <= bound
+        self.within[bisect_left(BUCKETS_S, seconds)] += 1
 
 
 @dataclass(slots=True)
@@ -50,6 +56,11 @@ class RequestCounters:
         default_factory=lambda: defaultdict(LatencyHistogram)
     )
 
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request, which took so many seconds."""
+        self.requests[route, method, status] += 1
+        self.latencies[route].observe(seconds)
+
     def render_prometheus(self) -> Iterator[str]:
         """Yield the lines of Prometheus text."""
         yield "# HELP zhiyin_requests_total Requests by route, method and status."
@@ -61,7 +72,7 @@ class RequestCounters:
         yield "# TYPE zhiyin_request_seconds histogram"
         for route, histogram in sorted(self.latencies.items()):
             name, label = "zhiyin_request_seconds", f'route="{route}"'
-            for bound, count in zip(BUCKETS_S, histogram.buckets, strict=True):
+            for bound, count in zip(BUCKETS_S, accumulate(histogram.within), strict=False):
                 yield f'{name}_bucket{{{label},le="{bound}"}} {count}'
             yield f'{name}_bucket{{{label},le="+Inf"}} {histogram.count}'
             yield f"{name}_sum{{{label}}} {histogram.seconds:.6f}"
@@ -81,7 +92,7 @@ class RequestCounterMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = _CLIENT_CLOSED
+        status = CLIENT_CLOSED
 
         async def send_and_note_status(message: Message) -> None:
             nonlocal status
@@ -98,8 +109,7 @@ class RequestCounterMiddleware:
             path = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             route = _PATH_CONVERTOR.sub("}", path)
             method = scope["method"] if route != UNKNOWN_ROUTE else UNKNOWN_ROUTE
-            self._counters.requests[route, method, status] += 1
-            self._counters.latencies[route].observe(time.perf_counter() - started)
+            self._counters.count(route, method, status, time.perf_counter() - started)
 
 
 def render_snapshot(snapshot: str | None, items: int) -> Iterator[str]:

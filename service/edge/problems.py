@@ -87,6 +87,15 @@ def install_problem_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
+def render_error(request: Request, error: Exception) -> Response | None:
+    """Return the answer to what a handler raised; None: it is a fault that must be logged."""
+    if isinstance(error, StarletteHTTPException):
+        return _handle_http_error(request, error)
+    if isinstance(error, IndexerError):
+        return _handle_indexer_error(request, error)
+    return None
+
+
 def render_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return the response of a problem."""
     title = HTTPStatus(status).phrase

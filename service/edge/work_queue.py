@@ -1,14 +1,40 @@
-"""Blocking calls to awaitable results: a few threads, a bounded queue, a deadline."""
+"""Blocking calls to awaitable results: a few threads, a bounded queue, a deadline.
+
+A call costs the event loop two steps: it is put into a queue, and its result comes back with one
+wake-up of the loop. Calls of one queue wait in the order they came. Calls that must not wait for
+dearer ones get a queue of their own, as events and items have.
+"""
 
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
 
-from service.edge.problems import unavailable
+from service.edge.problems import Problem, unavailable
 
 _T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """A call, and where its result is awaited.
+
+    Attributes:
+        is_claimed: Whether a thread runs it, or it was given up; under the lock of its queue.
+    """
+
+    call: Callable[[], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    is_claimed: bool = False
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Hand the outcome to the event loop; nobody may be waiting for it any more."""
+        with suppress(RuntimeError):  # the loop may have ended meanwhile
+            self.loop.call_soon_threadsafe(_settle, self.future, result, error)
 
 
 class WorkQueue:
@@ -21,8 +47,14 @@ class WorkQueue:
     """
 
     def __init__(self, name: str, *, threads: int, max_waiting: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._capacity = threading.BoundedSemaphore(threads + max_waiting)
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self._places = threads + max_waiting  # free ones
+        self._lock = threading.Lock()  # of places, claims and `_is_closed`
+        self._is_closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}_{number}", daemon=True)
+            for number in range(threads)
+        ]
 
     async def run(self, call: Callable[[], _T], *, deadline_s: float | None = None) -> _T:
         """Return what `call` returns.
@@ -31,21 +63,94 @@ class WorkQueue:
             Problem: 503 if too many calls are waiting, or this one takes too long. A call that is
                 too slow keeps its thread until it returns.
         """
-        if not self._capacity.acquire(blocking=False):
-            raise unavailable("the service is busy; try again in a moment", retry_after_s=1)
+        loop = asyncio.get_running_loop()
+        task = _Task(call, loop, loop.create_future())
+        self._submit(task)
+        if deadline_s is None:
+            timer = None
+        else:
+            timer = loop.call_later(deadline_s, _give_up, task.future, deadline_s)
         try:
-            future = self._executor.submit(call)
-        except RuntimeError as error:
-            self._capacity.release()
-            raise unavailable("the service is shutting down; try again in a moment") from error
-        future.add_done_callback(lambda _: self._capacity.release())
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), deadline_s)
-        except TimeoutError as error:
-            raise unavailable(
-                f"this took longer than {deadline_s:g} s; ask for less, or try again in a moment"
-            ) from error
+            return cast(_T, await task.future)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._claim(task, places=1)  # unless it has run: free its place, as it never will
 
     def close(self) -> None:
         """Discard waiting calls; return when the running ones have ended."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            self._is_closed = True
+        while True:
+            try:
+                task = self._tasks.get_nowait()
+            except Empty:
+                break
+            if task is not None:
+                task.settle(None, _shutting_down())
+        for thread in self._threads:
+            if thread.ident is not None:
+                self._tasks.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _submit(self, task: _Task) -> None:
+        with self._lock:
+            if self._is_closed:
+                raise _shutting_down()
+            if not self._places:
+                raise unavailable("the service is busy; try again in a moment", retry_after_s=1)
+            self._places -= 1
+            if self._threads[0].ident is None:
+                for thread in self._threads:
+                    thread.start()
+            self._tasks.put(task)  # within the lock: behind no end of `close`
+
+    def _claim(self, task: _Task, *, places: int) -> bool:
+        """Return whether nobody has claimed the task before; then free so many places."""
+        with self._lock:
+            if task.is_claimed:
+                return False
+            task.is_claimed = True
+            self._places += places
+            return True
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            if not self._claim(task, places=0):
+                continue
+            result, error = _run(task.call)
+            with self._lock:  # before the result, so that who gets it may call again
+                self._places += 1
+            task.settle(result, error)
+            del task, result, error  # or they would live until the next call
+
+
+def _run(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    try:
+        return call(), None
+    except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
+        return None, error
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():  # given up, or its caller has left
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def _give_up(future: asyncio.Future[Any], deadline_s: float) -> None:
+    if not future.done():
+        future.set_exception(
+            unavailable(
+                f"this took longer than {deadline_s:g} s; ask for less, or try again in a moment"
+            )
+        )
+
+
+def _shutting_down() -> Problem:
+    return unavailable("the service is shutting down; try again in a moment")

@@ -99,7 +99,9 @@ def _run_workers(settings: Settings, listener: socket.socket) -> int:
 def _configure(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="service.edge.slow_clients:Connection",
+        http="service.edge.connection:Connection",
+        loop="uvloop",
+        ws="none",
         factory=isinstance(app, str),
         workers=settings.workers,
         log_level="warning",

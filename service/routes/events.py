@@ -1,12 +1,14 @@
 """Requests to /v1/events to events on disk, or to the deletion of one; the next list uses them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from indexer.request import collect_known_events
 from service.edge import PROBLEM_RESPONSES, WriteRoute, decode_id
-from service.services import ServicesDep
+from service.services import Services, ServicesDep
 from service.store import parse_clean_id, parse_events
 from service.wire import EventsIn, EventsOut, Retracted
 
@@ -16,9 +18,16 @@ router = APIRouter(
 
 
 @router.post("/events", response_model=EventsOut)
-async def post_events(body: EventsIn, services: ServicesDep) -> Response:
+async def post_events(body: EventsIn, services: ServicesDep, request: Request) -> Response:
     """Keep an event, or many. An `event_id` counts once, so a call may be repeated."""
-    body_fields, now = body.dump_sent(), services.clock()
+    return await answer_events(services, body.dump_sent(), request)
+
+
+async def answer_events(
+    services: Services, body_fields: Mapping[str, Any], request: Request
+) -> Response:
+    """Keep the events in the fields of a body of /v1/events."""
+    now = services.clock()
     event_names = collect_known_events(services.active_index.scenarios)
     return await services.write(
         lambda live: asdict(

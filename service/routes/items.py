@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from indexer import RequestError
 from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, decode_id
 from service.live import RequestView
-from service.services import ServicesDep
+from service.services import Services, ServicesDep
 from service.wire import ItemsOut, ItemsQuery, SchemaOut
 
 router = APIRouter(
@@ -29,8 +29,12 @@ async def list_items(query: Annotated[ItemsQuery, Query()], services: ServicesDe
 @router.get("/items/{item_id:item}", response_model=dict[str, Any])
 async def get_item(item_id: str, services: ServicesDep) -> Response:
     """Return an item with all its fields. Percent-encode the id."""
-    decoded_id = decode_id(item_id)
-    return await services.respond(lambda view: load_item(view, decoded_id))
+    return await answer_item(services, decode_id(item_id))
+
+
+async def answer_item(services: Services, item_id: str) -> Response:
+    """Answer with an item of the catalogue."""
+    return await services.respond(lambda view: load_item(view, item_id))
 
 
 @router.get("/catalog/schema", response_model=SchemaOut)

@@ -10,7 +10,7 @@ from service.live import RequestView
 from service.llm import UNUSED_IN_BATCH, parse_llm_options
 from service.routes.items import load_item
 from service.routes.llm import answer_with_llm
-from service.services import ServicesDep
+from service.services import Services, ServicesDep
 from service.wire import (
     AnswerOut,
     BatchIn,
@@ -27,7 +27,13 @@ router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], response
 @router.post("/recommend", response_model=AnswerOut)
 async def recommend(body: RecommendIn, services: ServicesDep, request: Request) -> Response:
     """Recommend items. `{}` is a valid request: what is good for anybody, now."""
-    body_fields = body.dump_sent()
+    return await answer_recommend(services, body.dump_sent(), request)
+
+
+async def answer_recommend(
+    services: Services, body_fields: Mapping[str, Any], request: Request
+) -> Response:
+    """Answer the fields of a body of /v1/recommend."""
     if "llm" in body_fields:
         return await answer_with_llm(services, body_fields, request)
     return await services.respond(
@@ -53,18 +59,30 @@ async def recommend_batch(body: BatchIn, services: ServicesDep) -> Response:
 
 
 @router.post("/search", response_model=AnswerOut)
-async def search(body: SearchIn, services: ServicesDep) -> Response:
+async def search(body: SearchIn, services: ServicesDep, request: Request) -> Response:
     """Find items for a text: exact ids and titles first, then by meaning and words."""
-    body_fields = body.dump_sent()
+    return await answer_search(services, body.dump_sent(), request)
+
+
+async def answer_search(
+    services: Services, body_fields: Mapping[str, Any], request: Request
+) -> Response:
+    """Answer the fields of a body of /v1/search."""
     return await services.respond(
         lambda view: services.pages.build_page(view, ListKind.SEARCH, body_fields)
     )
 
 
 @router.post("/similar", response_model=AnswerOut)
-async def similar(body: SimilarIn, services: ServicesDep) -> Response:
+async def similar(body: SimilarIn, services: ServicesDep, request: Request) -> Response:
     """Find items like some examples and unlike others."""
-    body_fields = body.dump_sent()
+    return await answer_similar(services, body.dump_sent(), request)
+
+
+async def answer_similar(
+    services: Services, body_fields: Mapping[str, Any], request: Request
+) -> Response:
+    """Answer the fields of a body of /v1/similar."""
     return await services.respond(
         lambda view: services.pages.build_page(view, ListKind.SIMILAR, body_fields)
     )

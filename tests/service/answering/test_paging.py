@@ -97,7 +97,7 @@ def test_a_batch_goes_on_from_any_cursor(client: TestClient) -> None:
 def test_ranks_are_counted_when_the_served_ids_do_not_fit(
     client: TestClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN_CHARS", 700)
+    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN_CHARS", 300)
     answers = all_pages(client, "/v1/recommend", {**WIDE, "k": 31})
     assert ids_of(answers) == shop.world.answer(WIDE).ids
 
@@ -105,7 +105,7 @@ def test_ranks_are_counted_when_the_served_ids_do_not_fit(
 def test_counted_ranks_do_not_outlive_a_swap(
     own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN_CHARS", 700)
+    monkeypatch.setattr("service.edge.cursors.MAX_TOKEN_CHARS", 300)
     with serve(own_shop) as client:
         first = client.post("/v1/recommend", json={**WIDE, "k": 150}).json()
         rebuild(own_shop, own_shop.rows, tmp_path)
@@ -238,7 +238,7 @@ def test_tokens_round_trip() -> None:
             size,
             "snap",
             tuple("abc"[:size]),
-            None,
+            bytes(range(size)) or None,
             "é",
         )
         token = signer.sign(cursor)
@@ -294,3 +294,52 @@ def test_arranged_lists_page_without_repeats_and_gaps(
         assert found.index(pin["item_id"]) == pin["rank"] - 1
     ranks = [hit["rank"] for answer in answers for hit in answer["items"]]
     assert ranks == list(range(1, len(found) + 1))
+
+
+def test_of_a_list_of_a_thousand_each_cursor_is_at_most_1_kib_and_outlives_a_swap(
+    own_shop: Shop, serve: Serve, tmp_path: Path
+) -> None:
+    rows = [
+        {
+            "id": f"{number * 7919 % 1000:04d}-{'长' * 60}",
+            "title": f"sea {number}",
+            "tags": ["long"],
+        }
+        for number in range(1000)
+    ]
+    body = {"user_id": "somebody", "query": "sea", "filter": {"tags": {"any": ["long"]}}, "k": 45}
+    rebuild(own_shop, [*own_shop.rows, *rows], tmp_path)
+    with serve(own_shop) as client:
+        answers = [client.post("/v1/recommend", json=body).json()]
+        assert answers[0]["complete"]["eligible"] == 1000
+        while token := answers[-1]["next_cursor"]:
+            assert len(token) <= 1024
+            if len(answers) == 10:
+                for place, row in enumerate(rows):
+                    row["description"] = ("ghost", "rain", "war")[place % 3]
+                rebuild(own_shop, [*own_shop.rows, *rows], tmp_path)
+                client.post("/v1/snapshots/reload")
+            answers.append(client.post("/v1/recommend", json={"cursor": token}).json())
+    assert len({answer["snapshot"] for answer in answers}) == 2
+    found = ids_of(answers)
+    assert len(found) == 1000
+    assert set(found) == {row["id"] for row in rows}
+
+
+def test_a_user_who_looks_at_what_was_shown_gets_no_repeats_and_no_gaps(
+    own_shop: Shop, serve: Serve
+) -> None:
+    body = {"user_id": "a looker", "query": "sea", "scenario": "video", "k": 30}
+    with serve(own_shop) as client:
+        expected = {i for page in all_pages(client, "/v1/recommend", body) for i in ids_of([page])}
+        answers = [client.post("/v1/recommend", json=body).json()]
+        clicked = set()
+        while token := answers[-1]["next_cursor"]:
+            shown = ids_of([answers[-1]])[0]
+            event = {"user_id": "a looker", "item_id": shown, "event": "click"}
+            assert client.post("/v1/events", json=event).status_code == 200
+            clicked.add(shown)
+            answers.append(client.post("/v1/recommend", json={"cursor": token}).json())
+    found = ids_of(answers)
+    assert len(found) == len(set(found))
+    assert set(found) == expected

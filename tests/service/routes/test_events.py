@@ -1,5 +1,6 @@
 """Events: each id is stored once, and the next list reflects it, whatever the order of arrival."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -336,16 +337,21 @@ def test_without_a_store_events_are_refused_and_everything_else_is_answered(
 def test_a_full_queue_is_503_with_retry_after(own_shop: Shop, serve: Serve) -> None:
     with serve(own_shop, write_queue=0) as client:
         services: Services = client.app.state.services  # type: ignore[attr-defined]  # a FastAPI app
-        live_store = services.live_store
-        assert live_store is not None
-        with live_store.database.begin_write():
-            first = services.event_queue._executor.submit(lambda: live_store.event_log.retract("x"))
-            assert services.event_queue._capacity.acquire(blocking=False)
-            busy = client.post("/v1/events", json=GOOD)
-            assert "busy" in problem(busy, 503)
-            assert busy.headers["retry-after"] == "1"
-            services.event_queue._capacity.release()
-        assert first.exception(10) is not None
+        begun, go = threading.Event(), threading.Event()
+        assert client.portal is not None
+
+        def hold() -> bool:
+            begun.set()
+            return go.wait(10)
+
+        held = client.portal.start_task_soon(services.event_queue.run, hold)
+        assert begun.wait(10)
+        busy = client.post("/v1/events", json=GOOD)
+        assert "busy" in problem(busy, 503)
+        assert busy.headers["retry-after"] == "1"
+        go.set()
+        assert held.result(10)
+        assert client.post("/v1/events", json=GOOD).status_code == 200
 
 
 def test_events_outlive_the_service(own_shop: Shop, serve: Serve, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def listening(settings: Settings, shop: Shop) -> Iterator[str]:
         uvicorn.Config(
             app,
             port=0,
-            http="service.edge.slow_clients:Connection",
+            http="service.edge.connection:Connection",
             log_level="critical",
             lifespan="on",
         )
