@@ -14,6 +14,7 @@ its largest inner product with one of them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from indexer.taste import PROFILE_SHARE, compute_shrinkage_factor
 _TINY = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueryVectors:
     """q query vectors as weighted sums of m inputs.
 
@@ -43,7 +44,7 @@ class QueryVectors:
     coefficients: Vectors
     taste_vectors: Vectors | None = None
 
-    @property
+    @cached_property
     def vectors(self) -> Vectors:
         """The query vectors, `(q, d) float32`, not of unit length."""
         product: Vectors = self.coefficients @ self.input_vectors
@@ -93,7 +94,7 @@ def build_query_vectors(
     profile_coefficients = compute_profile_coefficients(
         inputs, input_vectors, scenario, shrinkage=shrinkage
     )
-    profile_coefficients += [_to_unit(own, input_vectors) for own in history_clusters]
+    profile_coefficients += [_to_unit(own[None], input_vectors)[0] for own in history_clusters]
     return QueryVectors(
         tuple(inputs),
         input_vectors,
@@ -123,15 +124,13 @@ def compute_profile_coefficients(
     """
     weights = np.array([i.weight if i.role is Role.PROFILE else 0.0 for i in inputs], np.float32)
     profile = weights if members is None else np.where(members, weights, np.float32(0))
-    profile_coefficients = [_to_unit(profile, input_vectors)]
+    profile_coefficients = [_to_unit(profile[None], input_vectors)[0]]
     liked = np.flatnonzero(profile > 0).tolist()
     recent = [row for row in liked if inputs[row].item_id is not None][-scenario.recent_vectors :]
-    if np.count_nonzero(profile) > 1:
-        for row in recent if scenario.recent_vectors else []:
-            own = np.zeros_like(profile)
-            own[row] = 1.0
-            mix = PROFILE_SHARE * profile_coefficients[0] + (1 - PROFILE_SHARE) * own
-            profile_coefficients.append(_to_unit(mix.astype(np.float32), input_vectors))
+    if recent and scenario.recent_vectors and np.count_nonzero(profile) > 1:
+        mixes = np.tile(np.float32(PROFILE_SHARE) * profile_coefficients[0], (len(recent), 1))
+        mixes[np.arange(len(recent)), recent] += np.float32(1 - PROFILE_SHARE)
+        profile_coefficients += [*_to_unit(mixes, input_vectors)]
     if not shrinkage:
         return profile_coefficients
     # Dislikes are evidence too: without their absolute weight, a history of dislikes alone would
@@ -174,13 +173,14 @@ def build_example_vectors(
     return QueryVectors(tuple(inputs), input_vectors, share[np.newaxis, :])
 
 
-def _to_unit(coefficients: NDArray[np.float32], input_vectors: Vectors) -> NDArray[np.float32]:
-    """Scale coefficients so that their vector has length 1, or less if likes and dislikes cancel.
+def _to_unit(coefficients: Vectors, input_vectors: Vectors) -> Vectors:
+    """Scale p rows of coefficients, `(p, m)`, so that each vector has length 1.
 
-    What is left of inputs that cancel is mostly noise, so the divisor is never less than half of
-    the largest absolute coefficient.
+    It is shorter if likes and dislikes cancel: what is left is mostly noise, so the divisor is
+    never less than half of the largest absolute coefficient.
     """
-    length = float(np.linalg.norm(coefficients @ input_vectors))
-    floor = float(np.abs(coefficients).max(initial=0.0)) / 2
-    scaled: NDArray[np.float32] = coefficients / np.float32(max(length, floor, _TINY))
+    lengths = np.linalg.norm(coefficients @ input_vectors, axis=1)
+    floors = np.abs(coefficients).max(axis=1, initial=0.0) / 2
+    divisors = np.maximum(np.maximum(lengths, floors), np.float32(_TINY))
+    scaled: Vectors = coefficients / divisors[:, None]
     return scaled

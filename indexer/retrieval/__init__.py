@@ -6,6 +6,7 @@ Out: `Candidates`: rows with exact scores, best first, ties by id.
 
 from indexer.retrieval.prefetch import CachedCatalogue, SearchTask
 from indexer.retrieval.prepare import PreparedQuery, prepare_query
+from indexer.retrieval.remembered import RememberedSearch
 from indexer.retrieval.search import DENSE_SHARE, Candidates, apply_min_score, retrieve, score_rows
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "CachedCatalogue",
     "Candidates",
     "PreparedQuery",
+    "RememberedSearch",
     "SearchTask",
     "apply_min_score",
     "prepare_query",

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from service.answering.cursors import (
     parse_cursor_request,
 )
 from service.answering.lists import answer_list, recommend_prefetched
+from service.answering.prepared_queries import PreparedQueries
 from service.answering.rendering import render_answer
 from service.edge import Cursor, CursorSigner, ListKind, Problem, unavailable
 from service.live import RequestView
@@ -59,10 +60,12 @@ class PageBuilder:
     Attributes:
         signer: Of cursors.
         clock: Returns the time, Unix seconds.
+        prepared_queries: Of users who asked lately.
     """
 
     signer: CursorSigner
     clock: Callable[[], float]
+    prepared_queries: PreparedQueries = field(default_factory=PreparedQueries)
 
     def build_page(
         self,
@@ -87,7 +90,8 @@ class PageBuilder:
         """
         cursor = load_cursor(self.signer, kind, body, now=self.clock())
         page_range = build_page_range(view, cursor, window=window)
-        return self.render_page(_compute_page(view, cursor, page_range))
+        view, prepared_query = self.prepared_queries.prepare(view, cursor)
+        return self.render_page(_compute_page(view, cursor, page_range, prepared_query))
 
     def compute_page(
         self,
@@ -108,7 +112,8 @@ class PageBuilder:
         if overrides and "cursor" not in body:
             cursor = replace(cursor, read=overrides)
         page_range = build_page_range(view, cursor, window=CURSOR_WINDOW, looks_ahead=True)
-        return _compute_page(view, cursor, page_range)
+        view, prepared_query = self.prepared_queries.prepare(view, cursor)
+        return _compute_page(view, cursor, page_range, prepared_query)
 
     def render_page(self, page: PageResult) -> dict[str, Any]:
         """Return a page as JSON holds it, with the token of the next page."""
@@ -212,7 +217,7 @@ class PageBuilder:
 def _compute_page(
     view: RequestView, cursor: Cursor, page: Page, prepared_query: PreparedQuery | None = None
 ) -> PageResult:
-    """Return the page at a cursor; `prepared_query` is its request if a batch has prepared it."""
+    """Return the page at a cursor; `prepared_query` is its request, if that is prepared."""
     if prepared_query is None:
         request, answer = answer_list(view, cursor, page)
     else:

@@ -56,14 +56,21 @@ class RequestView:
             now: Time of history entries without a time, Unix seconds.
         """
         state = self.load_user_state(request.user_id, request.session_id)
+        return self.add_state(request, state, now=now)
+
+    def add_state(self, request: Request, state: UserState, *, now: float) -> Request:
+        """Return the request with what is known of the user; see `personalise`."""
+        if state is EMPTY_USER_STATE:
+            return request
         item_ids = [entry.item_id for entry in state.history if entry.item_id is not None]
         known_rows = self.catalogue.rows(item_ids)
         history = tuple(e for e in state.history if e.item_id is None or e.item_id in known_rows)
-        interests = state.interests
         if self.index.manifest.encoder is None:
             history = tuple(e._replace(text=None) for e in history if e.item_id is not None)
-            interests = ()
-        return add_user_state(request, UserState(history, state.items_by_event, interests), now=now)
+            state = UserState(history, state.items_by_event)
+        elif len(history) < len(state.history):
+            state = UserState(history, state.items_by_event, state.interests)
+        return add_user_state(request, state, now=now)
 
     def load_user_state(self, user_id: str | None, session_id: str | None) -> UserState:
         """Return what the store knows of a user and their session."""

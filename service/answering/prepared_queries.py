@@ -1,0 +1,101 @@
+"""A call and what is known of its user to a prepared query, kept until something about it changes.
+
+Preparing reads the user's history, weighs it and finds interests in it: most of the time of an
+answer. As long as the user does nothing new and asks for the same, it gives the same.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from indexer.live import LiveCatalogue
+from indexer.query import Stopwatch, resolve_request
+from indexer.request import find_scenario
+from indexer.retrieval import PreparedQuery, RememberedSearch, prepare_query
+from service.answering.cursors import parse_cursor_request
+from service.edge import Cursor, ListKind
+from service.live import RequestView
+from service.store import UserState
+
+_MAX_BYTES = 1 << 26
+
+_Key = tuple[Any, Any]  # user_id and session_id as they were sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A prepared query, what it was prepared from, and a catalogue that remembers its search."""
+
+    body: Mapping[str, Any]
+    state: UserState
+    catalogue: LiveCatalogue
+    remembering: LiveCatalogue
+    prepared_query: PreparedQuery
+    size: int
+
+
+class PreparedQueries:
+    """The prepared queries of users who asked lately; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._size = 0
+
+    def prepare(
+        self, view: RequestView, cursor: Cursor
+    ) -> tuple[RequestView, PreparedQuery | None]:
+        """Return the query of a call for recommendations, prepared now or before.
+
+        Returns:
+            The view to answer it from, and the query; None for another call, and for one that is
+            only to be explained.
+
+        Raises:
+            RequestError: If a value does not fit.
+            FilterError: If the filter does not fit the catalogue.
+        """
+        if cursor.kind is not ListKind.RECOMMEND:
+            return view, None
+        key = (cursor.body.get("user_id"), cursor.body.get("session_id"))
+        is_keepable = not cursor.read and all(isinstance(part, str | None) for part in key)
+        kept = self._kept.get(key) if is_keepable else None
+        if kept is not None and self._is_current(kept, view, cursor):
+            prepared_query = replace(kept.prepared_query, stopwatch=Stopwatch())
+            return replace(view, catalogue=kept.remembering), prepared_query
+        request = parse_cursor_request(view, cursor)
+        state = view.load_user_state(request.user_id, request.session_id)
+        personal = view.add_state(request, state, now=cursor.moment)
+        if personal.validate_only:
+            return view, None
+        resolved = resolve_request(view.catalogue, personal, now=cursor.moment)
+        prepared_query = prepare_query(view.catalogue, resolved)
+        scenario = find_scenario(request.scenario, view.catalogue.scenarios)
+        if is_keepable and scenario.half_life_s is None and not scenario.fresh_weight:
+            remembering = cast(LiveCatalogue, RememberedSearch(view.catalogue))
+            size = prepared_query.count_bytes()
+            self._keep(
+                key, _Kept(cursor.body, state, view.catalogue, remembering, prepared_query, size)
+            )
+            view = replace(view, catalogue=remembering)
+        return view, prepared_query
+
+    def _is_current(self, kept: _Kept, view: RequestView, cursor: Cursor) -> bool:
+        """Whether call, user and catalogue are what they were."""
+        request = kept.prepared_query.resolved.request
+        return (
+            kept.catalogue is view.catalogue
+            and kept.body == cursor.body
+            and kept.state is view.load_user_state(request.user_id, request.session_id)
+        )
+
+    def _keep(self, key: _Key, kept: _Kept) -> None:
+        with self._lock:
+            old = self._kept.pop(key, None)
+            self._size += kept.size - (old.size if old else 0)
+            self._kept[key] = kept
+            while self._size > _MAX_BYTES:
+                _, dropped = self._kept.popitem(last=False)
+                self._size -= dropped.size
