@@ -16,6 +16,7 @@ from service.live import (
     Refresher,
     RequestView,
     RequestViews,
+    StaleViewError,
     require_live_store,
 )
 from service.llm import LlmClient
@@ -64,7 +65,27 @@ class Services:
         content = await self.run_on_view(
             lambda view: orjson.dumps(call(view)), deadline_s=deadline_s
         )
-        return Response(content, media_type="application/json")
+        return _render(content)
+
+    def answer_from_memory(
+        self, call: Callable[[RequestView], dict[str, Any] | None]
+    ) -> Response | None:
+        """Return what `call` returns as JSON, at once, without a thread.
+
+        Two changes of thread take longer than an answer that memory holds.
+
+        Args:
+            call: Reads nothing but memory, within a millisecond or so; None: it cannot answer.
+        """
+        with self.active_index.borrow() as index:
+            view = self.views.peek(index)
+            if view is None:
+                return None
+            try:
+                content = call(view)
+            except StaleViewError:
+                return None
+        return None if content is None else _render(orjson.dumps(content))
 
     async def run_on_view(
         self, call: Callable[[RequestView], _T], *, deadline_s: float | None = None
@@ -127,6 +148,10 @@ class Services:
         if self.live_store is not None:
             self.live_store.database.close()
         self.active_index.close()
+
+
+def _render(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
 
 
 def _get_services(request: Request) -> Services:

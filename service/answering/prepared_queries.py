@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from indexer import Answer
 from indexer.live import LiveCatalogue
 from indexer.query import Stopwatch, resolve_request
 from indexer.request import find_scenario
@@ -20,13 +21,24 @@ from service.live import RequestView
 from service.store import UserState
 
 _MAX_BYTES = 1 << 26
+_ANSWER_BYTES = 40_000  # of a page of ten
 
 _Key = tuple[Any, Any]  # user_id and session_id as they were sent
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A prepared query, what it was prepared from, and a catalogue that remembers its search."""
+@dataclass(slots=True)
+class KeptQuery:
+    """A prepared query, and what it was prepared from.
+
+    Attributes:
+        body: The fields of the call.
+        state: What was known of the user.
+        catalogue: What is recommended from.
+        remembering: The same, with the last search of this query.
+        prepared_query: The query.
+        size: About how many bytes all of it takes.
+        answer: Its first page, if nothing that changes by itself is in it; None until there is one.
+    """
 
     body: Mapping[str, Any]
     state: UserState
@@ -34,6 +46,7 @@ class _Kept:
     remembering: LiveCatalogue
     prepared_query: PreparedQuery
     size: int
+    answer: Answer | None = None
 
 
 class PreparedQueries:
@@ -41,7 +54,7 @@ class PreparedQueries:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Key, KeptQuery] = OrderedDict()
         self._size = 0
 
     def prepare(
@@ -59,10 +72,8 @@ class PreparedQueries:
         """
         if cursor.kind is not ListKind.RECOMMEND:
             return view, None
-        key = (cursor.body.get("user_id"), cursor.body.get("session_id"))
-        is_keepable = not cursor.read and all(isinstance(part, str | None) for part in key)
-        kept = self._kept.get(key) if is_keepable else None
-        if kept is not None and self._is_current(kept, view, cursor):
+        kept = self.find_kept(view, cursor)
+        if kept is not None:
             prepared_query = replace(kept.prepared_query, stopwatch=Stopwatch())
             return replace(view, catalogue=kept.remembering), prepared_query
         request = parse_cursor_request(view, cursor)
@@ -73,16 +84,29 @@ class PreparedQueries:
         resolved = resolve_request(view.catalogue, personal, now=cursor.moment)
         prepared_query = prepare_query(view.catalogue, resolved)
         scenario = find_scenario(request.scenario, view.catalogue.scenarios)
-        if is_keepable and scenario.half_life_s is None and not scenario.fresh_weight:
+        if _is_keepable(cursor) and scenario.half_life_s is None and not scenario.fresh_weight:
             remembering = cast(LiveCatalogue, RememberedSearch(view.catalogue))
-            size = prepared_query.count_bytes()
+            size = prepared_query.count_bytes() + _ANSWER_BYTES
             self._keep(
-                key, _Kept(cursor.body, state, view.catalogue, remembering, prepared_query, size)
+                _build_key(cursor),
+                KeptQuery(cursor.body, state, view.catalogue, remembering, prepared_query, size),
             )
             view = replace(view, catalogue=remembering)
         return view, prepared_query
 
-    def _is_current(self, kept: _Kept, view: RequestView, cursor: Cursor) -> bool:
+    def find_kept(self, view: RequestView, cursor: Cursor) -> KeptQuery | None:
+        """Return the query of a call if it was prepared before; see `prepare`.
+
+        Raises:
+            StaleViewError: If what is known of the user must be read from the store, and the view
+                cannot.
+        """
+        kept = self._kept.get(_build_key(cursor)) if _is_keepable(cursor) else None
+        if kept is None or not self._is_current(kept, view, cursor):
+            return None
+        return kept
+
+    def _is_current(self, kept: KeptQuery, view: RequestView, cursor: Cursor) -> bool:
         """Whether call, user and catalogue are what they were."""
         request = kept.prepared_query.resolved.request
         return (
@@ -91,7 +115,7 @@ class PreparedQueries:
             and kept.state is view.load_user_state(request.user_id, request.session_id)
         )
 
-    def _keep(self, key: _Key, kept: _Kept) -> None:
+    def _keep(self, key: _Key, kept: KeptQuery) -> None:
         with self._lock:
             old = self._kept.pop(key, None)
             self._size += kept.size - (old.size if old else 0)
@@ -99,3 +123,13 @@ class PreparedQueries:
             while self._size > _MAX_BYTES:
                 _, dropped = self._kept.popitem(last=False)
                 self._size -= dropped.size
+
+
+def _build_key(cursor: Cursor) -> _Key:
+    return cursor.body.get("user_id"), cursor.body.get("session_id")
+
+
+def _is_keepable(cursor: Cursor) -> bool:
+    """Whether a call is one for recommendations, just as a client sent it."""
+    is_plain = cursor.kind is ListKind.RECOMMEND and not cursor.read
+    return is_plain and all(isinstance(part, str | None) for part in _build_key(cursor))

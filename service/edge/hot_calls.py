@@ -149,11 +149,10 @@ async def _respond(call: HotPost | HotGet, request: JsonRequest) -> Response | N
         if services.keys is not None:
             services.keys.require_role(request.headers.get("authorization"), call.role)
         return await call.try_answer(services, request)
-    except Exception as error:
-        response = render_error(request, error)
-        if response is None:
-            raise
-        return response
+    except ClientDisconnect:
+        raise
+    except Exception as error:  # noqa: BLE001  # a fault too is answered, and logged
+        return render_error(request, error)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

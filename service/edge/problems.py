@@ -87,13 +87,14 @@ def install_problem_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def render_error(request: Request, error: Exception) -> Response | None:
-    """Return the answer to what a handler raised; None: it is a fault that must be logged."""
+def render_error(request: Request, error: Exception) -> Response:
+    """Return the answer to what a handler raised; a fault is logged."""
     if isinstance(error, StarletteHTTPException):
         return _handle_http_error(request, error)
     if isinstance(error, IndexerError):
         return _handle_indexer_error(request, error)
-    return None
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _handle_unexpected_error(request, error)
 
 
 def render_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

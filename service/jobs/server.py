@@ -102,6 +102,7 @@ def _configure(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         http="service.edge.connection:Connection",
         loop="uvloop",
         ws="none",
+        proxy_headers=False,  # nothing depends on who a client is
         factory=isinstance(app, str),
         workers=settings.workers,
         log_level="warning",

@@ -5,7 +5,7 @@ Out: a `RequestView` from which a request is answered; snapshots are swapped bet
 """
 
 from service.live.active_index import ActiveIndex
-from service.live.items import MAX_ITEMS_PER_CALL
+from service.live.items import MAX_ITEMS_PER_CALL, StaleViewError
 from service.live.live_store import (
     LiveStore,
     describe_missing_store,
@@ -23,6 +23,7 @@ __all__ = [
     "Refresher",
     "RequestView",
     "RequestViews",
+    "StaleViewError",
     "describe_missing_store",
     "describe_user",
     "find_live_url",

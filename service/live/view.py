@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -128,19 +128,33 @@ class RequestViews:
         Raises:
             Problem: 503 if the store cannot be read now.
         """
-        live = self._live_store
-        sequence = live.database.peek_sequence() if live is not None else None
-        if live is not None and sequence is not None:
-            catalogue = live.items.get_loaded(index, sequence)
-            if catalogue is not None:
-                with ExitStack() as transactions:
-                    connect = _Transaction(live, sequence, transactions).connect
-                    try:
-                        return call(RequestView(index, catalogue, sequence, live, connect))
-                    except StaleViewError:
-                        pass
+        with ExitStack() as transactions:
+            view = self._peek(index, transactions)
+            if view is not None:
+                with suppress(StaleViewError):
+                    return call(view)
         with self.open(index) as view:
             return call(view)
+
+    def peek(self, index: Index) -> RequestView | None:
+        """Return a view of what is in memory, which begins no transaction.
+
+        Returns:
+            None if memory does not hold the present state.
+        """
+        return self._peek(index, None)
+
+    def _peek(self, index: Index, transactions: ExitStack | None) -> RequestView | None:
+        """Return a view of what is in memory, with a place for the transaction that may begin."""
+        live = self._live_store
+        if live is None:
+            return RequestView(index, self._get_snapshot_only(index))
+        sequence = live.database.peek_sequence()
+        catalogue = live.items.get_loaded(index, sequence) if sequence is not None else None
+        if catalogue is None or sequence is None:
+            return None
+        connect = _Transaction(live, sequence, transactions).connect
+        return RequestView(index, catalogue, sequence, live, connect)
 
     def _get_snapshot_only(self, index: Index) -> LiveCatalogue:
         catalogue = self._snapshot_only
@@ -154,9 +168,9 @@ def _return_connection(connection: sa.Connection) -> sa.Connection:
 
 
 class _Transaction:
-    """A transaction that begins with the first call of `connect`."""
+    """A transaction that begins with the first call of `connect`; none begins without a stack."""
 
-    def __init__(self, live: LiveStore, sequence: SequenceNumbers, stack: ExitStack) -> None:
+    def __init__(self, live: LiveStore, sequence: SequenceNumbers, stack: ExitStack | None) -> None:
         self._live = live
         self._sequence = sequence
         self._stack = stack
@@ -166,8 +180,10 @@ class _Transaction:
         """Return the connection.
 
         Raises:
-            StaleViewError: If it sees a later state than the view.
+            StaleViewError: If it sees a later state than the view, or none may begin.
         """
+        if self._stack is None:
+            raise StaleViewError
         if self._connection is None:
             database = self._live.database
             connection = self._stack.enter_context(database.begin_read())

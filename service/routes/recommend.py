@@ -36,7 +36,10 @@ async def answer_recommend(
     """Answer the fields of a body of /v1/recommend."""
     if "llm" in body_fields:
         return await answer_with_llm(services, body_fields, request)
-    return await services.respond(
+    response = services.answer_from_memory(
+        lambda view: services.pages.build_kept_page(view, body_fields)
+    )
+    return response or await services.respond(
         lambda view: services.pages.build_page(view, ListKind.RECOMMEND, body_fields)
     )
 
