@@ -26,6 +26,9 @@ from indexer.ann.stored_vectors import (
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import SnapshotError
 
+# Of several vectors more candidates are kept: a row near one of them is often near others too. On
+# 20,000 items 98% of the first ten were right with a factor of 1, 99.9% with 2.
+_UNION_FACTOR = 2
 _EXTRA_ROWS = 4  # searched beyond k, so that a tie with the k-th is noticed
 _MASK_MARGIN = 1.2  # among the near rows a mask may allow a smaller share than among all
 # Standard deviations by which the k-th allowed row may rank lower than a random mask would put it.
@@ -186,7 +189,8 @@ class FaissSearcher:
         Returns:
             None if more effort or an exact scan is needed.
         """
-        kept = math.ceil(depth * self._compute_oversampling(effort))
+        factor = self._compute_oversampling(effort) * (_UNION_FACTOR if len(queries) > 1 else 1)
+        kept = math.ceil(depth * factor)
         share = allowed.mask_count / self.count
         count = kept if allowed.mask is None else math.ceil(_MASK_MARGIN * kept / share)
         count += len(allowed.dropped)
@@ -201,10 +205,7 @@ class FaissSearcher:
             usable &= allowed.contain(rows)
         if self._falls_short(usable, depth, allowed):
             return None
-        # A row near one vector of a request is often near others too.
-        near = select_distinct_best(
-            scores, rows, usable, 2 * kept if len(queries) > 1 else kept, each=each
-        )
+        near = select_distinct_best(scores, rows, usable, kept, each=each)
         products = queries @ self.read_vectors(near).T
         return NearRows(near, products, find_kth_largest(products.max(axis=0), depth))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from indexer.arrays import Vectors
+from indexer.ann import select_top
+from indexer.arrays import Vectors, sort_distinct
 from indexer.query import (
     CALIBRATION_RANKS,
     NO_INPUT_TERMS,
@@ -224,9 +225,13 @@ def _score_best_items(
     # The first vector of an interest is its whole profile; the others, of its latest items, would
     # take most of the time and hardly change which items are near.
     whole_profiles = np.stack([own[0] for own in profiles]) + shared_vector
-    rows = find_candidates(
+    near = find_candidates(
         catalogue, whole_profiles, eligible, CALIBRATION_RANKS, additive, each=2 * CALIBRATION_RANKS
-    ).rows
+    )
+    totals = near.products + additive.lookup(near.rows)
+    # Just these, so that it does not depend on how many more an index finds.
+    best = [select_top(near.rows, own, 2 * CALIBRATION_RANKS).rows for own in totals]
+    rows = sort_distinct(np.concatenate(best))
     scores = catalogue.scores(np.concatenate([*profiles, shared_vector[None]]), rows)
     ends = np.cumsum([len(own) for own in profiles])
     products = np.stack([part.max(axis=0) for part in np.split(scores, ends)[:-1]])

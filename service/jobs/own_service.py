@@ -51,6 +51,11 @@ class Service:
         self._process.terminate()
         self._process.wait(30)
 
+    @property
+    def pid(self) -> int:
+        """The process id of the service, or of the parent of its workers."""
+        return self._process.pid
+
     def connect(self) -> "Caller":
         """Return a new connection; each thread needs one of its own."""
         return Caller(self.port)
