@@ -210,7 +210,7 @@ class FaissSearcher:
         return NearRows(near, products, find_kth_largest(products.max(axis=0), depth))
 
     def _falls_short(self, usable: Mask, depth: int, allowed: AllowedRows) -> bool:
-        """Whether a vector has too few usable candidates, or too far down: `_compute_rank_limit`."""
+        """Whether a vector has too few usable candidates or too far down; `_compute_rank_limit`."""
         if int(np.count_nonzero(usable, axis=1).min()) < depth:
             return True
         if allowed.mask is None:
