@@ -56,6 +56,8 @@ class PreparedQueries:
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, KeptQuery] = OrderedDict()
         self._size = 0
+        self._catalogue: LiveCatalogue | None = None  # that of all that is kept
+        self._removals_seq = 0
 
     def prepare(
         self, view: RequestView, cursor: Cursor
@@ -101,10 +103,25 @@ class PreparedQueries:
             StaleViewError: If what is known of the user must be read from the store, and the view
                 cannot.
         """
+        self._forget_outdated(view)
         kept = self._kept.get(_build_key(cursor)) if _is_keepable(cursor) else None
         if kept is None or not self._is_current(kept, view, cursor):
             return None
         return kept
+
+    def _forget_outdated(self, view: RequestView) -> None:
+        """Forget everything once the catalogue has changed, or events were removed.
+
+        What is kept would hold a snapshot open that serves no more, or what was known of a user who
+        is erased.
+        """
+        if view.catalogue is self._catalogue and view.sequence.removals_seq == self._removals_seq:
+            return
+        with self._lock:
+            self._kept.clear()
+            self._size = 0
+            self._catalogue = view.catalogue
+            self._removals_seq = view.sequence.removals_seq
 
     def _is_current(self, kept: KeptQuery, view: RequestView, cursor: Cursor) -> bool:
         """Whether call, user and catalogue are what they were."""
@@ -117,6 +134,8 @@ class PreparedQueries:
 
     def _keep(self, key: _Key, kept: KeptQuery) -> None:
         with self._lock:
+            if kept.catalogue is not self._catalogue:
+                return
             old = self._kept.pop(key, None)
             self._size += kept.size - (old.size if old else 0)
             self._kept[key] = kept
@@ -130,6 +149,10 @@ def _build_key(cursor: Cursor) -> _Key:
 
 
 def _is_keepable(cursor: Cursor) -> bool:
-    """Whether a call is one for recommendations, just as a client sent it."""
+    """Whether a call is one for recommendations, just as a client sent it.
+
+    Entries of a history in the call have the time of the call, so they are read anew.
+    """
     is_plain = cursor.kind is ListKind.RECOMMEND and not cursor.read
+    is_plain = is_plain and "history" not in cursor.body
     return is_plain and all(isinstance(part, str | None) for part in _build_key(cursor))

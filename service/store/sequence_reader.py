@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 Owner: TypeAlias = tuple[str | None, str | None]  # a user, or an anonymous session
+_BUSY_MS = 20  # then it is read in a transaction, by a thread that may wait
 _SEQUENCE_SQL = "SELECT seq, items_seq, removals_seq FROM live_counter"
 _OWNERS_SQL = "SELECT user_id, session_id FROM live_events WHERE seq > ? AND seq <= ?"
 _ITEMS_SQL = "SELECT count(*) FROM live_items WHERE seq > ? AND seq <= ?"
@@ -72,5 +73,7 @@ class SequenceReader:
         pooled.detach()  # kept by this thread from now on
         if not isinstance(connection, sqlite3.Connection):
             raise TypeError(connection)
+        # Requests are also answered by the event loop, which must not wait for a lock.
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         self._connections.append(connection)
         return connection
