@@ -16,34 +16,38 @@ class NearRows:
         products: `(q, m) float32`, exact inner products.
         bound: No other allowed row has a larger product with any of the vectors, as far as the
             index finds them; minus infinity: no other row is allowed.
+        ties_follow: Whether other rows with the product `bound` have higher row numbers than those
+            returned with it.
     """
 
     rows: Rows
     products: Vectors
     bound: float
+    ties_follow: bool = False
 
 
 def select_distinct_best(
     scores: Vectors, rows: Rows, usable: Mask, limit: int, *, each: int = 0
 ) -> Rows:
-    """Return the distinct rows of the `limit` highest scores, ascending, and more.
+    """Return up to `limit` distinct rows with the highest of their scores, ascending, and more.
 
     Args:
         scores: `(q, c) float32`, perhaps inexact, of c candidates of each query vector, best first.
         rows: `(q, c) int64`; a row may be a candidate of several vectors.
         usable: `(q, c) bool`, candidates that count.
-        limit: How many scores; rows with several of them are fewer.
+        limit: How many.
         each: The best so many of each vector are returned in any case.
     """
     kept_rows, kept_scores = rows[usable], scores[usable]
-    # Rows of the best scores; as a row may have several, at most `limit` of them are distinct.
-    if len(kept_rows) > limit:
-        chosen = kept_rows[np.argpartition(-kept_scores, limit - 1)[:limit]]
-    else:
-        chosen = kept_rows
+    by_score = kept_rows[np.argsort(-kept_scores)]
+    # A row stands where the best of its scores put it first.
+    distinct, first = np.unique(by_score, return_index=True)
+    if len(distinct) > limit:
+        distinct = distinct[first <= np.partition(first, limit - 1)[limit - 1]]
     if each:
-        chosen = np.concatenate([chosen, rows[usable & (usable.cumsum(axis=1) <= each)]])
-    return sort_distinct(chosen)
+        own_best = rows[usable & (usable.cumsum(axis=1) <= each)]
+        distinct = sort_distinct(np.concatenate([distinct, own_best]))
+    return distinct
 
 
 def find_kth_largest(values: Vectors, k: int) -> float:

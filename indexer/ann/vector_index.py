@@ -185,10 +185,8 @@ class VectorIndex:
         depth = min(depth, allowed.count)
         if allowed.count <= max(_SMALL_COUNT, self._gather_share * len(self)):
             return self._score_all(queries, allowed)
-        if len(queries) == 1:
-            nonzero = np.flatnonzero(queries[0])
-            if len(nonzero) == 1 and queries[0, nonzero[0]] > 0:
-                return self._find_in_column(queries, int(nonzero[0]), depth, allowed)
+        if len(queries) == 1 and np.count_nonzero(queries) <= MAX_NONZERO_COLUMNS:
+            return self._find_in_columns(queries, depth, allowed)
         effort = self._usual_effort if self._are_usual(queries) else self._effort
         while not self._searcher.is_exact and effort.k_factor <= _MAX_EFFORT:
             near = self._searcher.find_near(queries, depth, allowed, effort, each=each)
@@ -209,12 +207,18 @@ class VectorIndex:
         products = self.compute_scores(queries, None if is_everything else rows)
         return NearRows(rows, products, -np.inf)
 
-    def _find_in_column(
-        self, queries: Vectors, column: int, depth: int, allowed: AllowedRows
-    ) -> NearRows:
-        rows, largest_other = self._column_search.find_in_column(column, depth, allowed)
-        bound = float(queries[0, column]) * largest_other
-        return NearRows(rows, self.compute_scores(queries, rows), bound)
+    def _find_in_columns(self, queries: Vectors, depth: int, allowed: AllowedRows) -> NearRows:
+        nonzero = np.flatnonzero(queries[0])
+        if len(nonzero) == 1 and queries[0, nonzero[0]] > 0:
+            rows, other = self._column_search.find_in_column(int(nonzero[0]), depth, allowed)
+            bound = float(queries[0, nonzero[0]]) * other
+        else:
+            mask = None if allowed.count == len(self) else allowed.to_mask()
+            top = self._column_search.search(queries[0], depth, mask)
+            rows, bound = np.sort(top.rows), -np.inf
+            if len(rows) < allowed.count:
+                bound = float(top.scores[-1])
+        return NearRows(rows, self.compute_scores(queries, rows), bound, ties_follow=True)
 
     def _find_near_exactly(
         self, queries: Vectors, depth: int, allowed: AllowedRows, *, each: int

@@ -252,7 +252,7 @@ class LiveCatalogue:
         together = np.concatenate([near.rows, rows])
         order = np.argsort(together, kind="stable")
         all_products = np.concatenate([near.products, products], axis=1)
-        return NearRows(together[order], all_products[:, order], near.bound)
+        return NearRows(together[order], all_products[:, order], near.bound, near.ties_follow)
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""

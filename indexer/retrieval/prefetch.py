@@ -141,7 +141,7 @@ class CachedCatalogue:
         """Find the rows near any vector, from remembered searches if these suffice for all."""
         results = [self.results_by_vector.get(vector.tobytes()) for vector in vectors]
         mask = allowed.to_mask() if all(results) else None
-        tops = [_take_allowed(result, depth, mask) for result in results]
+        tops = [_take_allowed(result, max(depth, each), mask) for result in results]
         complete = [top for top in tops if top is not None]
         if len(complete) < len(tops):
             return self.catalogue.find_near(vectors, depth, allowed, each=each)

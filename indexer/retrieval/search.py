@@ -95,7 +95,9 @@ def _search_near(
     while True:
         near = find_candidates(source, vectors, eligible, depth, term_totals)
         scores = near.products.max(axis=0) + term_totals.lookup(near.rows)
-        if find_kth_largest(scores, limit) > near.bound + _TIE_TOLERANCE:
+        tolerance = -_TIE_TOLERANCE if near.ties_follow else _TIE_TOLERANCE
+        is_complete = near.bound == -np.inf or len(near.rows) >= eligible.count
+        if is_complete or find_kth_largest(scores, limit) > near.bound + tolerance:
             return _select_best(source, near, scores, limit)
         depth *= 4
 
@@ -166,7 +168,7 @@ def _merge(near: NearRows, rows: Rows, products: Vectors) -> NearRows:
     together = np.concatenate([near.rows, rows])
     order = np.argsort(together, kind="stable")
     all_products = np.concatenate([near.products, products], axis=1)
-    return NearRows(together[order], all_products[:, order], near.bound)
+    return NearRows(together[order], all_products[:, order], near.bound, near.ties_follow)
 
 
 def _select_best(source: VectorSource, near: NearRows, scores: Vectors, limit: int) -> Candidates:

@@ -31,7 +31,7 @@ MAX_IN_ORDER = 64
 _HASH_BITS = 40
 _HASH_BYTES = _HASH_BITS // 8
 _NAMED_BITS = 32  # of those that look shown but were not
-_HEADER = struct.Struct(">BBIH")  # bits, Rice parameter, shown, named
+_HEADER = struct.Struct(">BBII")  # bits, Rice parameter, shown, named
 _NONE: Hashes = np.empty(0, np.uint64)
 
 

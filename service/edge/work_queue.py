@@ -75,7 +75,8 @@ class WorkQueue:
         finally:
             if timer is not None:
                 timer.cancel()
-            self._claim(task, places=1)  # unless it has run: free its place, as it never will
+            if self._claim(task, places=1):  # it has not run and never will: free its place
+                task.call = _do_nothing  # and what it holds, though it waits in the queue still
 
     def close(self) -> None:
         """Discard waiting calls; return when the running ones have ended."""
@@ -125,6 +126,10 @@ class WorkQueue:
                 self._places += 1
             task.settle(result, error)
             del task, result, error  # or they would live until the next call
+
+
+def _do_nothing() -> None:
+    """Stand in for a call that was given up."""
 
 
 def _run(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
