@@ -184,7 +184,7 @@ class FaissSearcher:
             depth: Number of rows that must be right.
             allowed: Which rows may be found.
             effort: Search parameters.
-            each: The best so many of each vector are returned in any case.
+            each: So many of each vector are returned too, its best by inexact scores.
 
         Returns:
             None if more effort or an exact scan is needed.

@@ -176,7 +176,8 @@ class VectorIndex:
             depth: Number of rows that must be right; more may be returned, and fewer only if fewer
                 are allowed.
             allowed: Which rows may be found.
-            each: The best so many rows of each vector are returned in any case.
+            each: So many rows of each vector are returned too, its best by the scores of the codes:
+                of an approximate index a few of the last ones may be others.
 
         Raises:
             VectorShapeError: If `queries` is not `(q, d) float32`, or holds NaN or infinity.

@@ -13,7 +13,7 @@ from typing import Any, cast
 from indexer import Answer
 from indexer.live import LiveCatalogue
 from indexer.query import Stopwatch, resolve_request
-from indexer.request import find_scenario
+from indexer.request import Request, find_scenario
 from indexer.retrieval import PreparedQuery, RememberedSearch, prepare_query
 from service.answering.cursors import parse_cursor_request
 from service.edge import Cursor, ListKind
@@ -86,7 +86,8 @@ class PreparedQueries:
         resolved = resolve_request(view.catalogue, personal, now=cursor.moment)
         prepared_query = prepare_query(view.catalogue, resolved)
         scenario = find_scenario(request.scenario, view.catalogue.scenarios)
-        if _is_keepable(cursor) and scenario.half_life_s is None and not scenario.fresh_weight:
+        is_timeless = scenario.half_life_s is None and not scenario.fresh_weight
+        if _is_keepable(cursor) and is_timeless and not _may_reorder(request, personal, cursor):
             remembering = cast(LiveCatalogue, RememberedSearch(view.catalogue))
             size = prepared_query.count_bytes() + _ANSWER_BYTES
             self._keep(
@@ -129,6 +130,8 @@ class PreparedQueries:
         return (
             kept.catalogue is view.catalogue
             and kept.body == cursor.body
+            # To Python 1, 1.0 and True are equal; to a call they are not.
+            and repr(kept.body) == repr(cursor.body)
             and kept.state is view.load_user_state(request.user_id, request.session_id)
         )
 
@@ -156,3 +159,13 @@ def _is_keepable(cursor: Cursor) -> bool:
     is_plain = cursor.kind is ListKind.RECOMMEND and not cursor.read
     is_plain = is_plain and "history" not in cursor.body
     return is_plain and all(isinstance(part, str | None) for part in _build_key(cursor))
+
+
+def _may_reorder(request: Request, personal: Request, cursor: Cursor) -> bool:
+    """Whether time alone changes the order of the history.
+
+    An entry without a time is of now, and will be later than one that is of the future yet.
+    """
+    return any(entry.at is None for entry in request.history) and any(
+        entry.at is not None and entry.at > cursor.moment for entry in personal.history
+    )

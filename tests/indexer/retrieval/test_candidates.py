@@ -11,7 +11,7 @@ from indexer.ann import AllowedRows, NearRows, TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.query.eligibility import ORDER, Eligible
 from indexer.query.term_totals import TermTotals
-from indexer.retrieval.search import apply_min_score, retrieve, score_rows
+from indexer.retrieval.search import apply_min_score, find_candidates, retrieve, score_rows
 
 
 class Source:
@@ -72,6 +72,58 @@ def test_candidates_are_the_true_top_with_their_terms(case: Any) -> None:
     assert len(found.rows) == min(limit, eligible.count)
     for row, winner in zip(found.rows, found.winners, strict=True):
         assert products[row, winner] == products[row].max()
+
+
+@st.composite
+def large_cases(draw: st.DrawFn) -> tuple[Source, Vectors, Eligible, int, dict[int, float]]:
+    """Three hundred rows on a grid, of which few, many or all have terms of either sign."""
+    count = 300
+    rng = np.random.default_rng(draw(st.integers(0, 99_999)))
+    vectors = rng.integers(-3, 4, (count, 6)).astype(np.float32)
+    queries = rng.integers(-3, 4, (draw(st.integers(1, 5)), 6)).astype(np.float32)
+    allowed = AllowedRows.from_mask(rng.random(count) < draw(st.sampled_from([0.1, 0.6, 1.1])))
+    seen = rng.choice(count, draw(st.sampled_from([0, 3, 15])), replace=False)
+    term_count = draw(st.sampled_from([1, 20, 150, 300]))
+    low, high = draw(st.sampled_from([(-8, 9), (-40, 0), (1, 40), (-60, 61)]))
+    special = rng.choice(count, term_count, replace=False).tolist()
+    totals = {row: float(rng.integers(low, high)) for row in special}
+    eligible = Eligible(allowed.drop(seen), dict.fromkeys(ORDER, 0))
+    return Source(vectors), queries, eligible, draw(st.integers(1, 60)), totals
+
+
+@given(large_cases())
+def test_whatever_the_terms_lift_or_push_down_the_top_is_the_true_one(case: Any) -> None:
+    source, queries, eligible, limit, totals = case
+    products = (source.all.astype(np.float64) @ queries.T).max(axis=1)
+    score = {row: product + totals.get(row, 0.0) for row, product in enumerate(products.tolist())}
+    rows = eligible.rows.list_rows().tolist()
+    expected = sorted(rows, key=lambda row: (-score[row], row))[:limit]
+    found = retrieve(source, queries, eligible, limit, TermTotals(totals))
+    assert found.rows.tolist() == expected
+    assert found.scores.tolist() == [score[row] for row in expected]
+
+
+@given(large_cases(), st.integers(0, 12))
+def test_candidates_hold_the_best_with_terms_and_the_best_of_each_vector(
+    case: Any, each: int
+) -> None:
+    source, queries, eligible, depth, totals = case
+    products = source.all.astype(np.float64) @ queries.T
+    score = products.max(axis=1)
+    for row, term in totals.items():
+        score[row] += term
+    rows = eligible.rows.list_rows()
+    near = find_candidates(source, queries, eligible, depth, TermTotals(totals), each=each)
+    assert set(near.rows.tolist()) <= set(rows.tolist())
+    assert (np.diff(near.rows) > 0).all()
+    np.testing.assert_array_equal(near.products, products[near.rows].T)
+    wanted = min(depth, len(rows))
+    for ranking, count in [(score, wanted), *((own, min(each, wanted)) for own in products.T)]:
+        if count:
+            least = np.sort(ranking[rows])[-count]
+            assert np.count_nonzero(ranking[near.rows] >= least) >= count
+    others = np.setdiff1d(rows, near.rows)
+    assert products[others].max(initial=-np.inf) <= near.bound or not len(others)
 
 
 @given(cases(), st.integers(-10, 10))
