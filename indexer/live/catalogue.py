@@ -76,8 +76,6 @@ class LiveCatalogue:
         state = apply_changes(self.base, self._live_vectors, state, changes)
         return LiveCatalogue(self.base, state, self._live_vectors)
 
-    # What `Index` also offers beside the catalogue that requests are answered from.
-
     def __len__(self) -> int:
         """Number of items, without deleted ones."""
         return self.count - int(np.count_nonzero(self._state.tombstones))

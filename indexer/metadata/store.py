@@ -5,20 +5,18 @@ share it and it may lie on read-only storage.
 """
 
 import json
-import os
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
-from urllib.parse import quote
 
 from indexer.errors import SnapshotError
 from indexer.metadata.close_on_exit import CloseOnExit
 from indexer.metadata.full_text import build_match_expression, compute_exact_key
 from indexer.metadata.store_writer import METADATA_VERSION, define_items_table
+from indexer.metadata.value_lookups import ValueLookups, connect_immutable
 
 if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is opened
     import sqlalchemy as sa
@@ -58,7 +56,7 @@ class MetadataStore(CloseOnExit):
         self._count_matches = sa.text(_COUNT_SQL)
         self._row_cache: dict[str, int] = {}  # never out of date, since the file never changes
         self._id_cache: dict[int, str] = {}
-        self._lookups = _Lookups(path)
+        self._lookups = ValueLookups(path)
         with self._engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version != METADATA_VERSION:
@@ -83,7 +81,7 @@ class MetadataStore(CloseOnExit):
         path = Path(path).resolve()
         engine = sa.create_engine(
             "sqlite://",
-            creator=lambda: _connect(path),
+            creator=lambda: connect_immutable(path),
             poolclass=QueuePool,
             pool_size=_IDLE_CONNECTIONS,
             max_overflow=-1,
@@ -282,43 +280,6 @@ class MetadataStore(CloseOnExit):
         if missing is not None:
             raise SnapshotError(f"{self._path} has no row {missing}; it holds {self._count} rows")
         return [values[row] for row in wanted]
-
-
-class _Lookups:
-    """Single values by key, over one connection for each thread.
-
-    Written against the driver: building and compiling a statement for ten rows takes SQLAlchemy
-    longer than all the rest of an answer.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._is_closed = False
-
-    def fetch(self, sql: str, value: Any) -> Any:
-        """Return the first column of the first row; None if there is no row."""
-        cursor: sqlite3.Cursor | None = getattr(self._local, "cursor", None)
-        if cursor is None:
-            if self._is_closed:
-                raise sqlite3.ProgrammingError("the file was closed")
-            connection = _connect(self._path)
-            self._connections.append(connection)
-            cursor = self._local.cursor = connection.cursor()
-        row = cursor.execute(sql, (value,)).fetchone()
-        return None if row is None else row[0]
-
-    def close(self) -> None:
-        """Close the connections of all threads."""
-        self._is_closed = True
-        while self._connections:
-            self._connections.pop().close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
 
 def _split_into_chunks(values: Sequence[_T]) -> Iterator[list[_T]]:

@@ -41,8 +41,6 @@ from indexer.query import (
 )
 from indexer.retrieval.search import find_candidates
 
-_BYTES_PER_INPUT = 2_000  # of the objects that describe an input
-
 
 @dataclass(frozen=True, slots=True)
 class PreparedQuery:
@@ -62,16 +60,6 @@ class PreparedQuery:
     vectors: QueryVectors
     catalogue_terms: list[ScoreTerm]
     stopwatch: Stopwatch
-
-    def count_bytes(self) -> int:
-        """Return about how much memory it takes, without what other queries share."""
-        vectors = self.vectors
-        taste_bytes = 0 if vectors.taste_vectors is None else vectors.taste_vectors.nbytes
-        mask = self.eligible.rows.mask
-        mask_bytes = 0 if mask is None else mask.nbytes
-        term_bytes = sum(term.values.nbytes for term in self.catalogue_terms)
-        own_bytes = _BYTES_PER_INPUT * len(vectors.inputs)
-        return vectors.input_vectors.nbytes + taste_bytes + mask_bytes + term_bytes + own_bytes
 
 
 def prepare_query(catalogue: Catalogue, resolved: ResolvedRequest) -> PreparedQuery:

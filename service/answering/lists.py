@@ -48,7 +48,7 @@ def recommend_with_trending(
 def recommend_prefetched(
     view: RequestView, prepared_query: PreparedQuery, *, now: float, page: Page
 ) -> Answer:
-    """Recommend as `recommend_with_trending` does, for a request that was prepared in a batch."""
+    """Recommend as `recommend_with_trending` does, for a request that is prepared."""
     request = prepared_query.resolved.request
     score_terms = compute_trending_terms(view, request, now=now)
     return recommend_prepared(view.catalogue, prepared_query, page=page, score_terms=score_terms)
@@ -58,13 +58,19 @@ def compute_trending_terms(
     view: RequestView, request: Request, *, now: float
 ) -> dict[str, Mapping[str, float]]:
     """Return the score that trending items gain: what the scenario says, more for unknown users."""
-    weight = find_scenario(request.scenario, view.catalogue.scenarios).trending_weight
-    if not (request.history or request.interests or request.query):
-        weight = max(weight, _COLD_START_TRENDING_WEIGHT)
+    weight = compute_trending_weight(view, request)
     if not weight:
         return {}
     shares = view.load_trending(request.scenario, now=now)
     return {"trending": {item_id: weight * share for item_id, share in shares.items()}}
+
+
+def compute_trending_weight(view: RequestView, request: Request) -> float:
+    """Return the score that the most trending item gains; 0: none does."""
+    weight = find_scenario(request.scenario, view.catalogue.scenarios).trending_weight
+    if not (request.history or request.interests or request.query):
+        weight = max(weight, _COLD_START_TRENDING_WEIGHT)
+    return weight
 
 
 def _recommend(view: RequestView, cursor: Cursor, page: Page) -> tuple[Request, Answer]:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from indexer import Answer, FilterError, RequestError
-from indexer.answer import list_items, prefetch, recommend_prepared
+from indexer.answer import list_items, prefetch
 from indexer.live import LiveCatalogue
 from indexer.query import Page, Stopwatch
 from indexer.request import Request
@@ -26,7 +26,7 @@ from service.answering.cursors import (
     load_personalised_request,
     parse_cursor_request,
 )
-from service.answering.lists import answer_list, compute_trending_terms, recommend_prefetched
+from service.answering.lists import answer_list, compute_trending_weight, recommend_prefetched
 from service.answering.prepared_queries import PreparedQueries
 from service.answering.rendering import render_answer
 from service.edge import Cursor, CursorSigner, ListKind, Problem, unavailable
@@ -34,7 +34,6 @@ from service.live import RequestView
 
 MAX_BATCH_K = 10_000
 
-_MAX_KEPT_K = 50  # of a page that is answered without a thread
 _BATCH_CHUNK = 64  # requests of a batch that are encoded and searched together
 
 
@@ -91,39 +90,35 @@ class PageBuilder:
         """
         cursor = load_cursor(self.signer, kind, body, now=self.clock())
         page_range = build_page_range(view, cursor, window=window)
-        view, prepared_query = self.prepared_queries.prepare(view, cursor)
-        return self.render_page(_compute_page(view, cursor, page_range, prepared_query))
+        prepared_view, prepared_query = self.prepared_queries.prepare(view, cursor)
+        page = _compute_page(prepared_view, cursor, page_range, prepared_query)
+        if (
+            prepared_query
+            and "cursor" not in body
+            and not compute_trending_weight(view, page.request)
+        ):
+            self.prepared_queries.keep_answer(view, cursor, page.answer)
+        return self.render_page(page)
 
     def build_kept_page(self, view: RequestView, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the first page of recommendations for a call that was prepared before.
+        """Return the first page of recommendations for a call that was answered before.
 
         Returns:
-            None for another call, a later page or a long one: these take longer.
+            None if its answer is not kept: another takes longer.
 
         Raises:
             StaleViewError: If the store must be read, and the view cannot.
         """
-        k = body.get("k", 0)
-        if "cursor" in body or not isinstance(k, int) or k > _MAX_KEPT_K:
+        if "cursor" in body:
             return None
         cursor = load_cursor(self.signer, ListKind.RECOMMEND, body, now=self.clock())
         kept = self.prepared_queries.find_kept(view, cursor)
-        if kept is None:
+        if kept is None or kept.answer is None:
             return None
         stopwatch = Stopwatch()
+        stopwatch.lap("rank")
+        answer = replace(kept.answer, timing_ms=stopwatch.report())
         request = kept.prepared_query.resolved.request
-        score_terms = compute_trending_terms(view, request, now=cursor.moment)
-        answer = kept.answer
-        if score_terms or answer is None:
-            prepared_query = replace(kept.prepared_query, stopwatch=stopwatch)
-            page_range = build_page_range(view, cursor, window=CURSOR_WINDOW)
-            answer = recommend_prepared(
-                kept.remembering, prepared_query, page=page_range, score_terms=score_terms
-            )
-            kept.answer = None if score_terms else answer
-        else:
-            stopwatch.lap("rank")
-            answer = replace(answer, timing_ms=stopwatch.report())
         return self.render_page(PageResult(cursor, request, answer, view.sequence.seq))
 
     def compute_page(

@@ -21,7 +21,10 @@ from service.live import RequestView
 from service.store import UserState
 
 _MAX_BYTES = 1 << 26
-_ANSWER_BYTES = 40_000  # of a page of ten
+_ANSWER_BYTES = 40_000  # of the items on a page, and of its reasons; a larger page is not kept
+_BYTES_PER_INPUT = 2_000  # of the objects that describe an input
+_KEPT_K = range(1, 51)
+_MAX_HISTORY = 100  # of entries in the call; longer ones take too long to compare
 
 _Key = tuple[Any, Any]  # user_id and session_id as they were sent
 
@@ -89,11 +92,9 @@ class PreparedQueries:
         is_timeless = scenario.half_life_s is None and not scenario.fresh_weight
         if _is_keepable(cursor) and is_timeless and not _may_reorder(request, personal, cursor):
             remembering = cast(LiveCatalogue, RememberedSearch(view.catalogue))
-            size = prepared_query.count_bytes() + _ANSWER_BYTES
-            self._keep(
-                _build_key(cursor),
-                KeptQuery(cursor.body, state, view.catalogue, remembering, prepared_query, size),
-            )
+            size = _count_bytes(prepared_query, view.catalogue) + _ANSWER_BYTES
+            kept = KeptQuery(cursor.body, state, view.catalogue, remembering, prepared_query, size)
+            self._keep(_build_key(cursor), kept, view.sequence.removals_seq)
             view = replace(view, catalogue=remembering)
         return view, prepared_query
 
@@ -108,7 +109,28 @@ class PreparedQueries:
         kept = self._kept.get(_build_key(cursor)) if _is_keepable(cursor) else None
         if kept is None or not self._is_current(kept, view, cursor):
             return None
+        with self._lock:
+            if _build_key(cursor) in self._kept:
+                self._kept.move_to_end(_build_key(cursor))
         return kept
+
+    def keep_answer(self, view: RequestView, cursor: Cursor, answer: Answer) -> None:
+        """Keep the first page of a call whose query is kept, if it is not large.
+
+        Args:
+            view: What the query was prepared over.
+            cursor: Of the call.
+            answer: Without anything that changes by itself, such as trending terms.
+        """
+        kept = self._kept.get(_build_key(cursor)) if _is_keepable(cursor) else None
+        if kept is None or kept.catalogue is not view.catalogue or kept.body is not cursor.body:
+            return
+        item_bytes = sum(
+            len(hit.stored_item) if isinstance(hit.stored_item, bytes) else _ANSWER_BYTES
+            for hit in answer.hits
+        )
+        if item_bytes <= _ANSWER_BYTES:
+            kept.answer = answer
 
     def _forget_outdated(self, view: RequestView) -> None:
         """Forget everything once the catalogue has changed, or events were removed.
@@ -116,13 +138,14 @@ class PreparedQueries:
         What is kept would hold a snapshot open that serves no more, or what was known of a user who
         is erased.
         """
-        if view.catalogue is self._catalogue and view.sequence.removals_seq == self._removals_seq:
+        removals_seq = view.sequence.removals_seq
+        if view.catalogue is self._catalogue and removals_seq <= self._removals_seq:
             return
         with self._lock:
             self._kept.clear()
             self._size = 0
             self._catalogue = view.catalogue
-            self._removals_seq = view.sequence.removals_seq
+            self._removals_seq = max(removals_seq, self._removals_seq)
 
     def _is_current(self, kept: KeptQuery, view: RequestView, cursor: Cursor) -> bool:
         """Whether call, user and catalogue are what they were."""
@@ -130,14 +153,15 @@ class PreparedQueries:
         return (
             kept.catalogue is view.catalogue
             and kept.body == cursor.body
-            # To Python 1, 1.0 and True are equal; to a call they are not.
+            # To Python 1, 1.0 and true are equal; to a call they are not.
             and repr(kept.body) == repr(cursor.body)
             and kept.state is view.load_user_state(request.user_id, request.session_id)
         )
 
-    def _keep(self, key: _Key, kept: KeptQuery) -> None:
+    def _keep(self, key: _Key, kept: KeptQuery, removals_seq: int) -> None:
         with self._lock:
-            if kept.catalogue is not self._catalogue:
+            # Events may have been removed while it was prepared.
+            if kept.catalogue is not self._catalogue or removals_seq < self._removals_seq:
                 return
             old = self._kept.pop(key, None)
             self._size += kept.size - (old.size if old else 0)
@@ -147,18 +171,30 @@ class PreparedQueries:
                 self._size -= dropped.size
 
 
+def _count_bytes(prepared_query: PreparedQuery, catalogue: LiveCatalogue) -> int:
+    """Return about how much memory a query takes, without what all of them share."""
+    vectors, mask = prepared_query.vectors, prepared_query.eligible.rows.mask
+    taste_bytes = 0 if vectors.taste_vectors is None else vectors.taste_vectors.nbytes
+    is_own = mask is not None and mask is not catalogue.availability.rows.mask
+    term_bytes = sum(term.values.nbytes for term in prepared_query.catalogue_terms)
+    mask_bytes = mask.nbytes if mask is not None and is_own else 0
+    input_bytes = vectors.input_vectors.nbytes + _BYTES_PER_INPUT * len(vectors.inputs)
+    return input_bytes + taste_bytes + term_bytes + mask_bytes
+
+
 def _build_key(cursor: Cursor) -> _Key:
     return cursor.body.get("user_id"), cursor.body.get("session_id")
 
 
 def _is_keepable(cursor: Cursor) -> bool:
-    """Whether a call is one for recommendations, just as a client sent it.
-
-    Entries of a history in the call have the time of the call, so they are read anew.
-    """
-    is_plain = cursor.kind is ListKind.RECOMMEND and not cursor.read
-    is_plain = is_plain and "history" not in cursor.body
-    return is_plain and all(isinstance(part, str | None) for part in _build_key(cursor))
+    """Whether a call is a short one for recommendations, just as a client sent it."""
+    if cursor.kind is not ListKind.RECOMMEND or cursor.read:
+        return False
+    history = cursor.body.get("history", [])
+    if not isinstance(history, list) or len(history) > _MAX_HISTORY:
+        return False
+    has_ids = all(isinstance(part, str | None) for part in _build_key(cursor))
+    return has_ids and cursor.body.get("k", 10) in _KEPT_K
 
 
 def _may_reorder(request: Request, personal: Request, cursor: Cursor) -> bool:

@@ -21,6 +21,7 @@ from indexer.language import PROBE_TEXT, Encoder
 from indexer.request import Scenario, load_index_scenarios
 from indexer.snapshot import find_snapshot, list_ids, make_current, read_current_id, read_manifest
 from service.edge import Problem, unavailable
+from service.live.snapshot_entries import build_conflict, describe_error, describe_snapshot
 
 _WARM_HISTORY = 12  # items of a made-up history, enough for several interests
 _JOIN_TIMEOUT_S = 5  # the watcher may be loading an encoder, which need not be waited for
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _CountedIndex:
-    """An index with the number of its borrowers, guarded by the lock of `ActiveIndex`."""
+    """An index and its borrowers, guarded by the lock of `ActiveIndex`."""
 
     index: Index
     borrowers: int = 0
@@ -43,11 +44,13 @@ class IndexStatus:
 
     Attributes:
         snapshot: Id of the one that serves; None until the first is open and warm.
-        error: Why a newer one does not serve; None if there is no such error.
+        error: Why a newer one does not serve, or its language model; None if nothing is wrong.
+        has_model: Whether its language model is loaded, if it needs one.
     """
 
     snapshot: str | None
     error: str | None
+    has_model: bool = False
 
 
 class ActiveIndex:
@@ -77,6 +80,7 @@ class ActiveIndex:
         self._lock = threading.Lock()  # guards `_active`, its borrowers and `_error`; held briefly
         self._active: _CountedIndex | None = None
         self._error: str | None = None
+        self._model_index_id: str | None = None  # of the index whose language model is loaded
         self._opening_lock = threading.Lock()  # guards `_encoder`; one snapshot opens at a time
         self._encoder = encoder
         # Snapshot id, and when to try it again; used by the watcher alone.
@@ -98,14 +102,22 @@ class ActiveIndex:
 
     @property
     def _is_first(self) -> bool:
+        return self._active_id is None
+
+    @property
+    def _active_id(self) -> str | None:
         with self._lock:
-            return self._active is None
+            return self._active.index.id if self._active else None
 
     @property
     def status(self) -> IndexStatus:
         """The state that /health/ready reports."""
         with self._lock:
-            return IndexStatus(self._active.index.id if self._active else None, self._error)
+            index = self._active.index if self._active else None
+            if index is None:
+                return IndexStatus(None, self._error)
+            has_model = index.manifest.encoder is None or index.id == self._model_index_id
+            return IndexStatus(index.id, self._error, has_model=has_model)
 
     @property
     def scenarios(self) -> Mapping[str, Scenario]:
@@ -150,8 +162,8 @@ class ActiveIndex:
         try:
             return self._serve_current()
         except Exception as error:
-            raise _conflict(
-                f"the newest snapshot cannot be opened ({_describe_error(error)})"
+            raise build_conflict(
+                f"the newest snapshot cannot be opened ({describe_error(error)})"
             ) from error
 
     def activate(self, snapshot_id: str) -> str:
@@ -169,12 +181,14 @@ class ActiveIndex:
             try:
                 opened = self._open_snapshot(snapshot_id)
             except Exception as error:
-                raise _conflict(f"it cannot be opened ({_describe_error(error)})") from error
+                raise build_conflict(f"it cannot be opened ({describe_error(error)})") from error
             try:
                 make_current(self._root, snapshot_id)
             except OSError as error:
                 opened.close()
-                raise _conflict(f"{self._root} cannot be written ({error.strerror})") from error
+                raise build_conflict(
+                    f"{self._root} cannot be written ({error.strerror})"
+                ) from error
             self._swap(opened)
         return snapshot_id
 
@@ -182,7 +196,7 @@ class ActiveIndex:
         """Describe every snapshot, the newest first."""
         live = self.status.snapshot
         return [
-            {"id": name, "live": name == live, **_describe_snapshot(self._root, name)}
+            {"id": name, "live": name == live, **describe_snapshot(self._root, name)}
             for name in reversed(list_ids(self._root))
         ]
 
@@ -215,18 +229,26 @@ class ActiveIndex:
         with self._opening_lock:
             # Read again: while this thread waited for the lock, a roll-back may have changed it.
             name = read_current_id(self._root)
-            if self.status.snapshot != name:
+            if self._active_id != name:
                 self._swap(self._open_snapshot(name))
+            self._load_missing_encoder()
             with self._lock:
                 self._error = None
         return name
+
+    def _load_missing_encoder(self) -> None:
+        """Load the model of the first snapshot, which serves without it meanwhile."""
+        with self._lock:
+            index = self._active.index if self._active else None
+            is_loaded = index is None or index.id == self._model_index_id
+        if index is not None and index.manifest.encoder is not None and not is_loaded:
+            self._load_encoder(index)
 
     def _open_snapshot(self, name: str) -> Index:
         """Open a snapshot and answer requests with it, so that the next one is fast.
 
         The first snapshot serves before its language model is loaded, which takes seconds: requests
-        without text are answered at once, others wait for it. A later one waits for its model while
-        the old one serves.
+        without text are answered at once. A later one waits for its model while the old one serves.
         """
         manifest = read_manifest(find_snapshot(self._root, name))
         shared_encoder = self._encoder
@@ -238,29 +260,19 @@ class ActiveIndex:
         try:
             index.recommend(k=1)
             index.recommend(history=index.ids(range(min(index.count, _WARM_HISTORY))), k=1)
-            if manifest.encoder is not None:
-                if self._is_first and shared_encoder is None:
-                    self._load_encoder_later(index)
-                else:
-                    self._load_encoder(index)
+            if manifest.encoder is not None and not self._is_first:
+                self._load_encoder(index)
         except BaseException:
             index.close()
             raise
         return index
 
     def _load_encoder(self, index: Index) -> None:
+        """Load the model of an index, or reuse the one that is loaded. The opening lock is held."""
         index.recommend(query=PROBE_TEXT, k=1)
         self._encoder = index.encoder
-
-    def _load_encoder_later(self, index: Index) -> None:
-        def load() -> None:
-            try:
-                self._load_encoder(index)
-            except Exception as error:  # noqa: BLE001  # requests with text get the same error
-                if not index.closed:  # it was not replaced meanwhile
-                    self._report_error(index.id, error)
-
-        threading.Thread(target=load, name="language model", daemon=True).start()
+        with self._lock:
+            self._model_index_id = index.id
 
     def _swap(self, index: Index) -> None:
         with self._lock:
@@ -281,32 +293,8 @@ class ActiveIndex:
     def _report_error(self, name: str, error: Exception) -> None:
         with self._lock:
             old = f"; serving {self._active.index.id}" if self._active else ""
-            message = f"snapshot {name} cannot be opened ({_describe_error(error)}){old}"
+            message = f"snapshot {name} cannot be opened ({describe_error(error)}){old}"
             is_new = message != self._error
             self._error = message
         if is_new:
             _log.warning("%s", message)
-
-
-def _describe_error(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _conflict(reason: str) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {reason}")
-
-
-def _describe_snapshot(root: Path, name: str) -> dict[str, Any]:
-    """Return the entry of a snapshot in a list of snapshots; `error` says what is damaged."""
-    try:
-        manifest = read_manifest(find_snapshot(root, name))
-    except SnapshotError as error:
-        return {"error": _describe_error(error)}
-    return {
-        "created_at": manifest.created_at,
-        "items": manifest.counts["items"],
-        "index": manifest.index.get("kind"),
-        "model": manifest.encoder.name if manifest.encoder else None,
-        "parent": manifest.parent,
-        "error": None,
-    }

@@ -3,7 +3,8 @@
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from service.store import (
 )
 
 _MAX_ENTRIES = 1_000_000  # history entries and seen items of all users that are kept
-_MAX_NEW_EVENTS = 10_000  # looked through; after more everything is read anew
+_MAX_NEW_EVENTS = 2_000  # looked through; after more everything is read anew
 
 _Key = tuple[str | None, str | None]  # user_id and session_id of a request
 
@@ -49,6 +50,35 @@ class UserStates:
         self._size = 0
         self._sequence = SequenceNumbers(0, 0, 0)  # what is kept is valid up to here
 
+    @contextmanager
+    def lock(self, timeout_s: float) -> Iterator[bool]:
+        """Hold the lock of all states; yield whether it was free in time, -1: wait for it."""
+        is_locked = self._lock.acquire(timeout=timeout_s)
+        try:
+            yield is_locked
+        finally:
+            if is_locked:
+                self._lock.release()
+
+    def find(
+        self, sequence: SequenceNumbers, user_id: str | None, session_id: str | None
+    ) -> UserState | None:
+        """Return a state that is kept; None if it must be loaded. The lock must be held.
+
+        Args:
+            sequence: Of the view that it is for.
+            user_id: None: no user.
+            session_id: None: no session.
+        """
+        self._advance(sequence)
+        key = (user_id, session_id)
+        kept = self._states.get(key)
+        # A view may be older than what another request has read meanwhile.
+        if kept is None or kept.read_seq > sequence.seq:
+            return None
+        self._states.move_to_end(key)
+        return kept.state
+
     def load(
         self,
         sequence: SequenceNumbers,
@@ -56,7 +86,7 @@ class UserStates:
         user_id: str | None,
         session_id: str | None,
     ) -> UserState:
-        """Return the state of a user and their session.
+        """Return the state of a user and their session as the store holds it, and keep it.
 
         Args:
             sequence: Of the view that it is for.
@@ -64,18 +94,10 @@ class UserStates:
             user_id: None: no user.
             session_id: None: no session.
         """
-        key = (user_id, session_id)
-        with self._lock:
-            self._advance(sequence)
-            kept = self._states.get(key)
-            # A view may be older than what another request has read meanwhile.
-            if kept is not None and kept.read_seq <= sequence.seq:
-                self._states.move_to_end(key)
-                return kept.state
         state = self._event_log.load_user_state(connect(), user_id, session_id)
         with self._lock:
             if self._sequence == sequence:
-                self._keep(key, state)
+                self._keep((user_id, session_id), state)
         return state
 
     def _advance(self, sequence: SequenceNumbers) -> None:

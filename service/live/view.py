@@ -37,6 +37,7 @@ class RequestView:
         sequence: Sequence numbers of the state.
         live_store: None: there is no store.
         connect: Returns a connection that sees the store in this state; None: there is no store.
+        can_wait: Whether it may wait for other threads; the event loop must not.
     """
 
     index: Index
@@ -44,6 +45,7 @@ class RequestView:
     sequence: SequenceNumbers = _EMPTY_SEQUENCE
     live_store: LiveStore | None = None
     connect: Callable[[], sa.Connection] | None = None
+    can_wait: bool = True
 
     def personalise(self, request: Request, *, now: float) -> Request:
         """Return the request with what the store knows of the user.
@@ -76,7 +78,14 @@ class RequestView:
         """Return what the store knows of a user and their session."""
         if self.live_store is None or self.connect is None or (user_id or session_id) is None:
             return EMPTY_USER_STATE
-        return self.live_store.user_states.load(self.sequence, self.connect, user_id, session_id)
+        states, timeout_s = self.live_store.user_states, -1.0 if self.can_wait else 0.0
+        with states.lock(timeout_s) as is_locked:
+            if not is_locked:
+                raise StaleViewError
+            kept = states.find(self.sequence, user_id, session_id)
+        if kept is not None:
+            return kept
+        return states.load(self.sequence, self.connect, user_id, session_id)
 
     def load_trending(self, scenario: str | None, *, now: float) -> Mapping[str, float]:
         """Return the trending items with their shares in (0, 1], see `Trending.compute_shares`."""
@@ -154,7 +163,9 @@ class RequestViews:
         if catalogue is None or sequence is None:
             return None
         connect = _Transaction(live, sequence, transactions).connect
-        return RequestView(index, catalogue, sequence, live, connect)
+        return RequestView(
+            index, catalogue, sequence, live, connect, can_wait=transactions is not None
+        )
 
     def _get_snapshot_only(self, index: Index) -> LiveCatalogue:
         catalogue = self._snapshot_only

@@ -17,13 +17,17 @@ async def live() -> Response:
 
 @router.get("/ready", response_model=Health, responses={503: PROBLEM_RESPONSES[503]})
 async def ready(request: Request, services: ServicesDep) -> Response:
-    """Say which snapshot serves; 503 until one is open and warm."""
+    """Say which snapshot serves; 503 until one is open, with its language model."""
     status = services.active_index.status
     detail = status.error
     if detail and not _has_read_key(request, services):
         detail = "a snapshot cannot be opened; ask with an API key, or see the service's log"
     if status.snapshot is None:
         raise unavailable(detail or "the index is being loaded; try again shortly")
+    if not status.has_model:
+        raise unavailable(
+            detail or "the language model is being loaded; users are answered by id already"
+        )
     return render_json({"status": "ready", "snapshot": status.snapshot, "detail": detail})
 
 

@@ -1,0 +1,35 @@
+"""A snapshot in an index directory to its entry in a list, and to why it does not serve."""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from indexer import SnapshotError
+from indexer.snapshot import find_snapshot, read_manifest
+from service.edge import Problem
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def describe_snapshot(root: Path, name: str) -> dict[str, Any]:
+    """Return the entry of a snapshot in a list of snapshots; `error` says what is damaged."""
+    try:
+        manifest = read_manifest(find_snapshot(root, name))
+    except SnapshotError as error:
+        return {"error": describe_error(error)}
+    return {
+        "created_at": manifest.created_at,
+        "items": manifest.counts["items"],
+        "index": manifest.index.get("kind"),
+        "model": manifest.encoder.name if manifest.encoder else None,
+        "parent": manifest.parent,
+        "error": None,
+    }
+
+
+def build_conflict(reason: str) -> Problem:
+    """Return the answer of a call that would have switched the snapshot."""
+    return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {reason}")
