@@ -135,15 +135,18 @@ def test_any_depth_is_answered(index: VectorIndex, vectors: Vectors, depth: int)
 
 
 @given(st.integers(0, 9_999), st.integers(1, 4), st.integers(1, 40), st.integers(0, 6))
-def test_the_distinct_best_hold_every_score_above_the_limit(
+def test_the_distinct_best_are_the_rows_with_the_highest_of_their_scores(
     seed: int, q: int, limit: int, each: int
 ) -> None:
     rng = np.random.default_rng(seed)
     rows = np.stack([rng.permutation(30)[:15] for _ in range(q)])
     scores = -np.sort(-rng.random((q, 15)).astype(np.float32), axis=1)
     usable = rng.random((q, 15)) < 0.7
-    pairs = [(scores[place], rows[place]) for place in zip(*np.nonzero(usable), strict=True)]
-    expected = {row for _, row in sorted(pairs, reverse=True)[:limit]}
+    best: dict[int, float] = {}
+    for place in zip(*np.nonzero(usable), strict=True):
+        row = int(rows[place])
+        best[row] = max(best.get(row, 0.0), float(scores[place]))
+    expected = set(sorted(best, key=lambda row: -best[row])[:limit])
     for own_rows, own_usable in zip(rows, usable, strict=True):
         expected |= set(own_rows[own_usable][:each].tolist())
     found = select_distinct_best(scores, rows, usable, limit, each=each)
