@@ -47,6 +47,7 @@ _EVENTS_PER_USER = 20
 _KNOWN_USERS, _NEW_USERS = 100, 20_000
 _EVENTS_PER_S = 500
 _EXACT_USERS = 50
+_PAUSE_S = 2  # in which the server ends what was under way when `wrk` left
 _SCRIPT = """
 local path, low, high, kind = "{path}", {low}, {high}, "{kind}"
 math.randomseed({seed})
@@ -189,6 +190,7 @@ class _Load:
             ]
             address = f"http://127.0.0.1:{port}"
             result = subprocess.run([*command, address], capture_output=True, text=True, check=True)
+        time.sleep(_PAUSE_S)
         found: dict[str, float] = json.loads(result.stdout.strip().splitlines()[-1])
         if found["bad"]:
             raise ServiceError(f"{parts['path']}: {found['bad']:.0f} answers were errors")
