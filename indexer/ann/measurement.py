@@ -52,6 +52,47 @@ class IndexOptions:
     trained_file: Path | None = None
 
 
+@dataclass
+class _RecallMeter:
+    """The recall of one index file at several efforts; each is measured once.
+
+    Attributes:
+        recalls: Effort to the recall of each query set by name.
+    """
+
+    path: Path
+    items: ItemVectors
+    options: IndexOptions
+    report: Progress
+    recalls: dict[Effort, dict[str, float]] = field(default_factory=dict)
+
+    def find_effort(self, truths: Sequence[GroundTruth], name: str) -> Effort:
+        """Return the least effort that reaches the recall for every query set.
+
+        Args:
+            truths: Of the query sets.
+            name: Of this effort among the facts of an earlier index.
+        """
+        known_effort = self.options.known_facts.get(name)
+        return find_least_effort(
+            partial(self._measure_worst_recall, truths),
+            VectorIndex.open(self.path).list_count,
+            self.options.min_recall,
+            known_effort=None if known_effort is None else Effort.from_json(known_effort),
+        )
+
+    def _measure_worst_recall(self, truths: Sequence[GroundTruth], effort: Effort) -> float:
+        self.report("measure", len(self.recalls), len(self.recalls) + 1)
+        known = self.recalls.setdefault(effort, {})
+        facts = {"effort": asdict(effort), "usual_effort": asdict(effort)}
+        index = VectorIndex.open(self.path, facts)
+        for truth in truths:
+            name = truth.query_set.name
+            if name not in known:
+                known[name] = measure_recall(index, self.items, truth)
+        return min(known[truth.query_set.name] for truth in truths)
+
+
 def measure_index(
     path: Path, items: ItemVectors, layout: Layout, options: IndexOptions, report: Progress
 ) -> dict[str, Any]:
@@ -65,29 +106,10 @@ def measure_index(
     rng = np.random.default_rng(_SEED)
     ground_truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
     usual = [truth for truth in ground_truths if truth.query_set.is_usual]
-    recalls: dict[Effort, dict[str, float]] = {}
-
-    def measure_worst_recall(truths: Sequence[GroundTruth], effort: Effort) -> float:
-        report("measure", len(recalls), len(recalls) + 1)
-        known = recalls.setdefault(effort, {})
-        facts = {"effort": asdict(effort), "usual_effort": asdict(effort)}
-        index = VectorIndex.open(path, facts)
-        for truth in truths:
-            if truth.query_set.name not in known:
-                known[truth.query_set.name] = measure_recall(index, items, truth)
-        return min(known[truth.query_set.name] for truth in truths)
-
-    def find_effort(truths: Sequence[GroundTruth], name: str) -> Effort:
-        known_effort = options.known_facts.get(name)
-        return find_least_effort(
-            partial(measure_worst_recall, truths),
-            VectorIndex.open(path).list_count,
-            options.min_recall,
-            known_effort=None if known_effort is None else Effort.from_json(known_effort),
-        )
-
-    effort = find_effort(ground_truths, "effort")
-    usual_effort = find_effort(usual, "usual_effort")
+    meter = _RecallMeter(path, items, options, report)
+    effort = meter.find_effort(ground_truths, "effort")
+    usual_effort = meter.find_effort(usual, "usual_effort")
+    recalls = meter.recalls
     index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
     recall_by_set = recalls[effort]
     report("measure", len(recalls), len(recalls))
