@@ -23,6 +23,7 @@ from service.llm import LlmClient
 from service.settings import Settings
 
 _T = TypeVar("_T")
+_OPENING_S = 5  # that a request waits for the first snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Services:
         Args:
             call: Reads nothing but memory, within a millisecond or so; None: it cannot answer.
         """
+        if self.active_index.status.snapshot is None:  # a thread may wait for it
+            return None
         with self.active_index.borrow() as index:
             view = self.views.peek(index)
             if view is None:
@@ -101,7 +104,7 @@ class Services:
         """
 
         def run_call() -> _T:
-            with self.active_index.borrow() as index:
+            with self.active_index.borrow(wait_s=_OPENING_S) as index:
                 return self.views.answer(index, call)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s

@@ -80,6 +80,7 @@ class ActiveIndex:
         self._lock = threading.Lock()  # guards `_active`, its borrowers and `_error`; held briefly
         self._active: _CountedIndex | None = None
         self._error: str | None = None
+        self._has_opened = threading.Event()
         self._model_index_id: str | None = None  # of the index whose language model is loaded
         self._opening_lock = threading.Lock()  # guards `_encoder`; one snapshot opens at a time
         self._encoder = encoder
@@ -135,12 +136,17 @@ class ActiveIndex:
             raise unavailable("the scenarios cannot be read; see the service's log") from error
 
     @contextmanager
-    def borrow(self) -> Iterator[Index]:
+    def borrow(self, *, wait_s: float = 0) -> Iterator[Index]:
         """Lend the index that serves.
+
+        Args:
+            wait_s: How long to wait for the first one: of several workers one may be later.
 
         Raises:
             Problem: 503 until a snapshot is open and warm.
         """
+        if wait_s and self._error is None:
+            self._has_opened.wait(wait_s)
         with self._lock:
             counted = self._active
             if counted is None:
@@ -279,6 +285,7 @@ class ActiveIndex:
             retired, self._active = self._active, _CountedIndex(index)
             self._error = None
             self._retire(retired)
+        self._has_opened.set()
         _log.info("serving snapshot %s", index.id)
 
     def _retire(self, retired: _CountedIndex | None) -> None:
