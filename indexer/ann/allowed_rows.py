@@ -77,9 +77,9 @@ class AllowedRows:
         """Return the allowed ones of the first `total` rows, as of a catalogue of so many."""
         if total == self.total:
             return self
-        if self.mask is not None:
-            return AllowedRows.from_mask(self.mask[:total]).drop(self.dropped[self.dropped < total])
-        return AllowedRows.all_of(total).drop(self.dropped[self.dropped < total])
+        mask = self.mask
+        first = AllowedRows.all_of(total) if mask is None else AllowedRows.from_mask(mask[:total])
+        return first.drop(self.dropped[self.dropped < total])
 
     def to_mask(self) -> Mask:
         """Return a new mask, `(n,) bool`."""

@@ -25,6 +25,13 @@ class NearRows:
     bound: float
     ties_follow: bool = False
 
+    def add(self, rows: Rows, products: Vectors) -> "NearRows":
+        """Return these rows and m others, with their `(q, m) float32` products."""
+        together = np.concatenate([self.rows, rows])
+        order = np.argsort(together, kind="stable")
+        all_products = np.concatenate([self.products, products], axis=1)[:, order]
+        return NearRows(together[order], all_products, self.bound, self.ties_follow)
+
 
 def select_distinct_best(
     scores: Vectors, rows: Rows, usable: Mask, limit: int, *, each: int = 0

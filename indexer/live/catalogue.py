@@ -247,10 +247,7 @@ class LiveCatalogue:
         is_live_allowed = allowed.contain(self._live_rows)
         rows = self._live_rows[is_live_allowed]
         products = vectors @ self._delta.vectors(self._live_positions[is_live_allowed]).T
-        together = np.concatenate([near.rows, rows])
-        order = np.argsort(together, kind="stable")
-        all_products = np.concatenate([near.products, products], axis=1)
-        return NearRows(together[order], all_products[:, order], near.bound, near.ties_follow)
+        return near.add(rows, products)
 
     def find_nearest(self, vectors: Vectors, k: int, allowed: Mask) -> list[TopRows]:
         """Find the allowed rows with the highest inner product for each vector."""

@@ -150,7 +150,7 @@ def _add_rows_with_terms(
         added = np.sort(missing[heaviest])
         products = source.scores(vectors, added)
         totals = np.concatenate([totals, products.max(axis=0) + _look_up(terms, added)])
-        near = _merge(near, added, products)
+        near = near.add(added, products)
         keep = np.ones(len(missing), np.bool_)
         keep[heaviest] = False
         missing, missing_values = missing[keep], missing_values[keep]
@@ -162,13 +162,6 @@ def _look_up(terms: tuple[Rows, Vectors], rows: Rows) -> Vectors:
     term_rows, values = terms
     positions = np.minimum(term_rows.searchsorted(rows), len(term_rows) - 1)
     return np.where(term_rows[positions] == rows, values[positions], np.float32(0))
-
-
-def _merge(near: NearRows, rows: Rows, products: Vectors) -> NearRows:
-    together = np.concatenate([near.rows, rows])
-    order = np.argsort(together, kind="stable")
-    all_products = np.concatenate([near.products, products], axis=1)
-    return NearRows(together[order], all_products[:, order], near.bound, near.ties_follow)
 
 
 def _select_best(source: VectorSource, near: NearRows, scores: Vectors, limit: int) -> Candidates:
