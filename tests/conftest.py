@@ -45,6 +45,7 @@ class _FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no
         return "torch" if Path(file).name in _LOAD_TORCH else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Return what deals the tests out to the processes."""
     return _FileScheduling(config, log)

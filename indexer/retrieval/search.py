@@ -113,11 +113,15 @@ def find_candidates(
 ) -> NearRows:
     """Return the eligible rows near any query vector, and those that their terms could lift up.
 
+    A row without a term can be missing that would rank among the `depth` best because terms push
+    others down; it has at most the product `bound` of the result.
+
     Args:
         source: The item vectors.
         vectors: `(q, d) float32`.
         eligible: What may be found.
-        depth: How many rows by product alone, and how many by product and term.
+        depth: How many rows are the best by product; every other row whose term lifts it over the
+            `depth`-th best of the rows found is added.
         term_totals: Terms of single rows; those of the whole catalogue are not looked at.
         each: How many of the best by product with each vector must be among them.
     """

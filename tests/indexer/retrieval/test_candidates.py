@@ -104,12 +104,13 @@ def test_whatever_the_terms_lift_or_push_down_the_top_is_the_true_one(case: Any)
 
 
 @given(large_cases(), st.integers(0, 12))
-def test_candidates_hold_the_best_with_terms_and_the_best_of_each_vector(
+def test_candidates_hold_the_best_by_product_and_what_terms_lift_among_them(
     case: Any, each: int
 ) -> None:
     source, queries, eligible, depth, totals = case
     products = source.all.astype(np.float64) @ queries.T
-    score = products.max(axis=1)
+    best_product = products.max(axis=1)
+    score = best_product.copy()
     for row, term in totals.items():
         score[row] += term
     rows = eligible.rows.list_rows()
@@ -118,12 +119,16 @@ def test_candidates_hold_the_best_with_terms_and_the_best_of_each_vector(
     assert (np.diff(near.rows) > 0).all()
     np.testing.assert_array_equal(near.products, products[near.rows].T)
     wanted = min(depth, len(rows))
-    for ranking, count in [(score, wanted), *((own, min(each, wanted)) for own in products.T)]:
+    rankings = [(best_product, wanted), *((own, min(each, wanted)) for own in products.T)]
+    for ranking, count in rankings:
         if count:
             least = np.sort(ranking[rows])[-count]
             assert np.count_nonzero(ranking[near.rows] >= least) >= count
     others = np.setdiff1d(rows, near.rows)
-    assert products[others].max(initial=-np.inf) <= near.bound or not len(others)
+    assert best_product[others].max(initial=-np.inf) <= near.bound or not len(others)
+    lifted = np.intersect1d(others, list(totals))
+    if len(lifted):
+        assert score[lifted].max() <= np.sort(score[near.rows])[-wanted]
 
 
 @given(cases(), st.integers(-10, 10))
