@@ -1,5 +1,4 @@
-"""The arrays that pass between packages: type aliases with their shapes, and rows to distinct rows, float16
-to float32.
+"""The arrays that pass between packages: type aliases with their shapes, and what converts them.
 
 n: rows of the catalogue; m: rows or vectors chosen among them; d: numbers in a vector.
 """

@@ -106,6 +106,9 @@ class FaissSearcher:
         require_inner_product(faiss, [top, self._base_index, inner, store])
         self.vectors = view_stored_vectors(faiss, store)
         self.is_exact = store is top
+        # A file need not hold its numbers at even addresses, and of an array that is not aligned
+        # NumPy copies all rows before it takes some.
+        self._bytes = self.vectors.view(np.uint8)
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
         """Return `(q, k)` scores and rows of an exact index, best first.
@@ -219,7 +222,7 @@ class FaissSearcher:
 
     def read_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of m rows, `(m, d) float32`."""
-        chosen = self.vectors.take(rows, axis=0)
+        chosen = self._bytes.take(rows, axis=0).view(self.vectors.dtype)
         return widen(chosen) if chosen.dtype == np.float16 else chosen
 
     def _compute_oversampling(self, effort: Effort) -> float:

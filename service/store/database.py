@@ -7,7 +7,7 @@ order of sequence numbers is the order of commits.
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +23,7 @@ from service.settings import SettingsError
 from service.store.database_errors import get_first_line, to_problem
 from service.store.engine import BUSY_TIMEOUT_S, WRITE_OPTION, create_engine, hide_password
 from service.store.schema import MIGRATIONS, counter, version
-from service.store.sequence_reader import Owner, SequenceReader
+from service.store.sequence_reader import BoundQuery, Owner, SequenceReader
 
 _MAX_SQL_PARAMETERS = 500  # in one statement; older SQLite allows 999
 _MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's advisory lock of the process that migrates
@@ -196,6 +196,17 @@ class LiveDatabase:
             None if they are not known, or a change among them is neither of an event nor an item.
         """
         return None if self._reader is None else self._reader.list_owners(after, last)
+
+    def fetch_at(
+        self, sequence: SequenceNumbers, queries: Sequence[BoundQuery]
+    ) -> list[list[Any]] | None:
+        """Return the rows of each query as the store is at some sequence numbers.
+
+        Returns:
+            None if it must be read in a transaction: in PostgreSQL, if the store has come further,
+            or if it is busy.
+        """
+        return None if self._reader is None else self._reader.fetch_at(sequence.seq, queries)
 
     def advance_to(self, seq: int) -> None:
         """Continue counting after a number that a snapshot has from another store."""

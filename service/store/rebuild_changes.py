@@ -12,7 +12,7 @@ from indexer.language import VectorCache, describe_item, hash_text
 from indexer.reading import DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
-from service.store.event_rows import to_event
+from service.store.event_rows import EVENT_COLUMNS, to_event
 from service.store.events import IMPRESSION, Event
 from service.store.item_changes import (
     ItemChange,
@@ -125,8 +125,8 @@ def _to_item(change: ItemChange) -> Item | DeletedId:
 
 
 def _load_interactions(connection: sa.Connection) -> list[Interaction]:
-    query = sa.select(events).where(events.c.event != IMPRESSION)
-    rows = connection.execute(query.order_by(events.c.at, events.c.event_id)).mappings()
+    query = sa.select(*EVENT_COLUMNS).where(events.c.event != IMPRESSION)
+    rows = connection.execute(query.order_by(events.c.at, events.c.event_id))
     return [_to_interaction(to_event(row)) for row in rows]
 
 
