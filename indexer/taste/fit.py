@@ -17,7 +17,7 @@ from indexer.taste.cases import compute_repeat_share, split_windows
 from indexer.taste.context_directions import ContextDirections, fit_context_directions
 from indexer.taste.events import Events, build_events
 from indexer.taste.model import TasteModel
-from indexer.taste.neighbours import Neighbours, fit_neighbours
+from indexer.taste.neighbours import Neighbours, fit_neighbours_of_half_lives
 from indexer.taste.prior import compute_picked_prior_stats, count_picks
 from indexer.taste.scorer import Scorer, TasteBlocks
 from indexer.taste.settings import TasteSettings
@@ -31,6 +31,7 @@ from indexer.taste.tuning import (
     tune,
 )
 from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
+from indexer.threads import map_in_threads
 
 MIN_REPEAT_SHARE = 0.2  # share of repeated liked events from which users may get seen items again
 WINDOW_COUNT = 3
@@ -142,14 +143,16 @@ def fit_blocks(
         uses_neighbours = settings.neighbour_weight > 0 or settings.text_weight > 0
         taste_half_lives = (settings.taste_half_life,) if uses_neighbours else ()
         half_lives = (settings.prior_half_life,)
-    neighbours = {h: fit_neighbours(events, half_life=h) for h in taste_half_lives}
     with_text = settings is None or settings.text_weight > 0
+    neighbours = fit_neighbours_of_half_lives(events, taste_half_lives)
+    text_half_lives = taste_half_lives if with_text else ()
+    texts = map_in_threads(lambda h: fit_text_block(neighbours[h], meaning), text_half_lives)
     is_warm = np.zeros(events.n_items, bool)
     is_warm[events.item] = True
     return TasteBlocks(
         meaning=meaning,
         neighbours=neighbours,
-        text={h: fit_text_block(near, meaning) for h, near in neighbours.items() if with_text},
+        text=dict(zip(text_half_lives, texts, strict=True)),
         context_directions=fit_context_directions(events, meaning),
         pick_counts={
             h: count_picks(events, half_life=h, met_weight=MET_PICK_WEIGHT) for h in half_lives

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.taste.matrices import Matrix
 from indexer.taste.neighbours import Neighbours
 
 BLOCK_DIM = 128
 _RIDGE = 0.3  # times the mean eigenvalue of the second moments of the meaning vectors
 _TINY = 1e-9
+_STRIP_WIDTH = 96  # columns whose rows stay in cache while a sparse matrix picks among them
 
 Block = NDArray[np.float32]
 
@@ -43,7 +45,7 @@ def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_D
     n, width = meaning.shape
     if len(neighbours.values) == 0 or width == 0:
         return TextBlock(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))
-    followed = neighbours.to_matrix() @ meaning
+    followed = _multiply_in_strips(neighbours.to_matrix(), meaning)
     moments = (meaning.T @ meaning).astype(np.float64)
     moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width
     half = np.linalg.solve(moments, (meaning.T @ followed).astype(np.float64))
@@ -54,3 +56,12 @@ def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_D
     targets = meaning @ (right[:d].T * root).astype(np.float32)
     size = max(float(np.quantile(np.linalg.norm(targets, axis=1), 0.95)), _TINY)
     return TextBlock((sources * size).astype(np.float32), (targets / size).astype(np.float32))
+
+
+def _multiply_in_strips(matrix: Matrix, vectors: Block) -> Block:
+    """Return a sparse matrix `(n, n)` times vectors `(n, w)`, a few columns at a time."""
+    product = np.empty((matrix.shape[0], vectors.shape[1]), np.float32)
+    for start in range(0, vectors.shape[1], _STRIP_WIDTH):
+        strip = slice(start, start + _STRIP_WIDTH)
+        product[:, strip] = matrix @ np.ascontiguousarray(vectors[:, strip])
+    return product

@@ -8,14 +8,12 @@ zero-shot.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cores import count_threads
 from indexer.metrics import compute_ndcg10
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
@@ -61,12 +59,11 @@ class HoldoutEvaluation:
         return sum(len(scorer.cases) for scorer in self.scorers)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """Return the rank of each target, `(c,)` over all windows, which are scored in parallel."""
+        """Return the rank of each target, `(c,)` over all windows."""
         known = self.trials.get(settings)
         if known is None:
-            with ThreadPoolExecutor(count_threads()) as cores:
-                parts = cores.map(lambda scorer: scorer.compute_ranks(settings), self.scorers)
-                known = np.concatenate([np.zeros(0, np.int64), *parts])
+            parts = [scorer.compute_ranks(settings) for scorer in self.scorers]
+            known = np.concatenate([np.zeros(0, np.int64), *parts])
             self.trials.add(settings, known)
         return known
 
