@@ -21,7 +21,7 @@ from indexer.taste.neighbours import Neighbours, fit_neighbours_of_half_lives
 from indexer.taste.prior import compute_picked_prior_stats, count_picks
 from indexer.taste.scorer import Scorer, TasteBlocks
 from indexer.taste.settings import TasteSettings
-from indexer.taste.text_block import TextBlock, fit_text_block
+from indexer.taste.text_block import TextBlock
 from indexer.taste.tuning import (
     PRIOR_HALF_LIVES,
     TASTE_HALF_LIVES,
@@ -31,7 +31,6 @@ from indexer.taste.tuning import (
     tune,
 )
 from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
-from indexer.threads import map_in_threads
 
 MIN_REPEAT_SHARE = 0.2  # share of repeated liked events from which users may get seen items again
 WINDOW_COUNT = 3
@@ -130,7 +129,7 @@ def refit_taste(
 def fit_blocks(
     events: Events, meaning: Meaning, *, settings: TasteSettings | None = None
 ) -> TasteBlocks:
-    """Fit every block in closed form, unweighted.
+    """Fit every block in closed form, unweighted; the text blocks follow when they are used.
 
     Args:
         events: The events to fit on.
@@ -143,16 +142,12 @@ def fit_blocks(
         uses_neighbours = settings.neighbour_weight > 0 or settings.text_weight > 0
         taste_half_lives = (settings.taste_half_life,) if uses_neighbours else ()
         half_lives = (settings.prior_half_life,)
-    with_text = settings is None or settings.text_weight > 0
     neighbours = fit_neighbours_of_half_lives(events, taste_half_lives)
-    text_half_lives = taste_half_lives if with_text else ()
-    texts = map_in_threads(lambda h: fit_text_block(neighbours[h], meaning), text_half_lives)
     is_warm = np.zeros(events.n_items, bool)
     is_warm[events.item] = True
     return TasteBlocks(
         meaning=meaning,
         neighbours=neighbours,
-        text=dict(zip(text_half_lives, texts, strict=True)),
         context_directions=fit_context_directions(events, meaning),
         pick_counts={
             h: count_picks(events, half_life=h, met_weight=MET_PICK_WEIGHT) for h in half_lives
@@ -168,7 +163,7 @@ def fold_weights(
     n = len(blocks.is_warm)
     empty = np.zeros((n, 0), np.float32)
     has_text = settings.text_weight > 0
-    text = blocks.text[settings.taste_half_life] if has_text else TextBlock(empty, empty)
+    text = blocks.find_text(settings.taste_half_life) if has_text else TextBlock(empty, empty)
     has_neighbours = settings.neighbour_weight > 0
     near = (
         blocks.neighbours[settings.taste_half_life]

@@ -25,7 +25,7 @@ from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import compute_picked_prior_stats, compute_prior
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
-from indexer.taste.text_block import TextBlock
+from indexer.taste.text_block import TextBlock, fit_text_block
 from indexer.threads import map_in_threads
 
 HIDDEN_SCORE = np.float32(-1e6)
@@ -44,7 +44,6 @@ class TasteBlocks:
     Attributes:
         meaning: `(n, d) float32`, unit length.
         neighbours: By half-life.
-        text: By half-life.
         context_directions: Of every context word.
         pick_counts: `(n,)` decayed counts from `count_picks`, by half-life.
         is_warm: `(n,) bool`, whether the item has any event.
@@ -52,10 +51,16 @@ class TasteBlocks:
 
     meaning: Scores
     neighbours: dict[float, Neighbours]
-    text: dict[float, TextBlock]
     context_directions: ContextDirections
     pick_counts: dict[float, NDArray[np.float64]]
     is_warm: NDArray[np.bool_]
+    _text: dict[float, TextBlock] = field(default_factory=dict)
+
+    def find_text(self, half_life: float) -> TextBlock:
+        """Return the text block of a half-life; it is fitted when it is first asked for."""
+        if half_life not in self._text:
+            self._text[half_life] = fit_text_block(self.neighbours[half_life], self.meaning)
+        return self._text[half_life]
 
     def build_prior(self, settings: TasteSettings) -> Scores:
         """Return the prior `(n,) float32`, not yet multiplied by its weight."""
@@ -288,7 +293,7 @@ def _score_neighbours(scorer: Scorer, weights: Scores, *, half_life: float) -> S
 
 
 def _score_text(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
-    text = scorer.blocks.text[half_life]
+    text = scorer.blocks.find_text(half_life)
     scores: Scores = (scorer.build_history_matrix(weights) @ text.sources) @ text.targets.T
     return scores
 
