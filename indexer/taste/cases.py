@@ -43,6 +43,25 @@ class HoldoutCases:
     def __len__(self) -> int:
         return len(self.target)
 
+    def take_slice(self, numbers: slice) -> "HoldoutCases":
+        """Return a slice of the cases, without a step."""
+        first, last = np.searchsorted(self.entry_case, (numbers.start, numbers.stop))
+        history = self.history
+        return HoldoutCases(
+            target=self.target[numbers],
+            user=self.user[numbers],
+            cold=self.cold[numbers],
+            new_user=self.new_user[numbers],
+            entry_case=self.entry_case[first:last] - numbers.start,
+            history=History(
+                row=history.row[first:last],
+                age=history.age[first:last],
+                liking=history.liking[first:last],
+                context_match=history.context_match[first:last],
+            ),
+            context_rows=self.context_rows[numbers],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

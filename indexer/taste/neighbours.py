@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.cores import map_in_threads
 from indexer.taste.events import Events
 from indexer.taste.matrices import Matrix, build_matrix_from_rows
-from indexer.threads import map_in_threads
 
 GAP_DECAY_EVENTS = 15.0  # number of events between two items at which their weight falls to 1/e
 BACKWARD_WEIGHT = 0.5  # weight of a pair from the later item to the earlier one

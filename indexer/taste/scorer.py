@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.cores import map_in_threads
+from indexer.taste.blocks import TasteBlocks
 from indexer.taste.cases import MAX_SCORES, HoldoutCases
-from indexer.taste.context_directions import ContextDirections
 from indexer.taste.history import (
     AFFINITY_SHRINKAGE,
     compute_entry_weights,
@@ -22,11 +24,7 @@ from indexer.taste.history import (
     compute_shrinkage_factor,
 )
 from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
-from indexer.taste.neighbours import Neighbours
-from indexer.taste.prior import compute_picked_prior_stats, compute_prior
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
-from indexer.taste.text_block import TextBlock, fit_text_block
-from indexer.threads import map_in_threads
 
 HIDDEN_SCORE = np.float32(-1e6)
 _BLOCK_SCORES = 100_000  # scores that are added up at once, so that they stay in a core's cache
@@ -35,37 +33,7 @@ _USUALLY_KEPT = 2
 _TINY = np.float32(1e-9)
 
 Scores = NDArray[np.float32]
-
-
-@dataclass(slots=True)
-class TasteBlocks:
-    """The blocks fitted on some events, not yet multiplied by learned weights.
-
-    Attributes:
-        meaning: `(n, d) float32`, unit length.
-        neighbours: By half-life.
-        context_directions: Of every context word.
-        pick_counts: `(n,)` decayed counts from `count_picks`, by half-life.
-        is_warm: `(n,) bool`, whether the item has any event.
-    """
-
-    meaning: Scores
-    neighbours: dict[float, Neighbours]
-    context_directions: ContextDirections
-    pick_counts: dict[float, NDArray[np.float64]]
-    is_warm: NDArray[np.bool_]
-    _text: dict[float, TextBlock] = field(default_factory=dict)
-
-    def find_text(self, half_life: float) -> TextBlock:
-        """Return the text block of a half-life; it is fitted when it is first asked for."""
-        if half_life not in self._text:
-            self._text[half_life] = fit_text_block(self.neighbours[half_life], self.meaning)
-        return self._text[half_life]
-
-    def build_prior(self, settings: TasteSettings) -> Scores:
-        """Return the prior `(n,) float32`, not yet multiplied by its weight."""
-        counts = self.pick_counts[settings.prior_half_life]
-        return compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +78,32 @@ class Scorer:
         blocks: Fitted on the events before the cases.
         cases: The hold-out cases.
         repeats: Whether items of the history may be recommended again.
+        hidden_rows: `(m,) int64`, items that are never recommended.
     """
 
     blocks: TasteBlocks
     cases: HoldoutCases
     repeats: bool
+    hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _part_cache: dict[tuple[str, bytes], Scores] = field(default_factory=dict)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
         """Return the rank of each target, `(c,)` from 1; ties count against it."""
-        parts = self._weigh_parts(settings)
-        blocks = map_in_threads(partial(self._rank_block, parts), self.split_cases())
-        return np.concatenate([np.zeros(0, np.int64), *blocks])
+        return np.concatenate([np.zeros(0, np.int64), *self.map_blocks(settings, self.rank_block)])
 
     def compute_scores(self, settings: TasteSettings) -> Scores:
         """Return the scores `(c, n)`; items that may not be recommended have `HIDDEN_SCORE`."""
-        parts = self._weigh_parts(settings)
-        blocks = [self._score_block(parts, cases) for cases in self.split_cases()]
+        blocks = self.map_blocks(settings, lambda _, scores: scores)
         return np.concatenate([np.zeros((0, len(self.blocks.meaning)), np.float32), *blocks])
+
+    def map_blocks(
+        self, settings: TasteSettings, function: Callable[[slice, Scores], Result]
+    ) -> list[Result]:
+        """Call a function, on all cores, with the scores `(b, n)` of each block of cases."""
+        parts = self._weigh_parts(settings)
+        return map_in_threads(
+            lambda cases: function(cases, self._score_block(parts, cases)), self.split_cases()
+        )
 
     def split_cases(self) -> Iterator[slice]:
         """Yield blocks of cases whose scores fit in a core's cache."""
@@ -144,10 +120,11 @@ class Scorer:
             first, last = np.searchsorted(self.cases.entry_case, (cases.start, cases.stop))
             rows = self.cases.entry_case[first:last] - cases.start
             total[rows, self.cases.history.row[first:last]] = HIDDEN_SCORE
+        total[:, self.hidden_rows] = HIDDEN_SCORE
         return total
 
-    def _rank_block(self, parts: list[_WeighedPart], cases: slice) -> NDArray[np.int64]:
-        scores = self._score_block(parts, cases)
+    def rank_block(self, cases: slice, scores: Scores) -> NDArray[np.int64]:
+        """Return the ranks of the targets of a block of cases, by their scores `(b, n)`."""
         own = scores[np.arange(len(scores)), self.cases.target[cases]]
         ranks: NDArray[np.int64] = np.count_nonzero(scores >= own[:, None], axis=1)
         return ranks
@@ -210,13 +187,9 @@ class Scorer:
             settings: All settings.
             near: `(h,)`, weights of the history entries in the taste block.
         """
-        prior = np.float32(settings.prior_weight) * self.blocks.build_prior(settings)
-        ones = np.ones((1, 1), np.float32)
+        prior, picked_prior = self.blocks.weigh_prior(settings)
         if not settings.prior_lean:
-            return _WeighedPart(ones, prior[None, :])
-        picked_prior = compute_picked_prior_stats(
-            prior, self.blocks.pick_counts[settings.prior_half_life]
-        )
+            return _WeighedPart(np.ones((1, 1), np.float32), prior[None, :])
         deviations = picked_prior.compute_deviations(prior[self.cases.history.row])
         popularity_affinity = self.sum_by_case(near * deviations)
         popularity_affinity /= self.sum_by_case(near) + AFFINITY_SHRINKAGE
