@@ -37,6 +37,7 @@ from indexer.snapshot import (
     collect_file_facts,
     publish,
 )
+from indexer.taste import parse_settings_without_newest
 
 _MAX_CHANGED_SHARE = 0.01  # of the raw vectors, up to which the live index's settings are reused
 
@@ -239,5 +240,6 @@ def _finish_build(
         interactions=context.interactions,
         taste=learned.model,
         kept_settings=learned.kept_settings,
+        settings_without_newest=parse_settings_without_newest(learned.model.report),
         min_recall=context.options.min_recall,
     )

@@ -5,7 +5,8 @@ same for every model that is compared, and would take a hundred times as long.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from indexer.taste import (
 _FIRST = 10
 _NO_ROW = -1
 
+Number = TypeVar("Number", np.float64, np.bool_)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCatalogue:
@@ -35,11 +38,13 @@ class ModelCatalogue:
         ids: `n` item ids by row.
         meaning: `(n, d) float32`, meaning vectors.
         unavailable: `(m,) int64`, rows that are never recommended.
+        rating_prior: `(n,) float32`, what is added to the scores if a model has no prior.
     """
 
     ids: Sequence[str]
     meaning: Vectors
     unavailable: NDArray[np.int64]
+    rating_prior: NDArray[np.float32]
 
     def answer(self, model: TasteModel, holdout: Holdout) -> IndexAnswers:
         """Answer the cases of a holdout by a model of this catalogue.
@@ -50,6 +55,8 @@ class ModelCatalogue:
         rows = _find_rows(cases.log.item_ids, self.ids)
         target = rows[cases.target]
         known = target != _NO_ROW
+        if not model.prior.any():
+            model = replace(model, prior=self.rating_prior)
         ranked = rank_cases(
             model,
             self.meaning,
@@ -68,12 +75,12 @@ class ModelCatalogue:
         return IndexAnswers(
             ranks=np.where(is_listed, ranks, np.inf),
             top10=top10,
-            scores=_pad(ranked.scores.astype(np.float64), np.nan),
-            hit=_pad((ranked.rows == target[:, None]) & listed & is_listed[:, None], False),
+            scores=_pad(ranked.scores.astype(np.float64), fill=np.nan),
+            hit=_pad((ranked.rows == target[:, None]) & listed & is_listed[:, None], fill=False),
         )
 
 
-def _pad(values: NDArray[np.generic], fill: float) -> NDArray:
+def _pad(values: NDArray[Number], *, fill: float) -> NDArray[Number]:
     """Return values `(c, k)` widened to `(c, 10)`."""
     missing = _FIRST - values.shape[1]
     return np.pad(values, ((0, 0), (0, missing)), constant_values=fill)

@@ -1,6 +1,5 @@
-"""The files of a snapshot, published or not, to what its taste models recommend from."""
+"""The files of a snapshot, published or not, to what taste models recommend from."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +8,20 @@ from indexer.language import MeaningSpace
 from indexer.metadata import Columns, parse_filter
 from indexer.release.model_answers import ModelCatalogue
 from indexer.snapshot import CatalogueStats
-from indexer.taste import TasteModel, TasteSettings, refit_taste
 
 
-def open_model_catalogue(folder: Path, ids: list[str]) -> ModelCatalogue:
+def open_model_catalogue(folder: Path, stats: CatalogueStats) -> ModelCatalogue:
     """Return the items of a snapshot as its taste models see them.
 
     Args:
         folder: Its files.
-        ids: Its item ids, by row.
+        stats: Facts about its items.
     """
     raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
-    meaning = MeaningSpace.load(folder / "space.safetensors").map_stored_items(raw)
     columns = Columns.open(folder / "columns")
     unavailable = np.zeros(0, np.int64)
     if "available" in columns.schema.fields:
         mask = columns.match_rows(parse_filter({"available": False}, columns.schema))
-        unavailable = np.flatnonzero(mask)
-    return ModelCatalogue(ids, meaning, unavailable)
+        unavailable = np.flatnonzero(mask).astype(np.int64)
+    meaning = MeaningSpace.load(folder / "space.safetensors").map_stored_items(raw)
+    return ModelCatalogue(stats.ids, meaning, unavailable, stats.rating_prior)

@@ -33,7 +33,7 @@ from indexer.taste.history import (
     keep_heaviest,
 )
 from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
-from indexer.taste.model import TasteModel, load_settings
+from indexer.taste.model import TasteModel, load_settings, parse_settings_without_newest
 from indexer.taste.model_scorer import RankedCases, rank_cases
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import PROFILE_SHARE, TasteSettings
@@ -73,6 +73,7 @@ __all__ = [
     "fit_taste",
     "keep_heaviest",
     "load_settings",
+    "parse_settings_without_newest",
     "rank_cases",
     "refit_taste",
     "split_windows",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from indexer.taste.blocks import TasteBlocks
 from indexer.taste.cases import MAX_SCORES, HoldoutCases
@@ -40,6 +41,7 @@ class _FoldedBlocks(TasteBlocks):
     prior: Scores = field(default_factory=lambda: np.zeros(0, np.float32))
     picked_prior_stats: PickedPriorStats = field(default_factory=PickedPriorStats)
 
+    @override
     def weigh_prior(self, settings: TasteSettings) -> tuple[Scores, PickedPriorStats]:
         """Return the prior of the model, and its statistics over picks."""
         return self.prior * np.float32(settings.prior_weight), self.picked_prior_stats
