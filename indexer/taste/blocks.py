@@ -31,6 +31,9 @@ class TasteBlocks:
     context_directions: ContextDirections
     pick_counts: dict[float, NDArray[np.float64]]
     is_warm: NDArray[np.bool_]
+    _priors: dict[tuple[float, float], tuple[Floats, PickedPriorStats]] = field(
+        default_factory=dict
+    )
     _text: dict[float, TextBlock] = field(default_factory=dict)
 
     def find_text(self, half_life: float) -> TextBlock:
@@ -41,7 +44,11 @@ class TasteBlocks:
 
     def weigh_prior(self, settings: TasteSettings) -> tuple[Floats, PickedPriorStats]:
         """Return the prior `(n,) float32` times its weight, and its statistics over picks."""
-        counts = self.pick_counts[settings.prior_half_life]
-        prior = compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
-        prior *= np.float32(settings.prior_weight)
-        return prior, compute_picked_prior_stats(prior, counts)
+        key = settings.prior_half_life, settings.cold_level
+        if key not in self._priors:
+            counts = self.pick_counts[settings.prior_half_life]
+            prior = compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
+            self._priors[key] = prior, compute_picked_prior_stats(prior, counts)
+        prior, stats = self._priors[key]
+        weight = settings.prior_weight
+        return prior * np.float32(weight), stats.scale_by(weight)

@@ -6,15 +6,16 @@ which is taken block by block, so that no sum is ever written to memory as a who
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cores import map_in_threads
+from indexer.cores import count_threads, map_in_threads
 from indexer.taste.blocks import TasteBlocks
 from indexer.taste.cases import MAX_SCORES, HoldoutCases
 from indexer.taste.history import (
@@ -30,6 +31,7 @@ HIDDEN_SCORE = np.float32(-1e6)
 _BLOCK_SCORES = 100_000  # scores that are added up at once, so that they stay in a core's cache
 _KEPT_PARTS = {"recent": RECENT_VECTORS}  # of each kind
 _USUALLY_KEPT = 2
+_SHARES_PER_CORE = 2  # of the blocks, so that a core that is done first can help
 _TINY = np.float32(1e-9)
 
 Scores = NDArray[np.float32]
@@ -48,11 +50,11 @@ class _WeighedPart:
     weights: Scores
     part: Scores
 
-    def compute(self, cases: slice) -> Scores:
-        """Return the weighed part for some cases."""
+    def write(self, cases: slice, out: Scores) -> None:
+        """Write the weighed part of some cases to `(b, n)`."""
         weights = self.weights if len(self.weights) == 1 else self.weights[cases]
         part = self.part if len(self.part) == 1 else self.part[cases]
-        return weights * part
+        np.multiply(weights, part, out=out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,34 +95,56 @@ class Scorer:
 
     def compute_scores(self, settings: TasteSettings) -> Scores:
         """Return the scores `(c, n)`; items that may not be recommended have `HIDDEN_SCORE`."""
-        blocks = self.map_blocks(settings, lambda _, scores: scores)
+        blocks = self.map_blocks(settings, lambda _, scores: scores.copy())
         return np.concatenate([np.zeros((0, len(self.blocks.meaning)), np.float32), *blocks])
 
     def map_blocks(
         self, settings: TasteSettings, function: Callable[[slice, Scores], Result]
     ) -> list[Result]:
-        """Call a function, on all cores, with the scores `(b, n)` of each block of cases."""
+        """Call a function, on all cores, with the scores `(b, n)` of each block of cases.
+
+        The scores are overwritten by those of the next block.
+        """
         parts = self._weigh_parts(settings)
-        return map_in_threads(
-            lambda cases: function(cases, self._score_block(parts, cases)), self.split_cases()
-        )
 
-    def split_cases(self) -> Iterator[slice]:
-        """Yield blocks of cases whose scores fit in a core's cache."""
-        size = max(1, _BLOCK_SCORES // max(len(self.blocks.meaning), 1))
-        for start in range(0, len(self.cases), size):
-            yield slice(start, min(start + size, len(self.cases)))
+        def score_blocks(blocks: list[slice]) -> list[Result]:
+            space = self.allocate(2)
+            return [function(cases, self._score_block(parts, cases, space)) for cases in blocks]
 
-    def _score_block(self, parts: list[_WeighedPart], cases: slice) -> Scores:
-        shape = (cases.stop - cases.start, len(self.blocks.meaning))
-        total = np.broadcast_to(parts[0].compute(cases), shape).copy()
+        return list(chain.from_iterable(map_in_threads(score_blocks, self.share_blocks())))
+
+    def share_blocks(self) -> list[list[slice]]:
+        """Return blocks of cases whose scores fit in a core's cache, in a few shares per core."""
+        size = self._block_size
+        blocks = [
+            slice(start, min(start + size, len(self.cases)))
+            for start in range(0, len(self.cases), size)
+        ]
+        share = max(1, -(-len(blocks) // (_SHARES_PER_CORE * count_threads())))
+        return [blocks[start : start + share] for start in range(0, len(blocks), share)]
+
+    def allocate(self, count: int) -> list[Scores]:
+        """Return matrices for the scores of a block: new memory for each would take longer."""
+        return [
+            np.empty((self._block_size, len(self.blocks.meaning)), np.float32) for _ in range(count)
+        ]
+
+    @property
+    def _block_size(self) -> int:
+        return max(1, _BLOCK_SCORES // max(len(self.blocks.meaning), 1))
+
+    def _score_block(self, parts: list[_WeighedPart], cases: slice, space: list[Scores]) -> Scores:
+        total, added = (one[: cases.stop - cases.start] for one in space)
+        parts[0].write(cases, total)
         for part in parts[1:]:
-            total += part.compute(cases)
+            part.write(cases, added)
+            total += added
         if not self.repeats:
             first, last = np.searchsorted(self.cases.entry_case, (cases.start, cases.stop))
             rows = self.cases.entry_case[first:last] - cases.start
             total[rows, self.cases.history.row[first:last]] = HIDDEN_SCORE
-        total[:, self.hidden_rows] = HIDDEN_SCORE
+        if len(self.hidden_rows):
+            total[:, self.hidden_rows] = HIDDEN_SCORE
         return total
 
     def rank_block(self, cases: slice, scores: Scores) -> NDArray[np.int64]:
@@ -241,22 +265,28 @@ def _score_meaning(scorer: Scorer, weights: Scores) -> Scores:
     profile_scores = profiles @ meaning.T
     used = np.flatnonzero(weights > 0)
     recent = [scorer.find_recent_similarities(p, used) for p in range(RECENT_VECTORS)]
-    scores = np.empty_like(profile_scores)
 
-    def mix_block(cases: slice) -> None:
-        best = profile_scores[cases].copy()
-        for one in recent:
-            first, last = np.searchsorted(one.cases, (cases.start, cases.stop))
-            at = one.cases[first:last]
-            mixes = PROFILE_SHARE * profiles[at] + (1 - PROFILE_SHARE) * one.items[first:last]
-            length = np.maximum(np.linalg.norm(mixes, axis=1, keepdims=True), _TINY)
-            mixed = profile_scores[at] * (np.float32(PROFILE_SHARE) / length)
-            mixed += one.similarities[first:last] * (np.float32(1 - PROFILE_SHARE) / length)
-            best[at - cases.start] = np.maximum(best[at - cases.start], mixed)
-        scores[cases] = best
+    def mix_blocks(blocks: list[slice]) -> None:
+        profile_space, item_space = scorer.allocate(2)
+        for cases in blocks:
+            own = profile_scores[cases]
+            best = own.copy()
+            for one in recent:
+                first, last = np.searchsorted(one.cases, (cases.start, cases.stop))
+                at = one.cases[first:last]
+                mixes = PROFILE_SHARE * profiles[at] + (1 - PROFILE_SHARE) * one.items[first:last]
+                length = np.maximum(np.linalg.norm(mixes, axis=1, keepdims=True), _TINY)
+                mixed, added = profile_space[: len(at)], item_space[: len(at)]
+                inside = at - cases.start
+                np.multiply(own[inside], np.float32(PROFILE_SHARE) / length, out=mixed)
+                weight = np.float32(1 - PROFILE_SHARE) / length
+                np.multiply(one.similarities[first:last], weight, out=added)
+                mixed += added
+                best[inside] = np.maximum(best[inside], mixed)
+            profile_scores[cases] = best
 
-    map_in_threads(mix_block, scorer.split_cases())
-    return scores
+    map_in_threads(mix_blocks, scorer.share_blocks())
+    return profile_scores
 
 
 def _score_neighbours(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
