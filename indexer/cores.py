@@ -22,8 +22,11 @@ def count_threads() -> int:
 
 def map_in_threads(function: Callable[[A], R], arguments: Iterable[A]) -> list[R]:
     """Return the results for all arguments, in order; for work that numpy does outside the GIL."""
+    listed = list(arguments)
+    if len(listed) < 2 or count_threads() == 1:
+        return [function(argument) for argument in listed]
     with ThreadPoolExecutor(count_threads()) as threads:
-        return list(threads.map(function, arguments))
+        return list(threads.map(function, listed))
 
 
 def _count_cores() -> int:
