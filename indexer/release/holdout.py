@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from indexer.errors import CatalogError
 from indexer.evaluation import Cases, InteractionLog, Part, build_cases, build_log
 from indexer.reading import Interaction
+from indexer.taste import WINDOW_SHARE
 
-HOLDOUT_SHARE = 0.1
+HOLDOUT_SHARE = WINDOW_SHARE  # so that settings tuned without the newest window saw none of it
 MIN_NEW_ROWS = 200  # liked rows after the live snapshot's last one, to hold out only those
 MIN_CASES = 30  # fewer prove nothing
 MAX_CASES = 1_000

@@ -110,7 +110,8 @@ def _render_learning_curve(points: list[Mapping[str, Any]]) -> str:
     return render_section(
         "Learning curve",
         render_note(
-            "NDCG@10 when only the last so many interactions before the slice are learned from."
+            "NDCG@10 when only the last so many interactions before the slice are learned from, "
+            "with the same settings if those interactions support them."
         ),
         draw_lines(series, title="NDCG@10 by interactions", across="interactions", log=True),
     )
