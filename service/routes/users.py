@@ -6,7 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from indexer.errors import RequestError
-from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, WriteRoute, decode_id
+from service.edge import (
+    PROBLEM_RESPONSES,
+    Problem,
+    ReadRoute,
+    WriteRoute,
+    decode_id,
+    render_json,
+)
 from service.live import LiveStore, RequestView, describe_user, parse_profile
 from service.services import ServicesDep
 from service.store import parse_clean_id
@@ -47,14 +54,12 @@ async def get_user(user_id: str, services: ServicesDep) -> Response:
 async def erase_user(user_id: str, services: ServicesDep) -> Response:
     """Erase a user: events, interests, attributes. Only a keyed hash stays, for rebuilds."""
     clean_id = _parse_user_id(user_id)
-
-    def erase(live: LiveStore) -> dict[str, Any]:
-        erased_count, seq = live.users.erase(clean_id)
-        return {"erased_events": erased_count, "live_seq": seq}
-
-    if services.llm_client is not None:
-        services.llm_client.clear_cache()
-    return await services.write(erase)
+    try:
+        erased_count, seq = await services.erase_user(clean_id)
+    finally:  # the rows may be gone even if the files could not be cleaned
+        if services.llm_client is not None:
+            services.llm_client.clear_cache()
+    return render_json({"erased_events": erased_count, "live_seq": seq})
 
 
 @router.post("/users/merge", response_model=Merged)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -201,16 +201,6 @@ class LiveDatabase:
         """Continue counting after a number that a snapshot has from another store."""
         with self.begin_write() as transaction:
             transaction.reserve(max(0, seq - transaction.seq))
-
-    @contextmanager
-    def open_exclusively(self) -> Iterator[Any]:
-        """Lend a driver connection without transaction, while no thread of this process writes."""
-        with self._writer_lock:
-            raw = self._engine.raw_connection()
-            try:
-                yield raw.driver_connection
-            finally:
-                raw.close()
 
     def close(self) -> None:
         """Close the idle connections."""
