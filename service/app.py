@@ -122,6 +122,7 @@ def create_app_from_environment() -> FastAPI:
             f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
         ) from error
     watch_parent(_stop_worker)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as the parent does
     return create_app(Settings.from_json(text))
 
 

@@ -157,6 +157,16 @@ class Services:
         content = await self.item_queue.run(run_call, deadline_s=self.settings.batch_deadline_s)
         return Response(content, media_type="application/json")
 
+    async def check_store(self) -> None:
+        """Check that the live store, if there is one, can be read now.
+
+        Raises:
+            Problem: 503 if it cannot.
+        """
+        live = self.live_store
+        if live is not None and live.database.peek_sequence() is None:
+            await self.admin_queue.run(live.database.check, deadline_s=self.settings.deadline_s)
+
     async def run_admin(self, call: Callable[[], _T]) -> _T:
         """Run `call`, which may open a snapshot, in a thread; there is no deadline."""
         return await self.admin_queue.run(call)

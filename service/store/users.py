@@ -8,11 +8,12 @@ import orjson
 import sqlalchemy as sa
 
 from indexer.errors import RequestError
-from service.store.database import LiveDatabase, WriteTransaction
+from service.store.database import LiveDatabase
 from service.store.event_rows import match_owner, merge_events
 from service.store.file_cleaning import FileCleaner
 from service.store.ownership import UserHasher
 from service.store.schema import erasures, events, merges, users
+from service.store.write_transaction import WriteTransaction
 
 
 @dataclass(frozen=True, slots=True)
