@@ -52,7 +52,10 @@ async def get_user(user_id: str, services: ServicesDep) -> Response:
 
 @router.delete("/users/{user_id:path}", response_model=Erased)
 async def erase_user(user_id: str, services: ServicesDep) -> Response:
-    """Erase a user: events, interests, attributes. Only a keyed hash stays, for rebuilds."""
+    """Erase a user or an anonymous session: events, interests, attributes, from every file.
+
+    Only a keyed hash of the id stays, for rebuilds. 503: repeat the call, the files are not clean.
+    """
     clean_id = _parse_user_id(user_id)
     try:
         erased_count, seq = await services.erase_user(clean_id)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from indexer.reading import MAX_AHEAD_S
 from indexer.request import Scenario
 from service.store.events import IMPRESSION, RATING, SEARCH
 from service.store.schema import events
@@ -41,7 +42,7 @@ class _DecayedScores:
         removals: `SequenceNumbers.removals` for which the sums are valid.
         scores: Item id to its sum and the time, Unix seconds, up to which it has decayed.
         future_events: Events with a time after now, from a clock that is ahead; they count
-            undecayed until their time has come.
+            undecayed until their time has come, unless it is more than a day away.
         newest_at: Time of the latest event in the sums, Unix seconds.
         shares: What `Trending.compute_shares` returns; None if an event came since. All sums decay
             by the same factor, so that time alone changes no share.
@@ -73,6 +74,8 @@ class _DecayedScores:
             for item_id, (total, scored_at) in self.scores.items()
         }
         for event in self.future_events:
+            if event.at > now + MAX_AHEAD_S:  # of an earlier release, which did not refuse it
+                continue
             scores[event.item_id] = scores.get(event.item_id, 0.0) + event.weight
         return scores
 

@@ -83,7 +83,7 @@ class UserStore:
             return moved, transaction.reserve()
 
     def erase(self, user_id: str) -> tuple[int, int]:
-        """Remove everything of a user; only a keyed hash of the id stays.
+        """Remove everything of a user, or of an anonymous session; a keyed hash of the id stays.
 
         With SQLite nothing of the user is in any file of the store afterwards.
 
@@ -102,9 +102,8 @@ class UserStore:
         """Remove the rows of a user, see `erase`; `clean_files` must follow."""
         with self._database.begin_write() as transaction:
             connection = transaction.connection
-            erased_count = connection.execute(
-                events.delete().where(match_owner(user_id, None))
-            ).rowcount
+            owned_rows = sa.or_(match_owner(user_id, None), match_owner(None, user_id))
+            erased_count = connection.execute(events.delete().where(owned_rows)).rowcount
             connection.execute(users.delete().where(users.c.user_id == user_id))
             merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
             all_ids = {user_id, *connection.execute(merged_ids).scalars()}

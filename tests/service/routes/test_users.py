@@ -199,11 +199,25 @@ def test_what_an_erased_user_did_before_does_not_come_back_and_rebuilds_know(liv
         users.erase("alice")  # at 100
         late = log.append([event("alice", 3, at=60), event("alice", 4, at=160)])
         assert (late.accepted, late.refused) == (1, 1)
-        found, _ = read_changes(database, SECRET)
+        found, _ = read_changes(database, SECRET, now=200.0)
         assert [(e.user_id, e.item_id) for e in found.events] == [("bob", "m2"), ("alice", "m4")]
         old, new = found.events[0], found.events[1]
         assert not any(map(found.is_erased, (old, new)))
-        other, _ = read_changes(database, "another secret of the tests")
+        other, _ = read_changes(database, "another secret of the tests", now=200.0)
         with_times = [replace(new, user_id="alice", at=at) for at in (99.0, 101.0, None)]
         assert [found.is_erased(e) for e in with_times] == [True, False, True]
         assert not any(map(other.is_erased, with_times))  # the hash is keyed
+
+
+def test_an_anonymous_session_can_be_erased_and_events_years_ahead_are_not_learned_from(
+    live_url: str,
+) -> None:
+    with empty_store(live_url) as (database, log, users):
+        log.append([event(None, 1), event("alice", 2), event("bob", 3, at=1e6)])
+        assert users.erase("s")[0] == 1
+        with database.begin_read() as connection:
+            assert log.load_user_state(connection, None, "s").seen == ()
+        found, _ = read_changes(database, SECRET, now=200.0)
+        assert [one.user_id for one in found.events] == ["alice"]
+        later, _ = read_changes(database, SECRET, now=1e6)
+        assert [one.user_id for one in later.events] == ["alice", "bob"]
