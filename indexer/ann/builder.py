@@ -46,7 +46,7 @@ def build_index_file(
     started = time.perf_counter()
     count, dim = items.shape
     use_all_threads()
-    plans = list_plans(options.kind, count, dim)
+    plans = list_plans(options.kind, count, layout)
     known = [plan for plan in plans if plan.factory == options.known_facts.get("factory")]
     plan, facts = _build_fastest(path, items, layout, options, known or plans, report)
     size = 4 * dim if plan.kind == "flat" else round(path.stat().st_size / max(count, 1), 1)
@@ -198,9 +198,20 @@ def _create_index(items: ItemVectors, plan: IndexPlan) -> Any:
     """Return the untrained, empty index of a plan."""
     faiss = load_faiss()
     try:
-        return faiss.index_factory(items.shape[1], plan.factory, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(items.shape[1], plan.factory, faiss.METRIC_INNER_PRODUCT)
     except RuntimeError as error:
         raise _make_faiss_error("build", plan, items, error) from error
+    if plan.coded_columns:
+        columns = np.array(plan.coded_columns, np.int32)
+        faiss.copy_array_to_vector(columns, _find_coded_columns(index))
+    return index
+
+
+def _find_coded_columns(index: Any) -> Any:
+    """Return FAISS's vector of `IndexPlan.coded_columns`, of an index that has them."""
+    faiss = load_faiss()
+    base = faiss.downcast_index(faiss.downcast_index(index).base_index)
+    return faiss.downcast_VectorTransform(base.chain.at(0)).map
 
 
 def _train_index(items: ItemVectors, plan: IndexPlan) -> Any:
@@ -235,7 +246,12 @@ def _reuse_trained_index(trained: Path, items: ItemVectors, plan: IndexPlan) -> 
         index.reset()
     except (RuntimeError, MemoryError):  # a damaged file may state a huge size
         return None
-    return index if index.d == items.shape[1] and index.is_trained else None
+    if index.d != items.shape[1] or not index.is_trained:
+        return None
+    if plan.coded_columns:
+        columns = tuple(load_faiss().vector_to_array(_find_coded_columns(index)).tolist())
+        return index if columns == plan.coded_columns else None
+    return index
 
 
 def _reserve_vectors(index: Any, count: int) -> None:

@@ -23,7 +23,7 @@ from indexer.ann.stored_vectors import (
     strip_transforms,
     view_stored_vectors,
 )
-from indexer.arrays import Mask, Rows, Vectors
+from indexer.arrays import Mask, Rows, Vectors, widen
 from indexer.errors import SnapshotError
 
 # More of each vector and again of all together, as a row is often near several: on 20,000 items
@@ -106,9 +106,9 @@ class FaissSearcher:
         require_inner_product(faiss, [top, self._base_index, inner, store])
         self.vectors = view_stored_vectors(faiss, store)
         self.is_exact = store is top
-        self._store = store
-        # The same memory as bytes, which FAISS decodes.
-        self._codes = self.vectors.view(np.uint8) if self.vectors.dtype == np.float16 else None
+        # A file need not hold its numbers at even addresses, and of an array that is not aligned
+        # NumPy copies all rows before it takes some.
+        self._bytes = self.vectors.view(np.uint8)
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
         """Return `(q, k)` scores and rows of an exact index, best first.
@@ -222,12 +222,8 @@ class FaissSearcher:
 
     def read_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of m rows, `(m, d) float32`."""
-        if self._codes is None:
-            chosen: Vectors = self.vectors.take(rows, axis=0)
-            return chosen
-        # FAISS converts float16 with the CPU's own instructions; numpy does it number by number.
-        decoded: Vectors = self._store.sa_decode(self._codes.take(rows, axis=0))
-        return decoded
+        chosen = self._bytes.take(rows, axis=0).view(self.vectors.dtype)
+        return widen(chosen) if chosen.dtype == np.float16 else chosen
 
     def _compute_oversampling(self, effort: Effort) -> float:
         """Return how many candidates of the base index are scored for each row to find."""
@@ -256,7 +252,7 @@ class FaissSearcher:
             ranks = np.flatnonzero(allowed[near_rows])
             is_short = len(ranks) < enough or ranks[kth] >= max_rank
             kept_rows = near_rows[ranks[: 0 if is_short else 2 * enough]]
-            yield kept_rows, query @ self.vectors[kept_rows].astype(np.float32).T
+            yield kept_rows, query @ self.read_vectors(kept_rows).T
 
     def _compute_rank_limit(self, options: SearchOptions) -> tuple[int, float]:
         """Return which allowed candidate must rank above which place, or the search fell short.

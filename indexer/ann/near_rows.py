@@ -6,6 +6,9 @@ import numpy as np
 
 from indexer.arrays import Mask, Rows, Vectors, sort_distinct
 
+_KEY_BITS = 32
+_KEY_MASK = (1 << _KEY_BITS) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class NearRows:
@@ -45,16 +48,30 @@ def select_distinct_best(
         limit: How many.
         each: The best so many of each vector are returned in any case.
     """
-    kept_rows, kept_scores = rows[usable], scores[usable]
-    by_score = kept_rows[np.argsort(-kept_scores)]
-    # A row stands where the best of its scores put it first.
-    distinct, first = np.unique(by_score, return_index=True)
+    # One sort of integers, rows first and better scores before worse ones, takes a third of the
+    # time of sorting by score and again by row.
+    keys = (rows[usable] << _KEY_BITS) | _rank_descending(scores[usable])
+    keys.sort()
+    by_row = keys >> _KEY_BITS
+    is_best = np.empty(len(keys), np.bool_)  # of its row
+    is_best[:1] = True
+    np.not_equal(by_row[1:], by_row[:-1], out=is_best[1:])
+    distinct = by_row[is_best]
     if len(distinct) > limit:
-        distinct = distinct[first <= np.partition(first, limit - 1)[limit - 1]]
+        ranks = keys[is_best] & _KEY_MASK
+        distinct = distinct[ranks <= np.partition(ranks, limit - 1)[limit - 1]]
     if each:
         own_best = rows[usable & (usable.cumsum(axis=1) <= each)]
         distinct = sort_distinct(np.concatenate([distinct, own_best]))
     return distinct
+
+
+def _rank_descending(scores: Vectors) -> Rows:
+    """Return numbers in [0, 2**32) that are smaller the larger a float32 score is, `(m,) int64`."""
+    bits = scores.view(np.int32)
+    # Of floats below zero the larger ones have the smaller bits.
+    ascending = np.where(bits < 0, bits ^ np.int32(_KEY_MASK >> 1), bits).astype(np.int64)
+    return (_KEY_MASK >> 1) - ascending
 
 
 def find_kth_largest(values: Vectors, k: int) -> float:

@@ -5,9 +5,10 @@ Scouarnec 2015, "Cache locality is not enough"), and score the best candidates w
 "hnsw" is the graph of Malkov & Yashunin 2018. FAISS is loaded only to check a factory string.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indexer.ann.faiss_library import load_faiss
+from indexer.ann.layout import Layout
 from indexer.errors import CatalogError
 
 INDEX_KINDS = ("auto", "flat", "hnsw", "ivf")
@@ -30,11 +31,14 @@ class IndexPlan:
         kind: flat, pq, ivf, hnsw or custom.
         factory: FAISS factory string.
         note: Why it is not the kind that was asked for; empty if it is.
+        coded_columns: The column of the vectors, or -1 for zeros, that each number to be coded is
+            taken from, where the factory string begins with "Pad"; empty: in their order.
     """
 
     kind: str
     factory: str
     note: str = ""
+    coded_columns: tuple[int, ...] = ()
 
 
 def check_index_name(kind_or_factory: str) -> None:
@@ -56,20 +60,20 @@ def check_index_name(kind_or_factory: str) -> None:
             ) from error
 
 
-def list_plans(kind_or_factory: str, count: int, dim: int) -> list[IndexPlan]:
+def list_plans(kind_or_factory: str, count: int, layout: Layout) -> list[IndexPlan]:
     """Return the indexes to build, of which the fastest is kept; several only for `auto`."""
     if kind_or_factory != "auto":
-        return [plan_index(kind_or_factory, count, dim)]
+        return [plan_index(kind_or_factory, count, layout)]
     kinds = [
         *(["flat"] if count < _FLAT_OR_PQ[1] else []),
         *(["pq"] if _FLAT_OR_PQ[0] <= count < _PQ_OR_IVF[1] else []),
         *(["ivf"] if count >= _PQ_OR_IVF[0] else []),
     ]
-    return [plan_index(kind, count, dim) for kind in kinds]
+    return [plan_index(kind, count, layout) for kind in kinds]
 
 
-def plan_index(kind_or_factory: str, count: int, dim: int) -> IndexPlan:
-    """Return the index of a kind for `count` vectors of `dim` numbers, a multiple of 8."""
+def plan_index(kind_or_factory: str, count: int, layout: Layout) -> IndexPlan:
+    """Return the index of a kind for `count` vectors."""
     if kind_or_factory not in ("flat", "hnsw") and count < _MIN_TRAINED_ROWS:
         return plan_flat(
             f"{count} rows are too few to train {kind_or_factory}; they are scanned exactly"
@@ -78,11 +82,11 @@ def plan_index(kind_or_factory: str, count: int, dim: int) -> IndexPlan:
         case "flat" | "Flat":
             return plan_flat()
         case "pq":
-            return IndexPlan("pq", _write_factory("", dim))
+            return _plan_codes("pq", "", layout)
         case "hnsw":
             return IndexPlan("hnsw", "HNSW32_SQfp16")
         case "ivf":
-            return IndexPlan("ivf", _write_factory(f"IVF{_choose_list_count(count)},", dim))
+            return _plan_codes("ivf", f"IVF{_choose_list_count(count)},", layout)
     return IndexPlan("custom", kind_or_factory)
 
 
@@ -93,19 +97,25 @@ def plan_flat(note: str = "") -> IndexPlan:
 
 def add_refinement(plan: IndexPlan) -> IndexPlan:
     """Return the plan with float16 vectors stored beside the codes, for exact scores."""
-    return IndexPlan(plan.kind, plan.factory + _REFINE_SUFFIX, plan.note)
+    return replace(plan, factory=plan.factory + _REFINE_SUFFIX)
 
 
-def _write_factory(lists: str, dim: int) -> str:
-    """Return the factory string of 4-bit codes, in one list or in several.
+def _plan_codes(kind: str, lists: str, layout: Layout) -> IndexPlan:
+    """Return the plan of an index of 4-bit codes, in one list or in several.
 
     Codes are of the vectors themselves, not of their distance from the centre of a list ("fsr"):
-    then a query vector needs one table for all lists.
+    then a query vector needs one table for all lists. The prior is the number that single requests
+    weigh most, and shares its code with none: as the third number of a code it needed forty times
+    the candidates.
     """
-    codes = -(-dim // _DIMS_PER_CODE)
-    padded = codes * _DIMS_PER_CODE
-    pad = f"Pad{padded}," if padded > dim else ""
-    return f"{pad}{lists}PQ{codes}x4fs{_REFINE_SUFFIX}"
+    blocks = [(0, layout.meaning + layout.taste), (layout.meaning + layout.taste, layout.prior)]
+    columns: list[int] = []
+    for first, width in blocks:
+        columns += [*range(first, first + width), *[-1] * (-width % _DIMS_PER_CODE)]
+    codes = -(-max(len(columns), layout.dim) // _DIMS_PER_CODE)  # FAISS pads, it does not shorten
+    columns += [-1] * (_DIMS_PER_CODE * codes - len(columns))
+    factory = f"Pad{len(columns)},{lists}PQ{codes}x4fs{_REFINE_SUFFIX}"
+    return IndexPlan(kind, factory, coded_columns=tuple(columns))
 
 
 def _choose_list_count(count: int) -> int:

@@ -31,7 +31,10 @@ from indexer.errors import SnapshotError, VectorShapeError
 GATHER_SHARE = 0.05
 _CHUNK_ROWS = 16_384
 _EFFORT_STEP, _MAX_EFFORT = 4, 4_096  # of repeated searches
-_USUAL_RATIO = 1.4  # of the largest number to the length of all others, as was measured
+# Of what the heaviest column adds to a product to what all others do; more effort was measured to
+# be needed beyond it.
+_USUAL_RATIO = 1.4
+_SAMPLED_ROWS = 2_048  # of which the spread of each column is taken
 _SMALL_COUNT = 1_500  # of rows; one product with all of them is faster than any search
 
 
@@ -51,6 +54,7 @@ class VectorIndex:
         self._usual_effort = Effort.from_json(known.get("usual_effort", known.get("effort", {})))
         self._gather_share = float(known.get("gather_share", GATHER_SHARE))
         self._vectors = self._searcher.vectors
+        self._column_spread = _measure_column_spread(self._vectors)
         self._column_search = ColumnSearch(self._vectors)
 
     @classmethod
@@ -124,11 +128,8 @@ class VectorIndex:
         out = np.empty((len(queries), count), np.float32)
         for start in range(0, count, _CHUNK_ROWS):
             stop = min(start + _CHUNK_ROWS, count)
-            chunk = (
-                self._vectors[start:stop].astype(np.float32, copy=False)
-                if rows is None
-                else self._searcher.read_vectors(rows[start:stop])
-            )
+            chosen = np.arange(start, stop) if rows is None else rows[start:stop]
+            chunk = self._searcher.read_vectors(chosen)
             np.matmul(queries, chunk.T, out=out[:, start:stop])
         return out
 
@@ -197,10 +198,17 @@ class VectorIndex:
         return self._find_near_exactly(queries, depth, allowed, each=each)
 
     def _are_usual(self, queries: Vectors) -> bool:
-        """Whether no number outweighs the rest of a vector: codes are least exact for such ones."""
-        largest = np.abs(queries).max(axis=1)
-        rest = np.square(queries).sum(axis=1) - np.square(largest)
-        return bool((largest <= _USUAL_RATIO * np.sqrt(np.maximum(rest, 0))).all())
+        """Whether no column outweighs the rest of a vector: codes are least exact for such ones.
+
+        A column in which all items are alike, as the prior of a catalogue without ratings, tells
+        none from another, however large its number in the query.
+        """
+        if self._searcher.is_exact:
+            return True
+        weighted = np.square(queries * self._column_spread)
+        largest = weighted.max(axis=1)
+        others = weighted.sum(axis=1) - largest
+        return bool((largest <= _USUAL_RATIO**2 * others).all())
 
     def _score_all(self, queries: Vectors, allowed: AllowedRows) -> NearRows:
         rows = allowed.list_rows()
@@ -298,3 +306,12 @@ class VectorIndex:
             )
         if not np.isfinite(queries).all():
             raise VectorShapeError("a query vector holds NaN or infinity")
+
+
+def _measure_column_spread(vectors: Vectors) -> Vectors:
+    """Return the standard deviation of each of d columns, `(d,) float32`, of evenly chosen rows."""
+    if not len(vectors):
+        return np.zeros(vectors.shape[1], np.float32)
+    rows = np.unique(np.linspace(0, len(vectors) - 1, _SAMPLED_ROWS).astype(np.int64))
+    spread: Vectors = vectors[rows].std(axis=0, dtype=np.float32)
+    return spread

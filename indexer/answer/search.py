@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from indexer.answer.answer import Answer
 from indexer.answer.pipeline import answer_query
 from indexer.errors import RequestError
 from indexer.query import (
     FIRST_PAGE,
     Catalogue,
+    InputTerms,
     Page,
     Query,
     QueryInput,
@@ -25,7 +28,9 @@ from indexer.request import Request, Scenario, Weights, parse_id, parse_text
 _LEXICAL_WEIGHT = 0.3  # score term of the best full-text match
 _EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # score terms above any cosine, so these come first
 _LEXICAL_CANDIDATES = 1_000  # full-text matches that are looked at
+_WORDS_INPUT, _EXACT_INPUT = 1, 2  # positions among the inputs of a search
 _MAX_EXAMPLES = 1_000
+_TINY = 1e-9
 _DEFAULT_SCENARIO = Scenario("default")  # a text or an example means the same in every scenario
 
 
@@ -39,16 +44,25 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
     if not request.query:
         raise RequestError("query is empty; give the words to look for")
     stopwatch = Stopwatch()
+    # Words and exact matches give score terms alone; as inputs without weight they get a reason.
     inputs = [
-        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query)
+        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query),
+        QueryInput(Role.QUERY, 0.0, {"kind": "words", "text": request.query}),
+        QueryInput(Role.QUERY, 0.0, {"kind": "exact", "text": request.query}),
     ]
     input_vectors = build_input_vectors(catalogue, inputs, {})
     stopwatch.lap("encode")
-    vectors = build_query_vectors(
-        inputs, input_vectors, scenario=_DEFAULT_SCENARIO, weights=request.weights
+    query = Query(
+        catalogue,
+        request,
+        _DEFAULT_SCENARIO,
+        vectors=build_query_vectors(
+            inputs, input_vectors, scenario=_DEFAULT_SCENARIO, weights=request.weights
+        ),
+        row_terms={},
+        input_terms=_build_lexical_terms(catalogue, request.query),
+        page=page,
     )
-    terms = _build_lexical_terms(catalogue, request.query)
-    query = Query(catalogue, request, _DEFAULT_SCENARIO, vectors, terms, page=page)
     return answer_query(query, select_eligible(catalogue, request, _DEFAULT_SCENARIO), stopwatch)
 
 
@@ -80,20 +94,20 @@ def similar(
     )
 
 
-def _build_lexical_terms(catalogue: Catalogue, query: str) -> dict[int, list[dict[str, Any]]]:
-    """Score terms by row: full-text matches, and rows whose id or title is the query."""
-    terms: dict[int, list[dict[str, Any]]] = {}
+def _build_lexical_terms(catalogue: Catalogue, query: str) -> InputTerms:
+    """Score terms of full-text matches, and of rows whose id or title is the query."""
     matches = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
-    top = max((score for _, score in matches), default=0.0)
-    for row, score in matches:
-        if score > 0:
-            share = _LEXICAL_WEIGHT * score / top
-            terms.setdefault(row, []).append({"kind": "words", "text": query, "share": share})
-    ids = catalogue.rows([query])
-    for row in catalogue.find_exact(query):
-        share = _EXACT_ID if row in ids.values() else _EXACT_TITLE
-        terms.setdefault(row, []).append({"kind": "exact", "text": query, "share": share})
-    return terms
+    found = np.array(matches, np.float64).reshape(-1, 2)
+    found = found[found[:, 1] > 0]
+    word_shares = _LEXICAL_WEIGHT * found[:, 1] / found[:, 1].max(initial=_TINY)
+    exact = catalogue.find_exact(query)
+    ids = catalogue.rows([query]).values() if exact else ()
+    exact_shares = [_EXACT_ID if row in ids else _EXACT_TITLE for row in exact]
+    rows = np.concatenate([found[:, 0].astype(np.int64), np.array(exact, np.int64)])
+    order = np.argsort(rows, kind="stable")
+    positions = np.repeat([_WORDS_INPUT, _EXACT_INPUT], [len(found), len(exact)])
+    values = np.concatenate([word_shares, exact_shares]).astype(np.float32)
+    return InputTerms(rows[order], positions[order], values[order])
 
 
 def _parse_examples(examples: Any, name: str) -> list[QueryInput]:

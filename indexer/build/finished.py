@@ -25,6 +25,8 @@ class FinishedBuild:
         interactions: What the taste model learned from.
         taste: The taste model.
         kept_settings: Settings taken over from the live snapshot; None: tuned in this build.
+        settings_without_newest: Settings that this build tuned without the newest tenth of the
+            interactions; None: it did not.
         min_recall: Recall that the index had to reach.
     """
 
@@ -36,6 +38,7 @@ class FinishedBuild:
     interactions: Sequence[Interaction]
     taste: TasteModel
     kept_settings: TasteSettings | None
+    settings_without_newest: TasteSettings | None
     min_recall: float
 
 

@@ -22,7 +22,12 @@ from indexer.build.folder import explain_full_disk, lock_directory, open_working
 from indexer.build.item_files import store_items
 from indexer.build.manifest import build_manifest, summarise_build, summarise_unchanged
 from indexer.build.options import BuildOptions, BuildSummary
-from indexer.build.raw_vectors import EncodedCatalogue, StagedCatalogue, encode_catalogue
+from indexer.build.raw_vectors import (
+    SPACE_FILE,
+    EncodedCatalogue,
+    StagedCatalogue,
+    encode_catalogue,
+)
 from indexer.build.staging import Staging
 from indexer.build.taste_training import LearnedTaste, learn_taste
 from indexer.build.training_data import has_training_data
@@ -37,8 +42,11 @@ from indexer.snapshot import (
     collect_file_facts,
     publish,
 )
+from indexer.taste import parse_settings_without_newest
 
-_MAX_CHANGED_SHARE = 0.01  # of the raw vectors, up to which the live index's settings are reused
+# Of the raw vectors, up to which the kind, the trained parts and the effort of the live index are
+# tried first; its recall is measured anew.
+_MAX_CHANGED_SHARE = 0.05
 
 
 def build_snapshot(
@@ -173,7 +181,7 @@ def _write_files(
 ) -> Manifest:
     """Write the meaning space, the taste model, the index and the report; return the manifest."""
     work = context.work
-    catalogue.space.save(work / "space.safetensors")
+    catalogue.space.save(work / SPACE_FILE)
     if context.encoder_selection.tuned_layer_file:
         shutil.copyfile(context.encoder_selection.tuned_layer_file, work / TUNED_LAYER_FILE)
     has_data = has_training_data(context.options)
@@ -239,5 +247,6 @@ def _finish_build(
         interactions=context.interactions,
         taste=learned.model,
         kept_settings=learned.kept_settings,
+        settings_without_newest=parse_settings_without_newest(learned.model.report),
         min_recall=context.options.min_recall,
     )

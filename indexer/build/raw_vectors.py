@@ -23,6 +23,7 @@ from indexer.durations import describe_duration
 from indexer.language import (
     Encoder,
     MeaningSpace,
+    MeasuredBackground,
     Moments,
     VectorCache,
     build_identity_space,
@@ -34,6 +35,8 @@ from indexer.language import (
 )
 from indexer.progress import StageProgress
 from indexer.snapshot import CatalogueStats
+
+SPACE_FILE = "space.safetensors"  # of a snapshot
 
 _CHUNK_TEXTS = 2_048
 _MIN_MEASURED_S = 2.0  # of encoding, before it is said how long all will take
@@ -100,16 +103,21 @@ def encode_catalogue(
     vectors = _RawVectorWriter(folder, (len(catalogue.stats.ids), catalogue.dim), notice)
     raw = vectors.write(catalogue, encoder, cache, report)
     return EncodedCatalogue(
-        encoder, raw, _fit_space(raw, encoder), vectors.encoded_count, vectors.reused_count
+        encoder, raw, _fit_space(raw, encoder, cache), vectors.encoded_count, vectors.reused_count
     )
 
 
-def _fit_space(raw: NDArray[np.float16], encoder: Encoder | None) -> MeaningSpace:
+def _fit_space(
+    raw: NDArray[np.float16], encoder: Encoder | None, cache: VectorCache | None
+) -> MeaningSpace:
     """Centre and whiten by the statistics of this catalogue; leave given vectors as they are."""
     if encoder is None:
         return build_identity_space(raw.shape[1])
     moments = Moments.from_chunks(iter_chunks(raw), raw.shape[1])
-    return fit_meaning_space(moments, load_background(encoder))
+    known = None
+    if cache is not None and cache.snapshot is not None:
+        known = MeasuredBackground.read(cache.snapshot / SPACE_FILE)
+    return fit_meaning_space(moments, load_background(encoder, known))
 
 
 class _RawVectorWriter:

@@ -6,6 +6,7 @@ Out: raw vectors `(n, r) float32`, and the `MeaningSpace` that centres and white
 
 from indexer.language.bundled_models import DEFAULT_MODEL, ensure_checkpoint
 from indexer.language.encoder import Encoder, TextEncoder, load_encoder
+from indexer.language.encoder_background import Background, MeasuredBackground, load_background
 from indexer.language.encoder_check import check_encoder
 from indexer.language.encoder_identity import LazyEncoder, compute_model_stamp
 from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_SUFFIX, Fingerprint
@@ -15,13 +16,11 @@ from indexer.language.next_item_examples import HISTORY_ITEMS, NO_ITEM, NextItem
 from indexer.language.tuned_layer import tune_layer
 from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.language.whitening import (
-    Background,
     MeaningSpace,
     Moments,
     build_identity_space,
     fit_meaning_space,
     iter_chunks,
-    load_background,
 )
 
 __all__ = [
@@ -37,6 +36,7 @@ __all__ = [
     "Fingerprint",
     "LazyEncoder",
     "MeaningSpace",
+    "MeasuredBackground",
     "Moments",
     "NextItemExamples",
     "TextEncoder",

@@ -34,12 +34,16 @@ class VectorCache:
     Args:
         journal: File of the build's output directory; there is one for each fingerprint key.
         dim: Width of a vector.
+
+    Attributes:
+        snapshot: Folder of the last snapshot that was added; None if none was.
     """
 
     def __init__(self, journal: Path, dim: int) -> None:
         self._journal = journal
         self._record_type = np.dtype([("hash", f"V{_HASH_BYTES}"), ("vector", "<f2", (dim,))])
         self._stored: list[_StoredVectors] = []
+        self.snapshot: Path | None = None
         self._read_journal()
 
     def __len__(self) -> int:
@@ -50,6 +54,7 @@ class VectorCache:
         hashes = np.load(folder / "hashes.npy", mmap_mode="r", allow_pickle=False)
         raw = np.load(folder / "raw.npy", mmap_mode="r", allow_pickle=False)
         self._stored.append(_StoredVectors.from_rows(hashes, raw, np.arange(len(hashes))))
+        self.snapshot = folder
 
     def get(self, text_key: bytes) -> NDArray[np.float16] | None:
         """Return the `(d,) float16` vector of a text hash, or None if there is none."""

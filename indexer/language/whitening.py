@@ -8,19 +8,16 @@ of three items would be meaningless, and are stored in the snapshot, so that ite
 vectors in the same space.
 """
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.errors import SnapshotError
-from indexer.language.encoder import Encoder
-from indexer.language.fingerprint import TUNED_SUFFIX
+from indexer.language.encoder_background import Background, MeasuredBackground
+from indexer.language.tensor_file import load_tensors
 
 WHITENING_POWER = 0.3  # 0 only centres, 1 whitens fully; chosen on validation data
 SIMILARITY_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
@@ -69,21 +66,6 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
-    """Mean and covariance of an encoder's raw vectors over texts on many subjects.
-
-    Attributes:
-        item_mean: `(d,) float32`, mean raw vector of item texts.
-        query_mean: `(d,) float32`, mean raw vector of short queries and tags.
-        covariance: `(d, d) float32`, of the raw vectors of item texts.
-    """
-
-    item_mean: NDArray[np.float32]
-    query_mean: NDArray[np.float32]
-    covariance: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
 class MeaningSpace:
     """The affine map from raw vectors of one encoder to meaning vectors of one snapshot.
 
@@ -93,12 +75,14 @@ class MeaningSpace:
         projection: `(d, d) float32`, symmetric whitening matrix.
         similarity_projection: `(d, d) float32`, symmetric. Applied to meaning vectors it weighs
             the dominant directions, which tell kinds of items apart, even more than raw vectors do.
+        measured_background: What was measured of the encoder, stored for the next build; not read.
     """
 
     item_mean: NDArray[np.float32]
     query_mean: NDArray[np.float32]
     projection: NDArray[np.float32]
     similarity_projection: NDArray[np.float32]
+    measured_background: MeasuredBackground | None = None
 
     @property
     def dim(self) -> int:
@@ -150,6 +134,7 @@ class MeaningSpace:
                 "query_mean": self.query_mean,
                 "projection": self.projection,
                 "likeness": self.similarity_projection,
+                **(self.measured_background.to_tensors() if self.measured_background else {}),
             },
             path,
         )
@@ -161,7 +146,9 @@ class MeaningSpace:
         Raises:
             SnapshotError: If the file is missing or damaged.
         """
-        return cls(*_load_tensors(path, "item_mean", "query_mean", "projection", "likeness"))
+        names = ("item_mean", "query_mean", "projection", "likeness")
+        item_mean, query_mean, projection, likeness = load_tensors(path, *names)
+        return cls(item_mean, query_mean, projection, likeness)
 
 
 def fit_meaning_space(
@@ -192,6 +179,7 @@ def fit_meaning_space(
         similarity_projection=_compute_matrix_power(covariance, SIMILARITY_POWER / 2).astype(
             np.float32
         ),
+        measured_background=background.measured,
     )
 
 
@@ -208,48 +196,6 @@ def build_identity_space(dim: int) -> MeaningSpace:
     return MeaningSpace(zeros, zeros, eye, eye)
 
 
-def load_background(encoder: Encoder) -> Background:
-    """Return the background of an encoder: a shipped file for bundled models, else measured.
-
-    A measured background has the means of a few hundred shipped texts and a spherical covariance,
-    since so few texts cannot tell which directions dominate. A shipped file of another dimension is
-    not used: a directory may be named like a bundled model and hold another one. For a tuned
-    encoder the means are measured, since tuning moves items and queries apart, and the covariance
-    is that of its base model.
-    """
-    name = encoder.fingerprint.name.removesuffix(TUNED_SUFFIX)
-    shipped = resources.files("indexer.language") / "background" / f"{name}.safetensors"
-    known: Background | None = None
-    if shipped.is_file():
-        with resources.as_file(shipped) as path:
-            parts = _load_tensors(path, "item_mean", "query_mean", "covariance")
-        if len(parts[0]) == encoder.fingerprint.dim:
-            known = Background(*(part.astype(np.float32) for part in parts))
-    if known is not None and name == encoder.fingerprint.name:
-        return known
-    measured = measure_background(encoder, **load_background_texts())
-    return measured if known is None else replace(measured, covariance=known.covariance)
-
-
-def load_background_texts() -> dict[str, list[str]]:
-    """Return the shipped texts: `items` (descriptions) and `queries` (short queries and tags)."""
-    path = resources.files("indexer.language") / "background" / "texts.json"
-    texts: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-    return texts
-
-
-def measure_background(encoder: Encoder, items: list[str], queries: list[str]) -> Background:
-    """Encode texts and return their means, with the mean variance as a spherical covariance."""
-    raw = encoder.encode_items(items)
-    mean = raw.mean(axis=0)
-    variance = float(((raw - mean) ** 2).sum(axis=1).mean()) / raw.shape[1]
-    return Background(
-        mean,
-        encoder.encode_queries(queries).mean(axis=0),
-        np.eye(raw.shape[1], dtype=np.float32) * np.float32(variance),
-    )
-
-
 def _compute_matrix_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:
     """Return the power of a covariance after scaling its mean eigenvalue to 1, `(d, d) float64`.
 
@@ -260,27 +206,3 @@ def _compute_matrix_power(covariance: NDArray[np.float64], power: float) -> NDAr
     scale = (values / values.mean()) ** power
     matrix: NDArray[np.float64] = (directions * scale) @ directions.T
     return matrix
-
-
-def _load_tensors(path: Path, *names: str) -> list[NDArray[np.float32]]:
-    """Return the named tensors of a safetensors file, each `(d,)` or `(d, d)` of the same `d`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors: dict[str, NDArray[np.float32]] = load_file(path)
-        parts = [tensors[name] for name in names]
-    except KeyError as error:
-        raise _make_read_error(path, f"it has no {error}") from error
-    except (OSError, SafetensorError) as error:
-        raise _make_read_error(path, error) from error
-    dim = parts[0].shape[-1] if parts[0].ndim else 0
-    if any(part.shape not in ((dim,), (dim, dim)) for part in parts):
-        raise _make_read_error(path, f"its shapes are {[part.shape for part in parts]}")
-    return parts
-
-
-def _make_read_error(path: Path, cause: object) -> SnapshotError:
-    return SnapshotError(
-        f"{path} cannot be read ({cause}); roll back with zhiyin snapshots or rebuild"
-    )

@@ -32,11 +32,9 @@ _T = TypeVar("_T")
 _ID_SQL = "SELECT id FROM items WHERE row = ?"
 _BODY_SQL = "SELECT body FROM items WHERE row = ?"
 _ROW_SQL = "SELECT row FROM items WHERE id = ?"
-_SEARCH_SQL = (
-    "SELECT rowid, -rank FROM words WHERE words MATCH :expression "
-    "ORDER BY rank, rowid LIMIT :at_most"
-)
-_COUNT_SQL = "SELECT count(*) FROM words WHERE words MATCH :expression"
+_SEARCH_SQL = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?"
+_COUNT_SQL = "SELECT count(*) FROM words WHERE words MATCH ?"
+_TITLE_SQL = f"SELECT row FROM items WHERE title_key = ? ORDER BY row LIMIT {_MAX_EXACT}"
 
 
 class MetadataStore(CloseOnExit):
@@ -52,8 +50,6 @@ class MetadataStore(CloseOnExit):
         self._engine = engine
         self._path = path
         self._columns = define_items_table().c
-        self._search = sa.text(_SEARCH_SQL)
-        self._count_matches = sa.text(_COUNT_SQL)
         self._row_cache: dict[str, int] = {}  # never out of date, since the file never changes
         self._id_cache: dict[int, str] = {}
         self._lookups = ValueLookups(path)
@@ -201,17 +197,9 @@ class MetadataStore(CloseOnExit):
         Titles are compared without differences of width, case and white space; at most 1,000 are
         returned.
         """
-        from sqlalchemy import select
-
         by_id = list(self.find_rows([text]).values())
         key = compute_exact_key(text)
-        if not key:
-            return by_id
-        columns = self._columns
-        query = select(columns.row).where(columns.title_key == key)
-        query = query.order_by(columns.row).limit(_MAX_EXACT)
-        with self._borrow_connection() as connection:
-            by_title = connection.execute(query).scalars().all()
+        by_title = [row for (row,) in self._fetch_all(_TITLE_SQL, key)] if key else []
         return list(dict.fromkeys([*by_id, *by_title]))
 
     def search(self, text: str, limit: int) -> list[tuple[int, float]]:
@@ -224,15 +212,23 @@ class MetadataStore(CloseOnExit):
         expression = build_match_expression(text)
         if not expression:
             return []
-        parameters = {"expression": expression, "at_most": int(limit)}
-        with self._borrow_connection() as connection:
-            return [(row, score) for row, score in connection.execute(self._search, parameters)]
+        return self._fetch_all(_SEARCH_SQL, expression, int(limit))
 
     def count_phrase(self, phrase: str) -> int:
         """Return how many items contain a phrase, the text of a term of `parse_query_terms`."""
-        parameters = {"expression": f'"{phrase}"'}
-        with self._borrow_connection() as connection:
-            return int(connection.execute(self._count_matches, parameters).scalar_one())
+        ((count,),) = self._fetch_all(_COUNT_SQL, f'"{phrase}"')
+        return int(count)
+
+    def _fetch_all(self, sql: str, *values: Any) -> list[Any]:
+        """Return the rows of a query.
+
+        Raises:
+            SnapshotError: If SQLite cannot read the file any more.
+        """
+        try:
+            return self._lookups.fetch_all(sql, *values)
+        except sqlite3.DatabaseError as error:
+            raise self._make_damage_error(error) from error
 
     def close(self) -> None:
         """Close the idle connections; one in use is closed when its call returns."""

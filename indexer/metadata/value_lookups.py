@@ -1,4 +1,4 @@
-"""Keys to single values of a SQLite file that never changes."""
+"""Keys to values of a SQLite file that never changes, and queries of it, quickly."""
 
 import os
 import sqlite3
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 
 class ValueLookups:
-    """Single values by key, over one connection for each thread.
+    """Values by key and rows of queries, over one connection for each thread.
 
     Written against the driver: building and compiling a statement for ten rows takes SQLAlchemy
     longer than all the rest of an answer.
@@ -23,6 +23,14 @@ class ValueLookups:
 
     def fetch(self, sql: str, value: Any) -> Any:
         """Return the first column of the first row; None if there is no row."""
+        row = self._get_cursor().execute(sql, (value,)).fetchone()
+        return None if row is None else row[0]
+
+    def fetch_all(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        return self._get_cursor().execute(sql, values).fetchall()
+
+    def _get_cursor(self) -> sqlite3.Cursor:
         cursor: sqlite3.Cursor | None = getattr(self._local, "cursor", None)
         if cursor is None:
             if self._is_closed:
@@ -30,8 +38,7 @@ class ValueLookups:
             connection = connect_immutable(self._path)
             self._connections.append(connection)
             cursor = self._local.cursor = connection.cursor()
-        row = cursor.execute(sql, (value,)).fetchone()
-        return None if row is None else row[0]
+        return cursor
 
     def close(self) -> None:
         """Close the connections of all threads."""

@@ -65,6 +65,8 @@ _OUR_COLUMNS = {
 }
 _UNKNOWN_WORDS = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
 _MAX_EVENT_CHARS = 64
+_MAX_SECONDS_DIGITS = 10  # of whole Unix seconds; longer numbers may be milliseconds
+_NO_CONTEXT: Mapping[str, str] = {}  # shared by all rows that have none
 
 T = TypeVar("T")
 
@@ -165,6 +167,7 @@ def _read_interactions(
 ) -> Iterator[Interaction | Rejection]:
     """Parse rows; `required` watches source columns, then context columns after mapping."""
     required_fields, required_context = required
+    parser = _InteractionParser(columns)
     for row in rows:
         if isinstance(row, BadRow):
             yield reject(row)
@@ -174,7 +177,7 @@ def _read_interactions(
         required_context.observe(values)
         required_context.observe(_find_nested_context(values))
         try:
-            interaction = _parse_interaction(values, columns)
+            interaction = parser.parse(values)
             _refuse_later_than(latest_at, interaction.at, values)
             yield interaction
         except BadValueError as error:
@@ -183,23 +186,73 @@ def _read_interactions(
     required_context.check()
 
 
-def _parse_interaction(values: Mapping[str, Any], columns: Sequence[str]) -> Interaction:
-    value = _parse_optional("value", values, parse_number)
-    event = _parse_event(values, has_value=value is not None)
-    if event == Event.RATING and value is None:
-        raise BadValueError("value is missing, and a rating needs one")
-    text = _parse_optional("text", values, parse_text)
-    is_text_search = event == Event.SEARCH and text is not None
-    item_id = _find_value("item_id", values)
-    return Interaction(
-        user_id=parse_id("user_id", _find_value("user_id", values)),
-        item_id="" if is_text_search and is_missing(item_id) else parse_id("item_id", item_id),
-        event=event,
-        value=None if value is None else float(value),
-        at=_parse_optional("timestamp", values, parse_unix_seconds),
-        text=text,
-        context=_parse_context(values, columns),
-    )
+class _InteractionParser:
+    """Parses rows one after the other; what it parsed before it remembers by its text.
+
+    Users, items and events come again and again, and then the same string serves all of them.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        """Take the context columns."""
+        self._columns = columns
+        self._context_names = frozenset((*columns, "context"))
+        self._users: dict[str, str] = {}
+        self._items: dict[str, str] = {}
+        self._events: dict[str, str] = {}
+
+    def parse(self, values: Mapping[str, Any]) -> Interaction:
+        """Return the interaction of a row.
+
+        Raises:
+            BadValueError: If a value cannot be what its column holds.
+        """
+        value = _parse_optional("value", values, parse_number)
+        event = self._parse_event(values, has_value=value is not None)
+        if event == Event.RATING and value is None:
+            raise BadValueError("value is missing, and a rating needs one")
+        text = _parse_optional("text", values, parse_text)
+        is_text_search = event == Event.SEARCH and text is not None
+        item_id = _find_value("item_id", values)
+        return Interaction(
+            user_id=_parse_known_id("user_id", _find_value("user_id", values), self._users),
+            item_id=""
+            if is_text_search and is_missing(item_id)
+            else _parse_known_id("item_id", item_id, self._items),
+            event=event,
+            value=None if value is None else float(value),
+            at=_parse_time(values),
+            text=text,
+            context=_NO_CONTEXT
+            if self._context_names.isdisjoint(values)
+            else _parse_context(values, self._columns),
+        )
+
+    def _parse_event(self, values: Mapping[str, Any], *, has_value: bool) -> str:
+        raw = values.get("event")
+        if type(raw) is not str:  # numbers that are equal may be written in several ways
+            return _parse_event(values, has_value=has_value)
+        known = self._events.get(raw)
+        if known is None:
+            known = self._events[raw] = _parse_event(values, has_value=has_value)
+        return known
+
+
+def _parse_known_id(name: str, raw: Any, known: dict[str, str]) -> str:
+    """Return an id as `parse_id` does, from `known` if the same text was parsed before."""
+    if type(raw) is not str:
+        return parse_id(name, raw)
+    found = known.get(raw)
+    if found is None:
+        found = known[raw] = parse_id(name, raw)
+    return found
+
+
+def _parse_time(values: Mapping[str, Any]) -> float | None:
+    """Return the time of a row, for whole seconds as most are written without a second look."""
+    raw = _find_value("timestamp", values)
+    if type(raw) is str and len(raw) <= _MAX_SECONDS_DIGITS and raw.isascii() and raw.isdigit():
+        return float(raw)
+    return None if is_missing_for(parse_unix_seconds, raw) else parse_unix_seconds("timestamp", raw)
 
 
 def _refuse_later_than(latest_at: float, at: float | None, values: Mapping[str, Any]) -> None:
@@ -212,7 +265,10 @@ def _refuse_later_than(latest_at: float, at: float | None, values: Mapping[str, 
 
 def _find_value(name: str, values: Mapping[str, Any]) -> Any:
     """The value of the first column, among a field's name and its aliases, that is not null."""
-    for alias in COLUMN_ALIASES.get(name, (name,)):
+    value = values.get(name)
+    if value is not None:
+        return value
+    for alias in COLUMN_ALIASES.get(name, ()):
         value = values.get(alias)
         if value is not None:
             return value
@@ -223,7 +279,7 @@ def _parse_optional(
     name: str, values: Mapping[str, Any], parse: Callable[[str, Any], T]
 ) -> T | None:
     value = _find_value(name, values)
-    return None if is_missing_for(parse, value) else parse(name, value)
+    return None if value is None or is_missing_for(parse, value) else parse(name, value)
 
 
 def _parse_event(values: Mapping[str, Any], *, has_value: bool) -> str:
@@ -248,7 +304,7 @@ def _parse_context(values: Mapping[str, Any], columns: Sequence[str]) -> dict[st
 
 def _find_nested_context(values: Mapping[str, Any]) -> Mapping[str, Any]:
     nested = values.get("context")
-    return nested if isinstance(nested, Mapping) else {}
+    return nested if nested is not None and isinstance(nested, Mapping) else _NO_CONTEXT
 
 
 def _to_word(value: Any) -> str:

@@ -4,20 +4,21 @@ The build's own model has learned from the newest interactions. So a model is fi
 on the rows before the holdout, and that one answers.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from indexer.build import FinishedBuild
-from indexer.evaluation import IndexAnswers, ask_index, build_slices
+from indexer.evaluation import IndexAnswers, build_slices
 from indexer.metrics import compute_metrics
 from indexer.reading import Interaction
 from indexer.release.holdout import Holdout
-from indexer.release.holdout_index import HOLDOUT_FOLDER, CatalogueFiles, Meaning
-from indexer.taste import TasteModel, fit_taste, refit_taste
+from indexer.release.model_answers import ModelCatalogue
+from indexer.release.snapshot_files import open_model_catalogue
+from indexer.taste import TasteModel, TasteSettings, confirm_taste, fit_taste, refit_taste
 
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)  # numbers of interactions on the learning curve
 _CURVE_CASES = 300
@@ -29,46 +30,59 @@ class CandidateModel:
 
     def __init__(self, build: FinishedBuild) -> None:
         self._build = build
-        self._files = CatalogueFiles(build.work, build.manifest, build.stats, build.encoder)
-        self._meaning: Meaning = self._files.compute_meaning()
 
-    def answer(self, holdout: Holdout) -> IndexAnswers:
-        """Answer the cases, having learned from all rows before the holdout."""
-        return self._answer_with(self._fit(holdout.training_rows), holdout)
+    @cached_property
+    def _catalogue(self) -> ModelCatalogue:
+        return open_model_catalogue(self._build.work, self._build.stats)
+
+    def answer(self, holdout: Holdout) -> tuple[IndexAnswers, TasteSettings]:
+        """Answer the cases, having learned from all rows before the holdout.
+
+        Returns:
+            The answers, and the settings that they were given with.
+        """
+        model = self._fit(holdout)
+        return self._catalogue.answer(model, holdout), model.settings
 
     def compute_learning_curve(
-        self, holdout: Holdout, all_answers: IndexAnswers
+        self, holdout: Holdout, all_answers: IndexAnswers, settings: TasteSettings
     ) -> list[dict[str, Any]]:
         """Return NDCG@10 by slice and by how many of the last training rows are learned from.
+
+        Each point is fitted with the same settings, or learns nothing if its own rows, held out in
+        turn, do not support them.
 
         Args:
             holdout: Its cases are sampled down.
             all_answers: What `answer` returned, for the last point.
+            settings: Likewise.
         """
         case_count = len(holdout.cases)
         case_numbers = np.sort(np.random.default_rng(0).permutation(case_count)[:_CURVE_CASES])
         sample = holdout.take(case_numbers)
-        training_rows = holdout.training_rows
+        rows, catalogue = holdout.training_rows, self._catalogue
         points = []
-        for count in (n for n in CURVE_ROWS if n <= _MAX_CURVE_SHARE * len(training_rows)):
-            taste = self._fit(training_rows[len(training_rows) - count :])
-            points.append(_build_curve_point(count, self._answer_with(taste, sample), sample))
+        for count in (n for n in CURVE_ROWS if n <= _MAX_CURVE_SHARE * len(rows)):
+            some = rows[len(rows) - count :]
+            model = confirm_taste(some, catalogue.ids, catalogue.meaning, settings=settings)
+            points.append(_build_curve_point(count, catalogue.answer(model, sample), sample))
         sampled_answers = replace(all_answers, ranks=all_answers.ranks[case_numbers])
-        return [*points, _build_curve_point(len(training_rows), sampled_answers, sample)]
+        return [*points, _build_curve_point(len(rows), sampled_answers, sample)]
 
-    def _fit(self, rows: Sequence[Interaction]) -> TasteModel:
-        """Fit as the build did: tuned anew, or with the settings it kept."""
-        ids, settings = self._build.stats.ids, self._build.kept_settings
+    def _fit(self, holdout: Holdout) -> TasteModel:
+        """Fit as the build did: with the settings it kept, or with some that saw no holdout.
+
+        Those are the ones that it tuned without the newest events; if it has none, or if rows are
+        held out by another order than that of time, they are tuned anew.
+        """
+        build, ids, meaning = self._build, self._build.stats.ids, self._catalogue.meaning
+        settings = build.kept_settings
+        if settings is None and holdout.starts_at is not None:
+            settings = build.settings_without_newest
+        rows: Sequence[Interaction] = holdout.training_rows
         if settings is None:
-            return fit_taste(rows, ids, self._meaning)
-        return refit_taste(rows, ids, self._meaning, settings=settings)
-
-    def _answer_with(self, taste: TasteModel, holdout: Holdout) -> IndexAnswers:
-        folder = self._build.work / HOLDOUT_FOLDER / "new"
-        with self._files.open_with_taste(taste, folder=folder) as index:
-            answers = ask_index(index, holdout.requests, holdout.targets)
-        shutil.rmtree(folder)
-        return answers
+            return fit_taste(rows, ids, meaning)
+        return refit_taste(rows, ids, meaning, settings=settings)
 
 
 def _build_curve_point(row_count: int, answers: IndexAnswers, holdout: Holdout) -> dict[str, Any]:

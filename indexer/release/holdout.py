@@ -7,7 +7,6 @@ it is the newest tenth, and the live snapshot's settings are fitted again on the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,28 +27,19 @@ class Holdout:
 
     Attributes:
         cases: `c` picks with the history before each.
-        requests: `c` bodies of requests, one for each case.
-        targets: `c` ids of the items that were picked.
         training_rows: The interactions before the holdout, in row order.
         starts_at: Unix seconds of the holdout's first row; None without times.
         is_unseen_by_live: Whether the live snapshot learned from none of the holdout.
     """
 
     cases: Cases
-    requests: list[dict[str, Any]]
-    targets: list[str]
     training_rows: list[Interaction]
     starts_at: float | None
     is_unseen_by_live: bool
 
     def take(self, case_numbers: NDArray[np.int64]) -> "Holdout":
         """Return the holdout with some of its cases."""
-        return replace(
-            self,
-            cases=self.cases.take(case_numbers),
-            requests=[self.requests[case] for case in case_numbers],
-            targets=[self.targets[case] for case in case_numbers],
-        )
+        return replace(self, cases=self.cases.take(case_numbers))
 
 
 def split_holdout(
@@ -84,8 +74,6 @@ def split_holdout(
     ]
     return Holdout(
         cases=cases,
-        requests=[body if timed else _drop_times(body) for body in cases.build_requests()],
-        targets=[log.item_ids[item] for item in cases.target],
         training_rows=training_rows,
         starts_at=float(cut) if timed else None,
         is_unseen_by_live=last_learned is not None and bool(last_learned < cut),
@@ -103,9 +91,3 @@ def _find_cut(log: InteractionLog, last_learned: float | None) -> float:
 
 def _is_before(row: Interaction, cut: float) -> bool:
     return row.at is not None and row.at < cut
-
-
-def _drop_times(body: dict[str, Any]) -> dict[str, Any]:
-    """A request without times, which were row numbers."""
-    history = [{k: v for k, v in entry.items() if k != "at"} for entry in body["history"]]
-    return {**{k: v for k, v in body.items() if k != "at"}, "history": history}

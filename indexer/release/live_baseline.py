@@ -5,20 +5,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from indexer.build import FinishedBuild
 from indexer.errors import IndexerError
-from indexer.evaluation import IndexAnswers, ask_index
+from indexer.evaluation import IndexAnswers
 from indexer.index import Index
 from indexer.language import Encoder
+from indexer.metadata import RowValueKind
 from indexer.metrics import compute_metrics
 from indexer.release.holdout import Holdout, split_holdout
-from indexer.release.holdout_index import (
-    HOLDOUT_FOLDER,
-    CatalogueFiles,
-    collect_catalogue_stats,
-)
-from indexer.snapshot import Manifest, find_snapshot, read_manifest
-from indexer.taste import refit_taste
+from indexer.release.model_answers import ModelCatalogue
+from indexer.release.snapshot_files import open_model_catalogue
+from indexer.snapshot import CatalogueStats, Manifest, find_snapshot, read_manifest
+from indexer.taste import TasteModel, TasteSettings, refit_taste
 
 _MAX_CASES_OF_TRAINING_ROWS = 300
 
@@ -60,6 +60,10 @@ class LiveBaseline:
         return Index.open(
             self._build.root, snapshot_id=self._build.manifest.parent, encoder=self._shared_encoder
         )
+
+    @cached_property
+    def _catalogue(self) -> ModelCatalogue:
+        return open_model_catalogue(self._index.path, _collect_catalogue_stats(self._index))
 
     @property
     def _shared_encoder(self) -> Encoder | None:
@@ -112,28 +116,31 @@ class LiveBaseline:
             return None, f"The live snapshot could not be compared with: {error}."
 
     def _answer_as_is_or_refitted(self, holdout: Holdout) -> tuple[IndexAnswers, str]:
-        live = self._index
-        if live.taste is None:
+        taste = self._index.taste
+        if taste is None:
             note = "The live snapshot has learned nothing and was asked as it is."
-            return ask_index(live, holdout.requests, holdout.targets), note
+            return self._answer_with(self._fit_nothing(), holdout), note
         if holdout.is_unseen_by_live:
             note = "The live snapshot learned from nothing of them and was asked as it is."
-            return ask_index(live, holdout.requests, holdout.targets), note
-        stats = collect_catalogue_stats(live)
-        files = CatalogueFiles(live.path, live.manifest, stats, self._shared_encoder)
-        taste = refit_taste(
-            holdout.training_rows,
-            stats.ids,
-            files.compute_meaning(),
-            settings=live.taste.settings,
+            return self._answer_with(taste, holdout), note
+        catalogue = self._catalogue
+        refitted = refit_taste(
+            holdout.training_rows, catalogue.ids, catalogue.meaning, settings=taste.settings
         )
         note = (
             "The live snapshot may have learned from them, so that its settings were fitted "
             "again on the interactions before."
         )
-        folder = self._build.work / HOLDOUT_FOLDER / "live"
-        with files.open_with_taste(taste, folder=folder) as refitted:
-            return ask_index(refitted, holdout.requests, holdout.targets), note
+        return self._answer_with(refitted, holdout), note
+
+    def _answer_with(self, taste: TasteModel, holdout: Holdout) -> IndexAnswers:
+        return self._catalogue.answer(taste, holdout)
+
+    def _fit_nothing(self) -> TasteModel:
+        """A model that learned nothing, which likes what the build's model likes."""
+        settings = TasteSettings(like_from=self._build.taste.settings.like_from)
+        catalogue = self._catalogue
+        return refit_taste([], catalogue.ids, catalogue.meaning, settings=settings)
 
     def measure_on_training_rows(self) -> float | None:
         """Return its NDCG@10 on those of the build's interactions that it should have learned from.
@@ -155,5 +162,16 @@ class LiveBaseline:
         )
         if holdout is None:
             return None
-        answers = ask_index(self._index, holdout.requests, holdout.targets)
-        return compute_metrics(answers.ranks).ndcg10
+        taste = self._index.taste or self._fit_nothing()
+        return compute_metrics(self._catalogue.answer(taste, holdout).ranks).ndcg10
+
+
+def _collect_catalogue_stats(index: Index) -> CatalogueStats:
+    """Return the facts about an open index's catalogue that its build had collected."""
+    ratings = np.full(index.count, np.nan, np.float32)
+    if "rating" in index.schema.fields:
+        row_values = index.row_values("rating", RowValueKind.NUMBERS)
+        ratings[row_values.rows] = row_values.values
+    manifest = index.manifest
+    ids = index.ids(range(index.count))
+    return CatalogueStats(manifest.rating_scale, manifest.language, ratings, ids)

@@ -4,7 +4,6 @@ The build is compared with the live snapshot on interactions that neither has le
 """
 
 import json
-import shutil
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,7 +21,6 @@ from indexer.release.diagnostics import (
 )
 from indexer.release.gate import GuardrailMetrics, check_guardrails, judge_release
 from indexer.release.holdout import MAX_CASES, Holdout, split_holdout
-from indexer.release.holdout_index import HOLDOUT_FOLDER
 from indexer.release.live_baseline import LiveBaseline
 from indexer.release.report_page import render_release_page
 from indexer.release.setting_descriptions import describe_settings
@@ -47,10 +45,7 @@ def evaluate_release(build: FinishedBuild, *, report: StageProgress) -> dict[str
             max_cases=MAX_CASES if build.kept_settings is None else _MAX_UNTUNED_CASES,
         )
         if holdout is not None:
-            try:
-                release_report |= _compare_with_live(build, live, holdout, report)
-            finally:
-                shutil.rmtree(build.work / HOLDOUT_FOLDER, ignore_errors=True)
+            release_report |= _compare_with_live(build, live, holdout, report)
         release_report["reasons"] += _find_guardrail_alarms(build, live, release_report)
     return release_report
 
@@ -79,7 +74,7 @@ def _compare_with_live(
     """The part of the report that compares answers; it replaces `what` and `reasons`."""
     report("examine", 0, 3)
     candidate = CandidateModel(build)
-    new_answers = candidate.answer(holdout)
+    new_answers, settings = candidate.answer(holdout)
     report("examine", 1, 3)
     live_answers, live_note = live.answer(holdout)
     methods = {"new": compute_release_metrics(new_answers, holdout.cases)}
@@ -97,7 +92,9 @@ def _compare_with_live(
     report("examine", 2, 3)
     if build.kept_settings is None:
         methods |= compute_peer_metrics(holdout.cases)
-        comparison["learning_curve"] = candidate.compute_learning_curve(holdout, new_answers)
+        comparison["learning_curve"] = candidate.compute_learning_curve(
+            holdout, new_answers, settings
+        )
     report("examine", 3, 3)
     return comparison
 

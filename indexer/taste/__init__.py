@@ -4,10 +4,23 @@ In: `Interaction` rows and the meaning vectors of the items, `(n, d) float32`.
 Out: a `TasteModel`: taste vectors, popularity prior, item-item neighbours, learned settings.
 """
 
-from indexer.taste.cases import WINDOW_SHARE, Window, compute_repeat_share, split_windows
+from indexer.taste.cases import (
+    WINDOW_SHARE,
+    HoldoutCases,
+    Window,
+    compute_repeat_share,
+    split_windows,
+)
 from indexer.taste.encoder_examples import build_next_item_examples
-from indexer.taste.events import Events, build_events
-from indexer.taste.fit import MIN_REPEAT_SHARE, WINDOW_COUNT, fit_blocks, fit_taste, refit_taste
+from indexer.taste.events import Events, build_events, compute_likings
+from indexer.taste.fit import (
+    MIN_REPEAT_SHARE,
+    WINDOW_COUNT,
+    confirm_taste,
+    fit_blocks,
+    fit_taste,
+    refit_taste,
+)
 from indexer.taste.history import (
     History,
     HistoryItem,
@@ -20,7 +33,8 @@ from indexer.taste.history import (
     keep_heaviest,
 )
 from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
-from indexer.taste.model import TasteModel, load_settings
+from indexer.taste.model import TasteModel, load_settings, parse_settings_without_newest
+from indexer.taste.model_scorer import RankedCases, rank_cases
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import PROFILE_SHARE, TasteSettings
 from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, compute_standard_error
@@ -35,7 +49,9 @@ __all__ = [
     "Events",
     "History",
     "HistoryItem",
+    "HoldoutCases",
     "Matrix",
+    "RankedCases",
     "ScoreTermWeights",
     "Scorer",
     "TasteModel",
@@ -46,15 +62,19 @@ __all__ = [
     "build_matrix_from_coordinates",
     "build_next_item_examples",
     "compute_entry_weights",
+    "compute_likings",
     "compute_popularity_affinity",
     "compute_repeat_share",
     "compute_repeat_weights",
     "compute_shrinkage_factor",
     "compute_standard_error",
+    "confirm_taste",
     "fit_blocks",
     "fit_taste",
     "keep_heaviest",
     "load_settings",
+    "parse_settings_without_newest",
+    "rank_cases",
     "refit_taste",
     "split_windows",
 ]

@@ -12,7 +12,7 @@ from indexer.taste.history import History
 NEW_USER_EVENTS = 3  # a user with a history of at most this many events is new
 WINDOW_SHARE = 0.1  # of all events
 _MAX_HISTORY = 500
-_MAX_SCORES = 8_000_000  # cases times items, scores in memory at once for each block
+MAX_SCORES = 8_000_000  # cases times items, scores in memory at once for each block
 _MIN_CASES, _MAX_CASES = 100, 1000
 
 
@@ -42,6 +42,25 @@ class HoldoutCases:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def take_slice(self, numbers: slice) -> "HoldoutCases":
+        """Return a slice of the cases, without a step."""
+        first, last = np.searchsorted(self.entry_case, (numbers.start, numbers.stop))
+        history = self.history
+        return HoldoutCases(
+            target=self.target[numbers],
+            user=self.user[numbers],
+            cold=self.cold[numbers],
+            new_user=self.new_user[numbers],
+            entry_case=self.entry_case[first:last] - numbers.start,
+            history=History(
+                row=history.row[first:last],
+                age=history.age[first:last],
+                liking=history.liking[first:last],
+                context_match=history.context_match[first:last],
+            ),
+            context_rows=self.context_rows[numbers],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +142,7 @@ def _build_cases(
     repeats: bool,
 ) -> HoldoutCases:
     chosen = np.flatnonzero(is_target if repeats else is_target & _find_first_interactions(events))
-    limit = int(np.clip(_MAX_SCORES // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
+    limit = int(np.clip(MAX_SCORES // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
     if len(chosen) > limit:
         chosen = np.sort(rng.choice(chosen, limit, replace=False))
     first = np.searchsorted(events.user, events.user[chosen])

@@ -47,6 +47,8 @@ def fit_context_directions(events: Events, meaning: Vectors) -> ContextDirection
         meaning: `(n, d) float32`, meaning vectors of the items.
     """
     liked = events.select(events.is_liked)
+    if not liked.context_columns:
+        return ContextDirections((), np.zeros((0, meaning.shape[1]), np.float32))
     overall_mean = _compute_mean(meaning, liked.item)
     names: list[tuple[str, str]] = []
     rows = [np.zeros((0, meaning.shape[1]), np.float32)]
@@ -69,7 +71,11 @@ def find_word_rows(events: Events, words: NDArray[np.int32]) -> NDArray[np.int64
 
 
 def _compute_mean(meaning: Vectors, rows: NDArray[np.int32]) -> Vectors:
+    """Return the mean of some rows, `(d,)`; a row that comes several times is read once."""
     if len(rows) == 0:
         return np.zeros(meaning.shape[1], np.float32)
-    mean: Vectors = meaning[rows].mean(axis=0)
-    return mean
+    if len(rows) < len(meaning):
+        mean: Vectors = meaning[rows].mean(axis=0)
+        return mean
+    counts = np.bincount(rows, minlength=len(meaning)).astype(np.float32)
+    return np.asarray(counts @ meaning / np.float32(len(rows)), np.float32)

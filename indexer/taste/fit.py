@@ -4,7 +4,7 @@ Settings are tuned on held-out windows; the blocks are then fitted on all events
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,30 @@ from numpy.typing import NDArray
 
 from indexer.metrics import compute_ndcg10
 from indexer.reading import Interaction
+from indexer.taste.blocks import TasteBlocks
 from indexer.taste.cases import compute_repeat_share, split_windows
 from indexer.taste.context_directions import ContextDirections, fit_context_directions
 from indexer.taste.events import Events, build_events
 from indexer.taste.model import TasteModel
-from indexer.taste.neighbours import Neighbours, fit_neighbours
-from indexer.taste.prior import compute_picked_prior_stats, count_picks
-from indexer.taste.scorer import Scorer, TasteBlocks
+from indexer.taste.neighbours import Neighbours, fit_neighbours_of_half_lives
+from indexer.taste.prior import count_picks
+from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
-from indexer.taste.text_block import TextBlock, fit_text_block
+from indexer.taste.text_block import TextBlock
 from indexer.taste.tuning import (
     PRIOR_HALF_LIVES,
     TASTE_HALF_LIVES,
     HoldoutEvaluation,
     build_presets,
     compute_rank_gains,
+    has_lead,
     tune,
 )
 from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
 
 MIN_REPEAT_SHARE = 0.2  # share of repeated liked events from which users may get seen items again
 WINDOW_COUNT = 3
+_MIN_OLDER_CASES = 600
 MET_PICK_WEIGHT = 0.5  # of an event that is not liking, in the popularity of its item
 
 Meaning = NDArray[np.float32]
@@ -58,6 +61,10 @@ def fit_taste(
         progress: Called with one sentence for each step.
         trials_path: File of the trials so far, from which a killed fit goes on; the caller removes
             it after the fit.
+
+    Returns:
+        The model. Its report holds, as `without_newest`, the settings tuned without the newest
+        tenth of the events, if they have times and there are enough.
     """
     report_progress = progress or (lambda _: None)
     events = (
@@ -101,7 +108,28 @@ def _tune_settings(
     starts = build_presets(zero_shot, has_times=events.has_times, repeats=repeats)
     report_progress(f"{len(holdout)} held-out cases")
     settings = tune(holdout, zero_shot, starts)
-    return settings, _build_report(holdout, zero_shot, settings, starts) | {"events": len(events)}
+    report = _build_report(holdout, zero_shot, settings, starts) | {"events": len(events)}
+    if events.has_times:
+        report |= _tune_without_newest(holdout, zero_shot, starts)
+    return settings, report
+
+
+def _tune_without_newest(
+    holdout: HoldoutEvaluation, zero_shot: TasteSettings, starts: Sequence[TasteSettings]
+) -> dict[str, Any]:
+    """Tune on all windows but the newest, whose events may then judge the settings.
+
+    Most of the settings that this tries have been tried on all windows, so that it takes a part of
+    the time of another fit.
+
+    Returns:
+        The settings as `without_newest`; nothing if too few cases are left for a fair comparison
+        with settings that were tuned on all.
+    """
+    older = holdout.drop_newest() if len(holdout) else holdout
+    if len(older) < _MIN_OLDER_CASES:
+        return {}
+    return {"without_newest": asdict(tune(older, zero_shot, starts))}
 
 
 def refit_taste(
@@ -126,10 +154,42 @@ def refit_taste(
     return fold_weights(fit_blocks(events, meaning, settings=kept), kept, {"events": len(events)})
 
 
+def confirm_taste(
+    interactions: Sequence[Interaction],
+    item_ids: Sequence[str],
+    meaning: Meaning,
+    *,
+    settings: TasteSettings,
+) -> TasteModel:
+    """Fit with given settings if held-out events support them, else return what learns nothing.
+
+    Args:
+        interactions: In the order of the source.
+        item_ids: `n` ids, in row order.
+        meaning: `(n, d) float32`, of unit length.
+        settings: To be confirmed, such as those that were tuned on more interactions.
+    """
+    events = build_events(interactions, item_ids)
+    settings = replace(settings, like_from=events.like_from, context=events.context_columns)
+    if not events.has_times:
+        settings = replace(settings, taste_half_life=0.0, prior_half_life=0.0)
+    zero_shot = TasteSettings(like_from=events.like_from, context=events.context_columns)
+    repeats = compute_repeat_share(events) >= MIN_REPEAT_SHARE
+    windows = split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=0)
+    holdout = HoldoutEvaluation(
+        [
+            Scorer(fit_blocks(window.train, meaning, settings=settings), window.cases, repeats)
+            for window in windows
+        ]
+    )
+    chosen = settings if has_lead(holdout, settings, zero_shot) else zero_shot
+    return refit_taste(events, item_ids, meaning, settings=chosen)
+
+
 def fit_blocks(
     events: Events, meaning: Meaning, *, settings: TasteSettings | None = None
 ) -> TasteBlocks:
-    """Fit every block in closed form, unweighted.
+    """Fit every block in closed form, unweighted; the text blocks follow when they are used.
 
     Args:
         events: The events to fit on.
@@ -142,14 +202,12 @@ def fit_blocks(
         uses_neighbours = settings.neighbour_weight > 0 or settings.text_weight > 0
         taste_half_lives = (settings.taste_half_life,) if uses_neighbours else ()
         half_lives = (settings.prior_half_life,)
-    neighbours = {h: fit_neighbours(events, half_life=h) for h in taste_half_lives}
-    with_text = settings is None or settings.text_weight > 0
+    neighbours = fit_neighbours_of_half_lives(events, taste_half_lives)
     is_warm = np.zeros(events.n_items, bool)
     is_warm[events.item] = True
     return TasteBlocks(
         meaning=meaning,
         neighbours=neighbours,
-        text={h: fit_text_block(near, meaning) for h, near in neighbours.items() if with_text},
         context_directions=fit_context_directions(events, meaning),
         pick_counts={
             h: count_picks(events, half_life=h, met_weight=MET_PICK_WEIGHT) for h in half_lives
@@ -165,21 +223,19 @@ def fold_weights(
     n = len(blocks.is_warm)
     empty = np.zeros((n, 0), np.float32)
     has_text = settings.text_weight > 0
-    text = blocks.text[settings.taste_half_life] if has_text else TextBlock(empty, empty)
+    text = blocks.find_text(settings.taste_half_life) if has_text else TextBlock(empty, empty)
     has_neighbours = settings.neighbour_weight > 0
     near = (
         blocks.neighbours[settings.taste_half_life]
         if has_neighbours
         else _build_empty_neighbours(n)
     )
-    prior = blocks.build_prior(settings) * np.float32(settings.prior_weight)
+    prior, picked_prior_stats = blocks.weigh_prior(settings)
     return TasteModel(
         targets=text.targets,
         sources=text.sources * np.float32(settings.text_weight),
         prior=prior,
-        picked_prior_stats=compute_picked_prior_stats(
-            prior, blocks.pick_counts[settings.prior_half_life]
-        ),
+        picked_prior_stats=picked_prior_stats,
         neighbours=replace(near, values=near.values * np.float32(settings.neighbour_weight)),
         context_directions=ContextDirections(
             blocks.context_directions.names,

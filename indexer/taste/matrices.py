@@ -30,10 +30,3 @@ def build_matrix_from_rows(
     from scipy import sparse
 
     return sparse.csr_matrix((values, columns, starts), (len(starts) - 1, width))
-
-
-def scale_matrix(matrix: Matrix, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> Matrix:
-    """Return the matrix with row `i` multiplied by `rows[i]` and column `j` by `columns[j]`."""
-    pairs = matrix.tocoo()
-    values = pairs.data * rows[pairs.row] * columns[pairs.col]
-    return build_matrix_from_coordinates(values, pairs.row, pairs.col, pairs.shape)

@@ -160,6 +160,16 @@ def load_settings(folder: Path) -> TasteSettings:
         ) from error
 
 
+def parse_settings_without_newest(report: Mapping[str, Any]) -> TasteSettings | None:
+    """Return the settings that a fit tuned without the newest events, None if it did not.
+
+    Args:
+        report: Of the model.
+    """
+    settings = report.get("without_newest")
+    return None if settings is None else _parse_settings({"settings": settings})
+
+
 def _parse_settings(facts: Mapping[str, Any]) -> TasteSettings:
     return TasteSettings(**{**facts["settings"], "context": tuple(facts["settings"]["context"])})
 

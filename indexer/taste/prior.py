@@ -29,6 +29,10 @@ class PickedPriorStats:
     mean: float = 0.0
     spread: float = 0.0
 
+    def scale_by(self, weight: float) -> "PickedPriorStats":
+        """Return the statistics of the prior times a weight."""
+        return PickedPriorStats(self.mean * weight, self.spread * weight)
+
     def compute_deviations(self, prior: Prior) -> Prior:
         """Return how many spreads priors `(m,)` lie above the mean, `(m,) float32`.
 

@@ -1,15 +1,23 @@
 """Fitted blocks and settings to the scores of hold-out cases, all cases of a window at once.
 
-The arithmetic is that of a served request; a test checks that both give the same scores.
+The arithmetic is that of a served request; a test checks that both give the same scores. The parts
+of the scores are matrices of cases by items. Other weights need only another sum of the same parts,
+which is taken block by block, so that no sum is ever written to memory as a whole.
 """
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.cases import HoldoutCases
-from indexer.taste.context_directions import ContextDirections
+from indexer.cores import count_threads, map_in_threads
+from indexer.taste.blocks import TasteBlocks
+from indexer.taste.cases import MAX_SCORES, HoldoutCases
 from indexer.taste.history import (
     AFFINITY_SHRINKAGE,
     compute_entry_weights,
@@ -17,41 +25,51 @@ from indexer.taste.history import (
     compute_shrinkage_factor,
 )
 from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
-from indexer.taste.neighbours import Neighbours
-from indexer.taste.prior import compute_picked_prior_stats, compute_prior
 from indexer.taste.settings import PROFILE_SHARE, RECENT_VECTORS, TasteSettings
-from indexer.taste.text_block import TextBlock
 
 HIDDEN_SCORE = np.float32(-1e6)
+_BLOCK_SCORES = 100_000  # scores that are added up at once, so that they stay in a core's cache
+_KEPT_PARTS = {"recent": RECENT_VECTORS}  # of each kind
+_USUALLY_KEPT = 2
+_SHARES_PER_CORE = 2  # of the blocks, so that a core that is done first can help
 _TINY = np.float32(1e-9)
 
 Scores = NDArray[np.float32]
+Result = TypeVar("Result")
 
 
-@dataclass(slots=True)
-class TasteBlocks:
-    """The blocks fitted on some events, not yet multiplied by learned weights.
+@dataclass(frozen=True, slots=True)
+class _WeighedPart:
+    """A part of the scores with its weight.
 
     Attributes:
-        meaning: `(n, d) float32`, unit length.
-        neighbours: By half-life.
-        text: By half-life.
-        context_directions: Of every context word.
-        pick_counts: `(n,)` decayed counts from `count_picks`, by half-life.
-        is_warm: `(n,) bool`, whether the item has any event.
+        weights: `(c, 1) float32`, by case, or `(1, 1)` for all.
+        part: `(c, n) float32`, or `(1, n)` for all cases.
     """
 
-    meaning: Scores
-    neighbours: dict[float, Neighbours]
-    text: dict[float, TextBlock]
-    context_directions: ContextDirections
-    pick_counts: dict[float, NDArray[np.float64]]
-    is_warm: NDArray[np.bool_]
+    weights: Scores
+    part: Scores
 
-    def build_prior(self, settings: TasteSettings) -> Scores:
-        """Return the prior `(n,) float32`, not yet multiplied by its weight."""
-        counts = self.pick_counts[settings.prior_half_life]
-        return compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
+    def write(self, cases: slice, out: Scores) -> None:
+        """Write the weighed part of some cases to `(b, n)`."""
+        weights = self.weights if len(self.weights) == 1 else self.weights[cases]
+        part = self.part if len(self.part) == 1 else self.part[cases]
+        np.multiply(weights, part, out=out)
+
+
+@dataclass(frozen=True, slots=True)
+class _RecentItems:
+    """One recent item of each of some cases.
+
+    Attributes:
+        cases: `(r,)`, the cases that have one, ascending.
+        items: `(r, d) float32`, their meaning vectors.
+        similarities: `(r, n) float32`, their products with all items.
+    """
+
+    cases: NDArray[np.int64]
+    items: Scores
+    similarities: Scores
 
 
 @dataclass(slots=True)
@@ -62,76 +80,145 @@ class Scorer:
         blocks: Fitted on the events before the cases.
         cases: The hold-out cases.
         repeats: Whether items of the history may be recommended again.
+        hidden_rows: `(m,) int64`, items that are never recommended.
     """
 
     blocks: TasteBlocks
     cases: HoldoutCases
     repeats: bool
-    _part_cache: dict[tuple[object, ...], Scores] = field(default_factory=dict)
+    hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _part_cache: dict[tuple[str, bytes], Scores] = field(default_factory=dict)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
         """Return the rank of each target, `(c,)` from 1; ties count against it."""
-        scores = self.compute_scores(settings)
-        target_scores = scores[np.arange(len(self.cases)), self.cases.target]
-        ranks: NDArray[np.int64] = (scores >= target_scores[:, None]).sum(axis=1)
-        return ranks
+        return np.concatenate([np.zeros(0, np.int64), *self.map_blocks(settings, self.rank_block)])
 
     def compute_scores(self, settings: TasteSettings) -> Scores:
         """Return the scores `(c, n)`; items that may not be recommended have `HIDDEN_SCORE`."""
-        base = (settings.met_weight, settings.context_gain)
-        near = (settings.taste_reach, settings.taste_half_life, *base)
-        meaning_key = ("meaning", settings.meaning_reach, settings.meaning_doubt, *base)
-        total = self._weigh_part(settings.meaning_weight, meaning_key, settings)
-        if settings.neighbour_weight:
-            total += self._weigh_part(settings.neighbour_weight, ("neighbours", *near), settings)
-        if settings.text_weight:
-            total += self._weigh_part(settings.text_weight, ("text", *near), settings)
-        if settings.prior_weight:
-            total += self._compute_prior_scores(settings)
-        if settings.context_weight:
-            total += self._weigh_part(settings.context_weight, ("context",), settings)
-        if settings.repeat_weight and self.repeats:
-            repeat_key = ("repeat", settings.repeat_reach)
-            total += self._weigh_part(settings.repeat_weight, repeat_key, settings)
+        blocks = self.map_blocks(settings, lambda _, scores: scores.copy())
+        return np.concatenate([np.zeros((0, len(self.blocks.meaning)), np.float32), *blocks])
+
+    def map_blocks(
+        self, settings: TasteSettings, function: Callable[[slice, Scores], Result]
+    ) -> list[Result]:
+        """Call a function, on all cores, with the scores `(b, n)` of each block of cases.
+
+        The scores are overwritten by those of the next block.
+        """
+        parts = self._weigh_parts(settings)
+
+        def score_blocks(blocks: list[slice]) -> list[Result]:
+            space = self.allocate(2)
+            return [function(cases, self._score_block(parts, cases, space)) for cases in blocks]
+
+        return list(chain.from_iterable(map_in_threads(score_blocks, self.share_blocks())))
+
+    def share_blocks(self) -> list[list[slice]]:
+        """Return blocks of cases whose scores fit in a core's cache, in a few shares per core."""
+        size = self._block_size
+        blocks = [
+            slice(start, min(start + size, len(self.cases)))
+            for start in range(0, len(self.cases), size)
+        ]
+        share = max(1, -(-len(blocks) // (_SHARES_PER_CORE * count_threads())))
+        return [blocks[start : start + share] for start in range(0, len(blocks), share)]
+
+    def allocate(self, count: int) -> list[Scores]:
+        """Return matrices for the scores of a block: new memory for each would take longer."""
+        return [
+            np.empty((self._block_size, len(self.blocks.meaning)), np.float32) for _ in range(count)
+        ]
+
+    @property
+    def _block_size(self) -> int:
+        return max(1, _BLOCK_SCORES // max(len(self.blocks.meaning), 1))
+
+    def _score_block(self, parts: list[_WeighedPart], cases: slice, space: list[Scores]) -> Scores:
+        total, added = (one[: cases.stop - cases.start] for one in space)
+        parts[0].write(cases, total)
+        for part in parts[1:]:
+            part.write(cases, added)
+            total += added
         if not self.repeats:
-            total[self.cases.entry_case, self.cases.history.row] = HIDDEN_SCORE
+            first, last = np.searchsorted(self.cases.entry_case, (cases.start, cases.stop))
+            rows = self.cases.entry_case[first:last] - cases.start
+            total[rows, self.cases.history.row[first:last]] = HIDDEN_SCORE
+        if len(self.hidden_rows):
+            total[:, self.hidden_rows] = HIDDEN_SCORE
         return total
 
-    def _weigh_part(
-        self, weight: float, key: tuple[object, ...], settings: TasteSettings
+    def rank_block(self, cases: slice, scores: Scores) -> NDArray[np.int64]:
+        """Return the ranks of the targets of a block of cases, by their scores `(b, n)`."""
+        own = scores[np.arange(len(scores)), self.cases.target[cases]]
+        ranks: NDArray[np.int64] = np.count_nonzero(scores >= own[:, None], axis=1)
+        return ranks
+
+    def _weigh_parts(self, settings: TasteSettings) -> list[_WeighedPart]:
+        """Return the parts that the settings use, the meaning part first."""
+        history = self.cases.history
+        meaning = compute_entry_weights(history, settings.meaning_reach, settings)
+        shrinkage = compute_shrinkage_factor(self.sum_by_case(meaning), settings.meaning_doubt)
+        weights = (np.float32(settings.meaning_weight) * shrinkage)[:, None]
+        parts = [_WeighedPart(weights, self._find_part("meaning", meaning, _score_meaning))]
+        near = compute_entry_weights(history, settings.taste_reach, settings)
+        half_life = settings.taste_half_life
+
+        def add(weight: float, part: Scores) -> None:
+            parts.append(_WeighedPart(np.full((1, 1), weight, np.float32), part))
+
+        if settings.neighbour_weight:
+            score_neighbours = partial(_score_neighbours, half_life=half_life)
+            part = self._find_part(f"neighbours {half_life}", near, score_neighbours)
+            add(settings.neighbour_weight, part)
+        if settings.text_weight:
+            score_text = partial(_score_text, half_life=half_life)
+            add(settings.text_weight, self._find_part(f"text {half_life}", near, score_text))
+        if settings.prior_weight:
+            parts.append(self._weigh_prior(settings, near))
+        if settings.context_weight:
+            part = self._find_part("context", np.zeros(0, np.float32), _score_context)
+            add(settings.context_weight, part)
+        if settings.repeat_weight and self.repeats:
+            repeats = compute_repeat_weights(history, settings)
+            add(settings.repeat_weight, self._find_part("repeat", repeats, _score_repeats))
+        return parts
+
+    def _find_part(
+        self, name: str, weights: Scores, score: Callable[["Scorer", Scores], Scores]
     ) -> Scores:
-        """Return a weight times a part of the scores.
+        """Return a part of the scores `(c, n)`, which is cached.
 
         Args:
-            weight: Of the part.
-            key: Name of the part and the settings it depends on. The part is cached by it; of each
-                name the last two are kept.
-            settings: All settings.
+            name: Of the part; of the parts whose names begin with the same word the latest few are
+                kept.
+            weights: `(h,)`, weights of the history entries, on which the part depends. Settings
+                that differ may give the same weights, and then the same part.
+            score: Computes the part.
         """
+        key = (name, hashlib.blake2b(weights.tobytes()).digest())
         if key not in self._part_cache:
-            for other in [old for old in self._part_cache if old[0] == key[0]][:-1]:
-                del self._part_cache[other]
-            self._part_cache[key] = _PART_SCORERS[str(key[0])](self, settings)
-        return np.float32(weight) * self._part_cache[key]
+            kind = name.split()[0]
+            same = [old for old in self._part_cache if old[0].split()[0] == kind]
+            for old in same[: max(0, len(same) + 1 - _KEPT_PARTS.get(kind, _USUALLY_KEPT))]:
+                del self._part_cache[old]
+            self._part_cache[key] = score(self, weights)
+        return self._part_cache[key]
 
-    def _compute_prior_scores(self, settings: TasteSettings) -> Scores:
-        """Return weighted priors: `(n,)`, or `(c, n)` if their weight depends on the user."""
-        prior = np.float32(settings.prior_weight) * self.blocks.build_prior(settings)
+    def _weigh_prior(self, settings: TasteSettings, near: Scores) -> _WeighedPart:
+        """Return the prior; its weight depends on the user if it leans.
+
+        Args:
+            settings: All settings.
+            near: `(h,)`, weights of the history entries in the taste block.
+        """
+        prior, picked_prior = self.blocks.weigh_prior(settings)
         if not settings.prior_lean:
-            return prior
-        history = self.cases.history
-        picked_prior = compute_picked_prior_stats(
-            prior, self.blocks.pick_counts[settings.prior_half_life]
-        )
-        weights = compute_entry_weights(history, settings.taste_reach, settings)
-        popularity_affinity = self.sum_by_case(
-            weights * picked_prior.compute_deviations(prior[history.row])
-        )
-        popularity_affinity /= self.sum_by_case(weights) + AFFINITY_SHRINKAGE
-        scores: Scores = (1 + settings.prior_lean * popularity_affinity).astype(np.float32)[
-            :, None
-        ] * prior
-        return scores
+            return _WeighedPart(np.ones((1, 1), np.float32), prior[None, :])
+        deviations = picked_prior.compute_deviations(prior[self.cases.history.row])
+        popularity_affinity = self.sum_by_case(near * deviations)
+        popularity_affinity /= self.sum_by_case(near) + AFFINITY_SHRINKAGE
+        weights = (1 + settings.prior_lean * popularity_affinity).astype(np.float32)
+        return _WeighedPart(weights[:, None], prior[None, :])
 
     def sum_by_case(self, values: Scores) -> NDArray[np.float64]:
         """Return the sums by case, `(c,)`, of values of the history entries, `(h,)`."""
@@ -146,65 +233,85 @@ class Scorer:
         case, row = self.cases.entry_case[used], self.cases.history.row[used]
         return build_matrix_from_coordinates(weights[used], case, row, shape)
 
+    def find_recent_similarities(self, position: int, used: NDArray[np.int64]) -> _RecentItems:
+        """Return the similarity of all items to one of the latest items of each history.
 
-def _score_meaning(scorer: Scorer, settings: TasteSettings) -> Scores:
-    """Return the best similarity to the profile and to its mixes with each of the latest items."""
-    meaning, cases = scorer.blocks.meaning, scorer.cases
-    weights = compute_entry_weights(cases.history, settings.meaning_reach, settings)
-    profiles = _normalize(scorer.build_history_matrix(weights) @ meaning)
-    scores = profiles @ meaning.T
-    used = np.flatnonzero(weights > 0)
-    case = cases.entry_case[used]
-    from_end = np.searchsorted(case, case, side="right") - 1 - np.arange(len(case))
-    for position in range(RECENT_VECTORS):
+        Args:
+            position: 0 for the last of the used entries of each history, 1 for the one before.
+            used: The history entries with a weight.
+        """
+        meaning, case = self.blocks.meaning, self.cases.entry_case[used]
+        from_end = np.searchsorted(case, case, side="right") - 1 - np.arange(len(case))
         rows = used[from_end == position]
-        at = cases.entry_case[rows]
-        item = meaning[cases.history.row[rows]]
-        vectors = _normalize(PROFILE_SHARE * profiles[at] + (1 - PROFILE_SHARE) * item)
-        scores[at] = np.maximum(scores[at], vectors @ meaning.T)
-    scores *= compute_shrinkage_factor(scorer.sum_by_case(weights), settings.meaning_doubt)[:, None]
+        items = meaning[self.cases.history.row[rows]]
+        name = f"recent {position}"
+        if len(self.cases) * len(meaning) > MAX_SCORES:  # too large to be kept
+            similarities = items @ meaning.T
+        else:
+            similarities = self._find_part(
+                name, rows.astype(np.float64), lambda *_: items @ meaning.T
+            )
+        return _RecentItems(self.cases.entry_case[rows], items, similarities)
+
+
+def _score_meaning(scorer: Scorer, weights: Scores) -> Scores:
+    """Return the best similarity to the profile and to its mixes with each of the latest items.
+
+    A mix is a weighted sum of the profile and an item, so its products are the same sum of theirs:
+    those of the profile are computed once, those of an item whatever the weights.
+    """
+    meaning = scorer.blocks.meaning
+    profiles = _normalize(scorer.build_history_matrix(weights) @ meaning)
+    profile_scores = profiles @ meaning.T
+    used = np.flatnonzero(weights > 0)
+    recent = [scorer.find_recent_similarities(p, used) for p in range(RECENT_VECTORS)]
+
+    def mix_blocks(blocks: list[slice]) -> None:
+        profile_space, item_space = scorer.allocate(2)
+        for cases in blocks:
+            own = profile_scores[cases]
+            best = own.copy()
+            for one in recent:
+                first, last = np.searchsorted(one.cases, (cases.start, cases.stop))
+                at = one.cases[first:last]
+                mixes = PROFILE_SHARE * profiles[at] + (1 - PROFILE_SHARE) * one.items[first:last]
+                length = np.maximum(np.linalg.norm(mixes, axis=1, keepdims=True), _TINY)
+                mixed, added = profile_space[: len(at)], item_space[: len(at)]
+                inside = at - cases.start
+                np.multiply(own[inside], np.float32(PROFILE_SHARE) / length, out=mixed)
+                weight = np.float32(1 - PROFILE_SHARE) / length
+                np.multiply(one.similarities[first:last], weight, out=added)
+                mixed += added
+                best[inside] = np.maximum(best[inside], mixed)
+            profile_scores[cases] = best
+
+    map_in_threads(mix_blocks, scorer.share_blocks())
+    return profile_scores
+
+
+def _score_neighbours(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
+    neighbours = scorer.blocks.neighbours[half_life].to_matrix()
+    scores: Scores = (scorer.build_history_matrix(weights) @ neighbours).toarray()
     return scores
 
 
-def _score_neighbours(scorer: Scorer, settings: TasteSettings) -> Scores:
-    history = scorer.build_history_matrix(
-        compute_entry_weights(scorer.cases.history, settings.taste_reach, settings)
-    )
-    neighbours = scorer.blocks.neighbours[settings.taste_half_life].to_matrix()
-    scores: Scores = (history @ neighbours).toarray()
+def _score_text(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
+    text = scorer.blocks.find_text(half_life)
+    scores: Scores = (scorer.build_history_matrix(weights) @ text.sources) @ text.targets.T
     return scores
 
 
-def _score_text(scorer: Scorer, settings: TasteSettings) -> Scores:
-    text = scorer.blocks.text[settings.taste_half_life]
-    history = scorer.build_history_matrix(
-        compute_entry_weights(scorer.cases.history, settings.taste_reach, settings)
-    )
-    scores: Scores = (history @ text.sources) @ text.targets.T
-    return scores
-
-
-def _score_repeats(scorer: Scorer, settings: TasteSettings) -> Scores:
-    weights = compute_repeat_weights(scorer.cases.history, settings)
+def _score_repeats(scorer: Scorer, weights: Scores) -> Scores:
     scores: Scores = np.sqrt(scorer.build_history_matrix(weights).toarray())
     return scores
 
 
-def _score_context(scorer: Scorer, _: TasteSettings) -> Scores:
+def _score_context(scorer: Scorer, _: Scores) -> Scores:
     directions = scorer.blocks.context_directions.vectors
     # A row of zeros at the end, for the row -1 of words without a direction.
     padded = np.concatenate([directions, np.zeros((1, directions.shape[1]), np.float32)])
     scores: Scores = padded[scorer.cases.context_rows].sum(axis=1) @ scorer.blocks.meaning.T
     return scores
-
-
-_PART_SCORERS = {
-    "meaning": _score_meaning,
-    "neighbours": _score_neighbours,
-    "text": _score_text,
-    "repeat": _score_repeats,
-    "context": _score_context,
-}
 
 
 def _normalize(vectors: Scores) -> Scores:

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.taste.matrices import Matrix
 from indexer.taste.neighbours import Neighbours
 
 BLOCK_DIM = 128
 _RIDGE = 0.3  # times the mean eigenvalue of the second moments of the meaning vectors
 _TINY = 1e-9
+_MIN_STRENGTH = 1e-7  # of the largest singular value; smaller ones are rounding
+_STRIP_WIDTH = 96  # columns whose rows stay in cache while a sparse matrix picks among them
 
 Block = NDArray[np.float32]
+Wide = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class TextBlock:
 
 
 def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_DIM) -> TextBlock:
-    """Fit by ridge regression and a singular value decomposition.
+    """Fit by ridge regression, and split it by its first singular vectors.
 
     Args:
         neighbours: Without any, the vectors are `(n, 0)`.
@@ -43,14 +47,36 @@ def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_D
     n, width = meaning.shape
     if len(neighbours.values) == 0 or width == 0:
         return TextBlock(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))
-    followed = neighbours.to_matrix() @ meaning
+    followed = _multiply_in_strips(neighbours.to_matrix(), meaning)
     moments = (meaning.T @ meaning).astype(np.float64)
     moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width
     half = np.linalg.solve(moments, (meaning.T @ followed).astype(np.float64))
-    left, strength, right = np.linalg.svd(np.linalg.solve(moments, half.T).T)
-    d = min(dim, width)
-    root = np.sqrt(strength[:d])
-    sources = meaning @ (left[:, :d] * root).astype(np.float32)
-    targets = meaning @ (right[:d].T * root).astype(np.float32)
+    left, right = _split(np.linalg.solve(moments, half.T).T, min(dim, width))
+    sources = meaning @ left.astype(np.float32)
+    targets = meaning @ right.astype(np.float32)
     size = max(float(np.quantile(np.linalg.norm(targets, axis=1), 0.95)), _TINY)
     return TextBlock((sources * size).astype(np.float32), (targets / size).astype(np.float32))
+
+
+def _split(weights: Wide, d: int) -> tuple[Wide, Wide]:
+    """Return the factors `(w, d)` of the best approximation of `weights` `(w, w)` of rank `d`.
+
+    They are the first singular vectors times the roots of their singular values. The right ones are
+    eigenvectors of the product with the transpose, which takes a fifth of the time of a singular
+    value decomposition; values that are lost to rounding by it are nothing beside the first.
+    """
+    squares, vectors = np.linalg.eigh(weights.T @ weights)
+    right = vectors[:, ::-1][:, :d]
+    strength = np.sqrt(np.maximum(squares[::-1][:d], 0))
+    strength = np.maximum(strength, max(float(strength[0]), _TINY) * _MIN_STRENGTH)
+    root = np.sqrt(strength)
+    return weights @ right / root, right * root
+
+
+def _multiply_in_strips(matrix: Matrix, vectors: Block) -> Block:
+    """Return a sparse matrix `(n, n)` times vectors `(n, w)`, a few columns at a time."""
+    product = np.empty((matrix.shape[0], vectors.shape[1]), np.float32)
+    for start in range(0, vectors.shape[1], _STRIP_WIDTH):
+        strip = slice(start, start + _STRIP_WIDTH)
+        product[:, strip] = matrix @ np.ascontiguousarray(vectors[:, strip])
+    return product

@@ -8,14 +8,12 @@ zero-shot.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.cores import count_threads
 from indexer.metrics import compute_ndcg10
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
@@ -61,14 +59,21 @@ class HoldoutEvaluation:
         return sum(len(scorer.cases) for scorer in self.scorers)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """Return the rank of each target, `(c,)` over all windows, which are scored in parallel."""
+        """Return the rank of each target, `(c,)` over all windows."""
         known = self.trials.get(settings)
         if known is None:
-            with ThreadPoolExecutor(count_threads()) as cores:
-                parts = cores.map(lambda scorer: scorer.compute_ranks(settings), self.scorers)
-                known = np.concatenate([np.zeros(0, np.int64), *parts])
+            parts = [scorer.compute_ranks(settings) for scorer in self.scorers]
+            known = np.concatenate([np.zeros(0, np.int64), *parts])
             self.trials.add(settings, known)
         return known
+
+    def drop_newest(self) -> "HoldoutEvaluation":
+        """Return the evaluation on all windows but the newest; ranks known already are not lost."""
+        known = TuningTrials()
+        skipped = len(self.scorers[0].cases)
+        for settings, ranks in self.trials.list_all():
+            known.add(settings, ranks[skipped:])
+        return HoldoutEvaluation(self.scorers[1:], trials=known)
 
     def compute_gains(self, settings: TasteSettings) -> Gains:
         """Return the gain of each case, `(c,)`, see `compute_rank_gains`."""
@@ -155,9 +160,17 @@ def tune(
         if chosen == before:
             break
     chosen = _disable_idle_blocks(holdout, chosen)
-    if holdout.compute_lead(holdout.compute_gains(chosen) - holdout.compute_gains(zero_shot)) <= 0:
+    if not has_lead(holdout, chosen, zero_shot):
         return zero_shot
     return _raise_cold_level(holdout, chosen, zero_shot)
+
+
+def has_lead(holdout: HoldoutEvaluation, settings: TasteSettings, zero_shot: TasteSettings) -> bool:
+    """Return whether enough hold-out cases show that settings are better than learning nothing."""
+    if len(holdout) < MIN_CASES:
+        return False
+    gains = holdout.compute_gains(settings) - holdout.compute_gains(zero_shot)
+    return holdout.compute_lead(gains) > 0
 
 
 def compute_rank_gains(ranks: NDArray[np.int64]) -> Gains:

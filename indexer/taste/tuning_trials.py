@@ -36,6 +36,10 @@ class TuningTrials:
         """Return the ranks `(c,)` of some settings, or None if they were not tried yet."""
         return self._known.get(settings)
 
+    def list_all(self) -> list[tuple[TasteSettings, Ranks]]:
+        """Return all settings that were tried, with their ranks `(c,)`."""
+        return list(self._known.items())
+
     def add(self, settings: TasteSettings, ranks: Ranks) -> None:
         """Store the ranks `(c,)` of settings that were not tried before."""
         self._known[settings] = ranks

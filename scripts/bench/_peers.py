@@ -83,7 +83,7 @@ def usearch_graph(vectors: Vectors) -> Peer:
     index.add(np.arange(len(vectors)), vectors, threads=_BUILD_THREADS)
 
     def at(effort: int) -> Search:
-        index.expansion_search = effort
+        index.expansion_search = effort  # type: ignore[misc, unused-ignore]
 
         def search(queries: Vectors, k: int) -> Rows:
             keys: Rows = np.asarray(index.search(queries, k, threads=1).keys).reshape(-1, k)

@@ -11,10 +11,12 @@ one run, for each number of connections:
 - `item`: one item by its id. `bare`: a route of the same server that does no work.
 - `search_only`: another server, which searches a FAISS index and returns ten ids; no user, no
   items, no reasons.
+- with --texts, `new_texts`: searches for texts that nobody asked for before; and `txtai`, if it is
+  installed: its own server's answers to the same searches over the same items and model.
 
 `recall` is the share of the first ten that a search of every vector would show, over the first
-users. Prints one JSON line. (Not called http.py: that
-would hide the standard library's module of this name from all scripts beside it.)
+users. Prints one JSON line. (Not called http.py: that would hide the standard library's module of
+this name from all scripts beside it.)
 
 Examples:
   over_http.py --index data/index
@@ -24,16 +26,19 @@ Examples:
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -47,6 +52,8 @@ _EVENTS_PER_USER = 20
 _KNOWN_USERS, _NEW_USERS = 100, 20_000
 _EVENTS_PER_S = 500
 _EXACT_USERS = 50
+_QUERY = "a film about NUMBER winters by the sea"
+_OTHER_PORT, _START_S = 8_750, 60
 _PAUSE_S = 2  # in which the server ends what was under way when `wrk` left
 _SCRIPT = """
 local path, low, high, kind = "{path}", {low}, {high}, "{kind}"
@@ -116,6 +123,8 @@ def _measure(root: Path, arguments: Any) -> dict[str, Any]:
                 for count in connections
             }
         figures["memory_mb"] = _read_memory(service)
+    if arguments.texts and find_spec("txtai") and index.manifest.encoder_source:
+        figures["txtai"] = _measure_txtai(load, root, connections)
     with _search_only(root) as port, _released():
         for count in connections:
             figures["http"][str(count)]["search_only"] = load.post(
@@ -138,7 +147,7 @@ def _measure_calls(
     with _events_posted(service, index):
         figures["clicking"] = load.post(port, connections, "/v1/recommend", by_user, last=known)
     if texts:
-        query = '{"query": "a film about NUMBER winters by the sea"}'
+        query = f'{{"query": "{_QUERY}"}}'
         figures["new_texts"] = load.post(
             port, connections, "/v1/search", query, last=_NEW_USERS, in_turn=True
         )
@@ -146,6 +155,21 @@ def _measure_calls(
     figures["item"] = load.get(port, connections, f"/v1/items/{item_id}")
     figures["bare"] = load.get(port, connections, "/health/live")
     return figures
+
+
+def _measure_txtai(load: "_Load", root: Path, connections: Sequence[int]) -> dict[str, Any]:
+    """Serve the same items by txtai; return how long it takes to build, and its answers."""
+    path = f"/search?limit=10&query={quote(_QUERY)}"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _other_server("_txtai_server.py", root, folder) as (port, line),
+        _released(),
+    ):
+        answers = {
+            str(count): load.get(port, count, path, last=_NEW_USERS, in_turn=True)
+            for count in connections
+        }
+    return {"build_s": float(line), **answers}
 
 
 class _Load:
@@ -159,19 +183,30 @@ class _Load:
         self, port: int, connections: int, path: str, body: str, *, last: int, in_turn: bool = False
     ) -> dict[str, float]:
         """Post a body in which NUMBER stands for a number up to `last`, at random or in turn."""
-        low = self._next_number if in_turn else 0
-        found = self._run(port, connections, method="POST", path=path, body=body, low=low,
-                          high=last, kind="in turn" if in_turn else "at random")  # fmt: skip
-        if in_turn:
-            self._next_number += int(found.pop("answers")) + connections
-        found.pop("answers", None)
-        return found
+        return self._call(port, connections, ("POST", path, body), last=last, in_turn=in_turn)
 
-    def get(self, port: int, connections: int, path: str) -> dict[str, float]:
-        """Get a path."""
-        found = self._run(port, connections, method="GET", path=path, body="", low=0, high=1,
-                          kind="at random")  # fmt: skip
-        found.pop("answers")
+    def get(
+        self, port: int, connections: int, path: str, *, last: int = 1, in_turn: bool = False
+    ) -> dict[str, float]:
+        """Get a path in which NUMBER stands for a number as in `post`."""
+        return self._call(port, connections, ("GET", path, ""), last=last, in_turn=in_turn)
+
+    def _call(
+        self,
+        port: int,
+        connections: int,
+        request: tuple[str, str, str],
+        *,
+        last: int,
+        in_turn: bool,
+    ) -> dict[str, float]:
+        method, path, body = request
+        low = self._next_number if in_turn else 0
+        found = self._run(port, connections, method=method, path=path, body=body, low=low,
+                          high=last, kind="in turn" if in_turn else "at random")  # fmt: skip
+        answers = int(found.pop("answers"))
+        if in_turn:
+            self._next_number += answers + connections
         return found
 
     def _run(self, port: int, connections: int, **parts: Any) -> dict[str, float]:
@@ -278,18 +313,39 @@ def _events_posted(service: Service, index: Index) -> Iterator[None]:
 @contextmanager
 def _search_only(root: Path) -> Iterator[int]:
     """Serve what searches alone would give: an item's vector to ten ids."""
-    port = 8_750
-    command = [sys.executable, str(Path(__file__).with_name("_search_only.py")), str(root)]
-    with _pinned_to_first_core():
-        process = subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, text=True)
-    try:
-        if process.stdout:
-            process.stdout.readline()
-        time.sleep(1)
+    with _other_server("_search_only.py", root) as (port, _):
         yield port
+
+
+@contextmanager
+def _other_server(script: str, *arguments: Any) -> Iterator[tuple[int, str]]:
+    """Run a script of this folder that serves on the port in its last argument.
+
+    Yields:
+        The port, and the line that the script printed when it was ready.
+    """
+    command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
+    with _pinned_to_first_core():
+        process = subprocess.Popen(
+            [*command, str(_OTHER_PORT)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True,
+        )  # fmt: skip
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        deadline = time.monotonic() + _START_S
+        while not _accepts(_OTHER_PORT):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServiceError(f"{script} did not start")
+            time.sleep(0.2)
+        yield _OTHER_PORT, line
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

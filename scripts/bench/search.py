@@ -32,7 +32,6 @@ from indexer.ann import (
     build_index_file,
     draw_query_sets,
     find_least_effort,
-    plan_index,
 )
 from indexer.arrays import Rows, Vectors
 from service.commands import create_parser, run_and_exit
@@ -141,10 +140,9 @@ def _ours(
     kind: str, vectors: Vectors, layout: Layout, queries: Vectors, truth: Rows
 ) -> dict[str, Any]:
     """As served, where every kind of request keeps its recall; and at effort raised as theirs."""
-    wanted = plan_index(kind, *vectors.shape).factory
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "index.faiss"
-        wish = IndexOptions(wanted, max(_TARGETS))
+        wish = IndexOptions(kind, max(_TARGETS))
         facts = build_index_file(path, vectors, layout, options=wish, report=_silent)
         _progress(f"{kind} built in {facts['build_s']} s")
         index = VectorIndex.open(path, facts)

@@ -9,6 +9,7 @@ Examples:
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from service.commands.console import Parser
@@ -80,6 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.refuse(f"--port is {arguments.port}; use a number from 0 to 65535")
     if not 0 < arguments.patience <= _LONGEST_S:
         arguments.refuse(f"--patience is {arguments.patience:g}; use seconds from 0 to 86400")
+    # Requests run beside each other, and their products are small: threads that help with one take
+    # longer to start than the product does, and much longer on a busy machine. Read by NumPy when
+    # it is imported, here and in every worker.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from service.jobs import serve
     from service.settings import Settings
 

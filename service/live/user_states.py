@@ -95,7 +95,9 @@ class UserStates:
             user_id: None: no user.
             session_id: None: no session.
         """
-        state = self._event_log.load_user_state(connect(), user_id, session_id)
+        state = self._event_log.read_user_state(sequence, user_id, session_id)
+        if state is None:
+            state = self._event_log.load_user_state(connect(), user_id, session_id)
         with self._lock:
             if self._sequence == sequence:
                 self._keep((user_id, session_id), state)

@@ -85,6 +85,8 @@ class RequestView:
             kept = states.find(self.sequence, user_id, session_id)
         if kept is not None:
             return kept
+        if not self.can_wait:
+            raise StaleViewError
         return states.load(self.sequence, self.connect, user_id, session_id)
 
     def load_trending(self, scenario: str | None, *, now: float) -> Mapping[str, float]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -24,7 +24,7 @@ from service.store.database_errors import get_first_line, raise_as_problem
 from service.store.engine import BUSY_TIMEOUT_S, hide_password
 from service.store.generation import HighestSequence, Mark
 from service.store.schema import MIGRATIONS, counter, version
-from service.store.sequence_reader import Owner
+from service.store.sequence_reader import BoundQuery, Owner
 from service.store.write_transaction import SequenceNumbers, WriteTransaction
 
 _MAX_SQL_PARAMETERS = 500  # in one statement; older SQLite allows 999
@@ -184,6 +184,26 @@ class LiveDatabase:
         """
         reader = self._connections.reader
         return None if reader is None else reader.list_owners(after, last)
+
+    def fetch_at(
+        self, sequence: SequenceNumbers, queries: Sequence[BoundQuery]
+    ) -> list[list[Any]] | None:
+        """Return the rows of each query as the store is at some sequence numbers.
+
+        Returns:
+            None if it must be read in a transaction: in PostgreSQL, if the store has come further,
+            or if it is busy.
+        """
+        connections = self._connections
+        is_same_store = sequence.generation == self._highest.mark().generation
+        if connections.reader is None or not is_same_store:
+            return None
+        try:
+            return connections.reader.fetch_at(sequence.seq, queries)
+        except sqlite3.ProgrammingError:
+            if connections is self._connections:
+                raise
+            return None  # another thread has opened another store meanwhile
 
     def advance_to(self, seq: int) -> None:
         """Continue counting after a number that a snapshot has from another store."""

@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from itertools import chain
+from typing import Any, TypeAlias
 
 import orjson
 import sqlalchemy as sa
@@ -13,9 +14,11 @@ from service.edge import Problem
 from service.store.database import LiveDatabase
 from service.store.event_rows import (
     list_owners,
-    load_item_pairs,
     load_recent_events,
     select_existing,
+    select_item_pairs,
+    select_recent_events,
+    to_event,
     to_row,
 )
 from service.store.events import Event
@@ -26,6 +29,12 @@ from service.store.user_state import (
     UserState,
     build_user_state,
     group_items_by_event,
+)
+from service.store.write_transaction import SequenceNumbers
+
+_Pair: TypeAlias = tuple[str, str | None]  # an event and the id of its item
+_INTERESTS = sa.select(users.c.interests).where(
+    users.c.user_id == sa.bindparam("user_id", type_=sa.Text)
 )
 
 
@@ -120,22 +129,65 @@ class EventLog:
             transaction.mark_events_removed()
             return seq
 
+    def read_user_state(
+        self, sequence: SequenceNumbers, user_id: str | None, session_id: str | None
+    ) -> UserState | None:
+        """Return what was known of a user and their session at some sequence numbers.
+
+        Returns:
+            None if it must be read in a transaction, see `LiveDatabase.fetch_at`.
+        """
+        owners = list(list_owners(user_id, session_id))
+        queries = [select_recent_events(owner, MAX_RECENT_EVENTS) for owner in owners]
+        if user_id is not None:
+            queries.append((_INTERESTS, {"user_id": user_id}))
+        found = self._database.fetch_at(sequence, queries)
+        if found is None:
+            return None
+        interests = _parse_interests(found.pop()) if user_id is not None else []
+        more = [
+            select_item_pairs(owner)
+            for owner, rows in zip(owners, found, strict=True)
+            if len(rows) >= MAX_RECENT_EVENTS
+        ]
+        pairs = self._database.fetch_at(sequence, more) if more else []
+        if pairs is None:
+            return None
+        return _build_state(list(map(to_event, chain(*found))), list(chain(*pairs)), interests)
+
     def load_user_state(
         self, connection: sa.Connection, user_id: str | None, session_id: str | None
     ) -> UserState:
         """Return what is known of a user and of the anonymous session before they signed in."""
         newest: list[Event] = []
-        pairs: list[tuple[str, str | None]] = []
+        pairs: list[_Pair] = []
         for owner in list_owners(user_id, session_id):
             recent = load_recent_events(connection, owner, MAX_RECENT_EVENTS)
             newest += recent
-            if len(recent) >= MAX_RECENT_EVENTS:  # the log holds more than what was read
-                pairs += load_item_pairs(connection, owner)
-        state = build_user_state(newest, _load_interests(connection, user_id))
-        if not pairs:
-            return state
-        all_pairs = [*pairs, *((event.event, event.item_id) for event in newest)]
-        return replace(state, items_by_event=group_items_by_event(all_pairs))
+            if len(recent) >= MAX_RECENT_EVENTS:
+                pairs += map(tuple, connection.execute(*select_item_pairs(owner)))
+        interests = []
+        if user_id is not None:
+            rows = connection.execute(_INTERESTS, {"user_id": user_id}).all()
+            interests = _parse_interests(rows)
+        return _build_state(newest, pairs, interests)
+
+
+def _build_state(
+    newest: Sequence[Event], pairs: Sequence[_Pair], interests: Sequence[str]
+) -> UserState:
+    """Return the state of a user.
+
+    Args:
+        newest: The latest events of the user, and those of the session.
+        pairs: Event and item id of all events, where the log holds more than the latest.
+        interests: As they were stored.
+    """
+    state = build_user_state(newest, interests)
+    if not pairs:
+        return state
+    all_pairs = [*pairs, *((event.event, event.item_id) for event in newest)]
+    return replace(state, items_by_event=group_items_by_event(all_pairs))
 
 
 def hash_event_id(event_id: str) -> bytes:
@@ -143,9 +195,6 @@ def hash_event_id(event_id: str) -> bytes:
     return hashlib.sha256(event_id.encode()).digest()
 
 
-def _load_interests(connection: sa.Connection, user_id: str | None) -> list[str]:
-    if user_id is None:
-        return []
-    query = sa.select(users.c.interests).where(users.c.user_id == user_id)
-    stored = connection.execute(query).scalar()
-    return list(orjson.loads(stored)) if stored else []
+def _parse_interests(rows: Sequence[Any]) -> list[str]:
+    """Return the interests in the one row of a user, if there is one."""
+    return list(orjson.loads(rows[0][0])) if rows and rows[0][0] else []

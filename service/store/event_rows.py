@@ -3,7 +3,7 @@
 An owner is a pair `(user_id, session_id)`: a user, or an anonymous session if `user_id` is None.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -12,14 +12,17 @@ import sqlalchemy as sa
 from service.store.database import split_parameters
 from service.store.events import IMPRESSION, Event
 from service.store.schema import events
-from service.store.sequence_reader import Owner
+from service.store.sequence_reader import BoundQuery, Owner
 from service.store.write_transaction import WriteTransaction
 
 _T = TypeVar("_T")
 _EVENT_COLUMNS = (
     "event_id", "user_id", "session_id", "item_id", "event", "value", "text", "at",
-    "recommendation_id",
+    "context", "recommendation_id",
 )  # fmt: skip
+# What `to_event` takes, in the order of the attributes of an event.
+EVENT_COLUMNS = tuple(events.c[name] for name in _EVENT_COLUMNS)
+_CONTEXT_POSITION = _EVENT_COLUMNS.index("context")
 
 
 def to_row(event: Event) -> dict[str, Any]:
@@ -29,10 +32,12 @@ def to_row(event: Event) -> dict[str, Any]:
     return {**row, "context": context}
 
 
-def to_event(row: sa.RowMapping) -> Event:
-    """Return the event that a row of the log holds."""
-    columns = {name: row[name] for name in _EVENT_COLUMNS}
-    return Event(**columns, context=orjson.loads(row["context"]) if row["context"] else {})
+def to_event(row: Sequence[Any]) -> Event:
+    """Return the event that a row of `EVENT_COLUMNS` holds."""
+    values = list(row)
+    context = values[_CONTEXT_POSITION]
+    values[_CONTEXT_POSITION] = orjson.loads(context) if context else {}
+    return Event(*values)
 
 
 def list_owners(user_id: str | None, session_id: str | None) -> Iterator[Owner]:
@@ -50,21 +55,44 @@ def match_owner(user_id: str | None, session_id: str | None) -> sa.ColumnElement
     return sa.and_(events.c.user_id.is_(None), events.c.session_id == session_id)
 
 
+def _select_recent(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return (
+        sa.select(*EVENT_COLUMNS)
+        .where(is_owner, events.c.event != sa.literal_column(f"'{IMPRESSION}'"))
+        .order_by(events.c.at.desc(), events.c.event_id.desc())
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+
+
+def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(events.c.event, events.c.item_id).where(is_owner).distinct()
+
+
+# Of an anonymous session and of a user.
+_OWNER: Any = sa.bindparam("owner", type_=sa.Text)
+_IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
+_RECENT = [_select_recent(condition) for condition in _IS_OWNER]
+_PAIRS = [_select_pairs(condition) for condition in _IS_OWNER]
+
+
+def select_recent_events(owner: Owner, limit: int | None) -> BoundQuery:
+    """Return the query of the latest events of an owner, newest first, without impressions."""
+    return _RECENT[owner[0] is not None], {**_to_parameters(owner), "limit": limit}
+
+
 def load_recent_events(connection: sa.Connection, owner: Owner, limit: int | None) -> list[Event]:
     """Return the latest events of an owner, newest first, without impressions."""
-    query = (
-        sa.select(events)
-        .where(match_owner(*owner), events.c.event != IMPRESSION)
-        .order_by(events.c.at.desc(), events.c.event_id.desc())
-        .limit(limit)
-    )
-    return [to_event(row) for row in connection.execute(query).mappings()]
+    return [to_event(row) for row in connection.execute(*select_recent_events(owner, limit))]
 
 
-def load_item_pairs(connection: sa.Connection, owner: Owner) -> list[tuple[str, str | None]]:
-    """Return the distinct pairs (event, item id) in the complete log of an owner."""
-    query = sa.select(events.c.event, events.c.item_id).where(match_owner(*owner)).distinct()
-    return [(event, item_id) for event, item_id in connection.execute(query)]
+def select_item_pairs(owner: Owner) -> BoundQuery:
+    """Return the query of the distinct pairs (event, item id) in the complete log of an owner."""
+    return _PAIRS[owner[0] is not None], _to_parameters(owner)
+
+
+def _to_parameters(owner: Owner) -> dict[str, Any]:
+    user_id, session_id = owner
+    return {"owner": session_id if user_id is None else user_id}
 
 
 def select_existing(

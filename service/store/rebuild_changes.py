@@ -12,7 +12,7 @@ from indexer.language import VectorCache, describe_item, hash_text
 from indexer.reading import MAX_AHEAD_S, DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
-from service.store.event_rows import to_event
+from service.store.event_rows import EVENT_COLUMNS, to_event
 from service.store.events import IMPRESSION, Event
 from service.store.item_changes import (
     ItemChange,
@@ -126,8 +126,9 @@ def _to_item(change: ItemChange) -> Item | DeletedId:
 
 
 def _load_interactions(connection: sa.Connection, latest_at: float) -> list[Interaction]:
-    query = sa.select(events).where(events.c.event != IMPRESSION, events.c.at <= latest_at)
-    rows = connection.execute(query.order_by(events.c.at, events.c.event_id)).mappings()
+    is_learned_from = sa.and_(events.c.event != IMPRESSION, events.c.at <= latest_at)
+    query = sa.select(*EVENT_COLUMNS).where(is_learned_from)
+    rows = connection.execute(query.order_by(events.c.at, events.c.event_id))
     return [_to_interaction(to_event(row)) for row in rows]
 
 

@@ -1,16 +1,22 @@
-"""The SQLite file of a live store to its sequence numbers and the owners of new events, quickly.
+"""The SQLite file of a live store to what requests ask of it, quickly.
 
-Every request asks how far the store has come. Through SQLAlchemy that takes longer than the answer
-itself, so it is asked of the driver, over one connection for each thread.
+Every request asks how far the store has come, and the first of a user what is known of them.
+Through SQLAlchemy that takes longer than the answer itself, so it is asked of the driver, over one
+connection for each thread.
 """
 
 import sqlite3
 import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 Owner: TypeAlias = tuple[str | None, str | None]  # a user, or an anonymous session
+# A query without result processors, which must exist as long as the program, and its parameters.
+BoundQuery: TypeAlias = tuple[sa.Select[Any], Mapping[str, Any]]
 _BUSY_MS = 20  # then it is read in a transaction, by a thread that may wait
 _SEQUENCE_SQL = "SELECT seq, items_seq, removals_seq, version FROM live_counter, live_version"
 _OWNERS_SQL = "SELECT user_id, session_id FROM live_events WHERE seq > ? AND seq <= ?"
@@ -48,24 +54,51 @@ class SequenceReader:
         Raises:
             sqlite3.Error: If the store cannot be read now.
         """
-        rows = self._fetch(_OWNERS_SQL, after, last)
+        rows = self._fetch(_OWNERS_SQL, (after, last))
         if len(rows) < last - after:
-            ((item_count,),) = self._fetch(_ITEMS_SQL, after, last)
+            ((item_count,),) = self._fetch(_ITEMS_SQL, (after, last))
             if len(rows) + item_count < last - after:
                 return None
         return {(user, None) if user is not None else (None, session) for user, session in rows}
+
+    def fetch_at(self, seq: int, queries: Sequence[BoundQuery]) -> list[list[Any]] | None:
+        """Return the rows of each query, all of one state of the store.
+
+        Returns:
+            None if the store is not at this sequence number, or cannot be read now.
+        """
+        try:
+            connection = self._get_connection()
+            connection.execute("BEGIN")
+            try:
+                if self.read_sequence()[0] != seq:
+                    return None
+                return [self._fetch_query(query, values) for query, values in queries]
+            finally:
+                connection.execute("ROLLBACK")  # nothing was written
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.Error:  # the transaction that comes next says what is wrong
+            return None
 
     def close(self) -> None:
         """Close the connections of all threads."""
         while self._connections:
             self._connections.pop().close()
 
-    def _fetch(self, sql: str, *values: int) -> list[Any]:
+    def _fetch(self, sql: str, values: Sequence[int] | Mapping[str, Any] = ()) -> list[Any]:
+        # All rows are fetched, since a statement that is not at its end keeps old pages alive.
+        return self._get_connection().execute(sql, values).fetchall()
+
+    def _fetch_query(self, query: sa.Select[Any], values: Mapping[str, Any]) -> list[Any]:
+        sql, constants = _compile(query)
+        return self._fetch(sql, {**constants, **values})
+
+    def _get_connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
-        # All rows are fetched, since a statement that is not at its end keeps old pages alive.
-        return connection.execute(sql, values).fetchall()
+        return connection
 
     def _connect(self) -> sqlite3.Connection:
         pooled = self._engine.raw_connection()
@@ -77,3 +110,10 @@ class SequenceReader:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         self._connections.append(connection)
         return connection
+
+
+@cache
+def _compile(query: sa.Select[Any]) -> tuple[str, dict[str, Any]]:
+    """Return the SQL of a query, with its parameters by name, and those that are constant."""
+    compiled = query.compile(dialect=sqlite.dialect(paramstyle="named"))
+    return str(compiled), dict(compiled.params)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from indexer.cores import count_threads
+from indexer.cores import count_threads, map_in_threads
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,12 @@ def test_a_process_bound_to_one_core_uses_one(monkeypatch: pytest.MonkeyPatch) -
         assert count_threads() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_results_come_in_the_order_of_the_arguments() -> None:
+    assert map_in_threads(lambda number: number * number, range(50)) == [n * n for n in range(50)]
+
+
+def test_an_error_in_a_thread_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        map_in_threads(lambda number: 1 / number, [1, 0])

@@ -1,5 +1,7 @@
 """The rows near any of several query vectors, in each kind of index, against brute force."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from indexer.ann import AllowedRows, NearRows, VectorIndex
 from indexer.ann.near_rows import find_kth_largest, select_distinct_best
 from indexer.arrays import Vectors
-from tests.indexer.ann.worlds import KINDS, build, clustered, requests
+from tests.indexer.ann.worlds import KINDS, LAYOUT, build, clustered, requests
 
 COUNT = 8_000
 DEPTH = 20
@@ -158,3 +160,18 @@ def test_the_kth_largest_counts_ties(values: list[int], k: int) -> None:
     ordered = sorted(values, reverse=True)
     expected = ordered[k - 1] if 0 < k <= len(values) else -np.inf
     assert find_kth_largest(np.array(values, np.float32), k) == expected
+
+
+def test_a_column_in_which_all_items_are_alike_costs_no_effort(tmp_path: Path) -> None:
+    alike = clustered(COUNT)
+    alike[:, LAYOUT.meaning] = 0.25
+    index, _ = build(tmp_path, alike, KINDS["pq"])
+    queries = requests(alike, 3)[:1]
+    allowed = AllowedRows.all_of(COUNT)
+    usual = index.find_near(queries, DEPTH, allowed)
+    queries[:, LAYOUT.meaning] = 10
+    weighty = index.find_near(queries, DEPTH, allowed)
+    assert len(weighty.rows) == len(usual.rows) < COUNT // 4
+    products = queries @ index.read_vectors(np.arange(COUNT)).T
+    best = np.argsort(-products[0])[:DEPTH]
+    assert np.isin(best, weighty.rows).mean() >= MIN_RECALL

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from indexer.ann.effort import find_least_effort
 from indexer.ann.faiss_searcher import Effort, FaissSearcher
+from indexer.ann.layout import Layout
 from indexer.ann.plan import check_index_name, list_plans, plan_index
 from indexer.ann.recall import (
     GroundTruth,
@@ -37,7 +38,13 @@ from tests.indexer.ann.worlds import KINDS, LAYOUT, build, clustered, recall, re
     ],
 )
 def test_size_and_kind_decide_the_factory(wanted: str, count: int, factory: str) -> None:
-    assert plan_index(wanted, count, 392).factory == factory
+    assert plan_index(wanted, count, Layout(meaning=384)).factory == factory
+
+
+def test_the_prior_has_a_code_of_its_own() -> None:
+    plan = plan_index("pq", 20_000, Layout(meaning=4, taste=4))
+    assert plan.factory == "Pad18,PQ6x4fs,Refine(SQfp16)"
+    assert plan.coded_columns == (0, 1, 2, 3, 4, 5, 6, 7, -1, 8, *[-1] * 8)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +55,7 @@ def test_size_and_kind_decide_the_factory(wanted: str, count: int, factory: str)
     ],
 )  # fmt: skip
 def test_auto_times_the_kinds_that_may_be_fastest(count: int, kinds: list[str]) -> None:
-    assert [plan.kind for plan in list_plans("auto", count, 392)] == kinds
+    assert [plan.kind for plan in list_plans("auto", count, Layout(meaning=384))] == kinds
 
 
 def test_of_several_kinds_the_faster_one_is_kept_and_the_times_are_told(tmp_path: Path) -> None:

@@ -342,3 +342,10 @@ def test_a_damaged_live_index_teaches_nothing(trained: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     write_rows(trained, drawn(2_000)[:-5])
     assert "trained_effort" not in again(trained)
+
+
+def test_the_background_of_an_encoder_is_measured_once(catalog: Path) -> None:
+    write_rows(catalog, [*titled(40), {"id": "new", "title": "title 40"}])
+    encoder = WordEncoder()
+    rebuilt(catalog, encoder=encoder)
+    assert encoder.encoded == 1

@@ -15,10 +15,11 @@ from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
 from indexer.language import bundled_models as bundled
 from indexer.language import precision
 from indexer.language.encoder import Encoder, TextEncoder, load_encoder
+from indexer.language.encoder_background import load_background
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.query_cache import _ENTRY_BYTES, QueryCache
 from indexer.language.text_model import TokenizedText
-from indexer.language.whitening import Moments, fit_meaning_space, load_background
+from indexer.language.whitening import Moments, fit_meaning_space
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 

@@ -9,15 +9,18 @@ from safetensors.numpy import load_file, save_file
 
 from indexer.errors import SnapshotError
 from indexer.language import whitening
-from indexer.language.whitening import (
+from indexer.language.encoder_background import (
     Background,
+    MeasuredBackground,
+    load_background,
+    load_background_texts,
+    measure_background,
+)
+from indexer.language.whitening import (
     MeaningSpace,
     Moments,
     build_identity_space,
     fit_meaning_space,
-    load_background,
-    load_background_texts,
-    measure_background,
 )
 from tests.fakes import WordEncoder
 from tests.oracle import shrunk_space, stored
@@ -158,3 +161,24 @@ def test_a_space_without_its_parts_is_refused_by_name(
     save_file({name: part for name, part in tensors.items() if part is not None}, file)
     with pytest.raises(SnapshotError, match=rf"space.safetensors cannot be read \({sentence}"):
         MeaningSpace.load(file)
+
+
+def test_a_measured_background_is_stored_with_the_space_and_not_measured_again(
+    tmp_path: Path,
+) -> None:
+    encoder = WordEncoder(dim=8)
+    background = load_background(encoder)
+    fit_meaning_space(Moments.from_chunks([], 8), background).save(tmp_path / "space.safetensors")
+    known = MeasuredBackground.read(tmp_path / "space.safetensors")
+    asked = encoder.encoded
+    again = load_background(encoder, known)
+    assert encoder.encoded == asked
+    np.testing.assert_array_equal(again.item_mean, background.item_mean)
+    np.testing.assert_array_equal(again.query_mean, background.query_mean)
+    np.testing.assert_array_equal(again.covariance, background.covariance)
+
+
+def test_a_space_without_a_measured_background_has_none(tmp_path: Path) -> None:
+    build_identity_space(8).save(tmp_path / "space.safetensors")
+    assert MeasuredBackground.read(tmp_path / "space.safetensors") is None
+    assert MeasuredBackground.read(tmp_path / "missing.safetensors") is None

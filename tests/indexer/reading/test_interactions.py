@@ -294,3 +294,12 @@ def test_every_rating_is_within_the_scale(ratings: list[float]) -> None:
     assert low < high
     assert low <= min(ratings)
     assert max(ratings) <= high
+
+
+def test_equal_texts_are_one_string_and_equal_numbers_are_told_apart(path: Path) -> None:
+    # 1, 1.0 and True are equal as keys of a dictionary; only the first two are ids.
+    rows = [{**ROW, "user_id": user} for user in ("1", "1", " 1", 1, 1.0, True)]
+    *good, bad = read(path, rows)
+    assert [row.user_id for row in good] == ["1"] * 5
+    assert good[0].user_id is good[1].user_id
+    assert bad.reason == "user_id must be a string or a number, not True"

@@ -195,6 +195,16 @@ def test_no_model_has_seen_the_holdout_it_answers(
 
 
 @pytest.mark.slow
+def test_enough_rows_are_examined_with_settings_of_the_older_ones_without_tuning_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate_model, "fit_taste", None)
+    rows = sorted(chains(users=700), key=lambda row: row.at or 0.0)
+    report = build(tmp_path, rows)
+    assert report["methods"]["new"]["all"]["ndcg10"] > 0.5
+
+
+@pytest.mark.slow
 def test_since_last_keeps_what_was_tuned_and_learns_the_new_rows(tmp_path: Path) -> None:
     """A taste for i0 after i30 appears only in the last rows."""
     build(tmp_path, BY_TIME[:1900])

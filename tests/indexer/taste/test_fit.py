@@ -10,8 +10,9 @@ from indexer.errors import SnapshotError
 from indexer.reading.interactions import Interaction
 from indexer.taste import HistoryItem, ScoreTermWeights, TasteModel, build_history, fit_taste
 from indexer.taste.events import build_events
-from indexer.taste.fit import fit_blocks, fold_weights, refit_taste
+from indexer.taste.fit import confirm_taste, fit_blocks, fold_weights, refit_taste
 from indexer.taste.history import compute_repeat_weights
+from indexer.taste.model import parse_settings_without_newest
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, noise, random_meaning
 
 
@@ -116,3 +117,33 @@ def test_a_truncated_file_is_refused(chain_model: TasteModel, tmp_path: Path, na
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(SnapshotError, match="taste model"):
         TasteModel.load(tmp_path)
+
+
+@pytest.mark.slow
+def test_settings_without_the_newest_events_do_not_depend_on_them() -> None:
+    rows = sorted(chains(users=700), key=lambda row: row.at or 0.0)
+    newest = rows[-len(rows) // 10 :]
+    rng = np.random.default_rng(0)
+    mixed = [replace(row, item_id=f"i{rng.integers(60)}") for row in newest]
+    plain = fit_taste(rows, ids(60), random_meaning(60))
+    other = fit_taste([*rows[: -len(newest)], *mixed], ids(60), random_meaning(60))
+    assert plain.report["learned"] != other.report["learned"]
+    settings = parse_settings_without_newest(plain.report)
+    assert settings == parse_settings_without_newest(other.report)
+    assert settings is not None
+    assert settings.neighbour_weight > 0
+
+
+def test_few_events_are_not_tuned_without_the_newest(chain_model: TasteModel) -> None:
+    assert parse_settings_without_newest(chain_model.report) is None
+
+
+def test_settings_are_confirmed_by_the_events_themselves_or_nothing_is_learned(
+    chain_model: TasteModel,
+) -> None:
+    settings = chain_model.settings
+    confirmed = confirm_taste(chains(), ids(60), random_meaning(60), settings=settings)
+    assert confirmed.settings == settings
+    assert len(confirmed.neighbours.values) > 0
+    for rows in ([], chains()[:50], noise(1_000)):
+        assert adds_nothing(confirm_taste(rows, ids(60), random_meaning(60), settings=settings))

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from indexer.taste import neighbours as neighbours_module
 from indexer.taste.events import Events, build_events
-from indexer.taste.neighbours import Neighbours, fit_neighbours
+from indexer.taste.neighbours import (
+    Neighbours,
+    fit_neighbours,
+    fit_neighbours_of_half_lives,
+)
 from tests.indexer.taste.worlds import ids, interaction, noise
 
 
@@ -77,3 +82,22 @@ def test_no_events_are_no_neighbours() -> None:
     fitted = fit_neighbours(build_events([], ids(3)))
     assert fitted.starts.tolist() == [0, 0, 0, 0]
     assert len(fitted.values) == 0
+
+
+def test_several_half_lives_at_once_are_each_as_alone() -> None:
+    events = build_events(noise(400, n=20), ids(20))
+    together = fit_neighbours_of_half_lives(events, (0.1, 1.0), 5)
+    for half_life, fitted in together.items():
+        alone = fit_neighbours(events, half_life=half_life, max_neighbours=5)
+        for name in ("starts", "rows", "values"):
+            np.testing.assert_array_equal(getattr(fitted, name), getattr(alone, name))
+
+
+@pytest.mark.parametrize("pairs", [1, 100, 10_000])
+def test_the_size_of_a_block_changes_nothing(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = build_events(noise(300, n=12), ids(12))
+    whole = fit_neighbours(events, half_life=0.3)
+    monkeypatch.setattr(neighbours_module, "_BLOCK_PAIRS", pairs)
+    parted = fit_neighbours(events, half_life=0.3)
+    np.testing.assert_array_equal(parted.rows, whole.rows)
+    np.testing.assert_array_equal(parted.values, whole.values)

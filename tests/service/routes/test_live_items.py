@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer import Index, build_index
-from indexer.language.whitening import load_background_texts
+from indexer.language.encoder_background import load_background_texts
 from indexer.reading.items import DeletedId
 from service import Settings
 from service.live.items import LiveItems

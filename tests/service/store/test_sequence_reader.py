@@ -186,3 +186,35 @@ def test_a_file_that_lost_its_tables_is_not_peeked(store: Store) -> None:
     writer.execute("ALTER TABLE live_counter RENAME TO elsewhere")
     writer.close()
     assert store.database.peek_sequence() is None
+
+
+@pytest.mark.parametrize("count", [0, 3, 260])
+@pytest.mark.parametrize("session_id", [None, "s"])
+def test_a_user_is_read_as_a_transaction_loads_them(
+    store: Store, count: int, session_id: str | None
+) -> None:
+    names = ("click", "search", "impression", "rating")
+    store.log.append(
+        [
+            Event(
+                f"{user}{n}", user, "s", f"m{n % 9}", names[n % 4], 4.0, "sea", n % 50, {"hour": n}
+            )
+            for user in ("ann", None, "bob")
+            for n in range(count)
+        ]
+    )
+    store.users.put("ann", UserProfile(("jazz",), {}))
+    with store.database.begin_read() as connection:
+        sequence = store.database.read_sequence(connection)
+        loaded = store.log.load_user_state(connection, "ann", session_id)
+    assert store.log.read_user_state(sequence, "ann", session_id) == loaded
+    assert loaded.interests == ("jazz",)
+    assert len(loaded.seen) == min(count, 9)
+
+
+def test_a_user_is_not_read_from_a_store_that_has_come_further(store: Store) -> None:
+    with store.database.begin_read() as connection:
+        sequence = store.database.read_sequence(connection)
+    assert store.log.read_user_state(sequence, "ann", None) is not None
+    store.happened("e1")
+    assert store.log.read_user_state(sequence, "ann", None) is None
