@@ -31,6 +31,7 @@ class StoreFile:
 
     def find_fault(self) -> str | None:
         """Return what has become of the file, as words after "the live store …"; None: nothing."""
+        least_size = self._size  # before looking: another thread may look later and see more
         try:
             found = os.stat(self._name)  # noqa: PTH116
         except OSError as error:
@@ -39,7 +40,7 @@ class StoreFile:
             return self._lasting_fault
         if self._identity != (found.st_dev, found.st_ino):
             return f"{self.path} was replaced by another file"
-        if found.st_size < self._size:
+        if found.st_size < least_size:
             return f"{self.path} was cut short"
         if self._log_identity is not None and self._identify_log() != self._log_identity:
             return f"{self.path} has lost its write-ahead log"

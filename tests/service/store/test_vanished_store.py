@@ -17,6 +17,7 @@ from service.store.events import Event
 from service.store.generation import HighestSequence
 from service.store.ownership import UserHasher
 from service.store.schema import MIGRATIONS, counter
+from service.store.store_file import StoreFile
 from tests.service.conftest import Serve, Shop, ids_for, liked, problem, wait_until
 
 
@@ -258,3 +259,22 @@ def test_reopening_is_tried_once_in_a_while(
             read()
     assert len(tried) == 1
     database.close()
+
+
+def test_a_file_that_grows_while_two_threads_look_is_not_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "live.sqlite"
+    file.write_bytes(b"x" * 10)
+    watched = StoreFile(file)
+    look = os.stat
+
+    def look_slowly(path: str) -> os.stat_result:
+        found = look(path)
+        monkeypatch.setattr(os, "stat", look)
+        file.write_bytes(b"x" * 20)
+        assert watched.find_fault() is None  # another thread is faster
+        return found
+
+    monkeypatch.setattr(os, "stat", look_slowly)
+    assert watched.find_fault() is None
