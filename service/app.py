@@ -122,6 +122,7 @@ def create_app_from_environment() -> FastAPI:
             f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
         ) from error
     watch_parent(_stop_worker)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as the parent does
     return create_app(Settings.from_json(text))
 
 
@@ -180,6 +181,7 @@ def _build_services(
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
         item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
+        erasure_queue=WorkQueue("erasures", threads=1, max_waiting=settings.write_queue),
         live_store=live_store,
         views=views,
         refresher=Refresher(active_index, views, interval_s=settings.poll_s),

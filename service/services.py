@@ -38,6 +38,7 @@ class Services:
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         event_queue: Writes events and users, one transaction after the other.
         item_queue: Encodes and writes items, which takes longer.
+        erasure_queue: Cleans the store's files after an erasure, so that no event waits for it.
         live_store: None: nothing can be stored.
         views: Opens views of snapshot and store.
         refresher: Loads changed items in the background.
@@ -53,6 +54,7 @@ class Services:
     admin_queue: WorkQueue
     event_queue: WorkQueue
     item_queue: WorkQueue
+    erasure_queue: WorkQueue
     live_store: LiveStore | None
     views: RequestViews
     refresher: Refresher
@@ -122,6 +124,24 @@ class Services:
         )
         return Response(content, media_type="application/json")
 
+    async def erase_user(self, user_id: str) -> tuple[int, int]:
+        """Erase a user from the live store and from its files.
+
+        Returns:
+            The number of events that were removed, and the sequence number afterwards.
+
+        Raises:
+            Problem: 409 if there is no live store; 503 if it could not be done in time.
+        """
+        live = require_live_store(self.live_store, self.settings)
+        erased_count, seq = await self.event_queue.run(
+            lambda: live.users.erase_rows(user_id), deadline_s=self.settings.deadline_s
+        )
+        await self.erasure_queue.run(
+            lambda: live.users.clean_files(seq), deadline_s=self.settings.batch_deadline_s
+        )
+        return erased_count, seq
+
     async def change_items(self, call: Callable[[LiveStore, Index], Any]) -> Response:
         """Run `call`, which encodes and writes items, in a thread; return its result as JSON.
 
@@ -137,6 +157,16 @@ class Services:
         content = await self.item_queue.run(run_call, deadline_s=self.settings.batch_deadline_s)
         return Response(content, media_type="application/json")
 
+    async def check_store(self) -> None:
+        """Check that the live store, if there is one, can be read now.
+
+        Raises:
+            Problem: 503 if it cannot.
+        """
+        live = self.live_store
+        if live is not None and live.database.peek_sequence() is None:
+            await self.admin_queue.run(live.database.check, deadline_s=self.settings.deadline_s)
+
     async def run_admin(self, call: Callable[[], _T]) -> _T:
         """Run `call`, which may open a snapshot, in a thread; there is no deadline."""
         return await self.admin_queue.run(call)
@@ -148,6 +178,7 @@ class Services:
         self.admin_queue.close()
         self.event_queue.close()
         self.item_queue.close()
+        self.erasure_queue.close()
         if self.live_store is not None:
             self.live_store.database.close()
         self.active_index.close()

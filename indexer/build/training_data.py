@@ -1,12 +1,13 @@
 """The interactions that a build may learn from: read, checked, without those of erased users."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from indexer.build.collector import REJECTED_FILE
 from indexer.build.options import BuildOptions
 from indexer.errors import CatalogError
-from indexer.reading import Interaction, Rejection, read_interactions, render_rejection
+from indexer.reading import Interaction, Rejection, read_interactions, render_anonymous_rejection
 
 _MIN_LIVE_EVENTS = 1_000  # fewer, without a file of interactions, are too few to learn from
 
@@ -21,9 +22,12 @@ def read_training_data(
 ) -> list[Interaction]:
     """Return the good rows of the interactions, then the live events, without erased ones.
 
+    Words of circumstances that one user alone has used are left out: they tell nothing of others,
+    and could tell of that user in every snapshot that knows them.
+
     Args:
         options: Of the build.
-        work: Working folder; bad rows are appended to its `rejected.jsonl`.
+        work: Working folder; places and reasons of bad rows are appended to its `rejected.jsonl`.
         counts: `interactions` is set, `rejected_interactions` increased.
 
     Raises:
@@ -33,9 +37,29 @@ def read_training_data(
     if options.interactions is not None:
         rows = _read_good_rows(options.interactions, options, work, counts)
     is_erased = options.is_erased or (lambda _: False)
-    interactions = [row for row in (*rows, *options.live_events) if not is_erased(row)]
+    interactions = _drop_private_words(
+        [row for row in (*rows, *options.live_events) if not is_erased(row)]
+    )
     counts["interactions"] = len(interactions)
     return interactions
+
+
+def _drop_private_words(interactions: list[Interaction]) -> list[Interaction]:
+    """Return the interactions without the context words that only one user has."""
+    users: dict[tuple[str, str], str | None] = {}  # None: several
+    for row in interactions:
+        for word in row.context.items():
+            if users.setdefault(word, row.user_id) != row.user_id:
+                users[word] = None
+    private = {word for word, user in users.items() if user is not None}
+    if not private:
+        return interactions
+    return [
+        row
+        if private.isdisjoint(row.context.items())
+        else replace(row, context=dict(w for w in row.context.items() if w not in private))
+        for row in interactions
+    ]
 
 
 def _read_good_rows(
@@ -49,7 +73,7 @@ def _read_good_rows(
         for row in rows:
             if isinstance(row, Rejection):
                 counts["rejected_interactions"] += 1
-                rejected.write(render_rejection(row) + "\n")
+                rejected.write(render_anonymous_rejection(row) + "\n")
             else:
                 interactions.append(row)
     bad = counts["rejected_interactions"]

@@ -6,12 +6,26 @@ is here; later stages trust what comes out.
 """
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
-from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
+from indexer.reading.interactions import (
+    MAX_AHEAD_S,
+    Event,
+    Interaction,
+    infer_rating_scale,
+    read_interactions,
+)
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
-from indexer.reading.rows import Rejection, Row, parse_mapping, render_rejection, suggest_name
+from indexer.reading.rows import (
+    Rejection,
+    Row,
+    parse_mapping,
+    render_anonymous_rejection,
+    render_rejection,
+    suggest_name,
+)
 
 __all__ = [
+    "MAX_AHEAD_S",
     "Catalog",
     "DeletedId",
     "Event",
@@ -27,6 +41,7 @@ __all__ = [
     "parse_url",
     "read_catalog",
     "read_interactions",
+    "render_anonymous_rejection",
     "render_rejection",
     "suggest_name",
     "to_item",

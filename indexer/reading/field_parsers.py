@@ -35,8 +35,23 @@ _MAX_NUMBER = 1e300  # whole numbers much larger do not fit a float
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
 
 
+VALUE = "\0"  # in a message: where the value is shown
+
+
 class BadValueError(ValueError):
-    """A field cannot hold a value; the message is the reason of the `Rejection`."""
+    """A field cannot hold a value; the message is the reason of the `Rejection`.
+
+    Args:
+        message: With `VALUE` where the value is shown.
+        value: What the field was to hold.
+
+    Attributes:
+        anonymous_message: The message without the value, which may be a person's.
+    """
+
+    def __init__(self, message: str, value: Any = None) -> None:
+        super().__init__(message.replace(VALUE, render_value(value)))
+        self.anonymous_message = message.replace(VALUE, "…")
 
 
 def is_missing(value: Any) -> bool:
@@ -53,22 +68,20 @@ def parse_id(name: str, value: Any) -> str:
     if isinstance(value, str):
         return _check_id(name, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadValueError(f"{name} must be a string or a number, not {render_value(value)}")
+        raise BadValueError(f"{name} must be a string or a number, not {VALUE}", value)
     if isinstance(value, float) and not abs(value) < _MAX_EXACT_INTEGER:
-        raise BadValueError(
-            f"{name} {render_value(value)} is too large to be exact; write it in quotes"
-        )
+        raise BadValueError(f"{name} {VALUE} is too large to be exact; write it in quotes", value)
     return str(int(value) if value == int(value) else value)
 
 
 def _check_id(name: str, value: str) -> str:
     if _CONTROL.search(value):
-        raise BadValueError(f"{name} {render_value(value)} has control characters")
+        raise BadValueError(f"{name} {VALUE} has control characters", value)
     stripped = value.strip()
     if len(stripped) > MAX_ID_CHARS:
         raise BadValueError(
-            f"{name} {render_value(stripped)} has {len(stripped)} characters; "
-            f"at most {MAX_ID_CHARS} are allowed"
+            f"{name} {VALUE} has {len(stripped)} characters; at most {MAX_ID_CHARS} are allowed",
+            stripped,
         )
     return stripped
 
@@ -82,9 +95,9 @@ def parse_number(name: str, value: Any) -> float:
         is_whole = len(value) <= _MAX_DIGITS and not re.search(r"[.eE]", value)
         number = int(value) if is_whole else float(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise BadValueError(f"{name} must be a number, not {render_value(value)}")
+        raise BadValueError(f"{name} must be a number, not {VALUE}", value)
     if not math.isfinite(number) or abs(number) > _MAX_NUMBER:
-        raise BadValueError(f"{name} must be finite, not {render_value(value)}")
+        raise BadValueError(f"{name} must be finite, not {VALUE}", value)
     return number
 
 
@@ -100,7 +113,7 @@ def parse_boolean(name: str, value: Any) -> bool:
     """Return a boolean, from true/false, yes/no or 1/0 in any case."""
     answer = _BOOLEAN_WORDS.get(str(value).strip().lower())
     if answer is None:
-        raise BadValueError(f"{name} must be true or false, not {render_value(value)}")
+        raise BadValueError(f"{name} must be true or false, not {VALUE}", value)
     return answer
 
 
@@ -109,7 +122,7 @@ def parse_text(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if not _is_number(value):
-        raise BadValueError(f"{name} must be text, not {render_value(value)}")
+        raise BadValueError(f"{name} must be text, not {VALUE}", value)
     return _number_to_text(value)
 
 
@@ -124,7 +137,7 @@ def parse_list(name: str, value: Any) -> list[str]:
     if _is_number(raw):
         return [_number_to_text(raw)]
     if not isinstance(raw, list):
-        raise BadValueError(f"{name} must be a list of words, not {render_value(value)}")
+        raise BadValueError(f"{name} must be a list of words, not {VALUE}", value)
     words = (_parse_entry(name, part) for part in raw if not is_missing(part))
     return [word for word in words if word]
 
@@ -135,7 +148,7 @@ def _parse_entry(name: str, part: Any) -> str:
     if isinstance(part, str):
         return part.strip()
     if not _is_number(part):
-        raise BadValueError(f"{name} must hold words or numbers, not {render_value(part)}")
+        raise BadValueError(f"{name} must hold words or numbers, not {VALUE}", part)
     return _number_to_text(part)
 
 
@@ -150,8 +163,9 @@ def parse_location(name: str, value: Any) -> dict[str, Any]:
         raw = dict(zip(("lat", "lon"), raw.split(","), strict=True))
     if not isinstance(raw, Mapping) or find_coordinates(raw) is None:
         raise BadValueError(
-            f'{name} must be {{"lat", "lon"}} or "lat,lon", not {render_value(value)}; '
-            "a place name belongs in another column, such as city"
+            f'{name} must be {{"lat", "lon"}} or "lat,lon", not {VALUE}; '
+            "a place name belongs in another column, such as city",
+            value,
         )
     extras = {key: part for key, part in raw.items() if key not in _LATITUDES + _LONGITUDES}
     return {**parse_coordinates(name, raw), **extras}
@@ -176,9 +190,7 @@ def parse_coordinates(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _parse_degrees(name: str, value: Any, limit: int) -> float:
     degrees = parse_number(name, value)
     if abs(degrees) > limit:
-        raise BadValueError(
-            f"{name} must be between -{limit} and {limit}, not {render_value(value)}"
-        )
+        raise BadValueError(f"{name} must be between -{limit} and {limit}, not {VALUE}", value)
     return degrees
 
 
@@ -200,9 +212,7 @@ def parse_datetime(name: str, value: Any) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, OSError, ValueError):
-        raise BadValueError(
-            f"{name} {render_value(value)} is outside the years 1 to 9999"
-        ) from None
+        raise BadValueError(f"{name} {VALUE} is outside the years 1 to 9999", value) from None
 
 
 def _parse_basic_date(digits: str) -> str | None:
@@ -236,14 +246,14 @@ def _parse_iso_seconds(name: str, value: str) -> float:
 
 
 def _make_time_error(name: str, value: Any) -> BadValueError:
-    return BadValueError(f"{name} must be an ISO date or Unix seconds, not {render_value(value)}")
+    return BadValueError(f"{name} must be an ISO date or Unix seconds, not {VALUE}", value)
 
 
 def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
     """Return `(d,) float32`, finite and not all zeros, from a list or the JSON text of one."""
     raw = _parse_json(value) if isinstance(value, str) else value
     if not isinstance(raw, list) or not raw or not all(map(_is_number, raw)):
-        raise BadValueError(f"{name} must be a list of numbers, not {render_value(value)}")
+        raise BadValueError(f"{name} must be a list of numbers, not {VALUE}", value)
     with np.errstate(over="ignore"):
         vector = np.array(raw, dtype=np.float64).astype(np.float32)
     if not np.isfinite(vector).all():

@@ -2,12 +2,14 @@
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from indexer.reading.field_parsers import (
+    VALUE,
     BadValueError,
     is_missing,
     is_missing_for,
@@ -25,11 +27,17 @@ from indexer.reading.rows import (
     Row,
     reject,
     rename_columns,
-    render_value,
 )
 from indexer.reading.tables import read_rows
 
-__all__ = ["DEFAULT_CONTEXT", "Event", "Interaction", "infer_rating_scale", "read_interactions"]
+__all__ = [
+    "DEFAULT_CONTEXT",
+    "MAX_AHEAD_S",
+    "Event",
+    "Interaction",
+    "infer_rating_scale",
+    "read_interactions",
+]
 
 DEFAULT_CONTEXT = (
     "daytime", "daytype", "weekday", "season", "place", "location", "city", "country", "weather",
@@ -46,6 +54,8 @@ RATING_SCALES = (
     (0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.0, 10.0),
     (-10.0, 10.0), (1.0, 100.0), (0.0, 100.0),
 )  # fmt: skip
+
+MAX_AHEAD_S = 86_400.0  # of an event's time before now; what is later is a wrong clock or unit
 
 _OUR_COLUMNS = {
     "event",
@@ -112,8 +122,11 @@ def read_interactions(
     mapping: Mapping[str, str] = NO_MAPPING,
     query: str | None = None,
     extra_columns: Sequence[str] = (),
+    now: float | None = None,
 ) -> Iterator[Interaction | Rejection]:
     """Return the interactions of a file or a database in row order.
+
+    A row whose time is more than a day ahead is rejected: it would be the newest for years.
 
     Args:
         source: A file or a database URL.
@@ -122,6 +135,7 @@ def read_interactions(
             that one mapping can serve the catalogue too; its `id` also names the item's column.
         query: A SELECT or the name of a table, for a database.
         extra_columns: Further columns to keep as context where they exist.
+        now: Unix seconds; None for the time of the call.
 
     Raises:
         CatalogError: At once if the source does not exist; while iterating if it is damaged; at
@@ -139,7 +153,8 @@ def read_interactions(
     )
     if "id" in mapping and not {"item_id", "item"} & used.keys():
         used["item_id"] = mapping["id"]
-    return _read_interactions(rows, columns, used, required_columns)
+    latest_at = (time.time() if now is None else now) + MAX_AHEAD_S
+    return _read_interactions(rows, columns, used, required_columns, latest_at=latest_at)
 
 
 def _read_interactions(
@@ -147,6 +162,8 @@ def _read_interactions(
     columns: Sequence[str],
     mapping: Mapping[str, str],
     required: tuple[RequiredColumns, RequiredColumns],
+    *,
+    latest_at: float,
 ) -> Iterator[Interaction | Rejection]:
     """Parse rows; `required` watches source columns, then context columns after mapping."""
     required_fields, required_context = required
@@ -160,9 +177,11 @@ def _read_interactions(
         required_context.observe(values)
         required_context.observe(_find_nested_context(values))
         try:
-            yield parser.parse(values)
+            interaction = parser.parse(values)
+            _refuse_later_than(latest_at, interaction.at, values)
+            yield interaction
         except BadValueError as error:
-            yield reject(row, str(error))
+            yield reject(row, str(error), error.anonymous_message)
     required_fields.check()
     required_context.check()
 
@@ -236,6 +255,14 @@ def _parse_time(values: Mapping[str, Any]) -> float | None:
     return None if is_missing_for(parse_unix_seconds, raw) else parse_unix_seconds("timestamp", raw)
 
 
+def _refuse_later_than(latest_at: float, at: float | None, values: Mapping[str, Any]) -> None:
+    if at is not None and at > latest_at:
+        raise BadValueError(
+            f"timestamp {VALUE} is more than a day ahead; write when it happened",
+            _find_value("timestamp", values),
+        )
+
+
 def _find_value(name: str, values: Mapping[str, Any]) -> Any:
     """The value of the first column, among a field's name and its aliases, that is not null."""
     value = values.get(name)
@@ -263,9 +290,7 @@ def _parse_event(values: Mapping[str, Any], *, has_value: bool) -> str:
         raise BadValueError("event is missing; name its column with --fields event=…")
     name = parse_id("event", raw)
     if len(name) > _MAX_EVENT_CHARS:
-        raise BadValueError(
-            f"event {render_value(name)} is longer than {_MAX_EVENT_CHARS} characters"
-        )
+        raise BadValueError(f"event {VALUE} is longer than {_MAX_EVENT_CHARS} characters", name)
     return _KNOWN_EVENTS.get(re.sub(r"[\s-]+", "_", name.lower()), name)
 
 

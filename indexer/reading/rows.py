@@ -44,19 +44,24 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that was refused, with the reason as one short sentence."""
+    """A row that was refused, with the reason as one short sentence.
+
+    Attributes:
+        anonymous_reason: The reason without what the row holds; empty: the reason itself.
+    """
 
     source: str
     line: int
     reason: str
     row: Mapping[str, Any] | str
+    anonymous_reason: str = ""
 
 
-def reject(row: Row | BadRow, reason: str = "") -> Rejection:
+def reject(row: Row | BadRow, reason: str = "", anonymous_reason: str = "") -> Rejection:
     """Return the rejection of a row; a `BadRow` has its own reason."""
     if isinstance(row, BadRow):
         return Rejection(row.source, row.line, row.reason, row.text)
-    return Rejection(row.source, row.line, reason, row.values)
+    return Rejection(row.source, row.line, reason, row.values, anonymous_reason)
 
 
 def render_rejection(rejection: Rejection) -> str:
@@ -68,6 +73,19 @@ def render_rejection(rejection: Rejection) -> str:
         "row": _shorten(rejection.row, _MAX_REPORTED_DEPTH),
     }
     return json.dumps(report, ensure_ascii=False, allow_nan=False)
+
+
+def render_anonymous_rejection(rejection: Rejection) -> str:
+    """Return the rejection of an interaction as one line of `rejected.jsonl`.
+
+    It has place and reason only: what a person did must not stay there after they were erased.
+    """
+    report = {
+        "source": rejection.source,
+        "line": rejection.line,
+        "reason": rejection.anonymous_reason or rejection.reason,
+    }
+    return json.dumps(report, ensure_ascii=False)
 
 
 def _shorten(value: Any, depth: int) -> Any:

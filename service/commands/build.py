@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -184,7 +185,7 @@ def _with_live_store(
     database = LiveDatabase.open(arguments.db)
     try:
         secret = load_secret(None, os.environ)
-        found, changes = read_changes(database, secret, with_items=not drops)
+        found, changes = read_changes(database, secret, now=time.time(), with_items=not drops)
         cache_live_vectors(out, changes)
         yield replace(
             options,

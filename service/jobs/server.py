@@ -7,6 +7,7 @@ import socket
 
 import uvicorn
 from fastapi import FastAPI
+from typing_extensions import override
 from uvicorn.supervisors import Multiprocess
 
 from indexer.request import load_scenarios
@@ -24,6 +25,14 @@ _BACKLOG = 2_048
 _MAX_OPEN_FILES = 8_192  # each connection is one; the default limit is often 1,024 or less
 
 
+class _Workers(Multiprocess):
+    """uvicorn's workers, which would all end and begin again at SIGHUP."""
+
+    @override
+    def handle_hup(self) -> None:
+        """Ignore the signal, as a single process does."""
+
+
 def serve(settings: Settings) -> int:
     """Check everything that can be checked, serve until stopped, and return the exit code.
 
@@ -38,6 +47,8 @@ def serve(settings: Settings) -> int:
         shown = f"[{host}]" if ":" in host else host
         print(f"serving {settings.index} on http://{shown}:{port} (docs at /docs)", flush=True)
         signal.signal(signal.SIGTERM, exit_on_signal)
+        # Nothing would be read anew: snapshots are noticed without it.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         try:
             return _run_workers(settings, listener)
         except KeyboardInterrupt:
@@ -89,7 +100,7 @@ def _run_workers(settings: Settings, listener: socket.socket) -> int:
     if settings.workers > 1:
         os.environ[SETTINGS_VARIABLE] = settings.to_json()
         config = _configure("service.app:create_app_from_environment", settings)
-        Multiprocess(config, sockets=[listener]).run()
+        _Workers(config, sockets=[listener]).run()
         return 0
     server = uvicorn.Server(_configure(create_app(settings), settings))
     server.run(sockets=[listener])

@@ -37,10 +37,15 @@ class StaleViewError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _LoadedCatalogue:
-    """A live catalogue with the changes up to a sequence number."""
+    """A live catalogue with the changes up to a sequence number of some generation."""
 
     catalogue: LiveCatalogue
     items_seq: int
+    generation: int
+
+    def belongs_to(self, index: Index, sequence: SequenceNumbers) -> bool:
+        """Whether later changes can be added to it; a snapshot activated again is another one."""
+        return self.catalogue.base is index and self.generation == sequence.generation
 
     @property
     def is_in_use(self) -> bool:
@@ -81,13 +86,15 @@ class LiveItems:
             raise StaleViewError
         with self._lock:
             loaded = self._loaded.get(index.id)
-            # A snapshot that is activated again is opened anew; its old `Index` is closed.
-            if loaded is None or loaded.catalogue.base is not index:
-                loaded = _LoadedCatalogue(LiveCatalogue(index), applied_seq)
+            if loaded is not None and loaded.generation > sequence.generation:
+                raise StaleViewError
+            if loaded is None or not loaded.belongs_to(index, sequence):
+                empty = LiveCatalogue(index)
+                loaded = _LoadedCatalogue(empty, applied_seq, sequence.generation)
             if loaded.items_seq < sequence.items_seq:
                 changes = load_changes_after(connection, loaded.items_seq)
                 catalogue = loaded.catalogue.apply_changes(to_live_changes(index, changes))
-                loaded = _LoadedCatalogue(catalogue, sequence.items_seq)
+                loaded = _LoadedCatalogue(catalogue, sequence.items_seq, sequence.generation)
             elif loaded.items_seq > max(sequence.items_seq, applied_seq):
                 raise StaleViewError
             self._loaded[index.id] = loaded
@@ -97,7 +104,7 @@ class LiveItems:
     def get_loaded(self, index: Index, sequence: SequenceNumbers) -> LiveCatalogue | None:
         """Return the catalogue as of some sequence numbers; None if it is not in memory."""
         loaded = self._loaded.get(index.id)
-        if loaded is None or loaded.catalogue.base is not index:
+        if loaded is None or not loaded.belongs_to(index, sequence):
             return None
         applied_seq = index.manifest.applied_seq
         is_current = loaded.items_seq == max(sequence.items_seq, applied_seq)

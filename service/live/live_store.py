@@ -96,7 +96,9 @@ def require_live_store(live_store: LiveStore | None, settings: Settings) -> Live
 
 def describe_missing_store(settings: Settings) -> str:
     """Return the sentence that says why there is no live store."""
+    file = settings.index / DEFAULT_FILE_NAME
+    what = f"the live store {file}" if file.exists() else f"the index directory {settings.index}"
     return (
-        f"nothing can be kept: the index directory {settings.index} cannot be written; start the "
-        f"service with --db URL"
+        f"nothing can be kept: {what} cannot be written; make it writable and restart the service, "
+        f"or start it with --db URL"
     )

@@ -74,7 +74,8 @@ class UserStates:
         key = (user_id, session_id)
         kept = self._states.get(key)
         # A view may be older than what another request has read meanwhile.
-        if kept is None or kept.read_seq > sequence.seq:
+        is_same_store = self._sequence.generation == sequence.generation
+        if kept is None or kept.read_seq > sequence.seq or not is_same_store:
             return None
         self._states.move_to_end(key)
         return kept.state
@@ -105,12 +106,12 @@ class UserStates:
     def _advance(self, sequence: SequenceNumbers) -> None:
         """Forget the states that changes up to `sequence` may concern."""
         known = self._sequence
-        if sequence.seq <= known.seq:
+        if (sequence.generation, sequence.seq) <= (known.generation, known.seq):
             return
         self._sequence = sequence
         new_count = sequence.seq - known.seq
         owners = None
-        if sequence.removals_seq == known.removals_seq and new_count <= _MAX_NEW_EVENTS:
+        if sequence.removals == known.removals and new_count <= _MAX_NEW_EVENTS:
             try:
                 owners = self._database.list_new_owners(known.seq, sequence.seq)
             except sqlite3.Error:  # the view itself will say what is wrong

@@ -17,7 +17,7 @@ async def live() -> Response:
 
 @router.get("/ready", response_model=Health, responses={503: PROBLEM_RESPONSES[503]})
 async def ready(request: Request, services: ServicesDep) -> Response:
-    """Say which snapshot serves; 503 until one is open, with its language model."""
+    """Say which snapshot serves; 503 until one is open, with its model, and the store answers."""
     status = services.active_index.status
     detail = status.error
     if detail and not _has_read_key(request, services):
@@ -28,6 +28,14 @@ async def ready(request: Request, services: ServicesDep) -> Response:
         raise unavailable(
             detail or "the language model is being loaded; users are answered by id already"
         )
+    try:
+        await services.check_store()
+    except Problem as problem:
+        if _has_read_key(request, services):
+            raise
+        raise unavailable(
+            "the live store cannot be used; ask with an API key, or see the service's log"
+        ) from problem
     return render_json({"status": "ready", "snapshot": status.snapshot, "detail": detail})
 
 

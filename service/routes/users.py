@@ -6,7 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from indexer.errors import RequestError
-from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, WriteRoute, decode_id
+from service.edge import (
+    PROBLEM_RESPONSES,
+    Problem,
+    ReadRoute,
+    WriteRoute,
+    decode_id,
+    render_json,
+)
 from service.live import LiveStore, RequestView, describe_user, parse_profile
 from service.services import ServicesDep
 from service.store import parse_clean_id
@@ -45,16 +52,17 @@ async def get_user(user_id: str, services: ServicesDep) -> Response:
 
 @router.delete("/users/{user_id:path}", response_model=Erased)
 async def erase_user(user_id: str, services: ServicesDep) -> Response:
-    """Erase a user: events, interests, attributes. Only a keyed hash stays, for rebuilds."""
+    """Erase a user or an anonymous session: events, interests, attributes, from every file.
+
+    Only a keyed hash of the id stays, for rebuilds. 503: repeat the call, the files are not clean.
+    """
     clean_id = _parse_user_id(user_id)
-
-    def erase(live: LiveStore) -> dict[str, Any]:
-        erased_count, seq = live.users.erase(clean_id)
-        return {"erased_events": erased_count, "live_seq": seq}
-
-    if services.llm_client is not None:
-        services.llm_client.clear_cache()
-    return await services.write(erase)
+    try:
+        erased_count, seq = await services.erase_user(clean_id)
+    finally:  # the rows may be gone even if the files could not be cleaned
+        if services.llm_client is not None:
+            services.llm_client.clear_cache()
+    return render_json({"erased_events": erased_count, "live_seq": seq})
 
 
 @router.post("/users/merge", response_model=Merged)

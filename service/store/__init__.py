@@ -4,7 +4,7 @@ In: checked events, profiles and item changes, one transaction for each call.
 Out: user states, item changes after a sequence number, trending items, changes for a build.
 """
 
-from service.store.database import LiveDatabase, SequenceNumbers
+from service.store.database import LiveDatabase
 from service.store.event_log import EventLog
 from service.store.event_rows import list_owners, load_recent_events, match_owner
 from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
@@ -16,6 +16,7 @@ from service.store.sequence_reader import Owner
 from service.store.trending import Trending
 from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
 from service.store.users import UserProfile, UserStore
+from service.store.write_transaction import SequenceNumbers
 
 __all__ = [
     "EMPTY_USER_STATE",

@@ -4,90 +4,55 @@ Every write takes its sequence numbers from one counter, under the database's wr
 order of sequence numbers is the order of commits.
 """
 
-import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from indexer.reading import explain_missing_driver
 from service.edge import Problem, unavailable
 from service.settings import SettingsError
-from service.store.database_errors import get_first_line, to_problem
-from service.store.engine import BUSY_TIMEOUT_S, WRITE_OPTION, create_engine, hide_password
+from service.store.connections import Connections, prepare, reopen
+from service.store.database_errors import get_first_line, raise_as_problem
+from service.store.engine import BUSY_TIMEOUT_S, hide_password
+from service.store.generation import HighestSequence, Mark
 from service.store.schema import MIGRATIONS, counter, version
-from service.store.sequence_reader import BoundQuery, Owner, SequenceReader
+from service.store.sequence_reader import BoundQuery, Owner
+from service.store.write_transaction import SequenceNumbers, WriteTransaction
 
 _MAX_SQL_PARAMETERS = 500  # in one statement; older SQLite allows 999
-_MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's advisory lock of the process that migrates
+_LOOK_EVERY_S = 0.5  # how often reads that need no transaction look at the file
+_MARK_OPTION = "zhiyin_mark"  # execution option: what was seen before the transaction began
+_SEQUENCE_QUERY = sa.select(
+    counter.c.seq, counter.c.items_seq, counter.c.removals_seq, version.c.version
+).join_from(counter, version, sa.true())
 
 _T = TypeVar("_T")
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceNumbers:
-    """How far the store has come; see `service.store.schema.counter`.
-
-    Attributes:
-        seq: Of the last change of any kind.
-        items_seq: Of the last change of an item.
-        removals_seq: Of the last change that removed events.
-    """
-
-    seq: int
-    items_seq: int
-    removals_seq: int
-
-
-class WriteTransaction:
-    """A transaction that writes, and the sequence numbers it takes."""
-
-    def __init__(self, connection: sa.Connection, before: SequenceNumbers) -> None:
-        self.connection = connection
-        self._before = before
-        self.seq = before.seq
-        self._items_seq, self._removals_seq = before.items_seq, before.removals_seq
-
-    def reserve(self, count: int = 1) -> int:
-        """Return the first of `count` new sequence numbers."""
-        self.seq += count
-        return self.seq - count + 1
-
-    def mark_items_changed(self) -> None:
-        """Make every worker load the item changes up to now."""
-        self._items_seq = self.seq
-
-    def mark_events_removed(self) -> None:
-        """Make every worker discard the sums it has computed from the log."""
-        self._removals_seq = self.seq
-
-    def write_sequence(self) -> None:
-        """Write the new sequence numbers, if any were taken."""
-        after = SequenceNumbers(self.seq, self._items_seq, self._removals_seq)
-        if after != self._before:
-            values = {"seq": after.seq, "items_seq": after.items_seq}
-            self.connection.execute(
-                counter.update().values(**values, removals_seq=after.removals_seq)
-            )
 
 
 class LiveDatabase:
-    """The live store; thread-safe."""
+    """The live store; thread-safe.
 
-    def __init__(self, engine: sa.Engine, *, busy_s: float) -> None:
-        self._engine = engine
-        self._write_engine = engine.execution_options(**{WRITE_OPTION: True})
-        self._busy_s = busy_s
+    A SQLite file that somebody deletes, replaces or cuts short is noticed before a write is
+    acknowledged, and within a second by reads: calls are refused until a sound store is back.
+    """
+
+    def __init__(self, connections: Connections, *, url: str, busy_s: float) -> None:
+        self._connections = connections
+        self._url, self._busy_s = url, busy_s
         self._writer_lock = threading.Lock()
-        self._reader = SequenceReader(engine) if self.file is not None else None
+        self._reopening = threading.Lock()
+        self._highest = HighestSequence()
+        # On the monotonic clock: when a read looks at the file again, and when it is opened again.
+        self._next_look_at = self._next_reopening_at = 0.0
+        self._refusal = ""
 
     @classmethod
     def open(cls, url: str, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
@@ -103,7 +68,7 @@ class LiveDatabase:
         """
         safe_url = hide_password(url)
         try:
-            engine = create_engine(url, busy_s)
+            connections = Connections(url, busy_s)
         except ImportError as error:
             raise SettingsError(f"--db {safe_url} {explain_missing_driver(error)}") from error
         except (ArgumentError, NoSuchModuleError) as error:
@@ -111,31 +76,38 @@ class LiveDatabase:
                 f"--db {safe_url} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL "
                 f"such as sqlite:////srv/live.sqlite"
             ) from error
-        database = cls(engine, busy_s=busy_s)
         try:
-            database._migrate(safe_url)
-        except (SQLAlchemyError, Problem) as error:
+            prepare(connections, safe_url)
+        except (SQLAlchemyError, Problem, OSError) as error:
             cause = error.detail if isinstance(error, Problem) else get_first_line(error)
-            database.close()
+            connections.close()
             raise SettingsError(
                 f"the live store {safe_url} cannot be opened ({cause}); check that it is there and "
                 f"can be written, or give another --db"
             ) from error
         except SettingsError:
-            database.close()
+            connections.close()
             raise
-        return database
+        return cls(connections, url=url, busy_s=busy_s)
 
     @property
     def dialect(self) -> str:
         """SQLAlchemy's name of the kind of database, such as "sqlite"."""
-        return self._engine.dialect.name
+        return self._connections.engine.dialect.name
 
     @property
     def file(self) -> Path | None:
         """The file of a SQLite store; None for another kind."""
-        name = self._engine.url.database
-        return Path(name) if self.dialect == "sqlite" and name else None
+        return self._connections.path
+
+    def check(self) -> None:
+        """Check that the store can be read, and is of this release.
+
+        Raises:
+            Problem: 503 if it is not.
+        """
+        with self.begin_read() as connection:
+            self.read_sequence(connection)
 
     @contextmanager
     def begin_read(self) -> Iterator[sa.Connection]:
@@ -144,7 +116,10 @@ class LiveDatabase:
         Raises:
             Problem: 503 if the store cannot be read now.
         """
-        with _raise_as_problem(), self._engine.connect() as connection:
+        connections = self._find_connections()
+        mark = {_MARK_OPTION: self._highest.mark()}
+        with raise_as_problem(), connections.engine.connect() as connection:
+            connection = connection.execution_options(**mark)
             if self.dialect != "sqlite":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -155,26 +130,36 @@ class LiveDatabase:
         """Lend a transaction; it is durable when the context ends, or undone if that raises.
 
         Raises:
-            Problem: 503 if others write for too long.
+            Problem: 503 if others write for too long, or the store is gone.
         """
         # Threads of one process queue here, first come first served; SQLite's own lock only polls.
         if not self._writer_lock.acquire(timeout=self._busy_s):
             raise unavailable("the live store is busy; try again in a moment", retry_after_s=1)
         try:
-            with _raise_as_problem(), self._write_engine.begin() as connection:
-                row = connection.execute(sa.select(counter).with_for_update()).one()
+            connections = self._find_connections()
+            with raise_as_problem(), connections.write_engine.begin() as connection:
+                mark = self._highest.mark()  # nobody else writes from here on
+                query = _SEQUENCE_QUERY.with_for_update(of=counter)
                 transaction = WriteTransaction(
-                    connection, SequenceNumbers(row.seq, row.items_seq, row.removals_seq)
+                    connection, self._to_sequence(connection.execute(query).one(), mark)
                 )
                 yield transaction
                 transaction.write_sequence()
+            self._confirm(connections)
+            self._highest.raise_to(transaction.seq)
         finally:
             self._writer_lock.release()
 
     def read_sequence(self, connection: sa.Connection) -> SequenceNumbers:
-        """Return the sequence numbers that a connection sees."""
-        row = connection.execute(sa.select(counter)).one()
-        return SequenceNumbers(row.seq, row.items_seq, row.removals_seq)
+        """Return the sequence numbers that a connection sees.
+
+        Raises:
+            Problem: 503 if the store is of another release.
+        """
+        mark = connection.get_execution_options().get(_MARK_OPTION, self._highest.mark())
+        found = self._to_sequence(connection.execute(_SEQUENCE_QUERY).one(), mark)
+        connection.execution_options(**{_MARK_OPTION: Mark(found.seq, found.generation)})
+        return found
 
     def peek_sequence(self) -> SequenceNumbers | None:
         """Return the sequence numbers as they are now, without a transaction.
@@ -182,11 +167,13 @@ class LiveDatabase:
         Returns:
             None if they must be read in a transaction: in PostgreSQL, or if the store is busy.
         """
-        if self._reader is None:
+        connections = self._connections
+        if connections.reader is None or not self._looks_well(connections):
             return None
+        mark = self._highest.mark()
         try:
-            return SequenceNumbers(*self._reader.read_sequence())
-        except sqlite3.Error:  # the transaction that comes next says what is wrong
+            return self._to_sequence(connections.reader.read_sequence(), mark)
+        except (sqlite3.Error, Problem):  # the transaction that comes next says what is wrong
             return None
 
     def list_new_owners(self, after: int, last: int) -> set[Owner] | None:
@@ -195,7 +182,8 @@ class LiveDatabase:
         Returns:
             None if they are not known, or a change among them is neither of an event nor an item.
         """
-        return None if self._reader is None else self._reader.list_owners(after, last)
+        reader = self._connections.reader
+        return None if reader is None else reader.list_owners(after, last)
 
     def fetch_at(
         self, sequence: SequenceNumbers, queries: Sequence[BoundQuery]
@@ -206,47 +194,91 @@ class LiveDatabase:
             None if it must be read in a transaction: in PostgreSQL, if the store has come further,
             or if it is busy.
         """
-        return None if self._reader is None else self._reader.fetch_at(sequence.seq, queries)
+        connections = self._connections
+        is_same_store = sequence.generation == self._highest.mark().generation
+        if connections.reader is None or not is_same_store:
+            return None
+        try:
+            return connections.reader.fetch_at(sequence.seq, queries)
+        except sqlite3.ProgrammingError:
+            if connections is self._connections:
+                raise
+            return None  # another thread has opened another store meanwhile
 
     def advance_to(self, seq: int) -> None:
         """Continue counting after a number that a snapshot has from another store."""
         with self.begin_write() as transaction:
             transaction.reserve(max(0, seq - transaction.seq))
 
-    @contextmanager
-    def open_exclusively(self) -> Iterator[Any]:
-        """Lend a driver connection without transaction, while no thread of this process writes."""
-        with self._writer_lock:
-            raw = self._engine.raw_connection()
-            try:
-                yield raw.driver_connection
-            finally:
-                raw.close()
-
     def close(self) -> None:
         """Close the idle connections."""
-        if self._reader is not None:
-            self._reader.close()
-        self._engine.dispose()
+        self._connections.close()
 
-    def _migrate(self, safe_url: str) -> None:
-        """Run the migrations that the store has not had yet."""
-        with _raise_as_problem(), self._write_engine.begin() as connection:
-            if self.dialect == "postgresql":  # else two processes create one table, and one fails
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_ID)))
-            version.create(connection, checkfirst=True)
-            row = connection.execute(sa.select(version.c.version)).scalar()
-            before = row or 0
-            if before > len(MIGRATIONS):
-                raise SettingsError(
-                    f"the live store {safe_url} has version {before}, this release knows up to "
-                    f"{len(MIGRATIONS)}; install a newer release"
-                )
-            for step in MIGRATIONS[before:]:
-                step(connection)
-            if before < len(MIGRATIONS):
-                change = version.insert() if row is None else version.update()
-                connection.execute(change.values(version=len(MIGRATIONS)))
+    def _to_sequence(self, row: Sequence[int], mark: Mark) -> SequenceNumbers:
+        """Return the numbers in a row of `_SEQUENCE_QUERY`.
+
+        Raises:
+            Problem: 503 if the store is of another release.
+        """
+        seq, items_seq, removals_seq, found_version = row
+        if found_version != len(MIGRATIONS):
+            raise unavailable(
+                f"the live store has version {found_version} now, made by another release, and "
+                f"this one uses {len(MIGRATIONS)}; restart the service with that release"
+            )
+        generation = self._highest.compare(seq, mark)
+        return SequenceNumbers(seq, items_seq, removals_seq, generation)
+
+    def _looks_well(self, connections: Connections) -> bool:
+        """Whether nothing has become of the file, as far as was seen within a second."""
+        now = time.monotonic()
+        if now < self._next_look_at:
+            return True
+        if connections.find_fault() is not None:
+            return False
+        self._next_look_at = now + _LOOK_EVERY_S
+        return True
+
+    def _find_connections(self) -> Connections:
+        """Return connections to the store at its path, opened again if it is another one by now.
+
+        Raises:
+            Problem: 503 if there is none, or it cannot be used.
+        """
+        connections = self._connections
+        fault = connections.find_fault()
+        if fault is None:
+            return connections
+        self._next_look_at = 0.0
+        if not connections.path or not connections.path.exists():
+            raise unavailable(
+                f"the live store {fault}; put the file back, or restart the service to begin with "
+                f"an empty one"
+            )
+        with self._reopening:
+            if self._connections is connections:
+                if time.monotonic() < self._next_reopening_at:
+                    raise unavailable(self._refusal)
+                self._reopen(connections, fault)
+            return self._connections
+
+    def _reopen(self, connections: Connections, fault: str) -> None:
+        try:
+            self._connections = reopen(connections, self._url, self._busy_s, fault)
+        except Problem as problem:  # nobody else looks through the file for a while
+            self._refusal = problem.detail
+            self._next_reopening_at = time.monotonic() + _LOOK_EVERY_S
+            raise
+        self._highest.start_again()
+
+    def _confirm(self, connections: Connections) -> None:
+        """Raise if what was just committed may have gone into a file that is not the store."""
+        fault = connections.find_fault()
+        if fault is not None or connections is not self._connections:
+            raise unavailable(
+                f"the live store {fault or 'was opened again'} while this was written, so it may "
+                f"not be kept; try again once the store is back"
+            )
 
 
 def split_parameters(values: Iterable[_T]) -> Iterator[list[_T]]:
@@ -254,18 +286,3 @@ def split_parameters(values: Iterable[_T]) -> Iterator[list[_T]]:
     remaining = iter(values)
     while chunk := list(islice(remaining, _MAX_SQL_PARAMETERS)):
         yield chunk
-
-
-@contextmanager
-def _raise_as_problem() -> Iterator[None]:
-    """Turn errors of the database into answers, with the reason in the log."""
-    try:
-        yield
-    except DBAPIError as error:
-        problem = to_problem(error)
-        if problem is None:
-            raise
-        _log.warning("the live store refused: %s", get_first_line(error.orig or error))
-        raise problem from error
-    except sa.exc.TimeoutError as error:
-        raise unavailable("the live store is busy; try again in a moment") from error

@@ -1,9 +1,18 @@
 """An error of the database to the HTTP problem that the caller gets."""
 
+import logging
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    TimeoutError,
+)
 
 from service.edge import Problem, unavailable
 
@@ -15,12 +24,29 @@ _SQLITE_TRANSIENT = frozenset(
         sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
     )
 )  # fmt: skip
+_log = logging.getLogger(__name__)
+
 _SQLITE_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 # Classes of SQLSTATE: no connection, rolled back, no resources, object in use, operator
 # intervention, system error; and a read-only standby, as during a failover.
 _SQLSTATE_TRANSIENT = ("08", "40", "53", "55", "57", "58", "25006")
 _SQLSTATE_DAMAGE = ("XX001", "XX002")
+
+
+@contextmanager
+def raise_as_problem() -> Iterator[None]:
+    """Turn errors of the database into answers, with the reason in the log."""
+    try:
+        yield
+    except DBAPIError as error:
+        problem = to_problem(error)
+        if problem is None:
+            raise
+        _log.warning("the live store refused: %s", get_first_line(error.orig or error))
+        raise problem from error
+    except TimeoutError as error:
+        raise unavailable("the live store is busy; try again in a moment") from error
 
 
 def to_problem(error: DBAPIError) -> Problem | None:

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from service.edge import Problem
-from service.store.database import LiveDatabase, SequenceNumbers
+from service.store.database import LiveDatabase
 from service.store.event_rows import (
     list_owners,
     load_recent_events,
@@ -30,6 +30,7 @@ from service.store.user_state import (
     build_user_state,
     group_items_by_event,
 )
+from service.store.write_transaction import SequenceNumbers
 
 _Pair: TypeAlias = tuple[str, str | None]  # an event and the id of its item
 _INTERESTS = sa.select(users.c.interests).where(

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
+from indexer.reading import MAX_AHEAD_S
 from indexer.request import (
     BUILT_IN_EVENTS,
     ContextValue,
@@ -101,6 +102,8 @@ def parse_event(
 ) -> Event:
     """Return one event; without `event_id` it gets a random one, without `at` the time `now`.
 
+    A time more than a day after `now` is refused: the event would be the newest for years.
+
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
     """
@@ -117,6 +120,11 @@ def parse_event(
     event = Event(**{**_DEFAULTS, **values})
     refuse_misspelt(event.event, f"{prefix}event", known_names)
     _check_required_fields(event, name or "the event")
+    if event.at > now + MAX_AHEAD_S:
+        raise RequestError(
+            f"{prefix}at {format_value(body['at'])} is more than a day ahead of this service's "
+            f"clock; send when it happened, or leave at out"
+        )
     return event
 
 

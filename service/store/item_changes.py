@@ -9,8 +9,9 @@ import orjson
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from service.store.database import LiveDatabase, WriteTransaction, split_parameters
+from service.store.database import LiveDatabase, split_parameters
 from service.store.schema import items
+from service.store.write_transaction import WriteTransaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from indexer import SnapshotError
 from indexer.language import VectorCache, describe_item, hash_text
-from indexer.reading import DeletedId, Interaction, Item
+from indexer.reading import MAX_AHEAD_S, DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
 from service.store.event_rows import EVENT_COLUMNS, to_event
@@ -42,20 +42,21 @@ class LiveChanges:
 
 
 def read_changes(
-    database: LiveDatabase, secret: str, *, with_items: bool = True
+    database: LiveDatabase, secret: str, *, now: float, with_items: bool = True
 ) -> tuple[LiveChanges, list[ItemChange]]:
     """Return what a build applies, and the item changes with their vectors.
 
     Args:
         database: The live store; it is read at one point of its sequence.
         secret: Key of the hashes of erased users.
+        now: Unix seconds; events more than a day ahead, which are refused today, are left out.
         with_items: Whether to read the items too.
     """
     with database.begin_read() as connection:
         changes = list(iterate_undropped_changes(connection)) if with_items else []
         live_changes = LiveChanges(
             items=[_to_item(change) for change in changes],
-            events=_load_interactions(connection),
+            events=_load_interactions(connection, now + MAX_AHEAD_S),
             is_erased=_build_erasure_check(connection, UserHasher(secret)),
             applied_seq=database.read_sequence(connection).seq,
         )
@@ -124,8 +125,9 @@ def _to_item(change: ItemChange) -> Item | DeletedId:
     return Item(change.item_id, change.fields, vector)
 
 
-def _load_interactions(connection: sa.Connection) -> list[Interaction]:
-    query = sa.select(*EVENT_COLUMNS).where(events.c.event != IMPRESSION)
+def _load_interactions(connection: sa.Connection, latest_at: float) -> list[Interaction]:
+    is_learned_from = sa.and_(events.c.event != IMPRESSION, events.c.at <= latest_at)
+    query = sa.select(*EVENT_COLUMNS).where(is_learned_from)
     rows = connection.execute(query.order_by(events.c.at, events.c.event_id))
     return [_to_interaction(to_event(row)) for row in rows]
 

@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from service.settings import SettingsError
+
+_MIGRATION_LOCK_ID = 0x5A486979  # PostgreSQL's advisory lock of the process that migrates
+
 tables = sa.MetaData()
 # With this type alone SQLite uses the column as its row id.
 _SEQUENCE_TYPE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -111,3 +115,30 @@ def _create_tables(connection: sa.Connection) -> None:
 # Migration n brings a store of version n to version n + 1. A released migration is never edited: a
 # table that changes later gets a migration with its own SQL.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_tables,)
+
+
+def migrate(connection: sa.Connection, safe_url: str) -> None:
+    """Run the migrations that a store has not had yet.
+
+    Args:
+        connection: Writes.
+        safe_url: How messages name the store.
+
+    Raises:
+        SettingsError: If the store is of a newer release.
+    """
+    if connection.dialect.name == "postgresql":  # else two processes create one table; one fails
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK_ID)))
+    version.create(connection, checkfirst=True)
+    row = connection.execute(sa.select(version.c.version)).scalar()
+    before = row or 0
+    if before > len(MIGRATIONS):
+        raise SettingsError(
+            f"the live store {safe_url} has version {before}, this release knows up to "
+            f"{len(MIGRATIONS)}; install a newer release"
+        )
+    for step in MIGRATIONS[before:]:
+        step(connection)
+    if before < len(MIGRATIONS):
+        change = version.insert() if row is None else version.update()
+        connection.execute(change.values(version=len(MIGRATIONS)))

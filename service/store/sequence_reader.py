@@ -18,7 +18,7 @@ Owner: TypeAlias = tuple[str | None, str | None]  # a user, or an anonymous sess
 # A query without result processors, which must exist as long as the program, and its parameters.
 BoundQuery: TypeAlias = tuple[sa.Select[Any], Mapping[str, Any]]
 _BUSY_MS = 20  # then it is read in a transaction, by a thread that may wait
-_SEQUENCE_SQL = "SELECT seq, items_seq, removals_seq FROM live_counter"
+_SEQUENCE_SQL = "SELECT seq, items_seq, removals_seq, version FROM live_counter, live_version"
 _OWNERS_SQL = "SELECT user_id, session_id FROM live_events WHERE seq > ? AND seq <= ?"
 _ITEMS_SQL = "SELECT count(*) FROM live_items WHERE seq > ? AND seq <= ?"
 
@@ -35,14 +35,14 @@ class SequenceReader:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
 
-    def read_sequence(self) -> tuple[int, int, int]:
-        """Return the sequence numbers of all changes, of items, and of removals.
+    def read_sequence(self) -> tuple[int, int, int, int]:
+        """Return the numbers of all changes, of items, and of removals; and the schema's version.
 
         Raises:
             sqlite3.Error: If the store cannot be read now.
         """
-        ((seq, items_seq, removals_seq),) = self._fetch(_SEQUENCE_SQL)
-        return seq, items_seq, removals_seq
+        ((seq, items_seq, removals_seq, version),) = self._fetch(_SEQUENCE_SQL)
+        return seq, items_seq, removals_seq, version
 
     def list_owners(self, after: int, last: int) -> set[Owner] | None:
         """Return the owners of the events with sequence numbers in `(after, last]`.

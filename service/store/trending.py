@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from indexer.reading import MAX_AHEAD_S
 from indexer.request import Scenario
-from service.store.database import SequenceNumbers
 from service.store.events import IMPRESSION, RATING, SEARCH
 from service.store.schema import events
+from service.store.write_transaction import SequenceNumbers
 
 MAX_TRENDING_ITEMS = 1_000
 _HOUR_S, _DAY_S = 3_600.0, 86_400.0
@@ -38,10 +39,10 @@ class _DecayedScores:
     Attributes:
         half_life_s: A weight halves in this time.
         last_seq: Sequence number of the store up to which events are included.
-        removals_seq: `SequenceNumbers.removals_seq` for which the sums are valid.
+        removals: `SequenceNumbers.removals` for which the sums are valid.
         scores: Item id to its sum and the time, Unix seconds, up to which it has decayed.
         future_events: Events with a time after now, from a clock that is ahead; they count
-            undecayed until their time has come.
+            undecayed until their time has come, unless it is more than a day away.
         newest_at: Time of the latest event in the sums, Unix seconds.
         shares: What `Trending.compute_shares` returns; None if an event came since. All sums decay
             by the same factor, so that time alone changes no share.
@@ -49,7 +50,7 @@ class _DecayedScores:
 
     half_life_s: float
     last_seq: int = 0
-    removals_seq: int = 0
+    removals: tuple[int, int] = (0, 0)
     scores: dict[str, tuple[float, float]] = field(default_factory=dict)
     future_events: list[_WeightedEvent] = field(default_factory=list)
     newest_at: float = float("-inf")
@@ -73,6 +74,8 @@ class _DecayedScores:
             for item_id, (total, scored_at) in self.scores.items()
         }
         for event in self.future_events:
+            if event.at > now + MAX_AHEAD_S:  # of an earlier release, which did not refuse it
+                continue
             scores[event.item_id] = scores.get(event.item_id, 0.0) + event.weight
         return scores
 
@@ -117,9 +120,9 @@ class Trending:
         """
         with self._lock:
             decayed_scores = self._scores_by_scenario.get(scenario.name)
-            if decayed_scores is None or decayed_scores.removals_seq != sequence.removals_seq:
+            if decayed_scores is None or decayed_scores.removals != sequence.removals:
                 half_life_s = HALF_LIFE_S.get(scenario.name, DEFAULT_HALF_LIFE_S)
-                decayed_scores = _DecayedScores(half_life_s, removals_seq=sequence.removals_seq)
+                decayed_scores = _DecayedScores(half_life_s, removals=sequence.removals)
                 self._scores_by_scenario[scenario.name] = decayed_scores
             if sequence.seq > decayed_scores.last_seq:
                 oldest_at = now - _MAX_AGE_HALF_LIVES * decayed_scores.half_life_s

@@ -1,27 +1,19 @@
 """Users in the live store: their profiles stored and read, users merged, users erased."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from indexer.errors import RequestError
-from service.edge import unavailable
-from service.store.database import LiveDatabase, WriteTransaction
+from service.store.database import LiveDatabase
 from service.store.event_rows import match_owner, merge_events
+from service.store.file_cleaning import FileCleaner
 from service.store.ownership import UserHasher
 from service.store.schema import erasures, events, merges, users
-
-_BLOCK_BYTES = 1 << 20
-_CHECKPOINT_TIMEOUT_S = 5.0
-_FILES_NOT_CLEAN = (
-    "the user is erased, but somebody still reads the store as it was before; repeat the call to "
-    "clean its files"
-)
+from service.store.write_transaction import WriteTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +39,7 @@ class UserStore:
         self._database = database
         self._user_hasher = user_hasher
         self._clock = clock
+        self._cleaner = FileCleaner(database)
 
     def put(self, user_id: str, profile: UserProfile) -> int:
         """Store a profile in place of an earlier one; return the sequence number afterwards."""
@@ -90,9 +83,9 @@ class UserStore:
             return moved, transaction.reserve()
 
     def erase(self, user_id: str) -> tuple[int, int]:
-        """Remove everything of a user; only a keyed hash of the id stays.
+        """Remove everything of a user, or of an anonymous session; a keyed hash of the id stays.
 
-        With SQLite the id is in no file of the store afterwards.
+        With SQLite nothing of the user is in any file of the store afterwards.
 
         Returns:
             The number of events that were removed, and the sequence number afterwards.
@@ -101,11 +94,16 @@ class UserStore:
             Problem: 503 if a long read keeps old pages of the files alive. The user is erased by
                 then, and repeating the call cleans the files.
         """
+        erased_count, seq = self.erase_rows(user_id)
+        self.clean_files(seq)
+        return erased_count, seq
+
+    def erase_rows(self, user_id: str) -> tuple[int, int]:
+        """Remove the rows of a user, see `erase`; `clean_files` must follow."""
         with self._database.begin_write() as transaction:
             connection = transaction.connection
-            erased_count = connection.execute(
-                events.delete().where(match_owner(user_id, None))
-            ).rowcount
+            owned_rows = sa.or_(match_owner(user_id, None), match_owner(None, user_id))
+            erased_count = connection.execute(events.delete().where(owned_rows)).rowcount
             connection.execute(users.delete().where(users.c.user_id == user_id))
             merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
             all_ids = {user_id, *connection.execute(merged_ids).scalars()}
@@ -114,30 +112,23 @@ class UserStore:
             self._record_erasure(connection, all_ids)
             seq = transaction.reserve()
             transaction.mark_events_removed()
-        self._clean_files(user_id)
         return erased_count, seq
+
+    def clean_files(self, seq: int) -> None:
+        """Remove what was erased up to a sequence number from the bytes of the files.
+
+        It takes longer than a write, and holds others up for some milliseconds at a time only.
+
+        Raises:
+            Problem: 503, see `erase`.
+        """
+        self._cleaner.clean(seq)
 
     def _record_erasure(self, connection: sa.Connection, user_ids: Iterable[str]) -> None:
         now = self._clock()
         for user_hash in map(self._user_hasher.hash_user_id, user_ids):
             connection.execute(erasures.delete().where(erasures.c.user_hash == user_hash))
             connection.execute(erasures.insert().values(user_hash=user_hash, erased_at=now))
-
-    def _clean_files(self, user_id: str) -> None:
-        """Empty SQLite's write-ahead log; if the file still holds the id, rewrite the file."""
-        file = self._database.file
-        if file is None:
-            return
-        with self._database.open_exclusively() as connection:
-            try:
-                _checkpoint(connection)
-                if _contains_bytes(file, user_id.encode()):
-                    # A page that was split earlier may keep a copy in a part that SQLite no longer
-                    # uses.
-                    connection.execute("VACUUM")
-                    _checkpoint(connection)
-            except connection.OperationalError as error:
-                raise unavailable(_FILES_NOT_CLEAN) from error
 
 
 def _write_profile(
@@ -172,23 +163,3 @@ def _merge_profiles(transaction: WriteTransaction, pair: tuple[str, str], now: f
     attributes = {**(source_profile.attributes or {}), **(target_profile.attributes or {})}
     _write_profile(transaction, target_id, UserProfile(interests, attributes), now)
     transaction.connection.execute(users.delete().where(users.c.user_id == source_id))
-
-
-def _checkpoint(connection: Any) -> None:
-    """Move the write-ahead log into the file and empty it, once no reader needs it any more."""
-    deadline = time.monotonic() + _CHECKPOINT_TIMEOUT_S
-    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-        if time.monotonic() > deadline:
-            raise unavailable(_FILES_NOT_CLEAN)
-        time.sleep(0.02)
-
-
-def _contains_bytes(file: Path, needle: bytes) -> bool:
-    """Whether a file holds the bytes anywhere, also across two blocks."""
-    with file.open("rb") as stream:
-        tail = b""
-        while block := stream.read(_BLOCK_BYTES):
-            if needle in tail + block:
-                return True
-            tail = block[-len(needle) :]
-    return False

@@ -525,6 +525,28 @@ def test_a_path_may_be_given_as_one(tmp_path: Path) -> None:
     assert build_index(catalog, tmp_path / "x", model="none", interactions=events).interactions == 2
 
 
+def test_bad_interactions_are_reported_without_the_person(tmp_path: Path) -> None:
+    catalog = write_rows(
+        tmp_path / "items.jsonl",
+        [{"id": f"m{n}", "title": "t", "vector": [1.0, n / 10]} for n in range(4)],
+    )
+    good: dict[str, Any] = {"user_id": "mia", "item_id": "m1", "event": "like"}
+    bad: list[dict[str, Any]] = [
+        {**good, "item_id": None}, {**good, "timestamp": "mia"}, {**good, "timestamp": 1e11}
+    ]  # fmt: skip
+    events = write_rows(tmp_path / "events.jsonl", [good, *bad])
+    with events.open("a") as file:
+        file.write('{"user_id": "mia", \n')
+    build_index(catalog, tmp_path / "x", model="none", interactions=events, max_rejected=0.9)
+    assert [(row["line"], row["reason"][:25]) for row in rejected_of(tmp_path / "x")] == [
+        (2, "item_id is missing"),
+        (3, "timestamp must be an ISO "),
+        (4, "timestamp … is more than "),
+        (5, "is not JSON: unexpected e"),
+    ]
+    assert "mia" not in str(rejected_of(tmp_path / "x"))
+
+
 def test_interactions_that_are_not_there_are_named_before_anything_is_encoded(
     tmp_path: Path,
 ) -> None:

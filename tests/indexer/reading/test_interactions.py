@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
 from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
-from indexer.reading.rows import Rejection
+from indexer.reading.rows import Rejection, render_anonymous_rejection
 
 
 def read(path: Path, rows: Sequence[dict[str, Any]], **options: Any) -> list[Any]:
@@ -126,7 +126,42 @@ def test_a_value_that_cannot_be_is_a_reason(
     path: Path, change: dict[str, Any], reason: str
 ) -> None:
     row = {**ROW, **change}
-    assert read(path, [row]) == [Rejection(str(path), 1, reason, row)]
+    (rejection,) = read(path, [row])
+    assert isinstance(rejection, Rejection)
+    assert (rejection.source, rejection.line, rejection.row) == (str(path), 1, row)
+    assert rejection.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"user_id": "mia\t"}, "user_id … has control characters"),
+        ({"user_id": "mia" * 400}, "user_id … has 1200 characters; at most 512 are allowed"),
+        ({"user_id": {"mia": "mia"}}, "user_id must be a string or a number, not …"),
+        ({"timestamp": "mia"}, "timestamp must be an ISO date or Unix seconds, not …"),
+        ({"event": "mia" * 30}, "event … is longer than 64 characters"),
+        ({"user_id": "mia", "item_id": None}, "item_id is missing"),
+    ],
+)
+def test_a_reason_can_be_told_without_the_person(
+    path: Path, change: dict[str, Any], reason: str
+) -> None:
+    (rejection,) = read(path, [{**ROW, **change}])
+    assert rejection.anonymous_reason == reason
+    told = json.loads(render_anonymous_rejection(rejection))
+    assert told == {"source": str(path), "line": 1, "reason": reason}
+
+
+def test_a_time_more_than_a_day_ahead_is_rejected(path: Path) -> None:
+    now = 1.8e9
+    rows = [{**ROW, "timestamp": now + 86_400 * days} for days in (0, 0.9, 1.1, 3_000)]
+    found = read(path, rows, now=now)
+    assert [isinstance(row, Interaction) for row in found] == [True, True, False, False]
+    assert found[2].line == 3
+    assert found[2].reason == (
+        "timestamp 1800095040.0 is more than a day ahead; write when it happened"
+    )
+    assert isinstance(read(path, [{**ROW, "timestamp": "2999-01-01"}])[0], Rejection)
 
 
 def test_a_row_without_event_and_value_is_rejected(path: Path) -> None:

@@ -68,6 +68,14 @@ def test_bad_rows_are_counted_and_the_first_is_named(tmp_path: Path, url: str) -
     assert "events.csv:7: user_id is missing" in summary.first_rejection
 
 
+def test_a_row_years_ahead_is_a_bad_row(tmp_path: Path, url: str) -> None:
+    summary = imported(tmp_path, url, ROWS + "mia,film-1,click,,2999-01-01\n", max_rejected=0.5)
+    assert told(summary) == (5, 0, 0, 1)
+    assert "events.csv:7: timestamp '2999-01-01' is more than a day ahead" in (
+        summary.first_rejection
+    )
+
+
 def test_too_many_bad_rows_fail_and_the_good_ones_are_kept(tmp_path: Path, url: str) -> None:
     with pytest.raises(
         CatalogError, match=r"1 of 6 rows .* 'clik'; did you mean 'click'.* 5 others"

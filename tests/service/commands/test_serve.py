@@ -1,11 +1,14 @@
 """scripts/serve.py as a process of its own."""
 
 import json
+import os
 import runpy
+import shutil
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,51 @@ def test_workers_share_cursors(vectors_only: Path, tmp_path: Path) -> None:
         assert sorted(found) == sorted(f"v{number}" for number in range(20) if number != 3)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hang_up_ends_nothing_and_loses_nothing(
+    vectors_only: Path, tmp_path: Path, workers: int
+) -> None:
+    with running(tmp_path, "--index", vectors_only, "--workers", workers) as (client, process):
+        for number in range(20):
+            os.killpg(process.pid, signal.SIGHUP)  # as a terminal does that is closed
+            event = {"user_id": "u", "item_id": f"v{number}", "event": "view"}
+            assert client.post("/v1/events", json=event).json()["accepted"] == 1
+        assert client.get("/v1/users/u").json()["events"] == 20
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_two_services_share_one_store(vectors_only: Path, tmp_path: Path) -> None:
+    """Each sees at once what the other has acknowledged, and neither ends the other's store."""
+    copy = tmp_path / "copy"
+    shutil.copytree(vectors_only, copy)
+    url = f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    here, there = ("--index", vectors_only, "--db", url), ("--index", copy, "--db", url)
+    with running(tmp_path, *here) as (one, _):
+        with running(tmp_path, *there) as (other, process):
+
+            def write(client: httpx.Client) -> None:
+                for number in range(100):
+                    event = {"user_id": f"u{number % 5}", "item_id": "v1", "event": "view"}
+                    assert client.post("/v1/events", json=event).json()["accepted"] == 1
+
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(write, (one, other)))
+            for client in (one, other):
+                known = [client.get(f"/v1/users/u{user}").json()["events"] for user in range(5)]
+                assert known == [40] * 5
+            other.delete("/v1/users/u4").raise_for_status()
+            assert one.get("/v1/users/u4").status_code == 404
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        write_again = {"user_id": "u0", "item_id": "v2", "event": "view"}
+        assert one.post("/v1/events", json=write_again).json()["accepted"] == 1
+    with running(tmp_path, *here) as (again, _):  # the one before was killed
+        assert again.get("/v1/users/u0").json()["events"] == 41
 
 
 def test_what_cannot_start_says_so_in_one_line(

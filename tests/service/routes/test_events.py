@@ -273,6 +273,23 @@ def test_ids_may_hold_anything_a_path_can_carry(own_shop: Shop, serve: Serve) ->
 GOOD = {"user_id": "u", "item_id": "m", "event": "click"}
 
 
+def test_an_event_more_than_a_day_ahead_is_refused_and_nothing_of_its_call_is_kept(
+    own_shop: Shop, serve: Serve
+) -> None:
+    now, day = 1.8e9, 86_400
+    like = {"user_id": "u", "item_id": "i0001", "event": "like"}
+    with serve(own_shop, clock=lambda: now) as client:
+        both = {"events": [{**like, "at": now + 0.9 * day}, {**like, "at": "2999-01-01T00:00:00Z"}]}
+        said = problem(client.post("/v1/events", json=both), 422)
+        assert "events[1].at '2999-01-01T00:00:00Z' is more than a day ahead" in said
+        assert "send when it happened, or leave at out" in said
+        assert problem(client.get("/v1/users/u"), 404)
+        assert "at 1800172800.0 is more than a day ahead" in problem(
+            client.post("/v1/events", json={**like, "at": now + 2 * day}), 422
+        )
+        liked(client, "u", "i0001", at=now + 0.9 * day)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -220,7 +220,7 @@ def check_changed(client: TestClient) -> None:
 def rebuilt(shop: Shop, folder: Path, url: str, *, drops: bool = False) -> str:
     """What scripts/rebuild_index.py --db does, with the encoder of the tests."""
     database = LiveDatabase.open(url)
-    found, changes = read_changes(database, SECRET, with_items=not drops)
+    found, changes = read_changes(database, SECRET, now=time.time(), with_items=not drops)
     cache_live_vectors(shop.root, changes)
     summary = build_index(
         write_rows(folder / "again.jsonl", shop.rows),
@@ -292,7 +292,7 @@ def test_without_a_model_items_bring_their_vectors(
         liked_v7 = [{"item_id": "v7", "event": "like"}]
         assert set(ids_for(client, history=liked_v7, k=2)) == {"w", "v3"}
     database = LiveDatabase.open(f"sqlite:///{vectors_only / 'live.sqlite'}")
-    found, _ = read_changes(database, SECRET)
+    found, _ = read_changes(database, SECRET, now=time.time())
     assert [change.id for change in found.items] == ["w", "v3", "v4"]
     assert not any(isinstance(change, DeletedId) for change in found.items)
     with database.begin_read() as connection:

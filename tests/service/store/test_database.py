@@ -14,6 +14,9 @@ from service.edge.problems import Problem
 from service.settings import SettingsError
 from service.store.database import LiveDatabase
 from service.store.engine import hide_password
+from service.store.event_log import EventLog
+from service.store.events import Event
+from service.store.ownership import UserHasher
 from service.store.schema import MIGRATIONS, events, items, tables, version
 
 
@@ -149,13 +152,36 @@ def test_what_may_pass_is_a_503_and_what_is_our_fault_is_not(tmp_path: Path) -> 
 
     with pytest.raises(sa.exc.OperationalError, match="no such table"):
         read("SELECT * FROM no_such_table")
-    with sqlite3.connect(file) as other:
-        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    other.close()
+    with database.begin_read() as connection:
+        where = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_live_events_1'"
+        page = connection.exec_driver_sql(where).scalar_one()
     database.close()
     content = file.read_bytes()
-    file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    place = (page - 1) * 4096
+    file.write_bytes(content[:place] + b"\xff" * 4096 + content[place + 4096 :])
+    database = LiveDatabase.open(f"sqlite:///{file}")
     with pytest.raises(Problem, match="restore the store from a backup") as caught:
         read("SELECT * FROM live_events ORDER BY event_id")
     assert caught.value.status_code == 500
+    database.close()
+
+
+def test_a_full_disk_is_a_503_and_keeps_nothing_by_halves(tmp_path: Path) -> None:
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    log = EventLog(database, UserHasher("a secret of the tests"))
+    batch = [Event(f"e{n}", "u", None, "m1", "review", None, "x" * 500, 1.0) for n in range(100)]
+
+    def limit_pages(statement: str) -> None:
+        with database.begin_read() as connection:
+            connection.exec_driver_sql(statement)
+
+    limit_pages("PRAGMA max_page_count = 16")  # SQLite fails as it does on a full disk
+    with pytest.raises(Problem, match="database or disk is full") as caught:
+        log.append(batch)
+    assert caught.value.status_code == 503
+    with database.begin_read() as connection:
+        assert database.read_sequence(connection).seq == 0
+        assert connection.execute(sa.select(events)).all() == []
+    limit_pages("PRAGMA max_page_count = 100000")
+    assert log.append(batch).accepted == 100
     database.close()

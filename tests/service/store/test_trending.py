@@ -83,9 +83,18 @@ def test_ratings_count_by_their_value_and_bad_ones_against(log: Log) -> None:
 
 
 def test_a_clock_that_runs_fast_gains_nothing(log: Log) -> None:
-    log.happened("ahead", -400)
+    log.happened("ahead", -0.9)
     log.happened("now", 0)
     assert log.shares() == {"ahead": 1.0, "now": 1.0}
+    assert log.shares(now=NOW + 0.9 * DAY)["now"] == pytest.approx(0.5**0.3)
+
+
+def test_years_ahead_do_not_count_until_the_day_before(log: Log) -> None:
+    """Events that an earlier release has kept; today they are refused."""
+    log.happened("ahead", -400)
+    log.happened("now", 0)
+    assert log.shares() == {"now": 1.0}
+    assert log.shares(now=NOW + 398 * DAY) == {"now": 1.0}
     later = log.shares(now=NOW + 400 * DAY)
     assert later["ahead"] == 1.0
     assert later.get("now", 0.0) < 1e-9

@@ -1,0 +1,79 @@
+"""The files of a SQLite store to the same files without a byte of what was deleted.
+
+The work is done in a process of its own, see `service.store.page_slack`.
+"""
+
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from service.edge import Problem, unavailable
+from service.store.database import LiveDatabase
+from service.store.page_slack import EXIT_BLOCKED
+
+CLEANING_TIMEOUT_S = 5.0
+_STARTING_S = 30.0  # that the process may take beyond its own time limit
+_PROGRAM = Path(__file__).with_name("page_slack.py")
+_NOT_CLEAN = (
+    "the user is erased, but bytes of what was deleted are still in the store's files; repeat the "
+    "call to clean them"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class FileCleaner:
+    """Cleans the files of one store; thread-safe.
+
+    Args:
+        database: The live store. In PostgreSQL there is nothing to do: it removes dead rows itself.
+    """
+
+    def __init__(self, database: LiveDatabase) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._clean_seq = -1  # nothing that was deleted up to this number is in the files
+
+    def clean(self, seq: int) -> None:
+        """Remove every byte of what was deleted up to a sequence number from the files.
+
+        Raises:
+            Problem: 503 if a long read keeps old pages of the files alive, or the files cannot be
+                written. Repeating the call cleans them.
+        """
+        file = self._database.file
+        if file is None:
+            return
+        with self._lock:
+            if self._clean_seq >= seq:  # another call has cleaned for this one, too
+                return
+            with self._database.begin_read() as connection:
+                reached_seq = self._database.read_sequence(connection).seq
+            _clean_files(file)
+            self._clean_seq = reached_seq
+
+
+def _clean_files(file: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(_PROGRAM), str(file), str(CLEANING_TIMEOUT_S)]
+    try:
+        ran = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CLEANING_TIMEOUT_S + _STARTING_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _report(str(error)) from error
+    if ran.returncode == EXIT_BLOCKED:
+        raise unavailable(f"{_NOT_CLEAN} once nobody reads the store as it was before")
+    if ran.returncode:
+        raise _report((ran.stderr.strip().splitlines() or [f"code {ran.returncode}"])[-1])
+
+
+def _report(cause: str) -> Problem:
+    _log.warning("the live store's files could not be cleaned: %s", cause)
+    return unavailable(f"{_NOT_CLEAN} ({cause})")

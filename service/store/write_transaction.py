@@ -1,0 +1,67 @@
+"""Changes of the store to their sequence numbers, which are written with them."""
+
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from service.store.schema import counter
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceNumbers:
+    """How far the store has come; see `service.store.schema.counter`.
+
+    Attributes:
+        seq: Of the last change of any kind.
+        items_seq: Of the last change of an item.
+        removals_seq: Of the last change that removed events.
+        generation: How often this process has found another store in place of the one before, such
+            as a backup. Numbers of different generations do not compare.
+    """
+
+    seq: int
+    items_seq: int
+    removals_seq: int
+    generation: int = 0
+
+    @property
+    def removals(self) -> tuple[int, int]:
+        """What sums over the log are valid for: generation and `removals_seq`."""
+        return self.generation, self.removals_seq
+
+
+class WriteTransaction:
+    """A transaction that writes, and the sequence numbers it takes."""
+
+    def __init__(self, connection: sa.Connection, before: SequenceNumbers) -> None:
+        self.connection = connection
+        self._before = before
+        self.seq = before.seq
+        self._items_seq, self._removals_seq = before.items_seq, before.removals_seq
+
+    def reserve(self, count: int = 1) -> int:
+        """Return the first of `count` new sequence numbers."""
+        self.seq += count
+        return self.seq - count + 1
+
+    def mark_items_changed(self) -> None:
+        """Make every worker load the item changes up to now."""
+        self._items_seq = self.seq
+
+    def mark_events_removed(self) -> None:
+        """Make every worker discard the sums it has computed from the log."""
+        self._removals_seq = self.seq
+
+    def write_sequence(self) -> None:
+        """Write the new sequence numbers, if any were taken."""
+        after = replace(
+            self._before,
+            seq=self.seq,
+            items_seq=self._items_seq,
+            removals_seq=self._removals_seq,
+        )
+        if after != self._before:
+            values = {"seq": after.seq, "items_seq": after.items_seq}
+            self.connection.execute(
+                counter.update().values(**values, removals_seq=after.removals_seq)
+            )

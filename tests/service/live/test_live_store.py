@@ -1,0 +1,58 @@
+"""The live store of a service: what cannot be written, and clocks that are wrong."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import Settings
+from service.live import describe_missing_store, find_live_url
+from tests.service.conftest import Serve, Shop, ids_for, liked, problem
+
+NOW = 1.8e9
+
+
+@pytest.mark.parametrize("name", ["", "live.sqlite"])
+def test_what_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    read_only = tmp_path / name
+    if name:
+        read_only.touch()
+    settings = Settings(tmp_path)
+    assert find_live_url(settings) == f"sqlite:///{tmp_path / 'live.sqlite'}"
+    access = os.access
+
+    def refuse(path: Any, mode: int) -> bool:
+        return Path(path) != read_only and access(path, mode)
+
+    monkeypatch.setattr(os, "access", refuse)
+    assert find_live_url(settings) is None
+    assert f"{read_only} cannot be written" in describe_missing_store(settings)
+
+
+def test_a_clock_that_goes_back_loses_nothing(own_shop: Shop, serve: Serve) -> None:
+    now = [NOW]
+    with serve(own_shop, clock=lambda: now[0]) as client:
+        liked(client, "u1", "i0001")
+        liked(client, "u2", "i0009")
+        first = client.post("/v1/recommend", json={"k": 5}).json()
+        now[0] = NOW - 3_600
+        liked(client, "u1", "i0006")
+        client.put("/v1/users/u1", json={"interests": ["悬疑"]}).raise_for_status()
+        client.post("/v1/users/merge", json={"from": "u2", "into": "u1"}).raise_for_status()
+        known = client.get("/v1/users/u1").json()
+        assert (known["events"], known["interests"]) == (3, ["悬疑"])
+        assert not {"i0001", "i0006", "i0009"} & set(ids_for(client, user_id="u1", k=50))
+        trending = client.get("/v1/trending?k=3").json()["items"]
+        assert {hit["id"] for hit in trending} == {"i0001", "i0006", "i0009"}
+        following = client.post("/v1/recommend", json={"cursor": first["next_cursor"]}).json()
+        pages = [hit["id"] for hit in (*first["items"], *following["items"])]
+        assert len(set(pages)) == len(pages) > 5
+        assert client.delete("/v1/users/u1").json()["erased_events"] == 3
+        assert problem(client.get("/v1/users/u1"), 404)
+        now[0] += 1
+        late = {"user_id": "u1", "item_id": "i0001", "event": "like"}
+        answer = client.post("/v1/events", json=late).json()
+        assert (answer["accepted"], answer["live_seq"]) == (1, first["live_seq"] + 5)
