@@ -11,7 +11,7 @@ from indexer.ann.faiss_searcher import Effort
 from indexer.ann.layout import Layout
 from indexer.ann.measurement import IndexOptions
 from indexer.ann.near_rows import NearRows, find_kth_largest
-from indexer.ann.plan import check_index_name, plan_index
+from indexer.ann.plan import check_index_name
 from indexer.ann.recall import draw_query_sets
 from indexer.ann.top_rows import TopRows, select_top
 from indexer.ann.vector_index import VectorIndex
@@ -30,6 +30,5 @@ __all__ = [
     "draw_query_sets",
     "find_kth_largest",
     "find_least_effort",
-    "plan_index",
     "select_top",
 ]
