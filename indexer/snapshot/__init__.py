@@ -22,11 +22,10 @@ from indexer.snapshot.directory import (
     read_current_id,
 )
 from indexer.snapshot.item_vectors import PRIOR_SCALE, BlockVectors, CatalogueStats
-from indexer.snapshot.manifest import MANIFEST_FILE, Manifest, read_manifest
+from indexer.snapshot.manifest import Manifest, read_manifest
 from indexer.snapshot.retention import lock_snapshot, prune, sweep_leftovers
 
 __all__ = [
-    "MANIFEST_FILE",
     "PRIOR_SCALE",
     "TUNED_LAYER_FILE",
     "BlockVectors",

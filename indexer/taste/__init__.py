@@ -34,7 +34,7 @@ from indexer.taste.history import (
 )
 from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
 from indexer.taste.model import TasteModel, load_settings, parse_settings_without_newest
-from indexer.taste.model_scorer import RankedCases, rank_cases
+from indexer.taste.model_scorer import rank_cases
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import PROFILE_SHARE, TasteSettings
 from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, compute_standard_error
@@ -51,7 +51,6 @@ __all__ = [
     "HistoryItem",
     "HoldoutCases",
     "Matrix",
-    "RankedCases",
     "ScoreTermWeights",
     "Scorer",
     "TasteModel",
