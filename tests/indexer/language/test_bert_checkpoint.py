@@ -16,6 +16,12 @@ from indexer.language.model_loading import open_model
 TEXTS = ["rain and sea", "a", "雨天 悬疑片 of love", "word " * 90]
 
 
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the CPU is fast at: sentence-transformers computes in float32."""
+    monkeypatch.setenv("ZHIYIN_PRECISION", "float32")
+
+
 @pytest.fixture
 def sentence_bert(plain_bert: Path, tmp_path: Path) -> Path:
     """The tiny BERT with the files of sentence-transformers."""

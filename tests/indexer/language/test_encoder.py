@@ -242,10 +242,11 @@ def test_a_plain_bert_gets_the_mean_of_its_real_tokens(
     mask = tokens["attention_mask"][:, :, None]
     mean = ((hidden * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
     expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-    np.testing.assert_allclose(tiny.encode_items(texts), expected, atol=1e-5)
+    np.testing.assert_allclose(exact_encoder.encode_items(texts), expected, atol=1e-5)
     np.testing.assert_allclose(exact_encoder.encode_queries(texts), expected, atol=1e-5)
-    # Their weights may be float16, with 11 bits.
+    # Weights of queries may be float16, with 11 bits, and items may be encoded in bfloat16.
     assert ((tiny.encode_queries(texts) * expected).sum(axis=1) > 0.99999).all()
+    assert ((tiny.encode_items(texts) * expected).sum(axis=1) > 0.9999).all()
 
 
 def test_a_plain_bert_builds_and_answers_and_is_found_again(
@@ -303,14 +304,16 @@ def test_the_fingerprint_does_not_depend_on_the_precision(
 
 
 def test_a_precision_that_is_tried_and_not_taken_leaves_the_model_as_it_was(
-    plain_bert: Path, tiny: TextEncoder, monkeypatch: pytest.MonkeyPatch
+    plain_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ZHIYIN_PRECISION", raising=False)
+    monkeypatch.setenv("ZHIYIN_PRECISION", "float32")
+    exact = load_encoder(str(plain_bert)).encode_items(TEXTS)
+    monkeypatch.delenv("ZHIYIN_PRECISION")
     monkeypatch.setattr(precision, "_has_bf16_instructions", lambda: True)
     monkeypatch.setattr(precision, "_BF16_MIN_COSINE", 1.1)
     model = load_encoder(str(plain_bert))
     assert model.precision == "float32"
-    np.testing.assert_allclose(model.encode_items(TEXTS), tiny.encode_items(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(model.encode_items(TEXTS), exact, atol=1e-6)
 
 
 def test_every_part_of_a_fingerprint_changes_its_key() -> None:
