@@ -7,6 +7,7 @@ is here; later stages trust what comes out.
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
+from indexer.reading.item_limits import describe_excess
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.rows import Rejection, Row, parse_mapping, render_rejection, suggest_name
@@ -20,6 +21,7 @@ __all__ = [
     "Rejection",
     "Row",
     "Source",
+    "describe_excess",
     "explain_missing_driver",
     "infer_rating_scale",
     "name_row",
