@@ -33,8 +33,8 @@ from indexer.metadata.values import (
 )
 
 __all__ = [
-    "MAX_FIELDS",
     "EARTH_RADIUS_KM",
+    "MAX_FIELDS",
     "And",
     "AnyOf",
     "Columns",

@@ -17,8 +17,8 @@ from indexer import Index, RequestError
 from indexer.live import LiveCatalogue
 from indexer.reading import Item, Rejection, Row, to_item
 from service.edge import Problem, unavailable
-from service.live.item_vectors import SNAPSHOT_ITEM, attach_vectors
 from service.live.item_changes import take_changes
+from service.live.item_vectors import SNAPSHOT_ITEM, attach_vectors
 from service.store import (
     ItemChange,
     LiveDatabase,
@@ -95,7 +95,7 @@ class LiveItems:
                 catalogue, set_aside = take_changes(loaded.catalogue, changes)
                 later = {change.item_id for change in changes}
                 earlier = {i: why for i, why in loaded.set_aside.items() if i not in later}
-                loaded = _LoadedCatalogue(catalogue, sequence.items_seq, earlier | set_aside)
+                loaded = _LoadedCatalogue(catalogue, sequence.items_seq, {**earlier, **set_aside})
             elif loaded.items_seq > max(sequence.items_seq, applied_seq):
                 raise StaleViewError
             self._loaded[index.id] = loaded

@@ -1,4 +1,4 @@
-"""An item is bounded in every direction in which it costs memory or time, whichever way it comes."""
+"""An item is bounded in every direction in which it costs memory or time."""
 
 import json
 import tracemalloc
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from indexer.release import build_index
 from indexer.errors import CatalogError
 from indexer.reading import Item, Rejection, Row, describe_excess, to_item
+from indexer.release import build_index
 
 HUGE = {"k" * 400_000: {f"f{number}": 1 for number in range(58_000)}}
 

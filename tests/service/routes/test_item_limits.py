@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
-from service.live import item_changes
+from service.live.item_vectors import to_live_changes
 from service.store.database import LiveDatabase
 from service.store.item_changes import ItemChange, store_changes
 from service.store.rebuild_changes import read_changes
@@ -78,14 +78,13 @@ def test_an_item_that_cannot_be_read_is_set_aside_and_the_others_are_shown(
 ) -> None:
     for number in range(7):
         store(own_shop.root, f"n{number}", {**NEW, "title": f"zeppelin {number}"})
-    convert = item_changes.to_live_changes
 
     def fail_at_one(index: Index, changes: Any) -> Any:
         if any(change.item_id == "n3" and change.fields for change in changes):
             raise KeyError("n3")
-        return convert(index, changes)
+        return to_live_changes(index, changes)
 
-    monkeypatch.setattr(item_changes, "to_live_changes", fail_at_one)
+    monkeypatch.setattr("service.live.item_changes.to_live_changes", fail_at_one)
     with serve(own_shop) as client:
         shown = set(ids_for(client, query="zeppelin", k=500))
         assert {f"n{number}" for number in range(7) if number != 3} <= shown
