@@ -45,6 +45,7 @@ from service.settings import Settings, SettingsError
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
 _ADMIN_QUEUE_SIZE = 8
+_LONG_THREADS, _LONG_QUEUE_SIZE = 2, 8
 # How long a thread that computes may keep the event loop waiting for the interpreter; Python's 5 ms
 # are longer than most answers take. Measured with 1 ms of Python per call at 8 connections.
 _SWITCH_INTERVAL_S = 0.0005
@@ -177,6 +178,7 @@ def _build_services(
         active_index=active_index,
         pages=pages,
         answer_queue=WorkQueue("answers", threads=settings.threads, max_waiting=settings.queue),
+        long_queue=WorkQueue("long answers", threads=_LONG_THREADS, max_waiting=_LONG_QUEUE_SIZE),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
         item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
