@@ -4,8 +4,8 @@
 hold nothing of the catalogue.
 """
 
+import asyncio
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,6 +21,7 @@ from typing_extensions import override
 from indexer.language import Encoder
 from indexer.package_version import read_version
 from indexer.request import load_scenarios
+from service import process
 from service.answering import PageBuilder
 from service.edge import (
     SLOW_CLIENTS_STATE_KEY,
@@ -38,13 +39,14 @@ from service.edge import (
 )
 from service.live import ActiveIndex, LiveStore, Refresher, RequestViews, open_live_store
 from service.llm import Endpoint, LlmClient, LlmConfig
-from service.process import watch_parent
 from service.routes import HOT_GETS, HOT_POSTS, OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
+OTHERS_SERVE_VARIABLE = "ZHIYIN_OTHERS_SERVE"  # "1" for a worker that replaces one beside others
 _ADMIN_QUEUE_SIZE = 8
+_READY_POLL_S = 0.02
 _LONG_THREADS, _LONG_QUEUE_SIZE = 2, 8
 # How long a thread that computes may keep the event loop waiting for the interpreter; Python's 5 ms
 # are longer than most answers take. Measured with 1 ms of Python per call at 8 connections.
@@ -122,13 +124,7 @@ def create_app_from_environment() -> FastAPI:
         raise SettingsError(
             f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
         ) from error
-    watch_parent(_stop_worker)
     return create_app(Settings.from_json(text))
-
-
-def _stop_worker() -> None:
-    """Let uvicorn finish the requests under way, then end this worker."""
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | None) -> Lifespan:
@@ -146,6 +142,8 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
             services.active_index.start()
             services.refresher.start()
             try:
+                if services.settings.workers > 1:
+                    await _wait_until_ready(services)
                 slow_clients = SlowClients(
                     patience_s=services.settings.patience_s,
                     max_clients=services.settings.slow_clients,
@@ -155,6 +153,21 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
                 services.close()
 
     return lifespan
+
+
+async def _wait_until_ready(services: Services) -> None:
+    """Wait until this worker can answer: uvicorn accepts connections only after the lifespan began.
+
+    If its snapshot cannot be opened, it waits for one that can while others serve; if none does, it
+    answers with the reason.
+    """
+    others_serve = os.environ.get(OTHERS_SERVE_VARIABLE) == "1"
+    while not process.stopping.is_set():
+        status = services.active_index.status
+        has_failed = status.error is not None and not others_serve
+        if has_failed or (status.snapshot is not None and status.has_model):
+            return
+        await asyncio.sleep(_READY_POLL_S)
 
 
 def _build_services(

@@ -51,6 +51,7 @@ class Connection(HttpToolsProtocol):
     _chunk_bytes = 0  # length of what is being parsed
     _offers_upgrade = False
     _limit_error: tuple[HTTPStatus, str] | None = None
+    _is_draining = False  # every further answer says that it is the last
     _refusal: bytes | None = None  # sent once earlier requests are answered; nothing more is read
 
     @property
@@ -104,7 +105,7 @@ class Connection(HttpToolsProtocol):
                 raise _RefusedError
             self._offers_upgrade = True
             return
-        app = self.app
+        app, earlier = self.app, self.cycle
         if self.parser.get_http_version() == "1.0":
             self.app = _answer_whole(app)
         try:
@@ -112,6 +113,8 @@ class Connection(HttpToolsProtocol):
         finally:
             self.app = app
         self._in_head, self._in_body = False, True
+        if self._is_draining:
+            self._make_last(earlier)
 
     @override
     def on_message_complete(self) -> None:
@@ -155,6 +158,12 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def start_draining(self) -> None:
+        """Close the connection after the answers to the requests that arrive in the next moments."""
+        if not self._is_draining:
+            self._is_draining = True
+            self._make_last(None)
+
     def abort(self) -> None:
         """Close the connection at once."""
         self.transport.abort()
@@ -190,6 +199,14 @@ class Connection(HttpToolsProtocol):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
                 return
+
+    def _make_last(self, earlier: RequestResponseCycle | None) -> None:
+        """Let the answer to the newest request say that the connection closes, and no other."""
+        if earlier is not None and not earlier.response_started:
+            earlier.keep_alive = True
+        newest: RequestResponseCycle | None = self.cycle
+        if newest is not None and not newest.response_started:
+            newest.keep_alive = False
 
     def _in_flight(self) -> bool:
         """Return whether a request that has arrived is not answered yet."""

@@ -1,5 +1,6 @@
 """Settings to a running HTTP service: one listening socket, one or more worker processes."""
 
+import errno
 import os
 import resource
 import signal
@@ -7,12 +8,14 @@ import socket
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from indexer.request import load_scenarios
 from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service.app import SETTINGS_VARIABLE, create_app
 from service.edge import ApiKeys
+from service.jobs.draining import DrainingServer
+from service.jobs.port_holder import describe_port_holder
+from service.jobs.workers import WorkerPool
 from service.live import find_live_url
 from service.llm import LlmConfig
 from service.process import exit_on_signal
@@ -73,6 +76,8 @@ def _listen(settings: Settings) -> socket.socket:
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         why = str(error.strerror).partition(" (while ")[0]  # the rest repeats the address
+        holder = describe_port_holder(settings.port) if error.errno == errno.EADDRINUSE else None
+        why = f"{why}, by {holder}" if holder else why
         raise SettingsError(
             f"cannot listen on {settings.host}:{settings.port} ({why}); "
             f"choose another --port or --host"
@@ -89,9 +94,8 @@ def _run_workers(settings: Settings, listener: socket.socket) -> int:
     if settings.workers > 1:
         os.environ[SETTINGS_VARIABLE] = settings.to_json()
         config = _configure("service.app:create_app_from_environment", settings)
-        Multiprocess(config, sockets=[listener]).run()
-        return 0
-    server = uvicorn.Server(_configure(create_app(settings), settings))
+        return WorkerPool(config, listener).run()
+    server = DrainingServer(_configure(create_app(settings), settings))
     server.run(sockets=[listener])
     return 0 if server.started else 1
 
