@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def start_draining(self) -> None:
-        """Close the connection after the answers to the requests that arrive in the next moments."""
+        """Close the connection after the answers to what arrives in the next moments."""
         if not self._is_draining:
             self._is_draining = True
             self._make_last(None)

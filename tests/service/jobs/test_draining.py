@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from typing_extensions import override
 
 from tests.service.conftest import running
 
@@ -27,6 +28,7 @@ class KeepAliveClient(threading.Thread):
         self.said_close = False
         self.fault: BaseException | None = None
 
+    @override
     def run(self) -> None:
         connection = http.client.HTTPConnection(*self.address, timeout=30)
         try:

@@ -1,4 +1,4 @@
-"""Workers end with their parent, are replaced when they end, and answer from their first request."""
+"""Workers end with their parent, are replaced when they end, and serve once they can answer."""
 
 import os
 import signal
