@@ -33,6 +33,7 @@ from service.edge import (
     RequestCounterMiddleware,
     RequestCounters,
     SlowClients,
+    WebsiteGuard,
     WorkQueue,
     install_problem_handlers,
     load_secret,
@@ -54,16 +55,15 @@ _SWITCH_INTERVAL_S = 0.0005
 
 
 class _Application(FastAPI):
-    """FastAPI, with hot calls answered before its own middleware sees them."""
+    """FastAPI, with hot calls answered before its own middleware sees them, behind the guard."""
 
     @override
     def build_middleware_stack(self) -> ASGIApp:
-        return HotCallMiddleware(
-            super().build_middleware_stack(),
-            posts=HOT_POSTS,
-            gets=HOT_GETS,
-            counters=self.state.request_counters,
+        counters = self.state.request_counters
+        hot_calls = HotCallMiddleware(
+            super().build_middleware_stack(), posts=HOT_POSTS, gets=HOT_GETS, counters=counters
         )
+        return WebsiteGuard(hot_calls, policy=self.state.website_policy, counters=counters)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -105,7 +105,10 @@ def create_app(
         version=read_version(),
         lifespan=_build_lifespan(build_services, llm),
         redirect_slashes=False,
+        docs_url=None,  # it is among the routes, see `service.routes.docs`
+        redoc_url=None,
     )
+    app.state.website_policy = settings.build_website_policy()
     _include_routers(app, needs_key=keys is not None)
     install_problem_handlers(app)
     _add_middleware(app)

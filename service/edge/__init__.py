@@ -26,6 +26,7 @@ from service.edge.routing import (
 )
 from service.edge.secret import load_secret
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
+from service.edge.website_guard import WebsiteGuard
 from service.edge.work_queue import WorkQueue
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "RequestCounters",
     "Role",
     "SlowClients",
+    "WebsiteGuard",
     "WorkQueue",
     "WriteRoute",
     "decode_id",

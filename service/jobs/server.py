@@ -50,6 +50,7 @@ def serve(settings: Settings) -> int:
 def _check_settings(settings: Settings) -> None:
     """Check what workers will use, so that an error is printed once and not by every worker."""
     settings.check_exposure()
+    settings.build_website_policy()
     if settings.api_key_file:
         ApiKeys.load(settings.api_key_file)
     if settings.scenarios:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import RequestError
-from indexer.language import MAX_TEXT_TOKENS, estimate_tokens, load_encoder
-from indexer.language.text_cost import split_by_cost
+from indexer.language import estimate_tokens, load_encoder
+from indexer.language.text_cost import MAX_TEXT_TOKENS, split_by_cost
 from indexer.request import measure_text_cost
 
 
