@@ -37,6 +37,7 @@ from service.edge import (
     WorkQueue,
     install_problem_handlers,
     load_secret,
+    share_counters,
 )
 from service.live import ActiveIndex, LiveStore, Refresher, RequestViews, open_live_store
 from service.llm import Endpoint, LlmClient, LlmConfig
@@ -45,6 +46,7 @@ from service.services import Services
 from service.settings import Settings, SettingsError
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
+PLACE_VARIABLE = "ZHIYIN_WORKER_PLACE"  # of a worker among those of its service
 OTHERS_SERVE_VARIABLE = "ZHIYIN_OTHERS_SERVE"  # "1" for a worker that replaces one beside others
 _ADMIN_QUEUE_SIZE = 8
 _READY_POLL_S = 0.02
@@ -127,6 +129,8 @@ def create_app_from_environment() -> FastAPI:
         raise SettingsError(
             f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
         ) from error
+    if PLACE_VARIABLE in os.environ:
+        share_counters(os.environ[PLACE_VARIABLE])
     return create_app(Settings.from_json(text))
 
 

@@ -9,10 +9,13 @@ from service.edge.connection import Connection
 from service.edge.cursors import Cursor, CursorSigner, ListKind
 from service.edge.hot_calls import HotCallMiddleware, HotGet, HotPost
 from service.edge.metrics import (
+    FOLDER_VARIABLE,
     RequestCounterMiddleware,
     RequestCounters,
-    render_process,
+    render_counters,
+    render_processes,
     render_snapshot,
+    share_counters,
 )
 from service.edge.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers, unavailable
 from service.edge.routing import (
@@ -30,6 +33,7 @@ from service.edge.website_guard import WebsiteGuard
 from service.edge.work_queue import WorkQueue
 
 __all__ = [
+    "FOLDER_VARIABLE",
     "PROBLEM_RESPONSES",
     "SLOW_CLIENTS_STATE_KEY",
     "AdminRoute",
@@ -55,8 +59,10 @@ __all__ = [
     "decode_id",
     "install_problem_handlers",
     "load_secret",
+    "render_counters",
     "render_json",
-    "render_process",
+    "render_processes",
     "render_snapshot",
+    "share_counters",
     "unavailable",
 ]

@@ -26,6 +26,7 @@ class WebsiteGuard:
         self._app = app
         self._policy = policy
         self._counters = counters
+        self._last_hosts: list[str] | None = None  # of the last request that no browser sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -33,7 +34,12 @@ class WebsiteGuard:
             await self._app(scope, receive, send)
             return
         hosts, origins, site = _read_headers(scope["headers"])
+        if not origins and site is None and hosts == self._last_hosts:
+            await self._app(scope, receive, send)
+            return
         refusal = self._policy.find_refusal(hosts, origins, site, is_page=_is_page(scope))
+        if refusal is None and not origins and site is None:
+            self._last_hosts = hosts
         if refusal is not None:
             self._counters.count(UNKNOWN_ROUTE, UNKNOWN_ROUTE, refusal.status, 0.0)
             response = render_problem(refusal.status, refusal.detail, {"Connection": "close"})

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,7 +13,7 @@ from fastapi import FastAPI
 from indexer.request import load_scenarios
 from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service.app import SETTINGS_VARIABLE, create_app
-from service.edge import ApiKeys
+from service.edge import FOLDER_VARIABLE, ApiKeys
 from service.jobs.draining import DrainingServer
 from service.jobs.port_holder import describe_port_holder
 from service.jobs.workers import WorkerPool
@@ -95,7 +96,9 @@ def _run_workers(settings: Settings, listener: socket.socket) -> int:
     if settings.workers > 1:
         os.environ[SETTINGS_VARIABLE] = settings.to_json()
         config = _configure("service.app:create_app_from_environment", settings)
-        return WorkerPool(config, listener).run()
+        with TemporaryDirectory(prefix="zhiyin-metrics-") as folder:
+            os.environ[FOLDER_VARIABLE] = folder
+            return WorkerPool(config, listener).run()
     server = DrainingServer(_configure(create_app(settings), settings))
     server.run(sockets=[listener])
     return 0 if server.started else 1

@@ -17,7 +17,7 @@ from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Process
 
-from service.app import OTHERS_SERVE_VARIABLE
+from service.app import OTHERS_SERVE_VARIABLE, PLACE_VARIABLE
 from service.jobs.draining import DrainingServer
 from service.process import end_with_parent
 
@@ -57,7 +57,7 @@ class _Worker(Process):
         return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """Where one worker runs at a time.
 
@@ -104,7 +104,7 @@ class WorkerPool:
         worker = place.worker
         if worker is None:
             if time.monotonic() >= place.next_start:
-                place.worker = self._start()
+                place.worker = self._start(self._places.index(place))
             return 0
         serves = worker.is_ready(_HANGS_AFTER_S) if worker.process.is_alive() else None
         if serves is not None:
@@ -123,8 +123,9 @@ class WorkerPool:
         place.worker, place.next_start = None, time.monotonic() + place.pause_s
         return 0
 
-    def _start(self) -> _Worker:
+    def _start(self, number: int) -> _Worker:
         others_serve = any(place.worker and place.worker.serves for place in self._places)
+        os.environ[PLACE_VARIABLE] = str(number)
         os.environ[OTHERS_SERVE_VARIABLE] = "1" if others_serve else "0"
         worker = _Worker(self.config, [self.listener])
         worker.start()
