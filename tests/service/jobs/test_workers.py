@@ -154,3 +154,46 @@ def test_a_snapshot_that_cannot_be_opened_is_told_by_every_worker(
             return all(response.status_code == 200 for response in asked)
 
         wait_until(is_ready, seconds=60)
+
+
+def scrape(base_url: httpx.URL) -> dict[str, float]:
+    """The samples of /metrics, over a new connection, which any worker may take."""
+    text = httpx.get(f"{base_url}/metrics", timeout=30).text
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in lines}
+
+
+ANSWERED = 'zhiyin_requests_total{method="POST",route="/v1/recommend",status="200"}'
+
+
+def test_every_worker_tells_the_sum_of_all(vectors_only: Path, tmp_path: Path) -> None:
+    with running(tmp_path, "--index", vectors_only, "--workers", 2) as (client, process):
+        for _ in range(40):
+            assert httpx.post(f"{client.base_url}/v1/recommend", json={}).status_code == 200
+        wait_until(lambda: scrape(client.base_url).get(ANSWERED) == 40)
+        assert {scrape(client.base_url)[ANSWERED] for _ in range(12)} == {40}
+        told = {name for name in scrape(client.base_url) if "worker_info" in name}
+        assert told == {
+            f'zhiyin_worker_info{{worker="{pid}"}}' for pid in list_workers(process.pid)
+        }
+
+
+def test_no_counter_falls_while_workers_are_killed(vectors_only: Path, tmp_path: Path) -> None:
+    last: dict[str, float] = {}
+    with running(tmp_path, "--index", vectors_only, "--workers", 2) as (client, process):
+        with Load(client.base_url).running(3) as load:
+            for number in range(30):
+                if number % 10 == 5:
+                    os.kill(list_workers(process.pid)[0], signal.SIGKILL)
+                try:
+                    found = scrape(client.base_url)
+                except httpx.TransportError:  # of the worker that was killed
+                    continue
+                fallen = {name for name, value in last.items() if found.get(name, 0.0) < value}
+                assert not {name for name in fallen if "worker" not in name}
+                last = found
+                time.sleep(0.2)
+        wait_until(lambda: len(list_workers(process.pid)) == 2, seconds=60)
+        total = scrape(client.base_url)[ANSWERED]
+        # Who was killed may have answered each client without having counted it, or counted only.
+        assert load.statuses[200] - 9 <= total <= load.statuses[200] + load.broken
