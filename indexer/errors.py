@@ -7,6 +7,7 @@ IndexerError
 ├── ScenarioError           a scenario file cannot be read or is invalid
 ├── EncoderUnavailableError the language model or its weights cannot be loaded
 ├── VectorShapeError        vectors have the wrong shape, or hold NaN or infinity
+├── GivenUpError            nobody waits for the result any more
 ├── WorkerError             a worker process ended before its work was done
 ├── ReleaseError            a finished build recommends worse than the published snapshot
 └── SnapshotError           a snapshot is missing, damaged or built with another encoder
@@ -43,6 +44,10 @@ class VectorShapeError(IndexerError, ValueError):
 
 class ReleaseError(IndexerError, RuntimeError):
     """A finished build is not published, because it would recommend worse."""
+
+
+class GivenUpError(IndexerError, RuntimeError):
+    """Nobody waits for the result of this work any more."""
 
 
 class WorkerError(IndexerError, RuntimeError):

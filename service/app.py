@@ -4,6 +4,7 @@
 hold nothing of the catalogue.
 """
 
+import asyncio
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from typing_extensions import override
 from indexer.language import Encoder
 from indexer.package_version import read_version
 from indexer.request import load_scenarios
+from service import process
 from service.answering import PageBuilder
 from service.edge import (
     SLOW_CLIENTS_STATE_KEY,
@@ -32,35 +34,39 @@ from service.edge import (
     RequestCounterMiddleware,
     RequestCounters,
     SlowClients,
+    WebsiteGuard,
     WorkQueue,
     install_problem_handlers,
     load_secret,
+    share_counters,
 )
 from service.live import ActiveIndex, LiveStore, Refresher, RequestViews, open_live_store
 from service.llm import Endpoint, LlmClient, LlmConfig
-from service.process import watch_parent
 from service.routes import HOT_GETS, HOT_POSTS, OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
+PLACE_VARIABLE = "ZHIYIN_WORKER_PLACE"  # of a worker among those of its service
+OTHERS_SERVE_VARIABLE = "ZHIYIN_OTHERS_SERVE"  # "1" for a worker that replaces one beside others
 _ADMIN_QUEUE_SIZE = 8
+_READY_POLL_S = 0.02
+_LONG_THREADS, _LONG_QUEUE_SIZE = 2, 8
 # How long a thread that computes may keep the event loop waiting for the interpreter; Python's 5 ms
 # are longer than most answers take. Measured with 1 ms of Python per call at 8 connections.
 _SWITCH_INTERVAL_S = 0.0005
 
 
 class _Application(FastAPI):
-    """FastAPI, with hot calls answered before its own middleware sees them."""
+    """FastAPI, with hot calls answered before its own middleware sees them, behind the guard."""
 
     @override
     def build_middleware_stack(self) -> ASGIApp:
-        return HotCallMiddleware(
-            super().build_middleware_stack(),
-            posts=HOT_POSTS,
-            gets=HOT_GETS,
-            counters=self.state.request_counters,
+        counters = self.state.request_counters
+        hot_calls = HotCallMiddleware(
+            super().build_middleware_stack(), posts=HOT_POSTS, gets=HOT_GETS, counters=counters
         )
+        return WebsiteGuard(hot_calls, policy=self.state.website_policy, counters=counters)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -102,7 +108,10 @@ def create_app(
         version=read_version(),
         lifespan=_build_lifespan(build_services, llm),
         redirect_slashes=False,
+        docs_url=None,  # it is among the routes, see `service.routes.docs`
+        redoc_url=None,
     )
+    app.state.website_policy = settings.build_website_policy()
     _include_routers(app, needs_key=keys is not None)
     install_problem_handlers(app)
     _add_middleware(app)
@@ -121,14 +130,10 @@ def create_app_from_environment() -> FastAPI:
         raise SettingsError(
             f"{SETTINGS_VARIABLE} is not set; start the service with zhiyin serve"
         ) from error
-    watch_parent(_stop_worker)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as the parent does
+    if PLACE_VARIABLE in os.environ:
+        share_counters(os.environ[PLACE_VARIABLE])
     return create_app(Settings.from_json(text))
-
-
-def _stop_worker() -> None:
-    """Let uvicorn finish the requests under way, then end this worker."""
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | None) -> Lifespan:
@@ -146,6 +151,8 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
             services.active_index.start()
             services.refresher.start()
             try:
+                if services.settings.workers > 1:
+                    await _wait_until_ready(services)
                 slow_clients = SlowClients(
                     patience_s=services.settings.patience_s,
                     max_clients=services.settings.slow_clients,
@@ -155,6 +162,21 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
                 services.close()
 
     return lifespan
+
+
+async def _wait_until_ready(services: Services) -> None:
+    """Wait until this worker can answer: uvicorn accepts connections only after the lifespan began.
+
+    If its snapshot cannot be opened, it waits for one that can while others serve; if none does, it
+    answers with the reason.
+    """
+    others_serve = os.environ.get(OTHERS_SERVE_VARIABLE) == "1"
+    while not process.stopping.is_set():
+        status = services.active_index.status
+        has_failed = status.error is not None and not others_serve
+        if has_failed or (status.snapshot is not None and status.has_model):
+            return
+        await asyncio.sleep(_READY_POLL_S)
 
 
 def _build_services(
@@ -178,6 +200,7 @@ def _build_services(
         active_index=active_index,
         pages=pages,
         answer_queue=WorkQueue("answers", threads=settings.threads, max_waiting=settings.queue),
+        long_queue=WorkQueue("long answers", threads=_LONG_THREADS, max_waiting=_LONG_QUEUE_SIZE),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
         item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),

@@ -1,6 +1,8 @@
 """The parts of a running service that routes work with, created once when it starts."""
 
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -8,6 +10,7 @@ import orjson
 from fastapi import Depends, Request, Response
 
 from indexer import Index
+from indexer.request import measure_text_cost
 from service.answering import PageBuilder
 from service.edge import ApiKeys, WorkQueue
 from service.live import (
@@ -22,7 +25,10 @@ from service.live import (
 from service.llm import LlmClient
 from service.settings import Settings
 
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_CLOSING_S = 5  # for calls that run when the service ends, all queues together
+_LONG_TOKENS = 512  # of new text; encoding them takes a third of a second
 _OPENING_S = 5  # that a request waits for the first snapshot
 
 
@@ -35,6 +41,7 @@ class Services:
         active_index: The snapshot that serves.
         pages: Answers calls page by page.
         answer_queue: Answers requests.
+        long_queue: Answers requests that take seconds, which others need not wait for.
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         event_queue: Writes events and users, one transaction after the other.
         item_queue: Encodes and writes items, which takes longer.
@@ -51,6 +58,7 @@ class Services:
     active_index: ActiveIndex
     pages: PageBuilder
     answer_queue: WorkQueue
+    long_queue: WorkQueue
     admin_queue: WorkQueue
     event_queue: WorkQueue
     item_queue: WorkQueue
@@ -61,12 +69,28 @@ class Services:
     llm_client: LlmClient | None
     clock: Callable[[], float]
 
+    @property
+    def queues(self) -> tuple[WorkQueue, ...]:
+        """All queues of blocking calls."""
+        return (
+            self.answer_queue,
+            self.long_queue,
+            self.admin_queue,
+            self.event_queue,
+            self.item_queue,
+            self.erasure_queue,
+        )
+
     async def respond(
-        self, call: Callable[[RequestView], Any], *, deadline_s: float | None = None
+        self,
+        call: Callable[[RequestView], Any],
+        *,
+        is_long: bool = False,
+        deadline_s: float | None = None,
     ) -> Response:
-        """Run `call` over a view of the current state, in a thread; return its result as JSON."""
+        """Run `call` as `run_on_view` does; return its result as JSON."""
         content = await self.run_on_view(
-            lambda view: orjson.dumps(call(view)), deadline_s=deadline_s
+            lambda view: orjson.dumps(call(view)), is_long=is_long, deadline_s=deadline_s
         )
         return _render(content)
 
@@ -93,12 +117,17 @@ class Services:
         return None if content is None else _render(orjson.dumps(content))
 
     async def run_on_view(
-        self, call: Callable[[RequestView], _T], *, deadline_s: float | None = None
+        self,
+        call: Callable[[RequestView], _T],
+        *,
+        is_long: bool = False,
+        deadline_s: float | None = None,
     ) -> _T:
         """Run `call` over a view of the current state, in a thread; return its result.
 
         Args:
             call: Blocking.
+            is_long: Whether it may take seconds; see `check_text_cost`.
             deadline_s: Time limit; None: that of the settings.
 
         Raises:
@@ -110,7 +139,8 @@ class Services:
                 return self.views.answer(index, call)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
-        return await self.answer_queue.run(run_call, deadline_s=deadline_s)
+        queue = self.long_queue if is_long else self.answer_queue
+        return await queue.run(run_call, deadline_s=deadline_s)
 
     async def write(self, call: Callable[[LiveStore], Any]) -> Response:
         """Run `call`, which writes to the live store, in a thread; return its result as JSON.
@@ -172,16 +202,26 @@ class Services:
         return await self.admin_queue.run(call)
 
     def close(self) -> None:
-        """Wait for the running calls, then close the store and the index."""
+        """Wait a while for the running calls, then close the store and the index."""
         self.refresher.close()
-        self.answer_queue.close()
-        self.admin_queue.close()
-        self.event_queue.close()
-        self.item_queue.close()
-        self.erasure_queue.close()
+        deadline = time.monotonic() + _CLOSING_S
+        for queue in self.queues:
+            if not queue.close(wait_s=max(0, deadline - time.monotonic())):
+                _log.warning("a call is still running %g s after it was given up", _CLOSING_S)
         if self.live_store is not None:
             self.live_store.database.close()
         self.active_index.close()
+
+
+def check_text_cost(body: Mapping[str, Any]) -> bool:
+    """Return whether the texts of a request take so long to encode that others need not wait.
+
+    Raises:
+        RequestError: If they take so long that they are refused.
+    """
+    cost = measure_text_cost([body])
+    cost.check_request()
+    return cost.tokens > _LONG_TOKENS
 
 
 def _render(content: bytes) -> Response:

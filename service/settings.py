@@ -1,12 +1,12 @@
 """The settings of one service, to and from the JSON that worker processes get from their parent."""
 
-import ipaddress
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from indexer.errors import IndexerError
+from service.websites import WebsitePolicy, is_loopback_name, is_origin, parse_host_name
 
 
 class SettingsError(IndexerError, ValueError):
@@ -23,6 +23,8 @@ class Settings:
         port: TCP port; 0 picks a free one.
         workers: Processes; each loads an encoder of its own.
         api_key_file: See `service.edge.api_keys`; None: every client may call everything.
+        allow_hosts: Names in `Host` that are answered besides those of loopback.
+        allow_origins: Websites whose pages may ask, such as `https://shop.example`.
         db: SQLAlchemy URL of the live store; None: `live.sqlite` in the index directory, or none if
             that cannot be written.
         scenarios: TOML file of scenarios; None: `scenarios.toml` in the index directory, if any.
@@ -45,6 +47,8 @@ class Settings:
     port: int = 8000
     workers: int = 1
     api_key_file: Path | None = None
+    allow_hosts: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
     db: str | None = None
     scenarios: Path | None = None
     secret_file: Path | None = None
@@ -69,6 +73,8 @@ class Settings:
         raw = json.loads(text)
         for name in ("index", "api_key_file", "scenarios", "secret_file"):
             raw[name] = None if raw[name] is None else Path(raw[name])
+        for name in ("allow_hosts", "allow_origins"):
+            raw[name] = tuple(raw[name])
         return cls(**raw)
 
     def check_exposure(self) -> None:
@@ -83,12 +89,28 @@ class Settings:
                 f"or listen on 127.0.0.1"
             )
 
+    def build_website_policy(self) -> WebsitePolicy:
+        """Return which names are answered to, and which websites.
+
+        Raises:
+            SettingsError: If an origin is not what browsers send.
+        """
+        for origin in self.allow_origins:
+            if not is_origin(origin):
+                raise SettingsError(
+                    f"--allow-origin {origin} is no origin; give scheme and host in lower case, "
+                    f"such as https://shop.example or http://localhost:3000"
+                )
+        return WebsitePolicy(
+            is_keyless=self.api_key_file is None,
+            hosts=frozenset(map(parse_host_name, self._list_hosts())),
+            origins=frozenset(self.allow_origins),
+        )
+
+    def _list_hosts(self) -> tuple[str, ...]:
+        return self.allow_hosts if self.api_key_file else (*self.allow_hosts, self.host)
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can connect to an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback_name(host)

@@ -23,7 +23,7 @@ from service import Settings, create_app
 from service.commands.main import COMMANDS
 from service.llm.options import parse_llm_options
 from tests.paths import REPOSITORY, SAMPLE, SCRIPTS
-from tests.service.conftest import wait_until
+from tests.service.conftest import LOCAL, wait_until
 
 PAGES = {
     name: (REPOSITORY / name / "README.md").read_text(encoding="utf-8")
@@ -294,6 +294,6 @@ def served(root: Path, folder: Path, encoder: Encoder | None = None) -> Iterator
         Settings(root, db=f"sqlite:///{folder / 'live.sqlite'}", secret_file=folder / "secret"),
         encoder,
     )
-    with TestClient(app) as client:
+    with TestClient(app, LOCAL) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200, seconds=120)
         yield client

@@ -16,6 +16,7 @@ from indexer.reading import (
     Item,
     Rejection,
     Source,
+    describe_excess,
     name_row,
     read_catalog,
     render_rejection,
@@ -101,7 +102,7 @@ class ItemCollector:
             if isinstance(change, DeletedId):
                 self._staging.remove(change.id)
                 growth -= was_staged
-            elif self._stage_row(change, rejected):
+            elif self._stage_row(_check_size(change), rejected):
                 growth += not was_staged
         return growth
 
@@ -135,6 +136,12 @@ class ItemCollector:
             f"{rejected} of {accepted + rejected} rows of {names} are bad{first}, more than the "
             f"{self._options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
         )
+
+
+def _check_size(change: Item) -> Item | Rejection:
+    """Return a live item, or a rejection if it is larger than a row of a source may be."""
+    reason = describe_excess(change.fields)
+    return Rejection("the live store", 0, reason, {"id": change.id}) if reason else change
 
 
 def _describe_first_rejection(file: Path) -> str:

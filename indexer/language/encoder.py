@@ -14,16 +14,19 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from indexer.arrays import Vectors
+from indexer.cancellation import raise_if_given_up
 from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint
 from indexer.language.model_loading import Prompts, load_text_model
-from indexer.language.query_batches import QueryBatches
+from indexer.language.query_batches import BATCH_TEXTS, QueryBatches
 from indexer.language.query_cache import QueryCache
+from indexer.language.text_cost import split_by_cost
 from indexer.language.text_model import TextModel, TokenizedText
 
 Progress: TypeAlias = Callable[[int], None]  # called with the number of texts just encoded
 
 MAX_CHARS_PER_TOKEN = 12  # texts are cut before tokenising: tokenizers keep long strings cached
 _WINDOW_TEXTS = 4_096  # tokenised and sorted together
+_TURN_TOKENS = 512  # of one caller's queries, before others take their turn
 _QUERY_CACHE_BYTES = 64_000_000
 
 
@@ -76,11 +79,16 @@ class TextEncoder:
         return self._fingerprint
 
     def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
-        """Encode texts that describe items, `(n, d) float32` of unit length."""
+        """Encode texts that describe items, `(n, d) float32` of unit length.
+
+        Raises:
+            GivenUpError: If nobody waits for them any more.
+        """
         out = np.empty((len(texts), self._model.dim), np.float32)
         for start in range(0, len(texts), _WINDOW_TEXTS):
             tokenized = self._tokenize(texts[start : start + _WINDOW_TEXTS], self._prompts.item)
             for rows, vectors in self._encode_item_batches(tokenized):
+                raise_if_given_up()
                 out[[start + row for row in rows]] = vectors
                 if progress:
                     progress(len(rows))
@@ -90,12 +98,16 @@ class TextEncoder:
         """Encode query texts, `(n, d) float32` of unit length; recent ones are cached.
 
         Texts that several threads ask for at the same time are encoded together.
+
+        Raises:
+            GivenUpError: If nobody waits for them any more.
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        if missing:
-            fresh = self._query_batches.encode(missing)
-            self._query_cache.add(fresh)
+        for part in split_by_cost(missing, max_texts=BATCH_TEXTS, max_tokens=_TURN_TOKENS):
+            raise_if_given_up()
+            fresh = self._query_batches.encode(part)
+            self._query_cache.add(fresh)  # so that a caller who gives up and returns goes on here
             found |= fresh
         vectors = [found[text] for text in texts]
         return np.stack(vectors) if vectors else np.empty((0, self._model.dim), np.float32)

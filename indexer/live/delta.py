@@ -12,7 +12,7 @@ import numpy as np
 
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.index import Index
-from indexer.live.delta_full_text import DeltaFullText
+from indexer.live.delta_full_text import DeltaFullText, fold_item_text
 from indexer.live.delta_masks import DeltaMasks
 from indexer.metadata import (
     FieldType,
@@ -43,15 +43,30 @@ class Delta:
         return len(self._items)
 
     def add(self, items: Sequence[dict[str, Any]], vectors: Vectors) -> list[int]:
-        """Append items with their `(m, d) float32` vectors; return their positions."""
+        """Append items with their `(m, d) float32` vectors; return their positions.
+
+        All are appended, or none: what can fail is done before.
+        """
+        prepared_items = [
+            (
+                fields,
+                fold_item_text(fields),
+                collect_path_values(fields),
+                self._find_unknown_leaves(fields),
+                compute_title_key(fields),
+            )
+            for fields in items
+        ]
         with self._lock:
             first = len(self._items)
             self._vectors = _append_rows(self._vectors, first, vectors)
-            for position, fields in enumerate(items, first):
-                self._full_text.add(position, fields)
-                self._masks.add(collect_path_values(fields))
-                self._unknown_values.append(self._find_unknown_leaves(fields))
-                self._titles.setdefault(compute_title_key(fields), []).append(position)
+            for position, (fields, text, values, unknown_leaves, title) in enumerate(
+                prepared_items, first
+            ):
+                self._full_text.add(position, text)
+                self._masks.add(values)
+                self._unknown_values.append(unknown_leaves)
+                self._titles.setdefault(title, []).append(position)
                 self._items.append(fields)
             return list(range(first, len(self._items)))
 

@@ -35,9 +35,8 @@ class DeltaFullText:
         self._vocabulary: list[str] = []  # sorted
         self._texts: dict[int, IndexedText] = {}
 
-    def add(self, position: int, fields: Mapping[str, Any]) -> None:
-        """Index an item under a new position."""
-        texts = IndexedText(*(_fold_text(text) for text in build_indexed_text(fields)))
+    def add(self, position: int, texts: IndexedText) -> None:
+        """Index the text of an item, as `fold_item_text` returns it, under a new position."""
         self._texts[position] = texts
         for text, weight in zip(texts, _COLUMN_WEIGHTS, strict=True):
             for word in text.split():
@@ -97,6 +96,11 @@ class DeltaFullText:
         return max(
             _MIN_IDF, math.log((self._item_count - item_frequency + 0.5) / (item_frequency + 0.5))
         )
+
+
+def fold_item_text(fields: Mapping[str, Any]) -> IndexedText:
+    """Return the words of an item as `DeltaFullText.add` takes them."""
+    return IndexedText(*(_fold_text(text) for text in build_indexed_text(fields)))
 
 
 def _fold_text(text: str) -> str:

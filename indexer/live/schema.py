@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from indexer.metadata import (
+    MAX_FIELDS,
     FieldInfo,
     FieldType,
     GeoPoint,
@@ -76,10 +77,18 @@ class _FieldStats:
 
 
 def extend_schema(base: Schema, unknown_values: Iterable[Leaf]) -> Schema:
-    """Return a schema with the fields of some leaves, `(path, value, in_list)`, added."""
+    """Return a schema with the fields of some leaves, `(path, value, in_list)`, added.
+
+    As in a build, only the first `MAX_FIELDS` fields of all can be filtered on.
+    """
+    places = max(0, MAX_FIELDS - len(base.fields))
     stats_by_path: dict[str, _FieldStats] = {}
     for path, value, in_list in unknown_values:
-        stats = stats_by_path.setdefault(path, _FieldStats())
+        stats = stats_by_path.get(path)
+        if stats is None:
+            if len(stats_by_path) >= places and path not in base.fields:
+                continue
+            stats = stats_by_path[path] = _FieldStats()
         stats.is_list |= in_list
         stats.add(value)
     if not stats_by_path:

@@ -4,7 +4,7 @@ In: items in row order; filters, texts and field names of requests.
 Out: items, ids, full-text matches, the `RowValues` of a field, masks `(n,) bool`.
 """
 
-from indexer.metadata.columns_writer import ColumnsWriter
+from indexer.metadata.columns_writer import MAX_FIELDS, ColumnsWriter
 from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.filter_rows import Columns
 from indexer.metadata.full_text import (
@@ -34,6 +34,7 @@ from indexer.metadata.values import (
 
 __all__ = [
     "EARTH_RADIUS_KM",
+    "MAX_FIELDS",
     "And",
     "AnyOf",
     "Columns",

@@ -13,6 +13,7 @@ from indexer.reading.interactions import (
     infer_rating_scale,
     read_interactions,
 )
+from indexer.reading.item_limits import describe_excess
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.rows import (
@@ -34,6 +35,7 @@ __all__ = [
     "Rejection",
     "Row",
     "Source",
+    "describe_excess",
     "explain_missing_driver",
     "infer_rating_scale",
     "name_row",

@@ -32,6 +32,7 @@ from indexer.reading.field_parsers import (
     parse_text,
     parse_vector,
 )
+from indexer.reading.item_limits import MAX_NESTING, check_item_size
 from indexer.reading.memory import Source
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
@@ -58,7 +59,6 @@ _PARSERS: dict[str, Parser] = {
     "location": parse_location,
     "created_at": parse_datetime,
 }
-_MAX_NESTING = 32
 _INT64 = 2**63
 
 
@@ -149,6 +149,7 @@ def _parse_item(values: Mapping[str, Any]) -> Item:
         _add_field(fields, name, value)
     if "location" not in fields and find_coordinates(fields):
         fields["location"] = parse_coordinates("location", fields)
+    check_item_size(fields)
     if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
         raise BadValueError("has no text; give it a title, a description or tags")
     return Item(item_id, fields, None if is_missing(vector) else parse_vector("vector", vector))
@@ -176,7 +177,7 @@ def _add_field(fields: dict[str, Any], name: str, value: Any) -> None:
         if not is_missing_for(parser, value):
             fields[name] = parser(name, value)
     elif value is not None and value == value:  # NaN is not equal to itself
-        fields[name] = _to_jsonable(name, value, _MAX_NESTING)
+        fields[name] = _to_jsonable(name, value, MAX_NESTING)
 
 
 def _to_jsonable(name: str, value: Any, depth: int) -> Any:
@@ -191,7 +192,7 @@ def _to_jsonable(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, float):
         return _require_finite(name, value)
     if not depth:
-        raise BadValueError(f"{name} is nested more than {_MAX_NESTING} levels deep")
+        raise BadValueError(f"{name} is nested more than {MAX_NESTING} levels deep")
     if isinstance(value, Mapping):
         return {str(key): _to_jsonable(name, part, depth - 1) for key, part in value.items()}
     if isinstance(value, list | tuple):

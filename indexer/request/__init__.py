@@ -25,6 +25,7 @@ from indexer.request.event_names import (
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost, Pin
 from indexer.request.scenario_file import load_index_scenarios, load_scenarios
 from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, find_scenario
+from indexer.request.text_cost import measure_text_cost
 from indexer.request.values import (
     LOCATION_FIELDS,
     MAX_K,
@@ -72,6 +73,7 @@ __all__ = [
     "format_value",
     "load_index_scenarios",
     "load_scenarios",
+    "measure_text_cost",
     "parse_boolean",
     "parse_context",
     "parse_event_name",

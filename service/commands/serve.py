@@ -58,6 +58,21 @@ def _add_who_and_how(parser: Parser) -> None:
         help="lines role:sha256 of a key; roles are read, write, admin",
     )
     add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests for this name too (without keys only loopback names are answered; "
+        "with keys: only these and loopback names)",
+    )
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this website ask, such as https://shop.example (default: none)",
+    )
+    add(
         "--scenarios",
         type=Path,
         metavar="FILE",
@@ -96,6 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
             port=arguments.port,
             workers=arguments.workers,
             api_key_file=arguments.api_key_file,
+            allow_hosts=tuple(arguments.allow_host),
+            allow_origins=tuple(arguments.allow_origin),
             scenarios=arguments.scenarios,
             patience_s=arguments.patience,
         )

@@ -5,13 +5,17 @@ Out: checked requests of permitted callers; error responses (RFC 9457 problems) 
 """
 
 from service.edge.api_keys import ApiKeys, Role
+from service.edge.connection import Connection
 from service.edge.cursors import Cursor, CursorSigner, ListKind
 from service.edge.hot_calls import HotCallMiddleware, HotGet, HotPost
 from service.edge.metrics import (
+    FOLDER_VARIABLE,
     RequestCounterMiddleware,
     RequestCounters,
-    render_process,
+    render_counters,
+    render_processes,
     render_snapshot,
+    share_counters,
 )
 from service.edge.problems import PROBLEM_RESPONSES, Problem, install_problem_handlers, unavailable
 from service.edge.routing import (
@@ -25,13 +29,16 @@ from service.edge.routing import (
 )
 from service.edge.secret import load_secret
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
+from service.edge.website_guard import WebsiteGuard
 from service.edge.work_queue import WorkQueue
 
 __all__ = [
+    "FOLDER_VARIABLE",
     "PROBLEM_RESPONSES",
     "SLOW_CLIENTS_STATE_KEY",
     "AdminRoute",
     "ApiKeys",
+    "Connection",
     "Cursor",
     "CursorSigner",
     "HeadAsGetMiddleware",
@@ -46,13 +53,16 @@ __all__ = [
     "RequestCounters",
     "Role",
     "SlowClients",
+    "WebsiteGuard",
     "WorkQueue",
     "WriteRoute",
     "decode_id",
     "install_problem_handlers",
     "load_secret",
+    "render_counters",
     "render_json",
-    "render_process",
+    "render_processes",
     "render_snapshot",
+    "share_counters",
     "unavailable",
 ]

@@ -7,23 +7,24 @@ uvicorn's connection on llhttp, a parser in C that limits neither. What is added
   the answer to the one before them; more is refused.
 - A refusal is a problem (RFC 9457), and it comes after the answers to earlier requests.
 
-A body is limited by who reads it (`routing.JsonRequest`); one that nobody reads is dropped as it
-arrives, once its request is answered.
+A body is limited by who reads it (`routing.JsonRequest`). What arrives of it once its request is
+answered is dropped, up to `MAX_DROPPED_BYTES`; then the connection is closed.
 """
 
 import asyncio
 from http import HTTPStatus
 
 import httptools
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.edge.problems import render_problem
+from service.edge.last_answers import AnswerTransport, answer_whole, render_refusal
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
 MAX_PIPELINED = 100
+MAX_DROPPED_BYTES = 1 << 20  # of a body, after its request was answered
+_LINGER_S = 1.0  # that a client has to read its last answer while it still sends
 _PROGRESS_BYTES = 1 << 16  # read within `patience_s`, they show that an answer is being read
 # The transport reports that a client does not read once so much waits. It is more than the head of
 # an answer, so that head and body leave in one packet, and little enough to not matter.
@@ -51,6 +52,9 @@ class Connection(HttpToolsProtocol):
     _chunk_bytes = 0  # length of what is being parsed
     _offers_upgrade = False
     _limit_error: tuple[HTTPStatus, str] | None = None
+    _is_lingering = False  # the last answer is sent, and what arrives is dropped
+    _dropped_bytes = 0
+    _is_draining = False  # every further answer says that it is the last
     _refusal: bytes | None = None  # sent once earlier requests are answered; nothing more is read
 
     @property
@@ -64,11 +68,14 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        self._answers = AnswerTransport(transport, self.close_after_answer)
         self._start_timer()
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:
+        if self._is_lingering:
+            self._drop(len(data))
+        if self._refusal is not None or self._is_lingering:
             return
         self._unset_keepalive_if_required()
         self._chunk_bytes = len(data)
@@ -104,14 +111,25 @@ class Connection(HttpToolsProtocol):
                 raise _RefusedError
             self._offers_upgrade = True
             return
-        app = self.app
+        app, earlier = self.app, self.cycle
         if self.parser.get_http_version() == "1.0":
-            self.app = _answer_whole(app)
+            self.app = answer_whole(app)
         try:
             super().on_headers_complete()
         finally:
             self.app = app
+        self.cycle.transport = self._answers  # type: ignore[assignment]  # what answers use of one
         self._in_head, self._in_body = False, True
+        self._dropped_bytes = 0
+        if self._is_draining:
+            self._make_last(earlier)
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._drop(len(body))
+        else:
+            super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
@@ -123,6 +141,9 @@ class Connection(HttpToolsProtocol):
 
     @override
     def on_response_complete(self) -> None:
+        if self._is_lingering:
+            self.server_state.total_requests += 1
+            return
         has_next = bool(self.pipeline)
         super().on_response_complete()
         if self.transport.is_closing():
@@ -154,6 +175,23 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+
+    def close_after_answer(self) -> None:
+        """Close the connection whose last answer has been written.
+
+        If the client still sends, it may read the answer first: closing would reset the connection,
+        and the answer be lost.
+        """
+        if self._in_body:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def start_draining(self) -> None:
+        """Close the connection after the answers to what arrives in the next moments."""
+        if not self._is_draining:
+            self._is_draining = True
+            self._make_last(None)
 
     def abort(self) -> None:
         """Close the connection at once."""
@@ -191,6 +229,34 @@ class Connection(HttpToolsProtocol):
             else:
                 return
 
+    def _drop(self, count: int) -> None:
+        """Count bytes of a body that nobody reads; at some point, read no more."""
+        self._dropped_bytes += count
+        if self._dropped_bytes <= MAX_DROPPED_BYTES:
+            return
+        if self._is_lingering:
+            self.flow.pause_reading()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Say that nothing more comes, and close the connection a moment later."""
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        self._is_lingering = True
+        self._dropped_bytes = 0
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_S, self.transport.abort)
+
+    def _make_last(self, earlier: RequestResponseCycle | None) -> None:
+        """Let the answer to the newest request say that the connection closes, and no other."""
+        if earlier is not None and not earlier.response_started:
+            earlier.keep_alive = True
+        newest: RequestResponseCycle | None = self.cycle
+        if newest is not None and not newest.response_started:
+            newest.keep_alive = False
+
     def _in_flight(self) -> bool:
         """Return whether a request that has arrived is not answered yet."""
         if self._in_body:  # then `self.cycle` is still arriving, and is last in the pipeline
@@ -211,7 +277,7 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer in place of the application after earlier answers, and close the connection."""
         self._stop_timer()
-        self._refusal = _render_refusal(status, detail)
+        self._refusal = render_refusal(status, detail)
         self.flow.pause_reading()
         has_earlier = self._in_flight()
         if self._in_body and has_earlier:
@@ -261,39 +327,3 @@ class Connection(HttpToolsProtocol):
             self._timer = self.loop.call_later(self._slow_clients.patience_s, self._handle_timeout)
             return
         self.cut_off()
-
-
-def _render_refusal(status: HTTPStatus, detail: str) -> bytes:
-    response = render_problem(status, detail, {"connection": "close"})
-    lines = [
-        f"HTTP/1.1 {status.value} {status.phrase}".encode(),
-        *(name + b": " + value for name, value in response.raw_headers),
-    ]
-    return b"\r\n".join([*lines, b"", bytes(response.body)])
-
-
-def _answer_whole(app: ASGIApp) -> ASGIApp:
-    """Return the application for HTTP/1.0, which has no chunks: a stream is sent in one piece."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        held_start: Message | None = None
-        parts: list[bytes] = []
-
-        async def hold_stream(message: Message) -> None:
-            nonlocal held_start
-            if message["type"] == "http.response.start":
-                if not any(name == b"content-length" for name, _ in message["headers"]):
-                    held_start = message
-                    return
-            elif held_start is not None:
-                parts.append(message.get("body", b""))
-                if message.get("more_body"):
-                    return
-                length = (b"content-length", str(sum(map(len, parts))).encode())
-                await send({**held_start, "headers": [*held_start["headers"], length]})
-                message = {**message, "body": b"".join(parts)}
-            await send(message)
-
-        await app(scope, receive, hold_stream)
-
-    return answer

@@ -1,82 +1,91 @@
 """Requests to counters, and counters to Prometheus text.
 
-Counters belong to one process. With several workers a scrape reaches one of them; the label
-`worker` says which.
+The workers of a service keep their counters in files of one folder, so that a scrape, whichever
+worker it reaches, tells the sum of all. A worker that replaces another goes on with its files: so
+counters never fall, and there are no more files than workers.
 """
 
 import os
 import re
 import time
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from itertools import accumulate
+from pathlib import Path
 
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks for it
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PATH_CONVERTOR = re.compile(r":\w+\}")  # of "{item_id:item}"
 UNKNOWN_ROUTE = "none"  # instead of a path that does not exist, which a client could choose freely
 CLIENT_CLOSED = 499  # nginx's status for a client that left before the answer began
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter began says nothing here
 
-@dataclass(slots=True)
-class LatencyHistogram:
-    """Latencies of one route.
 
-    Attributes:
-        within: How many were at most `BUCKETS_S[n]` but more than the bound before; the last entry
-            counts those above all bounds.
+def share_counters(place: str) -> None:
+    """Keep the counters that are made from now on in the folder of `FOLDER_VARIABLE`.
+
+    Args:
+        place: Of this worker among those of its service; no two that run have the same.
     """
-
-    within: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS_S) + 1))
-    count: int = 0
-    seconds: float = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one latency."""
-        self.count += 1
-        self.seconds += seconds
-        self.within[bisect_left(BUCKETS_S, seconds)] += 1
+    share = values.MultiProcessValue
+    values.ValueClass = share(lambda: f"worker{place}")  # type: ignore[no-untyped-call]
+    (Path(os.environ[FOLDER_VARIABLE]) / f"worker{place}.pid").write_text(str(os.getpid()))
 
 
-@dataclass(slots=True)
 class RequestCounters:
-    """Counters of all requests since the process started; used by its event loop alone.
+    """Counters of all requests; used by one event loop alone."""
 
-    Attributes:
-        requests: Count by (route, method, status).
-        latencies: By route.
-    """
-
-    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    latencies: defaultdict[str, LatencyHistogram] = field(
-        default_factory=lambda: defaultdict(LatencyHistogram)
-    )
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "zhiyin_requests",
+            "Requests by route, method and status.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "zhiyin_request_seconds",
+            "Time until an answer was whole.",
+            ("route",),
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        # Finding a counter by its labels takes longer than counting.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request, which took so many seconds."""
-        self.requests[route, method, status] += 1
-        self.latencies[route].observe(seconds)
+        known = self._known.get((route, method, status))
+        if known is None:
+            known = self._requests.labels(route, method, int(status)), self._seconds.labels(route)
+            self._known[route, method, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
-    def render_prometheus(self) -> Iterator[str]:
-        """Yield the lines of Prometheus text."""
-        yield "# HELP zhiyin_requests_total Requests by route, method and status."
-        yield "# TYPE zhiyin_requests_total counter"
-        for (route, method, status), count in sorted(self.requests.items()):
-            labels = f'route="{route}",method="{method}",status="{status}"'
-            yield f"zhiyin_requests_total{{{labels}}} {count}"
-        yield "# HELP zhiyin_request_seconds Time until an answer was whole."
-        yield "# TYPE zhiyin_request_seconds histogram"
-        for route, histogram in sorted(self.latencies.items()):
-            name, label = "zhiyin_request_seconds", f'route="{route}"'
-            for bound, count in zip(BUCKETS_S, accumulate(histogram.within), strict=False):
-                yield f'{name}_bucket{{{label},le="{bound}"}} {count}'
-            yield f'{name}_bucket{{{label},le="+Inf"}} {histogram.count}'
-            yield f"{name}_sum{{{label}}} {histogram.seconds:.6f}"
-            yield f"{name}_count{{{label}}} {histogram.count}"
+
+def render_counters(registries: Iterable[CollectorRegistry]) -> str:
+    """Return the Prometheus text of counters: those of all workers, if they are shared.
+
+    Args:
+        registries: Of this process.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE) if values.ValueClass is not values.MutexValue else None
+    if folder is not None:
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared, path=folder)  # type: ignore[no-untyped-call]
+        registries = [shared]
+    return "".join(generate_latest(registry).decode() for registry in registries)
 
 
 class RequestCounterMiddleware:
@@ -123,8 +132,37 @@ def render_snapshot(snapshot: str | None, items: int) -> Iterator[str]:
         yield f"zhiyin_snapshot_items {items}"
 
 
-def render_process() -> Iterator[str]:
-    """Yield the id of this process."""
-    yield "# HELP zhiyin_worker_info The process these counters are of."
+def render_processes() -> Iterator[str]:
+    """Yield the ids of the workers that run, and what each of them takes."""
+    pids = _list_worker_pids()
+    yield "# HELP zhiyin_worker_info The processes that serve."
     yield "# TYPE zhiyin_worker_info gauge"
-    yield f'zhiyin_worker_info{{worker="{os.getpid()}"}} 1'
+    yield from (f'zhiyin_worker_info{{worker="{pid}"}} 1' for pid in pids)
+    yield "# HELP zhiyin_worker_resident_bytes Memory of a process."
+    yield "# TYPE zhiyin_worker_resident_bytes gauge"
+    for pid, (_, resident) in _read_usage(pids):
+        yield f'zhiyin_worker_resident_bytes{{worker="{pid}"}} {resident}'
+    yield "# HELP zhiyin_worker_cpu_seconds_total Time of all cores that a process has used."
+    yield "# TYPE zhiyin_worker_cpu_seconds_total counter"
+    for pid, (seconds, _) in _read_usage(pids):
+        yield f'zhiyin_worker_cpu_seconds_total{{worker="{pid}"}} {seconds:.2f}'
+
+
+def _list_worker_pids() -> list[int]:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    files = Path(folder).glob("worker*.pid") if folder else ()
+    pids = sorted(int(file.read_text()) for file in files)
+    # Who was killed is not replaced at once.
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()] or [os.getpid()]
+
+
+def _read_usage(pids: Iterable[int]) -> Iterator[tuple[int, tuple[float, int]]]:
+    """Yield seconds of CPU and resident bytes of processes, where /proc tells."""
+    ticks_s, page_bytes = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it has ended, or the system has no /proc
+            continue
+        columns = text.rpartition(")")[2].split()
+        yield pid, ((int(columns[11]) + int(columns[12])) / ticks_s, int(columns[21]) * page_bytes)

@@ -181,6 +181,7 @@ def _build_size_problem() -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"the body is larger than {MAX_BODY_BYTES} bytes (1 MiB); send less at once",
+        {"Connection": "close"},  # or the rest of it would be read
     )
 
 

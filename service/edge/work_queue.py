@@ -7,12 +7,15 @@ dearer ones get a queue of their own, as events and items have.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
+from indexer.cancellation import give_up_when
+from indexer.errors import GivenUpError
 from service.edge.problems import Problem, unavailable
 
 _T = TypeVar("_T")
@@ -24,12 +27,14 @@ class _Task:
 
     Attributes:
         is_claimed: Whether a thread runs it, or it was given up; under the lock of its queue.
+        is_given_up: Whether nobody awaits its result any more.
     """
 
     call: Callable[[], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     is_claimed: bool = False
+    is_given_up: bool = False
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         """Hand the outcome to the event loop; nobody may be waiting for it any more."""
@@ -61,7 +66,7 @@ class WorkQueue:
 
         Raises:
             Problem: 503 if too many calls are waiting, or this one takes too long. A call that is
-                too slow keeps its thread until it returns.
+                too slow keeps its thread until it returns, or asks `raise_if_given_up`.
         """
         loop = asyncio.get_running_loop()
         task = _Task(call, loop, loop.create_future())
@@ -73,13 +78,22 @@ class WorkQueue:
         try:
             return cast(_T, await task.future)
         finally:
+            task.is_given_up = True  # or it has ended
             if timer is not None:
                 timer.cancel()
             if self._claim(task, places=1):  # it has not run and never will: free its place
                 task.call = _do_nothing  # and what it holds, though it waits in the queue still
 
-    def close(self) -> None:
-        """Discard waiting calls; return when the running ones have ended."""
+    def close(self, *, wait_s: float = 5) -> bool:
+        """Discard waiting calls, give the running ones up, and wait for their end.
+
+        Args:
+            wait_s: How long to wait.
+
+        Returns:
+            Whether all have ended.
+        """
+        deadline = time.monotonic() + wait_s
         with self._lock:
             self._is_closed = True
         while True:
@@ -94,7 +108,8 @@ class WorkQueue:
                 self._tasks.put(None)
         for thread in self._threads:
             if thread.ident is not None:
-                thread.join()
+                thread.join(max(0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _submit(self, task: _Task) -> None:
         with self._lock:
@@ -121,22 +136,24 @@ class WorkQueue:
         while (task := self._tasks.get()) is not None:
             if not self._claim(task, places=0):
                 continue
-            result, error = _run(task.call)
+            result, error = self._run(task)
             with self._lock:  # before the result, so that who gets it may call again
                 self._places += 1
             task.settle(result, error)
             del task, result, error  # or they would live until the next call
 
+    def _run(self, task: _Task) -> tuple[Any, BaseException | None]:
+        try:
+            with give_up_when(lambda: task.is_given_up or self._is_closed):
+                return task.call(), None
+        except GivenUpError:
+            return None, _shutting_down()  # for whoever awaits it still
+        except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
+            return None, error
+
 
 def _do_nothing() -> None:
     """Stand in for a call that was given up."""
-
-
-def _run(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    try:
-        return call(), None
-    except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
-        return None, error
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from indexer.cores import count_threads
 from indexer.errors import WorkerError
-from service.process import watch_parent
+from service.process import end_with_parent
 
 _AHEAD = 2  # pieces queued for each process, so that none is idle
 _THREADS = "OMP_NUM_THREADS"
@@ -39,7 +39,12 @@ def run_ordered(
     context = multiprocessing.get_context(
         "spawn"
     )  # a forked process may hang if its parent has threads
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_watch_parent)
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=context,
+        initializer=end_with_parent,
+        initargs=(os.getpid(), signal.SIGKILL),
+    )
     waiting: deque[Future[_Result]] = deque()
     threads = max(1, count_threads() // workers)
     try:
@@ -88,12 +93,3 @@ def _prepare_children(*, threads: int) -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if interrupts and handler is not signal.SIG_IGN:  # a shell's background job ignores SIGINT
         raise KeyboardInterrupt
-
-
-def _watch_parent() -> None:
-    watch_parent(_exit_at_once)
-
-
-def _exit_at_once() -> None:
-    """End this process without waiting for the piece of work that another thread is doing."""
-    os._exit(1)

@@ -1,19 +1,22 @@
 """Settings to a running HTTP service: one listening socket, one or more worker processes."""
 
+import errno
 import os
 import resource
 import signal
 import socket
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
-from typing_extensions import override
-from uvicorn.supervisors import Multiprocess
 
 from indexer.request import load_scenarios
 from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service.app import SETTINGS_VARIABLE, create_app
-from service.edge import ApiKeys
+from service.edge import FOLDER_VARIABLE, ApiKeys
+from service.jobs.draining import DrainingServer
+from service.jobs.port_holder import describe_port_holder
+from service.jobs.workers import WorkerPool
 from service.live import find_live_url
 from service.llm import LlmConfig
 from service.process import exit_on_signal
@@ -23,14 +26,6 @@ from service.store import LiveDatabase
 _GRACE_S = 15
 _BACKLOG = 2_048
 _MAX_OPEN_FILES = 8_192  # each connection is one; the default limit is often 1,024 or less
-
-
-class _Workers(Multiprocess):
-    """uvicorn's workers, which would all end and begin again at SIGHUP."""
-
-    @override
-    def handle_hup(self) -> None:
-        """Ignore the signal, as a single process does."""
 
 
 def serve(settings: Settings) -> int:
@@ -58,6 +53,7 @@ def serve(settings: Settings) -> int:
 def _check_settings(settings: Settings) -> None:
     """Check what workers will use, so that an error is printed once and not by every worker."""
     settings.check_exposure()
+    settings.build_website_policy()
     if settings.api_key_file:
         ApiKeys.load(settings.api_key_file)
     if settings.scenarios:
@@ -84,6 +80,8 @@ def _listen(settings: Settings) -> socket.socket:
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         why = str(error.strerror).partition(" (while ")[0]  # the rest repeats the address
+        holder = describe_port_holder(settings.port) if error.errno == errno.EADDRINUSE else None
+        why = f"{why}, by {holder}" if holder else why
         raise SettingsError(
             f"cannot listen on {settings.host}:{settings.port} ({why}); "
             f"choose another --port or --host"
@@ -100,9 +98,10 @@ def _run_workers(settings: Settings, listener: socket.socket) -> int:
     if settings.workers > 1:
         os.environ[SETTINGS_VARIABLE] = settings.to_json()
         config = _configure("service.app:create_app_from_environment", settings)
-        _Workers(config, sockets=[listener]).run()
-        return 0
-    server = uvicorn.Server(_configure(create_app(settings), settings))
+        with TemporaryDirectory(prefix="zhiyin-metrics-") as folder:
+            os.environ[FOLDER_VARIABLE] = folder
+            return WorkerPool(config, listener).run()
+    server = DrainingServer(_configure(create_app(settings), settings))
     server.run(sockets=[listener])
     return 0 if server.started else 1
 

@@ -7,7 +7,7 @@ that took the change, unless a snapshot of another encoder serves.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +17,8 @@ from indexer import Index, RequestError
 from indexer.live import LiveCatalogue
 from indexer.reading import Item, Rejection, Row, to_item
 from service.edge import Problem, unavailable
-from service.live.item_vectors import SNAPSHOT_ITEM, attach_vectors, to_live_changes
+from service.live.item_changes import take_changes
+from service.live.item_vectors import SNAPSHOT_ITEM, attach_vectors
 from service.store import (
     ItemChange,
     LiveDatabase,
@@ -37,11 +38,16 @@ class StaleViewError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _LoadedCatalogue:
-    """A live catalogue with the changes up to a sequence number of some generation."""
+    """A live catalogue with the changes up to a sequence number of some generation.
+
+    Attributes:
+        set_aside: See `take_changes`.
+    """
 
     catalogue: LiveCatalogue
     items_seq: int
     generation: int
+    set_aside: Mapping[str, str] = field(default_factory=dict)
 
     def belongs_to(self, index: Index, sequence: SequenceNumbers) -> bool:
         """Whether later changes can be added to it; a snapshot activated again is another one."""
@@ -93,8 +99,12 @@ class LiveItems:
                 loaded = _LoadedCatalogue(empty, applied_seq, sequence.generation)
             if loaded.items_seq < sequence.items_seq:
                 changes = load_changes_after(connection, loaded.items_seq)
-                catalogue = loaded.catalogue.apply_changes(to_live_changes(index, changes))
-                loaded = _LoadedCatalogue(catalogue, sequence.items_seq, sequence.generation)
+                catalogue, set_aside = take_changes(loaded.catalogue, changes)
+                later = {change.item_id for change in changes}
+                earlier = {i: why for i, why in loaded.set_aside.items() if i not in later}
+                loaded = _LoadedCatalogue(
+                    catalogue, sequence.items_seq, sequence.generation, {**earlier, **set_aside}
+                )
             elif loaded.items_seq > max(sequence.items_seq, applied_seq):
                 raise StaleViewError
             self._loaded[index.id] = loaded
@@ -109,6 +119,11 @@ class LiveItems:
         applied_seq = index.manifest.applied_seq
         is_current = loaded.items_seq == max(sequence.items_seq, applied_seq)
         return loaded.catalogue if is_current and sequence.seq >= applied_seq else None
+
+    def list_set_aside(self, snapshot_id: str | None) -> Mapping[str, str]:
+        """Return the items that the catalogue of a snapshot does not show, see `take_changes`."""
+        loaded = self._loaded.get(snapshot_id or "")
+        return loaded.set_aside if loaded else {}
 
     def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
         """Store whole items.
@@ -163,9 +178,26 @@ class LiveItems:
                     return item.fields, store_changes(transaction, [change], now=self._clock())
         raise unavailable(f"item {item_id[:100]!r} keeps changing; try again in a moment")
 
-    def delete(self, item_id: str) -> int:
-        """Delete an item; return the sequence number afterwards."""
+    def delete(self, index: Index, item_id: str) -> int:
+        """Delete an item; return the sequence number afterwards.
+
+        The live catalogue is not asked, so that an item it cannot take can be deleted.
+
+        Args:
+            index: The snapshot that serves.
+            item_id: Its id.
+
+        Raises:
+            Problem: 404 if there is no such item.
+        """
         with self._database.begin_write() as transaction:
+            change = load_changes(transaction.connection, [item_id]).get(item_id)
+            if change is not None and change.seq > index.manifest.applied_seq:
+                is_known = change.fields is not None
+            else:
+                is_known = bool(index.rows([item_id]))
+            if not is_known:
+                raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             return store_changes(transaction, [ItemChange(item_id, None)], now=self._clock())
 
 

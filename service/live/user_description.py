@@ -14,7 +14,7 @@ from indexer.arrays import Vectors
 from indexer.errors import RequestError
 from indexer.field_names import TAG_FIELDS
 from indexer.live import LiveCatalogue
-from indexer.request import Request, parse_texts
+from indexer.request import Request, measure_text_cost, parse_texts
 from service.live.view import RequestView
 from service.store import Event, UserProfile, events, load_recent_events, match_owner
 
@@ -27,9 +27,11 @@ def parse_profile(body: Mapping[str, Any]) -> UserProfile:
     """Return the profile in the body of PUT /v1/users: interests, and other fields as attributes.
 
     Raises:
-        RequestError: If `interests` is not a list of texts, or the attributes are too large.
+        RequestError: If `interests` is not a list of texts or costs more to encode than one request
+            may, or the attributes are too large.
     """
     interests = parse_texts(body.get("interests") or [], "interests")
+    measure_text_cost([{"interests": interests}]).check_request()
     other_fields = {
         name: value for name, value in body.items() if name not in ("interests", "attributes")
     }

@@ -245,7 +245,7 @@ class Assistant:
             call = write_sentence(self.client, inputs, self._budget)
             model_sentence = await self._attempt("explain", call)
         sentence = model_sentence or inputs.template_sentence
-        self.client.counters.sentences[sentence.by] += 1
+        self.client.counters.sentences.labels(sentence.by).inc()
         return sentence
 
     async def _attempt(self, part: str, call: Awaitable[_T]) -> _T | None:

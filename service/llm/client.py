@@ -54,7 +54,7 @@ class LlmClient:
         cached_completion = self._cache.get(self._endpoint.config.model, prompt)
         if cached_completion is not None:
             budget.cache_hits += 1
-            self.counters.calls[prompt.part, "cached"] += 1
+            self.counters.calls.labels(prompt.part, "cached").inc()
             return parse(cached_completion)
         started = time.monotonic()
         outcome = "cancelled"
@@ -67,8 +67,8 @@ class LlmClient:
             outcome = error.outcome
             raise
         finally:
-            self.counters.calls[prompt.part, outcome] += 1
-            self.counters.seconds[prompt.part] += time.monotonic() - started
+            self.counters.calls.labels(prompt.part, outcome).inc()
+            self.counters.seconds.labels(prompt.part).inc(time.monotonic() - started)
         return result
 
     def clear_cache(self) -> None:
@@ -105,8 +105,8 @@ class LlmClient:
         budget.calls += 1
         budget.tokens_in += completion.tokens_in
         budget.tokens_out += completion.tokens_out
-        self.counters.tokens["in"] += completion.tokens_in
-        self.counters.tokens["out"] += completion.tokens_out
+        self.counters.tokens.labels("in").inc(completion.tokens_in)
+        self.counters.tokens.labels("out").inc(completion.tokens_out)
         return completion
 
     async def _complete_with_retry(self, prompt: Prompt, budget: RequestBudget) -> Completion:

@@ -1,50 +1,50 @@
-"""Calls of the language model to Prometheus counters, and to the cost of one request.
-
-Counters belong to one process; with several workers a scrape reaches one of them.
-"""
+"""Calls of the language model to Prometheus counters, and to the cost of one request."""
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter
 
 from service.llm.errors import BudgetError
 
 
-@dataclass(slots=True)
 class LlmCounters:
-    """Counters of all calls since the process started.
+    """Counters of all calls; see `service.edge.metrics`.
 
     Attributes:
-        calls: Number by (part, outcome).
-        tokens: Number by direction: in, out.
-        seconds: Time by part.
-        sentences: Number by author: model, template.
+        calls: By part and outcome.
+        tokens: By direction: in, out.
+        seconds: By part.
+        sentences: By author: model, template.
     """
 
-    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
-    tokens: Counter[str] = field(default_factory=Counter)
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    sentences: Counter[str] = field(default_factory=Counter)
-
-    def render_prometheus(self) -> Iterator[str]:
-        """Yield the lines of Prometheus text."""
-        yield "# HELP zhiyin_llm_calls_total Calls of the language model by part and outcome."
-        yield "# TYPE zhiyin_llm_calls_total counter"
-        for (part, outcome), count in sorted(self.calls.items()):
-            yield f'zhiyin_llm_calls_total{{part="{part}",outcome="{outcome}"}} {count}'
-        yield "# HELP zhiyin_llm_tokens_total Tokens as the endpoint counts them."
-        yield "# TYPE zhiyin_llm_tokens_total counter"
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.calls = Counter(
+            "zhiyin_llm_calls",
+            "Calls of the language model by part and outcome.",
+            ("part", "outcome"),
+            registry=self.registry,
+        )
+        self.tokens = Counter(
+            "zhiyin_llm_tokens",
+            "Tokens as the endpoint counts them.",
+            ("direction",),
+            registry=self.registry,
+        )
+        self.seconds = Counter(
+            "zhiyin_llm_seconds",
+            "Time spent waiting for the language model.",
+            ("part",),
+            registry=self.registry,
+        )
+        self.sentences = Counter(
+            "zhiyin_llm_sentences", "Sentences by who wrote them.", ("by",), registry=self.registry
+        )
         for direction in ("in", "out"):
-            yield f'zhiyin_llm_tokens_total{{direction="{direction}"}} {self.tokens[direction]}'
-        yield "# HELP zhiyin_llm_seconds_total Time spent waiting for the language model."
-        yield "# TYPE zhiyin_llm_seconds_total counter"
-        for part, seconds in sorted(self.seconds.items()):
-            yield f'zhiyin_llm_seconds_total{{part="{part}"}} {seconds:.6f}'
-        yield "# HELP zhiyin_llm_sentences_total Sentences by who wrote them."
-        yield "# TYPE zhiyin_llm_sentences_total counter"
+            self.tokens.labels(direction)  # shown from the start
         for author in ("model", "template"):
-            yield f'zhiyin_llm_sentences_total{{by="{author}"}} {self.sentences[author]}'
+            self.sentences.labels(author)
 
 
 @dataclass(slots=True)

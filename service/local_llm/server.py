@@ -24,8 +24,10 @@ from service.local_llm.conversations import (
     parse_chat_request,
 )
 from service.process import exit_on_signal
+from service.websites import WebsitePolicy
 
 _MAX_BODY = 1 << 20
+_WEBSITES = WebsitePolicy()  # none
 
 
 def serve_chat_model(name: str, *, port: int, threads: int) -> int:
@@ -65,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # the name http.server calls
         """List the one model."""
+        if self._refuses_website():
+            return
         if self.path != "/v1/models":
             self._refuse(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path[:100]}")
             return
@@ -73,6 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:  # the name http.server calls
         """Answer a conversation."""
+        if self._refuses_website():
+            return
         try:
             if self.path != "/v1/chat/completions":
                 self._refuse(HTTPStatus.NOT_FOUND, f"there is nothing at {self.path[:100]}")
@@ -83,6 +89,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client left: the answer stops here
+
+    def _refuses_website(self) -> bool:
+        """Whether a page of a website asked; then it is told so."""
+        hosts, origins = (self.headers.get_all(name) or [] for name in ("host", "origin"))
+        site = self.headers.get("sec-fetch-site")
+        refusal = _WEBSITES.find_refusal(hosts, origins, site, is_page=False)
+        if refusal is not None:
+            self.close_connection = True  # its body is not read
+            self._refuse(refusal.status, refusal.detail)
+        return refusal is not None
 
     def _read_body(self) -> Any:
         length = self.headers.get("content-length", "")

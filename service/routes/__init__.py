@@ -6,6 +6,7 @@ Out: JSON responses.
 
 from service.edge import HotGet, HotPost, Role
 from service.routes import (
+    docs,
     events,
     health,
     items,
@@ -20,7 +21,7 @@ from service.routes import (
 from service.wire import EventsIn, RecommendIn, SearchIn, SimilarIn
 
 # A monitor needs no key to check the health of the service.
-OPEN_ROUTERS = (health.router,)
+OPEN_ROUTERS = (health.router, docs.router)
 # Where several routes match a path, the first one in this order answers.
 ROUTERS = (
     metrics.router,

@@ -1,10 +1,14 @@
 """Requests to /health to whether the process is alive and can answer; no key is needed."""
 
+from itertools import islice
+
 from fastapi import APIRouter, Request, Response
 
 from service.edge import PROBLEM_RESPONSES, Problem, Role, render_json, unavailable
 from service.services import Services, ServicesDep
 from service.wire import Health
+
+_MAX_NAMED = 5  # of the items that are set aside
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -36,7 +40,28 @@ async def ready(request: Request, services: ServicesDep) -> Response:
         raise unavailable(
             "the live store cannot be used; ask with an API key, or see the service's log"
         ) from problem
-    return render_json({"status": "ready", "snapshot": status.snapshot, "detail": detail})
+    return render_json(
+        {
+            "status": "ready",
+            "snapshot": status.snapshot,
+            "detail": detail or _describe_set_aside(request, services),
+        }
+    )
+
+
+def _describe_set_aside(request: Request, services: Services) -> str | None:
+    """Return the sentence that names the live items that are not shown; None if there are none."""
+    live = services.live_store
+    set_aside = live.items.list_set_aside(services.active_index.status.snapshot) if live else {}
+    if not set_aside:
+        return None
+    if not _has_read_key(request, services):
+        return "live items are set aside; ask with an API key, or see the service's log"
+    named = "; ".join(f"{i[:60]!r} {why}" for i, why in islice(set_aside.items(), _MAX_NAMED))
+    return (
+        f"{len(set_aside)} live items are set aside and not shown, put them again or delete them: "
+        f"{named}"
+    )
 
 
 def _has_read_key(request: Request, services: Services) -> bool:

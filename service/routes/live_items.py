@@ -1,7 +1,6 @@
 """Writing requests to /v1/items to stored item changes, which the next answer reflects."""
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,7 +8,7 @@ from fastapi import APIRouter, Response
 from indexer import Index
 from indexer.errors import RequestError
 from indexer.live import LiveCatalogue
-from service.edge import PROBLEM_RESPONSES, Problem, WriteRoute, decode_id
+from service.edge import PROBLEM_RESPONSES, WriteRoute, decode_id
 from service.live import MAX_ITEMS_PER_CALL, LiveStore, RequestViews
 from service.services import ServicesDep
 from service.store import parse_clean_id
@@ -66,10 +65,7 @@ async def delete_item(item_id: str, services: ServicesDep) -> Response:
     clean_id = parse_clean_id(decode_id(item_id), "id")
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        with RequestViews(live).open(index) as view:
-            if not view.catalogue.rows([clean_id]):
-                raise Problem(HTTPStatus.NOT_FOUND, f"no item {clean_id[:100]!r} in the catalogue")
-        return {"id": clean_id, "live_seq": live.items.delete(clean_id)}
+        return {"id": clean_id, "live_seq": live.items.delete(index, clean_id)}
 
     return await services.change_items(change)
 

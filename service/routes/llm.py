@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from indexer.errors import IndexerError
 from indexer.request import parse_boolean
 from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, render_json
 from service.llm import Assistant, AssistantEvent, parse_llm_options
-from service.services import Services, ServicesDep
+from service.services import Services, ServicesDep, check_text_cost
 from service.wire import RecommendIn
 
 router = APIRouter(route_class=ReadRoute, prefix="/v1", tags=["lists"], responses=PROBLEM_RESPONSES)
@@ -53,15 +54,14 @@ def create_assistant(services: Services, body: Mapping[str, Any]) -> Assistant:
     """Return the assistant that answers a body.
 
     Raises:
-        RequestError: If its `llm` does not fit.
+        RequestError: If its `llm` does not fit, or its texts are too many.
     """
     options = parse_llm_options(body.get("llm", {}))
     request_body = {name: value for name, value in body.items() if name != "llm"}
     # Checked here, because the assistant always computes reasons and drops them at the end.
     parse_boolean(request_body.get("explain", True), "explain")
-    return Assistant(
-        services.llm_client, services.run_on_view, services.pages, request_body, options
-    )
+    run_on_view = partial(services.run_on_view, is_long=check_text_cost(request_body))
+    return Assistant(services.llm_client, run_on_view, services.pages, request_body, options)
 
 
 async def answer_with_llm(

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from indexer.request import measure_text_cost
 from service.edge import PROBLEM_RESPONSES, ListKind, ReadRoute, decode_id
 from service.live import RequestView
 from service.llm import UNUSED_IN_BATCH, parse_llm_options
 from service.routes.items import load_item
 from service.routes.llm import answer_with_llm
-from service.services import Services, ServicesDep
+from service.services import Services, ServicesDep, check_text_cost
 from service.wire import (
     AnswerOut,
     BatchIn,
@@ -39,9 +40,7 @@ async def answer_recommend(
     response = services.answer_from_memory(
         lambda view: services.pages.build_kept_page(view, body_fields)
     )
-    return response or await services.respond(
-        lambda view: services.pages.build_page(view, ListKind.RECOMMEND, body_fields)
-    )
+    return response or await _respond_with_page(services, ListKind.RECOMMEND, body_fields)
 
 
 @router.post("/recommend/batch", response_model=BatchOut)
@@ -50,6 +49,7 @@ async def recommend_batch(body: BatchIn, services: ServicesDep) -> Response:
     body_fields = [request.dump_sent() for request in body.requests]
     for position, request_body in enumerate(body_fields):
         parse_llm_options(request_body.get("llm", {}), f"requests[{position}].llm")
+    measure_text_cost(body_fields).check_batch()
     deadline_s = services.settings.batch_deadline_s
 
     def answer(view: RequestView) -> Any:
@@ -58,7 +58,7 @@ async def recommend_batch(body: BatchIn, services: ServicesDep) -> Response:
             "answers": [_add_llm_note(*pair) for pair in zip(body_fields, answers, strict=True)]
         }
 
-    return await services.respond(answer, deadline_s=deadline_s)
+    return await services.respond(answer, is_long=True, deadline_s=deadline_s)
 
 
 @router.post("/search", response_model=AnswerOut)
@@ -71,9 +71,7 @@ async def answer_search(
     services: Services, body_fields: Mapping[str, Any], request: Request
 ) -> Response:
     """Answer the fields of a body of /v1/search."""
-    return await services.respond(
-        lambda view: services.pages.build_page(view, ListKind.SEARCH, body_fields)
-    )
+    return await _respond_with_page(services, ListKind.SEARCH, body_fields)
 
 
 @router.post("/similar", response_model=AnswerOut)
@@ -86,9 +84,7 @@ async def answer_similar(
     services: Services, body_fields: Mapping[str, Any], request: Request
 ) -> Response:
     """Answer the fields of a body of /v1/similar."""
-    return await services.respond(
-        lambda view: services.pages.build_page(view, ListKind.SIMILAR, body_fields)
-    )
+    return await _respond_with_page(services, ListKind.SIMILAR, body_fields)
 
 
 @router.get("/items/{item_id:path}/similar", response_model=AnswerOut)
@@ -104,6 +100,16 @@ async def similar_to_item(
         return services.pages.build_page(view, ListKind.SIMILAR, body)
 
     return await services.respond(answer)
+
+
+async def _respond_with_page(
+    services: Services, kind: ListKind, body_fields: Mapping[str, Any]
+) -> Response:
+    """Answer with the page that a body asks for."""
+    return await services.respond(
+        lambda view: services.pages.build_page(view, kind, body_fields),
+        is_long=check_text_cost(body_fields),
+    )
 
 
 def _add_llm_note(body: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from indexer.language import estimate_tokens
 from indexer.request import NON_HIDING_EVENTS, HistoryEntry, Request
 from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
 
 # The weight of a history entry halves every few entries, so older ones would vanish in rounding.
 MAX_RECENT_EVENTS = 200
+# Of the texts of the history, the latest first: a user's log must not make their lists too slow.
+MAX_STORED_TOKENS = 2_048
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class UserState:
     """What is known of a user, or of an anonymous session.
 
     Attributes:
-        history: The latest entries, oldest first.
+        history: The latest entries, oldest first, with texts of `MAX_STORED_TOKENS` at most.
         items_by_event: Name of an event to the ids of its items, sorted; without searches and
             impressions.
         interests: The stored interests.
@@ -44,10 +47,24 @@ def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> 
     ordered = sorted(events, key=lambda event: (event.at, event.event_id))
     entries = [_to_history_entry(event) for event in ordered if event.event != IMPRESSION]
     return UserState(
-        history=tuple(entries[-MAX_RECENT_EVENTS:]),
+        history=_keep_latest_texts(entries[-MAX_RECENT_EVENTS:]),
         items_by_event=group_items_by_event((event.event, event.item_id) for event in ordered),
         interests=tuple(interests),
     )
+
+
+def _keep_latest_texts(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """Return the entries, oldest first, without the texts that are too many to be encoded."""
+    kept: list[HistoryEntry] = []
+    tokens = 0
+    for entry in reversed(entries):
+        if entry.text is not None:
+            tokens += estimate_tokens(entry.text)
+        if entry.text is None or tokens <= MAX_STORED_TOKENS:
+            kept.append(entry)
+        elif entry.item_id is not None:
+            kept.append(entry._replace(text=None))
+    return tuple(reversed(kept))
 
 
 def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:

@@ -31,6 +31,7 @@ from tests.worlds import described_rows
 
 STRANGE_IDS = ("a/b", "a/similar", "中文 电影/第2部", "100%", "a%2Fb", "q?x#y&z=1", "+plus+")
 SERVICE_READY_S = 20
+LOCAL = "http://localhost"  # a service without keys answers to no name of other machines
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def serve(secret_file: Path) -> Serve:
     ]:  # fmt: skip
         settings = Settings(shop.root, **{"secret_file": secret_file, "poll_s": 0.05, **chosen})
         app = create_app(settings, shop.encoder, clock=clock)
-        with TestClient(app, raise_server_exceptions=False) as client:
+        with TestClient(app, LOCAL, raise_server_exceptions=False) as client:
             wait_until(lambda: client.get("/health/ready").status_code == 200)
             yield client
 
@@ -109,7 +110,7 @@ def serve(secret_file: Path) -> Serve:
 def client(shop: Shop, secret_file: Path) -> Iterator[TestClient]:
     """One service for all tests of a module that change nothing."""
     app = create_app(Settings(shop.root, secret_file=secret_file), shop.encoder)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, LOCAL, raise_server_exceptions=False) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         yield client
 

@@ -208,7 +208,7 @@ def test_a_field_nested_too_deep_is_a_reason() -> None:
     for _ in range(200):
         nested = [nested]
     row = {"id": "m1", "title": "A", "deep": nested}
-    assert reason(row) == "deep is nested more than 32 levels deep"
+    assert reason(row) == "deep is nested more than 16 levels deep"
 
 
 def test_a_huge_value_is_clipped_in_its_reason() -> None:

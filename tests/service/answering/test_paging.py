@@ -1,6 +1,7 @@
 """Cursors: every eligible item once, in order, whatever happens between two pages."""
 
 import hashlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,10 @@ def test_counted_ranks_do_not_outlive_a_swap(
 
 
 def test_a_request_too_large_for_a_cursor_has_none(client: TestClient) -> None:
-    digests = [hashlib.sha512(str(number).encode()).hexdigest() for number in range(1000)]
-    fitting = client.post("/v1/recommend", json={"interests": digests[:400]}).json()
+    ids = [hashlib.sha512(str(number).encode()).hexdigest() * 4 for number in range(1000)]
+    fitting = client.post("/v1/recommend", json={"exclude": ids[:400]}).json()
     assert len(fitting["next_cursor"]) <= 100_000
-    body = {"interests": digests, "exclude": [digest[::-1] for digest in digests]}
+    body = {"exclude": ["".join(random.Random(id_).sample(id_, 512)) for id_ in ids]}
     answer = client.post("/v1/recommend", json=body).json()
     assert answer["complete"]["eligible"] > answer["complete"]["returned"] == 10
     assert answer["next_cursor"] is None

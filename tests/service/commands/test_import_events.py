@@ -12,7 +12,7 @@ from service import Settings, create_app
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
-from tests.service.conftest import wait_until
+from tests.service.conftest import LOCAL, wait_until
 
 ROWS = """user_id,item_id,event,value,timestamp
 mia,film-1,rating,5,2026-01-01T00:00:00Z
@@ -95,7 +95,7 @@ def test_an_imported_user_is_known_to_the_service(tmp_path: Path, url: str) -> N
     build_index(write_rows(tmp_path / "i.jsonl", items), tmp_path / "index", encoder=encoder)
     imported(tmp_path, url, ROWS)
     app = create_app(Settings(tmp_path / "index", db=url), encoder)
-    with TestClient(app) as client:
+    with TestClient(app, LOCAL) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         known = client.get("/v1/users/mia").json()
         assert [(e["event"], e["item_id"]) for e in known["recent"]] == [

@@ -20,6 +20,8 @@ from starlette.routing import Route
 
 from service.edge import SLOW_CLIENTS_STATE_KEY, SlowClients
 from service.edge.connection import MAX_HEAD_BYTES, MAX_PIPELINED
+from service.edge.problems import Problem, render_problem
+from service.edge.routing import JsonRequest
 
 PATIENCE_S = 1.0
 GET = b"GET /n/%d HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -38,6 +40,13 @@ async def _echo(request: Request) -> Response:
     return PlainTextResponse(await request.body())
 
 
+async def _limited(request: Request) -> Response:
+    try:
+        return Response(await JsonRequest(request.scope, request.receive).body())
+    except Problem as problem:
+        return render_problem(problem.status_code, problem.detail, problem.headers)
+
+
 async def _stream(request: Request) -> Response:
     async def parts() -> AsyncIterator[bytes]:
         for part in (b"one ", b"two ", b"three\n"):
@@ -54,6 +63,7 @@ ROUTES = [
     Route("/n/{n:int}", _number),
     Route("/slow", _slow),
     Route("/echo", _echo, methods=["POST"]),
+    Route("/limited", _limited, methods=["POST"]),
     Route("/stream", _stream),
     Route("/loop", _loop),
 ]
@@ -281,3 +291,47 @@ def test_an_offer_to_upgrade_is_passed_over(address: tuple[str, int]) -> None:
 def test_the_loop_is_uvloop(address: tuple[str, int]) -> None:
     answer = exchange(address, b"GET /loop HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert answer.endswith(uvloop.Loop.__module__.encode())
+
+
+LIMITED = b"POST /limited HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+def send_without_end(address: tuple[str, int], head: bytes) -> tuple[bytes, int]:
+    """Send a body as long as the other side reads; return the answer and how much was sent."""
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    sent = 0
+    with socket.create_connection(address, timeout=20) as client:
+        client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        try:
+            while sent < 200 << 20:
+                client.sendall(chunk)
+                sent += len(chunk)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = b""
+        try:
+            while part := client.recv(1 << 16):
+                answer += part
+        except ConnectionResetError:
+            pass
+    return answer, sent
+
+
+@pytest.mark.parametrize("head", [LIMITED, b"GET /n/1 HTTP/1.1\r\nHost: x\r\n"])
+def test_a_body_without_end_is_not_read_after_its_answer(
+    address: tuple[str, int], head: bytes
+) -> None:
+    answer, sent = send_without_end(address, head)
+    assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 200"))
+    assert sent < 40 << 20  # what buffers of the system hold
+
+
+def test_a_client_that_still_sends_reads_the_answer_that_closes(address: tuple[str, int]) -> None:
+    for _ in range(20):
+        with socket.create_connection(address, timeout=20) as client:
+            client.sendall(LIMITED + b"Content-Length: 3000000\r\n\r\n" + b" " * 2_500_000)
+            answer = b""
+            while part := client.recv(1 << 16):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in answer.lower()

@@ -26,14 +26,14 @@ def test_requests_are_counted_by_route_and_status(own: TestClient) -> None:
     own.get("/a/path/of/a/stranger")
     found = samples(own)
     name = "zhiyin_requests_total"
-    assert found[f'{name}{{route="/v1/recommend",method="POST",status="200"}}'] == 3
-    assert found[f'{name}{{route="/v1/recommend",method="POST",status="422"}}'] == 1
+    assert found[f'{name}{{method="POST",route="/v1/recommend",status="200"}}'] == 3
+    assert found[f'{name}{{method="POST",route="/v1/recommend",status="422"}}'] == 1
     items = "/v1/items/{item_id}"
-    assert found[f'{name}{{route="{items}",method="GET",status="200"}}'] == 2
-    assert found[f'{name}{{route="{items}",method="GET",status="404"}}'] == 1
-    assert found[f'{name}{{route="none",method="none",status="404"}}'] == 1
+    assert found[f'{name}{{method="GET",route="{items}",status="200"}}'] == 2
+    assert found[f'{name}{{method="GET",route="{items}",status="404"}}'] == 1
+    assert found[f'{name}{{method="none",route="none",status="404"}}'] == 1
     assert found['zhiyin_request_seconds_count{route="/v1/recommend"}'] == 4
-    assert found['zhiyin_request_seconds_bucket{route="/v1/recommend",le="+Inf"}'] == 4
+    assert found['zhiyin_request_seconds_bucket{le="+Inf",route="/v1/recommend"}'] == 4
     assert "stranger" not in str(found)
     assert "nobody" not in str(found)
 

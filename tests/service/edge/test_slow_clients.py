@@ -13,7 +13,7 @@ import pytest
 from tests.service.conftest import running, wait_until
 
 PATIENCE_S = 1.5
-HEAD = "POST /v1/recommend HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = "POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_sending_a_byte_now_and_then_does_not_buy_time(service: httpx.Client) ->
 
 def test_a_body_that_no_route_reads_has_the_same_time_limit(service: httpx.Client) -> None:
     """A GET is answered at once, whatever else is announced; the connection is not kept."""
-    sent = b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\nbody"
+    sent = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\nbody"
     with connected(service, sent) as connection:
         assert received(connection).startswith(b"HTTP/1.1 200 ")
     assert answers(service)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from indexer.cancellation import raise_if_given_up
 from service.edge.problems import Problem
 from service.edge.work_queue import WorkQueue
 from tests.service.conftest import Serve, Shop, problem, wait_until
@@ -46,6 +47,50 @@ def test_what_takes_too_long_is_given_up_and_its_place_is_free_when_it_ends() ->
     queue.close()
     with pytest.raises(Problem, match="shutting down"):
         asyncio.run(queue.run(lambda: 1))
+
+
+def test_work_whose_caller_got_his_answer_ends_at_its_next_step() -> None:
+    queue = WorkQueue("test", threads=1, max_waiting=0)
+    ended = threading.Event()
+
+    def work_in_steps() -> None:
+        try:
+            while True:
+                time.sleep(0.005)
+                raise_if_given_up()
+        finally:
+            ended.set()
+
+    with pytest.raises(Problem, match=r"longer than 0\.05 s"):
+        asyncio.run(queue.run(work_in_steps, deadline_s=0.05))
+    assert ended.wait(5)
+    wait_until(lambda: queue._places == 1)
+    asyncio.run(queue.run(raise_if_given_up))
+    queue.close()
+
+
+def test_closing_gives_up_what_runs_and_waits_no_longer_than_it_is_told() -> None:
+    queue, stuck = (WorkQueue("test", threads=1, max_waiting=0) for _ in range(2))
+    started, go = threading.Event(), threading.Event()
+
+    def work_in_steps() -> None:
+        started.set()
+        while True:
+            time.sleep(0.005)
+            raise_if_given_up()
+
+    async def close_while_running() -> None:
+        running = asyncio.ensure_future(queue.run(work_in_steps))
+        await asyncio.get_running_loop().run_in_executor(None, started.wait)
+        assert await asyncio.get_running_loop().run_in_executor(None, queue.close)
+        with pytest.raises(Problem, match="shutting down"):
+            await running
+
+    asyncio.run(close_while_running())
+    with pytest.raises(Problem, match="longer"):
+        asyncio.run(stuck.run(lambda: go.wait(20), deadline_s=0.05))
+    assert not stuck.close(wait_s=0.05)
+    go.set()
 
 
 def test_errors_come_through() -> None:

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from indexer import Index, snapshot
 from service import Settings, create_app
 from service.live.active_index import ActiveIndex
-from tests.service.conftest import Serve, Shop, problem, rebuild, wait_until
+from tests.service.conftest import LOCAL, Serve, Shop, problem, rebuild, wait_until
 
 
 def serving(client: TestClient) -> str:
@@ -122,7 +122,7 @@ def test_until_a_snapshot_is_open_the_service_lives_but_is_not_ready(
     own_shop: Shop, tmp_path: Path
 ) -> None:
     settings = Settings(tmp_path / "empty", secret_file=tmp_path / "s", poll_s=0.05, retry_s=0.05)
-    with TestClient(create_app(settings, own_shop.encoder)) as client:
+    with TestClient(create_app(settings, own_shop.encoder), LOCAL) as client:
         assert client.get("/health/live").json() == {"status": "alive"}
         for call in (client.get("/health/ready"), client.post("/v1/recommend", json={})):
             assert problem(call, 503)

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from service import Settings, create_app
 from service.llm.config import LlmConfig
-from tests.service.conftest import Shop, wait_until
+from tests.service.conftest import LOCAL, Shop, wait_until
 from tests.service.llm.fake_endpoint import Endpoint, Script, endpoint
 
 FILM = {"history": [{"item_id": "r001", "event": "like"}]}
@@ -40,6 +40,6 @@ def helped(own_shop: Shop, secret_file: Path) -> Helped:
 @contextmanager
 def served(shop: Shop, secret_file: Path, llm: LlmConfig | None) -> Iterator[TestClient]:
     app = create_app(Settings(shop.root, secret_file=secret_file), shop.encoder, llm=llm)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, LOCAL, raise_server_exceptions=False) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         yield client

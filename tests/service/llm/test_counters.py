@@ -11,9 +11,9 @@ def test_metrics_count_tokens_calls_and_sentences(helped: Helped) -> None:
         client.post("/v1/recommend", json=asking(rerank=True, explain=True))
         client.post("/v1/recommend", json=asking(rerank=True))
         found = samples(client)
-    assert found['zhiyin_llm_calls_total{part="rerank",outcome="ok"}'] == 1
-    assert found['zhiyin_llm_calls_total{part="rerank",outcome="cached"}'] == 1
-    assert found['zhiyin_llm_calls_total{part="explain",outcome="ok"}'] == 10
+    assert found['zhiyin_llm_calls_total{outcome="ok",part="rerank"}'] == 1
+    assert found['zhiyin_llm_calls_total{outcome="cached",part="rerank"}'] == 1
+    assert found['zhiyin_llm_calls_total{outcome="ok",part="explain"}'] == 10
     assert found['zhiyin_llm_tokens_total{direction="in"}'] == 11 * 11
     assert found['zhiyin_llm_tokens_total{direction="out"}'] == 11 * 5
     assert found['zhiyin_llm_sentences_total{by="model"}'] == 10
@@ -27,7 +27,7 @@ def test_metrics_count_failures_by_outcome(helped: Helped) -> None:
         client.post("/v1/recommend", json=asking(rerank=True))
         client.post("/v1/recommend", json=asking(rerank=True, budget_ms=1_500))
         found = samples(client)
-    outcomes = {name.split('outcome="')[1][:-2] for name in found if "llm_calls" in name}
+    outcomes = {name.split('outcome="')[1].split('"')[0] for name in found if "llm_calls" in name}
     assert outcomes == {"endpoint", "answer", "budget"}
 
 

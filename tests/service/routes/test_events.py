@@ -25,7 +25,7 @@ from service.store.user_state import (
     add_user_state,
     build_user_state,
 )
-from tests.service.conftest import Serve, Shop, emptied, ids_for, liked, problem, wait_until
+from tests.service.conftest import LOCAL, Serve, Shop, emptied, ids_for, liked, problem, wait_until
 
 SECRET = "a secret of the tests"
 Json = dict[str, Any]
@@ -167,7 +167,7 @@ def test_words_of_the_log_do_no_harm_to_an_index_without_a_model(
     vectors_only: Path, tmp_path: Path
 ) -> None:
     settings = Settings(vectors_only, secret_file=tmp_path / "secret", poll_s=0.05)
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), LOCAL) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         events: list[Json] = [
             {"user_id": "u", "event": "search", "text": "sea"},

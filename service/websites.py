@@ -1,0 +1,115 @@
+"""The headers by which a browser says who asks, to whether this service answers. Pure.
+
+A service without API keys trusts whoever can connect, which is this machine. So does every browser
+on it, whose pages come from elsewhere. Such a page is told by its `Origin` or `Sec-Fetch-Site`; one
+whose name was pointed at this machine (DNS rebinding) by its `Host`.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
+
+_MAX_SHOWN_CHARS = 100
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not answered."""
+
+    status: HTTPStatus
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebsitePolicy:
+    """Which names a service answers to, and which websites.
+
+    Attributes:
+        is_keyless: Whether everybody who connects may call everything.
+        hosts: Names besides those of loopback, lower case. With keys every name is answered, unless
+            some are given.
+        origins: Websites whose pages may ask, such as `https://shop.example`.
+    """
+
+    is_keyless: bool = True
+    hosts: frozenset[str] = field(default_factory=frozenset)
+    origins: frozenset[str] = field(default_factory=frozenset)
+
+    def find_refusal(
+        self, hosts: Sequence[str], origins: Sequence[str], site: str | None, *, is_page: bool
+    ) -> Refusal | None:
+        """Return why a request is refused; None: it is answered.
+
+        Args:
+            hosts: Its `Host` headers.
+            origins: Its `Origin` headers.
+            site: Its `Sec-Fetch-Site`.
+            is_page: Whether a browser opens a page for a person to read, which no other can read.
+        """
+        if self.is_keyless or self.hosts:
+            for host in hosts:
+                if not self._answers_to(host):
+                    return self._refuse_host(host)
+        if not self.is_keyless:
+            return None
+        own = {host.lower() for host in hosts}
+        for origin in origins:
+            if origin not in self.origins and _remove_scheme(origin) not in own:
+                return self._refuse_website(f"the website {origin[:_MAX_SHOWN_CHARS]}")
+        is_foreign = site == "cross-site" and not origins
+        return self._refuse_website("another website") if is_foreign and not is_page else None
+
+    def _answers_to(self, host: str) -> bool:
+        name = parse_host_name(host)
+        return is_loopback_name(name) or name in self.hosts
+
+    def _refuse_host(self, host: str) -> Refusal:
+        name = parse_host_name(host)[:_MAX_SHOWN_CHARS]
+        why = "without API keys " if self.is_keyless else ""
+        return Refusal(
+            HTTPStatus.MISDIRECTED_REQUEST,
+            f"{why}this service answers to localhost, 127.0.0.1 and [::1] only, not to {name!r}; "
+            f"use one of them, or start it with --allow-host",
+        )
+
+    def _refuse_website(self, who: str) -> Refusal:
+        return Refusal(
+            HTTPStatus.FORBIDDEN,
+            f"{who} may not use this service, which has no API keys; start it with --allow-origin "
+            f"to let its pages ask",
+        )
+
+
+def parse_host_name(host: str) -> str:
+    """Return the name in a `Host` header: without port, lower case."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0].removesuffix(".")
+
+
+@lru_cache(maxsize=256)
+def is_loopback_name(name: str) -> bool:
+    """Whether a name can only mean this machine, whatever a name server says."""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_origin(text: str) -> bool:
+    """Whether a text is what browsers send as `Origin`: scheme and host, with a port at most."""
+    scheme, _, rest = text.partition("://")
+    has_path = any(sign in rest for sign in "/?#@ *")
+    return scheme in _DEFAULT_PORTS and bool(rest) and not has_path and text == text.lower()
+
+
+def _remove_scheme(origin: str) -> str:
+    """Return what a page of an origin sends as `Host`."""
+    scheme, _, host = origin.lower().partition("://")
+    return host.removesuffix(_DEFAULT_PORTS.get(scheme, "\0"))

@@ -1,0 +1,124 @@
+"""New text is bounded by what it costs, and what is dear delays only what is dear."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from typing_extensions import override
+
+from indexer.arrays import Vectors
+from service.store.events import Event
+from service.store.user_state import MAX_STORED_TOKENS, build_user_state
+from tests.fakes import WordEncoder
+from tests.service.conftest import Serve, Shop, ids_for, problem, wait_until
+
+DEAR = [f"wish {number}" + " for a very long evening" * 20 for number in range(20)]
+HISTORY = [{"text": text} for text in DEAR]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("recommend", {"history": [{"text": f"wish {number}"} for number in range(900)]}),
+        ("recommend", {"history": [{"text": f"{n} " + "x y " * 500} for n in range(40)]}),
+        ("recommend", {"interests": [f"wish {number}" for number in range(900)]}),
+        ("recommend", {"interests": [f"wish {n}" for n in range(900)], "llm": {"rerank": True}}),
+        ("recommend/stream", {"interests": [f"wish {number}" for number in range(900)]}),
+        ("similar", {"texts": {f"wish {number}": 1 for number in range(900)}}),
+        ("recommend/batch", {"requests": [{"interests": [f"{n} {m}" for m in range(9)]}
+                                          for n in range(500)]}),
+    ],
+)  # fmt: skip
+def test_too_much_new_text_is_refused_before_it_is_encoded(
+    client: TestClient, path: str, body: dict[str, Any]
+) -> None:
+    said = problem(client.post(f"/v1/{path}", json=body), 422)
+    assert "different texts" in said
+    assert "send fewer or shorter ones" in said
+
+
+def test_too_many_interests_of_a_user_are_refused(own_shop: Shop, serve: Serve) -> None:
+    with serve(own_shop) as client:
+        body = {"interests": [f"wish {number}" for number in range(900)]}
+        assert "different texts" in problem(client.put("/v1/users/u1", json=body), 422)
+
+
+def test_the_texts_of_a_log_are_used_from_the_latest_as_long_as_they_can_be_encoded() -> None:
+    events = [
+        Event(f"e{n}", "u", None, None, "search", None, f"{n} " + "雨" * 500, float(n))
+        for n in range(150)
+    ]
+    events.append(Event("r", "u", None, "m1", "review", None, "雨" * 500, 0.5))
+    history = build_user_state(events).history
+    assert [entry.text for entry in history if entry.text is not None] == [
+        event.text for event in events[150 - MAX_STORED_TOKENS // 256 : 150]
+    ]
+    assert [entry.item_id for entry in history if entry.item_id] == ["m1"]
+
+
+class _GatedEncoder(WordEncoder):
+    """Waits before dear texts until it may go on, and counts how many wait."""
+
+    def __init__(self) -> None:
+        super().__init__(dim=32)
+        self.waiting = 0
+        self.gate = threading.Event()
+
+    @override
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        if any(text in DEAR for text in texts):
+            self.waiting += 1
+            assert self.gate.wait(60)
+        return super().encode_queries(texts)
+
+
+@contextmanager
+def asking(client: TestClient, path: str, bodies: Sequence[Any]) -> Iterator[list[int]]:
+    """Send bodies at the same time; the list gets their statuses."""
+    statuses: list[int] = []
+
+    def ask(body: Any) -> None:
+        statuses.append(client.post(path, json=body).status_code)
+
+    callers = [threading.Thread(target=ask, args=(body,)) for body in bodies]
+    for caller in callers:
+        caller.start()
+    try:
+        yield statuses
+    finally:
+        for caller in callers:
+            caller.join()
+
+
+def test_cheap_requests_are_answered_while_dear_ones_wait(own_shop: Shop, serve: Serve) -> None:
+    encoder = _GatedEncoder()
+    bodies = [{"history": HISTORY, "seed": number} for number in range(6)]
+    with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
+        try:
+            with asking(client, "/v1/recommend", bodies) as statuses:
+                wait_until(lambda: encoder.waiting == 2)  # the most that run at the same time
+                for _ in range(3):
+                    assert len(ids_for(client, query="sea")) == 10
+                    assert client.get("/v1/items/i0001").status_code == 200
+                assert client.post("/v1/search", json={"query": "sea"}).status_code == 200
+                assert not statuses
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
+        assert statuses == [200] * 6
+
+
+def test_a_batch_holds_no_place_of_single_requests(own_shop: Shop, serve: Serve) -> None:
+    encoder = _GatedEncoder()
+    bodies = [{"requests": [{"query": DEAR[0]}]}] * 6
+    with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
+        try:
+            with asking(client, "/v1/recommend/batch", bodies):
+                wait_until(lambda: encoder.waiting == 2)
+                assert len(ids_for(client, query="sea")) == 10
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
