@@ -15,7 +15,7 @@ from tests.indexer.test_promises import bodies
 from tests.oracle import filter_oracle, write_rows
 from tests.worlds import described_rows
 
-NOW = 1_800_000_000
+NOW = 1_790_000_000
 SIZES = (1, 7, 45, 160)
 contexts = st.fixed_dictionaries(
     {},
