@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-ITEMS, USERS, WORDS = 2_000, 300, ("sea", "jazz", "雨夜", "robot", "爱情", "train", "侦探")
+# So many users that their histories, and with them their lists, hardly grow.
+ITEMS, USERS, WORDS = 2_000, 20_000, ("sea", "jazz", "雨夜", "robot", "爱情", "train", "侦探")
 _PATIENCE_S = 60  # for a call that is answered 503, or whose connection is lost
 _EVENT_NAMES = ("click", "like", "dislike", "purchase")
 _MAX_FAILURES = 20  # that are told
