@@ -179,10 +179,10 @@ class Connection(HttpToolsProtocol):
     def close_after_answer(self) -> None:
         """Close the connection whose last answer has been written.
 
-        If the client still sends, it may read the answer first: closing would reset the connection,
-        and the answer be lost.
+        If the client may still send, it can read the answer first: closing would reset the
+        connection, and the answer be lost.
         """
-        if self._in_body:
+        if self._in_body or self._is_draining:
             self._linger()
         else:
             self.transport.close()

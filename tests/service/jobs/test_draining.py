@@ -1,20 +1,30 @@
 """SIGTERM under load: every request that was taken is answered, and no connection is reset."""
 
+import asyncio
 import http.client
 import json
 import signal
+import socket
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from typing_extensions import override
 
-from tests.service.conftest import running
+from service.edge import SLOW_CLIENTS_STATE_KEY, SlowClients
+from service.jobs.draining import DrainingServer
+from tests.service.conftest import running, wait_until
 
-pytestmark = pytest.mark.slow
 JSON = {"Content-Type": "application/json"}
 
 
@@ -44,6 +54,7 @@ class KeepAliveClient(threading.Thread):
             self.fault = error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("pause_s", [0.0, 0.2])
 def test_keep_alive_clients_are_told_to_close_and_lose_nothing(
@@ -62,6 +73,7 @@ def test_keep_alive_clients_are_told_to_close_and_lose_nothing(
     assert all(one.said_close and one.answers for one in clients)
 
 
+@pytest.mark.slow
 def test_an_idle_connection_delays_the_end_by_a_moment(vectors_only: Path, tmp_path: Path) -> None:
     with running(tmp_path, "--index", vectors_only) as (client, process):
         assert client.get("/health/live").status_code == 200  # and the connection stays open
@@ -69,3 +81,88 @@ def test_an_idle_connection_delays_the_end_by_a_moment(vectors_only: Path, tmp_p
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert time.monotonic() - started < 15
+
+
+may_answer = threading.Event()
+
+
+async def _slow(request: Request) -> Response:
+    while not may_answer.is_set():
+        await asyncio.sleep(0.01)
+    return PlainTextResponse("slow")
+
+
+async def _fast(request: Request) -> Response:
+    return PlainTextResponse("fast")
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    yield {SLOW_CLIENTS_STATE_KEY: SlowClients(patience_s=20, max_clients=100)}
+
+
+@contextmanager
+def stopping_server() -> Iterator[tuple[DrainingServer, tuple[str, int]]]:
+    """A server of this process, and where it listens; it has ended when this ends."""
+    app = Starlette(routes=[Route("/slow", _slow), Route("/fast", _fast)], lifespan=_lifespan)
+    http_class = "service.edge.connection:Connection"
+    server = DrainingServer(uvicorn.Config(app, http=http_class, log_level="error"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield server, address
+        finally:
+            may_answer.set()
+            server.should_exit = True
+            thread.join(40)
+        assert not thread.is_alive()
+
+
+def wait_for_draining(server: DrainingServer) -> Any:
+    """Tell the server to stop; return its one connection once that knows it."""
+    (connection,) = server.server_state.connections
+    server.should_exit = True
+    wait_until(lambda: connection._is_draining)  # type: ignore[union-attr]  # it is ours
+    return connection
+
+
+def test_requests_ahead_of_their_answers_are_all_answered_and_the_last_one_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.jobs.draining._DRAIN_S", 20)
+    may_answer.clear()
+    fast = b"GET /fast HTTP/1.1\r\nHost: x\r\n\r\n"
+    with (
+        stopping_server() as (server, address),
+        socket.create_connection(address, timeout=20) as client,
+    ):
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + fast * 3)
+        wait_until(lambda: len(server.server_state.connections) == 1)
+        (connection,) = server.server_state.connections
+        wait_until(lambda: len(connection.pipeline) == 3)  # type: ignore[union-attr]  # it is ours
+        wait_for_draining(server)
+        client.sendall(fast)  # perhaps too late: then it resets no answer before it
+        may_answer.set()
+        answers = b""
+        while part := client.recv(1 << 16):
+            answers += part
+    assert answers.count(b"HTTP/1.1 200 OK") in (4, 5)
+    assert answers.lower().count(b"connection: close") == 1
+    assert b"connection: close" in answers.lower().rpartition(b"http/1.1 200 ok")[2]
+
+
+def test_an_idle_connection_gets_one_more_answer_which_says_that_it_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.jobs.draining._DRAIN_S", 20)
+    with stopping_server() as (server, address):
+        client = http.client.HTTPConnection(*address, timeout=20)
+        client.request("GET", "/fast")
+        assert client.getresponse().read() == b"fast"
+        wait_for_draining(server)
+        client.request("GET", "/fast")
+        answer = client.getresponse()
+        assert answer.getheader("connection") == "close"
+        assert answer.read() == b"fast"
