@@ -2,15 +2,16 @@
 """Measure answers over HTTP: how many a second, how soon, and whether they are the right ones.
 
 Serves a copy of an index with made-up users, each with some events, and loads it with `wrk` (from
-Debian's package of that name). With two cores the server gets the first and `wrk` the second. In
-one run, for each number of connections:
+Debian's package of that name). A server of one process gets the first core and `wrk` the others;
+the workers of a server share all cores with it where there are no more. In one run, for each
+number of connections:
 
 - `same`: users who did nothing since they last asked; memory holds all that an answer needs.
 - `first`: users who ask for the first time, so that their history is read and weighed.
 - `clicking`: the same few users, while events of theirs are posted, 500 a second.
 - `item`: one item by its id. `bare`: a route of the same server that does no work.
 - `search_only`: another server, which searches a FAISS index and returns ten ids; no user, no
-  items, no reasons.
+  items, no reasons. Left out beyond 300,000 items: its graph takes long to build.
 - with --texts, `new_texts`: searches for texts that nobody asked for before; and `txtai`, if it is
   installed: its own server's answers to the same searches over the same items and model.
 
@@ -52,6 +53,7 @@ _EVENTS_PER_USER = 20
 _KNOWN_USERS, _NEW_USERS = 100, 20_000
 _EVENTS_PER_S = 500
 _EXACT_USERS = 50
+_MAX_GRAPH_ITEMS = 300_000
 _QUERY = "a film about NUMBER winters by the sea"
 _OTHER_PORT, _START_S = 8_750, 60
 _PAUSE_S = 2  # in which the server ends what was under way when `wrk` left
@@ -111,7 +113,7 @@ def _measure(root: Path, arguments: Any) -> dict[str, Any]:
         "recall": _measure_recall(index, root),
     }
     started = time.perf_counter()
-    with _pinned_to_first_core(), Service(root, url, workers=arguments.workers) as service:
+    with _pinned(arguments.workers), Service(root, url, workers=arguments.workers) as service:
         figures["ready_s"] = round(time.perf_counter() - started, 2)
         caller = service.connect()
         answer = caller.post("/v1/recommend", {"user_id": "u0"})
@@ -125,11 +127,12 @@ def _measure(root: Path, arguments: Any) -> dict[str, Any]:
         figures["memory_mb"] = _read_memory(service)
     if arguments.texts and find_spec("txtai") and index.manifest.encoder_source:
         figures["txtai"] = _measure_txtai(load, root, connections)
-    with _search_only(root) as port, _released():
-        for count in connections:
-            figures["http"][str(count)]["search_only"] = load.post(
-                port, count, "/", '{"number": NUMBER}', last=min(10_000, index.count - 1)
-            )
+    if index.count <= _MAX_GRAPH_ITEMS:
+        with _search_only(root) as port, _released():
+            for count in connections:
+                figures["http"][str(count)]["search_only"] = load.post(
+                    port, count, "/", '{"number": NUMBER}', last=min(10_000, index.count - 1)
+                )
     return figures
 
 
@@ -325,7 +328,7 @@ def _other_server(script: str, *arguments: Any) -> Iterator[tuple[int, str]]:
         The port, and the line that the script printed when it was ready.
     """
     command = [sys.executable, str(Path(__file__).with_name(script)), *map(str, arguments)]
-    with _pinned_to_first_core():
+    with _pinned(1):
         process = subprocess.Popen(
             [*command, str(_OTHER_PORT)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True,
@@ -349,9 +352,9 @@ def _accepts(port: int) -> bool:
 
 
 @contextmanager
-def _pinned_to_first_core() -> Iterator[None]:
-    """Let what is started here, and this process, run on the first core alone."""
-    with _affinity(lambda cores: set(sorted(cores)[:1])):
+def _pinned(count: int) -> Iterator[None]:
+    """Let what is started here, and this process, run on the first cores alone."""
+    with _affinity(lambda cores: set(sorted(cores)[:count])):
         yield
 
 
