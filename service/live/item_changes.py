@@ -8,13 +8,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from indexer.errors import EncoderUnavailableError, SnapshotError
+from indexer.errors import EncoderUnavailableError, GivenUpError, SnapshotError
 from indexer.live import LiveCatalogue
 from indexer.reading import describe_excess
 from service.live.item_vectors import to_live_changes
 from service.store import ItemChange
 
-_NOT_OF_ITEMS = (EncoderUnavailableError, SnapshotError, OSError, MemoryError)
+_NOT_OF_ITEMS = (EncoderUnavailableError, GivenUpError, SnapshotError, OSError, MemoryError)
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ def take_changes(
 
     Raises:
         EncoderUnavailableError: If texts must be encoded and cannot be.
+        GivenUpError: If nobody waits for them to be encoded any more.
     """
     set_aside = {
         change.item_id: reason

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
+from indexer.errors import GivenUpError
 from service.live.item_vectors import to_live_changes
 from service.store.database import LiveDatabase
 from service.store.item_changes import ItemChange, store_changes
@@ -90,6 +91,27 @@ def test_an_item_that_cannot_be_read_is_set_aside_and_the_others_are_shown(
         assert {f"n{number}" for number in range(7) if number != 3} <= shown
         assert "n3" not in shown
         assert "'n3' cannot be read" in client.get("/health/ready").json()["detail"]
+
+
+def test_changes_that_nobody_waits_for_are_not_set_aside(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a request that took too long would hide the items it was about to encode."""
+    tried: list[int] = []
+
+    def give_up_once(index: Index, changes: Any) -> Any:
+        tried.append(len(changes))
+        if len(tried) == 1:
+            raise GivenUpError
+        return to_live_changes(index, changes)
+
+    store(own_shop.root, "n1", NEW)
+    monkeypatch.setattr("service.live.item_changes.to_live_changes", give_up_once)
+    with serve(own_shop) as client:
+        wait_until(lambda: client.post("/v1/recommend", json={}).status_code == 200)
+        assert tried
+        assert "n1" in ids_for(client, query="zeppelin ghost", k=500)
+        assert client.get("/health/ready").json()["detail"] is None
 
 
 def test_a_rebuild_leaves_such_an_item_out_with_the_reason(tmp_path: Path) -> None:
