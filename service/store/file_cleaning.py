@@ -34,7 +34,8 @@ class FileCleaner:
     def __init__(self, database: LiveDatabase) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._clean_seq = -1  # nothing that was deleted up to this number is in the files
+        # Nothing that was deleted up to this number of this generation is in the files.
+        self._clean_generation, self._clean_seq = -1, -1
 
     def clean(self, seq: int) -> None:
         """Remove every byte of what was deleted up to a sequence number from the files.
@@ -47,12 +48,13 @@ class FileCleaner:
         if file is None:
             return
         with self._lock:
-            if self._clean_seq >= seq:  # another call has cleaned for this one, too
-                return
             with self._database.begin_read() as connection:
-                reached_seq = self._database.read_sequence(connection).seq
-            _clean_files(file)
-            self._clean_seq = reached_seq
+                reached = self._database.read_sequence(connection)
+            is_same_store = reached.generation == self._clean_generation
+            if is_same_store and self._clean_seq >= seq:  # another call has cleaned for this one
+                return
+            _clean_files(file.resolve())  # the log lies beside the file that a link leads to
+            self._clean_generation, self._clean_seq = reached.generation, reached.seq
 
 
 def _clean_files(file: Path) -> None:

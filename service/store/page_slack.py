@@ -4,6 +4,8 @@ A program of its own, without imports from this package:
 
 usage: page_slack.py FILE SECONDS
 
+FILE is no symbolic link: SQLite keeps the write-ahead log beside the file itself.
+
 SQLite overwrites a row that is deleted (`PRAGMA secure_delete`), but when rows move to another
 page, their copies stay in the part of the old page between its cell pointers and its cells, the
 slack. Only a process that serves nothing may open the file beside SQLite: closing it drops all

@@ -22,7 +22,7 @@ class StoreFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._name, self._log_name = str(path), f"{path}-wal"
+        self._name, self._log_name = str(path), f"{path.resolve()}-wal"
         found = os.stat(self._name)  # noqa: PTH116  # thrice as quick as pathlib; for each call
         self._identity: _Identity = (found.st_dev, found.st_ino)
         self._size = found.st_size

@@ -117,7 +117,8 @@ class UserStore:
     def clean_files(self, seq: int) -> None:
         """Remove what was erased up to a sequence number from the bytes of the files.
 
-        It takes longer than a write, and holds others up for some milliseconds at a time only.
+        It takes longer than a write, and holds others up for some hundredths of a second at a
+        time only.
 
         Raises:
             Problem: 503, see `erase`.

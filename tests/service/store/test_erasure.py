@@ -183,6 +183,35 @@ def test_an_erasure_that_others_have_cleaned_for_starts_no_process(
         store.users.erase("u0")
 
 
+def test_a_backup_that_was_put_back_is_cleaned_too(store: Store) -> None:
+    """Its sequence numbers are lower than those that were cleaned up to before."""
+    store.fill(2, each=1)
+    backup = store.folder / "backup"
+    with sqlite3.connect(store.folder / "live.sqlite") as other:
+        other.execute("VACUUM INTO ?", (str(backup),))
+    other.close()
+    store.fill(9, each=2, seed=8)
+    store.users.erase("u0")
+    backup.replace(store.folder / "live.sqlite")
+    for log in ("live.sqlite-wal", "live.sqlite-shm"):
+        (store.folder / log).unlink(missing_ok=True)
+    store.users.erase("u0")
+    assert b"<u0>" not in store.copy()
+
+
+def test_a_store_behind_a_link_is_cleaned_beside_its_log(
+    store: Store, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path_factory.mktemp("links") / "live.sqlite"
+    link.symlink_to(store.folder / "live.sqlite")
+    cleaned: list[Path] = []
+    monkeypatch.setattr(file_cleaning, "_clean_files", cleaned.append)
+    database = LiveDatabase.open(f"sqlite:///{link}")
+    file_cleaning.FileCleaner(database).clean(1)
+    database.close()
+    assert cleaned == [store.folder / "live.sqlite"]
+
+
 def test_files_that_cannot_be_cleaned_are_said(store: Store) -> None:
     store.fill(1, each=1)
     _, seq = store.users.erase_rows("u0")
