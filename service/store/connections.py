@@ -64,11 +64,11 @@ class Connections:
         Args:
             fault: What `find_fault` returns from now on.
         """
+        if self.store_file is not None:  # first, so that who finds a closed connection finds why
+            self.store_file.close(fault)
         if self.reader is not None:
             self.reader.close()
         self.engine.dispose()
-        if self.store_file is not None:
-            self.store_file.close(fault)
 
 
 def prepare(connections: Connections, safe_url: str) -> None:
@@ -86,7 +86,7 @@ def reopen(connections: Connections, url: str, busy_s: float, fault: str) -> Con
     """
     connections.close(fault)  # first: the last one to close a file writes its log into it
     if connections.path is None:
-        raise TypeError(url)
+        raise TypeError(f"no file is behind {hide_password(url)}, so that nothing becomes of it")
     fresh = Connections(url, busy_s)
     try:
         check_content(connections.path)

@@ -41,7 +41,7 @@ class LiveDatabase:
     """The live store; thread-safe.
 
     A SQLite file that somebody deletes, replaces or cuts short is noticed before a write is
-    acknowledged, and within a second by reads: calls are refused until a sound store is back.
+    acknowledged, and within half a second by reads: calls are refused until a sound store is back.
     """
 
     def __init__(self, connections: Connections, *, url: str, busy_s: float) -> None:
@@ -201,9 +201,9 @@ class LiveDatabase:
         try:
             return connections.reader.fetch_at(sequence.seq, queries)
         except sqlite3.ProgrammingError:
-            if connections is self._connections:
+            if connections is self._connections and connections.find_fault() is None:
                 raise
-            return None  # another thread has opened another store meanwhile
+            return None  # another thread has closed this store meanwhile, or opened another one
 
     def advance_to(self, seq: int) -> None:
         """Continue counting after a number that a snapshot has from another store."""
@@ -230,7 +230,7 @@ class LiveDatabase:
         return SequenceNumbers(seq, items_seq, removals_seq, generation)
 
     def _looks_well(self, connections: Connections) -> bool:
-        """Whether nothing has become of the file, as far as was seen within a second."""
+        """Whether nothing has become of the file, as far as was seen within half a second."""
         now = time.monotonic()
         if now < self._next_look_at:
             return True

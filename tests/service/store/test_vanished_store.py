@@ -209,6 +209,29 @@ def test_a_write_is_not_acknowledged_if_the_file_goes_meanwhile(
     database.close()
 
 
+def test_the_log_of_a_store_behind_a_link_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "live.sqlite"
+    link.symlink_to(tmp_path / "real" / "live.sqlite")
+    database = LiveDatabase.open(f"sqlite:///{link}")
+    (tmp_path / "real" / "live.sqlite-wal").unlink()
+    found = database._connections.find_fault()
+    database.close()
+    assert found is not None
+    assert "has lost its write-ahead log" in found
+
+
+def test_a_call_under_way_while_the_store_is_closed_is_told_to_ask_again(tmp_path: Path) -> None:
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    database.advance_to(3)
+    with database.begin_read() as connection:
+        sequence = database.read_sequence(connection)
+    assert database.fetch_at(sequence, []) == []
+    database._connections.close("was replaced by another file")  # as opening it again begins
+    assert database.fetch_at(sequence, []) is None
+    database.close()
+
+
 def test_numbers_that_go_back_are_of_another_store(database: LiveDatabase) -> None:
     """As after a fail-over to a server that lags, or a backup that was played in."""
     log = EventLog(database, UserHasher("a secret of the tests"))
