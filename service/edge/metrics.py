@@ -151,7 +151,8 @@ def render_processes() -> Iterator[str]:
 def _list_worker_pids() -> list[int]:
     folder = os.environ.get(FOLDER_VARIABLE)
     files = Path(folder).glob("worker*.pid") if folder else ()
-    pids = sorted(int(file.read_text()) for file in files)
+    texts = [file.read_text() for file in files]
+    pids = sorted(int(text) for text in texts if text)  # a file may be written just now
     # Who was killed is not replaced at once.
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()] or [os.getpid()]
 
