@@ -83,7 +83,7 @@ class Settings:
         Raises:
             SettingsError: If the host is not loopback and there is no key file.
         """
-        if self.api_key_file is None and not is_loopback(self.host):
+        if self.api_key_file is None and not is_loopback_name(self.host):
             raise SettingsError(
                 f"host {self.host} can be reached from other machines; give --api-key-file, "
                 f"or listen on 127.0.0.1"
@@ -109,8 +109,3 @@ class Settings:
 
     def _list_hosts(self) -> tuple[str, ...]:
         return self.allow_hosts if self.api_key_file else (*self.allow_hosts, self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to an address."""
-    return is_loopback_name(host)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
-from service.settings import SettingsError, is_loopback
+from service.settings import SettingsError
+from service.websites import is_loopback_name
 
 URL_VARIABLE = "ZHIYIN_LLM_URL"
 MODEL_VARIABLE = "ZHIYIN_LLM_MODEL"
@@ -59,4 +60,4 @@ class LlmConfig:
     @property
     def is_local(self) -> bool:
         """Whether the endpoint is on this machine, so that proxies must not be used."""
-        return is_loopback(urlsplit(self.url).hostname or "")
+        return is_loopback_name(urlsplit(self.url).hostname or "")

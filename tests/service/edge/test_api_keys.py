@@ -9,7 +9,8 @@ import pytest
 
 from service import Settings, create_app
 from service.edge.api_keys import ApiKeys
-from service.settings import SettingsError, is_loopback
+from service.settings import SettingsError
+from service.websites import is_loopback_name
 from tests.service.conftest import Serve, Shop, problem, wait_until
 
 
@@ -117,4 +118,4 @@ def test_without_keys_only_this_machine_may_connect(shop: Shop, tmp_path: Path) 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "::1"])
 def test_loopback_addresses_are_known(host: str) -> None:
-    assert is_loopback(host)
+    assert is_loopback_name(host)
