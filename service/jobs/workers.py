@@ -106,8 +106,9 @@ class WorkerPool:
             if time.monotonic() >= place.next_start:
                 place.worker = self._start(self._places.index(place))
             return 0
-        serves = worker.is_ready(_HANGS_AFTER_S) if worker.process.is_alive() else None
-        if serves is not None:
+        serves = worker.process.is_alive() and worker.is_ready(_HANGS_AFTER_S / 2)
+        # Not ready may be one that loads, which answers a ping, or one that hangs.
+        if serves or (worker.process.is_alive() and worker.ping(_HANGS_AFTER_S / 2)):
             worker.serves = serves or worker.serves
             self._has_served = self._has_served or serves
             return 0

@@ -2,17 +2,21 @@
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
 import pytest
+from uvicorn import Config
 
+from service.jobs import workers
 from tests.service.conftest import command, environment, running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -197,3 +201,24 @@ def test_no_counter_falls_while_workers_are_killed(vectors_only: Path, tmp_path:
         total = scrape(client.base_url)[ANSWERED]
         # Who was killed may have answered each client without having counted it, or counted only.
         assert load.statuses[200] - 9 <= total <= load.statuses[200] + load.broken
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_worker_that_hangs_is_ended_and_one_that_loads_is_left(
+    monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    monkeypatch.setattr(workers, "_HANGS_AFTER_S", 0.2)
+    with socket.socket() as listener:
+        pool = workers.WorkerPool(Config("no:app", workers=1), listener)
+        worker = workers._Worker(pool.config, [listener])
+        worker.process = get_context("spawn").Process(target=time.sleep, args=(60,))
+        worker.process.start()
+        if answers:
+            threading.Thread(target=worker.always_pong, daemon=True).start()
+        (place,) = pool._places
+        place.worker = worker
+        assert pool._look_after(place) == 0
+        assert worker.process.is_alive() == answers
+        assert (place.worker is worker) == answers
+        worker.process.kill()
+        worker.process.join()
