@@ -28,7 +28,7 @@ from service.settings import Settings
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CLOSING_S = 5  # for calls that run when the service ends, all queues together
-_LONG_TOKENS = 512  # of new text; encoding them takes a third of a second
+_LONG_TOKENS = 64  # of new text; more than a search asks for, and some 40 ms of encoding
 _OPENING_S = 5  # that a request waits for the first snapshot
 
 

@@ -108,4 +108,10 @@ class Settings:
         )
 
     def _list_hosts(self) -> tuple[str, ...]:
-        return self.allow_hosts if self.api_key_file else (*self.allow_hosts, self.host)
+        hosts = self.allow_hosts if self.api_key_file else (*self.allow_hosts, self.host)
+        return tuple(_add_brackets(host) for host in hosts)
+
+
+def _add_brackets(host: str) -> str:
+    """Return a host as the header of that name has it: an IPv6 address in brackets."""
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host

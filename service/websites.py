@@ -71,8 +71,8 @@ class WebsitePolicy:
         why = "without API keys " if self.is_keyless else ""
         return Refusal(
             HTTPStatus.MISDIRECTED_REQUEST,
-            f"{why}this service answers to localhost, 127.0.0.1 and [::1] only, not to {name!r}; "
-            f"use one of them, or start it with --allow-host",
+            f"{why}this service answers to names of this machine, such as localhost, and to those "
+            f"given with --allow-host, not to {name!r}; use one of them, or add it",
         )
 
     def _refuse_website(self, who: str) -> Refusal:

@@ -186,13 +186,15 @@ def test_the_python_lines_run_over_the_sample(
 
 
 @pytest.fixture(scope="module")
-def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled sample, encoded by the real model."""
+def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The bundled sample, encoded by the real model, on any CPU as the README was written."""
     from indexer import build_index
 
     root = tmp_path_factory.mktemp("sample") / "index"
-    build_index(sorted((SAMPLE).glob("*.jsonl")), root)
-    return root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZHIYIN_PRECISION", "float32")
+        build_index(sorted((SAMPLE).glob("*.jsonl")), root)
+        yield root
 
 
 @pytest.mark.model

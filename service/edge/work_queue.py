@@ -146,8 +146,8 @@ class WorkQueue:
         try:
             with give_up_when(lambda: task.is_given_up or self._is_closed):
                 return task.call(), None
-        except GivenUpError:
-            return None, _shutting_down()  # for whoever awaits it still
+        except GivenUpError:  # somebody may await it still
+            return None, _shutting_down() if self._is_closed else _given_up()
         except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
             return None, error
 
@@ -172,6 +172,10 @@ def _give_up(future: asyncio.Future[Any], deadline_s: float) -> None:
                 f"this took longer than {deadline_s:g} s; ask for less, or try again in a moment"
             )
         )
+
+
+def _given_up() -> Problem:
+    return unavailable("the call took too long and was given up; ask for less, or try again")
 
 
 def _shutting_down() -> Problem:

@@ -14,6 +14,8 @@ from indexer.reading import describe_excess
 from service.live.item_vectors import to_live_changes
 from service.store import ItemChange
 
+# What an item that is damaged can cause; anything else is no fault of an item.
+_OF_ITEMS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _NOT_OF_ITEMS = (EncoderUnavailableError, GivenUpError, SnapshotError, OSError, MemoryError)
 
 _log = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ def _apply(
         return catalogue.apply_changes(to_live_changes(catalogue.base, changes))
     except _NOT_OF_ITEMS:
         raise
-    except Exception as error:
+    except _OF_ITEMS as error:
         if len(changes) > 1:
             middle = len(changes) // 2
             return _apply(

@@ -79,6 +79,10 @@ class _DecayedScores:
             scores[event.item_id] = scores.get(event.item_id, 0.0) + event.weight
         return scores
 
+    def has_coming_events(self, now: float) -> bool:
+        """Whether an event has come since, or comes so soon that it counts already."""
+        return any(event.at <= now + MAX_AHEAD_S for event in self.future_events)
+
     def _add_event(self, event: _WeightedEvent) -> None:
         self.newest_at = max(self.newest_at, event.at)
         total, scored_at = self.scores.get(event.item_id, (0.0, event.at))
@@ -130,7 +134,7 @@ class Trending:
                 new_events = list(_load_weighted_events(connect(), after, scenario, scale))
                 decayed_scores.last_seq = sequence.seq
                 decayed_scores.add_events(new_events, now)
-            elif decayed_scores.future_events:
+            elif decayed_scores.has_coming_events(now):
                 decayed_scores.add_events((), now)
             if decayed_scores.shares is not None and now >= decayed_scores.newest_at:
                 return decayed_scores.shares
