@@ -23,7 +23,7 @@ from service.process import exit_on_signal
 from service.settings import Settings, SettingsError
 from service.store import LiveDatabase
 
-_GRACE_S = 15
+_GRACE_S = 10  # that calls under way get at SIGTERM; 5 s more to give up what remains
 _BACKLOG = 2_048
 _MAX_OPEN_FILES = 8_192  # each connection is one; the default limit is often 1,024 or less
 
