@@ -281,7 +281,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Built:
         }
         for number in range(count)
     ]
-    build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none")
+    build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none", index="flat")
     world = World(rows, {f"x{number}": vectors[number] for number in range(count)})
     return Built(Index.open(root / "index"), world, root)
 
