@@ -9,6 +9,8 @@ from indexer.ann.faiss_library import load_faiss
 from indexer.arrays import Vectors
 from indexer.errors import SnapshotError, VectorShapeError
 
+_SAMPLED_ROWS = 2_048  # of which the spread of each column is taken
+
 
 def require_inner_product(faiss: Any, parts: list[Any]) -> None:
     """Refuse an index that does not use the inner product.
@@ -106,3 +108,12 @@ def require_finite(chunk: Vectors, first_row: int) -> Vectors:
         bad = first_row + int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise VectorShapeError(f"the vector of row {bad} holds NaN or infinity")
     return rows
+
+
+def measure_column_spread(vectors: Vectors) -> Vectors:
+    """Return the standard deviation of each of d columns, `(d,) float32`, of evenly chosen rows."""
+    if not len(vectors):
+        return np.zeros(vectors.shape[1], np.float32)
+    rows = np.unique(np.linspace(0, len(vectors) - 1, _SAMPLED_ROWS).astype(np.int64))
+    spread: Vectors = vectors[rows].std(axis=0, dtype=np.float32)
+    return spread

@@ -16,7 +16,7 @@ from indexer.ann.column_search import MAX_NONZERO_COLUMNS, ColumnSearch
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions
 from indexer.ann.near_rows import NearRows, find_kth_largest
-from indexer.ann.stored_vectors import require_finite
+from indexer.ann.stored_vectors import measure_column_spread, require_finite
 from indexer.ann.top_rows import (
     NO_TOP_ROWS,
     TopRows,
@@ -34,7 +34,6 @@ _EFFORT_STEP, _MAX_EFFORT = 4, 4_096  # of repeated searches
 # Of what the heaviest column adds to a product to what all others do; more effort was measured to
 # be needed beyond it.
 _USUAL_RATIO = 1.4
-_SAMPLED_ROWS = 2_048  # of which the spread of each column is taken
 _SMALL_COUNT = 1_500  # of rows; one product with all of them is faster than any search
 
 
@@ -54,7 +53,7 @@ class VectorIndex:
         self._usual_effort = Effort.from_json(known.get("usual_effort", known.get("effort", {})))
         self._gather_share = float(known.get("gather_share", GATHER_SHARE))
         self._vectors = self._searcher.vectors
-        self._column_spread = _measure_column_spread(self._vectors)
+        self._column_spread = measure_column_spread(self._vectors)
         self._column_search = ColumnSearch(self._vectors)
 
     @classmethod
@@ -306,12 +305,3 @@ class VectorIndex:
             )
         if not np.isfinite(queries).all():
             raise VectorShapeError("a query vector holds NaN or infinity")
-
-
-def _measure_column_spread(vectors: Vectors) -> Vectors:
-    """Return the standard deviation of each of d columns, `(d,) float32`, of evenly chosen rows."""
-    if not len(vectors):
-        return np.zeros(vectors.shape[1], np.float32)
-    rows = np.unique(np.linspace(0, len(vectors) - 1, _SAMPLED_ROWS).astype(np.int64))
-    spread: Vectors = vectors[rows].std(axis=0, dtype=np.float32)
-    return spread
