@@ -25,7 +25,8 @@ class RankedCases:
 
     Attributes:
         ranks: `(c,) int64`, of the targets, from 1; ties count against them.
-        rows: `(c, k) int64`, the first items, best first; of equal scores the lower row.
+        rows: `(c, k) int64`, the first items, best first; of equal scores among them the lower
+            row, which of those that tie with the last are among them is not defined.
         scores: `(c, k) float32`, their scores; NaN where fewer may be recommended.
     """
 

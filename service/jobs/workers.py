@@ -22,6 +22,7 @@ from service.jobs.draining import DrainingServer
 from service.process import end_with_parent
 
 _POLL_S = 0.25
+_PING_S = 0.25
 _HANGS_AFTER_S = 10  # without a sign of life of any thread
 _STOP_S = 25  # more than the requests under way get
 _SHORT_LIFE_S = 5.0  # what ends sooner is replaced later and later
@@ -35,7 +36,7 @@ class _Worker(Process):
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         self.parent_pid = os.getpid()
-        self.started_at = time.monotonic()
+        self.started_at = self.seen_at = time.monotonic()
         self.serves = False
         super().__init__(config, sockets)
 
@@ -106,12 +107,15 @@ class WorkerPool:
             if time.monotonic() >= place.next_start:
                 place.worker = self._start(self._places.index(place))
             return 0
-        serves = worker.process.is_alive() and worker.is_ready(_HANGS_AFTER_S / 2)
+        serves = worker.process.is_alive() and worker.is_ready(_PING_S)
         # Not ready may be one that loads, which answers a ping, or one that hangs.
-        if serves or (worker.process.is_alive() and worker.ping(_HANGS_AFTER_S / 2)):
+        if serves or (worker.process.is_alive() and worker.ping(_PING_S)):
+            worker.seen_at = time.monotonic()
             worker.serves = serves or worker.serves
             self._has_served = self._has_served or serves
             return 0
+        if worker.process.is_alive() and time.monotonic() < worker.seen_at + _HANGS_AFTER_S:
+            return 0  # the others are looked after meanwhile
         worker.kill()
         worker.process.join()
         if self._stopping.is_set():

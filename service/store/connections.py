@@ -47,7 +47,13 @@ class Connections:
         """The file of a SQLite store; None for another kind."""
         name = self.engine.url.database
         is_sqlite = self.engine.dialect.name == "sqlite"
-        return Path(name) if is_sqlite and name and not name.startswith("file:") else None
+        return Path(name) if is_sqlite and name and not self.is_by_uri else None
+
+    @property
+    def is_by_uri(self) -> bool:
+        """Whether a SQLite store is named by a URI instead of a path."""
+        is_sqlite = self.engine.dialect.name == "sqlite"
+        return is_sqlite and (self.engine.url.database or "").startswith("file:")
 
     def watch_file(self) -> None:
         """Remember which file is open; the store has been read or written by now."""

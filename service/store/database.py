@@ -76,6 +76,12 @@ class LiveDatabase:
                 f"--db {safe_url} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL "
                 f"such as sqlite:////srv/live.sqlite"
             ) from error
+        if connections.is_by_uri:
+            connections.close()
+            raise SettingsError(
+                f"--db {safe_url} names a file by a URI, whose file cannot be watched; give its "
+                f"path, such as sqlite:////srv/live.sqlite"
+            )
         try:
             prepare(connections, safe_url)
         except (SQLAlchemyError, Problem, OSError) as error:

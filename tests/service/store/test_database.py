@@ -185,3 +185,8 @@ def test_a_full_disk_is_a_503_and_keeps_nothing_by_halves(tmp_path: Path) -> Non
     limit_pages("PRAGMA max_page_count = 100000")
     assert log.append(batch).accepted == 100
     database.close()
+
+
+def test_a_file_named_by_a_uri_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="names a file by a URI"):
+        LiveDatabase.open(f"sqlite:///file:{tmp_path}/live.sqlite?uri=true")
