@@ -68,7 +68,8 @@ def _load_sentence_transformers(name: str) -> Any:
 
     from indexer.language import ensure_checkpoint
 
-    model = SentenceTransformer(str(ensure_checkpoint(name)), device="cpu")
+    folder = name if Path(name).is_dir() else str(ensure_checkpoint(name))
+    model = SentenceTransformer(folder, device="cpu")
     model.max_seq_length = 256  # as ours
     return model
 
