@@ -222,8 +222,11 @@ class FaissSearcher:
 
     def read_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of m rows, `(m, d) float32`."""
-        chosen = self._bytes.take(rows, axis=0).view(self.vectors.dtype)
-        return widen(chosen) if chosen.dtype == np.float16 else chosen
+        return _to_float32(self._bytes.take(rows, axis=0).view(self.vectors.dtype))
+
+    def read_range(self, start: int, stop: int) -> Vectors:
+        """Return the stored vectors of m consecutive rows, `(m, d) float32`; not to be changed."""
+        return _to_float32(self.vectors[start:stop])
 
     def _compute_oversampling(self, effort: Effort) -> float:
         """Return how many candidates of the base index are scored for each row to find."""
@@ -292,3 +295,7 @@ def _pack_mask(allowed: Mask | None) -> NDArray[np.uint8] | None:
 
 def _build_selector(faiss: Any, bitmap: NDArray[np.uint8]) -> Any:
     return faiss.IDSelectorBitmap(bitmap.size, faiss.swig_ptr(bitmap))
+
+
+def _to_float32(stored: NDArray[Any]) -> Vectors:
+    return widen(stored) if stored.dtype == np.float16 else stored

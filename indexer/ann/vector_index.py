@@ -127,8 +127,11 @@ class VectorIndex:
         out = np.empty((len(queries), count), np.float32)
         for start in range(0, count, _CHUNK_ROWS):
             stop = min(start + _CHUNK_ROWS, count)
-            chosen = np.arange(start, stop) if rows is None else rows[start:stop]
-            chunk = self._searcher.read_vectors(chosen)
+            chunk = (
+                self._searcher.read_range(start, stop)
+                if rows is None
+                else self._searcher.read_vectors(rows[start:stop])
+            )
             np.matmul(queries, chunk.T, out=out[:, start:stop])
         return out
 

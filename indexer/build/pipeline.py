@@ -22,16 +22,12 @@ from indexer.build.folder import explain_full_disk, lock_directory, open_working
 from indexer.build.item_files import store_items
 from indexer.build.manifest import build_manifest, summarise_build, summarise_unchanged
 from indexer.build.options import BuildOptions, BuildSummary
-from indexer.build.raw_vectors import (
-    SPACE_FILE,
-    EncodedCatalogue,
-    StagedCatalogue,
-    encode_catalogue,
-)
+from indexer.build.raw_vectors import EncodedCatalogue, StagedCatalogue, encode_catalogue
 from indexer.build.staging import Staging
 from indexer.build.taste_training import LearnedTaste, learn_taste
 from indexer.build.training_data import has_training_data
 from indexer.errors import CatalogError
+from indexer.language import SPACE_FILE
 from indexer.progress import StageProgress
 from indexer.reading import Source
 from indexer.snapshot import (

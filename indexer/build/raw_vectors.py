@@ -21,6 +21,7 @@ from indexer.build.options import Notice
 from indexer.build.staging import Staging
 from indexer.durations import describe_duration
 from indexer.language import (
+    SPACE_FILE,
     Encoder,
     MeaningSpace,
     MeasuredBackground,
@@ -35,8 +36,6 @@ from indexer.language import (
 )
 from indexer.progress import StageProgress
 from indexer.snapshot import CatalogueStats
-
-SPACE_FILE = "space.safetensors"  # of a snapshot
 
 _CHUNK_TEXTS = 2_048
 _MIN_MEASURED_S = 2.0  # of encoding, before it is said how long all will take

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.ann import AllowedRows, NearRows, TopRows, VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 from indexer.errors import RequestError, SnapshotError
-from indexer.language import Encoder, MeaningSpace, check_encoder, load_encoder
+from indexer.language import SPACE_FILE, Encoder, MeaningSpace, check_encoder, load_encoder
 from indexer.metadata import (
     Columns,
     Filter,
@@ -80,7 +80,7 @@ class SnapshotCatalogue:
 
     def _open_arrays(self, path: Path) -> None:
         self._columns = Columns.open(path / "columns")
-        self._space = MeaningSpace.load(path / "space.safetensors")
+        self._space = MeaningSpace.load(path / SPACE_FILE)
         self._vectors = VectorIndex.open(path / "index.faiss", self.manifest.index)
         self._taste = TasteModel.load(path / "taste") if self.manifest.learned else None
 

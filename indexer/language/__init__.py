@@ -17,6 +17,7 @@ from indexer.language.text_cost import estimate_tokens, estimate_total_tokens
 from indexer.language.tuned_layer import tune_layer
 from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.language.whitening import (
+    SPACE_FILE,
     MeaningSpace,
     Moments,
     build_identity_space,
@@ -30,6 +31,7 @@ __all__ = [
     "MIN_PROBE_COSINE",
     "NO_ITEM",
     "PROBE_TEXT",
+    "SPACE_FILE",
     "TEXT_VERSION",
     "TUNED_SUFFIX",
     "Background",

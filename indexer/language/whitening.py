@@ -21,6 +21,7 @@ from indexer.language.tensor_file import load_tensors
 
 WHITENING_POWER = 0.3  # 0 only centres, 1 whitens fully; chosen on validation data
 SIMILARITY_POWER = 1.0  # best of 0 to 1.5 at finding films of the same genres
+SPACE_FILE = "space.safetensors"  # of a snapshot
 _EIGENVALUE_FLOOR = 1e-2  # share of the mean eigenvalue; directions with less variance are noise
 _MEAN_PRIOR_ITEMS = 50.0  # the background's mean weighs as much as this many catalogue items
 _COVARIANCE_PRIOR_ITEMS = 1_000.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.language import MeaningSpace
+from indexer.language import SPACE_FILE, MeaningSpace
 from indexer.metadata import Columns, parse_filter
 from indexer.release.model_answers import ModelCatalogue
 from indexer.snapshot import CatalogueStats
@@ -23,5 +23,5 @@ def open_model_catalogue(folder: Path, stats: CatalogueStats) -> ModelCatalogue:
     if "available" in columns.schema.fields:
         mask = columns.match_rows(parse_filter({"available": False}, columns.schema))
         unavailable = np.flatnonzero(mask).astype(np.int64)
-    meaning = MeaningSpace.load(folder / "space.safetensors").map_stored_items(raw)
+    meaning = MeaningSpace.load(folder / SPACE_FILE).map_stored_items(raw)
     return ModelCatalogue(stats.ids, meaning, unavailable, stats.rating_prior)

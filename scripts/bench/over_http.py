@@ -42,6 +42,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from _background import running_beside
 
 from indexer import Index
 from indexer.ann import VectorIndex
@@ -290,10 +291,9 @@ def _measure_recall(index: Index, root: Path) -> float:
 @contextmanager
 def _events_posted(service: Service, index: Index) -> Iterator[None]:
     """Post events of the known users in the background."""
-    stopping = threading.Event()
     rng = np.random.default_rng(3)
 
-    def post() -> None:
+    def post(stopping: threading.Event) -> None:
         caller, batch = service.connect(), _EVENTS_PER_S // 10
         while not stopping.wait(0.1):
             ids = index.ids(rng.integers(index.count, size=batch).tolist())
@@ -304,13 +304,8 @@ def _events_posted(service: Service, index: Index) -> Iterator[None]:
             ]
             caller.post("/v1/events", {"events": clicks})
 
-    thread = threading.Thread(target=post)
-    thread.start()
-    try:
+    with running_beside(post):
         yield
-    finally:
-        stopping.set()
-        thread.join()
 
 
 @contextmanager

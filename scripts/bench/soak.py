@@ -27,12 +27,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _background import running_beside
 from _soak_clients import ITEMS, WORDS, Client, Ledger
 
 from service.commands import create_parser, run_and_exit
@@ -68,7 +67,8 @@ def _soak(folder: Path, arguments: Any) -> dict[str, Any]:
     url = f"sqlite:///{folder / 'index' / 'live.sqlite'}"
     with Service(folder / "index", url, workers=arguments.workers) as service:
         observer = _Observer(service.pid)
-        with _calling(service.port, arguments.connections, ledger), observer.running():
+        clients = [Client(service.port, n, ledger) for n in range(arguments.connections)]
+        with running_beside(observer.run, *(client.run for client in clients)):
             time.sleep(_QUIET_SHARE * seconds)
             disturber.run(service.pid, (1 - 2 * _QUIET_SHARE) * seconds)
             time.sleep(_QUIET_SHARE * seconds)
@@ -111,22 +111,6 @@ def _start_build(folder: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-@contextmanager
-def _calling(port: int, connections: int, ledger: Ledger) -> Iterator[None]:
-    """Let clients call in the background."""
-    stopping = threading.Event()
-    clients = [Client(port, number, ledger) for number in range(connections)]
-    threads = [threading.Thread(target=client.run, args=(stopping,)) for client in clients]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
-
-
 class _Disturber:
     """Builds again and again, and kills builds and workers without warning."""
 
@@ -161,23 +145,11 @@ class _Observer:
         self._server = server
         self._samples: list[tuple[int, int]] = []
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Sample in the background."""
-        stopping = threading.Event()
-
-        def sample() -> None:
-            while not stopping.wait(_SAMPLE_S):
-                pids = _list_workers(self._server) or [self._server]
-                self._samples.append((sum(map(_read_kb, pids)), sum(map(_count_files, pids))))
-
-        thread = threading.Thread(target=sample)
-        thread.start()
-        try:
-            yield
-        finally:
-            stopping.set()
-            thread.join()
+    def run(self, stopping: threading.Event) -> None:
+        """Sample until stopped."""
+        while not stopping.wait(_SAMPLE_S):
+            pids = _list_workers(self._server) or [self._server]
+            self._samples.append((sum(map(_read_kb, pids)), sum(map(_count_files, pids))))
 
     def find_growth(self) -> list[str]:
         """Return what has grown from the second fifth of the time to the last."""
