@@ -51,7 +51,8 @@ class _Block:
     def iterate(self, number: int) -> Iterator[WeightedEvent]:
         first = number * BLOCK_EVENTS
         columns = zip(self.places, self.item_ids, self.times, self.weights, strict=True)
-        return (WeightedEvent(first + place, *more) for place, *more in columns)
+        for place, item_id, at, weight in columns:
+            yield WeightedEvent(first + place, item_id, at, weight)
 
 
 class DecayedSums:

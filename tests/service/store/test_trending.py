@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -243,7 +244,7 @@ def test_an_erasure_reads_no_more_of_the_log_than_the_user_has_events(log: Log) 
         with log.database.begin_read() as connection, count_rows(connection) as rows:
             upto = log.database.read_sequence(connection)
             shares = log.workers[worker].compute_shares(
-                lambda c=connection: c, upto, SCENARIOS["default"], scale=SCALE, now=NOW
+                partial(sa.Connection.execution_options, connection), upto, SCENARIOS["default"], scale=SCALE, now=NOW
             )
         assert shares == {f"i{n}": 1.0 if n != 1234 % 50 else 0.99 for n in range(50)}
         assert 0 < sum(rows) <= 2 * BLOCK_EVENTS
