@@ -204,6 +204,7 @@ def _build_services(
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
         item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
+        long_item_queue=WorkQueue("long items", threads=1, max_waiting=_LONG_QUEUE_SIZE),
         erasure_queue=WorkQueue("erasures", threads=1, max_waiting=settings.write_queue),
         live_store=live_store,
         views=views,

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -53,6 +52,16 @@ class Log:
             return self.workers[worker].compute_shares(
                 lambda: connection, upto, SCENARIOS[scenario], scale=SCALE, now=now
             )
+
+    def shares_and_rows(self, worker: int) -> tuple[dict[str, float], int]:
+        """The shares, and how many rows were fetched for them."""
+        with self.database.begin_read() as connection:
+            upto = self.database.read_sequence(connection)
+            with count_rows(connection) as rows:
+                shares = self.workers[worker].compute_shares(
+                    lambda: connection, upto, SCENARIOS["default"], scale=SCALE, now=NOW
+                )
+        return shares, sum(rows)
 
 
 @contextmanager
@@ -241,13 +250,9 @@ def test_an_erasure_reads_no_more_of_the_log_than_the_user_has_events(log: Log) 
     assert before[0] == before[1]
     users.erase_rows("u1234")
     for worker in (0, 1):
-        with log.database.begin_read() as connection, count_rows(connection) as rows:
-            upto = log.database.read_sequence(connection)
-            shares = log.workers[worker].compute_shares(
-                partial(sa.Connection.execution_options, connection), upto, SCENARIOS["default"], scale=SCALE, now=NOW
-            )
+        shares, rows = log.shares_and_rows(worker)
         assert shares == {f"i{n}": 1.0 if n != 1234 % 50 else 0.99 for n in range(50)}
-        assert 0 < sum(rows) <= 2 * BLOCK_EVENTS
+        assert 0 < rows <= 2 * BLOCK_EVENTS
 
 
 def test_a_clock_that_was_years_ahead_leaves_nothing_behind(log: Log) -> None:
