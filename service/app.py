@@ -27,6 +27,7 @@ from service.answering import PageBuilder
 from service.edge import (
     SLOW_CLIENTS_STATE_KEY,
     ApiKeys,
+    CancelledCallMiddleware,
     CursorSigner,
     HeadAsGetMiddleware,
     HotCallMiddleware,
@@ -66,7 +67,8 @@ class _Application(FastAPI):
         hot_calls = HotCallMiddleware(
             super().build_middleware_stack(), posts=HOT_POSTS, gets=HOT_GETS, counters=counters
         )
-        return WebsiteGuard(hot_calls, policy=self.state.website_policy, counters=counters)
+        guard = WebsiteGuard(hot_calls, policy=self.state.website_policy, counters=counters)
+        return CancelledCallMiddleware(guard)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]

@@ -14,7 +14,7 @@ from indexer.request import load_scenarios
 from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service.app import SETTINGS_VARIABLE, create_app
 from service.edge import FOLDER_VARIABLE, ApiKeys
-from service.jobs.draining import DrainingServer
+from service.jobs.draining import DRAIN_S, DrainingServer
 from service.jobs.port_holder import describe_port_holder
 from service.jobs.workers import WorkerPool
 from service.live import find_live_url
@@ -117,6 +117,6 @@ def _configure(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         workers=settings.workers,
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=_GRACE_S - DRAIN_S,
         backlog=_BACKLOG,
     )
