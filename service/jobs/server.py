@@ -76,7 +76,7 @@ def _allow_many_connections() -> None:
 def _listen(settings: Settings) -> socket.socket:
     try:
         addresses = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        # One socket listens. Clients that try [::1] first go on to 127.0.0.1, but few the other way.
+        # Clients that try [::1] first go on to 127.0.0.1, but few the other way round.
         family, _, _, _, address = min(addresses, key=lambda found: found[0] != socket.AF_INET)
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
