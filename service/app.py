@@ -151,7 +151,7 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
             app.state.services = services
             sys.setswitchinterval(_SWITCH_INTERVAL_S)
             services.active_index.start()
-            services.refresher.start()
+            services.refresher.start(services.build_forgetter())
             try:
                 if services.settings.workers > 1:
                     await _wait_until_ready(services)

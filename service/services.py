@@ -1,5 +1,6 @@
 """The parts of a running service that routes work with, created once when it starts."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -219,6 +220,26 @@ class Services:
             drafts = stored
             return await self.long_item_queue.run(lambda: store(drafts), deadline_s=deadline_s)
         return stored
+
+    def build_forgetter(self) -> Callable[[RequestView], None]:
+        """Return what forgets erased users, and what others changed, though nobody asks.
+
+        It may be called by any thread; the event loop is the one that this is called in.
+        """
+        loop = asyncio.get_running_loop()
+        removals: tuple[int, int] | None = None
+
+        def forget(view: RequestView) -> None:
+            nonlocal removals
+            if view.live_store is None:
+                return
+            view.live_store.user_states.forget_outdated(view.sequence)
+            self.pages.prepared_queries.forget_outdated(view)
+            if removals not in (None, view.sequence.removals) and self.llm_client is not None:
+                loop.call_soon_threadsafe(self.llm_client.clear_cache)
+            removals = view.sequence.removals
+
+        return forget
 
     async def check_store(self) -> None:
         """Check that the live store, if there is one, can be read now.
