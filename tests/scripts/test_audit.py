@@ -25,7 +25,7 @@ def run_audit(folder: Path, program: str) -> tuple[int, str]:
     (folder / "pip_audit").mkdir()
     (folder / "pip_audit" / "__main__.py").write_text(program)
     ran = subprocess.run(
-        [sys.executable, str(SCRIPTS / "audit.py")],
+        [sys.executable, str(SCRIPTS / "_audit.py")],
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip

@@ -1,14 +1,5 @@
-#!/usr/bin/env python3
-"""Look up known vulnerabilities of every package that a deployment pins, with pip-audit.
+"""Pinned packages to their known vulnerabilities, with pip-audit; see `scripts/audit`."""
 
-Exits with 1 if there is one. What could not be looked up, such as without network, is said in one
-line and fails nothing.
-
-Example:
-  python -m pip install pip-audit && scripts/audit.py
-"""
-
-import argparse
 import json
 import subprocess
 import sys
@@ -23,15 +14,10 @@ _TIMEOUT_S = 300
 
 def main() -> int:
     """Ask, tell, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--lock", type=Path, default=_LOCK, help="requirements with hashes")
-    lock = parser.parse_args().lock
     try:
-        packages = _run_pip_audit(lock)
+        packages = _run_pip_audit(_LOCK)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        print(f"{lock.name} was not audited: {' '.join(str(error).split())}")
+        print(f"{_LOCK.name} was not audited: {' '.join(str(error).split())}")
         return 0
     vulnerable = [package for package in packages if package.get("vulns")]
     skipped = [package for package in packages if "skip_reason" in package]
