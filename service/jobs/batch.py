@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -246,6 +247,7 @@ def _recommend(view: RequestView, body: dict[str, Any]) -> dict[str, Any]:
     )
     personal = view.personalise(request, now=now)
     answer = recommend_with_trending(view, personal, now=now)
+    answer = replace(answer, user_known=view.is_user_known(request))
     return render_answer(answer, user_id=request.user_id, live_seq=view.sequence.seq)
 
 

@@ -15,6 +15,7 @@ from service.store.database import LiveDatabase
 from service.store.event_rows import (
     list_owners,
     load_recent_events,
+    select_any_event,
     select_existing,
     select_item_pairs,
     select_recent_events,
@@ -24,7 +25,9 @@ from service.store.event_rows import (
 from service.store.events import Event
 from service.store.ownership import UserHasher, find_new_owners
 from service.store.schema import events, retractions, users
+from service.store.sequence_reader import Owner
 from service.store.user_state import (
+    EMPTY_USER_STATE,
     MAX_RECENT_EVENTS,
     UserState,
     build_user_state,
@@ -144,7 +147,9 @@ class EventLog:
         found = self._database.fetch_at(sequence, queries)
         if found is None:
             return None
-        interests = _parse_interests(found.pop()) if user_id is not None else []
+        profile = found.pop() if user_id is not None else []
+        if not profile and not any(found):
+            return self._read_stranger(sequence, owners)
         more = [
             select_item_pairs(owner)
             for owner, rows in zip(owners, found, strict=True)
@@ -153,7 +158,14 @@ class EventLog:
         pairs = self._database.fetch_at(sequence, more) if more else []
         if pairs is None:
             return None
-        return _build_state(list(map(to_event, chain(*found))), list(chain(*pairs)), interests)
+        return _build_state(list(map(to_event, chain(*found))), list(chain(*pairs)), profile)
+
+    def _read_stranger(
+        self, sequence: SequenceNumbers, owners: Sequence[Owner]
+    ) -> UserState | None:
+        """Return the state of owners who have done nothing that counts; they may have been shown it."""
+        found = self._database.fetch_at(sequence, list(map(select_any_event, owners)))
+        return None if found is None else _build_stranger(found)
 
     def load_user_state(
         self, connection: sa.Connection, user_id: str | None, session_id: str | None
@@ -166,24 +178,30 @@ class EventLog:
             newest += recent
             if len(recent) >= MAX_RECENT_EVENTS:
                 pairs += map(tuple, connection.execute(*select_item_pairs(owner)))
-        interests = []
+        profile: Sequence[Any] = []
         if user_id is not None:
-            rows = connection.execute(_INTERESTS, {"user_id": user_id}).all()
-            interests = _parse_interests(rows)
-        return _build_state(newest, pairs, interests)
+            profile = connection.execute(_INTERESTS, {"user_id": user_id}).all()
+        if not profile and not newest:
+            any_event = map(select_any_event, list_owners(user_id, session_id))
+            return _build_stranger([connection.execute(*query).all() for query in any_event])
+        return _build_state(newest, pairs, profile)
+
+
+def _build_stranger(any_events: Sequence[Sequence[Any]]) -> UserState:
+    return replace(EMPTY_USER_STATE, is_known=True) if any(any_events) else EMPTY_USER_STATE
 
 
 def _build_state(
-    newest: Sequence[Event], pairs: Sequence[_Pair], interests: Sequence[str]
+    newest: Sequence[Event], pairs: Sequence[_Pair], profile: Sequence[Any]
 ) -> UserState:
-    """Return the state of a user.
+    """Return the state of a user of whom something is known.
 
     Args:
         newest: The latest events of the user, and those of the session.
         pairs: Event and item id of all events, where the log holds more than the latest.
-        interests: As they were stored.
+        profile: The row of their interests; empty if none is stored.
     """
-    state = build_user_state(newest, interests)
+    state = replace(build_user_state(newest, _parse_interests(profile)), is_known=True)
     if not pairs:
         return state
     all_pairs = [*pairs, *((event.event, event.item_id) for event in newest)]

@@ -64,15 +64,21 @@ def _select_recent(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     )
 
 
+def _select_any(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.literal_column("1")).select_from(events).where(is_owner).limit(_ONE)
+
+
 def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(events.c.event, events.c.item_id).where(is_owner).distinct()
 
 
+_ONE = sa.literal_column("1")
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
 _IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
 _RECENT = [_select_recent(condition) for condition in _IS_OWNER]
 _PAIRS = [_select_pairs(condition) for condition in _IS_OWNER]
+_ANY = [_select_any(condition) for condition in _IS_OWNER]
 
 
 def select_recent_events(owner: Owner, limit: int | None) -> BoundQuery:
@@ -88,6 +94,11 @@ def load_recent_events(connection: sa.Connection, owner: Owner, limit: int | Non
 def select_item_pairs(owner: Owner) -> BoundQuery:
     """Return the query of the distinct pairs (event, item id) in the complete log of an owner."""
     return _PAIRS[owner[0] is not None], _to_parameters(owner)
+
+
+def select_any_event(owner: Owner) -> BoundQuery:
+    """Return the query that has a row if an owner has an event, impressions among them."""
+    return _ANY[owner[0] is not None], _to_parameters(owner)
 
 
 def _to_parameters(owner: Owner) -> dict[str, Any]:

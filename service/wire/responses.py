@@ -79,6 +79,13 @@ class AnswerOut(BaseModel):
     snapshot: str
     live_seq: int
     user_id: str | None
+    user_known: Annotated[
+        bool | None,
+        Field(
+            description="Whether anything is kept of the user or session of the request; absent "
+            "if it named neither."
+        ),
+    ] = None
     unknown_items: list[str]
     items: list[HitOut]
     complete: Complete
