@@ -5,7 +5,7 @@ not encoded again. A build that fails, or is killed, leaves the live snapshot as
 
 Examples:
   zhiyin build --catalog films.csv --fields title=name,tags=genres,id=movieId --out data/index
-  zhiyin build --catalog films.csv --out data/index --db sqlite:///data/index/live.sqlite
+  zhiyin build --catalog films.csv --out data/index --db postgresql://me@db/live
   zhiyin build --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
 """
 
@@ -62,11 +62,17 @@ def _add_sources(parser: Parser) -> None:
     )
     add("--interactions", metavar="FILE|URL", help="learn taste from interactions")
     add("--interactions-query", metavar="SQL", help="SELECT or table name for a URL of those")
-    add("--db", metavar="URL", help="fold in live items and events; a live change beats its row")
+    add(
+        "--db",
+        metavar="URL",
+        help="live store whose items and events are folded in; a live change beats its row "
+        "(default: live.sqlite in DIR, if it is there)",
+    )
+    add("--no-live", action="store_true", help="leave the live store out")
     add(
         "--drop-live",
         action="store_true",
-        help="with --db: the catalogue is right again, live item changes so far are dropped",
+        help="the catalogue is right again, live item changes so far are dropped",
     )
     add("--out", required=True, metavar="DIR", help="index directory")
     add(

@@ -10,6 +10,7 @@ from service.live.live_store import (
     LiveStore,
     describe_missing_store,
     find_live_url,
+    find_url_beside,
     open_live_store,
     require_live_store,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "describe_missing_store",
     "describe_user",
     "find_live_url",
+    "find_url_beside",
     "open_live_store",
     "parse_profile",
     "require_live_store",

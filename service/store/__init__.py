@@ -5,6 +5,7 @@ Out: user states, item changes after a sequence number, trending items, changes 
 """
 
 from service.store.database import LiveDatabase
+from service.store.database_errors import raise_as_failure
 from service.store.event_log import EventLog
 from service.store.event_rows import list_owners, load_recent_events, match_owner
 from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
@@ -43,6 +44,7 @@ __all__ = [
     "parse_clean_id",
     "parse_events",
     "prune_applied_changes",
+    "raise_as_failure",
     "read_changes",
     "store_changes",
 ]

@@ -163,7 +163,7 @@ class EventLog:
     def _read_stranger(
         self, sequence: SequenceNumbers, owners: Sequence[Owner]
     ) -> UserState | None:
-        """Return the state of owners who have done nothing that counts; they may have been shown it."""
+        """Return the state of owners who have done nothing; they may have been shown items."""
         found = self._database.fetch_at(sequence, list(map(select_any_event, owners)))
         return None if found is None else _build_stranger(found)
 

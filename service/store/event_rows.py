@@ -65,14 +65,14 @@ def _select_recent(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 def _select_any(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(sa.literal_column("1")).select_from(events).where(is_owner).limit(_ONE)
+    return sa.select(_ONE).select_from(events).where(is_owner).limit(_ONE)
 
 
 def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(events.c.event, events.c.item_id).where(is_owner).distinct()
 
 
-_ONE = sa.literal_column("1")
+_ONE: Any = sa.literal_column("1")
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
 _IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
