@@ -2,7 +2,7 @@
 
 Each row becomes an event of the live store, once: importing the same file again adds nothing, and
 an import that was interrupted goes on where it stopped. Columns are those of `zhiyin build
---interactions`: user_id, item_id, event, value, timestamp.
+--interactions`: user_id, item_id, event, value, timestamp. A later build learns from them too.
 
 Examples:
   zhiyin import --index data/index --interactions ratings.csv
@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = ImportPlan(
         source=arguments.interactions,
         db=url,
+        root=arguments.index,
         query=arguments.query,
         fields=arguments.fields,
         context=arguments.context,
@@ -76,10 +77,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(asdict(summary), ensure_ascii=False))
         return 0
-    print(
-        f"{summary.accepted} events kept, {summary.duplicates} were there already, "
-        f"{summary.refused} were retracted or of erased users ({summary.seconds:g} s)"
-    )
-    if summary.rejected:
-        print(f"{summary.rejected} bad rows left out; the first: {summary.first_rejection}")
+    print(summary.describe())
     return 0

@@ -11,18 +11,20 @@ import orjson
 import sqlalchemy as sa
 
 from service.edge import Problem
-from service.store.database import LiveDatabase
+from service.store.database import LiveDatabase, may_hold_rows
+from service.store.engine import make_room_for_many
 from service.store.event_rows import (
     list_owners,
     load_recent_events,
     select_any_event,
     select_existing,
     select_item_pairs,
+    select_known_ids,
     select_recent_events,
     to_event,
     to_row,
 )
-from service.store.events import Event
+from service.store.events import MAX_EVENTS_PER_CALL, Event
 from service.store.ownership import UserHasher, find_new_owners
 from service.store.schema import events, retractions, users
 from service.store.sequence_reader import Owner
@@ -75,6 +77,8 @@ class EventLog:
         # Rows are built before the transaction begins, so that no other writer waits for it.
         rows = [(event, to_row(event)) for event in batch]
         with self._database.begin_write() as transaction:
+            if len(batch) > MAX_EVENTS_PER_CALL:
+                make_room_for_many(transaction.connection)
             new_rows, refused = self._select_new_rows(transaction.connection, rows)
             first = transaction.reserve(len(new_rows))
             for seq, row in enumerate(new_rows, first):
@@ -91,14 +95,16 @@ class EventLog:
     ) -> tuple[list[dict[str, Any]], int]:
         """Return the rows to insert, with their present owners, and how many events are refused."""
         ids = [event.event_id for event, _ in rows]
-        known_ids = set(select_existing(connection, events.c.event_id, ids))
-        hashes = map(hash_event_id, ids)
-        retracted = set(select_existing(connection, retractions.c.event_hash, hashes))
+        known_ids = select_known_ids(connection, ids)
+        retracted: set[bytes] = set()
+        if may_hold_rows(connection, retractions, count=len(ids)):
+            hashes = map(hash_event_id, ids)
+            retracted = set(select_existing(connection, retractions.c.event_hash, hashes))
         new_owners = find_new_owners(connection, self._user_hasher, [event for event, _ in rows])
         new_rows: dict[str, dict[str, Any]] = {}
         refused = 0
         for event, row in rows:
-            owner = new_owners.get((event.owner, event.at), event.owner)
+            owner = new_owners.get((event.owner, event.happened_at), event.owner)
             if owner is None or (retracted and hash_event_id(event.event_id) in retracted):
                 refused += 1
             elif event.event_id not in known_ids and event.event_id not in new_rows:

@@ -73,6 +73,11 @@ def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 _ONE: Any = sa.literal_column("1")
+_KNOWN_IDS = sa.select(events.c.event_id).where(
+    events.c.event_id.in_(
+        sa.select(sa.column("value")).select_from(sa.func.json_each(sa.bindparam("event_ids")))
+    )
+)
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
 _IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
@@ -114,6 +119,15 @@ def select_existing(
     for chunk in split_parameters(values):
         existing += connection.execute(sa.select(column).where(column.in_(chunk))).scalars()
     return existing
+
+
+def select_known_ids(connection: sa.Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of some event ids that the log holds."""
+    if connection.dialect.name != "sqlite":
+        return set(select_existing(connection, events.c.event_id, event_ids))
+    # One statement with one parameter, however many ids.
+    listed = {"event_ids": orjson.dumps(event_ids).decode()}
+    return set(connection.execute(_KNOWN_IDS, listed).scalars())
 
 
 def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> int:

@@ -45,6 +45,8 @@ class Event:
         event: Name of the event, such as click.
         at: Time of the action, Unix seconds.
         recommendation_id: The list that the action followed from.
+        is_undated: Whether `at` is only when it was imported, as its source tells no time. It is
+            not stored.
     """
 
     event_id: str
@@ -57,11 +59,17 @@ class Event:
     at: float
     context: Mapping[str, ContextValue] = field(default_factory=lambda: _NO_CONTEXT)
     recommendation_id: str | None = None
+    is_undated: bool = False
 
     @property
     def owner(self) -> str:
         """The user, or the session of an anonymous visitor."""
         return self.user_id or self.session_id or ""
+
+    @property
+    def happened_at(self) -> float:
+        """The time that decides whose it is: an act of unknown time is before any other."""
+        return float("-inf") if self.is_undated else self.at
 
 
 def parse_events(
