@@ -48,7 +48,12 @@ class BuildOptions:
         encoder: An encoder that is loaded already, in place of `model`.
         changes: Items changed or deleted since the catalogue was written; they replace its rows.
         live_events: Interactions to learn from in addition to `interactions`.
-        is_erased: Whether an interaction must not be learned from.
+        has_history: Whether an imported history is in `live_events`: they are learned from, however
+            few they are.
+        select_new: Returns those of the `interactions` that are to be learned from: not those that
+            are among `live_events` already, or of users who were erased.
+        live_state: Names what the three before hold, such as a hash; empty: a build cannot know
+            whether that has changed.
         applied_seq: Sequence number of the last of `changes`.
     """
 
@@ -71,7 +76,9 @@ class BuildOptions:
     encoder: Encoder | None = None
     changes: Iterable[Item | DeletedId] = ()
     live_events: Sequence[Interaction] = ()
-    is_erased: Callable[[Interaction], bool] | None = None
+    has_history: bool = False
+    select_new: Callable[[Sequence[Interaction]], Sequence[Interaction]] | None = None
+    live_state: str = ""
     applied_seq: int = 0
 
     def __post_init__(self) -> None:
@@ -126,7 +133,9 @@ class BuildChoices(TypedDict, total=False):
     encoder: Encoder | None
     changes: Iterable[Item | DeletedId]
     live_events: Sequence[Interaction]
-    is_erased: Callable[[Interaction], bool] | None
+    has_history: bool
+    select_new: Callable[[Sequence[Interaction]], Sequence[Interaction]] | None
+    live_state: str
     applied_seq: int
 
 

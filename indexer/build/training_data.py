@@ -1,4 +1,4 @@
-"""The interactions that a build may learn from: read, checked, without those of erased users."""
+"""The interactions that a build may learn from: read, checked, each once."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,13 +14,14 @@ _MIN_LIVE_EVENTS = 1_000  # fewer, without a file of interactions, are too few t
 
 def has_training_data(options: BuildOptions) -> bool:
     """Whether a build has anything to learn from."""
-    return options.interactions is not None or len(options.live_events) >= _MIN_LIVE_EVENTS
+    has_live = options.has_history or len(options.live_events) >= _MIN_LIVE_EVENTS
+    return options.interactions is not None or has_live
 
 
 def read_training_data(
     options: BuildOptions, work: Path, counts: dict[str, int]
 ) -> list[Interaction]:
-    """Return the good rows of the interactions, then the live events, without erased ones.
+    """Return the good rows of the interactions that are new, then the live events.
 
     Words of circumstances that one user alone has used are left out: they tell nothing of others,
     and could tell of that user in every snapshot that knows them.
@@ -36,10 +37,9 @@ def read_training_data(
     rows: Sequence[Interaction] = ()
     if options.interactions is not None:
         rows = _read_good_rows(options.interactions, options, work, counts)
-    is_erased = options.is_erased or (lambda _: False)
-    interactions = _drop_private_words(
-        [row for row in (*rows, *options.live_events) if not is_erased(row)]
-    )
+        if options.select_new is not None:
+            rows = options.select_new(rows)
+    interactions = _drop_private_words([*rows, *options.live_events])
     counts["interactions"] = len(interactions)
     return interactions
 

@@ -8,6 +8,7 @@ from service.live.active_index import ActiveIndex
 from service.live.items import MAX_ITEMS_PER_CALL, StaleViewError
 from service.live.live_store import (
     LiveStore,
+    build_default_url,
     describe_missing_store,
     find_live_url,
     find_url_beside,
@@ -25,6 +26,7 @@ __all__ = [
     "RequestView",
     "RequestViews",
     "StaleViewError",
+    "build_default_url",
     "describe_missing_store",
     "describe_user",
     "find_live_url",

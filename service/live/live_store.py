@@ -78,7 +78,7 @@ def find_live_url(settings: Settings) -> str | None:
     if settings.db is not None:
         return settings.db
     file = settings.index.absolute() / DEFAULT_FILE_NAME
-    return build_file_url(file) if _can_be_written(file) else None
+    return build_default_url(settings.index) if _can_be_written(file) else None
 
 
 def find_url_beside(root: Path) -> str | None:
@@ -95,11 +95,12 @@ def find_url_beside(root: Path) -> str | None:
             f"the live store {file} cannot be written, which reading it needs; make it writable, "
             f"or leave it out (--no-live; in Python without live)"
         )
-    return build_file_url(file)
+    return build_default_url(root)
 
 
-def build_file_url(file: Path) -> str:
-    """Return the SQLAlchemy URL of a SQLite file."""
+def build_default_url(root: Path) -> str:
+    """Return the URL of the live store that an index directory has, or will have."""
+    file = root.absolute() / DEFAULT_FILE_NAME
     return sa.URL.create("sqlite", database=str(file)).render_as_string()
 
 

@@ -61,10 +61,19 @@ class ImportIds:
 
 def parse_import_keys(event_ids: Iterable[str]) -> Keys:
     """Return the first eight bytes of the hashes in ids of imported events, sorted."""
-    first, last = len(IMPORT_PREFIX), len(IMPORT_PREFIX) + 2 * _KEY_BYTES
-    keys = np.fromiter((int(event_id[first:last], 16) for event_id in event_ids), np.uint64)
+    keys = _parse_keys(event_ids)
     keys.sort()
     return keys
+
+
+def contain_ids(import_keys: Keys, event_ids: Iterable[str]) -> list[bool]:
+    """Return which ids of imported events have a key among some, which `parse_import_keys` gave."""
+    keys = _parse_keys(event_ids)
+    places = np.searchsorted(import_keys, keys)
+    is_inside = places < len(import_keys)
+    is_inside[is_inside] = import_keys[places[is_inside]] == keys[is_inside]
+    found: list[bool] = is_inside.tolist()
+    return found
 
 
 def is_import_id(event_id: str) -> bool:
@@ -110,6 +119,11 @@ def _hash_content(row: Interaction) -> bytes:
     """
     act = [row.user_id, row.item_id, str(row.event), row.value, row.at, row.text]
     return hashlib.blake2b(orjson.dumps(act), digest_size=_DIGEST_BYTES).digest()
+
+
+def _parse_keys(event_ids: Iterable[str]) -> Keys:
+    first, last = len(IMPORT_PREFIX), len(IMPORT_PREFIX) + 2 * _KEY_BYTES
+    return np.fromiter((int(event_id[first:last], 16) for event_id in event_ids), np.uint64)
 
 
 def _build_id(digest: bytes, count: int) -> str:
