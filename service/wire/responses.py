@@ -187,6 +187,14 @@ class EventsOut(BaseModel):
         int, Field(description="Retracted before, or older than the erasure of their user.")
     ]
     event_ids: list[str]
+    unknown_items: Annotated[
+        list[str] | None,
+        Field(
+            description="Ids of the events that are not in the catalogue, the first hundred; these "
+            "events are kept too. Null while no snapshot is served."
+        ),
+    ] = None
+    unknown_item_count: Annotated[int | None, Field(description="How many such ids.")] = None
     live_seq: int
 
 
