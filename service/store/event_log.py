@@ -137,7 +137,7 @@ class EventLog:
             connection.execute(events.delete().where(is_meant))
             seq = transaction.reserve()
             connection.execute(retractions.insert().values(event_hash=event_hash, seq=seq))
-            transaction.mark_events_removed(removed_seqs)
+            transaction.mark_events_changed(removed_seqs)
             return seq
 
     def read_user_state(

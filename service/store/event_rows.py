@@ -130,13 +130,14 @@ def select_known_ids(connection: sa.Connection, event_ids: Sequence[str]) -> set
     return set(connection.execute(_KNOWN_IDS, listed).scalars())
 
 
-def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> int:
+def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> list[int]:
     """Give the events of a user, and of the anonymous session of that name, to another user.
 
     Returns:
-        The number of events that were moved.
+        The sequence numbers of the events that were moved.
     """
     owned_rows = sa.or_(match_owner(source_id, None), match_owner(None, source_id))
-    return transaction.connection.execute(
-        events.update().where(owned_rows).values(user_id=target_id)
-    ).rowcount
+    connection = transaction.connection
+    seqs = list(connection.execute(sa.select(events.c.seq).where(owned_rows)).scalars())
+    connection.execute(events.update().where(owned_rows).values(user_id=target_id))
+    return seqs
