@@ -216,8 +216,8 @@ class ChangingLog(Log):
             transaction.reserve(gap)
         value = 1.0 + self.count % 5 if kind == "rating" else None
         at = self.now - ago
-        owner = (None, user) if is_session else (user, None)
-        self.log.append([Event(str(self.count), *owner, item, kind, value, None, at)])
+        owner: tuple[str | None, str | None] = (None, user) if is_session else (user, None)
+        self.log.append([Event(str(self.count), owner[0], owner[1], item, kind, value, None, at)])
 
     def _erase(self, user: str) -> None:
         self.users.erase_rows(user)
