@@ -18,7 +18,7 @@ from indexer.live import LiveCatalogue
 from indexer.reading import Item, Rejection, Row, to_item
 from service.edge import Problem, unavailable
 from service.live.item_changes import take_changes
-from service.live.item_vectors import SNAPSHOT_ITEM, attach_vectors
+from service.live.item_vectors import SNAPSHOT_ITEM, ItemDrafts, draft_items
 from service.store import (
     ItemChange,
     LiveDatabase,
@@ -125,25 +125,33 @@ class LiveItems:
         loaded = self._loaded.get(snapshot_id or "")
         return loaded.set_aside if loaded else {}
 
-    def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
-        """Store whole items.
+    def draft(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> ItemDrafts:
+        """Return whole items as they are to be stored, see `store`; nothing is encoded yet.
 
         Args:
             index: The snapshot that serves.
             bodies: The items as JSON.
 
-        Returns:
-            Their ids, and the sequence number afterwards.
-
         Raises:
-            RequestError: If one of them is not an item; its place is named.
+            RequestError: If one of them is not an item; its place is named. Or if their new texts
+                cost too much.
         """
         labels = [f"items[{n}]: " if len(bodies) > 1 else "" for n in range(len(bodies))]
         items = [_parse_item(body, label) for body, label in zip(bodies, labels, strict=True)]
-        changes = attach_vectors(index, items, labels)
+        with self._database.begin_read() as connection:
+            stored = load_changes(connection, [item.id for item in items])
+        return draft_items(index, items, labels, stored_changes=stored)
+
+    def store(self, index: Index, drafts: ItemDrafts) -> tuple[list[str], int]:
+        """Encode what is not encoded yet, then store all items or none.
+
+        Returns:
+            Their ids, and the sequence number afterwards.
+        """
+        changes = drafts.encode(index)  # before the transaction, so that no writer waits for it
         with self._database.begin_write() as transaction:
             seq = store_changes(transaction, changes, now=self._clock())
-        return [item.id for item in items], seq
+        return [item.id for item in drafts.items], seq
 
     def patch(
         self, index: Index, load_current: Callable[[], LiveCatalogue], patch: Mapping[str, Any]
@@ -171,7 +179,9 @@ class LiveItems:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             merged = {k: v for k, v in {**current, **patch}.items() if v is not None}
             item = _parse_item(merged, "")
-            (change,) = attach_vectors(index, [item], [""], base_change=before or SNAPSHOT_ITEM)
+            base_change = before or SNAPSHOT_ITEM
+            drafts = draft_items(index, [item], [""], stored_changes={}, base_change=base_change)
+            (change,) = drafts.encode(index)
             with self._database.begin_write() as transaction:
                 last = load_changes(transaction.connection, [item_id]).get(item_id)
                 if (last.seq if last else 0) == (before.seq if before else 0):

@@ -104,11 +104,16 @@ class DecayedSums:
         half_lives = self._count_half_lives(now)
         return self._horizon <= half_lives < self._start + _MAX_SPAN_HALF_LIVES
 
-    def add(self, events: Iterable[WeightedEvent]) -> None:
-        """Add events; they count from the next `advance`."""
+    def add(self, events: Iterable[WeightedEvent], now: float) -> None:
+        """Add events; those later than `now` are set aside until their time has come."""
+        oldest_at = self.oldest_at
         for event in events:
-            if event.at > self.oldest_at:
-                self._blocks.setdefault(event.seq // BLOCK_EVENTS, _Block()).append(event)
+            if event.at <= oldest_at:
+                continue
+            self._blocks.setdefault(event.seq // BLOCK_EVENTS, _Block()).append(event)
+            if event.at <= now:
+                self._add_to_total(event, 1)
+            else:
                 self._coming[event.seq] = event
 
     def advance(self, now: float) -> bool:

@@ -87,7 +87,7 @@ class Trending:
                 _update_blocks(log, connect(), sequence.removals_seq)
             if sequence.seq > log.last_seq:
                 after = (log.last_seq, log.sums.oldest_at)
-                log.sums.add(list(_load_weighted_events(connect(), after, scenario, scale)))
+                log.sums.add(list(_load_weighted_events(connect(), after, scenario, scale)), now)
                 log.last_seq = sequence.seq
                 log.shares = None
             if log.sums.advance(now) or log.sums.is_waiting:
