@@ -112,7 +112,7 @@ class DecayedSums:
                 continue
             self._blocks.setdefault(event.seq // BLOCK_EVENTS, _Block()).append(event)
             if event.at <= now:
-                self._add_to_total(event, 1)
+                self._votes.add(event.pair, event.item_id, self._convert(event.weight, event.at))
             else:
                 self._coming[event.seq] = event
 
