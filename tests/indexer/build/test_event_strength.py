@@ -109,9 +109,7 @@ def test_what_was_bought_and_sent_back_is_no_pick(tmp_path: Path) -> None:
         events = build_events(found, ["m0"])
         picks.append(count_picks(events, half_life=0, met_weight=0.5)[0])
     clicks = sum(row.startswith("u") and ",m0," in row for row in file.read_text().splitlines())
-    strength = 1 / (
-        (0.6 * clicks + 30) / (clicks + 30)
-    )
+    strength = 1 / ((0.6 * clicks + 30) / (clicks + 30))
     assert picks[0] == pytest.approx((0.6 * clicks + 30) * strength, rel=1e-5)
     assert picks[1] == pytest.approx(0.6 * clicks * strength, rel=1e-5)
 
