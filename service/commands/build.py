@@ -129,6 +129,17 @@ def _add_learning(parser: Parser) -> None:
         help="interaction columns that are known when asking (default: time, place, weather …)",
     )
     add(
+        "--event",
+        metavar="NAME",
+        help="the event of all interactions, such as play (default: as each says, or as its value "
+        "shows)",
+    )
+    add(
+        "--value-is",
+        choices=("rating", "count", "money"),
+        help="what the values of interactions are (default: inferred and told)",
+    )
+    add(
         "--rating-scale",
         type=parse_rating_scale,
         metavar="LOW-HIGH",
@@ -180,6 +191,8 @@ def run(arguments: argparse.Namespace) -> int:
         notice=partial(print, file=sys.stderr, flush=True),
         interactions=arguments.interactions,
         interactions_query=arguments.interactions_query,
+        event=arguments.event,
+        value_is=arguments.value_is,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
         tune_encoder=arguments.tune_encoder,
@@ -245,7 +258,10 @@ def _describe_build(build: "BuildSummary") -> list[str]:
     if build.index_note:
         lines.append(f"  {build.index_note}")
     if build.interactions:
-        lines.append(f"  taste learned from {build.interactions} interactions")
+        lines.append(
+            f"  taste learned from {build.interactions} interactions, of which "
+            f"{build.interactions_matched} name an item of the catalogue"
+        )
     if build.rejected_interactions:
         lines.append(f"  {build.rejected_interactions} bad interactions left out")
     if build.duplicates:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from indexer.errors import CatalogError, RequestError
+from indexer.errors import CatalogError
 from indexer.progress import StageProgress
-from indexer.reading import Interaction, Rejection, read_interactions
-from indexer.request import BUILT_IN_EVENTS, refuse_misspelt
+from indexer.reading import EventReading, Interaction, Rejection, ValueKind, read_interactions
+from indexer.request import BUILT_IN_EVENTS
 from service.edge import load_secret
 from service.jobs.item_check import ItemCheck
 from service.store import (
@@ -45,6 +45,7 @@ class ImportSummary:
         named: Events that name an item.
         in_catalogue: Of these, those whose item is in the catalogue; None: there is none yet.
         first_unknown: The first item that is not, beside one that is; empty without any.
+        notes: What was guessed or left out, one sentence each.
     """
 
     events: int
@@ -56,6 +57,7 @@ class ImportSummary:
     named: int
     in_catalogue: int | None
     first_unknown: str
+    notes: tuple[str, ...]
     seconds: float
 
     def describe(self) -> str:
@@ -84,8 +86,10 @@ class ImportPlan:
         root: Index directory, with whose catalogue the items are compared.
         query: A SELECT or the name of a table, for a database.
         fields: Our names to the source's columns.
+        event: The event of rows that name none; None: as their values say.
+        value_kind: What the values are; None: inferred.
         context: Columns that are circumstances; None: the usual ones.
-        known_names: Names of events; another that is nearly one of them is refused as misspelt.
+        known_names: Names of events beside the usual words; a row with another is bad.
         max_rejected: Share of bad rows above which the import counts as failed.
     """
 
@@ -94,6 +98,8 @@ class ImportPlan:
     root: Path
     query: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    event: str | None = None
+    value_kind: ValueKind | None = None
     context: tuple[str, ...] | None = None
     known_names: Collection[str] = BUILT_IN_EVENTS
     max_rejected: float = 0.01
@@ -115,11 +121,17 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
     started = time.monotonic()
     counts: Counter[str] = Counter()
     rejections: list[str] = []
+    reading = EventReading(plan.event, plan.value_kind, own_names=plan.known_names)
     rows = _select_good(
-        read_interactions(plan.source, context=plan.context, mapping=plan.fields, query=plan.query),
+        read_interactions(
+            plan.source,
+            context=plan.context,
+            mapping=plan.fields,
+            query=plan.query,
+            reading=reading,
+        ),
         counts,
         rejections,
-        known_names=plan.known_names,
     )
     with (
         raise_as_failure(),
@@ -138,6 +150,7 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
         named=counts["named"],
         in_catalogue=check.known if check.has_catalogue else None,
         first_unknown=unknown,
+        notes=tuple(reading.render()),
         seconds=round(time.monotonic() - started, 2),
     )
     _check_rejected(summary, plan)
@@ -183,24 +196,12 @@ def _check_rejected(summary: ImportSummary, plan: ImportPlan) -> None:
 
 
 def _select_good(
-    rows: Iterator[Interaction | Rejection],
-    counts: Counter[str],
-    rejections: list[str],
-    *,
-    known_names: Collection[str],
+    rows: Iterator[Interaction | Rejection], counts: Counter[str], rejections: list[str]
 ) -> Iterator[Interaction]:
     """Yield the good rows; bad ones are counted, and the first is remembered."""
-    for number, row in enumerate(rows, start=1):
-        try:
-            yield _accept(row, number, known_names)
-        except RequestError as error:
+    for row in rows:
+        if isinstance(row, Rejection):
             counts["rejected"] += 1
-            rejections[:] = rejections[:1] or [str(error)]
-
-
-def _accept(row: Interaction | Rejection, number: int, known_names: Collection[str]) -> Interaction:
-    """Return a row that is good; raise for one that is bad, or whose event is misspelt."""
-    if isinstance(row, Rejection):
-        raise RequestError(f"{row.source}:{row.line}: {row.reason}")
-    refuse_misspelt(row.event, f"row {number}: event", known_names)
-    return row
+            rejections[:] = rejections[:1] or [f"{row.source}:{row.line}: {row.reason}"]
+        else:
+            yield row

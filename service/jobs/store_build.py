@@ -9,6 +9,7 @@ from pathlib import Path
 
 from indexer import BuildOptions, BuildSummary, IndexerError, SnapshotError, build_index
 from indexer.progress import StageProgress
+from indexer.reading import ValueKind
 from indexer.request import collect_known_events, load_index_scenarios
 from service.edge import load_secret
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
@@ -121,6 +122,8 @@ def _keep_interactions(
         root=plan.out,
         query=options.interactions_query,
         fields=options.fields,
+        event=options.event,
+        value_kind=ValueKind(options.value_is) if options.value_is else None,
         context=options.context,
         known_names=collect_known_events(load_index_scenarios(plan.out)),
         max_rejected=options.max_rejected,

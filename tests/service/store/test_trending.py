@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.request.scenarios import EVENT_WEIGHTS, SCENARIOS
+from indexer.event_kinds import EVENT_WEIGHTS
+from indexer.request.scenarios import SCENARIOS
 from service.edge import Problem
 from service.store import trending as trending_module
 from service.store.database import LiveDatabase
