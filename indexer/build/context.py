@@ -9,7 +9,7 @@ from typing import Any
 from indexer.build.encoder_selection import EncoderSelection
 from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
-from indexer.build.training_data import read_training_data
+from indexer.build.training_data import TrainingData, read_training_data
 from indexer.progress import StageProgress
 from indexer.reading import EventReading, Interaction, ValueKind
 from indexer.request import collect_own_weights, load_index_scenarios
@@ -59,14 +59,19 @@ class BuildContext:
         self.encoder_report: dict[str, Any] | None = None
         self.notes: list[str] = []
 
-    @cached_property
+    @property
     def interactions(self) -> Sequence[Interaction]:
-        """The interactions to learn from, read once; bad rows are counted and written down."""
+        """The interactions to learn from."""
+        return self.training_data.interactions
+
+    @cached_property
+    def training_data(self) -> TrainingData:
+        """What is learned from, read once; bad rows are counted and written down."""
         reading = self.event_reading
-        interactions = read_training_data(self.options, self.work, self.counts, reading)
+        data = read_training_data(self.options, self.work, self.counts, reading)
         for line in reading.render():
             self.note(line)
-        return interactions
+        return data
 
     @cached_property
     def event_weights(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ Each stage writes its files into a hidden working folder, which becomes the snap
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -159,11 +160,16 @@ def _match_interactions(context: BuildContext, stats: CatalogueStats) -> None:
     """
     if not has_training_data(context.options) or not stats.ids:
         return
-    source = context.options.interactions or "the live store"
-    count = count_matches(context.interactions, stats.ids, source)
+    ids, source = frozenset(stats.ids), context.options.interactions
+    learned = Counter(row.item_id for row in context.interactions if row.item_id)
+    count = count_matches(learned, ids, stats.ids[0])
     context.counts["interactions_matched"] = count.matched
+    if source is not None:
+        count = count_matches(context.training_data.source_items, ids, stats.ids[0])
+        count.check(source)
     if count.named and count.is_low:
-        context.note(f"only {count.describe()}; is it the right file?")
+        question = "is it the right file?" if source else "so says the live store"
+        context.note(f"only {count.describe()}; {question}")
 
 
 def _tune_encoder(

@@ -1,6 +1,7 @@
 """The interactions that a build may learn from: read, checked, each once."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +43,18 @@ class MatchCount:
         """Whether so few match that something is probably wrong."""
         return self.matched < _LOW_MATCH_SHARE * self.named
 
+    def check(self, source: str) -> None:
+        """Refuse interactions of which none names an item.
+
+        Raises:
+            CatalogError: If there are some and none does.
+        """
+        if self.named and not self.matched:
+            raise CatalogError(
+                f"{self.describe()}, in {source}; give the interactions of this catalogue, or name "
+                f"the columns of the ids with --fields id=…,item_id=…"
+            )
+
     def describe(self) -> str:
         """Return the count as a sentence without its end."""
         hint = (
@@ -55,6 +68,19 @@ class MatchCount:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a build learns from.
+
+    Attributes:
+        source_items: How often each item is named by the rows of the file or database of
+            interactions, those among them that the live store has already.
+    """
+
+    interactions: list[Interaction]
+    source_items: Counter[str]
+
+
 def has_training_data(options: BuildOptions) -> bool:
     """Whether a build has anything to learn from."""
     has_live = options.has_history or len(options.live_events) >= _MIN_LIVE_EVENTS
@@ -63,7 +89,7 @@ def has_training_data(options: BuildOptions) -> bool:
 
 def read_training_data(
     options: BuildOptions, work: Path, counts: dict[str, int], reading: EventReading
-) -> list[Interaction]:
+) -> TrainingData:
     """Return the good rows of the interactions that are new, then the live events.
 
     Words of circumstances that one user alone has used are left out: they tell nothing of others,
@@ -79,40 +105,31 @@ def read_training_data(
         CatalogError: If the source cannot be read or too many rows are bad.
     """
     rows: Sequence[Interaction] = ()
+    source_items: Counter[str] = Counter()
     if options.interactions is not None:
         rows = _read_good_rows(options, work, counts, reading)
+        source_items.update(row.item_id for row in rows if row.item_id)
         if options.select_new is not None:
             rows = options.select_new(rows)
     interactions = _drop_private_words([*rows, *options.live_events])
     counts["interactions"] = len(interactions)
-    return interactions
+    return TrainingData(interactions, source_items)
 
 
 def count_matches(
-    interactions: Sequence[Interaction], item_ids: Sequence[str], source: str
+    named_items: Mapping[str, int], item_ids: Collection[str], example: str
 ) -> MatchCount:
-    """Return how many interactions name an item of the catalogue; searches are not counted.
+    """Return how many interactions name an item of the catalogue.
 
     Args:
-        interactions: All of them.
-        item_ids: Ids of the catalogue, at least one.
-        source: What the interactions were read from.
-
-    Raises:
-        CatalogError: If there are interactions and none does.
+        named_items: How often each item is named.
+        item_ids: Ids of the catalogue.
+        example: One of them.
     """
-    known = frozenset(item_ids)
-    named = [row.item_id for row in interactions if row.item_id]
-    strange = [item_id for item_id in named if item_id not in known]
-    count = MatchCount(
-        len(named), len(named) - len(strange), strange[0] if strange else "", item_ids[0]
-    )
-    if named and not count.matched:
-        raise CatalogError(
-            f"{count.describe()}, in {source}; give the interactions of this catalogue, or name "
-            f"the columns of the ids with --fields id=…,item_id=…"
-        )
-    return count
+    strange = [item_id for item_id in named_items if item_id not in item_ids]
+    total = sum(named_items.values())
+    matched = total - sum(named_items[item_id] for item_id in strange)
+    return MatchCount(total, matched, strange[0] if strange else "", example)
 
 
 def _drop_private_words(interactions: list[Interaction]) -> list[Interaction]:

@@ -112,7 +112,7 @@ def test_a_row_years_ahead_is_a_bad_row(tmp_path: Path, url: str) -> None:
 
 def test_too_many_bad_rows_fail_and_the_good_ones_are_kept(tmp_path: Path, url: str) -> None:
     with pytest.raises(
-        CatalogError, match=r"1 of 6 rows .* 'clik'; did you mean 'click'.* 5 others"
+        CatalogError, match=r"1 of 6 rows .* 'clik' is not known; did you mean 'click'.* 5 others"
     ):
         imported(tmp_path, url, ROWS + "mia,film-1,clik,,2026-01-01\n")
     assert told(imported(tmp_path, url, ROWS)) == (0, 5, 0, 0)

@@ -201,3 +201,30 @@ def test_a_store_that_has_not_changed_is_no_reason_to_build(world: World) -> Non
     with world.opened() as (_, log, _):
         log.append([parse_event({"user_id": "u5", "item_id": "i1", "event": "like"}, now=1.7e9)])
     assert not world.build(since="last", with_file=False).build.unchanged
+
+
+def test_a_log_that_names_no_item_of_the_catalogue_fails_no_build(world: World) -> None:
+    """Another catalogue was indexed since, or only new items are left: that is told."""
+    world.import_file()
+    others = [{"id": f"other{n}", "title": f"other item {n}"} for n in range(12)]
+    write_rows(world.catalog, others)
+    told: list[str] = []
+    summary = world.build(with_file=False, notice=told.append)
+    assert (summary.build.items, world.learned()) == (12, 0)
+    assert any("0 of 320 interactions name an item" in line for line in told)
+    with pytest.raises(CatalogError, match="0 of 320 interactions name an item"):
+        world.build(imports=False)
+
+
+def test_a_wrong_file_is_refused_however_good_the_log_is(world: World) -> None:
+    world.build()
+    strange = [{**row, "item_id": f"{row['item_id']}.0"} for row in world.rows]
+    write_rows(world.file, strange)
+    with pytest.raises(CatalogError, match="0 of 320 interactions name an item"):
+        world.build()
+    with world.opened() as (database, log, _), database.begin_read() as connection:
+        assert not any(".0" in item for item in log.load_user_state(connection, "u3", None).seen)
+    write_rows(world.file, [*world.rows[:100], *strange[100:]])
+    told: list[str] = []
+    assert world.build(notice=told.append).imported is not None
+    assert any("only 100 of 320 interactions name an item" in line for line in told)
