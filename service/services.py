@@ -13,7 +13,7 @@ from fastapi import Depends, Request, Response
 from indexer import Index
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
-from service.edge import ApiKeys, WorkQueue
+from service.edge import ApiKeys, Problem, WorkQueue
 from service.live import (
     ActiveIndex,
     ItemDrafts,
@@ -146,6 +146,19 @@ class Services:
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         queue = self.long_queue if is_long else self.answer_queue
         return await queue.run(run_call, deadline_s=deadline_s)
+
+    def list_unknown_items(self, item_ids: Sequence[str]) -> list[str] | None:
+        """Return those of some ids that are not in the catalogue as it is now. Blocking.
+
+        Returns:
+            None if that cannot be known now: nothing serves yet, or the store is busy.
+        """
+        try:
+            with self.active_index.borrow() as index:
+                known = self.views.answer(index, lambda view: view.catalogue.rows(item_ids))
+        except Problem:
+            return None
+        return [item_id for item_id in item_ids if item_id not in known]
 
     async def write(self, call: Callable[[LiveStore], Any]) -> Response:
         """Run `call`, which writes to the live store, in a thread; return its result as JSON.

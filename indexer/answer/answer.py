@@ -26,6 +26,8 @@ class Answer(Sequence[Hit]):
         following: Ids ranked after the last hit, for paging.
         timing_ms: `encode`, `search`, `rank`, `total`, in milliseconds.
         reading: How the request is read; only with `validate_only`.
+        user_known: Whether anything is kept of the user or session of the request; None if it
+            named neither, or no live store was asked.
     """
 
     hits: tuple[Hit, ...]
@@ -35,6 +37,7 @@ class Answer(Sequence[Hit]):
     following: tuple[str, ...] = ()
     timing_ms: dict[str, float] = field(default_factory=dict)
     reading: dict[str, Any] | None = None
+    user_known: bool | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def hash_inputs(
     changes, or an encoder that can only be identified by loading it.
     """
     files = [source for source in sources if isinstance(source, str)]
-    has_other_inputs = bool(options.changes) or _has_training_data_beside_files(options)
+    has_other_inputs = bool(options.changes) or _has_unnamed_training_data(options)
     if has_other_inputs or len(files) < len(sources) or any("://" in file for file in files):
         return ""
     files += [options.interactions] if options.interactions else []
@@ -50,7 +50,7 @@ def hash_content(
     Raises:
         CatalogError: If the interactions cannot be read.
     """
-    if _has_training_data_beside_files(options):
+    if _has_unnamed_training_data(options):
         return ""
     interactions_hash = _hash_file(options.interactions) if options.interactions else ""
     return _hash_parts(
@@ -67,14 +67,16 @@ def _hash_file(file: str) -> str:
         raise CatalogError(f"{file} cannot be read ({error.strerror}); check the path") from error
 
 
-def _has_training_data_beside_files(options: BuildOptions) -> bool:
-    has_more = options.live_events or options.is_erased or "://" in (options.interactions or "")
-    return bool(has_more)
+def _has_unnamed_training_data(options: BuildOptions) -> bool:
+    is_live = bool(options.live_events) or options.select_new is not None
+    is_in_database = "://" in (options.interactions or "")
+    return is_in_database or (is_live and not options.live_state)
 
 
 def _list_hashed_options(options: BuildOptions) -> tuple[object, ...]:
     option_values = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
-    return (*option_values, options.context, sorted(options.fields.items()))
+    event_values = (options.event, options.value_is, options.live_state)
+    return (*option_values, *event_values, options.context, sorted(options.fields.items()))
 
 
 def _hash_parts(*parts: object) -> str:

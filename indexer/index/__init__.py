@@ -4,8 +4,9 @@ In: the directory that `build_index` wrote, or one snapshot in it; then fields o
 Out: an `Index`, which answers them and is the `Catalogue` that they are answered from.
 """
 
-from indexer.index.index import Index
+from indexer.index.index import Examples, Index
 
 __all__ = [
+    "Examples",
     "Index",
 ]

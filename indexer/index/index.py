@@ -1,6 +1,7 @@
 """The Python face of an open snapshot: keywords of a request to an `Answer`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from indexer.request import (
     ContextValue,
     HistoryEntry,
     Pin,
+    Request,
     Scenario,
     Weights,
     load_index_scenarios,
@@ -48,6 +50,7 @@ class Index(SnapshotCatalogue):
         snapshot_id: str | None = None,
         encoder: Encoder | None = None,
         scenarios: Mapping[str, Scenario] | None = None,
+        live: bool | str = False,
     ) -> "Index":
         """Open the live snapshot of an index directory, or a named one.
 
@@ -56,15 +59,26 @@ class Index(SnapshotCatalogue):
             snapshot_id: Of an older snapshot; default: the live one.
             encoder: An already loaded model to share; default: loaded when first needed.
             scenarios: By name; default: the presets and `scenarios.toml` in the directory.
+            live: Whether users' events and live items count, as they do in the service: true for
+                `live.sqlite` in the directory if it is there, or the SQLAlchemy URL of a live
+                store.
 
         Raises:
             ScenarioError: If `scenarios.toml` cannot be used.
+            SettingsError: If the live store cannot be opened.
             SnapshotError: If there is no snapshot, it is damaged, or `encoder` is not the one that
                 made its vectors.
         """
         if scenarios is None:
             scenarios = load_index_scenarios(Path(root))
-        return cls(find_snapshot(Path(root), snapshot_id), encoder, scenarios)
+        path = find_snapshot(Path(root), snapshot_id)
+        if not live:
+            return cls(path, encoder, scenarios)
+        # The live store belongs to the service, of which the indexer knows no more than this name.
+        opened: Index = import_module("service.live_index").open_live_index(
+            path, encoder, scenarios, root=Path(root), live=live
+        )
+        return opened
 
     @property
     def id(self) -> str:
@@ -160,7 +174,8 @@ class Index(SnapshotCatalogue):
         suits anybody.
 
         Args:
-            user_id: Of whom; here it only varies what exploration shows, for no log is read.
+            user_id: Of whom. Their events count in an index opened with `live`; else the id only
+                varies what exploration shows.
             session_id: The same, of a visitor without an account.
             k: Length of the list, 1 to 1,000; default 10.
             scenario: Name of a preset such as "video", or of one in `scenarios.toml`.
@@ -216,7 +231,7 @@ class Index(SnapshotCatalogue):
             "validate_only": validate_only,
         }
         request = parse_request(body, max_history=MAX_HISTORY_BATCH, scenarios=self.scenarios)
-        return recommend(self, request)
+        return self._recommend(request)
 
     def search(  # noqa: PLR0913  # the fields of POST /v1/search, by their names
         self,
@@ -253,7 +268,7 @@ class Index(SnapshotCatalogue):
             "fields": fields,
             "explain": explain,
         }
-        return search(self, parse_request(body))
+        return self._search(parse_request(body))
 
     def similar(  # noqa: PLR0913  # the fields of POST /v1/similar, by their names
         self,
@@ -291,4 +306,15 @@ class Index(SnapshotCatalogue):
             "fields": fields,
             "explain": explain,
         }
-        return similar(self, items, texts or {}, parse_request(body))
+        return self._find_similar(items, texts or {}, parse_request(body))
+
+    # What an index with a live store answers from the state of that store.
+
+    def _recommend(self, request: Request) -> Answer:
+        return recommend(self, request)
+
+    def _search(self, request: Request) -> Answer:
+        return search(self, request)
+
+    def _find_similar(self, items: Examples, texts: Examples, request: Request) -> Answer:
+        return similar(self, items, texts, request)

@@ -45,6 +45,18 @@ def recommend_with_trending(
     return recommend(view.catalogue, request, page=page, now=now, score_terms=score_terms)
 
 
+def recommend_to_user(view: RequestView, request: Request, *, now: float) -> Answer:
+    """Recommend the first page with all that the store knows of the user, and say if that is any.
+
+    Raises:
+        RequestError: If a value does not fit.
+        FilterError: If the filter does not fit the catalogue.
+    """
+    personal = view.personalise(request, now=now)
+    answer = recommend_with_trending(view, personal, now=now)
+    return replace(answer, user_known=view.is_user_known(request))
+
+
 def recommend_prefetched(
     view: RequestView, prepared_query: PreparedQuery, *, now: float, page: Page
 ) -> Answer:

@@ -251,6 +251,8 @@ def _compute_page(
     else:
         request = prepared_query.resolved.request
         answer = recommend_prefetched(view, prepared_query, now=cursor.moment, page=page)
+    if cursor.kind is ListKind.RECOMMEND:
+        answer = replace(answer, user_known=view.is_user_known(request))
     return PageResult(cursor, request, answer, view.sequence.seq)
 
 

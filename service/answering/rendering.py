@@ -26,6 +26,7 @@ def render_answer(answer: Answer, *, user_id: str | None, live_seq: int) -> dict
         "snapshot": answer.snapshot,
         "live_seq": live_seq,
         "user_id": user_id,
+        **({} if answer.user_known is None else {"user_known": answer.user_known}),
         "unknown_items": answer.unknown_items,
         "items": [
             {

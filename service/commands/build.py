@@ -3,20 +3,20 @@
 A running service picks the new snapshot up by itself. Texts that an earlier build has encoded are
 not encoded again. A build that fails, or is killed, leaves the live snapshot as it was.
 
+Interactions become histories of their users in the live store (--db, or live.sqlite in the index
+directory), each once, so that the service knows who they are. A later build learns from that store
+and needs no interactions again.
+
 Examples:
   zhiyin build --catalog films.csv --fields title=name,tags=genres,id=movieId --out data/index
-  zhiyin build --catalog films.csv --out data/index --db sqlite:///data/index/live.sqlite
+  zhiyin build --catalog films.csv --out data/index --db postgresql://me@db/live
   zhiyin build --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
 """
 
 import argparse
 import json
-import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,11 @@ from service.commands.console import (
     parse_rating_scale,
     parse_share,
 )
+from service.commands.live_store import find_live_store
 
 if TYPE_CHECKING:  # loaded by `run` alone, so that --help is quick
-    from indexer import BuildOptions, BuildSummary
+    from indexer import BuildSummary
+    from service.jobs import StoreBuildSummary
 
 
 def add_arguments(parser: Parser) -> None:
@@ -60,13 +62,28 @@ def _add_sources(parser: Parser) -> None:
         metavar="OURS=THEIRS,…",
         help="names of columns, such as title=name,tags=genres,id=movieId",
     )
-    add("--interactions", metavar="FILE|URL", help="learn taste from interactions")
+    add(
+        "--interactions",
+        metavar="FILE|URL",
+        help="learn taste from interactions, and keep them as the histories of their users",
+    )
+    add(
+        "--no-import",
+        action="store_true",
+        help="only learn from --interactions: users stay unknown to the live store",
+    )
     add("--interactions-query", metavar="SQL", help="SELECT or table name for a URL of those")
-    add("--db", metavar="URL", help="fold in live items and events; a live change beats its row")
+    add(
+        "--db",
+        metavar="URL",
+        help="live store whose items and events are folded in; a live change beats its row "
+        "(default: live.sqlite in DIR, if it is there)",
+    )
+    add("--no-live", action="store_true", help="leave the live store out")
     add(
         "--drop-live",
         action="store_true",
-        help="with --db: the catalogue is right again, live item changes so far are dropped",
+        help="the catalogue is right again, live item changes so far are dropped",
     )
     add("--out", required=True, metavar="DIR", help="index directory")
     add(
@@ -112,6 +129,17 @@ def _add_learning(parser: Parser) -> None:
         help="interaction columns that are known when asking (default: time, place, weather …)",
     )
     add(
+        "--event",
+        metavar="NAME",
+        help="the event of all interactions, such as play (default: as each says, or as its value "
+        "shows)",
+    )
+    add(
+        "--value-is",
+        choices=("rating", "count", "money"),
+        help="what the values of interactions are (default: inferred and told)",
+    )
+    add(
         "--rating-scale",
         type=parse_rating_scale,
         metavar="LOW-HIGH",
@@ -143,10 +171,13 @@ def _add_publishing(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, publish, say what was done."""
-    from indexer import BuildOptions, build_index
+    from indexer import BuildOptions
+    from service.jobs import StoreBuildPlan, build_with_store
 
-    if arguments.drop_live and arguments.db is None:
-        arguments.refuse("--drop-live needs --db")
+    out = Path(arguments.out)
+    db = find_live_store(arguments, out)
+    if arguments.drop_live and db is None:
+        arguments.refuse("--drop-live needs a live store: --db, or live.sqlite in --out")
     options = BuildOptions(
         query=arguments.query,
         model=arguments.model,
@@ -160,68 +191,86 @@ def run(arguments: argparse.Namespace) -> int:
         notice=partial(print, file=sys.stderr, flush=True),
         interactions=arguments.interactions,
         interactions_query=arguments.interactions_query,
+        event=arguments.event,
+        value_is=arguments.value_is,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
         tune_encoder=arguments.tune_encoder,
     )
-    with Progress() as progress, _with_live_store(arguments, options) as complete:
-        summary = build_index(arguments.catalog, arguments.out, report=progress, options=complete)
-    print(summary.to_json() if arguments.json else _describe(summary))
+    plan = StoreBuildPlan(
+        catalog=arguments.catalog,
+        out=out,
+        options=options,
+        db=db,
+        drops_live=arguments.drop_live,
+        import_db=_find_import_store(arguments, db),
+    )
+    with Progress() as progress:
+        summary = build_with_store(plan, report=progress)
+    print(_to_json(summary) if arguments.json else _describe(summary))
     return 0
 
 
-@contextmanager
-def _with_live_store(
-    arguments: argparse.Namespace, options: "BuildOptions"
-) -> Iterator["BuildOptions"]:
-    """Yield the options with what the live store holds; once published, the store drops it."""
-    if arguments.db is None:
-        yield options
-        return
-    from service.edge import load_secret
-    from service.store import LiveDatabase, cache_live_vectors, prune_applied_changes, read_changes
+def _find_import_store(arguments: argparse.Namespace, db: str | None) -> str | None:
+    """Return the URL of the store that keeps the interactions; None: none does."""
+    if arguments.interactions is None or arguments.no_import or arguments.no_live:
+        return None
+    if db is not None:
+        return db
+    from service.live import build_default_url
 
-    out, drops = Path(arguments.out), arguments.drop_live
-    database = LiveDatabase.open(arguments.db)
-    try:
-        secret = load_secret(None, os.environ)
-        found, changes = read_changes(database, secret, now=time.time(), with_items=not drops)
-        cache_live_vectors(out, changes)
-        yield replace(
-            options,
-            changes=found.items,
-            live_events=found.events,
-            is_erased=found.is_erased,
-            applied_seq=found.applied_seq,
-        )
-        prune_applied_changes(database, out, drop_up_to_seq=found.applied_seq if drops else None)
-    finally:
-        database.close()
+    return build_default_url(Path(arguments.out))
 
 
-def _describe(summary: "BuildSummary") -> str:
-    if summary.unchanged:
-        return f"Nothing has changed: snapshot {summary.snapshot} in {summary.out} stays live"
-    folder = Path(summary.out) / "snapshots" / summary.snapshot
-    lines = [
-        f"Published snapshot {summary.snapshot} in {summary.out}",
-        f"  {summary.items} items ({summary.encoded} texts encoded, {summary.reused} reused)",
-        f"  index {summary.index}, recall {summary.recall:.3f}, {summary.seconds:.1f} s",
-    ]
-    if summary.index_note:
-        lines.append(f"  {summary.index_note}")
-    if summary.interactions:
-        lines.append(f"  taste learned from {summary.interactions} interactions")
-    if summary.rejected_interactions:
-        lines.append(f"  {summary.rejected_interactions} bad interactions left out")
-    if summary.duplicates:
-        lines.append(f"  {summary.duplicates} rows were replaced by a later row of the same id")
-    if summary.rejected:
+def _to_json(summary: "StoreBuildSummary") -> str:
+    parts = asdict(summary)
+    return json.dumps({**parts.pop("build"), **parts}, ensure_ascii=False)
+
+
+def _describe(summary: "StoreBuildSummary") -> str:
+    build = summary.build
+    lines = [_describe_unchanged(build)] if build.unchanged else _describe_build(build)
+    if summary.live_items or summary.live_events:
         lines.append(
-            f"  {summary.rejected} bad rows left out; reasons in {folder / 'rejected.jsonl'}"
+            f"  folded in from the live store: {summary.live_events:,} events, "
+            f"{summary.live_items:,} changed items"
         )
-    lines += _describe_report(folder)
+    if summary.live_events and not build.interactions and not build.unchanged:
+        lines.append("  these events are too few to learn from; an imported history never is")
+    if summary.imported is not None:
+        told = summary.imported.describe().splitlines()
+        lines += ["  histories of users in the live store (--no-import: none):"]
+        lines += [f"    {line}" for line in told]
     return "\n".join(lines)
+
+
+def _describe_unchanged(build: "BuildSummary") -> str:
+    return f"Nothing has changed: snapshot {build.snapshot} in {build.out} stays live"
+
+
+def _describe_build(build: "BuildSummary") -> list[str]:
+    folder = Path(build.out) / "snapshots" / build.snapshot
+    lines = [
+        f"Published snapshot {build.snapshot} in {build.out}",
+        f"  {build.items} items ({build.encoded} texts encoded, {build.reused} reused)",
+        f"  index {build.index}, recall {build.recall:.3f}, {build.seconds:.1f} s",
+    ]
+    if build.index_note:
+        lines.append(f"  {build.index_note}")
+    if build.interactions:
+        lines.append(
+            f"  taste learned from {build.interactions} interactions, of which "
+            f"{build.interactions_matched} name an item of the catalogue"
+        )
+    if build.rejected_interactions:
+        lines.append(f"  {build.rejected_interactions} bad interactions left out")
+    if build.duplicates:
+        lines.append(f"  {build.duplicates} rows were replaced by a later row of the same id")
+    if build.rejected:
+        lines.append(
+            f"  {build.rejected} bad rows left out; reasons in {folder / 'rejected.jsonl'}"
+        )
+    return lines + _describe_report(folder)
 
 
 def _describe_report(folder: Path) -> list[str]:

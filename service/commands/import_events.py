@@ -2,7 +2,7 @@
 
 Each row becomes an event of the live store, once: importing the same file again adds nothing, and
 an import that was interrupted goes on where it stopped. Columns are those of `zhiyin build
---interactions`: user_id, item_id, event, value, timestamp.
+--interactions`: user_id, item_id, event, value, timestamp. A later build learns from them too.
 
 Examples:
   zhiyin import --index data/index --interactions ratings.csv
@@ -37,6 +37,12 @@ def add_arguments(parser: Parser) -> None:
         metavar="OURS=THEIRS,…",
         help="names of columns, such as user_id=who,item_id=what",
     )
+    add("--event", metavar="NAME", help="the event of rows that name none, such as play")
+    add(
+        "--value-is",
+        choices=("rating", "count", "money"),
+        help="what the values are (default: inferred and told)",
+    )
     add("--context", type=parse_columns, metavar="COL,…", help="columns that are circumstances")
     add(
         "--max-rejected",
@@ -51,6 +57,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Import, say what was done."""
     from indexer.errors import SnapshotError
+    from indexer.reading import ValueKind
     from indexer.request import collect_known_events, load_index_scenarios
     from service.jobs import ImportPlan, import_interactions
     from service.live import describe_missing_store, find_live_url
@@ -65,8 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
     plan = ImportPlan(
         source=arguments.interactions,
         db=url,
+        root=arguments.index,
         query=arguments.query,
         fields=arguments.fields,
+        event=arguments.event,
+        value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
         context=arguments.context,
         known_names=collect_known_events(load_index_scenarios(arguments.index)),
         max_rejected=arguments.max_rejected,
@@ -76,10 +86,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(asdict(summary), ensure_ascii=False))
         return 0
-    print(
-        f"{summary.accepted} events kept, {summary.duplicates} were there already, "
-        f"{summary.refused} were retracted or of erased users ({summary.seconds:g} s)"
-    )
-    if summary.rejected:
-        print(f"{summary.rejected} bad rows left out; the first: {summary.first_rejection}")
+    print("\n".join([*summary.notes, summary.describe()]))
     return 0

@@ -1,4 +1,4 @@
-"""What commands do besides parsing: serve, answer a file, import, replay, look after snapshots.
+"""What commands do besides parsing: build, serve, answer files, import, replay, tend snapshots.
 
 In: checked arguments of a command, and whom to tell progress.
 Out: files, printed lines, a running service; errors of `indexer.errors` in one sentence.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.jobs.replay import replay_events
     from service.jobs.server import serve
     from service.jobs.snapshot_admin import list_snapshots, prune_snapshots, roll_back, verify
+    from service.jobs.store_build import StoreBuildPlan, StoreBuildSummary, build_with_store
 
 __all__ = [
     "Caller",
@@ -24,6 +25,9 @@ __all__ = [
     "LlmMeasurement",
     "Service",
     "ServiceError",
+    "StoreBuildPlan",
+    "StoreBuildSummary",
+    "build_with_store",
     "import_interactions",
     "list_snapshots",
     "prune_snapshots",
@@ -41,6 +45,9 @@ _MODULES = {
     "LlmMeasurement": "llm_measurement",
     "Service": "own_service",
     "ServiceError": "own_service",
+    "StoreBuildPlan": "store_build",
+    "StoreBuildSummary": "store_build",
+    "build_with_store": "store_build",
     "import_interactions": "import_events",
     "list_snapshots": "snapshot_admin",
     "prune_snapshots": "snapshot_admin",

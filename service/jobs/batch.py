@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -24,12 +25,12 @@ from indexer.cores import count_threads
 from indexer.errors import IndexerError, RequestError
 from indexer.progress import StageProgress
 from indexer.request import MAX_HISTORY_BATCH, parse_request, refuse_surrogates
-from service.answering import recommend_with_trending, render_answer
+from service.answering import recommend_to_user, render_answer
 from service.edge import load_secret
 from service.jobs.parallel import run_ordered
 from service.live import LiveStore, RequestView, RequestViews
 from service.llm import UNUSED_IN_BATCH
-from service.store import LiveDatabase
+from service.store import LiveDatabase, raise_as_failure
 
 _PIECE_LINES, _PIECE_CHARS = 32, 1_000_000  # the most that a process takes at a time
 _FEW_PIECES = 8  # of a file so short that starting processes would take longer than answering
@@ -43,14 +44,31 @@ class AnsweredLine(NamedTuple):
         number: Of the line, from 1.
         answer: JSON.
         error: What is wrong with the line; None: nothing.
+        user_known: See `Answer.user_known`.
     """
 
     number: int
     answer: str
     error: str | None
+    user_known: bool | None
 
 
 Piece = list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """Who asked in a file of requests.
+
+    Attributes:
+        named: Requests that name a user or a session.
+        strangers: Of these, those of whom nothing is known.
+        first_stranger: File and line of the first of these; empty without any.
+    """
+
+    named: int
+    strangers: int
+    first_stranger: str
 
 
 def recommend_batch(
@@ -61,7 +79,7 @@ def recommend_batch(
     db: str | None,
     workers: int | None,
     report: StageProgress,
-) -> None:
+) -> BatchSummary:
     """Answer every line, then put the whole file in place.
 
     Args:
@@ -80,7 +98,8 @@ def recommend_batch(
     if out.is_dir():
         raise RequestError(f"--out {out} is a directory; name a file in it")
     refused: list[str] = []
-    done = 0
+    done = named = strangers = 0
+    first_stranger = ""
     answers = _answer_all(str(root), db, _read_pieces(requests), workers)
     with _replace_file(out) as file, closing(answers):
         for line in answers:
@@ -88,12 +107,17 @@ def recommend_batch(
                 refused.append(f"{requests}:{line.number}: {line.error}")
             file.write(line.answer + "\n")
             done += 1
+            named += line.user_known is not None
+            if line.user_known is False:
+                strangers += 1
+                first_stranger = first_stranger or f"{requests}:{line.number}"
             report("recommend", done, 0)
     if refused:
         raise RequestError(
             f"{refused[0]} ({len(refused)} of {done} lines have an error in {out} in place of an "
             f"answer)"
         )
+    return BatchSummary(named, strangers, first_stranger)
 
 
 @contextmanager
@@ -140,7 +164,7 @@ def _answer_all(
         workers = 1
     elif workers is None:
         workers, pieces = _choose_workers(pieces)
-    with ExitStack() as stack:
+    with raise_as_failure(), ExitStack() as stack:
         if workers == 1:
             view = stack.enter_context(_open_view(root, url))
             answers: Generator[list[AnsweredLine], None, None] = (
@@ -179,7 +203,9 @@ def _open_snapshot_view(root: str, snapshot_id: str) -> RequestView:
 def _answer_piece(view: RequestView, piece: Piece) -> list[AnsweredLine]:
     answers = [(line, _answer_line(view, text)) for line, text in piece]
     lines = [
-        AnsweredLine(line, orjson.dumps(answer).decode(), answer.get("error"))
+        AnsweredLine(
+            line, orjson.dumps(answer).decode(), answer.get("error"), answer.get("user_known")
+        )
         for line, answer in answers
     ]
     _freeze_garbage_collector()
@@ -244,8 +270,7 @@ def _recommend(view: RequestView, body: dict[str, Any]) -> dict[str, Any]:
         max_history=MAX_HISTORY_BATCH,
         scenarios=view.catalogue.scenarios,
     )
-    personal = view.personalise(request, now=now)
-    answer = recommend_with_trending(view, personal, now=now)
+    answer = recommend_to_user(view, request, now=now)
     return render_answer(answer, user_id=request.user_id, live_seq=view.sequence.seq)
 
 

@@ -4,7 +4,6 @@ An event's id is a hash of what the row says, so importing a file again adds not
 that was interrupted goes on where it stopped.
 """
 
-import hashlib
 import os
 import time
 from collections import Counter
@@ -12,19 +11,24 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
-import orjson
-
-from indexer.errors import CatalogError, RequestError
+from indexer.errors import CatalogError
 from indexer.progress import StageProgress
-from indexer.reading import Interaction, Rejection, read_interactions
-from indexer.request import BUILT_IN_EVENTS, refuse_misspelt
+from indexer.reading import EventReading, Interaction, Rejection, ValueKind, read_interactions
+from indexer.request import BUILT_IN_EVENTS
 from service.edge import load_secret
-from service.store import Event, EventLog, LiveDatabase, UserHasher
+from service.jobs.item_check import ItemCheck
+from service.store import (
+    EventLog,
+    ImportIds,
+    LiveDatabase,
+    UserHasher,
+    raise_as_failure,
+    to_imported_events,
+)
 
-_EVENTS_PER_TRANSACTION = 1_000
-_ROW_SPACING_S = 1e-6  # between rows without times: their order is the order
-_ID_BYTES = 16
+_EVENTS_PER_TRANSACTION = 10_000  # others wait for some tenths of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class ImportSummary:
         refused: Those that were retracted, or of users who were erased.
         rejected: Rows that could not be read.
         first_rejection: Where and why the first of them could not; empty without any.
+        named: Events that name an item.
+        in_catalogue: Of these, those whose item is in the catalogue; None: there is none yet.
+        first_unknown: The first item that is not, beside one that is; empty without any.
+        notes: What was guessed or left out, one sentence each.
     """
 
     events: int
@@ -46,7 +54,26 @@ class ImportSummary:
     refused: int
     rejected: int
     first_rejection: str
+    named: int
+    in_catalogue: int | None
+    first_unknown: str
+    notes: tuple[str, ...]
     seconds: float
+
+    def describe(self) -> str:
+        """Return what was done, in a line for each thing to know."""
+        lines = [
+            f"{self.accepted:,} events kept, {self.duplicates:,} were there already, "
+            f"{self.refused:,} were retracted or of erased users ({self.seconds:g} s)"
+        ]
+        if self.in_catalogue is not None:
+            lines.append(
+                f"{self.in_catalogue:,} of {self.named:,} name an item of the catalogue"
+                f"{' ' + self.first_unknown if self.first_unknown else ''}"
+            )
+        if self.rejected:
+            lines.append(f"{self.rejected:,} bad rows left out; the first: {self.first_rejection}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,52 +83,63 @@ class ImportPlan:
     Attributes:
         source: A file, or the SQLAlchemy URL of a database.
         db: SQLAlchemy URL of the live store; made if it is new.
+        root: Index directory, with whose catalogue the items are compared.
         query: A SELECT or the name of a table, for a database.
         fields: Our names to the source's columns.
+        event: The event of rows that name none; None: as their values say.
+        value_kind: What the values are; None: inferred.
         context: Columns that are circumstances; None: the usual ones.
-        known_names: Names of events; another that is nearly one of them is refused as misspelt.
+        known_names: Names of events beside the usual words; a row with another is bad.
         max_rejected: Share of bad rows above which the import counts as failed.
     """
 
     source: str
     db: str
+    root: Path
     query: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    event: str | None = None
+    value_kind: ValueKind | None = None
     context: tuple[str, ...] | None = None
     known_names: Collection[str] = BUILT_IN_EVENTS
     max_rejected: float = 0.01
 
 
 def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSummary:
-    """Keep every interaction as an event of its user, in transactions of 1,000.
+    """Keep every interaction as an event of its user, in transactions of 10,000.
 
     Args:
         plan: What is imported.
         report: Called with ("import", events so far, 0).
 
     Raises:
-        CatalogError: If the source cannot be read, or too many rows are bad; what was good is kept.
-        Problem: If the store is busy.
+        CatalogError: If the source cannot be read, too many rows are bad (what was good is kept),
+            or none of the first rows names an item of the catalogue (nothing is kept).
+        LiveStoreError: If the store is busy.
+        SettingsError: If the store cannot be opened.
     """
     started = time.monotonic()
     counts: Counter[str] = Counter()
     rejections: list[str] = []
-    rows = read_interactions(
-        plan.source, context=plan.context, mapping=plan.fields, query=plan.query
+    reading = EventReading(plan.event, plan.value_kind, own_names=plan.known_names)
+    rows = _select_good(
+        read_interactions(
+            plan.source,
+            context=plan.context,
+            mapping=plan.fields,
+            query=plan.query,
+            reading=reading,
+        ),
+        counts,
+        rejections,
     )
-    database = LiveDatabase.open(plan.db)
-    with closing(database):
-        log = EventLog(database, UserHasher(load_secret(None, os.environ)))
-        events = _to_events(rows, counts, rejections, known_names=plan.known_names, now=time.time())
-        while batch := list(islice(events, _EVENTS_PER_TRANSACTION)):
-            result = log.append(batch)
-            counts.update(
-                events=len(batch),
-                accepted=result.accepted,
-                duplicates=result.duplicates,
-                refused=result.refused,
-            )
-            report("import", counts["events"], 0)
+    with (
+        raise_as_failure(),
+        closing(LiveDatabase.open(plan.db)) as database,
+        closing(ItemCheck(plan.root, database)) as check,
+    ):
+        _append_all(plan, rows, database, check, counts, report)
+        unknown = check.describe_unknown() if check.first_unknown else ""
     summary = ImportSummary(
         events=counts["events"],
         accepted=counts["accepted"],
@@ -109,8 +147,43 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
         refused=counts["refused"],
         rejected=counts["rejected"],
         first_rejection=rejections[0] if rejections else "",
+        named=counts["named"],
+        in_catalogue=check.known if check.has_catalogue else None,
+        first_unknown=unknown,
+        notes=tuple(reading.render()),
         seconds=round(time.monotonic() - started, 2),
     )
+    _check_rejected(summary, plan)
+    return summary
+
+
+def _append_all(
+    plan: ImportPlan,
+    rows: Iterator[Interaction],
+    database: LiveDatabase,
+    check: ItemCheck,
+    counts: Counter[str],
+    report: StageProgress,
+) -> None:
+    """Keep the events of all rows, batch by batch."""
+    log, ids = EventLog(database, UserHasher(load_secret(None, os.environ))), ImportIds()
+    now = time.time()
+    while batch := list(islice(rows, _EVENTS_PER_TRANSACTION)):
+        events = to_imported_events(batch, ids.build(batch), now=now, first=counts["events"])
+        check.observe(events, plan.source)
+        result = log.append(events)
+        counts.update(
+            events=len(batch),
+            accepted=result.accepted,
+            duplicates=result.duplicates,
+            refused=result.refused,
+            named=sum(event.item_id is not None for event in events),
+        )
+        report("import", counts["events"], 0)
+
+
+def _check_rejected(summary: ImportSummary, plan: ImportPlan) -> None:
+    """Fail if there was no row, or too many were bad."""
     rows_read = summary.events + summary.rejected
     if not rows_read:
         raise CatalogError(f"{plan.source} has no row; give a file of interactions")
@@ -120,59 +193,15 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
             f"(the first: {summary.first_rejection}); the {summary.events} others are kept; mend "
             f"the file and import it again, or raise --max-rejected"
         )
-    return summary
 
 
-def _to_events(
-    rows: Iterator[Interaction | Rejection],
-    counts: Counter[str],
-    rejections: list[str],
-    *,
-    known_names: Collection[str],
-    now: float,
-) -> Iterator[Event]:
-    """Events of the good rows; bad ones are counted, and the first is remembered."""
-    repeats: Counter[bytes] = Counter()
-    for number, row in enumerate(rows):
-        try:
-            good = _accept(row, number + 1, known_names)
-        except RequestError as error:
+def _select_good(
+    rows: Iterator[Interaction | Rejection], counts: Counter[str], rejections: list[str]
+) -> Iterator[Interaction]:
+    """Yield the good rows; bad ones are counted, and the first is remembered."""
+    for row in rows:
+        if isinstance(row, Rejection):
             counts["rejected"] += 1
-            rejections[:] = rejections[:1] or [str(error)]
-            continue
-        digest = _hash_content(good)
-        repeats[digest] += 1
-        yield _to_event(good, digest, repeats[digest], at=now + number * _ROW_SPACING_S)
-
-
-def _accept(row: Interaction | Rejection, number: int, known_names: Collection[str]) -> Interaction:
-    """Return a row that is good; raise for one that is bad, or whose event is misspelt."""
-    if isinstance(row, Rejection):
-        raise RequestError(f"{row.source}:{row.line}: {row.reason}")
-    refuse_misspelt(row.event, f"row {number}: event", known_names)
-    return row
-
-
-def _to_event(row: Interaction, digest: bytes, repeat: int, *, at: float) -> Event:
-    """The event of a row; rows that say the same are as many events as there are rows."""
-    name = digest if repeat == 1 else digest + repeat.to_bytes(8, "big")
-    return Event(
-        event_id=f"import-{hashlib.blake2b(name, digest_size=_ID_BYTES).hexdigest()}",
-        user_id=row.user_id,
-        session_id=None,
-        item_id=row.item_id or None,
-        event=row.event,
-        value=row.value,
-        text=row.text,
-        at=at if row.at is None else row.at,
-        context=row.context,
-    )
-
-
-def _hash_content(row: Interaction) -> bytes:
-    """Return a digest of everything that a row says."""
-    content = orjson.dumps(
-        [row.user_id, row.item_id, str(row.event), row.value, row.at, row.text, dict(row.context)],
-        option=orjson.OPT_SORT_KEYS,
-    )
-    return hashlib.blake2b(content, digest_size=_ID_BYTES).digest()
+            rejections[:] = rejections[:1] or [f"{row.source}:{row.line}: {row.reason}"]
+        else:
+            yield row

@@ -9,8 +9,10 @@ from service.live.item_vectors import ItemDrafts
 from service.live.items import MAX_ITEMS_PER_CALL, StaleViewError
 from service.live.live_store import (
     LiveStore,
+    build_default_url,
     describe_missing_store,
     find_live_url,
+    find_url_beside,
     open_live_store,
     require_live_store,
 )
@@ -26,9 +28,11 @@ __all__ = [
     "RequestView",
     "RequestViews",
     "StaleViewError",
+    "build_default_url",
     "describe_missing_store",
     "describe_user",
     "find_live_url",
+    "find_url_beside",
     "open_live_store",
     "parse_profile",
     "require_live_store",

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from service.edge import Problem
 from service.live.items import LiveItems
 from service.live.user_states import UserStates
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.store import EventLog, LiveDatabase, Trending, UserHasher, UserStore
 
 DEFAULT_FILE_NAME = "live.sqlite"
@@ -77,10 +78,34 @@ def find_live_url(settings: Settings) -> str | None:
     if settings.db is not None:
         return settings.db
     file = settings.index.absolute() / DEFAULT_FILE_NAME
-    writable = os.access(settings.index, os.W_OK) and (
-        not file.exists() or os.access(file, os.W_OK)
-    )
-    return sa.URL.create("sqlite", database=str(file)).render_as_string() if writable else None
+    return build_default_url(settings.index) if _can_be_written(file) else None
+
+
+def find_url_beside(root: Path) -> str | None:
+    """Return the URL of the live store in an index directory; None if there is none.
+
+    Raises:
+        SettingsError: If it cannot be written, as even reading it needs.
+    """
+    file = root.absolute() / DEFAULT_FILE_NAME
+    if not file.exists():
+        return None
+    if not _can_be_written(file):
+        raise SettingsError(
+            f"the live store {file} cannot be written, which reading it needs; make it writable, "
+            f"or leave it out (--no-live; in Python without live)"
+        )
+    return build_default_url(root)
+
+
+def build_default_url(root: Path) -> str:
+    """Return the URL of the live store that an index directory has, or will have."""
+    file = root.absolute() / DEFAULT_FILE_NAME
+    return sa.URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def _can_be_written(file: Path) -> bool:
+    return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
 def require_live_store(live_store: LiveStore | None, settings: Settings) -> LiveStore:

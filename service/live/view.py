@@ -89,6 +89,15 @@ class RequestView:
             raise StaleViewError
         return states.load(self.sequence, self.connect, user_id, session_id)
 
+    def is_user_known(self, request: Request) -> bool | None:
+        """Return whether the store holds anything of the user or session of a request.
+
+        None: the request names neither.
+        """
+        if request.user_id is None and request.session_id is None:
+            return None
+        return self.load_user_state(request.user_id, request.session_id).is_known
+
     def load_trending(self, scenario: str | None, *, now: float) -> Mapping[str, float]:
         """Return the trending items with their shares in (0, 1], see `Trending.compute_shares`."""
         if self.live_store is None or self.connect is None:

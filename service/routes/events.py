@@ -8,9 +8,12 @@ from fastapi import APIRouter, Request, Response
 
 from indexer.request import collect_known_events
 from service.edge import PROBLEM_RESPONSES, WriteRoute, decode_id
+from service.live import LiveStore
 from service.services import Services, ServicesDep
 from service.store import parse_clean_id, parse_events
 from service.wire import EventsIn, EventsOut, Retracted
+
+_MAX_UNKNOWN_ITEMS = 100  # that are named; all are counted
 
 router = APIRouter(
     route_class=WriteRoute, prefix="/v1", tags=["events"], responses=PROBLEM_RESPONSES
@@ -19,7 +22,10 @@ router = APIRouter(
 
 @router.post("/events", response_model=EventsOut)
 async def post_events(body: EventsIn, services: ServicesDep, request: Request) -> Response:
-    """Keep an event, or many. An `event_id` counts once, so a call may be repeated."""
+    """Keep an event, or many. An `event_id` counts once, so a call may be repeated.
+
+    Events of items that are not in the catalogue are kept, and named in `unknown_items`.
+    """
     return await answer_events(services, body.dump_sent(), request)
 
 
@@ -29,11 +35,19 @@ async def answer_events(
     """Keep the events in the fields of a body of /v1/events."""
     now = services.clock()
     event_names = collect_known_events(services.active_index.scenarios)
-    return await services.write(
-        lambda live: asdict(
-            live.event_log.append(parse_events(body_fields, now=now, known_names=event_names))
-        )
-    )
+
+    def keep(live: LiveStore) -> dict[str, Any]:
+        sent = parse_events(body_fields, now=now, known_names=event_names)
+        kept = asdict(live.event_log.append(sent))
+        item_ids = dict.fromkeys(event.item_id for event in sent if event.item_id is not None)
+        unknown = services.list_unknown_items(list(item_ids))
+        return {
+            **kept,
+            "unknown_items": None if unknown is None else unknown[:_MAX_UNKNOWN_ITEMS],
+            "unknown_item_count": None if unknown is None else len(unknown),
+        }
+
+    return await services.write(keep)
 
 
 @router.delete("/events/{event_id:path}", response_model=Retracted)

@@ -5,9 +5,11 @@ Out: user states, item changes after a sequence number, trending items, changes 
 """
 
 from service.store.database import LiveDatabase
+from service.store.database_errors import raise_as_failure
 from service.store.event_log import EventLog
 from service.store.event_rows import list_owners, load_recent_events, match_owner
 from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
+from service.store.imported_events import ImportIds, to_imported_events
 from service.store.item_changes import ItemChange, load_changes, load_changes_after, store_changes
 from service.store.ownership import UserHasher
 from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
@@ -23,6 +25,7 @@ __all__ = [
     "MAX_EVENTS_PER_CALL",
     "Event",
     "EventLog",
+    "ImportIds",
     "ItemChange",
     "LiveDatabase",
     "Owner",
@@ -43,6 +46,8 @@ __all__ = [
     "parse_clean_id",
     "parse_events",
     "prune_applied_changes",
+    "raise_as_failure",
     "read_changes",
     "store_changes",
+    "to_imported_events",
 ]

@@ -318,3 +318,12 @@ def split_parameters(values: Iterable[_T]) -> Iterator[list[_T]]:
     remaining = iter(values)
     while chunk := list(islice(remaining, _MAX_SQL_PARAMETERS)):
         yield chunk
+
+
+def may_hold_rows(connection: sa.Connection, table: sa.Table, *, count: int) -> bool:
+    """Return whether it is worth looking for `count` values in a table, which may be empty."""
+    if count <= _MAX_SQL_PARAMETERS:  # one statement, as asking whether it is empty would be
+        return True
+    return (
+        connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None
+    )

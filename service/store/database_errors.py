@@ -14,6 +14,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
+from indexer.errors import IndexerError
 from service.edge import Problem, unavailable
 
 # Primary result codes of SQLite for errors that are not the fault of a statement: another process
@@ -24,6 +25,12 @@ _SQLITE_TRANSIENT = frozenset(
         sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
     )
 )  # fmt: skip
+
+
+class LiveStoreError(IndexerError):
+    """The live store cannot be used now; for callers that know nothing of HTTP."""
+
+
 _log = logging.getLogger(__name__)
 
 _SQLITE_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
@@ -105,3 +112,12 @@ def _get_sqlite_code(error: DBAPIError) -> int | None:
 def _get_sqlstate(error: DBAPIError) -> str | None:
     sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
     return str(sqlstate) if sqlstate else None
+
+
+@contextmanager
+def raise_as_failure() -> Iterator[None]:
+    """Turn the problem that an HTTP caller would get into an error of commands and of Python."""
+    try:
+        yield
+    except Problem as problem:
+        raise LiveStoreError(problem.detail) from problem

@@ -1,5 +1,9 @@
 """Weighted events of the log to decayed sums by item, from which events can be taken again. Pure.
 
+People are counted, not events: what somebody adds to an item is the strongest of their events that
+speak for it, and the strongest that speak against it, as they have decayed. However often they come
+back, that is all they add.
+
 The log is divided into blocks of sequence numbers. A block remembers the events it has added, so
 that those which were removed from the log can be found and subtracted, whatever they were.
 """
@@ -7,9 +11,12 @@ that those which were removed from the log can be found and subtracted, whatever
 import math
 import sys
 from array import array
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from service.store.sequence_reader import Owner
+from service.store.votes import Votes
 
 BLOCK_EVENTS = 256  # sequence numbers of a block; so many are looked at for each removed event
 MAX_AGE_HALF_LIVES = 30  # an older event would count less than a billionth
@@ -19,44 +26,56 @@ _AGE_BITS = MAX_AGE_HALF_LIVES + 2  # so that the oldest events keep all bits of
 
 
 class WeightedEvent(NamedTuple):
-    """The weight that one event of the log adds to an item.
+    """The weight that one event of the log has for an item.
 
     Attributes:
         seq: Its sequence number.
         at: Unix seconds.
         weight: Finite; negative for what speaks against the item.
+        pair: Of whose it is and the item, see `hash_pair`.
     """
 
     seq: int
     item_id: str
     at: float
     weight: float
+    pair: int
+
+
+def hash_pair(owner: Owner, item_id: str) -> int:
+    """Return the number by which this process knows a user, or an anonymous session, and an item.
+
+    Of 64 bits: among a million pairs two are alike with a probability of one in thirty million.
+    """
+    return hash((owner, item_id))
 
 
 @dataclass(slots=True)
 class _Block:
-    """The events of a block, as columns: some 25 bytes for each."""
+    """The events of a block, as columns: some 33 bytes for each."""
 
     places: bytearray = field(default_factory=bytearray)  # sequence numbers within the block
     item_ids: list[str] = field(default_factory=list)
     times: "array[float]" = field(default_factory=lambda: array("d"))
     weights: "array[float]" = field(default_factory=lambda: array("d"))
+    pairs: "array[int]" = field(default_factory=lambda: array("q"))
 
     def append(self, event: WeightedEvent) -> None:
         self.places.append(event.seq % BLOCK_EVENTS)
         self.item_ids.append(sys.intern(event.item_id))
         self.times.append(event.at)
         self.weights.append(event.weight)
+        self.pairs.append(event.pair)
 
     def iterate(self, number: int) -> Iterator[WeightedEvent]:
         first = number * BLOCK_EVENTS
-        columns = zip(self.places, self.item_ids, self.times, self.weights, strict=True)
-        for place, item_id, at, weight in columns:
-            yield WeightedEvent(first + place, item_id, at, weight)
+        columns = zip(self.places, self.item_ids, self.times, self.weights, self.pairs, strict=True)
+        for place, item_id, at, weight, pair in columns:
+            yield WeightedEvent(first + place, item_id, at, weight, pair)
 
 
 class DecayedSums:
-    """The sum of the weights of each item's events, each halved with every half-life.
+    """The sum over users of what each has done with an item, halved with every half-life.
 
     Sums are kept as of one time for all, since with a common age no share of them changes. They are
     whole numbers, so that they are exact: the same events give the same sums, in whatever order
@@ -71,7 +90,7 @@ class DecayedSums:
         self._half_life_s = half_life_s
         self._start = self._count_half_lives(now)  # sums are as of then
         self._horizon = self._start - MAX_AGE_HALF_LIVES  # events up to then do not count any more
-        self._totals: dict[str, int] = {}
+        self._votes = Votes()
         self._coming: dict[int, WeightedEvent] = {}  # by sequence number; later than now, not added
         self._blocks: dict[int, _Block] = {}
 
@@ -93,7 +112,7 @@ class DecayedSums:
                 continue
             self._blocks.setdefault(event.seq // BLOCK_EVENTS, _Block()).append(event)
             if event.at <= now:
-                self._add_to_total(event, 1)
+                self._votes.add(event.pair, event.item_id, self._convert(event.weight, event.at))
             else:
                 self._coming[event.seq] = event
 
@@ -106,7 +125,7 @@ class DecayedSums:
         come = [event for event in self._coming.values() if event.at <= now]
         for event in come:
             del self._coming[event.seq]
-            self._add_to_total(event, 1)
+            self._votes.add(event.pair, event.item_id, self._convert(event.weight, event.at))
         horizon = self._count_half_lives(now) - MAX_AGE_HALF_LIVES
         if horizon <= self._horizon:
             return bool(come)
@@ -114,17 +133,30 @@ class DecayedSums:
         oldest_at = self.oldest_at
         for number, block in list(self._blocks.items()):
             if min(block.times) <= oldest_at:
-                self._keep(number, [event.at > oldest_at for event in block.iterate(number)])
+                events = block.iterate(number)
+                self._replace(number, [e if e.at > oldest_at else None for e in events])
         return True
 
     def has_block(self, number: int) -> bool:
         """Whether a block has events that count."""
         return number in self._blocks
 
-    def keep_only(self, number: int, seqs: Collection[int]) -> None:
-        """Take away the events of a block that are not among some sequence numbers."""
-        block = self._blocks[number]
-        self._keep(number, [event.seq in seqs for event in block.iterate(number)])
+    def update_block(self, number: int, owners: Mapping[int, Owner]) -> None:
+        """Take away the events of a block that are gone, and give others to whose they are now.
+
+        Args:
+            number: Of the block.
+            owners: Whose each event is that is in the log, by sequence number.
+        """
+        self._replace(
+            number,
+            [
+                event._replace(pair=hash_pair(owners[event.seq], event.item_id))
+                if event.seq in owners
+                else None
+                for event in self._blocks[number].iterate(number)
+            ],
+        )
 
     def list_positive(self, now: float, *, max_ahead_s: float) -> list[tuple[str, int]]:
         """Return the items with sums above zero, which compare with each other alone.
@@ -135,13 +167,13 @@ class DecayedSums:
             now: Unix seconds, of the last `advance`.
             max_ahead_s: Events that are more ahead do not count.
         """
-        totals = self._totals
+        totals = self._votes.totals
         coming = [event for event in self._coming.values() if event.at <= now + max_ahead_s]
         if coming:
-            totals = dict(totals)
-            for event in coming:
-                share = self._convert(event.weight, min(event.at, now))
-                totals[event.item_id] = totals.get(event.item_id, 0) + share
+            totals = self._votes.add_briefly(
+                (event.pair, event.item_id, self._convert(event.weight, min(event.at, now)))
+                for event in coming
+            )
         return [(item_id, total) for item_id, total in totals.items() if total > 0]
 
     @property
@@ -149,26 +181,28 @@ class DecayedSums:
         """Whether there are events whose time has not come, so that time alone changes shares."""
         return bool(self._coming)
 
-    def _keep(self, number: int, is_kept: list[bool]) -> None:
-        """Keep some events of a block, and subtract the others."""
+    def _replace(self, number: int, events: Iterable[WeightedEvent | None]) -> None:
+        """Put events in place of those of a block, one for one; None: it is gone."""
         block, kept = self._blocks[number], _Block()
-        for event, stays in zip(block.iterate(number), is_kept, strict=True):
-            if stays:
-                kept.append(event)
-            elif self._coming.pop(event.seq, None) is None:
-                self._add_to_total(event, -1)
+        for old, new in zip(block.iterate(number), events, strict=True):
+            if new is not None:
+                kept.append(new)
+            if new != old:
+                self._replace_event(old, new)
         if kept.places:
             self._blocks[number] = kept
         else:
             del self._blocks[number]
 
-    def _add_to_total(self, event: WeightedEvent, sign: int) -> None:
-        item_id = sys.intern(event.item_id)
-        total = self._totals.get(item_id, 0) + sign * self._convert(event.weight, event.at)
-        if total:
-            self._totals[item_id] = total
-        else:
-            self._totals.pop(item_id, None)
+    def _replace_event(self, old: WeightedEvent, new: WeightedEvent | None) -> None:
+        if self._coming.pop(old.seq, None) is not None:
+            if new is not None:
+                self._coming[new.seq] = new
+            return
+        worth = self._convert(old.weight, old.at)
+        self._votes.take(old.pair, old.item_id, worth)
+        if new is not None:
+            self._votes.add(new.pair, new.item_id, worth)
 
     def _convert(self, weight: float, at: float) -> int:
         """Return a weight as of the start, in units that are small enough for the oldest events."""

@@ -14,6 +14,9 @@ from indexer.reading import parse_url
 
 BUSY_TIMEOUT_S = 10.0
 WRITE_OPTION = "zhiyin_writing"  # execution option of the connections that write
+# Of one connection while it writes much. A transaction whose pages do not fit writes them twice.
+_LARGE_CACHE_KB = 65_536
+_PAGES_PER_CHECKPOINT = 16_384
 _POOL_SIZE, _MAX_OVERFLOW = 4, 28
 
 
@@ -82,3 +85,10 @@ def _limit_lock_wait(busy_ms: int, connection: sa.Connection) -> None:
     # Without a limit a writer would wait for ever for one that hangs.
     if connection.get_execution_options().get(WRITE_OPTION):
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {busy_ms}")
+
+
+def make_room_for_many(connection: sa.Connection) -> None:
+    """Let a connection keep more pages in memory and in the log, before it inserts many rows."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{_LARGE_CACHE_KB}")
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {_PAGES_PER_CHECKPOINT}")

@@ -11,20 +11,25 @@ import orjson
 import sqlalchemy as sa
 
 from service.edge import Problem
-from service.store.database import LiveDatabase
+from service.store.database import LiveDatabase, may_hold_rows
+from service.store.engine import make_room_for_many
 from service.store.event_rows import (
     list_owners,
     load_recent_events,
+    select_any_event,
     select_existing,
     select_item_pairs,
+    select_known_ids,
     select_recent_events,
     to_event,
     to_row,
 )
-from service.store.events import Event
+from service.store.events import MAX_EVENTS_PER_CALL, Event
 from service.store.ownership import UserHasher, find_new_owners
 from service.store.schema import events, retractions, users
+from service.store.sequence_reader import Owner
 from service.store.user_state import (
+    EMPTY_USER_STATE,
     MAX_RECENT_EVENTS,
     UserState,
     build_user_state,
@@ -72,6 +77,8 @@ class EventLog:
         # Rows are built before the transaction begins, so that no other writer waits for it.
         rows = [(event, to_row(event)) for event in batch]
         with self._database.begin_write() as transaction:
+            if len(batch) > MAX_EVENTS_PER_CALL:
+                make_room_for_many(transaction.connection)
             new_rows, refused = self._select_new_rows(transaction.connection, rows)
             first = transaction.reserve(len(new_rows))
             for seq, row in enumerate(new_rows, first):
@@ -88,14 +95,16 @@ class EventLog:
     ) -> tuple[list[dict[str, Any]], int]:
         """Return the rows to insert, with their present owners, and how many events are refused."""
         ids = [event.event_id for event, _ in rows]
-        known_ids = set(select_existing(connection, events.c.event_id, ids))
-        hashes = map(hash_event_id, ids)
-        retracted = set(select_existing(connection, retractions.c.event_hash, hashes))
+        known_ids = select_known_ids(connection, ids)
+        retracted: set[bytes] = set()
+        if may_hold_rows(connection, retractions, count=len(ids)):
+            hashes = map(hash_event_id, ids)
+            retracted = set(select_existing(connection, retractions.c.event_hash, hashes))
         new_owners = find_new_owners(connection, self._user_hasher, [event for event, _ in rows])
         new_rows: dict[str, dict[str, Any]] = {}
         refused = 0
         for event, row in rows:
-            owner = new_owners.get((event.owner, event.at), event.owner)
+            owner = new_owners.get((event.owner, event.happened_at), event.owner)
             if owner is None or (retracted and hash_event_id(event.event_id) in retracted):
                 refused += 1
             elif event.event_id not in known_ids and event.event_id not in new_rows:
@@ -128,7 +137,7 @@ class EventLog:
             connection.execute(events.delete().where(is_meant))
             seq = transaction.reserve()
             connection.execute(retractions.insert().values(event_hash=event_hash, seq=seq))
-            transaction.mark_events_removed(removed_seqs)
+            transaction.mark_events_changed(removed_seqs)
             return seq
 
     def read_user_state(
@@ -146,7 +155,9 @@ class EventLog:
         found = self._database.fetch_at(sequence, queries)
         if found is None:
             return None
-        interests = _parse_interests(found.pop()) if user_id is not None else []
+        profile = found.pop() if user_id is not None else []
+        if not profile and not any(found):
+            return self._read_stranger(sequence, owners)
         more = [
             select_item_pairs(owner)
             for owner, rows in zip(owners, found, strict=True)
@@ -155,7 +166,14 @@ class EventLog:
         pairs = self._database.fetch_at(sequence, more) if more else []
         if pairs is None:
             return None
-        return _build_state(list(map(to_event, chain(*found))), list(chain(*pairs)), interests)
+        return _build_state(list(map(to_event, chain(*found))), list(chain(*pairs)), profile)
+
+    def _read_stranger(
+        self, sequence: SequenceNumbers, owners: Sequence[Owner]
+    ) -> UserState | None:
+        """Return the state of owners who have done nothing; they may have been shown items."""
+        found = self._database.fetch_at(sequence, list(map(select_any_event, owners)))
+        return None if found is None else _build_stranger(found)
 
     def load_user_state(
         self, connection: sa.Connection, user_id: str | None, session_id: str | None
@@ -168,24 +186,30 @@ class EventLog:
             newest += recent
             if len(recent) >= MAX_RECENT_EVENTS:
                 pairs += map(tuple, connection.execute(*select_item_pairs(owner)))
-        interests = []
+        profile: Sequence[Any] = []
         if user_id is not None:
-            rows = connection.execute(_INTERESTS, {"user_id": user_id}).all()
-            interests = _parse_interests(rows)
-        return _build_state(newest, pairs, interests)
+            profile = connection.execute(_INTERESTS, {"user_id": user_id}).all()
+        if not profile and not newest:
+            any_event = map(select_any_event, list_owners(user_id, session_id))
+            return _build_stranger([connection.execute(*query).all() for query in any_event])
+        return _build_state(newest, pairs, profile)
+
+
+def _build_stranger(any_events: Sequence[Sequence[Any]]) -> UserState:
+    return replace(EMPTY_USER_STATE, is_known=True) if any(any_events) else EMPTY_USER_STATE
 
 
 def _build_state(
-    newest: Sequence[Event], pairs: Sequence[_Pair], interests: Sequence[str]
+    newest: Sequence[Event], pairs: Sequence[_Pair], profile: Sequence[Any]
 ) -> UserState:
-    """Return the state of a user.
+    """Return the state of a user of whom something is known.
 
     Args:
         newest: The latest events of the user, and those of the session.
         pairs: Event and item id of all events, where the log holds more than the latest.
-        interests: As they were stored.
+        profile: The row of their interests; empty if none is stored.
     """
-    state = build_user_state(newest, interests)
+    state = replace(build_user_state(newest, _parse_interests(profile)), is_known=True)
     if not pairs:
         return state
     all_pairs = [*pairs, *((event.event, event.item_id) for event in newest)]

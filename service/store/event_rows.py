@@ -64,15 +64,26 @@ def _select_recent(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     )
 
 
+def _select_any(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(_ONE).select_from(events).where(is_owner).limit(_ONE)
+
+
 def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(events.c.event, events.c.item_id).where(is_owner).distinct()
 
 
+_ONE: Any = sa.literal_column("1")
+_KNOWN_IDS = sa.select(events.c.event_id).where(
+    events.c.event_id.in_(
+        sa.select(sa.column("value")).select_from(sa.func.json_each(sa.bindparam("event_ids")))
+    )
+)
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
 _IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
 _RECENT = [_select_recent(condition) for condition in _IS_OWNER]
 _PAIRS = [_select_pairs(condition) for condition in _IS_OWNER]
+_ANY = [_select_any(condition) for condition in _IS_OWNER]
 
 
 def select_recent_events(owner: Owner, limit: int | None) -> BoundQuery:
@@ -90,6 +101,11 @@ def select_item_pairs(owner: Owner) -> BoundQuery:
     return _PAIRS[owner[0] is not None], _to_parameters(owner)
 
 
+def select_any_event(owner: Owner) -> BoundQuery:
+    """Return the query that has a row if an owner has an event, impressions among them."""
+    return _ANY[owner[0] is not None], _to_parameters(owner)
+
+
 def _to_parameters(owner: Owner) -> dict[str, Any]:
     user_id, session_id = owner
     return {"owner": session_id if user_id is None else user_id}
@@ -105,13 +121,23 @@ def select_existing(
     return existing
 
 
-def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> int:
+def select_known_ids(connection: sa.Connection, event_ids: Sequence[str]) -> set[str]:
+    """Return those of some event ids that the log holds."""
+    if connection.dialect.name != "sqlite":
+        return set(select_existing(connection, events.c.event_id, event_ids))
+    # One statement with one parameter, however many ids.
+    listed = {"event_ids": orjson.dumps(event_ids).decode()}
+    return set(connection.execute(_KNOWN_IDS, listed).scalars())
+
+
+def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> list[int]:
     """Give the events of a user, and of the anonymous session of that name, to another user.
 
     Returns:
-        The number of events that were moved.
+        The sequence numbers of the events that were moved.
     """
     owned_rows = sa.or_(match_owner(source_id, None), match_owner(None, source_id))
-    return transaction.connection.execute(
-        events.update().where(owned_rows).values(user_id=target_id)
-    ).rowcount
+    connection = transaction.connection
+    seqs = list(connection.execute(sa.select(events.c.seq).where(owned_rows)).scalars())
+    connection.execute(events.update().where(owned_rows).values(user_id=target_id))
+    return seqs

@@ -1,7 +1,7 @@
 """The JSON body of POST /v1/events to checked `Event`s. Pure.
 
-A `search` has a text, a `review` both a text and an item, a `rating` a value. Names that no
-scenario knows are accepted, except those that look like a misspelt known name.
+A `search` has a text, a `review` both a text and an item, a `rating` a value. Usual words mean
+built-in events; a name that no scenario weighs is refused.
 """
 
 import re
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
+from indexer.event_kinds import reverse_if_negative
 from indexer.reading import MAX_AHEAD_S
 from indexer.request import (
     BUILT_IN_EVENTS,
@@ -23,8 +24,8 @@ from indexer.request import (
     parse_id,
     parse_text,
     parse_timestamp,
-    refuse_misspelt,
     refuse_unknown,
+    resolve_event,
 )
 
 MAX_EVENTS_PER_CALL = 1_000
@@ -45,6 +46,8 @@ class Event:
         event: Name of the event, such as click.
         at: Time of the action, Unix seconds.
         recommendation_id: The list that the action followed from.
+        is_undated: Whether `at` is only when it was imported, as its source tells no time. It is
+            not stored.
     """
 
     event_id: str
@@ -57,11 +60,17 @@ class Event:
     at: float
     context: Mapping[str, ContextValue] = field(default_factory=lambda: _NO_CONTEXT)
     recommendation_id: str | None = None
+    is_undated: bool = False
 
     @property
     def owner(self) -> str:
         """The user, or the session of an anonymous visitor."""
         return self.user_id or self.session_id or ""
+
+    @property
+    def happened_at(self) -> float:
+        """The time that decides whose it is: an act of unknown time is before any other."""
+        return float("-inf") if self.is_undated else self.at
 
 
 def parse_events(
@@ -72,7 +81,7 @@ def parse_events(
     Args:
         body: JSON of the call.
         now: Time of events that have none, Unix seconds.
-        known_names: Names of events; a name close to one of them is refused as misspelt.
+        known_names: Names of events beside the usual words; any other is refused.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
@@ -117,8 +126,10 @@ def parse_event(
             values[key] = _PARSERS[key](value, f"{prefix}{key}")
     values.setdefault("event_id", uuid.uuid4().hex)
     values.setdefault("at", now)
+    if "event" in values:
+        found = resolve_event(values["event"], f"{prefix}event", known_names)
+        values["event"], values["value"] = reverse_if_negative(found, values.get("value"))
     event = Event(**{**_DEFAULTS, **values})
-    refuse_misspelt(event.event, f"{prefix}event", known_names)
     _check_required_fields(event, name or "the event")
     if event.at > now + MAX_AHEAD_S:
         raise RequestError(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from service.store.database import split_parameters
+from service.store.database import may_hold_rows, split_parameters
 from service.store.events import Event
 from service.store.schema import erasures, merges
 
@@ -29,20 +29,24 @@ def find_new_owners(
     """Return the events that do not belong to their sender any more.
 
     Returns:
-        `(event.owner, event.at)` to the user that the sender was merged into after that time, or
-        to None if the sender was erased after that time. Other events are left out.
+        `(event.owner, event.happened_at)` to the user that the sender was merged into after that
+        time, or to None if the sender was erased after that time. Other events are left out.
     """
     senders = {event.owner for event in batch}
-    merge_targets = _load_merge_targets(connection, senders)
-    erasure_times = _load_erasure_times(connection, user_hasher, senders)
+    merge_targets, erasure_times = {}, {}
+    if may_hold_rows(connection, merges, count=len(senders)):
+        merge_targets = _load_merge_targets(connection, senders)
+    if may_hold_rows(connection, erasures, count=len(senders)):
+        erasure_times = _load_erasure_times(connection, user_hasher, senders)
     new_owners: dict[tuple[str, float], str | None] = {}
     for event in batch if merge_targets or erasure_times else ():
-        if event.at <= erasure_times.get(event.owner, float("-inf")):
-            new_owners[event.owner, event.at] = None
+        erased_at = erasure_times.get(event.owner)
+        if erased_at is not None and event.happened_at <= erased_at:
+            new_owners[event.owner, event.happened_at] = None
             continue
         for merged_at, target in merge_targets.get(event.owner, ()):
-            if event.at <= merged_at:
-                new_owners[event.owner, event.at] = target
+            if event.happened_at <= merged_at:
+                new_owners[event.owner, event.happened_at] = target
                 break
     return new_owners
 

@@ -1,8 +1,10 @@
 """The live store to the changes that a build applies; later, the removal of applied changes."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,8 +14,16 @@ from indexer.language import VectorCache, describe_item, hash_text
 from indexer.reading import MAX_AHEAD_S, DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
+from service.store.event_log import hash_event_id
 from service.store.event_rows import EVENT_COLUMNS, to_event
 from service.store.events import IMPRESSION, Event
+from service.store.imported_events import (
+    ImportIds,
+    Keys,
+    contain_ids,
+    is_import_id,
+    parse_import_keys,
+)
 from service.store.item_changes import (
     ItemChange,
     drop_changes,
@@ -21,7 +31,7 @@ from service.store.item_changes import (
     prune_changes,
 )
 from service.store.ownership import UserHasher
-from service.store.schema import erasures, events
+from service.store.schema import erasures, events, retractions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +41,18 @@ class LiveChanges:
     Attributes:
         items: The last change of each item; deleted items as `DeletedId`.
         events: The log as interactions, in order of (time, event id), without impressions.
-        is_erased: Whether the user of an interaction was erased after it.
+        has_history: Whether imported interactions are among the events.
+        select_new: Returns the rows of a source that are neither in the log, nor retracted, nor of
+            users who were erased after them.
+        state: A hash of the events.
         applied_seq: Sequence number of the store that this content reflects.
     """
 
     items: list[Item | DeletedId]
     events: list[Interaction]
-    is_erased: Callable[[Interaction], bool]
+    has_history: bool
+    select_new: Callable[[Sequence[Interaction]], list[Interaction]]
+    state: str
     applied_seq: int
 
 
@@ -54,10 +69,13 @@ def read_changes(
     """
     with database.begin_read() as connection:
         changes = list(iterate_undropped_changes(connection)) if with_items else []
+        log = _load_log(connection, now + MAX_AHEAD_S)
         live_changes = LiveChanges(
             items=[_to_item(change) for change in changes],
-            events=_load_interactions(connection, now + MAX_AHEAD_S),
-            is_erased=_build_erasure_check(connection, UserHasher(secret)),
+            events=log.interactions,
+            has_history=bool(len(log.import_keys)),
+            select_new=_build_selection(connection, log.import_keys, UserHasher(secret)),
+            state=log.digest,
             applied_seq=database.read_sequence(connection).seq,
         )
     return live_changes, changes
@@ -125,23 +143,65 @@ def _to_item(change: ItemChange) -> Item | DeletedId:
     return Item(change.item_id, change.fields, vector)
 
 
-def _load_interactions(connection: sa.Connection, latest_at: float) -> list[Interaction]:
+class _Log(NamedTuple):
+    """The log as a build learns from it.
+
+    Attributes:
+        import_keys: Sorted, see `parse_import_keys`.
+        digest: Changes with any event.
+    """
+
+    interactions: list[Interaction]
+    import_keys: Keys
+    digest: str
+
+
+def _load_log(connection: sa.Connection, latest_at: float) -> _Log:
     is_learned_from = sa.and_(events.c.event != IMPRESSION, events.c.at <= latest_at)
     query = sa.select(*EVENT_COLUMNS).where(is_learned_from)
     rows = connection.execute(query.order_by(events.c.at, events.c.event_id))
-    return [_to_interaction(to_event(row)) for row in rows]
+    interactions, import_ids, digest = [], [], hashlib.sha256()
+    shared: dict[str, str] = {}  # users, items and events come again and again
+    for event in map(to_event, rows):
+        interaction = _to_interaction(event, shared)
+        interactions.append(interaction)
+        digest.update(f"{event.event_id}\0{interaction.user_id}\0".encode())
+        if is_import_id(event.event_id):
+            import_ids.append(event.event_id)
+    return _Log(interactions, parse_import_keys(import_ids), digest.hexdigest())
 
 
-def _to_interaction(event: Event) -> Interaction:
+def _to_interaction(event: Event, shared: dict[str, str]) -> Interaction:
+    user_id = event.user_id or f"session {event.session_id}"
+    item_id = event.item_id or ""
     return Interaction(
-        user_id=event.user_id or f"session {event.session_id}",
-        item_id=event.item_id or "",
-        event=event.event,
+        user_id=shared.setdefault(user_id, user_id),
+        item_id=shared.setdefault(item_id, item_id),
+        event=shared.setdefault(event.event, event.event),
         value=event.value,
         at=event.at,
         text=event.text,
         context={name: str(value) for name, value in event.context.items()},
     )
+
+
+def _build_selection(
+    connection: sa.Connection, import_keys: Keys, user_hasher: UserHasher
+) -> Callable[[Sequence[Interaction]], list[Interaction]]:
+    is_erased = _build_erasure_check(connection, user_hasher)
+    retracted = set(connection.execute(sa.select(retractions.c.event_hash)).scalars())
+
+    def select_new(rows: Sequence[Interaction]) -> list[Interaction]:
+        event_ids = ImportIds().build(rows)
+        in_log = contain_ids(import_keys, event_ids)
+        return [
+            row
+            for row, event_id, is_known in zip(rows, event_ids, in_log, strict=True)
+            if not (is_known or is_erased(row))
+            and not (retracted and hash_event_id(event_id) in retracted)
+        ]
+
+    return select_new
 
 
 def _build_erasure_check(

@@ -104,8 +104,9 @@ items = sa.Table(
     sa.Column("dropped", sa.Boolean, nullable=False),
 )
 
-# Of which parts of the log events were removed, as blocks of `BLOCK_EVENTS` sequence numbers: sums
-# over the log look there for what is gone. Nothing says whose events these were.
+# Of which parts of the log events were removed, or given to another user by a merge, as blocks of
+# `BLOCK_EVENTS` sequence numbers: sums over the log look there for what has changed.
+# Nothing says whose events these were.
 removals = sa.Table(
     "live_removals",
     tables,

@@ -23,6 +23,11 @@ _OWNERS_SQL = "SELECT user_id, session_id FROM live_events WHERE seq > ? AND seq
 _ITEMS_SQL = "SELECT count(*) FROM live_items WHERE seq > ? AND seq <= ?"
 
 
+def to_owner(user_id: str | None, session_id: str | None) -> Owner:
+    """Return whose a row is: of the user, whatever the session, or else of the session."""
+    return (user_id, None) if user_id is not None else (None, session_id)
+
+
 class SequenceReader:
     """Reads one SQLite store; thread-safe.
 
@@ -61,7 +66,7 @@ class SequenceReader:
             ((item_count,),) = self._fetch(_ITEMS_SQL, (after, last))
             if len(rows) + item_count < last - after:
                 return None
-        return {(user, None) if user is not None else (None, session) for user, session in rows}
+        return {to_owner(user, session) for user, session in rows}
 
     def fetch_at(self, seq: int, queries: Sequence[BoundQuery]) -> list[list[Any]] | None:
         """Return the rows of each query, all of one state of the store.

@@ -1,8 +1,9 @@
 """The event log to trending items: popularity with exponential time decay, kept up by new events.
 
-Each worker reads each event of the log once. Of what was removed from the log it learns the blocks
-of sequence numbers, and looks only there for what is gone, so that an erasure costs as much as the
-erased user has events, however long the log is.
+People are counted, not events, see `decayed_sums`. Each worker reads each event of the log once. Of
+what was removed, or given to another user, it learns the blocks of sequence numbers, and looks only
+there for what has changed, so that an erasure costs as much as the erased user has events, however
+long the log is.
 """
 
 import threading
@@ -14,9 +15,10 @@ import sqlalchemy as sa
 
 from indexer.reading import MAX_AHEAD_S
 from indexer.request import Scenario
-from service.store.decayed_sums import BLOCK_EVENTS, DecayedSums, WeightedEvent
+from service.store.decayed_sums import BLOCK_EVENTS, DecayedSums, WeightedEvent, hash_pair
 from service.store.events import IMPRESSION, RATING, SEARCH
 from service.store.schema import events, removals
+from service.store.sequence_reader import to_owner
 from service.store.write_transaction import SequenceNumbers
 
 MAX_TRENDING_ITEMS = 1_000
@@ -82,7 +84,7 @@ class Trending:
                 log = _CountedLog(sums, sequence.generation, sequence.removals_seq)
                 self._logs_by_scenario[scenario.name] = log
             if sequence.removals_seq > log.removals_seq:
-                _take_removed_events(log, connect(), sequence.removals_seq)
+                _update_blocks(log, connect(), sequence.removals_seq)
             if sequence.seq > log.last_seq:
                 after = (log.last_seq, log.sums.oldest_at)
                 log.sums.add(list(_load_weighted_events(connect(), after, scenario, scale)), now)
@@ -102,16 +104,16 @@ def _compute_shares(totals: Iterable[tuple[str, int]]) -> dict[str, float]:
     return {item_id: total / top[0][0] for total, item_id in top}
 
 
-def _take_removed_events(log: _CountedLog, connection: sa.Connection, removals_seq: int) -> None:
-    """Subtract the counted events that are in the log no more."""
+def _update_blocks(log: _CountedLog, connection: sa.Connection, removals_seq: int) -> None:
+    """Subtract the counted events that are in the log no more, and move those of merged users."""
     blocks = sa.select(removals.c.block).where(removals.c.seq > log.removals_seq)
     for block in connection.execute(blocks).scalars().all():
         if log.sums.has_block(block):
             first = block * BLOCK_EVENTS
-            kept = sa.select(events.c.seq).where(
-                events.c.seq.between(first, first + BLOCK_EVENTS - 1)
-            )
-            log.sums.keep_only(block, set(connection.execute(kept).scalars()))
+            is_in_block = events.c.seq.between(first, first + BLOCK_EVENTS - 1)
+            kept = sa.select(events.c.seq, events.c.user_id, events.c.session_id)
+            rows = connection.execute(kept.where(is_in_block))
+            log.sums.update_block(block, {seq: to_owner(*names) for seq, *names in rows})
             log.shares = None
     log.removals_seq = removals_seq
 
@@ -123,16 +125,18 @@ def _load_weighted_events(
     scale: tuple[float, float],
 ) -> Iterable[WeightedEvent]:
     last_seq, oldest_at = after
-    columns = (events.c.seq, events.c.item_id, events.c.at, events.c.event, events.c.value)
-    query = sa.select(*columns).where(
+    what = (events.c.item_id, events.c.at, events.c.event, events.c.value)
+    query = sa.select(events.c.seq, events.c.user_id, events.c.session_id, *what).where(
         events.c.seq > last_seq,
         events.c.at > oldest_at,
         events.c.item_id.is_not(None),
         events.c.event.not_in((SEARCH, IMPRESSION)),
     )
     low, high = scale
-    for seq, item_id, at, event, value in connection.execute(query.order_by(events.c.seq)):
+    rows = connection.execute(query.order_by(events.c.seq))
+    for seq, user_id, session_id, item_id, at, event, value in rows:
         weight = scenario.get_event_weight(event)
         if event == RATING and value is not None:
             weight = max(-1.0, min(1.0, (2 * value - low - high) / (high - low)))
-        yield WeightedEvent(seq, item_id, at, weight)
+        pair = hash_pair(to_owner(user_id, session_id), item_id)
+        yield WeightedEvent(seq, item_id, at, weight, pair)

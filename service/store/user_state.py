@@ -27,11 +27,13 @@ class UserState:
         items_by_event: Name of an event to the ids of its items, sorted; without searches and
             impressions.
         interests: The stored interests.
+        is_known: Whether the store holds anything of them, be it an impression alone.
     """
 
     history: tuple[HistoryEntry, ...] = ()
     items_by_event: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interests: tuple[str, ...] = ()
+    is_known: bool = False
 
     @cached_property
     def seen(self) -> tuple[str, ...]:
@@ -50,6 +52,7 @@ def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> 
         history=_keep_latest_texts(entries[-MAX_RECENT_EVENTS:]),
         items_by_event=group_items_by_event((event.event, event.item_id) for event in ordered),
         interests=tuple(interests),
+        is_known=bool(ordered or interests),
     )
 
 

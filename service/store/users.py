@@ -68,7 +68,7 @@ class UserStore:
             )
         now = self._clock()
         with self._database.begin_write() as transaction:
-            moved = merge_events(transaction, source_id, target_id)
+            moved_seqs = merge_events(transaction, source_id, target_id)
             update_targets = merges.update().where(merges.c.into_id == source_id)
             transaction.connection.execute(update_targets.values(into_id=target_id))
             row = {"from_id": source_id, "merged_at": now, "into_id": target_id}
@@ -80,7 +80,9 @@ class UserStore:
                 merges.delete().where(merges.c.from_id == merges.c.into_id)
             )
             _merge_profiles(transaction, (source_id, target_id), now)
-            return moved, transaction.reserve()
+            seq = transaction.reserve()
+            transaction.mark_events_changed(moved_seqs)
+        return len(moved_seqs), seq
 
     def erase(self, user_id: str) -> tuple[int, int]:
         """Remove everything of a user, or of an anonymous session; a keyed hash of the id stays.
@@ -112,7 +114,7 @@ class UserStore:
             connection.execute(merges.delete().where(merges_of_user))
             self._record_erasure(connection, all_ids)
             seq = transaction.reserve()
-            transaction.mark_events_removed(seqs)
+            transaction.mark_events_changed(seqs)
         return len(seqs), seq
 
     def clean_files(self, seq: int) -> None:

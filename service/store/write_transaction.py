@@ -18,7 +18,7 @@ class SequenceNumbers:
     Attributes:
         seq: Of the last change of any kind.
         items_seq: Of the last change of an item.
-        removals_seq: Of the last change that removed events, or a user's profile.
+        removals_seq: Of the last change that removed events or a user's profile, or merged users.
         generation: How often this process has found another store in place of the one before, such
             as a backup. Numbers of different generations do not compare.
     """
@@ -52,8 +52,8 @@ class WriteTransaction:
         """Make every worker load the item changes up to now."""
         self._items_seq = self.seq
 
-    def mark_events_removed(self, seqs: Iterable[int]) -> None:
-        """Make every worker take events out of the sums it has computed from the log.
+    def mark_events_changed(self, seqs: Iterable[int]) -> None:
+        """Make every worker look again at events that were removed, or given to another user.
 
         Args:
             seqs: Their sequence numbers.

@@ -79,6 +79,13 @@ class AnswerOut(BaseModel):
     snapshot: str
     live_seq: int
     user_id: str | None
+    user_known: Annotated[
+        bool | None,
+        Field(
+            description="Whether anything is kept of the user or session of the request; absent "
+            "if it named neither."
+        ),
+    ] = None
     unknown_items: list[str]
     items: list[HitOut]
     complete: Complete
@@ -180,6 +187,14 @@ class EventsOut(BaseModel):
         int, Field(description="Retracted before, or older than the erasure of their user.")
     ]
     event_ids: list[str]
+    unknown_items: Annotated[
+        list[str] | None,
+        Field(
+            description="Ids of the events that are not in the catalogue, the first hundred; these "
+            "events are kept too. Null while no snapshot is served."
+        ),
+    ] = None
+    unknown_item_count: Annotated[int | None, Field(description="How many such ids.")] = None
     live_seq: int
 
 

@@ -1,19 +1,41 @@
 """`zhiyin import`: each row is an event of its user, once, whatever is imported again."""
 
 import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer import CatalogError, build_index
 from service import Settings, create_app
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
+from service.store import (
+    EventLog,
+    ItemChange,
+    LiveDatabase,
+    UserHasher,
+    UserStore,
+    load_recent_events,
+    store_changes,
+)
+from service.store.imported_events import Occurrences
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
-from tests.service.conftest import LOCAL, wait_until
+from tests.service.conftest import LOCAL, environment, wait_until
 
+SECRET = "a secret of the tests"
 ROWS = """user_id,item_id,event,value,timestamp
 mia,film-1,rating,5,2026-01-01T00:00:00Z
 mia,film-2,dislike,,2026-01-02T00:00:00Z
@@ -32,11 +54,23 @@ def url(tmp_path: Path) -> str:
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The secret by which erased users are recognised is the test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("ZHIYIN_SECRET", SECRET)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[tuple[LiveDatabase, EventLog, UserStore]]:
+    """The store as the import sees it; erasures are of now."""
+    database, hasher = LiveDatabase.open(url), UserHasher(SECRET)
+    try:
+        yield database, EventLog(database, hasher), UserStore(database, hasher, time.time)
+    finally:
+        database.close()
 
 
 def imported(folder: Path, url: str, text: str, **chosen: Any) -> ImportSummary:
     file = folder / "events.csv"
     file.write_text(text, encoding="utf-8")
+    chosen = {"root": folder / "index", **chosen}
     return import_interactions(ImportPlan(str(file), url, **chosen), report=lambda *_: None)
 
 
@@ -78,7 +112,7 @@ def test_a_row_years_ahead_is_a_bad_row(tmp_path: Path, url: str) -> None:
 
 def test_too_many_bad_rows_fail_and_the_good_ones_are_kept(tmp_path: Path, url: str) -> None:
     with pytest.raises(
-        CatalogError, match=r"1 of 6 rows .* 'clik'; did you mean 'click'.* 5 others"
+        CatalogError, match=r"1 of 6 rows .* 'clik' is not known; did you mean 'click'.* 5 others"
     ):
         imported(tmp_path, url, ROWS + "mia,film-1,clik,,2026-01-01\n")
     assert told(imported(tmp_path, url, ROWS)) == (0, 5, 0, 0)
@@ -105,6 +139,140 @@ def test_an_imported_user_is_known_to_the_service(tmp_path: Path, url: str) -> N
         assert {hit["id"] for hit in answer["items"]} == {"film-3", "film-4", "film-5"}, json.dumps(
             answer
         )
+
+
+def test_other_circumstances_make_no_other_event(tmp_path: Path, url: str) -> None:
+    rows = ROWS.replace("timestamp\n", "timestamp,weather\n").replace("Z\n", "Z,rain\n")
+    assert told(imported(tmp_path, url, rows)) == (5, 0, 0, 0)
+    assert told(imported(tmp_path, url, rows, context=("weather",))) == (0, 5, 0, 0)
+    assert told(imported(tmp_path, url, ROWS)) == (0, 5, 0, 0)
+
+
+UNDATED = "user_id,item_id,event\nmia,film-1,click\nbo,film-2,click\nmia,film-3,like\n"
+
+
+@pytest.mark.parametrize(("rows", "of_mia"), [(ROWS, 4), (UNDATED, 2)])
+def test_an_erased_user_stays_erased_whatever_is_imported_again(
+    tmp_path: Path, url: str, rows: str, of_mia: int
+) -> None:
+    """Rows without a time get that of the import, which is later than the erasure."""
+    first = imported(tmp_path, url, rows)
+    with opened(url) as (database, _, users):
+        users.erase("mia")
+    again = imported(tmp_path, url, rows)
+    assert told(again) == (0, first.accepted - of_mia, of_mia, 0)
+    with opened(url) as (database, log, _), database.begin_read() as connection:
+        assert not log.load_user_state(connection, "mia", None).is_known
+        assert log.load_user_state(connection, "bo", None).is_known
+
+
+@pytest.mark.parametrize("rows", [ROWS, UNDATED])
+def test_what_a_merged_user_did_belongs_to_whom_they_became(
+    tmp_path: Path, url: str, rows: str
+) -> None:
+    with opened(url) as (_, _, users):
+        users.merge("mia", "mia@example.org")
+    imported(tmp_path, url, rows)
+    with opened(url) as (database, log, _), database.begin_read() as connection:
+        assert not log.load_user_state(connection, "mia", None).is_known
+        assert "film-1" in log.load_user_state(connection, "mia@example.org", None).seen
+
+
+def test_a_retracted_row_stays_retracted(tmp_path: Path, url: str) -> None:
+    imported(tmp_path, url, ROWS)
+    with opened(url) as (database, log, _):
+        with database.begin_read() as connection:
+            (row,) = load_recent_events(connection, ("bo", None), 10)
+        log.retract(row.event_id)
+    assert told(imported(tmp_path, url, ROWS)) == (0, 4, 1, 0)
+
+
+def build(folder: Path, count: int = 5) -> None:
+    items = [{"id": f"film-{n}", "title": f"film number {n}"} for n in range(1, count + 1)]
+    catalog = write_rows(folder / "i.jsonl", items)
+    build_index(catalog, folder / "index", encoder=WordEncoder(dim=16))
+
+
+def test_it_is_told_how_many_events_name_an_item_live_ones_too(tmp_path: Path, url: str) -> None:
+    assert imported(tmp_path, url, ROWS).in_catalogue is None  # there is no catalogue yet
+    build(tmp_path, count=2)
+    more = "".join(f"bo,{item},click,,2026-01-05\n" for item in ("new", "gone", "film-3", "x"))
+    with opened(url) as (database, _, _), database.begin_write() as transaction:
+        vector = np.full(16, 0.25, np.float16)
+        new = ItemChange("new", {"id": "new", "title": "new"}, vector)
+        store_changes(transaction, [new, ItemChange("film-2", None)], now=1)
+    summary = imported(tmp_path, url, ROWS + more)
+    assert (summary.named, summary.in_catalogue) == (9, 4)  # film-1 three times, and new
+    assert summary.first_unknown == '(first: "film-2"; the catalogue\'s look like "film-1")'
+    assert "4 of 9 name an item of the catalogue (first:" in summary.describe()
+
+
+def test_many_events_of_which_none_names_an_item_are_refused_and_none_is_kept(
+    tmp_path: Path, url: str
+) -> None:
+    build(tmp_path)
+    rows = "user_id,item_id,event\n" + "".join(f"u{n},{n}.0,click\n" for n in range(120))
+    said = r'none of the first 120 .* \(first: "0\.0"; the catalogue\'s look like "film-1"\)'
+    with pytest.raises(CatalogError, match=said):
+        imported(tmp_path, url, rows)
+    with opened(url) as (database, log, _), database.begin_read() as connection:
+        assert not log.load_user_state(connection, "u1", None).is_known
+    few = imported(tmp_path, url, rows[: rows.index("u99")])
+    assert (few.accepted, few.named, few.in_catalogue) == (99, 99, 0)
+
+
+def test_an_import_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, url: str) -> None:
+    """Killed between two transactions and within one, then run again: each row is there once."""
+    rows = [f"u{n % 97},film-{n % 50},view,,{1_700_000_000 + n % 30_000}" for n in range(60_000)]
+    file = tmp_path / "events.csv"
+    file.write_text("\n".join([ROWS.splitlines()[0], *rows]), encoding="utf-8")
+    command = [
+        sys.executable, "-m", "service.commands", "import", "--index", str(tmp_path),
+        "--db", url, "--interactions", str(file), "--json",
+    ]  # fmt: skip
+    kept = 0
+    for most in (10_000, 30_000):
+        process = subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.DEVNULL)
+        has_kept_enough = partial(has_events, tmp_path, most)
+        wait_until(has_kept_enough, seconds=60)
+        process.kill()
+        process.wait()
+        assert count_events(tmp_path) >= max(kept, most)
+        kept = count_events(tmp_path)
+    ended = subprocess.run(
+        command, env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    summary = json.loads(ended.stdout)
+    assert summary["accepted"] + summary["duplicates"] == 60_000
+    assert summary["duplicates"] == kept
+    assert count_events(tmp_path) == 60_000
+
+
+def has_events(folder: Path, most: int) -> bool:
+    return count_events(folder) >= most
+
+
+def count_events(folder: Path) -> int:
+    """How many events the store holds, as another process sees it; none before it is made."""
+    file = folder / "live.sqlite"
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(file, timeout=20)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM live_events").fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are being made
+            return 0
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=12), max_size=12))
+def test_occurrences_are_those_of_counting_one_by_one(batches: list[list[int]]) -> None:
+    occurrences, seen = Occurrences(), Counter[int]()
+    for batch in batches:
+        expected = []
+        for key in batch:
+            seen[key] += 1
+            expected.append(seen[key])
+        assert occurrences.count(np.array(batch, np.uint64)).tolist() == expected
 
 
 def test_without_times_the_order_of_rows_is_the_order(tmp_path: Path, url: str) -> None:

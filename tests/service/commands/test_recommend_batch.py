@@ -114,12 +114,38 @@ def test_what_is_no_text_is_refused_and_nothing_is_put_in_place(batch: Any, tmp_
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".answers")]
 
 
-def test_the_store_counts_too(batch: Any, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'live.sqlite'}"
+def keep_a_like(file: Path) -> str:
+    """Keep that u liked v3 in a live store; return its URL."""
+    url = f"sqlite:///{file}"
     database = LiveDatabase.open(url)
     event = {"user_id": "u", "item_id": "v3", "event": "like"}
     EventLog(database, UserHasher("x" * 16)).append([parse_event(event, now=1)])
     database.close()
+    return url
+
+
+def test_the_store_beside_the_index_counts_unless_it_is_left_out(
+    batch: Any, vectors_only: Path
+) -> None:
+    keep_a_like(vectors_only / "live.sqlite")
+    asked = lines(
+        *({"request_id": n, "user_id": user, "k": 100} for n, user in enumerate("uwx")),
+        {"request_id": 3, "k": 100},
+    )
+    ended, told = batch(asked)
+    assert ended.returncode == 0
+    assert "v3" not in [hit["id"] for hit in told[0]["items"]]
+    assert [line.get("user_known") for line in told] == [True, False, False, None]
+    assert "2 of 3 requests with a user_id or session_id are of somebody of whom" in ended.stderr
+    assert "in.jsonl:2" in ended.stderr
+    left_out, alone = batch(asked, "--no-live")
+    assert (left_out.returncode, left_out.stderr) == (0, "")
+    assert "v3" in [hit["id"] for hit in alone[0]["items"]]
+    assert [line.get("user_known") for line in alone] == [False, False, False, None]
+
+
+def test_the_store_counts_too(batch: Any, tmp_path: Path) -> None:
+    url = keep_a_like(tmp_path / "live.sqlite")
     asked = lines({"request_id": 1, "user_id": "u", "k": 100}, {"request_id": 2, "k": 100})
     ended, told = batch(asked, "--db", url)
     assert ended.returncode == 0
@@ -150,7 +176,8 @@ def test_several_processes_answer_as_one_does(batch: Any) -> None:
     [
         (["--workers", "0"], "--workers is 0; give a number from 1 to"),
         (["--workers", "1000"], "--workers is 1000; give a number from 1 to"),
-        (["--workers", "2", "--db", "sqlite:///live.sqlite"], "is for requests without --db"),
+        (["--workers", "2", "--db", "sqlite:///live.sqlite"], "one process answers from a live"),
+        (["--no-live", "--db", "sqlite:///live.sqlite"], "--no-live leaves out what --db names"),
     ],
 )
 def test_numbers_of_processes_that_cannot_be_are_refused(

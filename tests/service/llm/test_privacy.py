@@ -67,7 +67,7 @@ def rebuild(shop: Shop, folder: Path, secret: str) -> None:
     rows = [
         {"user_id": e.user_id, "item_id": e.item_id, "event": e.event, "text": e.text}
         for e in found.events
-        if e.item_id and not found.is_erased(e)
+        if e.item_id
     ]
     build_index(
         write_rows(folder / "again.jsonl", shop.rows),

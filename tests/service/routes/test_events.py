@@ -245,6 +245,7 @@ def test_a_batch_is_answered_with_what_became_of_it(own_shop: Shop, serve: Serve
         assert len(answer["event_ids"][3]) == 32
         assert client.post("/v1/events", json=event).json() == {
             "accepted": 0, "duplicates": 1, "refused": 0, "event_ids": ["e1"], "live_seq": 3,
+            "unknown_items": [], "unknown_item_count": 0,
         }  # fmt: skip
         assert client.delete("/v1/events/e1").json() == {"event_id": "e1", "live_seq": 4}
         assert client.delete("/v1/events/e1").json() == {"event_id": "e1", "live_seq": 4}
@@ -427,3 +428,45 @@ def send_everywhere(client: TestClient, body: Any) -> None:
         if response.status_code != 200:
             assert 400 <= response.status_code < 500, (method, path, body, response.text)
             problem(response, response.status_code)
+
+
+def test_items_that_are_not_in_the_catalogue_are_named_and_their_events_kept(
+    own_shop: Shop, serve: Serve
+) -> None:
+    def send(*ids: str | None) -> Json:
+        events = [
+            {"user_id": "u", "event": "like", "item_id": item_id}
+            if item_id
+            else {"user_id": "u", "event": "search", "text": "sea"}
+            for item_id in ids
+        ]
+        answer: Json = client.post("/v1/events", json={"events": events}).json()
+        return answer
+
+    def unknown(*ids: str | None) -> tuple[Any, Any]:
+        answer = send(*ids)
+        return answer["unknown_items"], answer["unknown_item_count"]
+
+    with serve(own_shop) as client:
+        assert unknown("i0001", None, "中文 电影/第2部") == ([], 0)
+        assert unknown("nowhere", "i0001", "没有", "nowhere") == (["nowhere", "没有"], 2)
+        assert client.get("/v1/users/u").json()["events"] == 7
+        many = [f"x{number}" for number in range(150)]
+        assert unknown(*many) == (many[:100], 150)
+        client.put("/v1/items/x5", json={"title": "a new sea"})
+        client.delete("/v1/items/i0001")
+        assert unknown("x5", "i0001") == (["i0001"], 1)
+        single = {"user_id": "u", "event": "like", "item_id": "nowhere"}
+        assert client.post("/v1/events", json=single).json()["unknown_items"] == ["nowhere"]
+
+
+def test_events_are_kept_before_anything_serves_and_their_items_are_not_judged(
+    own_shop: Shop, secret_file: Path
+) -> None:
+    (own_shop.root / "CURRENT").rename(own_shop.root / "LATER")
+    app = create_app(Settings(own_shop.root, secret_file=secret_file), own_shop.encoder)
+    with TestClient(app, LOCAL) as client:
+        event = {"user_id": "u", "event": "like", "item_id": "nowhere"}
+        answer = client.post("/v1/events", json=event).json()
+    assert (answer["accepted"], answer["unknown_items"]) == (1, None)
+    assert answer["unknown_item_count"] is None

@@ -53,12 +53,12 @@ def test_an_answer_has_every_field_of_the_contract(client: TestClient, shop: Sho
     body = {"user_id": "u1", "history": ["gone"], "k": 1, "fields": ["title"]}
     answer = client.post("/v1/recommend", json=body).json()
     assert list(answer) == [
-        "recommendation_id", "snapshot", "live_seq", "user_id", "unknown_items", "items",
-        "complete", "next_cursor", "timing_ms",
+        "recommendation_id", "snapshot", "live_seq", "user_id", "user_known", "unknown_items",
+        "items", "complete", "next_cursor", "timing_ms",
     ]  # fmt: skip
     assert UUID(answer["recommendation_id"]).version == 4
     assert answer["live_seq"] == 0
-    assert answer["user_id"] == "u1"
+    assert (answer["user_id"], answer["user_known"]) == ("u1", False)
     assert answer["unknown_items"] == ["gone"]
     (hit,) = answer["items"]
     assert list(hit) == ["id", "rank", "score", "item", "propensity", "reasons"]

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.request.scenarios import EVENT_WEIGHTS, SCENARIOS
+from indexer.event_kinds import EVENT_WEIGHTS
+from indexer.request.scenarios import SCENARIOS
 from service.edge import Problem
 from service.store import trending as trending_module
 from service.store.database import LiveDatabase
@@ -40,9 +41,10 @@ class Log:
         self.workers = [Trending(), Trending()]
 
     def happened(self, item: str, days_ago: float, event: str = "like", **more: Any) -> str:
-        name = f"e{len(self.log.append([]).event_ids)}-{item}-{days_ago}-{event}"
+        user = more.get("user", "u")
+        name = f"{user}-{item}-{days_ago}-{event}"
         at = NOW - days_ago * DAY
-        made = Event(name, "u", None, item, event, more.get("value"), "text", at)
+        made = Event(name, user, None, item, event, more.get("value"), "text", at)
         self.log.append([made])
         return name
 
@@ -102,8 +104,8 @@ def test_what_is_added_up_bit_by_bit_is_the_sum_over_the_log(log: Log) -> None:
     happened = [("a", 3.0, "like"), ("b", 0.5, "view"), ("a", 9.0, "purchase"), ("b", 2.0, "like"),
                 ("c", 1.0, "dislike"), ("a", 0.1, "skip"), ("d", 0.2, "impression")]  # fmt: skip
     expected: dict[str, float] = {}
-    for item, days_ago, event in happened:
-        log.happened(item, days_ago, event)
+    for number, (item, days_ago, event) in enumerate(happened):
+        log.happened(item, days_ago, event, user=f"u{number}")
         log.shares(0)  # one worker looks all the time, the other only at the end
         if event != "impression":
             gain = EVENT_WEIGHTS[event] * math.pow(0.5, days_ago * DAY / DEFAULT_HALF_LIFE_S)
@@ -147,11 +149,12 @@ def test_a_retracted_event_does_not_count_as_trending_on_any_worker(log: Log) ->
     assert log.shares(0) == log.shares(1) == {"b": 1.0}
 
 
-ITEMS, USERS, KINDS = ("a", "b", "c", "d"), ("u", "v", "w"), ("like", "dislike", "view", "rating")
+ITEMS, USERS, KINDS = ("a", "b", "c"), ("u", "v", "w"), ("like", "dislike", "view", "rating")
 HALF_LIFE = HALF_LIFE_S["news"]
 _TELLING = st.tuples(
     st.just("tell"),
     st.sampled_from(USERS),
+    st.booleans(),  # whether it is the anonymous session of that name
     st.sampled_from(ITEMS),
     st.sampled_from(KINDS),
     st.floats(-0.9 * DAY, 9 * DAY),
@@ -179,8 +182,8 @@ class ChangingLog(Log):
         getattr(self, f"_{kind}")(*told)
 
     def count_anew(self) -> dict[str, float]:
-        """The shares by definition, from the rows that are there."""
-        totals: dict[str, float] = {}
+        """The shares by definition, from the rows that are there: everybody counts once."""
+        gains: dict[tuple[Any, ...], list[float]] = {}
         weights = SCENARIOS["news"].event_weights
         with self.database.begin_read() as connection:
             rows = connection.execute(sa.select(events)).all()
@@ -190,18 +193,32 @@ class ChangingLog(Log):
             if row.at > oldest and age >= -DAY:
                 weight = (2 * row.value - 6) / 4 if row.event == "rating" else weights[row.event]
                 gain = weight * 0.5 ** (max(0.0, age) / HALF_LIFE)
-                totals[row.item_id] = totals.get(row.item_id, 0.0) + gain
+                owner = (row.user_id, None if row.user_id else row.session_id)
+                gains.setdefault((*owner, row.item_id), []).append(gain)
+        totals: dict[str, float] = {}
+        for (_, _, item), of_one in gains.items():
+            vote = max(0.0, *of_one) + min(0.0, *of_one)
+            totals[item] = totals.get(item, 0.0) + vote
         # What is nothing but rounding is left out of both.
         top = max(totals.values(), default=0.0)
         return {item: total / top for item, total in totals.items() if total > 1e-9 * top > 0}
 
-    def _tell(self, user: str, item: str, kind: str, ago: float, gap: int) -> None:
+    def _tell(  # what was drawn
+        self,
+        user: str,
+        is_session: bool,  # noqa: FBT001  # it is drawn
+        item: str,
+        kind: str,
+        ago: float,
+        gap: int,
+    ) -> None:
         self.count += 1
         with self.database.begin_write() as transaction:
             transaction.reserve(gap)
         value = 1.0 + self.count % 5 if kind == "rating" else None
         at = self.now - ago
-        self.log.append([Event(str(self.count), user, None, item, kind, value, None, at)])
+        owner: tuple[str | None, str | None] = (None, user) if is_session else (user, None)
+        self.log.append([Event(str(self.count), owner[0], owner[1], item, kind, value, None, at)])
 
     def _erase(self, user: str) -> None:
         self.users.erase_rows(user)
@@ -238,6 +255,44 @@ def test_every_worker_has_the_shares_of_a_recount_whatever_was_erased(
     assert found[0] == pytest.approx(fresh, rel=1e-9)
     shown = {item: share for item, share in fresh.items() if share > 1e-9}
     assert shown == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_a_user_counts_once_for_an_item_however_often_they_come_back(log: Log) -> None:
+    for number in range(3):
+        log.happened("loved", 0, "click", user=f"u{number}")
+    bot = [
+        Event(f"b{number}", "bot", None, "pushed", "click", None, None, NOW - number)
+        for number in range(300)
+    ]
+    log.log.append(bot)
+    assert log.shares() == {"loved": 1.0, "pushed": pytest.approx(1 / 3)}
+    log.happened("pushed", 0, "like", user="bot")  # the strongest of them counts, alone
+    share = EVENT_WEIGHTS["like"] / (3 * EVENT_WEIGHTS["click"])
+    assert log.shares(0) == {"loved": 1.0, "pushed": pytest.approx(min(share, 1.0))}
+    assert log.shares(0) == log.shares(1)
+
+
+def test_who_turns_away_takes_back_what_they_gave(log: Log) -> None:
+    log.happened("a", 0, "like", user="u")
+    log.happened("a", 0, "like", user="v")
+    log.happened("b", 0, "like", user="v")
+    log.happened("a", 0, "dislike", user="u")
+    both = 2 * EVENT_WEIGHTS["like"] + EVENT_WEIGHTS["dislike"]
+    assert log.shares() == {"a": 1.0, "b": pytest.approx(EVENT_WEIGHTS["like"] / both)}
+    log.log.retract("u-a-0-dislike")
+    assert log.shares() == {"a": 1.0, "b": 0.5}
+
+
+def test_merged_users_count_once_on_every_worker(log: Log) -> None:
+    users = UserStore(log.database, UserHasher("a secret of the tests"), lambda: NOW)
+    for user in ("phone", "mia", "bo"):
+        log.happened("a", 0, user=user)
+    log.happened("b", 0, user="bo")
+    assert log.shares(0) == {"a": 1.0, "b": pytest.approx(1 / 3)}
+    users.merge("phone", "mia")
+    assert log.shares(0) == log.shares(1) == {"a": 1.0, "b": 0.5}
+    users.erase_rows("mia")
+    assert log.shares(0) == log.shares(1) == {"a": 1.0, "b": 1.0}
 
 
 def test_an_erasure_reads_no_more_of_the_log_than_the_user_has_events(log: Log) -> None:
