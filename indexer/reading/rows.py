@@ -184,8 +184,24 @@ class RequiredColumns:
 
 def suggest_name(wanted: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the nearest known name, or a list of all of them."""
-    by_lower = {name.lower(): name for name in known}
-    nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1)
-    if nearest:
-        return f"did you mean {by_lower[nearest[0]]!r}?"
+    names = list(known)
+    nearest = find_nearest_name(wanted, names, least_likeness=0.6)
+    if nearest is not None:
+        return f"did you mean {nearest!r}?"
+    by_lower = {name.lower(): name for name in names}
     return f"there are {clip(', '.join(by_lower.values()))}"
+
+
+def find_nearest_name(
+    wanted: str, known: Iterable[str], *, least_likeness: float = 0.8
+) -> str | None:
+    """Return the known name that is most like another, whatever the case; None without any.
+
+    Args:
+        wanted: The name that is not known.
+        known: The known names; of those that are equally like it the first in order is taken.
+        least_likeness: In [0, 1]; 1 is equal.
+    """
+    by_lower = {name.lower(): name for name in sorted(known)}
+    nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1, cutoff=least_likeness)
+    return by_lower[nearest[0]] if nearest else None
