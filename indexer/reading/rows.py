@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import CatalogError
+from indexer.reading.findings import FieldFinding
 
 NO_MAPPING: Mapping[str, str] = MappingProxyType({})
 # One `--fields` may serve a catalogue and its interactions. Columns mapped to these names must
@@ -25,11 +26,16 @@ _MAX_REMEMBERED_COLUMNS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row under the source's own names; a missing cell is None or absent. `line` is from 1."""
+    """One row under the source's own names; a missing cell is None or absent. `line` is from 1.
+
+    Attributes:
+        findings: Cells that the reader of the source left out or changed, under the source's names.
+    """
 
     source: str
     line: int
     values: Mapping[str, Any]
+    findings: tuple[FieldFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
