@@ -7,7 +7,8 @@ is never renamed. Of several columns for one field the one is taken that comes f
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from indexer.errors import CatalogError
@@ -18,6 +19,7 @@ from indexer.field_names import (
     TAG_FIELDS,
     TITLE_FIELDS,
 )
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import INTERACTION_FIELDS, find_nearest_name
 
 
@@ -27,6 +29,26 @@ class Role(StrEnum):
     CATALOGUE = "catalogue"
     INTERACTIONS = "interactions"
 
+
+@dataclass(frozen=True, slots=True)
+class SourceNames:
+    """What decides the names of a source's columns.
+
+    Attributes:
+        role: What its rows are.
+        mapping: Our names to the source's, as `--fields` gives them.
+        context: Names of circumstances that are asked for.
+        notes: Where guesses are told.
+    """
+
+    role: Role
+    mapping: Mapping[str, str]
+    context: Sequence[str] = ()
+    notes: ReadingNotes = field(default_factory=ReadingNotes)
+
+
+# As pandas names an index without a name. It is the id if nothing else is, else left out.
+INDEX_COLUMN = "__index_level_0__"
 
 # Spelt as `_normalise` returns them. A catalogue and its interactions name their items alike, so
 # that both take the first of the same list: Amazon's reviews have an asin and a parent_asin.
@@ -42,7 +64,7 @@ _ITEM_IDS = (
     "物品",
 )  # fmt: skip
 _CATALOGUE_SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "id": _ITEM_IDS,
+    "id": (*_ITEM_IDS, "indexlevel0"),
     "title": (
         "标题", "標題", "名称", "名稱", "商品名称", "商品名稱", "商品标题", "产品名称", "產品名稱", "商品名", "品名",
         "片名", "电影名称", "电影名", "電影名稱", "影片名称", "书名", "書名", "歌名", "歌曲名", "游戏名称", "名字",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from indexer.reading.column_names import Role, SourceNames, check_field_names
 from indexer.reading.field_parsers import (
     VALUE,
     BadValueError,
@@ -18,6 +19,7 @@ from indexer.reading.field_parsers import (
     parse_text,
     parse_unix_seconds,
 )
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
@@ -123,6 +125,7 @@ def read_interactions(
     query: str | None = None,
     extra_columns: Sequence[str] = (),
     now: float | None = None,
+    notes: ReadingNotes | None = None,
 ) -> Iterator[Interaction | Rejection]:
     """Return the interactions of a file or a database in row order.
 
@@ -136,13 +139,13 @@ def read_interactions(
         query: A SELECT or the name of a table, for a database.
         extra_columns: Further columns to keep as context where they exist.
         now: Unix seconds; None for the time of the call.
+        notes: Where guesses about the source are told.
 
     Raises:
         CatalogError: At once if the source does not exist; while iterating if it is damaged; at
             the end if no row had a mapped column or one that `context` names.
     """
     columns = (*(DEFAULT_CONTEXT if context is None else context), *extra_columns)
-    rows = read_rows(source, query=query, infer_types=False)
     used = {
         ours: theirs for ours, theirs in mapping.items() if ours in _OUR_COLUMNS or ours in columns
     }
@@ -153,6 +156,9 @@ def read_interactions(
     )
     if "id" in mapping and not {"item_id", "item"} & used.keys():
         used["item_id"] = mapping["id"]
+    check_field_names(mapping)
+    naming = SourceNames(Role.INTERACTIONS, used, columns, notes or ReadingNotes())
+    rows = read_rows(source, naming, query=query)
     latest_at = (time.time() if now is None else now) + MAX_AHEAD_S
     return _read_interactions(rows, columns, used, required_columns, latest_at=latest_at)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
 from indexer.field_names import TEXT_FIELDS
+from indexer.reading.column_names import Role, SourceNames
 from indexer.reading.field_parsers import (
     BadValueError,
     Parser,
@@ -34,6 +35,7 @@ from indexer.reading.field_parsers import (
 )
 from indexer.reading.item_limits import MAX_NESTING, check_item_size
 from indexer.reading.memory import Source
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
@@ -93,6 +95,7 @@ def read_catalog(
     *,
     query: str | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
+    notes: ReadingNotes | None = None,
 ) -> Iterator[Item | Rejection]:
     """Return the items of all sources in order; an id may come more than once.
 
@@ -100,6 +103,7 @@ def read_catalog(
         sources: Files, database URLs and rows in memory.
         query: A SELECT or the name of a table, for the databases among the sources.
         mapping: Our field names to the sources' columns, as `parse_mapping` returns it.
+        notes: Where guesses about the sources are told.
 
     Raises:
         CatalogError: At once if a source does not exist; while iterating if one is damaged; at the
@@ -108,9 +112,9 @@ def read_catalog(
     urls = [source for source in sources if is_database_url(source)]
     if query and not urls:
         raise CatalogError("--query needs a database URL among --catalog; give one or drop --query")
+    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes or ReadingNotes())
     tables = [
-        read_rows(source, query=query if source in urls else None, mapping=mapping)
-        for source in sources
+        read_rows(source, naming, query=query if source in urls else None) for source in sources
     ]
     return _read_items(tables, mapping)
 

@@ -355,7 +355,7 @@ def test_a_mapped_column_that_no_row_has_is_refused_with_the_nearest(tmp_path: P
     mapping = {"title": "titel", "user_id": "userId"}
     with pytest.raises(CatalogError, match="'titel', which no row has; did you mean 'Title'"):
         list(read_catalog([str(path)], mapping=mapping))
-    with pytest.raises(CatalogError, match="'xyz', which no row has; there are id, Title, genres"):
+    with pytest.raises(CatalogError, match="'xyz', which no row has; there are id, title, genres"):
         list(read_catalog([str(path)], mapping={"brand": "xyz"}))
 
 
