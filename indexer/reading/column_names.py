@@ -180,9 +180,7 @@ def _list_own_names(role: Role) -> frozenset[str]:
     return _INTERACTION_NAMES if role is Role.INTERACTIONS else frozenset(_OWN_CATALOGUE_NAMES)
 
 
-def _list_spellings(
-    role: Role, context: Collection[str]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _list_spellings(role: Role, context: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each of our fields with the normal spellings of its columns, the most certain first."""
     is_catalogue = role is Role.CATALOGUE
     own = _OWN_CATALOGUE_NAMES if is_catalogue else (*_OWN_INTERACTION_NAMES, *context)

@@ -49,9 +49,7 @@ _TEXT_FIELDS = frozenset((*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS))
 _PARSED_FIELDS = frozenset(("price", "rating", "available", "location", "created_at", "vector"))
 _ID_FIELDS = frozenset(("id", "item_id", "item", "user_id", "user"))
 
-_PLAIN_NUMBER = re.compile(
-    r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:e[-+]\d{2,3})?", re.ASCII
-)
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:e[-+]\d{2,3})?", re.ASCII)
 _JAVA_NUMBER = re.compile(r"-?\d\.\d+E-?\d{1,3}", re.ASCII)
 _GROUPED_NUMBER = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3}){1,4}(?:\.\d+)?", re.ASCII)
 _DIGIT_NAME = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", re.ASCII)
@@ -220,9 +218,7 @@ class _ValueColumn(CsvColumn):
 
     @property
     def _total(self) -> int:
-        return (
-            self._numbers + self._booleans + self._structures + self._arrays + self._others
-        )
+        return self._numbers + self._booleans + self._structures + self._arrays + self._others
 
     @override
     def observe(self, cell: str, line: int) -> None:

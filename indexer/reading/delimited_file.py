@@ -132,7 +132,9 @@ class DelimitedFile:
             if not undecided:
                 break
         conversions = [column.conversion for column in columns]
-        told = [(n, words) for n, c in zip(layout.names, columns, strict=True) for words in c.describe()]
+        told = [
+            (n, words) for n, c in zip(layout.names, columns, strict=True) for words in c.describe()
+        ]
         for name, words in told[:_MAX_NOTED_COLUMNS]:
             notes.add(f"{self.name}: {name} {words}")
         return conversions
@@ -155,7 +157,9 @@ class DelimitedFile:
             line, cells = record
             values = {name: convert(cells[i]) for i, name, convert in wanted}
             if may_leave_out and UNREADABLE in values.values():
-                yield _leave_out(self.name, line, values, dict(zip(layout.names, cells, strict=True)))
+                yield _leave_out(
+                    self.name, line, values, dict(zip(layout.names, cells, strict=True))
+                )
             else:
                 yield Row(self.name, line, values)
 
@@ -207,9 +211,7 @@ def _make_csv_reader(lines: "_LineReader", dialect: Dialect) -> Iterator[list[st
     )
 
 
-def _leave_out(
-    source: str, line: int, values: dict[str, Any], cells: Mapping[str, str]
-) -> Row:
+def _leave_out(source: str, line: int, values: dict[str, Any], cells: Mapping[str, str]) -> Row:
     """The row without the cells that are not of their column's type."""
     findings = tuple(
         FieldFinding(name, cells[name], "is no number, as the other cells of its column are")

@@ -12,7 +12,13 @@ _DOUBLE_COLON = "::"
 UNIT_SEPARATOR = "\x1f"
 _SEP_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n]|::)"?\s*', re.IGNORECASE)
 _QUOTE_AFTER_SPACE = re.compile(r'(?:^|[,;|\t]) +"', re.MULTILINE)
-_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars (|)", "::": "double colons (::)"}
+_NAMES = {
+    ",": "commas",
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "bars (|)",
+    "::": "double colons (::)",
+}
 _MIN_FITTING_SHARE = 0.8  # of the lines, which have as many cells as the header
 
 

@@ -64,7 +64,12 @@ class JsonFile:
         with self.open() as file:
             events = _parse_events(self.name, file)
             opened = list(islice(events, 4))
-            if [event[1] for event in opened] != ["start_map", "map_key", "start_array", "start_map"]:
+            if [event[1] for event in opened] != [
+                "start_map",
+                "map_key",
+                "start_array",
+                "start_map",
+            ]:
                 return ""
             has_more = any(prefix == "" and kind == "map_key" for prefix, kind, _ in events)
         return "" if has_more else f"{opened[1][2]}.item"

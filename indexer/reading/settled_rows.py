@@ -153,9 +153,7 @@ def _settle_watch(watch: ListColumn | DateColumn | WholeIds) -> Conversion | Non
             return watch.convert if watch.are_floats else None
 
 
-def _settle(
-    row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]
-) -> Row:
+def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]) -> Row:
     values = dict(row.values)
     for column, convert in conversions.items():
         cell = values.get(column)

@@ -93,9 +93,7 @@ def _check_readable(source: str) -> Path:
     return path
 
 
-def _read_file(
-    source: str, path: Path, kind: str, naming: SourceNames
-) -> Iterator[Row | BadRow]:
+def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Iterator[Row | BadRow]:
     if kind == "parquet":
         yield from settle_rows(_read_parquet(source, path), naming)
         return

@@ -146,7 +146,9 @@ def test_names_that_look_like_numbers_stay_text(tmp_path: Path, cell: str) -> No
 def test_a_mapped_column_is_typed_by_the_name_it_is_mapped_to(tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", "number,film,n\n7,300,1\n")
     mapping = {"id": "number", "title": "film"}
-    assert values(source, naming=SourceNames(Role.CATALOGUE, mapping)) == [{"number": "7", "film": "300", "n": 1}]
+    assert values(source, naming=SourceNames(Role.CATALOGUE, mapping)) == [
+        {"number": "7", "film": "300", "n": 1}
+    ]
     assert values(source) == [{"number": 7, "film": 300, "n": 1}]
 
 
