@@ -6,6 +6,8 @@ is here; later stages trust what comes out.
 """
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
+from indexer.reading.finding_counts import FindingCounts
+from indexer.reading.findings import FieldFinding, Outcome
 from indexer.reading.interactions import (
     MAX_AHEAD_S,
     Event,
@@ -30,8 +32,11 @@ __all__ = [
     "Catalog",
     "DeletedId",
     "Event",
+    "FieldFinding",
+    "FindingCounts",
     "Interaction",
     "Item",
+    "Outcome",
     "Rejection",
     "Row",
     "Source",
