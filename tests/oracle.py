@@ -279,7 +279,7 @@ class World:
             middle, half = sum(self.scale) / 2, (self.scale[1] - self.scale[0]) / 2
             said = float(np.clip((entry["value"] - middle) / half, -1, 1))
         else:
-            said = float(scenario.event_weights.get(event, 0.5))
+            said = float(scenario.event_weights.get(event, 0.0))
         return said if "item_id" in entry or said < 0 else 1.0
 
 

@@ -74,7 +74,8 @@ def _has_training_data_beside_files(options: BuildOptions) -> bool:
 
 def _list_hashed_options(options: BuildOptions) -> tuple[object, ...]:
     option_values = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
-    return (*option_values, options.context, sorted(options.fields.items()))
+    event_values = (options.event, options.value_is)
+    return (*option_values, *event_values, options.context, sorted(options.fields.items()))
 
 
 def _hash_parts(*parts: object) -> str:

@@ -11,7 +11,8 @@ from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import read_training_data
 from indexer.progress import StageProgress
-from indexer.reading import Interaction
+from indexer.reading import EventReading, Interaction, ValueKind
+from indexer.request import collect_own_weights, load_index_scenarios
 
 COUNT_NAMES = (
     "items",
@@ -20,6 +21,7 @@ COUNT_NAMES = (
     "encoded",
     "reused",
     "interactions",
+    "interactions_matched",
     "rejected_interactions",
 )
 
@@ -41,6 +43,7 @@ class BuildContext:
         inputs_hash: Of the source files and options; "" if it cannot be known.
         content_hash: Of the items, encoder and options; "" if it cannot be known.
         encoder_report: How the tuned encoder compared; None if it was not tuned.
+        notes: What was guessed or left out, one sentence each, for the summary.
     """
 
     def __init__(
@@ -54,11 +57,34 @@ class BuildContext:
         self.counts = dict.fromkeys(COUNT_NAMES, 0)
         self.inputs_hash = self.content_hash = ""
         self.encoder_report: dict[str, Any] | None = None
+        self.notes: list[str] = []
 
     @cached_property
     def interactions(self) -> Sequence[Interaction]:
         """The interactions to learn from, read once; bad rows are counted and written down."""
-        return read_training_data(self.options, self.work, self.counts)
+        reading = self.event_reading
+        interactions = read_training_data(self.options, self.work, self.counts, reading)
+        for line in reading.render():
+            self.note(line)
+        return interactions
+
+    @cached_property
+    def event_weights(self) -> dict[str, float]:
+        """The weights of events that `scenarios.toml` of the index directory adds."""
+        return collect_own_weights(load_index_scenarios(self.root))
+
+    @cached_property
+    def event_reading(self) -> EventReading:
+        """What the caller says of the events; complete once the interactions are read."""
+        options = self.options
+        kind = ValueKind(options.value_is) if options.value_is else None
+        return EventReading(options.event, kind, own_names=self.event_weights)
+
+    def note(self, sentence: str) -> None:
+        """Tell whoever waits a sentence, and keep it for the summary."""
+        self.notes.append(sentence)
+        if self.options.notice:
+            self.options.notice(sentence)
 
     def is_unchanged(self) -> bool:
         """Whether the live snapshot may stay: the caller allows it and a hash is its own."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from indexer.errors import SnapshotError
+from indexer.errors import CatalogError, SnapshotError
 from indexer.snapshot import locate_snapshots, sweep_leftovers
 
 _MIN_FREE_BYTES = 65_536
@@ -58,6 +58,27 @@ def explain_full_disk(root: Path) -> Iterator[None]:
                 f"prune, or choose another --out; the live snapshot is as it was"
             ) from error
         raise
+
+
+@contextmanager
+def keep_rejections(file: Path, kept: Path) -> Iterator[None]:
+    """Keep the list of bad rows of a build that fails, where it outlives the working folder.
+
+    Args:
+        file: In the working folder; it may be missing or empty.
+        kept: Where it is kept; one of an earlier failure goes.
+
+    Raises:
+        CatalogError: What the block raised, with the place of the list.
+    """
+    kept.unlink(missing_ok=True)
+    try:
+        yield
+    except CatalogError as error:
+        if not file.is_file() or not file.stat().st_size:
+            raise
+        shutil.move(file, kept)
+        raise type(error)(f"{error}; every bad row is named in {kept}") from error
 
 
 @contextmanager

@@ -52,6 +52,7 @@ def build_manifest(
         parent=context.parent.id,
         applied_seq=context.options.applied_seq,
         learned=learned,
+        interactions=context.event_reading.to_json() if learned else {},
         content=context.content_hash,
         inputs=context.inputs_hash,
     )
@@ -90,5 +91,6 @@ def _summarise(context: BuildContext, manifest: Manifest, *, unchanged: bool) ->
         unchanged=unchanged,
         seconds=round((datetime.now(UTC) - context.started_at).total_seconds(), 2),
         out=str(context.root),
+        notes=tuple(context.notes),
         **context.counts,
     )

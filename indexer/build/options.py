@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypedDict
 
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import DeletedId, Interaction, Item, suggest_name
+from indexer.reading import DeletedId, Interaction, Item, ValueKind, suggest_name
 
 NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests have no texts
 
@@ -31,6 +31,9 @@ class BuildOptions:
             request, in (0, 1].
         interactions: File or URL of interactions to learn taste from.
         interactions_query: SELECT statement or name of a table, for interactions in a database.
+        event: The event of all interactions; None: as each says, or as its value shows.
+        value_is: "rating", "count" or "money": what the values of the interactions are; None:
+            inferred from them.
         context: Columns of the interactions that are known when a recommendation is requested;
             None: the usual ones, such as `daytime` and `weather`.
         rating_scale: Lowest and highest possible rating; None: inferred from the ratings.
@@ -59,6 +62,8 @@ class BuildOptions:
     min_recall: float = 0.99
     interactions: str | None = None
     interactions_query: str | None = None
+    event: str | None = None
+    value_is: str | None = None
     context: tuple[str, ...] | None = None
     rating_scale: tuple[float, float] | None = None
     max_rejected: float = 0.01
@@ -86,6 +91,8 @@ class BuildOptions:
             raise CatalogError(f"max_rejected is {self.max_rejected}; give a share from 0 to 1")
         if not 0 < self.min_recall <= 1:
             raise CatalogError(f"min_recall is {self.min_recall}; give a share from above 0 to 1")
+        if self.value_is is not None and self.value_is not in set(ValueKind):
+            raise CatalogError(f"value_is is {self.value_is!r}; give one of {', '.join(ValueKind)}")
         if self.rating_scale is not None:
             _check_rating_scale(self.rating_scale)
         if self.tune_encoder:
@@ -114,6 +121,8 @@ class BuildChoices(TypedDict, total=False):
     min_recall: float
     interactions: str | Path | None
     interactions_query: str | None
+    event: str | None
+    value_is: str | None
     context: tuple[str, ...] | None
     rating_scale: tuple[float, float] | None
     max_rejected: float
@@ -163,6 +172,8 @@ class BuildSummary:
     Attributes:
         snapshot: Id of the snapshot that is live now.
         duplicates: Rows that a later row of the same id replaced.
+        interactions_matched: Interactions that name an item of the catalogue.
+        notes: What was guessed or left out, one sentence each.
         encoded: Texts that went through the language model.
         reused: Items whose vector was known already.
         index: Kind of the index.
@@ -180,6 +191,7 @@ class BuildSummary:
     encoded: int
     reused: int
     interactions: int
+    interactions_matched: int
     rejected_interactions: int
     index: str
     recall: float
@@ -188,6 +200,7 @@ class BuildSummary:
     unchanged: bool
     seconds: float
     out: str
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the summary as one line of JSON."""

@@ -14,18 +14,23 @@ from typing import Any
 
 from indexer.ann import IndexOptions, Layout, build_index_file, check_index_name
 from indexer.build.build_hashes import hash_content, hash_inputs
-from indexer.build.collector import ItemCollector
+from indexer.build.collector import REJECTED_FILE, ItemCollector
 from indexer.build.context import BuildContext
 from indexer.build.encoder_tuning import try_tuning
 from indexer.build.finished import FinishedBuild, ReleaseCheck
-from indexer.build.folder import explain_full_disk, lock_directory, open_working_folder
+from indexer.build.folder import (
+    explain_full_disk,
+    keep_rejections,
+    lock_directory,
+    open_working_folder,
+)
 from indexer.build.item_files import store_items
 from indexer.build.manifest import build_manifest, summarise_build, summarise_unchanged
 from indexer.build.options import BuildOptions, BuildSummary
 from indexer.build.raw_vectors import EncodedCatalogue, StagedCatalogue, encode_catalogue
 from indexer.build.staging import Staging
 from indexer.build.taste_training import LearnedTaste, learn_taste
-from indexer.build.training_data import has_training_data
+from indexer.build.training_data import count_matches, has_training_data
 from indexer.errors import CatalogError
 from indexer.language import SPACE_FILE
 from indexer.progress import StageProgress
@@ -73,7 +78,12 @@ def build_snapshot(
         raise CatalogError(
             "tune_encoder has nothing to learn from; give interactions (--interactions)"
         )
-    with lock_directory(root), open_working_folder(root) as work, explain_full_disk(root):
+    with (
+        lock_directory(root),
+        open_working_folder(root) as work,
+        explain_full_disk(root),
+        keep_rejections(work / REJECTED_FILE, root / REJECTED_FILE),
+    ):
         return _run(BuildContext(root, work, options, report), sources, check_release)
 
 
@@ -125,6 +135,7 @@ def _encode_items(
     stats = store_items(
         staging, context.counts["items"], context.work, options.rating_scale, report
     )
+    _match_interactions(context, stats)
     staged = StagedCatalogue(staging, stats, dim)
     context.encoder_selection.notify_full_encoding()
     encoder, cache = (
@@ -138,6 +149,21 @@ def _encode_items(
     if options.tune_encoder:
         encoded = _tune_encoder(context, staged, encoded)
     return stats, encoded
+
+
+def _match_interactions(context: BuildContext, stats: CatalogueStats) -> None:
+    """Count the interactions that name an item, before anything expensive; warn if few do.
+
+    Raises:
+        CatalogError: If there are interactions of a file, and none does.
+    """
+    if not has_training_data(context.options) or not stats.ids:
+        return
+    source = context.options.interactions or "the live store"
+    count = count_matches(context.interactions, stats.ids, source)
+    context.counts["interactions_matched"] = count.matched
+    if count.named and count.is_low:
+        context.note(f"only {count.describe()}; is it the right file?")
 
 
 def _tune_encoder(

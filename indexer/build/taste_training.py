@@ -16,7 +16,14 @@ from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.raw_vectors import EncodedCatalogue
 from indexer.errors import SnapshotError
-from indexer.taste import TasteModel, TasteSettings, fit_taste, load_settings, refit_taste
+from indexer.taste import (
+    TasteModel,
+    TasteSettings,
+    build_events,
+    fit_taste,
+    load_settings,
+    refit_taste,
+)
 
 RETUNE_GROWTH = 2  # times the interactions of the last tuning: then taste is tuned anew
 
@@ -81,9 +88,10 @@ def _fit(
 ) -> TasteModel:
     """Tune and fit, or only fit with earlier settings; the model's report says which."""
     started = time.process_time()
+    events = build_events(context.interactions, ids, context.event_weights)
     if earlier is None:
         model = fit_taste(
-            context.interactions,
+            events,
             ids,
             meaning,
             progress=lambda step: context.report(f"learn: {step}", 0, 0),
@@ -91,7 +99,7 @@ def _fit(
         )
         extra_report: dict[str, Any] = {"tuned_from": model.report["events"]}
     else:
-        model = refit_taste(context.interactions, ids, meaning, settings=earlier.settings)
+        model = refit_taste(events, ids, meaning, settings=earlier.settings)
         extra_report = {"tuned_from": earlier.tuned_on_count, "settings_of": earlier.snapshot_id}
     extra_report["fit_cpu_s"] = round(time.process_time() - started, 2)
     return replace(model, report={**model.report, **extra_report})

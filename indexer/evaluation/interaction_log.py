@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.reading import Event, Interaction
+from indexer.event_kinds import NEGATIVE_EVENTS, Event
+from indexer.reading import Interaction
 
 SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
 REPEAT_SHARE = 0.2  # of liked rows whose pair comes again; from there on items are repeated
 _LIKED_SHARE = 0.8  # of the highest possible rating, from which a rating means liking
-_NEGATIVE = (Event.DISLIKE, Event.SKIP)
+_RATING_MAJORITY = 0.5  # of rows, from which a row without a rating says nothing about liking
 
 
 class Part(IntEnum):
@@ -125,18 +126,23 @@ def find_positives(
 ) -> NDArray[np.bool_]:
     """Return which rows mean liking, `(m,) bool`.
 
-    If there are ratings, only those of at least 80% of the highest possible one; else all events
-    but dislike and skip.
+    If at least half have a rating, only ratings of at least 80% of the highest possible one; else
+    also all events that are not negative, as dislike, skip and refund are.
 
     Args:
         event_names: `m` names of events.
         value: `(m,)`, NaN where there is no rating.
         top: Highest possible rating; None: 1, 5, 10 or 100, by the highest rating.
     """
-    if np.isnan(value).all():
-        return np.array([name not in _NEGATIVE for name in event_names], bool)
+    unrated = np.isnan(value)
+    is_positive: NDArray[np.bool_] = unrated & np.array(
+        [name not in NEGATIVE_EVENTS for name in event_names], bool
+    )
+    if unrated.all():
+        return is_positive
     scale = top if top is not None else _infer_scale_top(float(np.nanmax(value)))
-    return np.nan_to_num(value, nan=-np.inf) >= _LIKED_SHARE * scale
+    is_liked = np.nan_to_num(value, nan=-np.inf) >= _LIKED_SHARE * scale
+    return is_liked | is_positive if unrated.mean() > 1 - _RATING_MAJORITY else is_liked
 
 
 def _infer_scale_top(highest: float) -> float:

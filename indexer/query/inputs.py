@@ -5,18 +5,23 @@ interest, the typed query, one context field, or the popularity prior. Each has 
 becomes one reason in the answer.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from indexer.event_kinds import COUNTED_EVENTS, UNDONE_EVENTS, measure_count
 from indexer.request import HistoryEntry, Scenario
 
 _FULL_WEIGHT_FIELDS = 3  # up to this many context fields have full weight, more share that of three
 _REVIEW_EVENT = "review"
-_OPINION_EVENTS = frozenset({"like", "dislike", "rating", _REVIEW_EVENT})
+_OPINION_EVENTS = frozenset(
+    {"like", "dislike", "rating", _REVIEW_EVENT, "not_interested", "hide", "block", "report"}
+)
 # Of the text of a review, relative to its item; chosen by hand, for want of a public data set.
 _REVIEW_TEXT_WEIGHT = 0.5
 _MAX_REASON_CHARS = 200
+_MAX_COUNT_STRENGTH = 2.0  # times one event that a count of many is worth, at most
 _TINY = 1e-9
 
 
@@ -75,10 +80,11 @@ def build_history_inputs(
     now: float,
     rating_scale: tuple[float, float],
 ) -> list[QueryInput]:
-    """Return history entries weighted by event, rating, order and age; the newest last.
+    """Return history entries weighted by event, value, order and age; the newest last.
 
-    The last opinion (like, dislike, rating, review) about an item decides: earlier events of the
-    item with the opposite sign are dropped.
+    The last opinion (like, dislike, rating, review, block …) about an item decides: earlier events
+    of the item with the opposite sign are dropped. A refund takes the purchase back, as
+    `UNDONE_EVENTS` says: what was undone is dropped.
 
     Args:
         history: In any order; entries without a time keep their order and precede the timed ones.
@@ -89,7 +95,10 @@ def build_history_inputs(
     ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
     inputs = []
     opinions: dict[str, float] = {}
+    undoing: Counter[tuple[str, frozenset[str]]] = Counter()
     for newer, entry in enumerate(reversed(ordered)):
+        if _is_undone(entry, undoing):
+            continue
         reaction = _compute_reaction(entry, scenario, rating_scale)
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
@@ -104,6 +113,26 @@ def build_history_inputs(
         reason = _build_history_reason(entry, reaction)
         inputs.append(QueryInput(Role.PROFILE, weight, reason, entry.item_id, entry.text, entry))
     return inputs[::-1]
+
+
+def _is_undone(entry: HistoryEntry, undoing: Counter[tuple[str, frozenset[str]]]) -> bool:
+    """Return whether a later event took an entry back; note what the entry itself takes back.
+
+    Args:
+        entry: The next older one.
+        undoing: How many events of an item and of some kinds are still to be taken back; changed.
+    """
+    if entry.item_id is None:
+        return False
+    kinds = UNDONE_EVENTS.get(entry.event)
+    if kinds is not None:
+        undoing[entry.item_id, kinds] += 1
+        return False
+    for key, count in undoing.items():
+        if count > 0 and key[0] == entry.item_id and entry.event in key[1]:
+            undoing[key] -= 1
+            return True
+    return False
 
 
 def _build_history_reason(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
@@ -128,13 +157,18 @@ def _build_review_input(entry: HistoryEntry, weight: float) -> QueryInput:
 def _compute_reaction(
     entry: HistoryEntry, scenario: Scenario, rating_scale: tuple[float, float]
 ) -> float:
-    """Return the weight of an event or rating, from -1 to 1; of a text always 1 unless negative."""
+    """Return the weight of an event or rating, from -1 to 1; of a text always 1 unless negative.
+
+    An event with a count, such as 20 plays, weighs up to twice as much as one without.
+    """
     if entry.event in ("rating", _REVIEW_EVENT) and entry.value is not None:
         low, high = rating_scale
         middle = (low + high) / 2
         reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
     else:
         reaction = scenario.get_event_weight(entry.event)
+        if entry.value is not None and entry.event in COUNTED_EVENTS:
+            reaction *= min(measure_count(entry.value), _MAX_COUNT_STRENGTH)
     return 1.0 if entry.item_id is None and reaction >= 0 else reaction
 
 

@@ -6,32 +6,30 @@ is here; later stages trust what comes out.
 """
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
+from indexer.reading.event_reading import EventReading
 from indexer.reading.finding_counts import FindingCounts
 from indexer.reading.findings import FieldFinding, Outcome
-from indexer.reading.interactions import (
-    MAX_AHEAD_S,
-    Event,
-    Interaction,
-    infer_rating_scale,
-    read_interactions,
-)
+from indexer.reading.interaction import Interaction
+from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
 from indexer.reading.item_limits import describe_excess
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.rows import (
     Rejection,
     Row,
+    clip,
     parse_mapping,
     render_anonymous_rejection,
     render_rejection,
     suggest_name,
 )
+from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 __all__ = [
     "MAX_AHEAD_S",
     "Catalog",
     "DeletedId",
-    "Event",
+    "EventReading",
     "FieldFinding",
     "FindingCounts",
     "Interaction",
@@ -40,6 +38,8 @@ __all__ = [
     "Rejection",
     "Row",
     "Source",
+    "ValueKind",
+    "clip",
     "describe_excess",
     "explain_missing_driver",
     "infer_rating_scale",

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from indexer.field_names import DATE_FIELDS, PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
+from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
 from indexer.reading.cell_lists import read_array, read_structure
 from indexer.reading.cells import is_identifier, is_missing_cell, split_list, to_plain
 from indexer.reading.date_columns import DateColumn, is_date_name

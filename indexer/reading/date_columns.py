@@ -55,7 +55,7 @@ class DateColumn:
         return self.order is not None
 
     def convert(self, cell: str) -> str | None:
-        """Return a date like `29/01/2021` in ISO 8601, None for words like NA, other text as it is."""
+        """Return a date like `29/01/2021` in ISO 8601, None for NA and its like, else the text."""
         if is_missing_cell(cell) or is_missing_word(cell):
             return None
         if not _YEAR_LAST.fullmatch(cell.strip()):

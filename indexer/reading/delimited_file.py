@@ -264,8 +264,11 @@ def _find_flaw(cells: list[str], width: int) -> str:
     """Describe what is wrong with a record; an empty string if nothing is."""
     if len(cells) != width:
         return f"has {len(cells)} cells where the header has {width}"
+    joined = "".join(cells)
+    if joined.isascii():
+        return ""
     try:
-        "".join(cells).encode()
+        joined.encode()
     except UnicodeEncodeError as error:
         byte = ord(error.object[error.start]) - 0xDC00
         return f"has the byte 0x{byte:02x}, which is not UTF-8; save the file as UTF-8"

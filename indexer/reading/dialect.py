@@ -98,7 +98,7 @@ def _measure_fit(dialect: Dialect, lines: Sequence[str]) -> tuple[int, float]:
 
 def _split(dialect: Dialect, lines: Sequence[str]) -> list[list[str]]:
     """The records of the lines; the last is left out, since it may go on after them."""
-    records = []
+    records: list[list[str]] = []
     reader = csv.reader(
         iter(lines), delimiter=dialect.delimiter, skipinitialspace=dialect.has_space_after
     )

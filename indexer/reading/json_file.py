@@ -81,7 +81,7 @@ class JsonFile:
         try:
             with self.open() as file:
                 found = ijson.items(file, path, use_float=True, multiple_values=True)
-                for number, values in zip(numbers, found):
+                for number, values in zip(numbers, found, strict=False):
                     yield _to_row(self.name, number, values)
         except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
             raise CatalogError(

@@ -110,7 +110,7 @@ def _separates(mark: str, cells: Collection[str]) -> bool:
 
 
 def _recur(marked: list[list[str]], cells: Collection[str]) -> bool:
-    """Whether the parts of cells come again in other cells, as tags do and parts of names do not."""
+    """Whether parts of cells come again in other cells, as tags do and parts of names do not."""
     counts: dict[str, int] = {}
     for tags in marked:
         for tag in set(tags):

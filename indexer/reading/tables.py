@@ -32,7 +32,7 @@ _CATALOGUE = SourceNames(Role.CATALOGUE, NO_MAPPING)
 def read_rows(
     source: Source, naming: SourceNames = _CATALOGUE, *, query: str | None = None
 ) -> Iterator[Row | BadRow]:
-    """Return the rows of a file or a database, in their order, under our names where they are known.
+    """Return the rows of a file or a database in order, under our names where they are known.
 
     Args:
         source: A path, a SQLAlchemy URL (anything with `://`), or rows in memory.

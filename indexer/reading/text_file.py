@@ -9,7 +9,6 @@ import codecs
 import gzip
 import io
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast

@@ -138,7 +138,7 @@ class LiveBaseline:
 
     def _fit_nothing(self) -> TasteModel:
         """A model that learned nothing, which likes what the build's model likes."""
-        settings = TasteSettings(like_from=self._build.taste.settings.like_from)
+        settings = TasteSettings(scale=self._build.taste.settings.scale)
         catalogue = self._catalogue
         return refit_taste([], catalogue.ids, catalogue.meaning, settings=settings)
 

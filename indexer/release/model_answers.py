@@ -20,7 +20,7 @@ from indexer.taste import (
     HoldoutCases,
     TasteModel,
     TasteSettings,
-    compute_likings,
+    judge_events,
     rank_cases,
 )
 
@@ -99,8 +99,8 @@ def _build_cases(cases: Cases, rows: NDArray[np.int64], model: TasteModel) -> Ho
     entry = np.concatenate([np.zeros(0, np.int64), *cases.histories])
     known = rows[log.item[entry]] != _NO_ROW
     case, entry = case[known], entry[known]
-    liking = compute_likings(
-        [log.event[row] for row in entry.tolist()], log.value[entry], like_from=settings.like_from
+    reactions = judge_events(
+        [log.event[row] for row in entry.tolist()], log.value[entry], settings.scale, case
     )
     return HoldoutCases(
         target=np.maximum(rows[cases.target], 0),
@@ -111,7 +111,8 @@ def _build_cases(cases: Cases, rows: NDArray[np.int64], model: TasteModel) -> Ho
         history=History(
             row=rows[log.item[entry]],
             age=_compute_ages(case, log.step[entry]),
-            liking=liking,
+            liking=reactions.liking,
+            strength=reactions.strength,
             context_match=_compute_context_matches(cases, case, entry, settings),
         ),
         context_rows=_find_context_rows(cases, model),

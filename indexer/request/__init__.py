@@ -6,6 +6,7 @@ Out: a frozen `Request` and `Scenario`, or an error that names the field and the
 No module here reads a snapshot or a clock; only `load_scenarios` reads a file.
 """
 
+from indexer.event_kinds import BUILT_IN_EVENTS
 from indexer.request.body import (
     MAX_HISTORY,
     MAX_HISTORY_BATCH,
@@ -16,11 +17,11 @@ from indexer.request.body import (
 )
 from indexer.request.context import ContextValue, Language, describe_context
 from indexer.request.event_names import (
-    BUILT_IN_EVENTS,
     MAX_EVENT_NAME,
     collect_known_events,
+    collect_own_weights,
     parse_event_name,
-    refuse_misspelt,
+    resolve_event,
 )
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost, Pin
 from indexer.request.scenario_file import load_index_scenarios, load_scenarios
@@ -68,6 +69,7 @@ __all__ = [
     "Scenario",
     "Weights",
     "collect_known_events",
+    "collect_own_weights",
     "describe_context",
     "find_scenario",
     "format_value",
@@ -84,8 +86,8 @@ __all__ = [
     "parse_text",
     "parse_texts",
     "parse_timestamp",
-    "refuse_misspelt",
     "refuse_surrogates",
     "refuse_unknown",
+    "resolve_event",
     "suggest_name",
 ]

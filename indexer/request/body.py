@@ -4,14 +4,15 @@ The Python API, the batch script and the HTTP service all call `parse_request`, 
 means the same in each of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indexer.errors import RequestError
+from indexer.event_kinds import reverse_if_negative
 from indexer.request.context import ContextValue, parse_time
-from indexer.request.event_names import collect_known_events, parse_event_name, refuse_misspelt
+from indexer.request.event_names import collect_known_events, parse_event_name, resolve_event
 from indexer.request.ranking_options import Boost, Pin, parse_boosts, parse_max_per, parse_pins
 from indexer.request.scenarios import SCENARIOS, Scenario
 from indexer.request.values import (
@@ -46,8 +47,8 @@ class HistoryEntry(NamedTuple):
     Attributes:
         item_id: The item; None if the entry is a text.
         text: What the user wrote; next to an item id, the text of a review.
-        event: What happened, one of `BUILT_IN_EVENTS` or a name of the caller's own.
-        value: The rating, on the scale of the snapshot; None without one.
+        event: What happened, one of `BUILT_IN_EVENTS` or a name that a scenario weighs.
+        value: The rating, on the scale of the snapshot, or how often or how many; None without.
         at: Unix seconds; None if unknown.
         context: The circumstances of the event, as `Request.context`.
     """
@@ -158,7 +159,7 @@ def parse_request(
     Args:
         body: The fields of POST /v1/recommend.
         max_history: Largest number of history entries.
-        scenarios: Event names used by one of them are accepted without a check for misspelling.
+        scenarios: Event names that one of them weighs are known beside the built-in ones.
 
     Raises:
         RequestError: Naming the field, its value and what is accepted.
@@ -172,8 +173,11 @@ def parse_request(
             f"send the latest ones"
         )
     known = collect_known_events(scenarios)
-    for position, entry in enumerate(history):
-        refuse_misspelt(entry.event, f"history[{position}].event", known)
+    if not all(entry.event in known and (entry.value or 0) >= 0 for entry in history):
+        parsed["history"] = tuple(
+            _resolve_entry(entry, f"history[{position}].event", known)
+            for position, entry in enumerate(history)
+        )
     at = parsed.pop("at", None)
     context = dict(parsed.get("context", {}))
     if at is not None:
@@ -211,6 +215,12 @@ def _parse_history_entry(value: Any, name: str) -> HistoryEntry:
     if entry.item_id is None and entry.text is None:
         raise RequestError(f"{name} has neither item_id nor text; give one of them")
     return entry
+
+
+def _resolve_entry(entry: HistoryEntry, name: str, known: Collection[str]) -> HistoryEntry:
+    """Return the entry with the event that its name and the sign of its value mean."""
+    event, value = reverse_if_negative(resolve_event(entry.event, name, known), entry.value)
+    return entry._replace(event=event, value=value)
 
 
 def _parse_weights(value: Any) -> Weights:

@@ -1,7 +1,7 @@
-"""The name of an event to a checked name; probable misspellings of known events are refused. Pure.
+"""The name of an event to the event it means; a name that nobody has weighed is refused. Pure.
 
-Callers may use event names of their own, which count as a mild like. A misspelt "disliek" would
-therefore count as a like, so a name that is close to a known one is an error everywhere.
+Usual words, English and Chinese, mean built-in events: see `indexer.event_kinds`. Any other name
+would count as we guess, so it needs a weight in `scenarios.toml`, by every door.
 """
 
 import re
@@ -9,12 +9,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from indexer.errors import RequestError
-from indexer.request.scenarios import EVENT_WEIGHTS, NEUTRAL_EVENTS, Scenario
-from indexer.request.values import find_nearest_name, format_value, parse_text
+from indexer.event_kinds import BUILT_IN_EVENTS, find_event, suggest_event
+from indexer.request.scenarios import Scenario
+from indexer.request.values import format_value, parse_text
 
 MAX_EVENT_NAME = 64
-BUILT_IN_EVENTS = frozenset([*EVENT_WEIGHTS, *NEUTRAL_EVENTS])
-_MISSPELLING_CUTOFF = 0.8  # similarity from which a name counts as a misspelling
 _CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -46,22 +45,34 @@ def collect_known_events(scenarios: Mapping[str, Scenario]) -> frozenset[str]:
     return BUILT_IN_EVENTS.union(own)
 
 
-def refuse_misspelt(event: str, name: str, known: Collection[str]) -> None:
-    """Refuse an unknown event that looks like a known one: similar, or the same letters reordered.
+def collect_own_weights(scenarios: Mapping[str, Scenario]) -> dict[str, float]:
+    """Return the weights of events that are not built in; the first scenario's that has one."""
+    weights: dict[str, float] = {}
+    for scenario in scenarios.values():
+        for name, weight in scenario.event_weights.items():
+            if name not in BUILT_IN_EVENTS:
+                weights.setdefault(name, float(weight))
+    return weights
+
+
+def resolve_event(event: str, name: str, known: Collection[str]) -> str:
+    """Return the event that a name means.
+
+    Args:
+        event: As the caller spells it.
+        name: Of the field.
+        known: From `collect_known_events`.
 
     Raises:
-        RequestError: With the nearest known name.
+        RequestError: If nobody knows the name; with the nearest that is known.
     """
     if event in known:
-        return
-    names, lower = sorted(known), event.lower()
-    nearest = find_nearest_name(lower, names, cutoff=_MISSPELLING_CUTOFF)
-    if nearest is None:  # "veiw" is less similar to "view" than the cutoff
-        nearest = next(
-            (known_name for known_name in names if sorted(known_name) == sorted(lower)), None
-        )
-    if nearest is not None:
+        return event
+    found = find_event(event, known)
+    if found is None:
+        own = [word for word in known if word not in BUILT_IN_EVENTS]
         raise RequestError(
-            f"{name} is {format_value(event)}; did you mean {nearest!r}? An event of your own with "
-            f"so similar a name needs a weight in scenarios.toml"
+            f"{name} is {format_value(event)}; {suggest_event(event, own)} An event of your own "
+            f"needs a weight in scenarios.toml"
         )
+    return found

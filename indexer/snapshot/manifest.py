@@ -33,6 +33,8 @@ class Manifest:
         sources: Names of the catalogue's sources, without directories or passwords.
         parent: Id of the snapshot that was live when this one was built.
         learned: Whether `taste/` holds a model learned from interactions.
+        interactions: What rows of interactions without an event were taken for: "event", and
+            "value_is" if they had values; empty if all had one.
         content: Hash of everything that decides what the snapshot holds: equal hashes mean equal
             snapshots. Empty if something that counts cannot be hashed.
         inputs: Hash of the source files themselves and of the options; empty if the build read
@@ -57,6 +59,7 @@ class Manifest:
     sources: tuple[str, ...] = ()
     parent: str | None = None
     learned: bool = False
+    interactions: dict[str, str] = field(default_factory=dict)
     content: str = ""
     inputs: str = ""
     encoder_stamp: str = ""

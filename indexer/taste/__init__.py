@@ -12,7 +12,8 @@ from indexer.taste.cases import (
     split_windows,
 )
 from indexer.taste.encoder_examples import build_next_item_examples
-from indexer.taste.events import Events, build_events, compute_likings
+from indexer.taste.event_scale import EventScale, find_undone, judge_events, measure_event_scale
+from indexer.taste.events import Events, build_events
 from indexer.taste.fit import (
     MIN_REPEAT_SHARE,
     WINDOW_COUNT,
@@ -46,6 +47,7 @@ __all__ = [
     "STANDARD_ERRORS",
     "WINDOW_COUNT",
     "WINDOW_SHARE",
+    "EventScale",
     "Events",
     "History",
     "HistoryItem",
@@ -61,17 +63,19 @@ __all__ = [
     "build_matrix_from_coordinates",
     "build_next_item_examples",
     "compute_entry_weights",
-    "compute_likings",
     "compute_popularity_affinity",
     "compute_repeat_share",
     "compute_repeat_weights",
     "compute_shrinkage_factor",
     "compute_standard_error",
     "confirm_taste",
+    "find_undone",
     "fit_blocks",
     "fit_taste",
+    "judge_events",
     "keep_heaviest",
     "load_settings",
+    "measure_event_scale",
     "parse_settings_without_newest",
     "rank_cases",
     "refit_taste",

@@ -57,6 +57,7 @@ class HoldoutCases:
                 row=history.row[first:last],
                 age=history.age[first:last],
                 liking=history.liking[first:last],
+                strength=history.strength[first:last],
                 context_match=history.context_match[first:last],
             ),
             context_rows=self.context_rows[numbers],
@@ -164,6 +165,7 @@ def _build_cases(
             row=events.item[entry].astype(np.int64),
             age=(step_first[case] - 1 - _find_step_ends(events)[entry]).astype(np.float32),
             liking=events.liking[entry],
+            strength=events.strength[entry],
             context_match=_compute_context_match(
                 events.context_words[entry], events.context_words[chosen][case]
             ),

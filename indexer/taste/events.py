@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.reading import Event, Interaction, infer_rating_scale
+from indexer.reading import Interaction
+from indexer.taste.event_scale import (
+    LIKED,
+    EventScale,
+    find_undone,
+    judge_events,
+    measure_event_scale,
+)
 
-POSITIVE_SHARE = 0.8  # of the top of the rating scale is liking: 4 of 5, 8 of 10, 1 of 0/1
 NO_WORD = -1
-
-_DISLIKING_EVENTS = (Event.DISLIKE, Event.SKIP)
-# Where there are ratings, only these other events mean liking; a view or a click does not.
-_LIKING_EVENTS = (Event.LIKE, Event.PURCHASE, Event.FINISH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,13 @@ class Events:
         step: `(m,) int32`, rank of the event's time among the times of its user, from 0; equal for
             simultaneous events.
         age: `(m,) float32`, share of all events that are newer, in [0, 1); zeros without times.
-        liking: `(m,) float32`, 1 liked, 0 neither, -1 disliked.
+        liking: `(m,) float32`, see `Reactions`; no kind is unknown.
+        strength: `(m,) float32`, see `Reactions`.
         context_words: `(m, c) int32`, number of the context word by column; `NO_WORD` where there
             is none.
         context_columns: The `c` context columns.
         vocabulary: For each column its words, in the order of their numbers.
-        like_from: The least rating that is liking; None if no event is a rating.
+        scale: What ratings, counts and kinds of events are worth.
         n_items: Rows of the catalogue.
         has_times: Whether every event has a time, so that users can be compared by it.
     """
@@ -41,10 +44,11 @@ class Events:
     step: NDArray[np.int32]
     age: NDArray[np.float32]
     liking: NDArray[np.float32]
+    strength: NDArray[np.float32]
     context_words: NDArray[np.int32]
     context_columns: tuple[str, ...]
     vocabulary: tuple[tuple[str, ...], ...]
-    like_from: float | None
+    scale: EventScale
     n_items: int
     has_times: bool
 
@@ -54,7 +58,8 @@ class Events:
     @property
     def is_liked(self) -> NDArray[np.bool_]:
         """`(m,) bool`."""
-        return self.liking > 0
+        is_liked: NDArray[np.bool_] = self.liking == LIKED
+        return is_liked
 
     def select(self, keep: NDArray[np.bool_]) -> "Events":
         """Return the events of a mask `(m,)`; ages are computed anew among them."""
@@ -65,17 +70,31 @@ class Events:
             step=self.step[keep],
             age=_compute_ages(self.age[keep]),
             liking=self.liking[keep],
+            strength=self.strength[keep],
             context_words=self.context_words[keep],
         )
 
 
-def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -> Events:
+def build_events(
+    interactions: Sequence[Interaction],
+    item_ids: Sequence[str],
+    own_weights: Mapping[str, float] | None = None,
+) -> Events:
     """Sort interactions by user and time into arrays; those with unknown items are left out.
 
-    Unless every one of them has a time, the order of the interactions is taken as their order.
+    Left out are also events that say nothing, such as impressions, and those that a later one took
+    back, as a refund does. Unless every one has a time, the order of the interactions is taken as
+    their order.
+
+    Args:
+        interactions: In the order of the source.
+        item_ids: `n` ids, in row order.
+        own_weights: Weights of events that are not built in.
     """
     rows = {item_id: row for row, item_id in enumerate(item_ids)}
-    known = [event for event in interactions if event.item_id in rows]
+    known = _keep_telling(
+        [event for event in interactions if event.item_id in rows], own_weights or {}
+    )
     has_times = bool(known) and all(event.at is not None for event in known)
     users: dict[str, int] = {}
     user = np.array([users.setdefault(e.user_id, len(users)) for e in known], np.int32)
@@ -85,67 +104,39 @@ def build_events(interactions: Sequence[Interaction], item_ids: Sequence[str]) -
         if has_times
         else np.arange(len(known), dtype=float)
     )
+    names = [event.event for event in known]
+    values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
+    scale = measure_event_scale(names, values, own_weights)
+    reactions = judge_events(names, values, scale, user)
     order = np.lexsort((item, timestamps, user))
+    pair = user.astype(np.int64) * max(len(item_ids), 1) + item
+    order = order[~find_undone([names[position] for position in order.tolist()], pair[order])]
     columns = tuple(sorted({name for e in known for name in e.context}))
     words, vocabulary = _encode_context(known, columns)
     newest_first = -timestamps if has_times else np.zeros(len(known))
-    names = [event.event for event in known]
-    values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
-    like_from = find_like_threshold(names, values)
     return Events(
         user=user[order],
         item=item[order],
         step=compute_steps(user[order], timestamps[order]),
         age=_compute_ages(newest_first[order].astype(np.float64)),
-        liking=compute_likings(names, values, like_from=like_from)[order],
+        liking=reactions.liking[order],
+        strength=reactions.strength[order],
         context_words=words[order],
         context_columns=columns,
         vocabulary=vocabulary,
-        like_from=like_from,
+        scale=scale,
         n_items=len(item_ids),
         has_times=has_times,
     )
 
 
-def find_like_threshold(events: Sequence[str], values: NDArray[np.float64]) -> float | None:
-    """Return the least rating that is liking, or None if there are no ratings.
-
-    Args:
-        events: Names of events.
-        values: `(m,)`, their values; NaN where there is none.
-    """
-    rated = _is_rating(events) & ~np.isnan(values)
-    if not rated.any():
-        return None
-    return POSITIVE_SHARE * infer_rating_scale(values[rated].tolist())[1]
-
-
-def compute_likings(
-    events: Sequence[str], values: NDArray[np.float64], *, like_from: float | None
-) -> NDArray[np.float32]:
-    """Return `(m,) float32`, 1 liked, 0 neither, -1 disliked.
-
-    Args:
-        events: Names of events.
-        values: `(m,)`, NaN where there is none; only those of ratings are used.
-        like_from: From `find_like_threshold`; with None every event except dislike and skip is
-            liking.
-    """
-    disliked = _is_any(events, _DISLIKING_EVENTS)
-    if like_from is None:
-        return np.where(disliked, -1, 1).astype(np.float32)
-    liked = _is_any(events, _LIKING_EVENTS)
-    liked |= _is_rating(events) & (np.nan_to_num(values, nan=-np.inf) >= like_from)
-    return np.where(disliked, -1, liked).astype(np.float32)
-
-
-def _is_rating(events: Sequence[str]) -> NDArray[np.bool_]:
-    return _is_any(events, (Event.RATING,))
-
-
-def _is_any(events: Sequence[str], wanted: Sequence[Event]) -> NDArray[np.bool_]:
-    names = {event.value for event in wanted}
-    return np.fromiter((event in names for event in events), bool, len(events))
+def _keep_telling(
+    events: Sequence[Interaction], own_weights: Mapping[str, float]
+) -> list[Interaction]:
+    """Return the events of kinds that have a weight."""
+    scale = EventScale(own_weights=tuple(own_weights.items()))
+    tells = {name: bool(scale.find_weight(name)) for name in {event.event for event in events}}
+    return [event for event in events if tells[event.event]]
 
 
 def compute_steps(user: NDArray[np.int32], timestamps: NDArray[np.float64]) -> NDArray[np.int32]:

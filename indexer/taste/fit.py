@@ -104,7 +104,7 @@ def _tune_settings(
         report_progress(
             f"{trials.resumed_count} settings were tried before the last fit was stopped"
         )
-    zero_shot = TasteSettings(like_from=events.like_from, context=events.context_columns)
+    zero_shot = TasteSettings(scale=events.scale, context=events.context_columns)
     starts = build_presets(zero_shot, has_times=events.has_times, repeats=repeats)
     report_progress(f"{len(holdout)} held-out cases")
     settings = tune(holdout, zero_shot, starts)
@@ -148,9 +148,12 @@ def refit_taste(
         settings: Of an earlier fit.
     """
     events = (
-        interactions if isinstance(interactions, Events) else build_events(interactions, item_ids)
+        interactions
+        if isinstance(interactions, Events)
+        else build_events(interactions, item_ids, dict(settings.scale.own_weights))
     )
-    kept = replace(settings, like_from=events.like_from, context=events.context_columns)
+    scale = events.scale if len(events) else settings.scale
+    kept = replace(settings, scale=scale, context=events.context_columns)
     return fold_weights(fit_blocks(events, meaning, settings=kept), kept, {"events": len(events)})
 
 
@@ -169,11 +172,11 @@ def confirm_taste(
         meaning: `(n, d) float32`, of unit length.
         settings: To be confirmed, such as those that were tuned on more interactions.
     """
-    events = build_events(interactions, item_ids)
-    settings = replace(settings, like_from=events.like_from, context=events.context_columns)
+    events = build_events(interactions, item_ids, dict(settings.scale.own_weights))
+    settings = replace(settings, scale=events.scale, context=events.context_columns)
     if not events.has_times:
         settings = replace(settings, taste_half_life=0.0, prior_half_life=0.0)
-    zero_shot = TasteSettings(like_from=events.like_from, context=events.context_columns)
+    zero_shot = TasteSettings(scale=events.scale, context=events.context_columns)
     repeats = compute_repeat_share(events) >= MIN_REPEAT_SHARE
     windows = split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=0)
     holdout = HoldoutEvaluation(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.taste.events import compute_likings
+from indexer.taste.event_scale import BROWSED, LIKED, RATED_LOW, judge_events
 from indexer.taste.settings import TasteSettings
 
 MAX_NEIGHBOUR_ENTRIES = 100  # neighbours are looked up for the entries with the largest weights
@@ -43,13 +43,15 @@ class History:
     Attributes:
         row: `(m,) int64`, row in the catalogue.
         age: `(m,) float32`, number of entries at strictly later times.
-        liking: `(m,) float32`, 1 liked, 0 neither, -1 disliked.
+        liking: `(m,) float32`, see `Reactions`.
+        strength: `(m,) float32`, see `Reactions`.
         context_match: `(m,) float32`, share of the current context words that the entry has too.
     """
 
     row: NDArray[np.int64]
     age: NDArray[np.float32]
     liking: NDArray[np.float32]
+    strength: NDArray[np.float32]
     context_match: NDArray[np.float32]
 
 
@@ -82,10 +84,13 @@ def build_history(
     current_context = {
         name: word for name, word in (context or {}).items() if name in settings.context
     }
+    values = np.array([np.nan if e.value is None else e.value for e in entries], np.float64)
+    reactions = judge_events([entry.event for entry in entries], values, settings.scale)
     return History(
         row=np.array([entry.row for entry in entries], np.int64),
         age=_compute_ages([entry.at for entry in entries]),
-        liking=_compute_likings(entries, settings),
+        liking=reactions.liking,
+        strength=reactions.strength,
         context_match=_compute_context_matches(entries, current_context),
     )
 
@@ -93,19 +98,21 @@ def build_history(
 def compute_entry_weights(history: History, reach: float, settings: TasteSettings) -> Coefficients:
     """Return the weight of each entry, `(m,) float32`.
 
-    It is liking (1, `met_weight` or 0) times recency times the gain of a matching context.
+    It is the strength of the entry (times `browse_weight` or `met_weight` if it is not liking, 0 if
+    it is disliked or unknown) times recency times the gain of a matching context.
 
     Args:
         history: The `m` entries.
         reach: Age in events at which an entry counts a quarter.
         settings: The learned settings.
     """
-    liking = np.where(
-        history.liking > 0, 1.0, np.where(history.liking == 0, settings.met_weight, 0.0)
-    ).astype(np.float32)
+    factor = np.zeros(len(history.liking), np.float32)
+    factor[history.liking == LIKED] = 1.0
+    factor[history.liking == BROWSED] = settings.browse_weight
+    factor[history.liking == RATED_LOW] = settings.met_weight
     recency = (1 + history.age / np.float32(reach)) ** -2
     gain = 1 + np.float32(settings.context_gain) * history.context_match
-    weights: Coefficients = (liking * recency * gain).astype(np.float32)
+    weights: Coefficients = (factor * history.strength * recency * gain).astype(np.float32)
     return weights
 
 
@@ -169,13 +176,6 @@ def _compute_ages(timestamps: Sequence[float | None]) -> NDArray[np.float32]:
         same = timestamps[position] is not None and timestamps[position] == timestamps[position + 1]
         ages[position] = ages[position + 1] if same else m - 1 - position
     return ages
-
-
-def _compute_likings(
-    entries: Sequence[HistoryItem], settings: TasteSettings
-) -> NDArray[np.float32]:
-    values = np.array([np.nan if e.value is None else e.value for e in entries], np.float64)
-    return compute_likings([entry.event for entry in entries], values, like_from=settings.like_from)
 
 
 def _compute_context_matches(

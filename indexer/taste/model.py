@@ -14,7 +14,7 @@ from indexer.taste.context_directions import ContextDirections
 from indexer.taste.history import ScoreTermWeights
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import PickedPriorStats
-from indexer.taste.settings import TasteSettings
+from indexer.taste.settings import TasteSettings, parse_settings
 
 _TENSORS_FILE, _SETTINGS_FILE = "taste.safetensors", "taste.json"
 
@@ -136,7 +136,7 @@ class TasteModel:
                     tuple((column, word) for column, word in facts["circumstances"]),
                     tensors["circumstances"],
                 ),
-                _parse_settings(facts),
+                parse_settings(facts["settings"]),
                 facts["report"],
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -153,7 +153,9 @@ def load_settings(folder: Path) -> TasteSettings:
         SnapshotError: If they are missing, damaged or of an incompatible release.
     """
     try:
-        return _parse_settings(json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8")))
+        return parse_settings(
+            json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))["settings"]
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(
             f"{folder / _SETTINGS_FILE} holds no readable settings ({error}); rebuild"
@@ -167,11 +169,7 @@ def parse_settings_without_newest(report: Mapping[str, Any]) -> TasteSettings | 
         report: Of the model.
     """
     settings = report.get("without_newest")
-    return None if settings is None else _parse_settings({"settings": settings})
-
-
-def _parse_settings(facts: Mapping[str, Any]) -> TasteSettings:
-    return TasteSettings(**{**facts["settings"], "context": tuple(facts["settings"]["context"])})
+    return None if settings is None else parse_settings(settings)
 
 
 def _build_neighbour_terms(

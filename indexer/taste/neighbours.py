@@ -119,9 +119,9 @@ class _Weighing:
 
     @classmethod
     def build(cls, liked: Events, half_life: float) -> "_Weighing":
-        weight = np.ones(len(liked), np.float32)
+        weight = liked.strength
         if half_life > 0:
-            weight = (0.5 ** (liked.age / half_life)).astype(np.float32)
+            weight = (weight * 0.5 ** (liked.age / half_life)).astype(np.float32)
         popularity = np.bincount(liked.item, weight, minlength=liked.n_items).astype(np.float64)
         source = (popularity + POPULARITY_SHRINKAGE) ** -SOURCE_POWER
         target = (popularity + POPULARITY_SHRINKAGE) ** -TARGET_POWER

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.taste.event_scale import BROWSED, LIKED, RATED_LOW
 from indexer.taste.events import Events
 
 MIN_DEVIATION, MAX_DEVIATION = -1.0, 2.0
@@ -50,11 +51,14 @@ def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArr
     """Return the decayed number of picks of each item, `(n,) float64`.
 
     Args:
-        events: All events; disliked ones count nothing.
+        events: All events, counted by their strength; disliked ones count nothing.
         half_life: Age at which an event counts half, as a share of all events; 0 for no decay.
         met_weight: Weight of an event that is neither liked nor disliked, in [0, 1].
     """
-    weight = np.where(events.liking > 0, 1.0, np.where(events.liking == 0, met_weight, 0.0))
+    weight = np.zeros(len(events), np.float64)
+    weight[events.liking == LIKED] = 1.0
+    weight[(events.liking == BROWSED) | (events.liking == RATED_LOW)] = met_weight
+    weight *= events.strength
     if half_life > 0:
         weight = weight * 0.5 ** (events.age / half_life)
     counts = np.bincount(events.item, weight, minlength=events.n_items)

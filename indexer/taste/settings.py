@@ -1,6 +1,10 @@
 """The learned settings of a taste model: the weight of each block and the reach of a history."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from indexer.taste.event_scale import EventScale
 
 RECENT_VECTORS = 3  # latest items that get a query vector of their own beside the profile
 PROFILE_SHARE = 0.7  # share of the profile in the vector of a recent item; the rest is the item
@@ -20,7 +24,10 @@ class TasteSettings:
         meaning_doubt: Shrinkage of the meaning profile: it is scaled by `w / (w + meaning_doubt)`,
             `w` being the sum of the weights of its entries.
         taste_reach: Reach of the history in the taste block and for the neighbours.
-        met_weight: Weight of an entry that is neither liked nor disliked; a liked one has 1.
+        met_weight: Weight of a rating that is not liking, at the least that would be; a liked
+            entry has 1. Above 0: what was rated was chosen.
+        browse_weight: Of unrated events where ratings say what is liked, times their strength.
+            Above 0: no kind of event is ever switched off.
         neighbour_weight: Of the neighbours of history items.
         taste_half_life: Of the events that the neighbours are fitted on.
         text_weight: Of the taste block.
@@ -34,7 +41,7 @@ class TasteSettings:
         repeat_reach: Age in events at which a user's own item counts 1/e.
         context_gain: By which share the weight of an entry grows if its whole context matches.
         context_weight: Of the directions of the current context.
-        like_from: The least rating that is liking; None if there are no ratings.
+        scale: What ratings, counts and events are worth.
         context: The context columns.
     """
 
@@ -42,7 +49,8 @@ class TasteSettings:
     meaning_reach: float = 5.0
     meaning_doubt: float = 0.0
     taste_reach: float = 5.0
-    met_weight: float = 0.0
+    met_weight: float = 0.3
+    browse_weight: float = 1.0
     neighbour_weight: float = 0.0
     taste_half_life: float = 0.0
     text_weight: float = 0.0
@@ -54,5 +62,19 @@ class TasteSettings:
     repeat_reach: float = 100.0
     context_gain: float = 0.0
     context_weight: float = 0.0
-    like_from: float | None = None
+    scale: EventScale = field(default_factory=EventScale)
     context: tuple[str, ...] = ()
+
+
+def parse_settings(facts: Mapping[str, Any]) -> TasteSettings:
+    """Return the settings that `dataclasses.asdict` and JSON made of some.
+
+    Those of an earlier release have no scale of events, but perhaps the least rating that is
+    liking.
+    """
+    values = dict(facts)
+    scale = values.pop("scale", None) or {"like_from": values.get("like_from")}
+    values.pop("like_from", None)
+    return TasteSettings(
+        **{**values, "context": tuple(values["context"]), "scale": EventScale.from_json(scale)}
+    )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.metrics import compute_ndcg10
+from indexer.taste.event_scale import BROWSED, RATED_LOW
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.tuning_trials import TuningTrials
@@ -24,6 +25,7 @@ STANDARD_ERRORS = 2.0
 MAX_COLD_LOSS = 0.03  # share of NDCG@10 that a higher prior of new items may cost
 COLD_MARGIN = 1.1  # times the recall of cold items by meaning alone that is aimed at
 MIN_COLD_CASES = 20
+MIN_KIND_CASES = 100  # with a history that has some event of a kind, to tune what it is worth
 MIN_NEW_USER_CASES = 200  # with fewer, chance alone exceeds the tolerated loss
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
 TASTE_HALF_LIVES = (0.3, 1.0)
@@ -92,6 +94,13 @@ class HoldoutEvaluation:
         """Return whether the user of each case is new, `(c,) bool`."""
         return np.concatenate([scorer.cases.new_user for scorer in self.scorers])
 
+    def count_cases_with(self, liking: float) -> int:
+        """Return how many cases have an event of a `liking` of `Reactions` in their history."""
+        return sum(
+            len(np.unique(cases.entry_case[cases.history.liking == liking]))
+            for cases in (scorer.cases for scorer in self.scorers)
+        )
+
     def _collect_users(self) -> NDArray[np.int64]:
         return np.concatenate([scorer.cases.user for scorer in self.scorers])
 
@@ -155,7 +164,7 @@ def tune(
     chosen = _find_best_settings(holdout, starts[0], starts[1:])
     for _ in range(_ROUNDS):
         before = chosen
-        for name, values in _list_moves(chosen):
+        for name, values in _list_moves(holdout, chosen):
             chosen = _try_move(holdout, chosen, name, values)
         if chosen == before:
             break
@@ -192,17 +201,26 @@ def compute_standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
     return float(np.sqrt((deviation**2).sum())) / len(gains)
 
 
-def _list_moves(current: TasteSettings) -> list[tuple[str, tuple[float, ...]]]:
-    """Return the numbers to try changing, in order, with the values to try."""
+def _list_moves(
+    holdout: HoldoutEvaluation, current: TasteSettings
+) -> list[tuple[str, tuple[float, ...]]]:
+    """Return the numbers to try changing, in order, with the values to try.
+
+    What a kind of event is worth is only tried where enough cases have some, and is never 0: what
+    the windows are silent about must still count in the histories to come.
+    """
     moves: list[tuple[str, tuple[float, ...]]] = [
         ("prior_weight", _list_multiples(current.prior_weight)),
         ("neighbour_weight", _list_multiples(current.neighbour_weight)),
         ("meaning_reach", (1.0, 2.0, 5.0, 15.0)),
         ("taste_reach", (3.0, 8.0, 20.0, 50.0)),
         ("text_weight", (0.0, 1.0, 2.0, 4.0)),
-        ("met_weight", (0.0, 0.3, 0.6)),
         ("prior_lean", (0.0, 0.5, 1.0)),
     ]
+    if holdout.count_cases_with(RATED_LOW) >= MIN_KIND_CASES:
+        moves.append(("met_weight", (0.1, 0.3, 0.6)))
+    if holdout.count_cases_with(BROWSED) >= MIN_KIND_CASES:
+        moves.append(("browse_weight", (0.1, 0.5, 1.0)))
     if current.prior_half_life:
         moves.insert(0, ("prior_half_life", PRIOR_HALF_LIVES))
     if current.taste_half_life:

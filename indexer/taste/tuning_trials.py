@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from indexer.package_version import read_version
 from indexer.taste.events import Events
-from indexer.taste.settings import TasteSettings
+from indexer.taste.settings import TasteSettings, parse_settings
 
 Ranks = NDArray[np.int64]  # (c,), 1 is best
 
@@ -83,11 +83,8 @@ def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
                     break
                 valid_bytes += len(line)
                 if number:
-                    settings = {
-                        **record["settings"],
-                        "context": tuple(record["settings"]["context"]),
-                    }
-                    trials[TasteSettings(**settings)] = np.array(record["ranks"], np.int64)
+                    settings = parse_settings(record["settings"])
+                    trials[settings] = np.array(record["ranks"], np.int64)
             file.truncate(valid_bytes)
     except FileNotFoundError:
         return {}

@@ -112,6 +112,17 @@ def _add_learning(parser: Parser) -> None:
         help="interaction columns that are known when asking (default: time, place, weather …)",
     )
     add(
+        "--event",
+        metavar="NAME",
+        help="the event of all interactions, such as play (default: as each says, or as its value "
+        "shows)",
+    )
+    add(
+        "--value-is",
+        choices=("rating", "count", "money"),
+        help="what the values of interactions are (default: inferred and told)",
+    )
+    add(
         "--rating-scale",
         type=parse_rating_scale,
         metavar="LOW-HIGH",
@@ -160,6 +171,8 @@ def run(arguments: argparse.Namespace) -> int:
         notice=partial(print, file=sys.stderr, flush=True),
         interactions=arguments.interactions,
         interactions_query=arguments.interactions_query,
+        event=arguments.event,
+        value_is=arguments.value_is,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
         tune_encoder=arguments.tune_encoder,
@@ -211,7 +224,10 @@ def _describe(summary: "BuildSummary") -> str:
     if summary.index_note:
         lines.append(f"  {summary.index_note}")
     if summary.interactions:
-        lines.append(f"  taste learned from {summary.interactions} interactions")
+        lines.append(
+            f"  taste learned from {summary.interactions} interactions, of which "
+            f"{summary.interactions_matched} name an item of the catalogue"
+        )
     if summary.rejected_interactions:
         lines.append(f"  {summary.rejected_interactions} bad interactions left out")
     if summary.duplicates:

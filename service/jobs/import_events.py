@@ -17,8 +17,8 @@ import orjson
 
 from indexer.errors import CatalogError, RequestError
 from indexer.progress import StageProgress
-from indexer.reading import Interaction, Rejection, read_interactions
-from indexer.request import BUILT_IN_EVENTS, refuse_misspelt
+from indexer.reading import EventReading, Interaction, Rejection, read_interactions
+from indexer.request import BUILT_IN_EVENTS
 from service.edge import load_secret
 from service.store import Event, EventLog, LiveDatabase, UserHasher
 
@@ -59,7 +59,7 @@ class ImportPlan:
         query: A SELECT or the name of a table, for a database.
         fields: Our names to the source's columns.
         context: Columns that are circumstances; None: the usual ones.
-        known_names: Names of events; another that is nearly one of them is refused as misspelt.
+        known_names: Names of events beside the usual words; a row with another is bad.
         max_rejected: Share of bad rows above which the import counts as failed.
     """
 
@@ -87,12 +87,16 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
     counts: Counter[str] = Counter()
     rejections: list[str] = []
     rows = read_interactions(
-        plan.source, context=plan.context, mapping=plan.fields, query=plan.query
+        plan.source,
+        context=plan.context,
+        mapping=plan.fields,
+        query=plan.query,
+        reading=EventReading(own_names=plan.known_names),
     )
     database = LiveDatabase.open(plan.db)
     with closing(database):
         log = EventLog(database, UserHasher(load_secret(None, os.environ)))
-        events = _to_events(rows, counts, rejections, known_names=plan.known_names, now=time.time())
+        events = _to_events(rows, counts, rejections, now=time.time())
         while batch := list(islice(events, _EVENTS_PER_TRANSACTION)):
             result = log.append(batch)
             counts.update(
@@ -128,14 +132,13 @@ def _to_events(
     counts: Counter[str],
     rejections: list[str],
     *,
-    known_names: Collection[str],
     now: float,
 ) -> Iterator[Event]:
     """Events of the good rows; bad ones are counted, and the first is remembered."""
     repeats: Counter[bytes] = Counter()
     for number, row in enumerate(rows):
         try:
-            good = _accept(row, number + 1, known_names)
+            good = _accept(row)
         except RequestError as error:
             counts["rejected"] += 1
             rejections[:] = rejections[:1] or [str(error)]
@@ -145,11 +148,10 @@ def _to_events(
         yield _to_event(good, digest, repeats[digest], at=now + number * _ROW_SPACING_S)
 
 
-def _accept(row: Interaction | Rejection, number: int, known_names: Collection[str]) -> Interaction:
-    """Return a row that is good; raise for one that is bad, or whose event is misspelt."""
+def _accept(row: Interaction | Rejection) -> Interaction:
+    """Return a row that is good; raise for one that is bad."""
     if isinstance(row, Rejection):
         raise RequestError(f"{row.source}:{row.line}: {row.reason}")
-    refuse_misspelt(row.event, f"row {number}: event", known_names)
     return row
 
 

@@ -1,7 +1,7 @@
 """The JSON body of POST /v1/events to checked `Event`s. Pure.
 
-A `search` has a text, a `review` both a text and an item, a `rating` a value. Names that no
-scenario knows are accepted, except those that look like a misspelt known name.
+A `search` has a text, a `review` both a text and an item, a `rating` a value. Usual words mean
+built-in events; a name that no scenario weighs is refused.
 """
 
 import re
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
+from indexer.event_kinds import reverse_if_negative
 from indexer.reading import MAX_AHEAD_S
 from indexer.request import (
     BUILT_IN_EVENTS,
@@ -23,8 +24,8 @@ from indexer.request import (
     parse_id,
     parse_text,
     parse_timestamp,
-    refuse_misspelt,
     refuse_unknown,
+    resolve_event,
 )
 
 MAX_EVENTS_PER_CALL = 1_000
@@ -72,7 +73,7 @@ def parse_events(
     Args:
         body: JSON of the call.
         now: Time of events that have none, Unix seconds.
-        known_names: Names of events; a name close to one of them is refused as misspelt.
+        known_names: Names of events beside the usual words; any other is refused.
 
     Raises:
         RequestError: Naming the field, what it holds and what it may hold.
@@ -117,8 +118,10 @@ def parse_event(
             values[key] = _PARSERS[key](value, f"{prefix}{key}")
     values.setdefault("event_id", uuid.uuid4().hex)
     values.setdefault("at", now)
+    if "event" in values:
+        found = resolve_event(values["event"], f"{prefix}event", known_names)
+        values["event"], values["value"] = reverse_if_negative(found, values.get("value"))
     event = Event(**{**_DEFAULTS, **values})
-    refuse_misspelt(event.event, f"{prefix}event", known_names)
     _check_required_fields(event, name or "the event")
     if event.at > now + MAX_AHEAD_S:
         raise RequestError(

@@ -6,7 +6,7 @@ import pytest
 from indexer.errors import CatalogError
 from indexer.evaluation.cases import build_cases
 from indexer.evaluation.interaction_log import InteractionLog, Part, build_log, find_positives
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 
 # user, item, rating, time: the first eight are fitted on, then one to tune on, one to test on.
 TOY: tuple[tuple[str, str, float, float], ...] = (

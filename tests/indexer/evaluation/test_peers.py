@@ -21,7 +21,7 @@ from indexer.evaluation.peers.sasrec import WINDOW_LENGTH, SasRec, cut_windows
 from indexer.evaluation.peers.text_mean import TEXT_MEAN, TEXT_TUNED
 from indexer.evaluation.tuning import ask_peer, tune
 from indexer.metrics import compute_ndcg10
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_meaning
 
 N = 60

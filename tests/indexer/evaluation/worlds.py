@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 from tests.indexer.taste.worlds import random_meaning
 
 DIM = 16

@@ -85,7 +85,7 @@ def test_age_halves_and_the_future_counts_as_now() -> None:
         (HistoryEntry(item_id="a", event="purchase"), 1.0),
         (HistoryEntry(item_id="a", event="dislike"), -0.6),
         (HistoryEntry(item_id="a", event="skip"), -0.3),
-        (HistoryEntry(item_id="a", event="never heard of"), 0.5),
+        (HistoryEntry(item_id="a", event="never heard of"), 0.0),
         (HistoryEntry(item_id="a", event="rating", value=5), 1.0),
         (HistoryEntry(item_id="a", event="rating", value=3), 0.0),
         (HistoryEntry(item_id="a", event="rating", value=2), -0.5),

@@ -13,8 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
-from indexer.reading.interactions import Event, Interaction, infer_rating_scale, read_interactions
+from indexer.event_kinds import Event
+from indexer.reading.event_reading import EventReading
+from indexer.reading.interaction import Interaction
+from indexer.reading.interactions import read_interactions
 from indexer.reading.rows import Rejection, render_anonymous_rejection
+from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 
 def read(path: Path, rows: Sequence[dict[str, Any]], **options: Any) -> list[Any]:
@@ -71,10 +75,26 @@ def test_a_value_without_an_event_column_is_a_rating(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "event"),
     [("like", Event.LIKE), ("LIKE", Event.LIKE), ("Add to cart", Event.ADD_TO_CART),
-     ("add-to-cart", Event.ADD_TO_CART), ("Wishlisted", "Wishlisted")],
+     ("add-to-cart", Event.ADD_TO_CART), ("ＬＩＫＥ", Event.LIKE), ("购买", Event.PURCHASE),
+     ("PV", Event.VIEW), ("fav", Event.LIKE), ("加购", Event.ADD_TO_CART), ("播放", Event.PLAY),
+     ("退货", Event.RETURN), ("取消收藏", Event.UNLIKE), ("trailer", "trailer")],
 )  # fmt: skip
-def test_known_events_are_recognised_and_others_kept(path: Path, name: str, event: str) -> None:
-    assert one(path, {**ROW, "event": name}).event == event
+def test_usual_words_are_known_and_names_of_ones_own(path: Path, name: str, event: str) -> None:
+    reading = EventReading(own_names={"trailer"})
+    assert one(path, {**ROW, "event": name}, reading=reading).event == event
+
+
+def test_an_event_that_nobody_knows_is_refused_with_the_nearest(path: Path) -> None:
+    (found,) = read(path, [{**ROW, "event": "pruchase"}])
+    assert found.reason == (
+        "event 'pruchase' is not known; did you mean 'purchase'; one of your own needs a weight in "
+        "scenarios.toml"
+    )
+
+
+def test_minus_one_bought_is_a_return(path: Path) -> None:
+    found = one(path, {**ROW, "event": "购买", "value": -2})
+    assert (found.event, found.value) == (Event.RETURN, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +130,7 @@ def test_times_become_unix_seconds(path: Path, time: Any, seconds: float | None)
         ({"user_id": "\t"}, "user_id '\\t' has control characters"),
         ({"item_id": " "}, "item_id is missing"),
         ({"item_id": ["m1"]}, "item_id must be a string or a number, not ['m1']"),
-        ({"event": None}, "event is missing; name its column with --fields event=…"),
-        ({"event": " ", "value": 1}, "event is missing; name its column with --fields event=…"),
+        ({"event": None}, "event is missing; say what happened, or give --event NAME"),
         ({"event": "x" * 65}, f"event '{'x' * 27}...{'x' * 28}' is longer than 64 characters"),
         ({"event": "rating"}, "value is missing, and a rating needs one"),
         ({"event": "rating", "value": "NaN"}, "value is missing, and a rating needs one"),
@@ -155,7 +174,7 @@ def test_a_reason_can_be_told_without_the_person(
 def test_a_time_more_than_a_day_ahead_is_rejected(path: Path) -> None:
     now = 1.8e9
     rows = [{**ROW, "timestamp": now + 86_400 * days} for days in (0, 0.9, 1.1, 3_000)]
-    found = read(path, rows, now=now)
+    found = read(path, rows, reading=EventReading(now=now))
     assert [isinstance(row, Interaction) for row in found] == [True, True, False, False]
     assert found[2].line == 3
     assert found[2].reason == (
@@ -164,9 +183,79 @@ def test_a_time_more_than_a_day_ahead_is_rejected(path: Path) -> None:
     assert isinstance(read(path, [{**ROW, "timestamp": "2999-01-01"}])[0], Rejection)
 
 
-def test_a_row_without_event_and_value_is_rejected(path: Path) -> None:
-    (found,) = read(path, [{"user": "u", "item": "i"}])
-    assert found.reason == "event is missing; name its column with --fields event=…"
+def test_rows_without_event_and_value_columns_are_clicks_and_that_is_told(path: Path) -> None:
+    reading = EventReading()
+    assert one(path, {"user": "u", "item": "i"}, reading=reading).event is Event.CLICK
+    assert reading.render() == [
+        "every row without an event is a click, since there is neither an event nor a value column"
+    ]
+
+
+def test_an_empty_cell_among_events_is_rejected_unless_its_value_says_what_it_is(
+    path: Path,
+) -> None:
+    rows = [{**ROW, "event": None}, {**ROW, "event": "", "value": 4}]
+    lost, rated = read(path, rows)
+    assert lost.reason == "event is missing; say what happened, or give --event NAME"
+    assert (rated.event, rated.value) == (Event.RATING, 4.0)
+
+
+def test_a_missing_column_is_told_with_those_that_are_there(path: Path) -> None:
+    (found,) = read(path, [{"who": "u", "item_id": "i", "event": "like"}])
+    assert found.reason == (
+        "user_id is missing: the columns are who, item_id, event; say which it is with "
+        "--fields user_id=…"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "event"),
+    [
+        ("value", [1, 60, 2, 3, 1, 5, 1, 8], Event.CLICK),
+        ("plays", [1, 60, 2, 3, 1, 5, 1, 8], Event.PLAY),
+        ("数量", [1, 2, 1, 1, 4, 1], Event.PURCHASE),
+        ("评分", [1, 5, 4, 3], Event.RATING),
+        ("金额", [19.9, 5.25, 100.0], Event.PURCHASE),
+        ("value", [4.5, 3.0, 5.0], Event.RATING),
+    ],
+)
+def test_what_a_value_is_decides_the_event_and_more_is_never_a_bad_rating(
+    path: Path, column: str, values: list[float], event: Event
+) -> None:
+    reading = EventReading()
+    rows = [{"user_id": "u", "item_id": f"i{n}", column: v} for n, v in enumerate(values)]
+    found = read(path, rows, reading=reading)
+    assert {row.event for row in found} == {event}
+    (told,) = reading.render()
+    assert f"every row without an event is a {event}" in told
+
+
+def test_the_caller_decides_what_values_are_and_what_happened(path: Path) -> None:
+    rows = [{"user_id": "u", "item_id": "i", "value": value} for value in (1, 5)]
+    counts = read(path, rows, reading=EventReading(value_kind=ValueKind.COUNT))
+    assert [(row.event, row.value) for row in counts] == [(Event.CLICK, 1), (Event.CLICK, 5)]
+    plays = read(path, rows, reading=EventReading(event="听"))
+    assert [(row.event, row.value) for row in plays] == [(Event.PLAY, 1), (Event.PLAY, 5)]
+    paid = read(path, rows, reading=EventReading(value_kind=ValueKind.MONEY))
+    assert [(row.event, row.value) for row in paid] == [(Event.PURCHASE, None)] * 2
+    all_clicks = read(path, [ROW], reading=EventReading(event="click"))
+    assert [row.event for row in all_clicks] == [Event.CLICK]
+    with pytest.raises(CatalogError, match=r"--event 'clik' is not known; did you mean 'click'"):
+        read(path, rows, reading=EventReading(event="clik"))
+
+
+def test_an_event_is_kept_without_a_count_that_cannot_be_read(path: Path) -> None:
+    reading = EventReading()
+    assert one(path, {**ROW, "event": "play", "value": "many"}, reading=reading).value is None
+    assert reading.render() == [
+        f"value: 1 unreadable, first {path}:1 'many'; the events are kept without it"
+    ]
+
+
+def test_words_that_mean_an_event_are_told_with_their_number(path: Path) -> None:
+    reading = EventReading()
+    read(path, [{**ROW, "event": word} for word in ("buy", "buy", "浏览", "like")], reading=reading)
+    assert reading.render() == ["event words: 'buy' is purchase (2 rows), '浏览' is view (1 rows)"]
 
 
 def test_a_line_that_is_no_row_is_rejected_in_its_place(path: Path) -> None:
@@ -181,7 +270,7 @@ def test_a_search_needs_a_text_or_an_item(path: Path) -> None:
     search = {"user_id": "u1", "event": "search"}
     assert one(path, {**search, "text": "noir"}).item_id == ""
     assert one(path, {**search, "item_id": "m1"}).item_id == "m1"
-    (found,) = read(path, [search])
+    (found,) = read(path, [{**search, "item_id": None, "text": ""}])
     assert found.reason == "item_id is missing"
 
 
@@ -242,11 +331,7 @@ words = st.text(
 ).filter(lambda text: text == text.strip() and text != "\\N")
 
 
-@given(
-    st.lists(
-        st.tuples(words, words, st.sampled_from(Event), st.integers(-(10**6), 10**6)), max_size=5
-    )
-)
+@given(st.lists(st.tuples(words, words, st.sampled_from(Event), st.integers(0, 10**6)), max_size=5))
 @settings(max_examples=40, deadline=None)
 def test_what_is_written_to_a_csv_is_read(rows: list[tuple[str, str, Event, int]]) -> None:
     with tempfile.TemporaryDirectory() as directory:

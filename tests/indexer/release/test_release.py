@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, ReleaseError, build_index, snapshot
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 from indexer.release import candidate_model
 from indexer.taste import fit as fitting
 from indexer.taste.model import TasteModel

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from indexer.language.next_item_examples import NextItemExamples
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 from indexer.taste.encoder_examples import build_next_item_examples
 from indexer.taste.events import build_events
 from tests.indexer.taste.worlds import ids, interaction, noise

@@ -1,42 +1,8 @@
 """Interactions to arrays of events, compared with hand-worked ones."""
 
-import numpy as np
-import pytest
-
-from indexer.taste.events import build_events, compute_likings, find_like_threshold
+from indexer.taste.event_scale import DISLIKED, LIKED
+from indexer.taste.events import build_events
 from tests.indexer.taste.worlds import interaction
-
-
-def liking_of(events: list[str], values: list[float]) -> list[float]:
-    numbers = np.array(values, np.float64)
-    threshold = find_like_threshold(events, numbers)
-    found: list[float] = compute_likings(events, numbers, like_from=threshold).tolist()
-    return found
-
-
-@pytest.mark.parametrize(
-    ("ratings", "expected"),
-    [
-        ([5, 4, 3.5, 1], [1, 1, 0, 0]),
-        ([10, 8, 7.5], [1, 1, 0]),
-        ([1, 0, 1], [1, 0, 1]),
-        ([100, 80, 79], [1, 1, 0]),
-    ],
-)
-def test_a_rating_from_four_fifths_of_the_scale_is_liking(
-    ratings: list[float], expected: list[float]
-) -> None:
-    assert liking_of(["rating"] * len(ratings), ratings) == expected
-
-
-def test_without_ratings_everything_but_dislike_and_skip_is_liking() -> None:
-    events = ["view", "purchase", "dislike", "skip", "bookmark"]
-    assert liking_of(events, [np.nan] * 5) == [1, 1, -1, -1, 1]
-
-
-def test_beside_ratings_a_view_says_nothing_and_a_like_still_does() -> None:
-    events = ["rating", "view", "like", "dislike"]
-    assert liking_of(events, [5.0, np.nan, np.nan, np.nan]) == [1, 0, 1, -1]
 
 
 def test_events_are_sorted_by_user_and_time_and_equal_times_are_one_step() -> None:
@@ -78,3 +44,26 @@ def test_context_words_are_numbered_by_column() -> None:
 
 def test_no_interactions_are_no_events() -> None:
     assert len(build_events([], ["x"])) == 0
+
+
+def test_a_refund_takes_its_purchase_back_and_an_impression_says_nothing() -> None:
+    rows = [
+        interaction("a", "x", 1, event="purchase"),
+        interaction("a", "y", 2, event="purchase"),
+        interaction("b", "x", 3, event="purchase"),
+        interaction("a", "x", 4, event="refund"),
+        interaction("a", "z", 5, event="impression"),
+    ]
+    events = build_events(rows, ["x", "y", "z"])
+    assert events.user.tolist() == [0, 0, 1]
+    assert events.item.tolist() == [1, 0, 0]  # the refund of x is left, as a dislike
+    assert events.liking.tolist() == [LIKED, DISLIKED, LIKED]
+
+
+def test_a_name_that_scenarios_weigh_counts_by_its_weight_and_another_not_at_all() -> None:
+    names = {"x": "trailer", "y": "booed", "z": "whatever"}
+    rows = [interaction("a", item, 1, event=name) for item, name in names.items()]
+    events = build_events(rows, list(names), {"trailer": 0.3, "booed": -0.5})
+    assert events.item.tolist() == [0, 1]
+    assert events.liking.tolist() == [LIKED, DISLIKED]
+    assert events.strength.tolist() == [1.0, 0.0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import SnapshotError
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 from indexer.taste import HistoryItem, ScoreTermWeights, TasteModel, build_history, fit_taste
 from indexer.taste.events import build_events
 from indexer.taste.fit import confirm_taste, fit_blocks, fold_weights, refit_taste

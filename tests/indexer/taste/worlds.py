@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.reading.interactions import Interaction
+from indexer.reading.interaction import Interaction
 
 Meaning = NDArray[np.float32]
 

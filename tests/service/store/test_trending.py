@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.request.scenarios import EVENT_WEIGHTS, SCENARIOS
+from indexer.event_kinds import EVENT_WEIGHTS
+from indexer.request.scenarios import SCENARIOS
 from service.store import trending as trending_module
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog

@@ -1,0 +1,79 @@
+"""What a caller says of the events of a source, and what reading them found."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from indexer.reading.notes import ReadingNotes
+from indexer.reading.rows import clip
+from indexer.reading.value_meaning import ValueKind, ValueMeaning
+
+_MAX_TOLD_WORDS = 20
+
+
+@dataclass(slots=True)
+class EventReading:
+    """What is known of the events of one source; reading them completes it.
+
+    Attributes:
+        event: The event of rows that name none; None: as their values say.
+        value_kind: What the values are; None: inferred.
+        own_names: Names of events with a weight in `scenarios.toml`.
+        now: Unix seconds; None for the time of the call.
+        meaning: What the values of rows without an event were taken for; None: there are none.
+        words: How many rows use a word for an event, for each (word, event).
+        unreadable_values: Rows that are kept without a value that cannot be read.
+        first_unreadable: Where and what the first of them is.
+        notes: Where guesses about the source itself are told: its columns, delimiter, encoding.
+    """
+
+    event: str | None = None
+    value_kind: ValueKind | None = None
+    own_names: Collection[str] = ()
+    now: float | None = None
+    meaning: ValueMeaning | None = None
+    words: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unreadable_values: int = 0
+    first_unreadable: str = ""
+    notes: ReadingNotes = field(default_factory=ReadingNotes)
+
+    def render(self) -> list[str]:
+        """Return what was guessed or left out, one sentence each."""
+        lines = []
+        if self.meaning is not None:
+            lines.append(_describe_meaning(self.meaning, is_given=self.event is not None))
+        if self.value_kind is ValueKind.MONEY:
+            lines.append("value is money: what was paid does not change how much an item is liked")
+        told = [
+            f"{clip(word, 40)!r} is {event} ({count:,} rows)"
+            for (word, event), count in self.words.most_common(_MAX_TOLD_WORDS)
+        ]
+        if told:
+            lines.append(f"event words: {', '.join(told)}")
+        if self.unreadable_values:
+            lines.append(
+                f"value: {self.unreadable_values:,} unreadable, first {self.first_unreadable}; the "
+                f"events are kept without it"
+            )
+        return lines
+
+    def to_json(self) -> dict[str, str]:
+        """Return what rows without an event were taken for; empty if all rows have one."""
+        if self.meaning is None:
+            return {}
+        kind = self.meaning.kind
+        return {"event": self.meaning.event, **({"value_is": kind.value} if kind else {})}
+
+    def note_word(self, word: str, event: str) -> None:
+        """Count a row whose event is called by another word."""
+        if word.strip().lower() != event:
+            self.words[word, event] += 1
+
+
+def _describe_meaning(meaning: ValueMeaning, *, is_given: bool) -> str:
+    event = f"every row without an event is a {meaning.event}"
+    if meaning.kind is None:
+        return event if is_given else f"{event}, since there is neither an event nor a value column"
+    says = f"value is a {meaning.kind}" if meaning.kind != "money" else "value is money"
+    way = "" if is_given else "; --event and --value-is decide otherwise"
+    return f"{says} ({meaning.reason}): {event}{way}"
