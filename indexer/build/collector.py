@@ -14,6 +14,7 @@ from indexer.progress import StageProgress
 from indexer.reading import (
     DeletedId,
     Item,
+    ReadingNotes,
     Rejection,
     Source,
     describe_excess,
@@ -50,6 +51,7 @@ class ItemCollector:
         get_encoder: Callable[[], Encoder | None],
         staging: Staging,
         report: StageProgress,
+        notes: ReadingNotes | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -59,7 +61,9 @@ class ItemCollector:
                 no model is loaded for a catalogue that cannot.
             staging: Where items go.
             report: Called with the number of rows read.
+            notes: Where guesses about the sources are told.
         """
+        self._notes = notes
         self._options, self._get_encoder = options, get_encoder
         self._staging, self._report = staging, report
         self._rejected_count = self._dim = 0
@@ -72,7 +76,9 @@ class ItemCollector:
         """
         options, staging = self._options, self._staging
         with (work / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
-            rows = read_catalog(sources, query=options.query, mapping=options.fields)
+            rows = read_catalog(
+                sources, query=options.query, mapping=options.fields, notes=self._notes
+            )
             for done, row in enumerate(rows):
                 self._stage_row(row, rejected)
                 if done % _REPORT_EVERY_ROWS == 0:

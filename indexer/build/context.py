@@ -11,7 +11,7 @@ from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import read_training_data
 from indexer.progress import StageProgress
-from indexer.reading import EventReading, Interaction, ValueKind
+from indexer.reading import EventReading, Interaction, ReadingNotes, ValueKind
 from indexer.request import collect_own_weights, load_index_scenarios
 
 COUNT_NAMES = (
@@ -78,7 +78,14 @@ class BuildContext:
         """What the caller says of the events; complete once the interactions are read."""
         options = self.options
         kind = ValueKind(options.value_is) if options.value_is else None
-        return EventReading(options.event, kind, own_names=self.event_weights)
+        return EventReading(
+            options.event, kind, own_names=self.event_weights, notes=self.reading_notes
+        )
+
+    @cached_property
+    def reading_notes(self) -> ReadingNotes:
+        """Takes what is guessed about sources, and tells it."""
+        return ReadingNotes(self.note)
 
     def note(self, sentence: str) -> None:
         """Tell whoever waits a sentence, and keep it for the summary."""

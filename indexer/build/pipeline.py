@@ -116,7 +116,11 @@ def _run(
 def _read_items(context: BuildContext, sources: Sequence[Source], staging: Staging) -> int:
     """Stage the items; return the width of their raw vectors."""
     collector = ItemCollector(
-        context.options, lambda: context.encoder_selection.encoder, staging, context.report
+        context.options,
+        lambda: context.encoder_selection.encoder,
+        staging,
+        context.report,
+        context.reading_notes,
     )
     summary = collector.collect(sources, context.work)
     context.counts |= {

@@ -1,6 +1,6 @@
 """Rows of files, databases and memory to checked items and interactions.
 
-In: files (JSONL, CSV, TSV, Parquet, plain or .gz), SQLAlchemy URLs, rows in memory.
+In: files (JSON, separated cells, Parquet, plain or .gz), SQLAlchemy URLs, rows in memory.
 Out: `Item` and `Interaction`, or a `Rejection` with source, line and reason. Every check of a row
 is here; later stages trust what comes out.
 """
@@ -14,6 +14,7 @@ from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
 from indexer.reading.item_limits import describe_excess
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import (
     Rejection,
     Row,
@@ -35,6 +36,7 @@ __all__ = [
     "Interaction",
     "Item",
     "Outcome",
+    "ReadingNotes",
     "Rejection",
     "Row",
     "Source",

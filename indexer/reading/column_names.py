@@ -21,7 +21,7 @@ from indexer.field_names import (
 )
 from indexer.reading.name_spellings import CATALOGUE_SPELLINGS, INTERACTION_SPELLINGS
 from indexer.reading.notes import ReadingNotes
-from indexer.reading.rows import INTERACTION_FIELDS, find_nearest_name
+from indexer.reading.rows import INTERACTION_FIELDS, clip, find_nearest_name
 from indexer.reading.value_meaning import VALUE_COLUMNS
 
 
@@ -66,6 +66,10 @@ _SAME_FIELD = (
     {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
     {"timestamp", "time", "at"},
 )  # fmt: skip
+_REQUIRED_FIELDS = {
+    Role.CATALOGUE: ({"id"},),
+    Role.INTERACTIONS: ({"user_id", "user"}, {"item_id", "item"}),
+}
 _INTERACTION_NAMES = frozenset((*_OWN_INTERACTION_NAMES, *frozenset().union(*_SAME_FIELD)))
 _KNOWN_LEFT_SIDES = _INTERACTION_NAMES | {*_OWN_CATALOGUE_NAMES, *INTERACTION_FIELDS}
 
@@ -161,6 +165,25 @@ def describe_names(source: str, renamed: Mapping[str, str]) -> str:
     """Return the sentence that tells which columns were renamed."""
     pairs = ", ".join(f"{theirs} as {ours}" for theirs, ours in renamed.items())
     return f"{source}: reads {pairs} (--fields ours=theirs decides otherwise)"
+
+
+def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> str | None:
+    """Return the sentence that no column can be an id that every row needs; None if all are there.
+
+    Args:
+        source: Its name.
+        names: Its columns, under our names where they are recognised.
+        naming: What decides the names.
+    """
+    mapped = {ours for ours, theirs in naming.mapping.items() if theirs in names}
+    for field_names in _REQUIRED_FIELDS[naming.role]:
+        if field_names.isdisjoint({*names, *mapped}):
+            ours = max(field_names)  # user_id rather than user
+            return (
+                f"{source}: no column is known as {ours}; there are {clip(', '.join(names))}; "
+                f"name it with --fields {ours}=COLUMN"
+            )
+    return None
 
 
 def _normalise(name: str) -> str:

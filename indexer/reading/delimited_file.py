@@ -15,12 +15,18 @@ from itertools import islice
 from typing import Any, BinaryIO, TextIO
 
 from indexer.errors import CatalogError
-from indexer.reading.column_names import SourceNames, describe_names, recognise_names
-from indexer.reading.csv_columns import UNREADABLE, Conversion, convert_text, watch_column
+from indexer.reading.column_names import (
+    SourceNames,
+    describe_absent,
+    describe_names,
+    recognise_names,
+)
+from indexer.reading.csv_columns import watch_column
 from indexer.reading.dialect import UNIT_SEPARATOR, Dialect, detect_dialect
 from indexer.reading.findings import FieldFinding
 from indexer.reading.headless import lacks_header, name_columns
 from indexer.reading.rows import BadRow, Row, clip
+from indexer.reading.value_column import UNREADABLE, Conversion, convert_text
 
 _MAX_CELL_CHARS = 16 * 1024 * 1024
 _MAX_LINE_CHARS = 4 * _MAX_CELL_CHARS
@@ -96,9 +102,9 @@ class DelimitedFile:
         header = [name.strip() for name in first]
         is_named = not set(header).isdisjoint(mapping.values())
         if not is_named and lacks_header(header, role):
-            names = name_columns(self.name, records, role, mapping)
-            notes.add(f"{self.name} has no header; its columns are read as {', '.join(names)}")
-            return _Layout(dialect, [], list(names))
+            found = name_columns(self.name, records, role, mapping)
+            notes.add(f"{self.name} has no header; its columns are read as {', '.join(found)}")
+            return _Layout(dialect, [], list(found))
         for i, name in enumerate(header):
             if name and name in header[:i]:
                 raise CatalogError(
@@ -109,7 +115,10 @@ class DelimitedFile:
         )
         if renamed:
             notes.add(describe_names(self.name, renamed))
-        return _Layout(dialect, first, [renamed.get(name, name) for name in header])
+        names = [renamed.get(name, name) for name in header]
+        if header and (sentence := describe_absent(self.name, names, self.naming)):
+            notes.add(sentence)
+        return _Layout(dialect, first, names)
 
     def _infer_conversions(self, text: TextIO, layout: _Layout) -> list[Conversion]:
         mapping, notes = self.naming.mapping, self.naming.notes

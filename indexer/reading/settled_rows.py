@@ -13,13 +13,15 @@ from indexer.reading.column_names import (
     INDEX_COLUMN,
     Role,
     SourceNames,
+    describe_absent,
     describe_names,
     recognise_names,
 )
-from indexer.reading.csv_columns import LIST_COLUMNS, WholeIds
+from indexer.reading.csv_columns import ID_FIELDS, LIST_COLUMNS
 from indexer.reading.date_columns import DateColumn, is_date_name
 from indexer.reading.list_columns import ListColumn
 from indexer.reading.rows import BadRow, Row
+from indexer.reading.whole_ids import WholeIds
 
 _HEAD_ROWS = 10_000
 _HEAD_SIZE = 16 * 1024 * 1024  # about as many characters
@@ -27,7 +29,6 @@ _VALUE_SIZE = 16  # of a number, in characters
 _MAX_NOTED_COLUMNS = 20
 
 Conversion = Callable[[str], Any]
-_ID_FIELDS = frozenset(("id", "item_id", "item", "user_id", "user"))
 _TIME_FIELDS = frozenset(("timestamp", "time", "at"))
 
 
@@ -52,6 +53,9 @@ def settle_rows(
         )
         if renamed:
             naming.notes.add(describe_names(source, renamed))
+        ours = [renamed.get(column, column) for column in columns]
+        if columns and (sentence := describe_absent(source, ours, naming)):
+            naming.notes.add(sentence)
     conversions = _decide_conversions(source, head, columns, renamed, naming)
     settled: Iterator[Row | BadRow] = chain(head, iterator)
     if INDEX_COLUMN in columns and INDEX_COLUMN not in (*renamed, *naming.mapping.values()):
@@ -132,7 +136,7 @@ def _decide_conversions(
 
 
 def _choose_watch(names: set[str], role: Role) -> ListColumn | DateColumn | WholeIds | None:
-    if names & _ID_FIELDS:
+    if names & ID_FIELDS:
         return WholeIds()
     if role is Role.INTERACTIONS:
         return DateColumn() if names & _TIME_FIELDS else None

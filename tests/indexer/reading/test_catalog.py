@@ -351,7 +351,7 @@ def test_a_mapped_column_that_no_row_has_is_refused_with_the_nearest(tmp_path: P
     path = tmp_path / "a.csv"
     path.write_text("id,Title,genres\n1,Alien,sf\n")
     mapping = {"title": "titel", "user_id": "userId"}
-    with pytest.raises(CatalogError, match="'titel', which no row has; did you mean 'Title'"):
+    with pytest.raises(CatalogError, match="'titel', which no row has; did you mean 'title'"):
         list(read_catalog([str(path)], mapping=mapping))
     with pytest.raises(CatalogError, match="'xyz', which no row has; there are id, title, genres"):
         list(read_catalog([str(path)], mapping={"brand": "xyz"}))
