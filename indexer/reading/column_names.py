@@ -91,7 +91,7 @@ def recognise_names(
     present = {*free, *mapped}
     renamed: dict[str, str] = {}
     for ours, spellings in _list_spellings(role, context):
-        if _is_covered(ours, present, mapped):
+        if _is_covered(ours, present, mapped, role):
             continue
         theirs = _find_column(spellings, free, {*renamed, *_list_own_names(role)})
         if theirs is not None:
@@ -126,12 +126,14 @@ def _find_column(
     return None
 
 
-def _is_covered(ours: str, present: Collection[str], mapped: Collection[str]) -> bool:
+def _is_covered(
+    ours: str, present: Collection[str], mapped: Collection[str], role: Role
+) -> bool:
     """Whether the source has a field already, under one of its names."""
     if ours in present:
         return True
-    if ours in ("title", "name"):
-        return "title" in present or "name" in present
+    if role is Role.CATALOGUE:
+        return ours in ("title", "name") and ("title" in present or "name" in present)
     if ours == "item_id" and "id" in mapped:  # it names the item of interactions too
         return True
     return any(ours in names and not names.isdisjoint(present) for names in _SAME_FIELD)

@@ -26,16 +26,22 @@ _MARKS = (
 )
 # As charset-normalizer names them, and the widest encoding of the same bytes.
 _SURE_ENCODINGS = {
-    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "hz": "hz", "big5": "cp950",
-    "big5hkscs": "big5hkscs", "cp950": "cp950", "utf_16": "utf-16", "utf_16_le": "utf-16-le",
+    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "cp950",
+    "big5hkscs": "cp950", "cp950": "cp950", "utf_16": "utf-16", "utf_16_le": "utf-16-le",
     "utf_16_be": "utf-16-be",
 }  # fmt: skip
-_SHOWN_NAMES = {"gb18030": "GB18030", "cp950": "Big5", "big5hkscs": "Big5", "hz": "HZ"}
+# The first bytes of the characters that a standard lists first, since they are the usual ones.
+_USUAL_LEADS = {"gb18030": range(0xB0, 0xD8), "cp950": range(0xA4, 0xC7)}
+_MIN_USUAL_SHARE, _MIN_LEAD_OVER_OTHER = 0.85, 0.15
+_MIN_IDEOGRAPHS = 4
+_SHOWN_NAMES = {"gb18030": "GB18030", "cp950": "Big5"}
 _SAMPLE_BYTES = 1 << 20
 _DETECTED_BYTES = 1 << 16  # given to charset-normalizer, which reads some 100 kB a second
 _CHINESE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef·—…“”‘’]")
+_IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 _CHINESE_RUN = re.compile(rf"{_CHINESE.pattern}{{2,}}")
 _MIN_CHINESE_SHARE = 0.95  # of the characters beyond ASCII; misread bytes are of all alphabets
+_MIN_HANGUL_SHARE = 0.95
 _MIN_RUN_SHARE = 0.8  # of them beside another; the accents of misread French stand alone
 
 
@@ -85,11 +91,12 @@ def _detect_encoding(sample: bytes) -> str:
             return encoding
     if _can_decode(sample, "utf-8") and b"\0" not in sample[:_DETECTED_BYTES]:
         return ""
-    found = _detect_by_statistics(_select_telling_lines(sample))
-    encoding = _SURE_ENCODINGS.get(found, "")
-    if encoding.startswith("utf-16"):  # whose commas and line ends have a zero
-        return encoding if b"\0" in sample and _can_decode(sample, encoding) else ""
-    return encoding if encoding and _is_chinese(sample, encoding) else ""
+    lines = _select_telling_lines(sample)
+    likely = _list_likely_encodings(lines)
+    for encoding in likely:
+        if encoding.startswith("utf-16"):  # whose commas and line ends have a zero
+            return encoding if b"\0" in sample and _can_decode(sample, encoding) else ""
+    return _choose_chinese(sample, lines, likely)
 
 
 def _can_decode(sample: bytes, encoding: str) -> bool:
@@ -99,6 +106,43 @@ def _can_decode(sample: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _choose_chinese(sample: bytes, lines: bytes, likely: list[str]) -> str:
+    """Return the Chinese encoding of a sample; "" if another is as likely, or it has too little."""
+    usual = {encoding: _measure_usual(lines, encoding) for encoding in _USUAL_LEADS}
+    for encoding, (share, count) in usual.items():
+        others = [other for name, (other, _) in usual.items() if name != encoding]
+        is_clear = share >= max(_MIN_USUAL_SHARE, *(o + _MIN_LEAD_OVER_OTHER for o in others))
+        if encoding in likely and is_clear and count >= _MIN_IDEOGRAPHS and not _is_korean(lines):
+            return encoding if _is_chinese(sample, encoding) else ""
+    return ""
+
+
+def _measure_usual(lines: bytes, encoding: str) -> tuple[float, int]:
+    """Return the share of usual ones of the ideographs of a text, and how many it has."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(lines)
+    except UnicodeDecodeError:
+        return 0.0, 0
+    ideographs = _IDEOGRAPH.findall(text)
+    usual = sum(_is_usual(char, encoding) for char in ideographs)
+    return usual / max(1, len(ideographs)), len(ideographs)
+
+
+def _is_usual(char: str, encoding: str) -> bool:
+    # Rare characters have a first byte of the same range in GB18030, and a lower second one.
+    written = char.encode(encoding)
+    second_starts = 0xA1 if encoding == "gb18030" else 0x40
+    return written[0] in _USUAL_LEADS[encoding] and written[1] >= second_starts
+
+
+def _is_korean(lines: bytes) -> bool:
+    """Whether a text makes sense in Korean: the same bytes are Hangul there, and no ideographs."""
+    text = codecs.getincrementaldecoder("cp949")(errors="replace").decode(lines)
+    foreign = [char for char in text if not char.isascii()]
+    hangul = sum(1 for char in foreign if "\uac00" <= char <= "\ud7a3")
+    return hangul >= _MIN_HANGUL_SHARE * len(foreign)
 
 
 def _is_chinese(sample: bytes, encoding: str) -> bool:
@@ -123,11 +167,14 @@ def _select_telling_lines(sample: bytes) -> bytes:
     return b"".join(line for line in lines if not line.isascii())[:_DETECTED_BYTES]
 
 
-def _detect_by_statistics(sample: bytes) -> str:
+def _list_likely_encodings(sample: bytes) -> list[str]:
+    """Return the encodings in which a sample is least of a mess, the best first."""
     from charset_normalizer import from_bytes  # slow to import, and seldom needed
 
-    best = from_bytes(sample).best()
-    return "" if best is None else best.encoding
+    matches = list(from_bytes(sample))
+    least = min((match.chaos for match in matches), default=0.0)
+    found = [match.encoding for match in matches if match.chaos == least]
+    return [_SURE_ENCODINGS[name] for name in found if name in _SURE_ENCODINGS]
 
 
 class _RecodedFile(io.RawIOBase):
