@@ -126,9 +126,7 @@ def _find_column(
     return None
 
 
-def _is_covered(
-    ours: str, present: Collection[str], mapped: Collection[str], role: Role
-) -> bool:
+def _is_covered(ours: str, present: Collection[str], mapped: Collection[str], role: Role) -> bool:
     """Whether the source has a field already, under one of its names."""
     if ours in present:
         return True

@@ -31,9 +31,9 @@ from indexer.reading.value_column import Conversion, ValueColumn, convert_text
 from indexer.reading.whole_ids import WholeIds
 
 LIST_COLUMNS = frozenset((*TAG_FIELDS, "tags", "categories", "genres", "keywords", "topics"))
-_TEXT_FIELDS = frozenset((*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS))
+TEXT_COLUMNS = frozenset((*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS))
 # Fields whose own parser reads more forms than a column of numbers may have.
-_PARSED_FIELDS = frozenset(("price", "rating", "available", "location", "created_at", "vector"))
+PARSED_FIELDS = frozenset(("price", "rating", "available", "location", "created_at", "vector"))
 ID_FIELDS = frozenset(("id", "item_id", "item", "user_id", "user"))
 
 
@@ -66,10 +66,10 @@ def watch_column(*names: str) -> CsvColumn:
         return _IdColumn()
     if known & LIST_COLUMNS:
         return _TagColumn()
-    if known & _TEXT_FIELDS or any(map(is_identifier, names)):
+    if known & TEXT_COLUMNS or any(map(is_identifier, names)):
         return _TextColumn()
     is_date = any(map(is_date_name, names))
-    return ValueColumn(has_parser=bool(known & _PARSED_FIELDS), is_date=is_date)
+    return ValueColumn(has_parser=bool(known & PARSED_FIELDS), is_date=is_date)
 
 
 class _TextColumn(CsvColumn):
@@ -107,7 +107,7 @@ class _IdColumn(CsvColumn):
     @property
     @override
     def conversion(self) -> Conversion:
-        return self._ids.convert if self._ids.are_floats else convert_text
+        return self._ids.convert if self._ids.changes_cells else convert_text
 
     @override
     def describe(self) -> list[str]:

@@ -67,9 +67,7 @@ class DateColumn:
         if self.order is not None:
             return [f"holds dates with the {self.order}, such as {render_value(self._first_sure)}"]
         if self._orders:
-            return [
-                "holds dates with the day first and others with the month first; write ISO dates"
-            ]
+            return ["holds dates with the day first, others with the month first; write ISO dates"]
         if self._first_unsure:
             return [
                 f"holds dates such as {render_value(self._first_unsure)}, whose day and month no "

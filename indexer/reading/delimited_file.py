@@ -23,10 +23,14 @@ from indexer.reading.column_names import (
 )
 from indexer.reading.csv_columns import watch_column
 from indexer.reading.dialect import UNIT_SEPARATOR, Dialect, detect_dialect
-from indexer.reading.findings import FieldFinding
 from indexer.reading.headless import lacks_header, name_columns
 from indexer.reading.rows import BadRow, Row, clip
-from indexer.reading.value_column import UNREADABLE, Conversion, convert_text
+from indexer.reading.value_column import (
+    UNREADABLE,
+    Conversion,
+    convert_text,
+    describe_unreadable,
+)
 
 _MAX_CELL_CHARS = 16 * 1024 * 1024
 _MAX_LINE_CHARS = 4 * _MAX_CELL_CHARS
@@ -100,8 +104,7 @@ class DelimitedFile:
         role, mapping, notes = self.naming.role, self.naming.mapping, self.naming.notes
         first = records[0] if records else []
         header = [name.strip() for name in first]
-        is_named = not set(header).isdisjoint(mapping.values())
-        if not is_named and lacks_header(header, role):
+        if lacks_header(header, role, mapping):
             found = name_columns(self.name, records, role, mapping)
             notes.add(f"{self.name} has no header; its columns are read as {', '.join(found)}")
             return _Layout(dialect, [], list(found))
@@ -223,7 +226,7 @@ def _make_csv_reader(lines: "_LineReader", dialect: Dialect) -> Iterator[list[st
 def _leave_out(source: str, line: int, values: dict[str, Any], cells: Mapping[str, str]) -> Row:
     """The row without the cells that are not of their column's type."""
     findings = tuple(
-        FieldFinding(name, cells[name], "is no number, as the other cells of its column are")
+        describe_unreadable(name, cells[name])
         for name, value in values.items()
         if value is UNREADABLE
     )

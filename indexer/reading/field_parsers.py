@@ -15,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer.field_names import MAX_ID_CHARS
+from indexer.reading.cell_lists import read_list
 from indexer.reading.cells import split_list
 from indexer.reading.plain_dates import read_datetime, to_instant
 from indexer.reading.plain_values import (
@@ -157,11 +158,13 @@ def _list_parts(value: Any) -> list[Any] | None:
 
 
 def parse_list(name: str, value: Any) -> list[str]:
-    """Return a list of strings, from a list, from `a|b|c`, from one word or from JSON text.
+    """Return a list of strings, from a list, from `a|b|c`, one word, or text that spells a list.
 
     Of entries that are objects the `name` or `text` is taken; nulls and blanks are left out.
     """
-    raw = parse_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    raw = value
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{", "("):
+        raw = value if (entries := read_list(value)) is None else entries
     if isinstance(raw, str):
         return split_list(raw)
     if is_number(raw):

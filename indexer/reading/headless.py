@@ -16,9 +16,16 @@ _BEHAVIOUR_LOG = ("user_id", "item_id", "category", "event", "timestamp")
 _FILMS = ("id", "title", "genres")
 
 
-def lacks_header(first: Sequence[str], role: Role) -> bool:
+def lacks_header(first: Sequence[str], role: Role, mapping: Mapping[str, str]) -> bool:
     """Whether the first record of a file is data: it has numbers, and no name that is known."""
+    mapped = {theirs for theirs in mapping.values() if not _NUMBER.fullmatch(theirs)}
+    if not mapped.isdisjoint(first) or list(first) == _number_columns(len(first)):
+        return False
     return any(map(_NUMBER.fullmatch, first)) and not has_known_name(first, role)
+
+
+def _number_columns(width: int) -> list[str]:
+    return [str(number) for number in range(1, width + 1)]
 
 
 def name_columns(
@@ -39,9 +46,9 @@ def name_columns(
         CatalogError: If the names cannot be known.
     """
     width = len(records[0])
-    numbers = tuple(str(number) for number in range(1, width + 1))
+    numbers = _number_columns(width)
     if not set(numbers).isdisjoint(mapping.values()):
-        return numbers
+        return tuple(numbers)
     names = _recognise_shape([record for record in records if len(record) == width], role)
     if names is not None:
         return names

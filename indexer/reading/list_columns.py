@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from indexer.reading.cell_lists import read_list, take_names
-from indexer.reading.cells import is_missing_cell, split_list
+from indexer.reading.cell_lists import read_array, read_list, read_structure, take_names
+from indexer.reading.cells import is_missing_cell, split_list, to_plain
 from indexer.reading.rows import render_value
 
 # Marks that may stand between tags, the most certain first. The first two are hardly ever within a
@@ -84,6 +84,43 @@ class ListColumn:
         """The first cell with commas, if so many have some that they may be lists."""
         marked = [cell for cell in self._cells if _has_mark(cell, ",，")]
         return marked[0] if marked and 2 * len(marked) >= len(self._cells) else None
+
+
+class StructureColumn:
+    """Finds out whether all text of one column spells lists or objects; then `convert` reads it."""
+
+    def __init__(self) -> None:
+        self._first = ""
+        self._may_be_structures = True
+
+    def observe(self, cell: str) -> None:
+        """Note one cell."""
+        if self._may_be_structures and not is_missing_cell(cell):
+            self._may_be_structures = _read_any(cell) is not None
+            self._first = self._first or cell
+
+    @property
+    def changes_cells(self) -> bool:
+        """Whether `convert` makes a list or an object of any cell."""
+        return self._may_be_structures and bool(self._first)
+
+    def convert(self, cell: str) -> Any:
+        """Return the list or object of a cell; its text if it spells none, None if missing."""
+        if is_missing_cell(cell):
+            return None
+        value = _read_any(cell)
+        return cell if value is None else to_plain(value)
+
+    def describe(self) -> list[str]:
+        """Return what was guessed, as the end of a sentence that names the column."""
+        return [f"holds lists or objects such as {render_value(self._first)}"] * self.changes_cells
+
+
+def _read_any(cell: str) -> list[Any] | dict[Any, Any] | None:
+    if cell.lstrip()[:1] not in ("[", "{"):
+        return None
+    value = read_structure(cell)
+    return read_array(cell) if value is None else value
 
 
 def find_mark(cells: Collection[str]) -> str | None:

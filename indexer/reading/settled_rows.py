@@ -5,31 +5,25 @@ of tags, which number of `05/04/2024` is the day, whether ids are all written as
 is touched: what a source gives as a number, a list or a time is that.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from indexer.reading.column_names import (
     INDEX_COLUMN,
-    Role,
     SourceNames,
     describe_absent,
     describe_names,
     recognise_names,
 )
-from indexer.reading.csv_columns import ID_FIELDS, LIST_COLUMNS
-from indexer.reading.date_columns import DateColumn, is_date_name
-from indexer.reading.list_columns import ListColumn
+from indexer.reading.column_watches import ColumnWatch, watch_typed_column
 from indexer.reading.rows import BadRow, Row
-from indexer.reading.whole_ids import WholeIds
+from indexer.reading.value_column import UNREADABLE, Conversion, describe_unreadable
 
 _HEAD_ROWS = 10_000
 _HEAD_SIZE = 16 * 1024 * 1024  # about as many characters
 _VALUE_SIZE = 16  # of a number, in characters
 _MAX_NOTED_COLUMNS = 20
-
-Conversion = Callable[[str], Any]
-_TIME_FIELDS = frozenset(("timestamp", "time", "at"))
 
 
 def settle_rows(
@@ -114,57 +108,35 @@ def _decide_conversions(
     renamed: Mapping[str, str],
     naming: SourceNames,
 ) -> dict[str, Conversion]:
-    """Return how the text of columns is changed, by the source's names."""
-    conversions: dict[str, Conversion] = {}
-    noted = 0
+    """Return how the text of columns is read, by the source's names; what is guessed is told."""
+    watches: dict[str, ColumnWatch] = {}
     for column in columns:
         names = {renamed.get(column, column)}
         names |= {ours for ours, theirs in naming.mapping.items() if theirs == column}
-        watch = _choose_watch(names, naming.role)
-        if watch is None:
-            continue
-        for row in head:
-            cell = row.values.get(column) if isinstance(row, Row) else None
-            if isinstance(cell, str):
-                watch.observe(cell)
-        if (convert := _settle_watch(watch)) is not None:
-            conversions[column] = convert
-        for words in watch.describe()[: _MAX_NOTED_COLUMNS - noted]:
-            noted += 1
-            naming.notes.add(f"{source}: {renamed.get(column, column)} {words}")
-    return conversions
-
-
-def _choose_watch(names: set[str], role: Role) -> ListColumn | DateColumn | WholeIds | None:
-    if names & ID_FIELDS:
-        return WholeIds()
-    if role is Role.INTERACTIONS:
-        return DateColumn() if names & _TIME_FIELDS else None
-    if names & LIST_COLUMNS:
-        return ListColumn()
-    return DateColumn() if any(map(is_date_name, names)) else None
-
-
-def _settle_watch(watch: ListColumn | DateColumn | WholeIds) -> Conversion | None:
-    """How the text of a column is changed; None if it is not."""
-    match watch:
-        case ListColumn():
-            watch.decide()
-            return watch.convert if watch.changes_cells else None
-        case DateColumn():
-            return watch.convert if watch.changes_cells else None
-        case WholeIds():
-            return watch.convert if watch.are_floats else None
+        if (watch := watch_typed_column(names, naming.role)) is not None:
+            watches[column] = watch
+    for row in head:
+        for column, value in row.values.items() if isinstance(row, Row) else ():
+            if (watch := watches.get(column)) is not None:
+                watch.observe(value, row.line)
+    found = {column: watch.find_conversion() for column, watch in watches.items()}
+    told = [(column, words) for column, watch in watches.items() for words in watch.describe()]
+    for column, words in told[:_MAX_NOTED_COLUMNS]:
+        naming.notes.add(f"{source}: {renamed.get(column, column)} {words}")
+    return {column: convert for column, convert in found.items() if convert is not None}
 
 
 def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]) -> Row:
-    values = dict(row.values)
+    values, findings = dict(row.values), row.findings
     for column, convert in conversions.items():
         cell = values.get(column)
         if isinstance(cell, str):
-            values[column] = convert(cell)
+            value = values[column] = convert(cell)
+            if value is UNREADABLE:
+                values[column] = None
+                findings = (*findings, describe_unreadable(renamed.get(column, column), cell))
     for theirs, ours in renamed.items():
         # A row may have our name too, where others have not: what it holds there stays.
         if theirs in values and values.get(ours) is None:
             values[ours] = values.pop(theirs)
-    return Row(row.source, row.line, values, row.findings)
+    return Row(row.source, row.line, values, findings)

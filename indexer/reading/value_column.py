@@ -11,6 +11,7 @@ from typing import Any
 from indexer.reading.cell_lists import read_array, read_structure
 from indexer.reading.cells import is_missing_cell, split_list, to_plain
 from indexer.reading.date_columns import DateColumn
+from indexer.reading.findings import FieldFinding
 from indexer.reading.plain_values import is_missing_word, read_number
 from indexer.reading.rows import render_value
 
@@ -22,6 +23,11 @@ class Unreadable:
 
 
 UNREADABLE = Unreadable()  # a cell that has no value of its column's type, and is left out
+
+
+def describe_unreadable(name: str, cell: str) -> FieldFinding:
+    """Return the finding of a cell that is `UNREADABLE`."""
+    return FieldFinding(name, cell, f"{name} must be a number, as most of its column are")
 
 
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:e[-+]\d{2,3})?", re.ASCII)
@@ -80,6 +86,14 @@ class ValueColumn:
         else:
             self._observe_other(stripped, line)
 
+    def observe_typed(self, value: float) -> None:
+        """Note a cell that is a number or a boolean already."""
+        if isinstance(value, bool):
+            self._booleans += 1
+        else:
+            self._numbers += 1
+            self._is_whole = self._is_whole and isinstance(value, int)
+
     def _observe_other(self, stripped: str, line: int) -> None:
         if stripped.lower() in _BOOLEAN_WORDS:
             self._booleans += 1
@@ -117,6 +131,13 @@ class ValueColumn:
             return self._dates.convert
         return convert_text if self._has_parser else _convert_text_or_list
 
+    @property
+    def is_typed(self) -> bool:
+        """Whether it is a column of numbers or of booleans."""
+        total = self._total
+        is_whole = total > 0 and total in (self._numbers, self._booleans)
+        return is_whole or self._is_mostly_numbers()
+
     def _changes_dates(self) -> bool:
         """Whether dates are rewritten, or words for nothing beside them left out."""
         are_dates = self._dates.are_dates and self._others == self._total
@@ -149,19 +170,18 @@ class ValueColumn:
     def describe(self) -> list[str]:
         """Return what was guessed, each as the end of a sentence that names the column."""
         total = self._total
-        is_typed = self._numbers == total or self._booleans == total or self._is_mostly_numbers()
         is_date = self._is_date or (self._dates.are_dates and self._others == total)
         told = self._dates.describe() if total and is_date else []
         if not total or self._has_parser:
             return told
         found = []
-        if is_typed and self._words:
+        if self.is_typed and self._words:
             kind = "booleans" if self._booleans == total else "numbers"
             found.append(
                 f"holds {kind}; cells such as {render_value(self._first_word)} count as missing "
                 f"({self._words:,})"
             )
-        elif not is_typed and 2 * self._numbers >= total:
+        elif not self.is_typed and 2 * self._numbers >= total:
             found.append(
                 f"stays text, though {self._numbers:,} of {total:,} cells are numbers: line "
                 f"{self._first_other_line} holds {render_value(self._first_other)}"

@@ -21,8 +21,8 @@ class WholeIds:
             self._first = self._first or cell
 
     @property
-    def are_floats(self) -> bool:
-        """Whether there was a cell, and every one was written so."""
+    def changes_cells(self) -> bool:
+        """Whether there was a cell, and every one is written so."""
         return self.may_be_floats and bool(self._first)
 
     def convert(self, cell: str) -> str | None:
@@ -35,4 +35,4 @@ class WholeIds:
     def describe(self) -> list[str]:
         """Return what was guessed, as the end of a sentence that names the column."""
         short = self._first.strip().removesuffix(".0")
-        return [f"is written as {self._first}, read as {short}"] if self.are_floats else []
+        return [f"is written as {self._first}, read as {short}"] if self.changes_cells else []

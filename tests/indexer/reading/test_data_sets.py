@@ -42,20 +42,20 @@ DATA_SETS = {
         ("17", "2"), 5.0, 978300760.0,
     ),
     "MovieLens latest": DataSet(
-        ("movies.csv", 'movieId,title,genres\n1,"Toy Story, the film",Animation|Comedy\n2,Heat,Crime\n'),
+        ("movies.csv", 'movieId,title,genres\n1,"Toy Story, 1",Animation|Comedy\n2,Heat,Crime\n'),
         ("ratings.csv", "userId,movieId,rating,timestamp\n9,2,4.5,1147880044\n"),
         {"id": "2", "title": "Heat", "genres": ["Crime"]},
         ("9", "2"), 4.5, 1147880044.0,
     ),
     "MovieLens 100K": DataSet(
-        ("u.csv", "movie id|movie title|release date\n1|Toy Story|01-Jan-1995\n2|Heat|15-Dec-1995\n"),
+        ("u.csv", "movie id|movie title|release date\n1|Toy|01-Jan-1995\n2|Heat|15-Dec-1995\n"),
         ("u.data", "196\t2\t3\t881250949\n186\t1\t3\t891717742\n"),
         {"id": "2", "title": "Heat", "release_date": "15-Dec-1995"},
         ("196", "2"), 3.0, 881250949.0,
     ),
     "Amazon 2023": DataSet(
         ("meta.jsonl", lines(
-            {"main_category": "Home", "title": "Kettle", "average_rating": 4.5, "features": ["fast"],
+            {"main_category": "Home", "title": "Kettle", "average_rating": 4.5,
              "description": ["Boils.", "Loud."], "price": "from 15.99", "parent_asin": "B01"},
             {"title": "Mug", "description": [], "price": "—", "parent_asin": "B02"},
         )),
@@ -90,7 +90,7 @@ DATA_SETS = {
         ("mh_", "Pns2"), 3.0, 1531001351.0,
     ),
     "Goodreads": DataSet(
-        ("books.csv", "book_id,isbn,authors,title,average_rating\n2,439554934,Rowling,Potter,4.44\n"),
+        ("books.csv", "book_id,isbn,authors,title\n2,439554934,Rowling,Potter\n"),
         ("ratings.csv", "user_id,book_id,rating\n1,2,5\n"),
         {"id": "2", "title": "Potter", "isbn": "439554934", "authors": "Rowling"},
         ("1", "2"), 5.0,
@@ -119,13 +119,15 @@ DATA_SETS = {
         ("1", "862"), 2.5, 1260759144.0,
     ),
     "Taobao": DataSet(
-        ("items.csv", "商品ID,商品名称,类别,价格\n2268318,水壶,家居、厨房,¥99\n2333346,杯子,家居、餐具,¥15\n"),
+        ("items.csv", "商品ID,商品名称,类别,价格\n2268318,水壶,家居、厨房,¥99\n"
+         "2333346,杯子,家居、餐具,¥15\n"),
         ("UserBehavior.csv", "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n"),
         {"id": "2268318", "title": "水壶", "categories": ["家居", "厨房"], "price": 99},
         ("1", "2268318"), None, 1511544070.0,
     ),
     "Douban": DataSet(
-        ("movies.csv", "MOVIE_ID,NAME,GENRES,DOUBAN_SCORE\n1,霸王别姬,剧情/爱情,9.6\n2,无间道,剧情/犯罪,9.3\n"),
+        ("movies.csv", "MOVIE_ID,NAME,GENRES,DOUBAN_SCORE\n1,霸王别姬,剧情/爱情,9.6\n"
+         "2,无间道,剧情/犯罪,9.3\n"),
         ("ratings.csv",
          "RATING_ID,USER_MD5,MOVIE_ID,RATING,RATING_TIME\n5,0ab7,1,5,2018-08-19 12:13:12\n"),
         {"id": "1", "title": "霸王别姬", "genres": ["剧情", "爱情"]},
@@ -133,7 +135,8 @@ DATA_SETS = {
     ),
     "WooCommerce": DataSet(
         ("products.csv",
-         'ID,Type,SKU,Name,Published,Description,"In stock?",Stock,"Regular price",Categories,Tags\n'
+         'ID,Type,SKU,Name,Published,Description,"In stock?",Stock,"Regular price",Categories,'
+         'Tags\n'
          '44,simple,w-h,Hoodie,1,Warm.,1,7,45,"Clothing, Hoodies","red, winter"\n'
          '45,simple,w-c,Cap,1,Round.,0,,16,"Clothing, Accessories","red, summer"\n'),
         ("orders.csv", "Customer ID,Product ID,Quantity,Order Date\nc1,44,2,2024-01-05\n"),

@@ -53,7 +53,11 @@ def test_json_lines_in_gb18030_are_read(tmp_path: Path) -> None:
 
 
 def test_chinese_after_a_long_english_start_is_found_in_the_sample(tmp_path: Path) -> None:
-    text = "id,title\n" + "".join(f"{n},An English title\n" for n in range(1000)) + "x,霸王别姬的故事\n"
+    text = (
+        "id,title\n"
+        + "".join(f"{n},An English title\n" for n in range(1000))
+        + "x,霸王别姬的故事\n"
+    )
     found, _ = read(tmp_path / "a.csv", text.encode("gb18030"))
     assert found[-1].fields["title"] == "霸王别姬的故事"
 
@@ -84,7 +88,9 @@ def test_utf_8_is_never_taken_for_another(tmp_path: Path) -> None:
 
 
 def test_a_damaged_character_of_another_encoding_costs_one_row(tmp_path: Path) -> None:
-    content = (SIMPLIFIED + "".join(f"{n},山楂树之恋,剧情\n" for n in range(10, 60_000))).encode("gb18030")
+    content = (SIMPLIFIED + "".join(f"{n},山楂树之恋,剧情\n" for n in range(10, 60_000))).encode(
+        "gb18030"
+    )
     assert len(content) > 1 << 20
     found, told = read(tmp_path / "a.csv", content + b"x,\xff\xff,y\nz,\xbb\xee\xd7\xc5,\n")
     bad = [row for row in found if isinstance(row, Rejection)]
