@@ -63,6 +63,8 @@ class InteractionParser:
         value = self._parse_value(values, event, place)
         if event == Event.RATING and value is None:
             raise BadValueError("value is missing, and a rating needs one")
+        if value == 0 and event == Event.RATING and self._is_unrated(values):
+            event, value = Event.VIEW, None
         event, value = reverse_if_negative(event, value)
         if self._is_money(event):
             value = None
@@ -115,6 +117,11 @@ class InteractionParser:
         reading.unreadable_values += 1
         reading.first_unreadable = reading.first_unreadable or f"{place} {render_value(raw)}"
         return None
+
+    def _is_unrated(self, values: Mapping[str, Any]) -> bool:
+        meaning = self._reading.meaning
+        says_itself = self._reading.event is None and not is_missing(values.get("event"))
+        return meaning is not None and meaning.zero_is_unrated and not says_itself
 
     def _is_money(self, event: str) -> bool:
         reading = self._reading

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -166,7 +167,7 @@ def _decide_meaning(
     meaning = decide_value_meaning(column, known, kind)
     if reading.event is None:
         return meaning
-    return ValueMeaning(meaning.kind, reading.event, meaning.reason)
+    return replace(meaning, event=reading.event)
 
 
 def _find_finite(values: Mapping[str, Any]) -> float | None:

@@ -24,6 +24,9 @@ _MIN_TELLING = 20  # values from which few low numbers look like counts and not 
 _TAIL = 4.0  # times the median that the highest of heavy-tailed values is, at least
 _USUAL_SMALL_COUNT = 2.0  # median of counts none of which is above ten, at most
 _MIN_COUNT_TOP = 3.0  # of such counts; 1 and 2 alone may be a scale
+_MIN_STARS = 4.0  # of a scale on which 0 may stand for no rating
+_MIN_UNRATED = 0.1  # share of zeros from which they may, if they are ...
+_UNRATED_RATIO = 3  # ... this many times as frequent as ones
 _CENTS = 100  # of an amount of money
 
 
@@ -43,11 +46,13 @@ class ValueMeaning:
         kind: None: there are no values.
         event: The event of a row that names none.
         reason: Why, in words.
+        zero_is_unrated: Whether a value of 0 is no rating: the row is a view.
     """
 
     kind: ValueKind | None
     event: str
     reason: str
+    zero_is_unrated: bool = False
 
 
 _EVENT_BY_KIND = {
@@ -86,14 +91,33 @@ def decide_value_meaning(
         return ValueMeaning(kind, event, "as you said")
     if not values:
         return ValueMeaning(None, Event.CLICK, "there is no value")
+    numbers = np.array(values, np.float64)
     if named is not None:
-        return ValueMeaning(*named, reason=f"the column is called {column!r}")
-    found, reason = infer_value_kind(np.array(values, np.float64))
-    return ValueMeaning(found, _EVENT_BY_KIND[found], reason)
+        found, event = named
+        reason = f"the column is called {column!r}"
+    else:
+        found, reason = infer_value_kind(numbers)
+        event = _EVENT_BY_KIND[found]
+    is_unrated = found is ValueKind.RATING and _has_unrated_zeros(numbers)
+    return ValueMeaning(found, event, reason, is_unrated)
+
+
+def _has_unrated_zeros(values: NDArray[np.float64]) -> bool:
+    """Whether 0 stands for no rating: it is frequent on a scale of stars, and 1 is not.
+
+    So do data sets of books write that a book was read and not rated.
+    """
+    is_whole = bool((values == np.floor(values)).all()) and values.min() >= 0
+    if not is_whole or not _MIN_STARS <= values.max() <= _TOP_GRADE or len(values) < _MIN_TELLING:
+        return False
+    zeros, ones = int((values == 0).sum()), int((values == 1).sum())
+    return zeros >= _MIN_UNRATED * len(values) and zeros > _UNRATED_RATIO * ones
 
 
 def infer_value_kind(values: NDArray[np.float64]) -> tuple[ValueKind, str]:
     """Return what finite values `(m,)`, at least one, are, and why."""
+    if _has_unrated_zeros(values):
+        values = values[values > 0]
     low, top, median = float(values.min()), float(values.max()), float(np.median(values))
     if low < 0 and abs(values).max() <= _TOP_GRADE:
         return ValueKind.RATING, f"they lie between {low:g} and {top:g}"

@@ -15,7 +15,8 @@ _REACHES = (
     ("meaning_reach", "meaning"), ("taste_reach", "taste"), ("repeat_reach", "habit"),
 )  # fmt: skip
 _POPULARITY_AFFINITY = "prior_lean"
-_DESCRIBED = {_POPULARITY_AFFINITY, *(name for name, *_ in (*_WEIGHTS, *_REACHES))}
+_SCALE = "scale"
+_DESCRIBED = {_POPULARITY_AFFINITY, _SCALE, *(name for name, *_ in (*_WEIGHTS, *_REACHES))}
 
 
 def describe_settings(settings: Mapping[str, Any]) -> list[str]:
@@ -34,9 +35,31 @@ def describe_settings(settings: Mapping[str, Any]) -> list[str]:
             f"is popular counts up to {settings[_POPULARITY_AFFINITY]:.0%} more; to one whose "
             f"picks are less so, less."
         )
+    sentences += _describe_scale(settings.get(_SCALE) or {})
     rest = {name: value for name, value in settings.items() if name not in _DESCRIBED}
     sentences += [
         f"{name.replace('_', ' ')}: {_format_value(value)}." for name, value in rest.items()
+    ]
+    return sentences
+
+
+def _describe_scale(scale: Mapping[str, Any]) -> list[str]:
+    """Return what ratings and counts are worth, in words; `scale` is an `EventScale`."""
+    sentences = []
+    like_from = scale.get("like_from")
+    if like_from is not None:
+        sentences.append(
+            f"A rating from {like_from:g} on is liking, also a lower one above its user's mean."
+        )
+        if scale.get("likes_unrated"):
+            sentences.append("Most events have no rating, and count as liking without one.")
+    sentences += [
+        f"The value of a {name} is a count: more is more."
+        for name, _ in scale.get("count_units", ())
+    ]
+    sentences += [
+        f"The event {name!r} has the weight {weight:g} of scenarios.toml."
+        for name, weight in scale.get("own_weights", ())
     ]
     return sentences
 

@@ -182,7 +182,8 @@ def _judge_ratings(
 ) -> Reactions:
     """Return what ratings say: more the higher they are, around what their users usually give.
 
-    A user who rarely gives four fifths of the scale likes what is above their own mean.
+    A user who rarely gives four fifths of the scale likes what is above their own mean. The lowest
+    rating is a dislike.
     """
     # A rating beside a model that knows none, as the first in a live store is.
     threshold = POSITIVE_SHARE * infer_rating_scale(values.tolist())[1]
@@ -198,8 +199,9 @@ def _judge_ratings(
     below = np.clip(
         (values - scale.lowest_rating) / np.maximum(least - scale.lowest_rating, 1e-9), 0, 1
     )
+    low = np.where(values > scale.lowest_rating, RATED_LOW, DISLIKED)
     return Reactions(
-        np.where(is_liked, LIKED, RATED_LOW).astype(np.float32),
+        np.where(is_liked, LIKED, low).astype(np.float32),
         np.where(is_liked, above, below).astype(np.float32),
     )
 

@@ -57,12 +57,19 @@ class EventsIn(StrictModel):
         document_as(EVENT_NAME_SCHEMA),
         Field(
             description="view, click, search, like, dislike, skip, add_to_cart, purchase, rating, "
-            "review, share, play, finish, impression, or a word of your own; one that is "
-            "nearly one of these is refused as misspelt."
+            "review, share, play, finish, impression; refund, return, cancel, remove_from_cart, "
+            "unlike, unsubscribe take back; hide, not_interested, block, report push away. Usual "
+            "words in English and Chinese mean one of these; another needs a weight in "
+            "scenarios.toml."
         ),
     ] = None
     value: Annotated[
-        Any, document_as({"type": "number"}), Field(description="Needed by a rating.")
+        Any,
+        document_as({"type": "number"}),
+        Field(
+            description="Needed by a rating; else how often or how many. Minus one bought is a "
+            "return."
+        ),
     ] = None
     text: Annotated[
         Any, document_as(CLEAN_TEXT_SCHEMA), Field(description="Needed by a search and a review.")

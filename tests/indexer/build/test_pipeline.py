@@ -22,6 +22,7 @@ from indexer.build import folder as build_folder
 from indexer.build import raw_vectors
 from indexer.language.encoder import Progress
 from indexer.language.vector_cache import VectorCache, hash_text
+from indexer.snapshot import find_snapshot, read_manifest
 from tests.fakes import WordEncoder
 from tests.oracle import World, stored, write_rows
 from tests.paths import REPOSITORY
@@ -545,6 +546,104 @@ def test_bad_interactions_are_reported_without_the_person(tmp_path: Path) -> Non
         (5, "is not JSON: unexpected e"),
     ]
     assert "mia" not in str(rejected_of(tmp_path / "x"))
+
+
+def test_bad_interactions_that_fail_the_build_are_named_and_kept_without_the_person(
+    tmp_path: Path,
+) -> None:
+    catalog = write_rows(
+        tmp_path / "items.jsonl", [{"id": "m1", "title": "t", "vector": [1.0, 0.5]}]
+    )
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,event,timestamp\n" + "mia,m1,click,14-11-2023 late\n" * 2)
+    with pytest.raises(CatalogError) as caught:
+        build_index(catalog, tmp_path / "x", model="none", interactions=events)
+    assert f"(first: {events}:2: timestamp must be" in str(caught.value)
+    kept = tmp_path / "x" / "rejected.jsonl"
+    assert str(caught.value).endswith(f"every bad row is named in {kept}")
+    assert [json.loads(line)["line"] for line in kept.read_text().splitlines()] == [2, 3]
+    assert "mia" not in kept.read_text()
+    build_index(catalog, tmp_path / "x", model="none")
+    assert not kept.exists()
+
+
+def test_interactions_that_name_no_item_fail_the_build(tmp_path: Path) -> None:
+    rows = [{"id": f"film-{n}", "title": "t", "vector": [1.0, n / 10]} for n in range(4)]
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,event\nu1,x1,like\nu1,x2,like\n")
+    expected = (
+        r'^0 of 2 interactions name an item of the catalogue \(first: "x1"; the catalogue\'s look '
+        r'like "film-0"\)'
+    )
+    with pytest.raises(CatalogError, match=expected):
+        build_index(catalog, tmp_path / "x", model="none", interactions=events)
+    assert not (tmp_path / "x" / "CURRENT").exists()
+
+
+def test_how_many_interactions_name_an_item_is_told_and_few_are_a_warning(tmp_path: Path) -> None:
+    rows = [{"id": f"film-{n}", "title": "t", "vector": [1.0, n / 10]} for n in range(4)]
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,event\nu1,film-1,like\nu1,x1,like\nu1,x2,buy\n")
+    told: list[str] = []
+    summary = build_index(
+        catalog, tmp_path / "x", model="none", interactions=events, notice=told.append
+    )
+    assert (summary.interactions, summary.interactions_matched) == (3, 1)
+    words = "event words: 'buy' is purchase (1 rows)"
+    few = (
+        'only 1 of 3 interactions name an item of the catalogue (first: "x1"; the catalogue\'s '
+        'look like "film-0"); is it the right file?'
+    )
+    assert summary.notes == (words, few)
+    assert {words, few} <= set(told)
+    assert json.loads(summary.to_json())["notes"] == [words, few]
+
+
+def test_what_values_were_taken_for_is_in_the_manifest(tmp_path: Path) -> None:
+    rows = [{"id": f"m{n}", "title": "t", "vector": [1.0, n / 10]} for n in range(4)]
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,plays\nu1,m1,3\nu1,m2,700\n")
+    build_index(catalog, tmp_path / "x", model="none", interactions=events)
+    manifest = read_manifest(find_snapshot(tmp_path / "x"))
+    assert manifest.interactions == {"event": "play", "value_is": "count"}
+    build_index(catalog, tmp_path / "x", model="none", interactions=events, event="view")
+    manifest = read_manifest(find_snapshot(tmp_path / "x"))
+    assert manifest.interactions == {"event": "view", "value_is": "count"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        ({"event": "clik"}, "--event 'clik' is not known; did you mean 'click'"),
+        ({"value_is": "stars"}, "value_is is 'stars'; give one of rating, count, money"),
+    ],
+)
+def test_an_event_or_a_kind_of_value_that_is_none_is_refused(
+    tmp_path: Path, chosen: dict[str, Any], sentence: str
+) -> None:
+    rows = [{"id": "m1", "title": "t", "vector": [1.0, 0.5]}]
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id\nu1,m1\n")
+    with pytest.raises(CatalogError, match=sentence):
+        build_index(catalog, tmp_path / "x", model="none", interactions=events, **chosen)
+
+
+def test_an_event_of_ones_own_is_learned_from_if_scenarios_weigh_it(tmp_path: Path) -> None:
+    rows = [{"id": f"m{n}", "title": "t", "vector": [1.0, n / 10]} for n in range(4)]
+    catalog = write_rows(tmp_path / "items.jsonl", rows)
+    events = tmp_path / "events.csv"
+    events.write_text("user_id,item_id,event\nu1,m1,trailer\nu1,m2,trailer\n")
+    with pytest.raises(CatalogError, match=r"event 'trailer' is not known.*scenarios\.toml"):
+        build_index(catalog, tmp_path / "x", model="none", interactions=events)
+    (tmp_path / "x" / "scenarios.toml").write_text("[cinema]\nevent_weights = { trailer = 0.3 }\n")
+    summary = build_index(catalog, tmp_path / "x", model="none", interactions=events)
+    assert summary.interactions_matched == 2
+    report = json.loads((find_snapshot(tmp_path / "x") / "report.json").read_text())
+    assert report["learned"]["events"] == 2
 
 
 def test_interactions_that_are_not_there_are_named_before_anything_is_encoded(

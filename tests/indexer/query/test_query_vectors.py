@@ -56,6 +56,38 @@ def test_a_review_is_its_item_and_at_half_weight_its_words_signed_by_its_rating(
     assert len(build_history_inputs([without], scenario=PLAIN, now=0.0, rating_scale=(1, 5))) == 1
 
 
+@pytest.mark.parametrize(
+    ("taking_back", "kind"),
+    [("refund", "purchase"), ("return", "purchase"), ("cancel", "purchase"),
+     ("remove_from_cart", "add_to_cart"), ("unlike", "like"), ("unsubscribe", "like")],
+)  # fmt: skip
+def test_what_was_taken_back_is_dropped_once_and_what_takes_back_pushes_away(
+    taking_back: str, kind: str
+) -> None:
+    entries = [
+        HistoryEntry(item_id="a", event=kind, at=1.0),
+        HistoryEntry(item_id="b", event=kind, at=2.0),
+        HistoryEntry(item_id="a", event=kind, at=3.0),
+        HistoryEntry(item_id="a", event=taking_back, at=4.0),
+        HistoryEntry(item_id="a", event="view", at=5.0),
+    ]
+    inputs = build_history_inputs(entries, scenario=PLAIN, now=10.0, rating_scale=(1, 5))
+    left = [(one.item_id, one.reason["event"]) for one in inputs]
+    assert left == [("a", kind), ("b", kind), ("a", taking_back), ("a", "view")]
+    assert inputs[2].weight < 0 < inputs[0].weight
+
+
+@pytest.mark.parametrize(("plays", "weight"), [(None, 0.6), (1, 0.6), (2, 0.951), (1_000, 1.2)])
+def test_a_count_weighs_as_its_logarithm_up_to_twice(plays: float | None, weight: float) -> None:
+    """0.6 of a play times log2(1 + plays)."""
+    (found,) = weigh([HistoryEntry(item_id="a", event="play", value=plays)])
+    assert found == pytest.approx(weight, abs=1e-3)
+
+
+def test_a_price_of_a_purchase_is_no_count() -> None:
+    assert weigh([HistoryEntry(item_id="a", event="purchase", value=19.9)]) == [1.0]
+
+
 def test_entries_are_sorted_by_time_and_those_without_come_first() -> None:
     entries = [
         HistoryEntry(item_id="late", at=900.0),

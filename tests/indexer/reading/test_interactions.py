@@ -244,6 +244,19 @@ def test_the_caller_decides_what_values_are_and_what_happened(path: Path) -> Non
         read(path, rows, reading=EventReading(event="clik"))
 
 
+def test_zeros_that_stand_for_no_rating_are_views_and_that_is_told(path: Path) -> None:
+    values = [0] * 12 + [5, 4, 3, 5, 4, 2, 1, 5, 4, 5]
+    reading = EventReading()
+    rows = [{"user_id": "u", "item_id": f"i{n}", "评分": v} for n, v in enumerate(values)]
+    found = read(path, rows, reading=reading)
+    assert [(row.event, row.value) for row in found[11:14]] == [
+        (Event.VIEW, None), (Event.RATING, 5.0), (Event.RATING, 4.0),
+    ]  # fmt: skip
+    assert "0 is no rating, such a row is a view" in reading.render()[0]
+    thumbs = [{"user_id": "u", "item_id": "i", "rating": v} for v in [0, 1] * 15]
+    assert {row.event for row in read(path, thumbs)} == {Event.RATING}
+
+
 def test_an_event_is_kept_without_a_count_that_cannot_be_read(path: Path) -> None:
     reading = EventReading()
     assert one(path, {**ROW, "event": "play", "value": "many"}, reading=reading).value is None

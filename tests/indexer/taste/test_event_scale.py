@@ -33,13 +33,13 @@ def judge(events: list[str], values: list[float]) -> Reactions:
 @pytest.mark.parametrize(
     ("ratings", "expected"),
     [
-        ([5, 4, 3.5, 1], [LIKED, LIKED, RATED_LOW, RATED_LOW]),
+        ([5, 4, 3.5, 2, 1], [LIKED, LIKED, RATED_LOW, RATED_LOW, DISLIKED]),
         ([10, 8, 7.5], [LIKED, LIKED, RATED_LOW]),
-        ([1, 0, 1], [LIKED, RATED_LOW, LIKED]),
+        ([1, 0, 1], [LIKED, DISLIKED, LIKED]),
         ([100, 80, 79], [LIKED, LIKED, RATED_LOW]),
     ],
 )
-def test_a_rating_from_four_fifths_of_the_scale_is_liking(
+def test_a_rating_from_four_fifths_of_the_scale_is_liking_and_the_lowest_a_dislike(
     ratings: list[float], expected: list[float]
 ) -> None:
     assert judge(["rating"] * len(ratings), ratings).liking.tolist() == expected
