@@ -90,5 +90,6 @@ def _summarise(context: BuildContext, manifest: Manifest, *, unchanged: bool) ->
         unchanged=unchanged,
         seconds=round((datetime.now(UTC) - context.started_at).total_seconds(), 2),
         out=str(context.root),
+        findings=context.findings.to_json(),
         **context.counts,
     )

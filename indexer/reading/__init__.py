@@ -7,7 +7,6 @@ is here; later stages trust what comes out.
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.finding_counts import FindingCounts
-from indexer.reading.findings import FieldFinding, Outcome
 from indexer.reading.interactions import (
     MAX_AHEAD_S,
     Event,
@@ -23,6 +22,7 @@ from indexer.reading.rows import (
     Row,
     parse_mapping,
     render_anonymous_rejection,
+    render_finding,
     render_rejection,
     suggest_name,
 )
@@ -32,11 +32,9 @@ __all__ = [
     "Catalog",
     "DeletedId",
     "Event",
-    "FieldFinding",
     "FindingCounts",
     "Interaction",
     "Item",
-    "Outcome",
     "Rejection",
     "Row",
     "Source",
@@ -49,6 +47,7 @@ __all__ = [
     "read_catalog",
     "read_interactions",
     "render_anonymous_rejection",
+    "render_finding",
     "render_rejection",
     "suggest_name",
     "to_item",
