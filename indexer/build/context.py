@@ -11,7 +11,13 @@ from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import read_training_data
 from indexer.progress import StageProgress
-from indexer.reading import EventReading, Interaction, ReadingNotes, ValueKind
+from indexer.reading import (
+    EventReading,
+    FindingCounts,
+    Interaction,
+    ReadingNotes,
+    ValueKind,
+)
 from indexer.request import collect_own_weights, load_index_scenarios
 
 COUNT_NAMES = (
@@ -42,6 +48,7 @@ class BuildContext:
         counts: See `COUNT_NAMES`.
         inputs_hash: Of the source files and options; "" if it cannot be known.
         content_hash: Of the items, encoder and options; "" if it cannot be known.
+        findings: Fields of the catalogue that could not be read as they came.
         encoder_report: How the tuned encoder compared; None if it was not tuned.
         notes: What was guessed or left out, one sentence each, for the summary.
     """
@@ -56,6 +63,7 @@ class BuildContext:
         self.encoder_selection = EncoderSelection(root, options, self.parent)
         self.counts = dict.fromkeys(COUNT_NAMES, 0)
         self.inputs_hash = self.content_hash = ""
+        self.findings = FindingCounts()
         self.encoder_report: dict[str, Any] | None = None
         self.notes: list[str] = []
 

@@ -128,6 +128,10 @@ def _read_items(context: BuildContext, sources: Sequence[Source], staging: Stagi
         "rejected": summary.rejected,
         "duplicates": summary.duplicates,
     }
+    context.findings = summary.findings
+    if context.options.notice:
+        for line in summary.findings.render():
+            context.options.notice(line)
     return summary.dim
 
 

@@ -10,13 +10,17 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from indexer.field_names import TAG_FIELDS, TITLE_FIELDS
+from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
 from indexer.language import find_title
+from indexer.markup import strip_html, strip_markup
 from indexer.metadata.values import collect_leaves
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000
 _MAX_INDEXED_CHARS = 20_000  # of one column of one item; longer text is cut
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s<>\"'\u3000-\u9fff\uff00-\uffef]*")
+_MARKDOWN_FIELDS = frozenset((*PROSE_FIELDS, *REVIEW_FIELDS))
 
 _CJK = (
     "\u3040-\u30ff\u31f0-\u31ff"  # kana
@@ -48,11 +52,13 @@ class QueryTerm(NamedTuple):
 
 
 def build_indexed_text(fields: Mapping[str, Any]) -> IndexedText:
-    """Return the words of an item's strings, except those of its id and of URLs."""
+    """Return the words of an item's strings, except those of its id, of URLs and of markup."""
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
     for path, value, _ in collect_leaves(fields):
-        if isinstance(value, str) and path != "id" and "://" not in value:
-            parts[_find_column(path.partition(".")[0])].append(value)
+        if isinstance(value, str) and path != "id":
+            field = path.partition(".")[0]
+            words = strip_markup(value) if field in _MARKDOWN_FIELDS else strip_html(value)
+            parts[_find_column(field)].append(_URL.sub(" ", words) if "://" in words else words)
     return IndexedText(*map(_space_words, parts))
 
 

@@ -21,6 +21,7 @@ from indexer.reading.rows import (
     clip,
     parse_mapping,
     render_anonymous_rejection,
+    render_finding,
     render_rejection,
     suggest_name,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "read_catalog",
     "read_interactions",
     "render_anonymous_rejection",
+    "render_finding",
     "render_rejection",
     "suggest_name",
     "to_item",

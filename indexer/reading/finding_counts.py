@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from indexer.reading.findings import FieldFinding, Outcome
 from indexer.reading.rows import render_value
@@ -56,5 +57,20 @@ class FindingCounts:
         return [
             f"{name}: {tally.count:,} of {self.present[name]:,} {outcome}, first {tally.first} "
             f"{tally.first_value}"
+            for (name, outcome), tally in self.tallies.items()
+        ]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return one JSON-able object for each kind, in the order of their first places."""
+        return [
+            {
+                "field": name,
+                "outcome": str(outcome),
+                "count": tally.count,
+                "of": self.present[name],
+                "first": tally.first,
+                "value": tally.first_value,
+                "reason": tally.reason,
+            }
             for (name, outcome), tally in self.tallies.items()
         ]

@@ -81,6 +81,19 @@ def render_rejection(rejection: Rejection) -> str:
     return json.dumps(report, ensure_ascii=False, allow_nan=False)
 
 
+def render_finding(source: str, line: int, finding: FieldFinding) -> str:
+    """Return a field that could not be read as one line of `rejected.jsonl`; its row was kept."""
+    report = {
+        "source": source,
+        "line": line,
+        "field": finding.field,
+        "reason": finding.reason,
+        "outcome": str(finding.outcome),
+        "value": _shorten(finding.value, _MAX_REPORTED_DEPTH),
+    }
+    return json.dumps(report, ensure_ascii=False, allow_nan=False)
+
+
 def render_anonymous_rejection(rejection: Rejection) -> str:
     """Return the rejection of an interaction as one line of `rejected.jsonl`.
 

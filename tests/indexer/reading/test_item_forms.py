@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.reading import Item, Outcome, Rejection, Row, to_item
-from indexer.reading.finding_counts import FindingCounts
-from indexer.reading.findings import FieldFinding
+from indexer.reading import FindingCounts, Item, Rejection, Row, to_item
+from indexer.reading.findings import FieldFinding, Outcome
 
 
 def read(values: dict[str, Any], *, keep_readable: bool = False) -> Item:
