@@ -19,6 +19,7 @@ from indexer.reading.json_file import JsonFile
 from indexer.reading.memory import MemoryRows, Source
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
 from indexer.reading.settled_rows import settle_rows
+from indexer.reading.shop_exports import drop_variants
 from indexer.reading.text_file import inspect_text_file, open_bytes
 
 _KINDS = {
@@ -106,7 +107,7 @@ def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Itera
         return
     table = DelimitedFile(source, file.open, _DELIMITERS[kind], naming)
     if naming.role is Role.CATALOGUE:
-        yield from table.read_typed_rows()
+        yield from drop_variants(table.read_typed_rows(), naming.notes)
     else:
         yield from settle_rows(table.read_text_rows(), naming, is_named=True)
 

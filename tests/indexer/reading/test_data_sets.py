@@ -13,6 +13,7 @@ from indexer.reading import (
     Interaction,
     Item,
     ReadingNotes,
+    Rejection,
     read_catalog,
     read_interactions,
 )
@@ -196,3 +197,24 @@ def test_what_was_guessed_is_told(tmp_path: Path) -> None:
         f"{interactions}: its cells are separated by semicolons",
         f"{interactions}: reads User-ID as user_id, ISBN as item_id, Book-Rating as value {ways}",
     ]
+
+
+def test_further_variants_of_a_product_are_no_bad_rows(tmp_path: Path) -> None:
+    text = (
+        "Handle,Title,Option1 Value,Variant Price,Image Src\n"
+        "hoodie,Hoodie,S,45.00,a.png\nhoodie,,M,46.00,b.png\nhoodie,,,,c.png\n"
+        "cap,Cap,,16.00,\nmug,,,,\n"
+    )
+    path = save(tmp_path, ("products.csv", text))
+    notes = ReadingNotes()
+    *items, bad = read_catalog([path], notes=notes)
+    assert [(item.id, item.fields["price"]) for item in items if isinstance(item, Item)] == [
+        ("hoodie", 45.0),
+        ("cap", 16.0),
+    ]
+    assert isinstance(bad, Rejection)
+    assert bad.line == 6
+    assert notes.sentences[-1] == (
+        f"{path}: 2 rows without a title go on with the product before them (variants, pictures) "
+        f"and are left out"
+    )
