@@ -23,12 +23,12 @@ from indexer.metadata.store import MetadataStore, StoredItem
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.metadata.values import (
     EARTH_RADIUS_KM,
+    DateGuess,
     GeoPoint,
     Leaf,
     NonValue,
     Value,
     collect_leaves,
-    parse_instant,
     to_unit_vectors,
 )
 
@@ -39,6 +39,7 @@ __all__ = [
     "AnyOf",
     "Columns",
     "ColumnsWriter",
+    "DateGuess",
     "Exists",
     "FieldInfo",
     "FieldType",
@@ -66,7 +67,6 @@ __all__ = [
     "compute_title_key",
     "matches_values",
     "parse_filter",
-    "parse_instant",
     "parse_query_terms",
     "to_unit_vectors",
 ]

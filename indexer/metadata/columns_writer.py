@@ -22,7 +22,7 @@ from indexer.metadata.field_columns import FieldValues, write_field
 from indexer.metadata.flat_arrays import FlatArraysWriter
 from indexer.metadata.postings import hash_word
 from indexer.metadata.schema import FieldType, Schema
-from indexer.metadata.values import GeoPoint, NonValue, Value, collect_leaves, parse_instant
+from indexer.metadata.values import DateGuess, GeoPoint, NonValue, Value, collect_leaves
 
 COLUMNS_VERSION = 1
 MAX_FIELDS = 2_000  # further fields are stored and returned, but filters cannot name them
@@ -85,7 +85,7 @@ class ColumnsWriter(CloseOnExit):
         number = len(self._spools)
         if number == MAX_FIELDS:
             return None
-        self._spools[path] = _FieldSpool(self._scratch / str(number), self._texts)
+        self._spools[path] = _FieldSpool(path, self._scratch / str(number), self._texts)
         return self._spools[path]
 
     def _clear_word_cache(self) -> None:
@@ -101,7 +101,7 @@ class _FieldSpool:
     one, and `write_field` merges the codes of equal words by their key.
     """
 
-    def __init__(self, prefix: Path, texts: "_TextFile") -> None:
+    def __init__(self, path: str, prefix: Path, texts: "_TextFile") -> None:
         self.is_list = False
         self.codes: dict[str | bool, int] = {}
         self._texts = texts
@@ -109,7 +109,7 @@ class _FieldSpool:
             name: _Spool(prefix, name, typecode) for name, typecode in _SPOOL_TYPECODES.items()
         }
         self._next_code = 0
-        self._may_be_date = True
+        self._dates = DateGuess(path)
         self._word_kinds: set[FieldType] = set()
 
     def add(self, row: int, value: Value) -> int:
@@ -139,7 +139,7 @@ class _FieldSpool:
             name=name,
             is_list=self.is_list,
             kinds=frozenset(kinds),
-            may_be_date=self._may_be_date,
+            may_be_date=self._dates.holds,
             **arrays,
         )
 
@@ -152,10 +152,8 @@ class _FieldSpool:
         self._arrays["code_high"].append(key.high)
         self._arrays["code_low"].append(key.low)
         self._arrays["code_texts"].append(self._store_text(word))
-        if self._may_be_date:
-            seconds = parse_instant(word) if isinstance(word, str) else None
-            self._may_be_date = seconds is not None
-            self._arrays["code_instants"].append(0.0 if seconds is None else seconds)
+        if self._dates.is_open:
+            self._arrays["code_instants"].append(self._dates.observe(word))
         return code
 
     def _store_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch

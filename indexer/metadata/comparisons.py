@@ -7,7 +7,8 @@ from typing import Any
 from indexer.errors import FilterError
 from indexer.metadata.predicates import AllOf, AnyOf, Exists, Filter, FilterValues, Near, Not, Range
 from indexer.metadata.schema import FieldInfo, FieldType
-from indexer.metadata.values import GeoPoint, parse_instant, to_finite_float
+from indexer.metadata.values import GeoPoint, to_finite_float
+from indexer.reading import BadValueError, parse_date_seconds
 
 MAX_LIST_VALUES = 1_000
 BOUNDS = ("gte", "gt", "lte", "lt")
@@ -73,10 +74,10 @@ def _parse_comparand(info: FieldInfo, raw: Any) -> str | bool | float:
 
 
 def _parse_instant(info: FieldInfo, raw: Any) -> float:
-    seconds = parse_instant(raw) if isinstance(raw, str) else to_finite_float(raw)
-    if seconds is None:
-        raise _make_type_error(info, raw)
-    return seconds
+    try:
+        return parse_date_seconds(info.name, raw)
+    except BadValueError:
+        raise _make_type_error(info, raw) from None
 
 
 def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> float:

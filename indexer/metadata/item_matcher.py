@@ -12,9 +12,9 @@ from indexer.metadata.values import (
     NonValue,
     collect_leaves,
     is_within,
-    parse_instant,
     to_unit_vectors,
 )
+from indexer.reading import parse_date_instant
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ def _collect_numbers(path_values: PathValues, as_dates: bool) -> set[float]:  # 
     if not as_dates:
         return path_values.numbers
     instants = {
-        seconds for text in path_values.strings if (seconds := parse_instant(text)) is not None
+        seconds for text in path_values.strings if (seconds := parse_date_instant(text)) is not None
     }
     return path_values.numbers | instants
 

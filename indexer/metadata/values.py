@@ -6,23 +6,19 @@ of a list of objects are lists. A key that contains a dot itself is the same pat
 """
 
 import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.reading import parse_date_instant
+
 MAX_NESTING = 16  # values nested deeper are stored and returned, but cannot be filtered on
 EARTH_RADIUS_KM = 6371.0088
 
-_ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
-    re.IGNORECASE,
-)
+_DATE_PATHS = ("created_at",)
 
 
 class GeoPoint(NamedTuple):
@@ -51,19 +47,34 @@ def collect_leaves(fields: Mapping[str, Any]) -> list[Leaf]:
     return leaves
 
 
-def parse_instant(text: str) -> float | None:
-    """Return Unix seconds for an ISO 8601 / RFC 3339 date or time, None for any other text.
+class DateGuess:
+    """Whether the strings of a field are dates: all of them are, and not all are only years.
 
-    Only the extended form is read (`2024-05-01`, `2024-05-01T20:00:00+08:00`): `20240501` may be an
-    article number. Without an offset the time is UTC.
+    A field that items have for their date holds dates even if all are only years.
     """
-    if not _ISO.fullmatch(text):
-        return None
-    try:
-        parsed_time = datetime.fromisoformat(text.upper())
-    except ValueError:  # the 30th of February
-        return None
-    return (parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp()
+
+    def __init__(self, path: str) -> None:
+        self._has_full_date = path in _DATE_PATHS
+        self._are_dates = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a further string could still be one of dates."""
+        return self._are_dates
+
+    @property
+    def holds(self) -> bool:
+        """Whether the strings so far are dates."""
+        return self._are_dates and self._has_full_date
+
+    def observe(self, text: str | bool) -> float:  # noqa: FBT001  # a value, not a switch
+        """Note a string or boolean; return the Unix seconds it stands for, 0 if it is no date."""
+        seconds = parse_date_instant(text) if isinstance(text, str) else None
+        if seconds is None:
+            self._are_dates = False
+            return 0.0
+        self._has_full_date = self._has_full_date or not str(text).strip().isdigit()
+        return seconds
 
 
 def to_finite_float(value: Any) -> float | None:

@@ -226,6 +226,31 @@ def test_a_date_that_is_no_date_makes_the_field_words(tmp_path: Path) -> None:
     assert rows(columns, {"day": "2024-05-01"}) == [0]
 
 
+def test_dates_are_dates_in_every_form_that_a_source_is_read_in(tmp_path: Path) -> None:
+    forms = ["2024-05", "2024-05-10 08:00:00+08", "2024年6月1日", "Jun 2 2024", "2024-W23-1", "2024"]
+    catalogue = [{"released": form} for form in forms]
+    columns = written(tmp_path, catalogue)
+    assert columns.schema.fields["released"].type is FieldType.DATE
+    filters = (
+        ({"released": {"gte": "2024-05-01"}}, [0, 1, 2, 3, 4]),
+        ({"released": {"gte": "2024年6月"}}, [2, 3, 4]),
+        ({"released": "2024-05-10T00:00:00Z"}, [1]),
+        ({"released": {"any": ["2024-05-01", 2024]}}, [0, 5]),
+        ({"released": {"lt": 20240502}}, [0, 5]),
+    )
+    for raw, expected in filters:
+        assert rows(columns, raw) == expected, raw
+        condition = parse_filter(raw, columns.schema)
+        assert [n for n, item in enumerate(catalogue) if matches(condition, item)] == expected
+
+
+def test_years_alone_are_dates_only_where_a_date_is_expected(tmp_path: Path) -> None:
+    columns = written(tmp_path, [{"created_at": "2024", "room": "2024"}, {"created_at": "1999"}])
+    types = {name: info.type for name, info in columns.schema.fields.items()}
+    assert types == {"created_at": FieldType.DATE, "room": FieldType.STRING}
+    assert rows(columns, {"created_at": {"gte": "2000-01-01"}}) == [0]
+
+
 def test_a_date_beside_a_number_makes_the_field_mixed(tmp_path: Path) -> None:
     columns = written(tmp_path, [{"day": "2024-05-01"}, {"day": 5}])
     assert columns.schema.fields["day"].type is FieldType.MIXED
