@@ -41,18 +41,18 @@ class _FieldStats:
                 self.dates.observe(value)
             case bool():
                 self.kinds.add(FieldType.BOOLEAN)
-            case float():
+            case int() | float():
                 self.kinds.add(FieldType.NUMBER)
             case GeoPoint():
                 self.kinds.add(FieldType.LOCATION)
             case NonValue.OBJECT:
                 self.kinds.add(FieldType.OBJECT)
         self.present += value is not NonValue.MISSING
-        if isinstance(value, str | bool | float):
+        if isinstance(value, str | bool | int | float):
             self.counts[value] += 1
 
     def to_field_info(self, name: str) -> FieldInfo:
-        numbers = [value for value in self.counts if isinstance(value, float)]
+        numbers = [float(v) for v in self.counts if not isinstance(v, str | bool)]
         short = Counter(
             {v: n for v, n in self.counts.items() if len(str(v)) <= _MAX_TOP_VALUE_CHARS}
         )

@@ -4,7 +4,8 @@ In: items in row order; filters, texts and field names of requests.
 Out: items, ids, full-text matches, the `RowValues` of a field, masks `(n,) bool`.
 """
 
-from indexer.metadata.columns_writer import MAX_FIELDS, ColumnsWriter
+from indexer.metadata.columns_writer import ColumnsWriter
+from indexer.metadata.field_spools import MAX_FIELDS
 from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.filter_rows import Columns
 from indexer.metadata.full_text import (

@@ -6,7 +6,7 @@ of a list of objects are lists. A key that contains a dot itself is the same pat
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,8 +35,28 @@ class NonValue(Enum):
     MISSING = "named, but missing"
 
 
-Value: TypeAlias = str | bool | float | GeoPoint | NonValue
+Number: TypeAlias = int | float  # an int only if a float cannot be trusted to hold it
+Value: TypeAlias = str | bool | Number | GeoPoint | NonValue
 Leaf: TypeAlias = tuple[str, Value, bool]  # path, value, whether it was in a list
+
+
+def collect_elements(fields: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects in the lists of an item with the path of their list.
+
+    Lists within these objects belong to the objects: their elements are those of the object.
+    """
+    waiting = [(name, value, 1) for name, value in fields.items()]
+    while waiting:
+        path, value, depth = waiting.pop()
+        if depth >= MAX_NESTING:
+            continue
+        if isinstance(value, list | tuple):
+            for part in value:
+                if isinstance(part, Mapping):
+                    yield path, part
+            waiting += [(path, part, depth + 1) for part in value if isinstance(part, list | tuple)]
+        elif isinstance(value, Mapping):
+            waiting += [(f"{path}.{key}", part, depth + 1) for key, part in value.items()]
 
 
 def collect_leaves(fields: Mapping[str, Any]) -> list[Leaf]:
@@ -88,6 +108,23 @@ def to_finite_float(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def to_exact_number(value: Any) -> Number | None:
+    """Return a finite number that equals the given one; None for what `to_finite_float` refuses.
+
+    It is an `int` if it is whole, of at most 64 bits and beyond 2^53, where neighbouring whole
+    numbers are the same float; else a `float`.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 2**53 < abs(value) < 2**64:
+        return value
+    return to_finite_float(value)
+
+
+def split_number(number: Number) -> tuple[float, float]:
+    """Return the nearest float of a number, and what remains: both together are exact."""
+    nearest = float(number)
+    return nearest, float(number - int(nearest)) if isinstance(number, int) else 0.0
+
+
 def to_unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return points on the unit sphere, `(3, n) float64`, for degrees `(n,)`."""
     phi, theta = np.radians(lat), np.radians(lon)
@@ -122,7 +159,7 @@ def _walk(path: str, value: Any, where: tuple[bool, int], leaves: list[Leaf]) ->
     if isinstance(value, str | bool):
         leaves.append((path, value, in_list))
     elif isinstance(value, int | float):
-        number = to_finite_float(value)
+        number = to_exact_number(value)
         leaves.append((path, NonValue.MISSING if number is None else number, in_list))
     elif isinstance(value, list | tuple) and value and depth < MAX_NESTING:
         for part in value:
