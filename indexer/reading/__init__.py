@@ -7,6 +7,7 @@ is here; later stages trust what comes out.
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.event_reading import EventReading
+from indexer.reading.field_parsers import BadValueError, parse_date_seconds
 from indexer.reading.finding_counts import FindingCounts
 from indexer.reading.findings import FieldFinding, Outcome
 from indexer.reading.interaction import Interaction
@@ -15,6 +16,7 @@ from indexer.reading.item_limits import describe_excess
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.notes import ReadingNotes
+from indexer.reading.plain_dates import parse_date_instant
 from indexer.reading.rows import (
     Rejection,
     Row,
@@ -29,6 +31,7 @@ from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 __all__ = [
     "MAX_AHEAD_S",
+    "BadValueError",
     "Catalog",
     "DeletedId",
     "EventReading",
@@ -47,6 +50,8 @@ __all__ = [
     "explain_missing_driver",
     "infer_rating_scale",
     "name_row",
+    "parse_date_instant",
+    "parse_date_seconds",
     "parse_mapping",
     "parse_url",
     "read_catalog",

@@ -208,6 +208,20 @@ def parse_datetime(name: str, value: Any) -> str:
         raise BadValueError(f"{name} {VALUE} is outside the years 1 to 9999", value) from None
 
 
+def parse_date_seconds(name: str, value: Any) -> float:
+    """Return the Unix seconds of what `parse_datetime` reads, of numbers in any year."""
+    iso = _read_date(value)
+    return parse_unix_seconds(name, value) if iso is None else to_instant(iso)
+
+
+def _read_date(value: Any) -> str | None:
+    """Return a date that is text or looks like one in digits (2024, 20240501) in ISO form."""
+    if isinstance(value, str):
+        return read_datetime(value)
+    digits = number_to_text(value) if is_number(value) else ""
+    return read_datetime(digits) if _YEAR_OR_DAY.fullmatch(digits) else None
+
+
 def parse_unix_seconds(name: str, value: Any) -> float:
     """Return a time as Unix seconds; a date or time without a zone is in UTC.
 
@@ -216,7 +230,8 @@ def parse_unix_seconds(name: str, value: Any) -> float:
     """
     number = read_number(value) if isinstance(value, str) else to_finite_number(value)
     if number is not None:
-        return next((number / unit for least, unit in _UNIX_UNITS if abs(number) > least), number)
+        unit = next((unit for least, unit in _UNIX_UNITS if abs(number) > least), 1)
+        return number / unit
     iso = read_datetime(value) if isinstance(value, str) else None
     if iso is None:
         raise BadValueError(f"{name} must be an ISO date or Unix seconds, not {VALUE}", value)

@@ -106,6 +106,15 @@ def parse_instant(text: str) -> float | None:
     return None if iso is None else to_instant(iso)
 
 
+def parse_date_instant(text: str) -> float | None:
+    """Return Unix seconds as `parse_instant` does, and of a year too, where dates are expected."""
+    stripped = text.strip()
+    if len(stripped) == 4 and stripped.isdigit():
+        iso = _read_datetime(stripped, None)
+        return None if iso is None else to_instant(iso)
+    return parse_instant(text)
+
+
 def to_instant(iso: str) -> float:
     """Return Unix seconds for a date or time that `read_datetime` returned."""
     full = iso + {4: "-01-01", 7: "-01"}.get(len(iso), "")

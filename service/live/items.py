@@ -37,6 +37,24 @@ class StaleViewError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptItems:
+    """Items that were stored.
+
+    Attributes:
+        seq: The sequence number afterwards.
+        notes: What was kept in another way than it came, one sentence each.
+    """
+
+    ids: list[str]
+    seq: int
+    notes: list[str]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the sequence number, and the notes if there are any, as an answer has them."""
+        return {"live_seq": self.seq, **({"notes": self.notes} if self.notes else {})}
+
+
+@dataclass(frozen=True, slots=True)
 class _LoadedCatalogue:
     """A live catalogue with the changes up to a sequence number of some generation.
 
@@ -125,15 +143,12 @@ class LiveItems:
         loaded = self._loaded.get(snapshot_id or "")
         return loaded.set_aside if loaded else {}
 
-    def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
+    def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> KeptItems:
         """Store whole items.
 
         Args:
             index: The snapshot that serves.
             bodies: The items as JSON.
-
-        Returns:
-            Their ids, and the sequence number afterwards.
 
         Raises:
             RequestError: If one of them is not an item; its place is named.
@@ -143,7 +158,12 @@ class LiveItems:
         changes = attach_vectors(index, items, labels)
         with self._database.begin_write() as transaction:
             seq = store_changes(transaction, changes, now=self._clock())
-        return [item.id for item in items], seq
+        notes = [
+            f"{label}{finding.reason}"
+            for item, label in zip(items, labels, strict=True)
+            for finding in item.findings
+        ]
+        return KeptItems([item.id for item in items], seq, notes)
 
     def patch(
         self, index: Index, load_current: Callable[[], LiveCatalogue], patch: Mapping[str, Any]

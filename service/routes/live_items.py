@@ -25,8 +25,8 @@ async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
     bodies = _parse_items(body.items)
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        ids, seq = live.items.put(index, bodies)
-        return {"accepted": len(ids), "ids": ids, "live_seq": seq}
+        kept = live.items.put(index, bodies)
+        return {"accepted": len(kept.ids), "ids": kept.ids, **kept.describe()}
 
     return await services.change_items(change)
 
@@ -37,8 +37,8 @@ async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Respo
     whole_item = {**body.root, "id": _parse_item_id(item_id, body.root)}
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        (clean_id,), seq = live.items.put(index, [whole_item])
-        return {"id": clean_id, "live_seq": seq}
+        kept = live.items.put(index, [whole_item])
+        return {"id": kept.ids[0], **kept.describe()}
 
     return await services.change_items(change)
 
