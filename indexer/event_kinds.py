@@ -167,7 +167,7 @@ def suggest_event(name: str, own_names: Iterable[str] = ()) -> str:
     anagram = next((word for word in candidates if sorted(word) == sorted(lower)), None)
     nearest = anagram or (close[0] if close else None)
     if nearest is None:
-        return f"known are {', '.join(known)}"
+        return f"known are {', '.join(known)}."
     return f"did you mean {_EVENT_BY_WORD.get(nearest, nearest)!r}?"
 
 

@@ -253,7 +253,10 @@ class World:
         entries = [_entry(entry) for entry in body.get("history") or []]
         timed = sorted(entries, key=lambda entry: entry.get("at", float("-inf")))
         reactions = [self._reaction(entry, scenario) for entry in timed]
+        refunded = _find_refunded(timed)
         for place, entry in enumerate(timed):
+            if place in refunded:
+                continue
             weight = reactions[place] * 0.5 ** (
                 (len(timed) - 1 - place) / scenario.half_life_events
             )
@@ -304,6 +307,22 @@ def _to_length_one(weights: Numbers, vectors: Numbers) -> Numbers:
     return scaled
 
 
+def _find_refunded(timed: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Places of purchases that a later refund takes back, the latest of an item first."""
+    refunded: set[int] = set()
+    for place, entry in enumerate(timed):
+        if entry.get("event") == "refund" and "item_id" in entry:
+            bought = [
+                earlier
+                for earlier in range(place)
+                if timed[earlier].get("event") == "purchase"
+                and timed[earlier].get("item_id") == entry["item_id"]
+                and earlier not in refunded
+            ]
+            refunded.update(bought[-1:])
+    return refunded
+
+
 def _last_opinion(
     timed: Sequence[Mapping[str, Any]], reactions: Sequence[float], place: int
 ) -> float:
@@ -312,7 +331,7 @@ def _last_opinion(
         reactions[later]
         for later in range(place + 1, len(timed))
         if timed[later].get("item_id", "") == timed[place].get("item_id")
-        and timed[later].get("event") in ("like", "dislike", "rating", "review")
+        and timed[later].get("event") in ("like", "dislike", "rating", "review", "hide")
     ]
     return told[-1] if told else 0.0
 

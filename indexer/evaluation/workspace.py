@@ -8,10 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.errors import SnapshotError
+from indexer.errors import CatalogError, SnapshotError
 from indexer.evaluation.interaction_log import ORDER, SPLIT, InteractionLog
-from indexer.reading import Interaction, Item, read_catalog, read_interactions
+from indexer.reading import (
+    Interaction,
+    Item,
+    Rejection,
+    name_row,
+    read_catalog,
+    read_interactions,
+)
 from indexer.snapshot import TUNED_LAYER_FILE, find_snapshot, locate_snapshots, make_current
+
+_MAX_REJECTED = 0.01  # of the rows of interactions
 
 # Item fields that sum up what users did later: no method may see them.
 LEAKING_FIELDS = (
@@ -44,9 +53,22 @@ def write_catalogue(
 def read_log_rows(
     source: str, *, context: Sequence[str] | None, fields: Mapping[str, str]
 ) -> list[Interaction]:
-    """Return the good rows of a source of interactions, with its own parts and order, if any."""
-    rows = read_interactions(source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER))
-    return [row for row in rows if isinstance(row, Interaction)]
+    """Return the good rows of a source of interactions, with its own parts and order, if any.
+
+    Raises:
+        CatalogError: If the source cannot be read, or more than 1% of its rows are bad.
+    """
+    found = list(
+        read_interactions(source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER))
+    )
+    bad = [row for row in found if isinstance(row, Rejection)]
+    if len(bad) > _MAX_REJECTED * len(found):
+        first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}"
+        raise CatalogError(
+            f"{len(bad)} of {len(found)} rows of {source} are bad (first: {first}), more than the "
+            f"{_MAX_REJECTED:.0%} allowed; fix them"
+        )
+    return [row for row in found if isinstance(row, Interaction)]
 
 
 def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ def _parse_event(word: str, reading: EventReading) -> str:
         raise BadValueError(f"event {VALUE} is longer than {_MAX_EVENT_CHARS} characters", name)
     event = find_event(name, reading.own_names)
     if event is None:
-        hint = suggest_event(name, reading.own_names).removesuffix("?")
+        hint = suggest_event(name, reading.own_names).rstrip("?.")
         raise BadValueError(
             f"event {VALUE} is not known; {hint}; one of your own needs a weight in scenarios.toml",
             name,

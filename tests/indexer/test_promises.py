@@ -51,7 +51,9 @@ entries = st.one_of(
     st.builds(
         lambda item, event: {"item_id": item, "event": event},
         st.sampled_from(ITEM_IDS),
-        st.sampled_from(["like", "dislike", "skip", "view", "purchase", "wink", "impression"]),
+        st.sampled_from(
+            ["like", "dislike", "skip", "view", "purchase", "refund", "hide", "impression"]
+        ),
     ),
     st.builds(
         lambda item, value: {"item_id": item, "event": "rating", "value": value},

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,9 +46,9 @@ def write_clicks(path: Path, *more: str) -> Path:
     return path
 
 
-def recommend(root: Path, *entries: object) -> list[tuple[str, float]]:
+def recommend(root: Path, *entries: str | dict[str, Any]) -> list[tuple[str, float]]:
     with closing(Index.open(root)) as index:
-        return [(hit.id, hit.score) for hit in index.recommend(history=list(entries), k=5)]
+        return [(hit.id, hit.score) for hit in index.recommend(history=[*entries], k=5)]
 
 
 def topics_of(hits: list[tuple[str, float]]) -> set[int]:
@@ -108,7 +109,8 @@ def test_what_was_bought_and_sent_back_is_no_pick(tmp_path: Path) -> None:
         found = [row for row in read_interactions(str(file)) if isinstance(row, Interaction)]
         events = build_events(found, ["m0"])
         picks.append(count_picks(events, half_life=0, met_weight=0.5)[0])
-    clicks = sum(row.startswith("u") and ",m0," in row for row in file.read_text().splitlines())
+    log = (tmp_path / "log.csv").read_text().splitlines()
+    clicks = sum(row.startswith("u") and ",m0," in row for row in log)
     strength = 1 / ((0.6 * clicks + 30) / (clicks + 30))
     assert picks[0] == pytest.approx((0.6 * clicks + 30) * strength, rel=1e-5)
     assert picks[1] == pytest.approx(0.6 * clicks * strength, rel=1e-5)
