@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import count, islice
 from typing import Any, BinaryIO
 
@@ -80,25 +81,40 @@ class JsonFile:
         numbers = count(1)
         try:
             with self.open() as file:
-                found = ijson.items(file, path, use_float=True, multiple_values=True)
+                found = ijson.items(file, path, multiple_values=True)
                 for number, values in zip(numbers, found, strict=False):
-                    yield _to_row(self.name, number, values)
-        except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
+                    yield _to_row(self.name, number, _to_plain_numbers(values))
+        except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
             raise CatalogError(
                 f"{self.name} is not JSON after its {next(numbers) - 2} first objects "
-                f"({clip(str(error))}); write it again, or as one object a line"
+                f"({_describe_ijson_error(error)}); write it again, or as one object a line"
             ) from error
+
+
+def _to_plain_numbers(value: Any) -> Any:
+    """Return a value of ijson with the numbers of orjson, so that all layouts say the same."""
+    if isinstance(value, dict):
+        return {key: _to_plain_numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_to_plain_numbers(part) for part in value]
+    is_long = isinstance(value, int) and not -(2**63) <= value < 2**64
+    return float(value) if is_long or isinstance(value, Decimal) else value
 
 
 def _parse_events(source: str, file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
     import ijson
 
     try:
-        yield from ijson.parse(file, use_float=True, multiple_values=True)
-    except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
+        yield from ijson.parse(file, multiple_values=True)
+    except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
         raise CatalogError(
-            f"{source} is not JSON ({clip(str(error))}); write one object a line"
+            f"{source} is not JSON ({_describe_ijson_error(error)}); write one object a line"
         ) from error
+
+
+def _describe_ijson_error(error: Exception) -> str:
+    """The first line of a message: the others point at a place of the text below each other."""
+    return clip(str(error).partition("\n")[0])
 
 
 def _read_first_line(file: BinaryIO) -> bytes:

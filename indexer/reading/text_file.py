@@ -37,7 +37,7 @@ _MIN_IDEOGRAPHS = 4
 _SHOWN_NAMES = {"gb18030": "GB18030", "cp950": "Big5"}
 _SAMPLE_BYTES = 1 << 20
 _DETECTED_BYTES = 1 << 16  # given to charset-normalizer, which reads some 100 kB a second
-_CHINESE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef·—…“”‘’]")
+_CHINESE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef·—…“”‘’¥×°]")
 _IDEOGRAPH = re.compile(r"[\u4e00-\u9fff]")
 _CHINESE_RUN = re.compile(rf"{_CHINESE.pattern}{{2,}}")
 _MIN_CHINESE_SHARE = 0.95  # of the characters beyond ASCII; misread bytes are of all alphabets
@@ -196,7 +196,10 @@ class _RecodedFile(io.RawIOBase):
         while not self._ready and not self._is_done:
             packed = self._file.read(io.DEFAULT_BUFFER_SIZE)
             self._is_done = not packed
-            text = self._decoder.decode(packed, final=self._is_done)
+            try:
+                text = self._decoder.decode(packed, final=self._is_done)
+            except UnicodeDecodeError as error:  # of UTF-16 and UTF-32, which have no lines
+                raise EOFError(f"its {error.encoding} is damaged: {error.reason}") from error
             self._ready = text.removeprefix("\ufeff").encode("utf-8", "surrogateescape")
         taken, self._ready = self._ready[: len(view)], self._ready[len(view) :]
         view[: len(taken)] = taken
