@@ -17,6 +17,7 @@ from service.edge import ApiKeys, Problem, WorkQueue
 from service.live import (
     ActiveIndex,
     ItemDrafts,
+    KeptItems,
     LiveStore,
     Refresher,
     RequestView,
@@ -205,11 +206,8 @@ class Services:
         content = await self.item_queue.run(run_call, deadline_s=self.settings.batch_deadline_s)
         return Response(content, media_type="application/json")
 
-    async def put_items(self, bodies: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
+    async def put_items(self, bodies: Sequence[Mapping[str, Any]]) -> KeptItems:
         """Store whole items; many new texts are encoded in a thread of their own.
-
-        Returns:
-            Their ids, and the sequence number afterwards.
 
         Raises:
             Problem: 409 if there is no live store; 503 if it could not be done in time, then
@@ -218,11 +216,11 @@ class Services:
         """
         live = require_live_store(self.live_store, self.settings)
 
-        def store(drafts: ItemDrafts) -> tuple[list[str], int]:
+        def store(drafts: ItemDrafts) -> KeptItems:
             with self.active_index.borrow() as index:
                 return live.items.store(index, drafts)
 
-        def draft_or_store() -> ItemDrafts | tuple[list[str], int]:
+        def draft_or_store() -> ItemDrafts | KeptItems:
             with self.active_index.borrow() as index:
                 drafts = live.items.draft(index, bodies)
             return drafts if drafts.is_long else store(drafts)

@@ -1,4 +1,7 @@
-"""Sources and live changes to staged items; bad rows are written to `rejected.jsonl`."""
+"""Sources and live changes to staged items; what is bad is written to `rejected.jsonl`.
+
+A line of that file is a row that was refused, or has a `field`: then the row was kept without it.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,17 +16,21 @@ from indexer.language import Encoder
 from indexer.progress import StageProgress
 from indexer.reading import (
     DeletedId,
+    FindingCounts,
     Item,
+    ReadingNotes,
     Rejection,
     Source,
     describe_excess,
     name_row,
     read_catalog,
+    render_finding,
     render_rejection,
 )
 
 _REPORT_EVERY_ROWS = 1_000
 REJECTED_FILE = "rejected.jsonl"
+_MAX_REPORTED_FINDINGS = 1_000  # of one kind in one field; the summary counts all
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,14 @@ class CollectionSummary:
     Attributes:
         duplicates: Rows that a later row of the same id replaced.
         dim: Width of raw vectors.
+        findings: Fields of rows of the sources that could not be read as they came.
     """
 
     items: int
     rejected: int
     duplicates: int
     dim: int
+    findings: FindingCounts
 
 
 class ItemCollector:
@@ -50,6 +59,7 @@ class ItemCollector:
         get_encoder: Callable[[], Encoder | None],
         staging: Staging,
         report: StageProgress,
+        notes: ReadingNotes | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -59,10 +69,13 @@ class ItemCollector:
                 no model is loaded for a catalogue that cannot.
             staging: Where items go.
             report: Called with the number of rows read.
+            notes: Where guesses about the sources are told.
         """
+        self._notes = notes
         self._options, self._get_encoder = options, get_encoder
         self._staging, self._report = staging, report
         self._rejected_count = self._dim = 0
+        self._findings = FindingCounts()
 
     def collect(self, sources: Sequence[Source], work: Path) -> CollectionSummary:
         """Stage the items of the sources, then apply the live changes.
@@ -72,9 +85,12 @@ class ItemCollector:
         """
         options, staging = self._options, self._staging
         with (work / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
-            rows = read_catalog(sources, query=options.query, mapping=options.fields)
+            rows = read_catalog(
+                sources, query=options.query, mapping=options.fields, notes=self._notes
+            )
             for done, row in enumerate(rows):
-                self._stage_row(row, rejected)
+                if self._stage_row(row, rejected) and isinstance(row, Item):
+                    self._record_findings(row, rejected)
                 if done % _REPORT_EVERY_ROWS == 0:
                     self._report("read", done, 0)
             added = staging.added_count
@@ -82,7 +98,8 @@ class ItemCollector:
         items = staging.commit()
         self._report("read", staging.added_count, staging.added_count)
         self._check_rejected_share(sources, work / REJECTED_FILE)
-        return CollectionSummary(items, self._rejected_count, added + changed - items, self._dim)
+        duplicates = added + changed - items
+        return CollectionSummary(items, self._rejected_count, duplicates, self._dim, self._findings)
 
     def _stage_row(self, row: Item | Rejection, rejected: TextIO) -> bool:
         """Stage a row if it is good; return whether it was."""
@@ -93,6 +110,15 @@ class ItemCollector:
         self._rejected_count += 1
         rejected.write(render_rejection(checked) + "\n")
         return False
+
+    def _record_findings(self, item: Item, rejected: TextIO) -> None:
+        """Count the fields of an item, and write down those that could not be read."""
+        place = name_row(item.source, item.line)
+        self._findings.add(item.fields, item.findings, place)
+        for finding in item.findings:
+            tally = self._findings.tallies[finding.field, finding.outcome]
+            if tally.count <= _MAX_REPORTED_FINDINGS:
+                rejected.write(render_finding(item.source, item.line, finding) + "\n")
 
     def _apply_changes(self, rejected: TextIO) -> int:
         """Apply the live changes; return by how many items the catalogue grew."""
@@ -147,8 +173,7 @@ def _check_size(change: Item) -> Item | Rejection:
 def _describe_first_rejection(file: Path) -> str:
     """The place and reason of the first bad row, in brackets; "" if there is none."""
     with file.open(encoding="utf-8") as lines:
-        line = next(lines, "")
-    if not line:
+        first = next((row for row in map(json.loads, lines) if "field" not in row), None)
+    if first is None:
         return ""
-    first = json.loads(line)
     return f" (first: {name_row(first['source'], first['line'])}: {first['reason']})"

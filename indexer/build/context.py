@@ -11,7 +11,13 @@ from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import TrainingData, read_training_data
 from indexer.progress import StageProgress
-from indexer.reading import EventReading, Interaction, ValueKind
+from indexer.reading import (
+    EventReading,
+    FindingCounts,
+    Interaction,
+    ReadingNotes,
+    ValueKind,
+)
 from indexer.request import collect_own_weights, load_index_scenarios
 
 COUNT_NAMES = (
@@ -42,6 +48,7 @@ class BuildContext:
         counts: See `COUNT_NAMES`.
         inputs_hash: Of the source files and options; "" if it cannot be known.
         content_hash: Of the items, encoder and options; "" if it cannot be known.
+        findings: Fields of the catalogue that could not be read as they came.
         encoder_report: How the tuned encoder compared; None if it was not tuned.
         notes: What was guessed or left out, one sentence each, for the summary.
     """
@@ -56,6 +63,7 @@ class BuildContext:
         self.encoder_selection = EncoderSelection(root, options, self.parent)
         self.counts = dict.fromkeys(COUNT_NAMES, 0)
         self.inputs_hash = self.content_hash = ""
+        self.findings = FindingCounts()
         self.encoder_report: dict[str, Any] | None = None
         self.notes: list[str] = []
 
@@ -83,7 +91,14 @@ class BuildContext:
         """What the caller says of the events; complete once the interactions are read."""
         options = self.options
         kind = ValueKind(options.value_is) if options.value_is else None
-        return EventReading(options.event, kind, own_names=self.event_weights)
+        return EventReading(
+            options.event, kind, own_names=self.event_weights, notes=self.reading_notes
+        )
+
+    @cached_property
+    def reading_notes(self) -> ReadingNotes:
+        """Takes what is guessed about sources, and tells it."""
+        return ReadingNotes(self.note)
 
     def note(self, sentence: str) -> None:
         """Tell whoever waits a sentence, and keep it for the summary."""

@@ -92,5 +92,6 @@ def _summarise(context: BuildContext, manifest: Manifest, *, unchanged: bool) ->
         seconds=round((datetime.now(UTC) - context.started_at).total_seconds(), 2),
         out=str(context.root),
         notes=tuple(context.notes),
+        findings=context.findings.to_json(),
         **context.counts,
     )

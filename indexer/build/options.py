@@ -191,6 +191,8 @@ class BuildSummary:
         unchanged: Whether nothing was published, since nothing had changed.
         seconds: Wall-clock time of the build.
         out: The index directory.
+        findings: Fields of the catalogue that could not be read as they came: an object for each
+            field and outcome, with `count` of the rows `of` those that have it, and the `first`.
     """
 
     snapshot: str
@@ -210,6 +212,7 @@ class BuildSummary:
     seconds: float
     out: str
     notes: tuple[str, ...] = ()
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return the summary as one line of JSON."""

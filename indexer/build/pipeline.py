@@ -117,7 +117,11 @@ def _run(
 def _read_items(context: BuildContext, sources: Sequence[Source], staging: Staging) -> int:
     """Stage the items; return the width of their raw vectors."""
     collector = ItemCollector(
-        context.options, lambda: context.encoder_selection.encoder, staging, context.report
+        context.options,
+        lambda: context.encoder_selection.encoder,
+        staging,
+        context.report,
+        context.reading_notes,
     )
     summary = collector.collect(sources, context.work)
     context.counts |= {
@@ -125,6 +129,10 @@ def _read_items(context: BuildContext, sources: Sequence[Source], staging: Stagi
         "rejected": summary.rejected,
         "duplicates": summary.duplicates,
     }
+    context.findings = summary.findings
+    if context.options.notice:
+        for line in summary.findings.render():
+            context.options.notice(line)
     return summary.dim
 
 

@@ -2,11 +2,11 @@
 
 The most informative parts come first, since long texts are cut: title, tags, description, facts
 such as makers, then numbers and reviews. Numbers become words, since language models read digits
-poorly.
+poorly. HTML is no words, and of Markdown in prose only the words count.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +18,11 @@ from indexer.field_names import (
     TEXT_FIELDS,
     TITLE_FIELDS,
 )
+from indexer.markup import strip_html, strip_markup
 
-TEXT_VERSION = 1  # raise when any output changes: it is part of the encoder fingerprint
+# Raise when the texts of most items change: it is part of the encoder fingerprint, so that every
+# text is encoded again. A text that changes alone is, since vectors are known by their text.
+TEXT_VERSION = 1
 
 # Fields that come first among the facts, with their Chinese label. Others follow in alphabetical
 # order under their own name.
@@ -68,7 +71,7 @@ def describe_item(fields: Mapping[str, Any], *, rating_scale: tuple[float, float
     prose = [
         _clip(text, _PROSE_CHARS)
         for key in PROSE_FIELDS
-        for text in _collect_strings(fields.get(key))
+        for text in _collect_strings(fields.get(key), strip_markup)
     ]
     chinese = is_chinese(title + "".join(prose))
     stop, comma = ("。", "、") if chinese else (". ", ", ")
@@ -143,23 +146,23 @@ def _describe_numbers(
 
 
 def _list_reviews(fields: Mapping[str, Any]) -> list[str]:
-    return [text for key in REVIEW_FIELDS for text in _collect_strings(fields.get(key))][
-        :_MAX_REVIEWS
-    ]
+    return [
+        text for key in REVIEW_FIELDS for text in _collect_strings(fields.get(key), strip_markup)
+    ][:_MAX_REVIEWS]
 
 
-def _collect_strings(value: Any) -> list[str]:
+def _collect_strings(value: Any, clean: Callable[[str], str] = strip_html) -> list[str]:
     """The non-empty strings in a field of any shape, with runs of white space as one space.
 
     Of an object the `text` or `name` is taken.
     """
     if isinstance(value, str):
-        stripped = _SPACE.sub(" ", value).strip()
+        stripped = _SPACE.sub(" ", clean(value)).strip()
         return [stripped] if stripped else []
     if isinstance(value, list | tuple):
-        return [word for part in value for word in _collect_strings(part)]
+        return [word for part in value for word in _collect_strings(part, clean)]
     if isinstance(value, Mapping):
-        return _collect_strings(value.get("text", value.get("name", "")))
+        return _collect_strings(value.get("text", value.get("name", "")), clean)
     return []
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from indexer.metadata import (
     MAX_FIELDS,
+    DateGuess,
     FieldInfo,
     FieldType,
     GeoPoint,
@@ -17,7 +18,6 @@ from indexer.metadata import (
     NonValue,
     Schema,
     Value,
-    parse_instant,
 )
 
 _MAX_TOP_VALUES = 50
@@ -28,31 +28,31 @@ _MAX_TOP_VALUE_CHARS = 256
 class _FieldStats:
     """What is known about the values under one new path."""
 
+    dates: DateGuess
     is_list: bool = False
     present: int = 0
     counts: Counter[str | bool | float] = field(default_factory=Counter)
     kinds: set[FieldType] = field(default_factory=set)
-    may_be_date: bool = True
 
     def add(self, value: Value) -> None:
         match value:
             case str():
                 self.kinds.add(FieldType.STRING)
-                self.may_be_date = self.may_be_date and parse_instant(value) is not None
+                self.dates.observe(value)
             case bool():
                 self.kinds.add(FieldType.BOOLEAN)
-            case float():
+            case int() | float():
                 self.kinds.add(FieldType.NUMBER)
             case GeoPoint():
                 self.kinds.add(FieldType.LOCATION)
             case NonValue.OBJECT:
                 self.kinds.add(FieldType.OBJECT)
         self.present += value is not NonValue.MISSING
-        if isinstance(value, str | bool | float):
+        if isinstance(value, str | bool | int | float):
             self.counts[value] += 1
 
     def to_field_info(self, name: str) -> FieldInfo:
-        numbers = [value for value in self.counts if isinstance(value, float)]
+        numbers = [float(v) for v in self.counts if not isinstance(v, str | bool)]
         short = Counter(
             {v: n for v, n in self.counts.items() if len(str(v)) <= _MAX_TOP_VALUE_CHARS}
         )
@@ -69,7 +69,7 @@ class _FieldStats:
 
     @property
     def type(self) -> FieldType:
-        if self.kinds == {FieldType.STRING} and self.may_be_date:
+        if self.kinds == {FieldType.STRING} and self.dates.holds:
             return FieldType.DATE
         if len(self.kinds) == 1:
             return next(iter(self.kinds))
@@ -88,7 +88,7 @@ def extend_schema(base: Schema, unknown_values: Iterable[Leaf]) -> Schema:
         if stats is None:
             if len(stats_by_path) >= places and path not in base.fields:
                 continue
-            stats = stats_by_path[path] = _FieldStats()
+            stats = stats_by_path[path] = _FieldStats(DateGuess(path))
         stats.is_list |= in_list
         stats.add(value)
     if not stats_by_path:

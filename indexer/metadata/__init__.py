@@ -4,7 +4,8 @@ In: items in row order; filters, texts and field names of requests.
 Out: items, ids, full-text matches, the `RowValues` of a field, masks `(n,) bool`.
 """
 
-from indexer.metadata.columns_writer import MAX_FIELDS, ColumnsWriter
+from indexer.metadata.columns_writer import ColumnsWriter
+from indexer.metadata.field_spools import MAX_FIELDS
 from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.filter_rows import Columns
 from indexer.metadata.full_text import (
@@ -23,12 +24,12 @@ from indexer.metadata.store import MetadataStore, StoredItem
 from indexer.metadata.store_writer import MetadataWriter
 from indexer.metadata.values import (
     EARTH_RADIUS_KM,
+    DateGuess,
     GeoPoint,
     Leaf,
     NonValue,
     Value,
     collect_leaves,
-    parse_instant,
     to_unit_vectors,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "AnyOf",
     "Columns",
     "ColumnsWriter",
+    "DateGuess",
     "Exists",
     "FieldInfo",
     "FieldType",
@@ -66,7 +68,6 @@ __all__ = [
     "list_exact_keys",
     "matches_values",
     "parse_filter",
-    "parse_instant",
     "parse_query_terms",
     "to_unit_vectors",
 ]

@@ -1,105 +1,21 @@
-"""One field's values to arrays on disk, and comparisons with them to masks of rows.
+"""One field's points and rows to arrays on disk, and comparisons with them to masks of rows.
 
-A field of any type has up to four parts: words (see `postings`), numbers or instants, points, and
-the rows that have it. Masks are `(n,) bool`, one flag for each row, and may be overwritten.
+A field of any type has up to four parts: words (see `postings`), numbers or instants (see
+`number_columns`), points, and the rows that have it. Masks are `(n,) bool`, one flag for each row,
+and may be overwritten.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Mask
 from indexer.metadata.flat_arrays import FlatArrays, FlatArraysWriter, Span
-from indexer.metadata.postings import Rows, build_mask, intersect_rows
-from indexer.metadata.predicates import Range
+from indexer.metadata.packed_columns import Floats, pack_column
+from indexer.metadata.postings import Rows, build_mask
 from indexer.metadata.values import GeoPoint, is_within, to_unit_vectors
-
-Floats: TypeAlias = NDArray[np.float64]
-
-_SPARSE_FACTOR = 4  # a field that fewer than 1 in 4 rows have is stored as pairs, not as a column
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """The numbers of a field, in ascending order with their rows and perhaps by row.
-
-    Attributes:
-        n: Number of rows of the catalogue.
-        sorted_values: `(p,) float64`, ascending.
-        rows: `(p,) int32`, the row of each; ascending among equal numbers.
-        column: `(n,) float64` by row, NaN where missing; None if a row has several numbers or few
-            rows have any. A comparison with it is faster than setting many single rows of a mask.
-    """
-
-    n: int
-    sorted_values: Floats
-    rows: Rows
-    column: Floats | None
-
-    @classmethod
-    def from_pairs(cls, n: int, rows: Rows, values: Floats) -> Self:
-        """Take pairs of a row and a number, in ascending order of rows."""
-        order = np.argsort(values, kind="stable")
-        packed, pair_rows = _pack_column(n, rows, values)
-        return cls(n, values[order], rows[order], packed if pair_rows is None else None)
-
-    def write(self, files: FlatArraysWriter) -> dict[str, Span]:
-        """Append the arrays to the files; return where each lies."""
-        column = {} if self.column is None else {"column": files.append("floats", self.column)}
-        ordered = files.append("floats", self.sorted_values)
-        return {"ordered": ordered, "rows": files.append("rows", self.rows), **column}
-
-    @classmethod
-    def read(cls, files: FlatArrays, spans: dict[str, Span], n: int) -> Self:
-        """Map the arrays that `write` appended."""
-        ordered, rows = files.read("floats", spans["ordered"]), files.read("rows", spans["rows"])
-        column = files.read("floats", spans["column"]) if "column" in spans else None
-        return cls(n, ordered, rows, column)
-
-    def match_any(self, numbers: frozenset[float]) -> Mask:
-        """Return the rows that hold at least one of the numbers."""
-        mask = np.zeros(self.n, dtype=np.bool_)
-        for rows in self._find_rows(numbers):
-            mask[rows] = True
-        return mask
-
-    def match_all(self, numbers: frozenset[float]) -> Mask:
-        """Return the rows that hold every one of the numbers."""
-        return build_mask(intersect_rows(self._find_rows(numbers)), self.n)
-
-    def match_range(self, bounds: Range) -> Mask:
-        """Return the rows that hold a number within all the bounds."""
-        if self.column is None:
-            return build_mask(self.rows[self._find_slice(bounds)], self.n)
-        hits = np.ones(self.n, dtype=np.bool_)  # NaN fails every comparison below
-        tests = (
-            (np.greater_equal, bounds.gte),
-            (np.greater, bounds.gt),
-            (np.less_equal, bounds.lte),
-            (np.less, bounds.lt),
-        )
-        for compare, bound in tests:
-            if bound is not None:
-                hits &= compare(self.column, bound)
-        return hits
-
-    def _find_rows(self, numbers: frozenset[float]) -> list[Rows]:
-        wanted = np.array(list(numbers))
-        firsts = np.searchsorted(self.sorted_values, wanted, side="left")
-        ends = np.searchsorted(self.sorted_values, wanted, side="right")
-        return [self.rows[first:end] for first, end in zip(firsts, ends, strict=True)]
-
-    def _find_slice(self, bounds: Range) -> slice:
-        total = len(self.sorted_values)
-        first = max(self._locate(bounds.gte, "left", 0), self._locate(bounds.gt, "right", 0))
-        end = min(self._locate(bounds.lte, "right", total), self._locate(bounds.lt, "left", total))
-        return slice(first, max(first, end))
-
-    def _locate(self, bound: float | None, side: Literal["left", "right"], default: int) -> int:
-        """Return the position before or after the numbers equal to a bound."""
-        return default if bound is None else int(np.searchsorted(self.sorted_values, bound, side))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +35,7 @@ class GeoPoints:
     @classmethod
     def from_pairs(cls, n: int, rows: Rows, degrees: Floats) -> Self:
         """Take rows `(p,)` in ascending order and their `(p, 2)` latitudes and longitudes."""
-        return cls(n, *_pack_column(n, rows, to_unit_vectors(degrees[:, 0], degrees[:, 1])))
+        return cls(n, *pack_column(n, rows, to_unit_vectors(degrees[:, 0], degrees[:, 1])))
 
     def write(self, files: FlatArraysWriter) -> dict[str, Span]:
         """Append the arrays to the files; return where each lies."""
@@ -185,26 +101,6 @@ class Presence:
         if self.bits is None:
             return build_mask(self.rows, self.n)
         return np.unpackbits(self.bits, count=self.n).view(np.bool_)
-
-
-def _pack_column(n: int, rows: Rows, values: Floats) -> tuple[Floats, Rows | None]:
-    """Return values by row and None, or as they are with their rows if that takes less memory.
-
-    Args:
-        n: Number of rows of the catalogue.
-        rows: `(p,)`, ascending.
-        values: `(…, p)`.
-
-    Returns:
-        `(…, n)` with NaN where there is no value, and None; or `(…, p)` and `rows` if a row occurs
-        more than once or few rows occur.
-    """
-    is_single = bool(np.all(rows[1:] > rows[:-1]))
-    if not is_single or len(rows) * _SPARSE_FACTOR < n:
-        return values, rows
-    column = np.full((*values.shape[:-1], n), np.nan)
-    column[..., rows] = values
-    return column, None
 
 
 def _write_rows(files: FlatArraysWriter, rows: Rows | None) -> dict[str, Span]:

@@ -7,29 +7,19 @@ largest field (60 MB for a million titles, 300 MB for a million items with five 
 """
 
 import json
-import shutil
-import tempfile
-from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from indexer.metadata.close_on_exit import CloseOnExit
-from indexer.metadata.field_columns import FieldValues, write_field
+from indexer.metadata.field_columns import write_field
+from indexer.metadata.field_spools import MAX_FIELDS, FieldSpool, Scratch
 from indexer.metadata.flat_arrays import FlatArraysWriter
-from indexer.metadata.postings import hash_word
-from indexer.metadata.schema import FieldType, Schema
-from indexer.metadata.values import GeoPoint, NonValue, Value, collect_leaves, parse_instant
+from indexer.metadata.schema import Schema
+from indexer.metadata.values import NonValue, collect_elements, collect_leaves
 
 COLUMNS_VERSION = 1
-MAX_FIELDS = 2_000  # further fields are stored and returned, but filters cannot name them
-MAX_COUNTED_CHARS = 256  # longer text can be filtered on, but is not among the top values
-
-_CHUNK_VALUES = 16_384
-_MAX_CACHED_WORDS = 200_000
 
 
 class ColumnsWriter(CloseOnExit):
@@ -41,176 +31,100 @@ class ColumnsWriter(CloseOnExit):
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix=".spool-", dir=self._folder))
-        self._texts = _TextFile(self._scratch / "texts")
-        self._spools: dict[str, _FieldSpool] = {}
-        self._count = 0
-        self._cached_word_count = 0
+        self._scratch = Scratch(self._folder)
+        self._rows = TableSpool(self._scratch)
 
     def add(self, fields: Mapping[str, Any]) -> None:
         """Add the values of the item of the next row."""
-        for path, value, in_list in collect_leaves(fields):
-            spool = self._spools.get(path) or self._add_field(path)
-            if spool is not None:
-                self._cached_word_count += spool.add(self._count, value)
-                spool.is_list |= in_list
-        self._count += 1
-        if self._cached_word_count > _MAX_CACHED_WORDS:
-            self._clear_word_cache()
+        self._rows.add(fields)
+        self._scratch.limit_word_caches()
 
     def finish(self) -> Schema:
         """Write the columns and return the schema of their fields."""
         files = FlatArraysWriter(self._folder)
-        infos, parts = {}, {}
         try:
-            for name, spool in self._spools.items():
-                values = spool.read(name)
-                infos[name], parts[name] = write_field(values, self._count, files, self._texts.file)
+            table, schema = self._rows.write(files, Schema({}))
             files.finish()
         finally:
             files.close()
-        schema = Schema(infos)
-        content = {"version": COLUMNS_VERSION, "count": self._count, "parts": parts}
-        encoded = json.dumps({**content, **schema.to_json()}, ensure_ascii=True)
+        content = {"version": COLUMNS_VERSION, "folded": True, **table, **schema.to_json()}
+        encoded = json.dumps(content, ensure_ascii=True)
         (self._folder / "columns.json").write_text(encoded, encoding="ascii")
         self.close()
         return schema
 
     def close(self) -> None:
         """Remove the temporary files."""
-        self._texts.file.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def _add_field(self, path: str) -> "_FieldSpool | None":
-        number = len(self._spools)
-        if number == MAX_FIELDS:
-            return None
-        self._spools[path] = _FieldSpool(self._scratch / str(number), self._texts)
-        return self._spools[path]
-
-    def _clear_word_cache(self) -> None:
-        for spool in self._spools.values():
-            spool.codes.clear()
-        self._cached_word_count = 0
+        self._scratch.close()
 
 
-class _FieldSpool:
-    """The values of one field so far, in the order of rows.
+class TableSpool:
+    """The values of rows so far by field, and of the objects in their lists as tables of their own.
 
-    A word gets a code when it is first seen. After the cache of codes was cleared it gets another
-    one, and `write_field` merges the codes of equal words by their key.
+    In the table of a list each object is a row, so that a filter can ask for one of them.
     """
 
-    def __init__(self, prefix: Path, texts: "_TextFile") -> None:
-        self.is_list = False
-        self.codes: dict[str | bool, int] = {}
-        self._texts = texts
-        self._arrays = {
-            name: _Spool(prefix, name, typecode) for name, typecode in _SPOOL_TYPECODES.items()
-        }
-        self._next_code = 0
-        self._may_be_date = True
-        self._word_kinds: set[FieldType] = set()
+    def __init__(self, scratch: Scratch, *, is_nested: bool = False) -> None:
+        self._scratch = scratch
+        self._is_nested = is_nested
+        self._spools: dict[str, FieldSpool] = {}
+        self._elements: dict[str, TableSpool] = {}
+        self._owner_rows = scratch.make_spool("i")
+        self._count = 0
 
-    def add(self, row: int, value: Value) -> int:
-        """Store one value; return by how many words the cache grew."""
-        arrays = self._arrays
-        if isinstance(value, str | bool):
-            known = self.codes.get(value)
-            code = self._assign_code(value) if known is None else known
-            arrays["word_rows"].append(row)
-            arrays["word_codes"].append(code)
-            return int(known is None)
-        if isinstance(value, float):
-            arrays["number_rows"].append(row)
-            arrays["numbers"].append(value)
-        elif isinstance(value, GeoPoint):
-            arrays["place_rows"].append(row)
-            arrays["degrees"].append(value.lat)
-            arrays["degrees"].append(value.lon)
-        elif value is NonValue.OBJECT:
-            arrays["object_rows"].append(row)
-        return 0
+    def add(self, fields: Mapping[str, Any], owner_row: int = 0) -> None:
+        """Add the values of the next row, which belongs to a row of the table that holds it."""
+        leaves = collect_leaves(fields)
+        if self._is_nested:
+            if all(value is NonValue.MISSING for _, value, _ in leaves):
+                return
+            self._owner_rows.append(owner_row)
+        for path, value, in_list in leaves:
+            spool = self._spools.get(path) or self._add_field(path)
+            if spool is not None:
+                self._scratch.cached_word_count += spool.add(self._count, value)
+                spool.is_list |= in_list
+        for path, element in collect_elements(fields):
+            table = self._elements.get(path)
+            if table is None:
+                table = self._elements[path] = TableSpool(self._scratch, is_nested=True)
+            table.add(element, self._count)
+        self._count += 1
 
-    def read(self, name: str) -> FieldValues:
-        arrays = {spool: values.read() for spool, values in self._arrays.items()}
-        kinds = self._word_kinds | {kind for kind, rows in _ROW_SPOOLS.items() if len(arrays[rows])}
-        return FieldValues(
-            name=name,
-            is_list=self.is_list,
-            kinds=frozenset(kinds),
-            may_be_date=self._may_be_date,
-            **arrays,
-        )
+    def write(self, files: FlatArraysWriter, outer: Schema) -> tuple[dict[str, Any], Schema]:
+        """Append the columns to the files.
 
-    def _assign_code(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
-        code = self._next_code
-        self._next_code += 1
-        self.codes[word] = code
-        self._word_kinds.add(FieldType.STRING if isinstance(word, str) else FieldType.BOOLEAN)
-        key = hash_word(word)
-        self._arrays["code_high"].append(key.high)
-        self._arrays["code_low"].append(key.low)
-        self._arrays["code_texts"].append(self._store_text(word))
-        if self._may_be_date:
-            seconds = parse_instant(word) if isinstance(word, str) else None
-            self._may_be_date = seconds is not None
-            self._arrays["code_instants"].append(0.0 if seconds is None else seconds)
-        return code
+        Args:
+            files: Where they are appended.
+            outer: Of a table of objects the fields of the table that holds it, under the path of
+                these objects: a field is of dates in both or in neither.
 
-    def _store_text(self, word: str | bool) -> int:  # noqa: FBT001  # a value, not a switch
-        """Write a word to the file of texts; return its offset, or -1 if it is too long."""
-        if isinstance(word, str) and len(word) > MAX_COUNTED_CHARS:
-            return -1
-        return self._texts.append(json.dumps(word).encode("ascii"))
+        Returns:
+            Where the columns of each field and table lie, and the fields.
+        """
+        infos, parts, elements = {}, {}, {}
+        for name, spool in self._spools.items():
+            values = spool.read(name)
+            if self._is_nested:
+                is_date = name in outer.fields and outer.fields[name].is_date
+                values = replace(values, may_be_date=is_date)
+            infos[name], parts[name] = write_field(
+                values, self._count, files, self._scratch.texts.file
+            )
+        schema = Schema(infos)
+        known = outer if self._is_nested else schema
+        for path, table in self._elements.items():
+            elements[path], _ = table.write(files, known.select_within(path))
+        content: dict[str, Any] = {"count": self._count, "parts": parts, "elements": elements}
+        if self._is_nested:
+            content["owners"] = files.append("rows", self._owner_rows.read())
+        return content, schema
 
-
-_SPOOL_TYPECODES = {
-    "word_rows": "i", "word_codes": "i",
-    "code_high": "Q", "code_low": "Q", "code_texts": "q", "code_instants": "d",
-    "number_rows": "i", "numbers": "d",
-    "place_rows": "i", "degrees": "d",
-    "object_rows": "i",
-}  # fmt: skip
-
-
-_ROW_SPOOLS = {
-    FieldType.NUMBER: "number_rows",
-    FieldType.LOCATION: "place_rows",
-    FieldType.OBJECT: "object_rows",
-}
-
-
-class _TextFile:
-    """A file of lines, each read by the offset that `append` returned."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = path.open("w+b")
-        self._size = 0  # `tell` would cost as much as the write
-
-    def append(self, line: bytes) -> int:
-        offset = self._size
-        self._size += self.file.write(line + b"\n")
-        return offset
-
-
-class _Spool:
-    """An array that grows at its end: the last chunk in memory, the rest in a file."""
-
-    def __init__(self, prefix: Path, name: str, typecode: str) -> None:
-        self._path = prefix.with_name(f"{prefix.name}-{name}")
-        self._tail: array[Any] = array(typecode)
-        self._typecode = typecode
-
-    def append(self, value: float) -> None:
-        self._tail.append(value)
-        if len(self._tail) == _CHUNK_VALUES:
-            with self._path.open("ab") as file:
-                self._tail.tofile(file)
-            del self._tail[:]
-
-    def read(self) -> NDArray[Any]:
-        tail = np.array(self._tail, dtype=self._typecode)
-        if not self._path.exists():
-            return tail
-        return np.concatenate([np.fromfile(self._path, dtype=self._typecode), tail])
+    def _add_field(self, path: str) -> FieldSpool | None:
+        if self._is_nested:
+            spool = self._scratch.add_nested_field(path)
+        else:
+            spool = self._scratch.add_field(path) if len(self._spools) < MAX_FIELDS else None
+        if spool is not None:
+            self._spools[path] = spool
+        return spool

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from indexer.errors import FilterError
+from indexer.metadata.character_folding import fold_characters
 from indexer.metadata.predicates import AllOf, AnyOf, Exists, Filter, FilterValues, Near, Not, Range
 from indexer.metadata.schema import FieldInfo, FieldType
-from indexer.metadata.values import GeoPoint, parse_instant, to_finite_float
+from indexer.metadata.values import GeoPoint, Number, to_exact_number, to_finite_float
+from indexer.reading import BadValueError, parse_date_seconds
 
 MAX_LIST_VALUES = 1_000
 BOUNDS = ("gte", "gt", "lte", "lt")
@@ -54,32 +56,41 @@ def _parse_all_of(info: FieldInfo, raws: list[Any]) -> Filter:
 
 def _parse_values(info: FieldInfo, raws: list[Any]) -> FilterValues:
     checked = [_parse_comparand(info, raw) for raw in raws]
+    strings = frozenset(value for value in checked if isinstance(value, str))
+    booleans = frozenset(value for value in checked if isinstance(value, bool))
     return FilterValues(
-        strings=frozenset(value for value in checked if isinstance(value, str)),
-        booleans=frozenset(value for value in checked if isinstance(value, bool)),
-        numbers=frozenset(value for value in checked if isinstance(value, float)),
+        strings=frozenset(map(fold_characters, strings)),
+        booleans=booleans,
+        numbers=frozenset(v for v in checked if not isinstance(v, str | bool)),
+        raw_strings=strings,
     )
 
 
-def _parse_comparand(info: FieldInfo, raw: Any) -> str | bool | float:
-    """Return a value as the field compares it: a date as its instant, every number as a float."""
+def _parse_comparand(info: FieldInfo, raw: Any) -> str | bool | Number:
+    """Return a value as the field compares it: a date as its instant, every number exactly."""
     if info.is_date:
         return _parse_instant(info, raw)
-    value = raw if isinstance(raw, str | bool) else to_finite_float(raw)
-    fits = {FieldType.STRING: str, FieldType.BOOLEAN: bool, FieldType.NUMBER: float}
-    if value is None or not (info.type in _UNTYPED or isinstance(value, fits.get(info.type, ()))):
+    value = raw if isinstance(raw, str | bool) else to_exact_number(raw)
+    kind = _find_type(value)
+    if value is None or not (info.type in _UNTYPED or kind is info.type):
         raise _make_type_error(info, raw)
     return value
 
 
+def _find_type(value: str | bool | Number | None) -> FieldType:  # noqa: FBT001  # a value
+    if isinstance(value, str):
+        return FieldType.STRING
+    return FieldType.BOOLEAN if isinstance(value, bool) else FieldType.NUMBER
+
+
 def _parse_instant(info: FieldInfo, raw: Any) -> float:
-    seconds = parse_instant(raw) if isinstance(raw, str) else to_finite_float(raw)
-    if seconds is None:
-        raise _make_type_error(info, raw)
-    return seconds
+    try:
+        return parse_date_seconds(info.name, raw)
+    except BadValueError:
+        raise _make_type_error(info, raw) from None
 
 
-def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> float:
+def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> Number:
     if info.is_date:
         return _parse_instant(info, raw)
     if info.type not in (FieldType.NUMBER, *_UNTYPED):
@@ -87,7 +98,7 @@ def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> float:
             f"{operator!r} needs a number or date field, but {info.name!r} is of type "
             f"{info.type}; compare it with equality, 'any', 'all' or 'none'"
         )
-    number = to_finite_float(raw)
+    number = to_exact_number(raw)
     if number is None:
         raise _make_type_error(info, raw)
     return number

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Mask
-from indexer.metadata.column_parts import Floats, GeoPoints, Numbers, Presence
+from indexer.metadata.column_parts import GeoPoints, Presence
 from indexer.metadata.flat_arrays import FlatArraysWriter, Span
+from indexer.metadata.number_columns import Numbers
+from indexer.metadata.packed_columns import Floats
 from indexer.metadata.postings import KeyHalves, Postings, Rows
 from indexer.metadata.schema import FieldInfo, FieldType
 
@@ -33,6 +35,9 @@ class FieldValues:
         code_instants: `(c,) float64`, Unix seconds; meaningful only if `may_be_date`.
         number_rows: `(p,) int32`.
         numbers: `(p,) float64`.
+        remainder_places: `(r,) int64`, positions in `numbers` of those that are more or less than
+            their float.
+        remainders: `(r,) float64`, by how much.
         place_rows: `(g,) int32`, rows of locations.
         degrees: `(2 * g,) float64`: latitude, longitude, latitude, …
         object_rows: `(o,) int32`, rows where the path is an object.
@@ -50,6 +55,8 @@ class FieldValues:
     code_instants: Floats
     number_rows: Rows
     numbers: Floats
+    remainder_places: NDArray[np.int64]
+    remainders: Floats
     place_rows: Rows
     degrees: Floats
     object_rows: Rows
@@ -91,9 +98,10 @@ def write_field(
     if len(values.word_rows):
         parts["words"] = dictionary.postings.write(files)
     if len(values.number_rows):
-        parts["numbers"] = Numbers.from_pairs(row_count, values.number_rows, values.numbers).write(
-            files
+        numbers = Numbers.from_pairs(
+            row_count, values.number_rows, values.numbers, _spread_remainders(values)
         )
+        parts["numbers"] = numbers.write(files)
     if len(values.place_rows):
         degrees = values.degrees.reshape(-1, 2)
         parts["places"] = GeoPoints.from_pairs(row_count, values.place_rows, degrees).write(files)
@@ -138,6 +146,15 @@ def _to_instants(values: FieldValues) -> FieldValues:
     )
 
 
+def _spread_remainders(values: FieldValues) -> Floats:
+    """Return the remainder of every number, `(p,)`; empty if all are 0."""
+    if not len(values.remainders):
+        return values.remainders
+    remainders = np.zeros(len(values.numbers))
+    remainders[values.remainder_places] = values.remainders
+    return remainders
+
+
 def _build_dictionary(values: FieldValues, row_count: int) -> _TermDictionary:
     """Merge codes of equal words, and list the rows of each word once."""
     by_key = np.lexsort((values.code_low, values.code_high))  # stable: codes ascend within a key
@@ -171,7 +188,11 @@ def _has_repeats(rows: Rows) -> bool:
 
 def _count_distinct(values: FieldValues, dictionary: _TermDictionary) -> int:
     points = values.degrees.view(np.complex128)
-    return len(dictionary.first_codes) + len(np.unique(values.numbers)) + len(np.unique(points))
+    numbers: NDArray[Any] = values.numbers
+    if len(values.remainders):
+        numbers = np.stack([values.numbers, _spread_remainders(values)], axis=1)
+    distinct_numbers = len(np.unique(numbers, axis=0))
+    return len(dictionary.first_codes) + distinct_numbers + len(np.unique(points))
 
 
 def _count_top_words(
@@ -188,9 +209,9 @@ def _count_top_words(
 
 
 def _count_top_numbers(values: FieldValues) -> list[tuple[Any, int]]:
-    """Return each number with the number of its rows; none if there are too many numbers."""
+    """Return each number with the number of its rows; none if they are too many or too long."""
     distinct = np.unique(values.numbers)
-    if len(distinct) > MAX_TOP_VALUES:
+    if len(distinct) > MAX_TOP_VALUES or len(values.remainders):
         return []
     counts = [len(np.unique(values.number_rows[values.numbers == number])) for number in distinct]
     json_numbers = [int(number) if number.is_integer() else number for number in distinct.tolist()]

@@ -2,7 +2,7 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -12,12 +12,24 @@ from typing import Any, Self
 import numpy as np
 
 from indexer.arrays import Mask
-from indexer.errors import SnapshotError
-from indexer.metadata.column_parts import GeoPoints, Numbers, Presence
+from indexer.errors import FilterError, SnapshotError
+from indexer.metadata.column_parts import GeoPoints, Presence
 from indexer.metadata.columns_writer import COLUMNS_VERSION
 from indexer.metadata.flat_arrays import FlatArrays, Span
+from indexer.metadata.number_columns import Numbers
 from indexer.metadata.postings import Postings
-from indexer.metadata.predicates import AllOf, And, AnyOf, Exists, Filter, Near, Not, Or, Range
+from indexer.metadata.predicates import (
+    AllOf,
+    And,
+    AnyOf,
+    Elem,
+    Exists,
+    Filter,
+    Near,
+    Not,
+    Or,
+    Range,
+)
 from indexer.metadata.row_values import RowValueKind, RowValues, compute_number_keys
 from indexer.metadata.schema import Schema
 
@@ -56,6 +68,8 @@ class Columns:
         self._parts: Mapping[str, Any] = content["parts"]
         self._schema = Schema.from_json(content)
         self._count: int = content["count"]
+        self._is_folded: bool = content.get("folded", False)  # of snapshots of earlier releases: no
+        self._elements: Mapping[str, Any] | None = content.get("elements")
         self._cache = _MaskCache(
             max(1, min(_MAX_CACHED_MASKS, _MAX_CACHE_BYTES // (self._count + 1)))
         )
@@ -124,9 +138,36 @@ class Columns:
             case Not(part):
                 mask = self._evaluate(part)
                 return np.logical_not(mask, out=mask)
+            case Elem(field, part):
+                return self._evaluate_elements(field, part)
         if condition.field not in self._parts:
             return np.zeros(self._count, dtype=np.bool_)
         return self._evaluate_leaf(condition, self._open_field(condition.field))
+
+    def _evaluate_elements(self, field: str, part: Filter) -> Mask:
+        """Return which rows have an object in a list of theirs that passes a filter.
+
+        Raises:
+            FilterError: If the columns cannot tell.
+        """
+        if self._elements is None:
+            raise FilterError(
+                f"the snapshot is of an earlier release and cannot be asked for one element of "
+                f"{field!r}; rebuild the index"
+            )
+        outer = next((name for name in self._elements if field.startswith(f"{name}.")), None)
+        if field not in self._elements and outer is not None:
+            inner = field.removeprefix(f"{outer}.")
+            raise FilterError(
+                f"{field!r} is a list within each element of {outer!r}; write "
+                f'{{"{outer}": {{"elem": {{"{inner}": {{"elem": …}}}}}}}}'
+            )
+        mask = np.zeros(self._count, dtype=np.bool_)
+        if field in self._elements:
+            content = {"fields": (), "folded": self._is_folded, **self._elements[field]}
+            owners = self._arrays.read("rows", Span(*content["owners"]))
+            mask[owners[Columns(self._arrays, content)._evaluate(part)]] = True
+        return mask
 
     def _evaluate_leaf(
         self, leaf: AnyOf | AllOf | Range | Exists | Near, field: _FieldColumns
@@ -140,9 +181,15 @@ class Columns:
             case Range():
                 return field.numbers.match_range(leaf) if field.numbers else no_rows
             case AnyOf():
-                return reduce(_unite, _match_any(leaf, field), no_rows)
+                words = self._collect_words(leaf)
+                return reduce(_unite, _match_any(leaf, words, field), no_rows)
             case AllOf():
-                return reduce(_intersect, _match_all(leaf, field, no_rows), ~no_rows)
+                words = self._collect_words(leaf)
+                return reduce(_intersect, _match_all(leaf, words, field, no_rows), ~no_rows)
+
+    def _collect_words(self, leaf: AnyOf | AllOf) -> list[str | bool]:
+        values = leaf.values
+        return values.collect_words() if self._is_folded else values.collect_raw_words()
 
     def _open_field(self, name: str) -> _FieldColumns:
         spans = {
@@ -158,8 +205,8 @@ class Columns:
         )
 
 
-def _match_any(leaf: AnyOf, field: _FieldColumns) -> list[Mask]:
-    words, numbers = leaf.values.collect_words(), leaf.values.numbers
+def _match_any(leaf: AnyOf, words: Sequence[str | bool], field: _FieldColumns) -> list[Mask]:
+    numbers = leaf.values.numbers
     masks = []
     if words and field.postings:
         masks.append(field.postings.match_any(words))
@@ -168,8 +215,10 @@ def _match_any(leaf: AnyOf, field: _FieldColumns) -> list[Mask]:
     return masks
 
 
-def _match_all(leaf: AllOf, field: _FieldColumns, no_rows: Mask) -> list[Mask]:
-    words, numbers = leaf.values.collect_words(), leaf.values.numbers
+def _match_all(
+    leaf: AllOf, words: Sequence[str | bool], field: _FieldColumns, no_rows: Mask
+) -> list[Mask]:
+    numbers = leaf.values.numbers
     masks = []
     if words:
         masks.append(field.postings.match_all(words) if field.postings else no_rows)

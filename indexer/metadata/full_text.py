@@ -2,21 +2,27 @@
 
 Chinese and Japanese are written without spaces, so each character of them, and of Korean, is a word
 of its own. A run of such characters in a query becomes a phrase, which finds words of any length
-without a dictionary.
+without a dictionary. Case, width, composition, and traditional or simplified Chinese make no
+difference.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-from indexer.field_names import TAG_FIELDS, TITLE_FIELDS
+from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
 from indexer.language import find_title
+from indexer.markup import strip_html, strip_markup
+from indexer.metadata.character_folding import fold_characters
 from indexer.metadata.values import collect_leaves
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000
 _MAX_INDEXED_CHARS = 20_000  # of one column of one item; longer text is cut
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s<>\"'\u3000-\u9fff\uff00-\uffef]*")
+_MARKDOWN_FIELDS = frozenset((*PROSE_FIELDS, *REVIEW_FIELDS))
 
 _CJK = (
     "\u3040-\u30ff\u31f0-\u31ff"  # kana
@@ -28,6 +34,9 @@ _TERM = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
 
 # As people write titles; NFKC has made those of half and full width one.
 _QUOTES = dict(zip("《〈「『“‘«\"'", "》〉」』”’»\"'", strict=True))
+
+
+Fold: TypeAlias = Callable[[str], str]
 
 
 class IndexedText(NamedTuple):
@@ -50,28 +59,44 @@ class QueryTerm(NamedTuple):
     is_prefix: bool
 
 
+def fold_case_and_width(text: str) -> str:
+    """Return a text as searches of snapshots of the first version compare it."""
+    if text.isascii():
+        return text.lower()
+    # A lone surrogate is legal in JSON but not in UTF-8, which is what SQLite stores.
+    storable = text.encode("utf-8", "replace").decode("utf-8")
+    return unicodedata.normalize("NFKC", storable).casefold()
+
+
+def fold_for_search(text: str) -> str:
+    """Return a text as searches and titles compare it: `fold_characters` without case."""
+    return fold_characters(fold_case_and_width(text))
+
+
 def build_indexed_text(fields: Mapping[str, Any]) -> IndexedText:
-    """Return the words of an item's strings, except those of its id and of URLs."""
+    """Return the words of an item's strings, except those of its id, of URLs and of markup."""
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
     for path, value, _ in collect_leaves(fields):
-        if isinstance(value, str) and path != "id" and "://" not in value:
-            parts[_find_column(path.partition(".")[0])].append(value)
+        if isinstance(value, str) and path != "id":
+            field = path.partition(".")[0]
+            words = strip_markup(value) if field in _MARKDOWN_FIELDS else strip_html(value)
+            parts[_find_column(field)].append(_URL.sub(" ", words) if "://" in words else words)
     return IndexedText(*map(_space_words, parts))
 
 
-def build_match_expression(query: str) -> str:
+def build_match_expression(query: str, fold: Fold = fold_for_search) -> str:
     """Return the FTS5 expression that matches any term of a query; empty if it has no terms.
 
     Each term is quoted and consists of letters and digits only, so that no query can use FTS5
     syntax. The last word may be the beginning of a longer one, for people who are still typing.
     """
-    terms = parse_query_terms(query)
+    terms = parse_query_terms(query, fold)
     return " OR ".join(f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms)
 
 
-def parse_query_terms(query: str) -> list[QueryTerm]:
+def parse_query_terms(query: str, fold: Fold = fold_for_search) -> list[QueryTerm]:
     """Return the distinct words and phrases of a query, at most `MAX_TERMS`."""
-    terms = list(dict.fromkeys(_TERM.findall(_normalize(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
+    terms = list(dict.fromkeys(_TERM.findall(fold(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
     last = len(terms) - 1
     return [
         QueryTerm(_split_cjk(term), position == last and not _CJK_CHAR.match(term))
@@ -84,18 +109,18 @@ def compute_title_key(fields: Mapping[str, Any]) -> str:
     return _remove_quotes(compute_exact_key(find_title(fields)))
 
 
-def list_exact_keys(text: str) -> list[str]:
+def list_exact_keys(text: str, fold: Fold = fold_for_search) -> list[str]:
     """Return the keys of the titles that a text may be: as it is, and without quotes around it.
 
     Snapshots of earlier releases have kept the quotes of titles in their keys.
     """
-    key = compute_exact_key(text)
+    key = compute_exact_key(text, fold)
     return [found for found in dict.fromkeys([key, _remove_quotes(key)]) if found]
 
 
-def compute_exact_key(text: str) -> str:
-    """Return a key that is equal for texts that differ only in width, case and white space."""
-    return " ".join(_normalize(text).split())
+def compute_exact_key(text: str, fold: Fold = fold_for_search) -> str:
+    """Return a key that is equal for texts that differ only in what is folded and white space."""
+    return " ".join(fold(text).split())
 
 
 def _remove_quotes(key: str) -> str:
@@ -116,18 +141,10 @@ def _find_column(field: str) -> int:
 
 def _space_words(texts: Iterable[str]) -> str:
     joined = "\n".join(texts)[:_MAX_INDEXED_CHARS]
-    return _split_cjk(_normalize(joined))
+    return _split_cjk(fold_for_search(joined))
 
 
 def _split_cjk(text: str) -> str:
     if text.isascii():
         return text.strip()
     return _CJK_CHAR.sub(r" \g<0> ", text).strip()
-
-
-def _normalize(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    # A lone surrogate is legal in JSON but not in UTF-8, which is what SQLite stores.
-    storable = text.encode("utf-8", "replace").decode("utf-8")
-    return unicodedata.normalize("NFKC", storable).casefold()

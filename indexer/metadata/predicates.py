@@ -3,20 +3,32 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from indexer.metadata.values import GeoPoint
+from indexer.metadata.values import GeoPoint, Number
 
 
 @dataclass(frozen=True, slots=True)
 class FilterValues:
-    """The values of a condition, separate by type because in Python `True == 1`."""
+    """The values of a condition, separate by type because in Python `True == 1`.
+
+    Attributes:
+        strings: As `fold_characters` folds them.
+        raw_strings: As the request has them, for columns that were written before strings were
+            folded.
+        numbers: Instants (Unix seconds) for a date field.
+    """
 
     strings: frozenset[str] = frozenset()
     booleans: frozenset[bool] = frozenset()
-    numbers: frozenset[float] = frozenset()  # instants (Unix seconds) for a date field
+    numbers: frozenset[Number] = frozenset()
+    raw_strings: frozenset[str] = frozenset()
 
     def collect_words(self) -> list[str | bool]:
         """Return the strings and booleans, which `Postings` hold."""
         return [*self.strings, *self.booleans]
+
+    def collect_raw_words(self) -> list[str | bool]:
+        """Return the same as they were written."""
+        return [*self.raw_strings, *self.booleans]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +60,10 @@ class Range:
     """The field holds a number (or an instant) within all bounds that are not None."""
 
     field: str
-    gte: float | None = None
-    gt: float | None = None
-    lte: float | None = None
-    lt: float | None = None
+    gte: Number | None = None
+    gt: Number | None = None
+    lte: Number | None = None
+    lt: Number | None = None
     as_dates: bool = False
 
 
@@ -69,6 +81,14 @@ class Near:
     field: str
     centre: GeoPoint
     km: float
+
+
+@dataclass(frozen=True, slots=True)
+class Elem:
+    """One object in the list under a path passes the part, whose fields are named from there."""
+
+    field: str
+    part: "Filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +112,4 @@ class Not:
     part: "Filter"
 
 
-Filter: TypeAlias = AnyOf | AllOf | Range | Exists | Near | And | Or | Not
+Filter: TypeAlias = AnyOf | AllOf | Range | Exists | Near | Elem | And | Or | Not

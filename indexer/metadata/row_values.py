@@ -12,7 +12,8 @@ from indexer.arrays import Rows
 from indexer.metadata.item_matcher import PathValues
 from indexer.metadata.postings import hash_word
 from indexer.metadata.schema import FieldInfo
-from indexer.metadata.values import parse_instant, to_unit_vectors
+from indexer.metadata.values import to_unit_vectors
+from indexer.reading import parse_date_instant
 
 
 class RowValueKind(StrEnum):
@@ -87,7 +88,7 @@ def _convert_values(path_values: PathValues, info: FieldInfo, kind: RowValueKind
     """Return the values of one item; strings of a date field only as instants, as in a column."""
     if kind is RowValueKind.POINTS:
         return [to_unit_vectors(np.array(p.lat), np.array(p.lon)) for p in path_values.geo_points]
-    instants = {parse_instant(text) for text in path_values.strings} if info.is_date else set()
+    instants = {parse_date_instant(text) for text in path_values.strings} if info.is_date else set()
     numbers = [*path_values.numbers, *(seconds for seconds in instants if seconds is not None)]
     if kind is RowValueKind.NUMBERS:
         return numbers

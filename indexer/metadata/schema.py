@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -79,6 +79,12 @@ class Schema:
         """Read what `to_json` wrote."""
         infos = map(FieldInfo.from_json, raw["fields"])
         return cls({info.name: info for info in infos})
+
+    def select_within(self, name: str) -> "Schema":
+        """Return the fields of the objects under a field, named from there."""
+        prefix = f"{name}."
+        inner = {n.removeprefix(prefix): i for n, i in self.fields.items() if n.startswith(prefix)}
+        return Schema({n: replace(info, name=n) for n, info in inner.items()})
 
     def find_nearest_name(self, name: str) -> str | None:
         """Return the known field that looks most like `name`; None if no field is known."""

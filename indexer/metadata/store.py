@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from indexer.errors import SnapshotError
 from indexer.metadata.close_on_exit import CloseOnExit
-from indexer.metadata.full_text import build_match_expression, list_exact_keys
+from indexer.metadata.full_text import (
+    build_match_expression,
+    fold_case_and_width,
+    fold_for_search,
+    list_exact_keys,
+)
 from indexer.metadata.store_writer import METADATA_VERSION, define_items_table
 from indexer.metadata.value_lookups import ValueLookups, connect_immutable
 
 if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is opened
     import sqlalchemy as sa
 
+_FOLDS = {1: fold_case_and_width, METADATA_VERSION: fold_for_search}
 _MAX_SQL_PARAMETERS = 500
 _MAX_EXACT = 1_000
 _IDLE_CONNECTIONS = 16
@@ -55,11 +61,12 @@ class MetadataStore(CloseOnExit):
         self._lookups = ValueLookups(path)
         with self._engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if version != METADATA_VERSION:
+            if version not in _FOLDS:
                 raise SnapshotError(
                     f"{path} is of version {version}, this program reads {METADATA_VERSION}; "
                     f"rebuild the index"
                 )
+            self._fold = _FOLDS[version]
             last = connection.execute(sa.select(sa.func.max(self._columns.row))).scalar_one()
         self._count = 0 if last is None else int(last) + 1
 
@@ -194,11 +201,12 @@ class MetadataStore(CloseOnExit):
     def find_exact(self, text: str) -> list[int]:
         """Return the row whose id is the text, then those whose title equals it.
 
-        Titles are compared without differences of width, case, white space and quotes around
-        them, such as 《》; at most 1,000 of each writing are returned.
+        Titles are compared without differences of width, case, white space, traditional or
+        simplified Chinese, and quotes around them, such as 《》; at most 1,000 of each writing are
+        returned.
         """
         by_id = list(self.find_rows([text]).values())
-        keys = list_exact_keys(text)
+        keys = list_exact_keys(text, self._fold)
         by_title = [row for key in keys for (row,) in self._fetch_all(_TITLE_SQL, key)]
         return list(dict.fromkeys([*by_id, *by_title]))
 
@@ -209,7 +217,7 @@ class MetadataStore(CloseOnExit):
         query only. A word in the title weighs more than one in the tags, and that one more than a
         word elsewhere.
         """
-        expression = build_match_expression(text)
+        expression = build_match_expression(text, self._fold)
         if not expression:
             return []
         return self._fetch_all(_SEARCH_SQL, expression, int(limit))

@@ -14,7 +14,7 @@ from indexer.metadata.full_text import build_indexed_text, compute_title_key
 if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is written or opened
     import sqlalchemy as sa
 
-METADATA_VERSION = 1
+METADATA_VERSION = 2  # in version 1 traditional and simplified Chinese differed
 _BATCH_ROWS = 1_000
 _CREATE_WORDS_SQL = """
 CREATE VIRTUAL TABLE words USING fts5(

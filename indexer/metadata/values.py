@@ -6,23 +6,19 @@ of a list of objects are lists. A key that contains a dot itself is the same pat
 """
 
 import math
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.reading import parse_date_instant
+
 MAX_NESTING = 16  # values nested deeper are stored and returned, but cannot be filtered on
 EARTH_RADIUS_KM = 6371.0088
 
-_ISO = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
-    re.IGNORECASE,
-)
+_DATE_PATHS = ("created_at",)
 
 
 class GeoPoint(NamedTuple):
@@ -39,8 +35,28 @@ class NonValue(Enum):
     MISSING = "named, but missing"
 
 
-Value: TypeAlias = str | bool | float | GeoPoint | NonValue
+Number: TypeAlias = int | float  # an int only if a float cannot be trusted to hold it
+Value: TypeAlias = str | bool | Number | GeoPoint | NonValue
 Leaf: TypeAlias = tuple[str, Value, bool]  # path, value, whether it was in a list
+
+
+def collect_elements(fields: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects in the lists of an item with the path of their list.
+
+    Lists within these objects belong to the objects: their elements are those of the object.
+    """
+    waiting = [(name, value, 1) for name, value in fields.items()]
+    while waiting:
+        path, value, depth = waiting.pop()
+        if depth >= MAX_NESTING:
+            continue
+        if isinstance(value, list | tuple):
+            for part in value:
+                if isinstance(part, Mapping):
+                    yield path, part
+            waiting += [(path, part, depth + 1) for part in value if isinstance(part, list | tuple)]
+        elif isinstance(value, Mapping):
+            waiting += [(f"{path}.{key}", part, depth + 1) for key, part in value.items()]
 
 
 def collect_leaves(fields: Mapping[str, Any]) -> list[Leaf]:
@@ -51,19 +67,34 @@ def collect_leaves(fields: Mapping[str, Any]) -> list[Leaf]:
     return leaves
 
 
-def parse_instant(text: str) -> float | None:
-    """Return Unix seconds for an ISO 8601 / RFC 3339 date or time, None for any other text.
+class DateGuess:
+    """Whether the strings of a field are dates: all of them are, and not all are only years.
 
-    Only the extended form is read (`2024-05-01`, `2024-05-01T20:00:00+08:00`): `20240501` may be an
-    article number. Without an offset the time is UTC.
+    A field that items have for their date holds dates even if all are only years.
     """
-    if not _ISO.fullmatch(text):
-        return None
-    try:
-        parsed_time = datetime.fromisoformat(text.upper())
-    except ValueError:  # the 30th of February
-        return None
-    return (parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp()
+
+    def __init__(self, path: str) -> None:
+        self._has_full_date = path in _DATE_PATHS
+        self._are_dates = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a further string could still be one of dates."""
+        return self._are_dates
+
+    @property
+    def holds(self) -> bool:
+        """Whether the strings so far are dates."""
+        return self._are_dates and self._has_full_date
+
+    def observe(self, text: str | bool) -> float:  # noqa: FBT001  # a value, not a switch
+        """Note a string or boolean; return the Unix seconds it stands for, 0 if it is no date."""
+        seconds = parse_date_instant(text) if isinstance(text, str) else None
+        if seconds is None:
+            self._are_dates = False
+            return 0.0
+        self._has_full_date = self._has_full_date or not str(text).strip().isdigit()
+        return seconds
 
 
 def to_finite_float(value: Any) -> float | None:
@@ -75,6 +106,23 @@ def to_finite_float(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def to_exact_number(value: Any) -> Number | None:
+    """Return a finite number that equals the given one; None for what `to_finite_float` refuses.
+
+    It is an `int` if it is whole, of at most 64 bits and beyond 2^53, where neighbouring whole
+    numbers are the same float; else a `float`.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 2**53 < abs(value) < 2**64:
+        return value
+    return to_finite_float(value)
+
+
+def split_number(number: Number) -> tuple[float, float]:
+    """Return the nearest float of a number, and what remains: both together are exact."""
+    nearest = float(number)
+    return nearest, float(number - int(nearest)) if isinstance(number, int) else 0.0
 
 
 def to_unit_vectors(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -111,7 +159,7 @@ def _walk(path: str, value: Any, where: tuple[bool, int], leaves: list[Leaf]) ->
     if isinstance(value, str | bool):
         leaves.append((path, value, in_list))
     elif isinstance(value, int | float):
-        number = to_finite_float(value)
+        number = to_exact_number(value)
         leaves.append((path, NonValue.MISSING if number is None else number, in_list))
     elif isinstance(value, list | tuple) and value and depth < MAX_NESTING:
         for part in value:

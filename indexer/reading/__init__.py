@@ -1,23 +1,29 @@
 """Rows of files, databases and memory to checked items and interactions.
 
-In: files (JSONL, CSV, TSV, Parquet, plain or .gz), SQLAlchemy URLs, rows in memory.
+In: files (JSON, separated cells, Parquet, plain or .gz), SQLAlchemy URLs, rows in memory.
 Out: `Item` and `Interaction`, or a `Rejection` with source, line and reason. Every check of a row
 is here; later stages trust what comes out.
 """
 
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.event_reading import EventReading
+from indexer.reading.field_parsers import BadValueError, parse_date_seconds
+from indexer.reading.finding_counts import FindingCounts
+from indexer.reading.findings import FieldFinding, Outcome
 from indexer.reading.interaction import Interaction
 from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
 from indexer.reading.item_limits import describe_excess
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
+from indexer.reading.notes import ReadingNotes
+from indexer.reading.plain_dates import parse_date_instant
 from indexer.reading.rows import (
     Rejection,
     Row,
     clip,
     parse_mapping,
     render_anonymous_rejection,
+    render_finding,
     render_rejection,
     suggest_name,
 )
@@ -25,11 +31,16 @@ from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 __all__ = [
     "MAX_AHEAD_S",
+    "BadValueError",
     "Catalog",
     "DeletedId",
     "EventReading",
+    "FieldFinding",
+    "FindingCounts",
     "Interaction",
     "Item",
+    "Outcome",
+    "ReadingNotes",
     "Rejection",
     "Row",
     "Source",
@@ -39,11 +50,14 @@ __all__ = [
     "explain_missing_driver",
     "infer_rating_scale",
     "name_row",
+    "parse_date_instant",
+    "parse_date_seconds",
     "parse_mapping",
     "parse_url",
     "read_catalog",
     "read_interactions",
     "render_anonymous_rejection",
+    "render_finding",
     "render_rejection",
     "suggest_name",
     "to_item",

@@ -1,20 +1,8 @@
-r"""Cells of a source to plain Python values: CSV text by column, other objects one by one.
-
-A CSV column gets one type for the whole file, so that filters compare values of one type:
-
-* Titles, prose, reviews and ids (`id`, `movie_id`, `movieId`, `isbn`, …) always stay text.
-* Tag columns (`tags`, `genres`, `mood`, …) stay text; `a|b|c` in them becomes a list.
-* Otherwise numbers, if every cell is written as programs write numbers: `-3`, `9.90`, `1e-05`. Not
-  `007`, `+1`, `.5`, `1e5` or more than 15 whole digits: those are names that consist of digits.
-* Otherwise booleans, if every cell is `true` or `false` in any case.
-* Otherwise text, and a list in the rows that have `a|b|c`.
-
-An empty cell, or the `\N` of database dumps, is missing; so is `nan` in a column of numbers.
-"""
+"""Cells of a source to plain Python values, one by one; which columns hold identifiers."""
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,15 +10,14 @@ from typing import Any
 import numpy as np
 import orjson
 
-from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
+from indexer.field_names import PROSE_FIELDS, TITLE_FIELDS
 
-Conversion = Callable[[str], Any]
-
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:e[-+]\d{2,3})?", re.ASCII)
 _IDENTIFIER = re.compile(
     r"(?:^|_)(?:id|ids|uuid|guid|isbn|sku|asin|ean|upc|barcode)(?:$|_)|^(?:user|item)$"
 )
 _CAMEL_IDENTIFIER = re.compile(r"[a-z0-9](?:Id|ID|Ids|IDs)$")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # in binary data, and not in text
 
 
 def is_identifier(column: str) -> bool:
@@ -38,87 +25,9 @@ def is_identifier(column: str) -> bool:
     return bool(_IDENTIFIER.search(column.lower()) or _CAMEL_IDENTIFIER.search(column))
 
 
-class CsvColumn:
-    """Infers the type of one CSV column: `observe` every cell, then read `conversion`."""
-
-    __slots__ = (
-        "_is_tags",
-        "_is_text",
-        "_is_whole",
-        "_may_be_booleans",
-        "_may_be_numbers",
-        "_value_count",
-    )
-
-    def __init__(self, *names: str) -> None:
-        """Take the column's own name and the field names it is mapped to."""
-        text_fields = {*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS}
-        self._is_text = any(name in text_fields or is_identifier(name) for name in names)
-        self._is_tags = any(name in TAG_FIELDS for name in names)
-        self._may_be_numbers = self._may_be_booleans = not (self._is_text or self._is_tags)
-        self._is_whole = True
-        self._value_count = 0  # number or boolean cells; a column without any stays text
-
-    @property
-    def is_undecided(self) -> bool:
-        """Whether a further cell could still change the type."""
-        return self._may_be_numbers or self._may_be_booleans
-
-    def observe(self, cell: str) -> None:
-        """Rule out the types that a cell does not fit."""
-        stripped = cell.strip()
-        if is_missing_cell(stripped):
-            return
-        if self._may_be_booleans:
-            self._may_be_booleans = stripped.lower() in _BOOLEAN_WORDS
-            self._value_count += self._may_be_booleans
-        if self._may_be_numbers and stripped.lower() != "nan":
-            self._may_be_numbers = _is_number(stripped)
-            self._value_count += self._may_be_numbers
-            self._is_whole = self._is_whole and "." not in stripped and "e" not in stripped
-
-    @property
-    def conversion(self) -> Conversion:
-        """The function from a cell of this column to its value."""
-        if self._is_text or (self.is_undecided and not self._value_count):
-            return _convert_text
-        if self._may_be_numbers:
-            return _convert_integer if self._is_whole else _convert_number
-        return _convert_boolean if self._may_be_booleans else _convert_text_or_list
-
-
-_BOOLEAN_WORDS = {"true": True, "false": False}
-
-
 def is_missing_cell(cell: str) -> bool:
     r"""Whether a CSV cell is empty, or the `\N` of database dumps."""
     return not cell or cell == "\\N" or cell.isspace()
-
-
-def _is_number(stripped: str) -> bool:
-    return bool(_NUMBER.fullmatch(stripped)) and math.isfinite(float(stripped))
-
-
-def _convert_text(cell: str) -> str | None:
-    return None if is_missing_cell(cell) else cell
-
-
-def _convert_number(cell: str) -> float | None:
-    return None if is_missing_cell(cell) or cell.strip().lower() == "nan" else float(cell)
-
-
-def _convert_integer(cell: str) -> int | None:
-    return None if is_missing_cell(cell) or cell.strip().lower() == "nan" else int(cell)
-
-
-def _convert_boolean(cell: str) -> bool | None:
-    return None if is_missing_cell(cell) else _BOOLEAN_WORDS[cell.strip().lower()]
-
-
-def _convert_text_or_list(cell: str) -> str | list[str] | None:
-    if is_missing_cell(cell):
-        return None
-    return split_list(cell) if "|" in cell else cell
 
 
 def split_list(text: str) -> list[str]:
@@ -129,25 +38,44 @@ def split_list(text: str) -> list[str]:
 def to_plain(value: Any) -> Any:
     """Return a database or Parquet value as a JSON-compatible one; None for a missing value.
 
-    Dates and times become ISO 8601 text, decimals floats, mappings dicts and sequences lists. NaN
-    and bytes become None: an image in one column is no reason to refuse the whole item.
+    Dates and times become ISO 8601 text, decimals numbers, mappings dicts and sequences lists. NaN,
+    infinities and bytes become None: an image in one column is no reason to refuse the item.
     """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return None if math.isnan(value) else value
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _to_plain_nested(part) for key, part in value.items()}
+        return {_to_key(key): _to_plain_nested(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_to_plain_nested(part) for part in value]
     return _to_plain_object(value)
 
 
 def _to_plain_nested(value: Any) -> Any:
-    """As `to_plain`, but keeps NaN: a vector that contains one must be refused, not shortened."""
+    """As `to_plain`, but keeps NaN: a vector that contains one must be refused, not shortened.
+
+    Bytes that are text are read: Spark writes so the keys and values of maps.
+    """
+    if isinstance(value, bytes):
+        return decode_text(value)
     return float(value) if isinstance(value, float) else to_plain(value)
+
+
+def _to_key(key: Any) -> str:
+    text = decode_text(key) if isinstance(key, bytes) else None
+    return str(key) if text is None else text
+
+
+def decode_text(value: bytes) -> str | None:
+    """Return the text of bytes in UTF-8; None if they are something else, such as an image."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(text) else text
 
 
 def _to_plain_object(value: Any) -> Any:
@@ -155,7 +83,7 @@ def _to_plain_object(value: Any) -> Any:
         case datetime() | date() | time():
             return value.isoformat()
         case Decimal():
-            return to_plain(float(value))
+            return int(value) if _is_whole(value) else to_plain(float(value))
         case timedelta():
             return value.total_seconds()
         case np.ndarray():
@@ -163,6 +91,11 @@ def _to_plain_object(value: Any) -> Any:
         case bytes() | bytearray() | memoryview():
             return None
     return str(value)
+
+
+def _is_whole(number: Decimal) -> bool:
+    """Whether a decimal was written as a whole number: as a float it may not be exact."""
+    return number.is_finite() and number.as_tuple().exponent == 0
 
 
 def parse_json_text(column: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import clip
 from indexer.reading.value_meaning import ValueKind, ValueMeaning
 
@@ -23,6 +24,7 @@ class EventReading:
         words: How many rows use a word for an event, for each (word, event).
         unreadable_values: Rows that are kept without a value that cannot be read.
         first_unreadable: Where and what the first of them is.
+        notes: Where guesses about the source itself are told: its columns, delimiter, encoding.
     """
 
     event: str | None = None
@@ -33,6 +35,7 @@ class EventReading:
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable_values: int = 0
     first_unreadable: str = ""
+    notes: ReadingNotes = field(default_factory=ReadingNotes)
 
     def render(self) -> list[str]:
         """Return what was guessed or left out, one sentence each."""

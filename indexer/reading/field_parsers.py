@@ -1,13 +1,13 @@
-"""Unchecked value to checked field: id, number, boolean, text, list, location, time, vector. Pure.
+"""Unchecked value to checked field: id, number, text, list, time, vector. Pure.
 
 Every parser takes the field's name and a raw value, and raises `BadValueError` with one short
-sentence if the field cannot hold the value.
+sentence if the field cannot hold the value. See `locations` and `shop_fields` for further ones.
 """
 
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,23 +15,25 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer.field_names import MAX_ID_CHARS
+from indexer.reading.cell_lists import read_list
 from indexer.reading.cells import split_list
+from indexer.reading.plain_dates import read_datetime, to_instant
+from indexer.reading.plain_values import (
+    is_missing_word,
+    read_amount,
+    read_number,
+    to_finite_number,
+)
 from indexer.reading.rows import render_value
 
 Parser = Callable[[str, Any], Any]
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
-_SHORT_DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2]))?", re.ASCII)
-_BOOLEAN_WORDS = {
-    "true": True, "yes": True, "1": True, "1.0": True,
-    "false": False, "no": False, "0": False, "0.0": False,
-}  # fmt: skip
-_LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "longitude")
 _MAX_EXACT_INTEGER = 2**53  # above it neighbouring integers are the same float
-_MAX_DIGITS = 400  # the largest float has fewer
-_MAX_NUMBER = 1e300  # whole numbers much larger do not fit a float
+_YEAR_OR_DAY = re.compile(r"\d{4}|(?:19|20)\d{6}", re.ASCII)
+_TEXT_KEYS = ("text", "name", "value", "rendered")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
 
 
@@ -87,55 +89,86 @@ def _check_id(name: str, value: str) -> str:
 
 
 def parse_number(name: str, value: Any) -> float:
-    """Return a finite number, from a number or from text that is one."""
-    number = value
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        # Python refuses to parse integers of thousands of digits; as a float they are infinite and
-        # get the message below.
-        is_whole = len(value) <= _MAX_DIGITS and not re.search(r"[.eE]", value)
-        number = int(value) if is_whole else float(value)
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    """Return a finite number, from a number or from text that is one, perhaps with a currency."""
+    if isinstance(value, str):
+        amount = read_amount(value)
+        if amount is not None:
+            return amount.number
         raise BadValueError(f"{name} must be a number, not {VALUE}", value)
-    if not math.isfinite(number) or abs(number) > _MAX_NUMBER:
+    if not is_number(value):
+        raise BadValueError(f"{name} must be a number, not {VALUE}", value)
+    if to_finite_number(value) is None:
         raise BadValueError(f"{name} must be finite, not {VALUE}", value)
+    number: float = value
     return number
 
 
 def is_missing_for(parser: Parser, value: Any) -> bool:
-    """Whether a value is missing for a parser: "nan" is too, except for text and lists."""
+    """Whether a value is missing for a parser: N/A is, except for text and lists; [] for lists."""
     if is_missing(value):
         return True
-    is_nan_text = isinstance(value, str) and value.strip().lower() == "nan"
-    return is_nan_text and parser not in (parse_text, parse_list)
-
-
-def parse_boolean(name: str, value: Any) -> bool:
-    """Return a boolean, from true/false, yes/no or 1/0 in any case."""
-    answer = _BOOLEAN_WORDS.get(str(value).strip().lower())
-    if answer is None:
-        raise BadValueError(f"{name} must be true or false, not {VALUE}", value)
-    return answer
+    if isinstance(value, str):
+        return parser not in _WORD_PARSERS and is_missing_word(value)
+    return parser is not parse_list and isinstance(value, list | Mapping) and not value
 
 
 def parse_text(name: str, value: Any) -> str:
     """Return text, from text or from a number: a film may be called 1917."""
     if isinstance(value, str):
         return value
-    if not _is_number(value):
+    if not is_number(value):
         raise BadValueError(f"{name} must be text, not {VALUE}", value)
-    return _number_to_text(value)
+    return number_to_text(value)
+
+
+def parse_title(name: str, value: Any) -> str:
+    """Return text as `parse_text` does, and from lists and objects.
+
+    The texts of a list are joined by " / ", of an object the `text`, `name`, `value` or `rendered`
+    is taken, or the texts of all languages.
+    """
+    return _join_text(name, value, " / ")
+
+
+def parse_prose(name: str, value: Any) -> str:
+    """Return text as `parse_title` does, the paragraphs of a list in lines of their own."""
+    return _join_text(name, value, "\n")
+
+
+def _join_text(name: str, value: Any, joint: str) -> str:
+    parts = _list_parts(value)
+    if parts is None:
+        return parse_text(name, value)
+    return joint.join(_join_text(name, part, joint) for part in parts if not is_missing(part))
+
+
+def _list_parts(value: Any) -> list[Any] | None:
+    """The texts in a list or an object; None if it is neither, or an object of another kind."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping):
+        return None
+    text = next((value[key] for key in _TEXT_KEYS if not is_missing(value.get(key))), None)
+    if isinstance(text, str | int | float):
+        return [text]
+    are_languages = all(map(_LANGUAGE.fullmatch, value)) and all(
+        isinstance(part, str) for part in value.values()
+    )
+    return list(dict.fromkeys(value.values())) if are_languages else None
 
 
 def parse_list(name: str, value: Any) -> list[str]:
-    """Return a list of strings, from a list, from `a|b|c`, from one word or from JSON text.
+    """Return a list of strings, from a list, from `a|b|c`, one word, or text that spells a list.
 
     Of entries that are objects the `name` or `text` is taken; nulls and blanks are left out.
     """
-    raw = _parse_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    raw = value
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{", "("):
+        raw = value if (entries := read_list(value)) is None else entries
     if isinstance(raw, str):
         return split_list(raw)
-    if _is_number(raw):
-        return [_number_to_text(raw)]
+    if is_number(raw):
+        return [number_to_text(raw)]
     if not isinstance(raw, list):
         raise BadValueError(f"{name} must be a list of words, not {VALUE}", value)
     words = (_parse_entry(name, part) for part in raw if not is_missing(part))
@@ -147,67 +180,27 @@ def _parse_entry(name: str, part: Any) -> str:
         part = part.get("name", part.get("text"))
     if isinstance(part, str):
         return part.strip()
-    if not _is_number(part):
+    if not is_number(part):
         raise BadValueError(f"{name} must hold words or numbers, not {VALUE}", part)
-    return _number_to_text(part)
+    return number_to_text(part)
 
 
-def _number_to_text(number: float) -> str:
+def number_to_text(number: float) -> str:
+    """Return a number as text; 3.0 is "3"."""
     return str(int(number)) if math.isfinite(number) and number == int(number) else str(number)
 
 
-def parse_location(name: str, value: Any) -> dict[str, Any]:
-    """Return `{"lat", "lon"}` in degrees, from an object, its JSON text, or "lat,lon"."""
-    raw = _parse_json(value) if isinstance(value, str) else value
-    if isinstance(raw, str) and raw.count(",") == 1:
-        raw = dict(zip(("lat", "lon"), raw.split(","), strict=True))
-    if not isinstance(raw, Mapping) or find_coordinates(raw) is None:
-        raise BadValueError(
-            f'{name} must be {{"lat", "lon"}} or "lat,lon", not {VALUE}; '
-            "a place name belongs in another column, such as city",
-            value,
-        )
-    extras = {key: part for key, part in raw.items() if key not in _LATITUDES + _LONGITUDES}
-    return {**parse_coordinates(name, raw), **extras}
-
-
-def find_coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
-    """Return the raw latitude and longitude of an object or a row; None unless it has both."""
-    lat = next((values[key] for key in _LATITUDES if not is_missing(values.get(key))), None)
-    lon = next((values[key] for key in _LONGITUDES if not is_missing(values.get(key))), None)
-    return None if lat is None or lon is None else (lat, lon)
-
-
-def parse_coordinates(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `{"lat", "lon"}` in degrees of an object or a row that has both coordinates."""
-    lat, lon = find_coordinates(values) or (None, None)
-    return {
-        "lat": _parse_degrees(f"{name} lat", lat, 90),
-        "lon": _parse_degrees(f"{name} lon", lon, 180),
-    }
-
-
-def _parse_degrees(name: str, value: Any, limit: int) -> float:
-    degrees = parse_number(name, value)
-    if abs(degrees) > limit:
-        raise BadValueError(f"{name} must be between -{limit} and {limit}, not {VALUE}", value)
-    return degrees
-
-
 def parse_datetime(name: str, value: Any) -> str:
-    """Return an ISO date or time unchanged, and Unix time as ISO text in UTC.
+    """Return a date or time in ISO 8601, as `read_datetime` reads it, or from Unix time in UTC.
 
     A whole number of four digits is a year, and one of eight digits a date if it can be one
     (20240501): as Unix time both would be in 1970. A month (2024-05) is accepted too.
     """
-    digits = _number_to_text(value) if _is_number(value) else str(value).strip()
-    if _SHORT_DATE.fullmatch(digits):
-        return digits
-    if re.fullmatch(r"(?:19|20)\d{6}", digits) and (day := _parse_basic_date(digits)):
-        return day
-    if isinstance(value, str) and not _NUMBER.fullmatch(digits):
-        _parse_iso_seconds(name, value)
-        return value
+    digits = number_to_text(value) if is_number(value) else str(value).strip()
+    if (isinstance(value, str) or _YEAR_OR_DAY.fullmatch(digits)) and (
+        iso := read_datetime(digits)
+    ):
+        return iso
     seconds = parse_unix_seconds(name, value)
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
@@ -215,44 +208,43 @@ def parse_datetime(name: str, value: Any) -> str:
         raise BadValueError(f"{name} {VALUE} is outside the years 1 to 9999", value) from None
 
 
-def _parse_basic_date(digits: str) -> str | None:
-    try:
-        return date.fromisoformat(digits).isoformat()
-    except ValueError:
-        return None
+def parse_date_seconds(name: str, value: Any) -> float:
+    """Return the Unix seconds of what `parse_datetime` reads, of numbers in any year."""
+    iso = _read_date(value)
+    return parse_unix_seconds(name, value) if iso is None else to_instant(iso)
+
+
+def _read_date(value: Any) -> str | None:
+    """Return a date that is text or looks like one in digits (2024, 20240501) in ISO form."""
+    if isinstance(value, str):
+        return read_datetime(value)
+    digits = number_to_text(value) if is_number(value) else ""
+    return read_datetime(digits) if _YEAR_OR_DAY.fullmatch(digits) else None
 
 
 def parse_unix_seconds(name: str, value: Any) -> float:
-    """Return a time as Unix seconds; an ISO time without a zone is in UTC.
+    """Return a time as Unix seconds; a date or time without a zone is in UTC.
 
     A number above 1e11 is milliseconds (as seconds it would be past the year 5000), above 1e14
     microseconds, above 1e17 nanoseconds.
     """
-    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        return _parse_iso_seconds(name, value)
-    try:
-        number = parse_number(name, value)
-    except BadValueError:
-        raise _make_time_error(name, value) from None
-    return next((number / unit for least, unit in _UNIX_UNITS if abs(number) > least), number)
+    number = read_number(value) if isinstance(value, str) else to_finite_number(value)
+    if number is not None:
+        unit = next((unit for least, unit in _UNIX_UNITS if abs(number) > least), 1)
+        return number / unit
+    iso = read_datetime(value) if isinstance(value, str) else None
+    if iso is None:
+        raise BadValueError(f"{name} must be an ISO date or Unix seconds, not {VALUE}", value)
+    return to_instant(iso)
 
 
-def _parse_iso_seconds(name: str, value: str) -> float:
-    try:
-        parsed_time = datetime.fromisoformat(value.strip())
-        return (parsed_time if parsed_time.tzinfo else parsed_time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise _make_time_error(name, value) from None
-
-
-def _make_time_error(name: str, value: Any) -> BadValueError:
-    return BadValueError(f"{name} must be an ISO date or Unix seconds, not {VALUE}", value)
+_WORD_PARSERS: tuple[Parser, ...] = (parse_text, parse_title, parse_prose, parse_list)
 
 
 def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
     """Return `(d,) float32`, finite and not all zeros, from a list or the JSON text of one."""
-    raw = _parse_json(value) if isinstance(value, str) else value
-    if not isinstance(raw, list) or not raw or not all(map(_is_number, raw)):
+    raw = parse_json(value) if isinstance(value, str) else value
+    if not isinstance(raw, list) or not raw or not all(map(is_number, raw)):
         raise BadValueError(f"{name} must be a list of numbers, not {VALUE}", value)
     with np.errstate(over="ignore"):
         vector = np.array(raw, dtype=np.float64).astype(np.float32)
@@ -263,11 +255,12 @@ def parse_vector(name: str, value: Any) -> NDArray[np.float32]:
     return vector
 
 
-def _is_number(part: Any) -> bool:
+def is_number(part: Any) -> bool:
+    """Whether a value is a number; a boolean is none."""
     return isinstance(part, int | float) and not isinstance(part, bool)
 
 
-def _parse_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Decode text that is a JSON object or list; return any other text unchanged."""
     try:
         value = orjson.loads(text)

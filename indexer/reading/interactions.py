@@ -8,6 +8,7 @@ from typing import Any
 
 from indexer.errors import CatalogError
 from indexer.event_kinds import Event, find_event, suggest_event
+from indexer.reading.column_names import Role, SourceNames, check_field_names
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import VALUE, BadValueError, is_missing, parse_number
 from indexer.reading.interaction import Interaction
@@ -77,7 +78,6 @@ def read_interactions(
     """
     reading = _check_event(EventReading() if reading is None else reading)
     columns = (*(DEFAULT_CONTEXT if context is None else context), *extra_columns)
-    rows = read_rows(source, query=query, infer_types=False)
     used = {
         ours: theirs for ours, theirs in mapping.items() if ours in _OUR_COLUMNS or ours in columns
     }
@@ -88,6 +88,9 @@ def read_interactions(
     )
     if "id" in mapping and not {"item_id", "item"} & used.keys():
         used["item_id"] = mapping["id"]
+    check_field_names(mapping)
+    naming = SourceNames(Role.INTERACTIONS, used, columns, reading.notes)
+    rows = read_rows(source, naming, query=query)
     return _read_interactions(rows, columns, used, required_columns, reading=reading)
 
 
@@ -103,7 +106,7 @@ def _check_event(reading: EventReading) -> EventReading:
     if event is None:
         hint = suggest_event(reading.event, reading.own_names)
         raise CatalogError(
-            f"--event {reading.event!r} is not known; {hint} One of your own needs a weight in "
+            f"--event is {reading.event!r}; {hint} An event of your own needs a weight in "
             f"scenarios.toml"
         )
     reading.event = event

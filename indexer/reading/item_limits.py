@@ -20,6 +20,10 @@ _MAX_PATHS_CHARS = 1 << 20  # of the paths of all values
 _NUMBER_BYTES = 8
 
 
+class ItemLimitError(BadValueError):
+    """An item is beyond a limit of this module."""
+
+
 def check_item_size(fields: Mapping[str, Any]) -> None:
     """Check that an item is within the limits of this module.
 
@@ -27,7 +31,7 @@ def check_item_size(fields: Mapping[str, Any]) -> None:
         fields: Its fields without the vector, JSON-compatible.
 
     Raises:
-        BadValueError: If it is not; the limit is named.
+        ItemLimitError: If it is not; the limit is named.
     """
     measure = _Measure()
     for name, value in fields.items():
@@ -38,7 +42,7 @@ def describe_excess(fields: Mapping[str, Any]) -> str | None:
     """Return why an item is too large to be indexed; None if it is not."""
     try:
         check_item_size(fields)
-    except BadValueError as error:
+    except ItemLimitError as error:
         return str(error)
     return None
 
@@ -53,14 +57,14 @@ class _Measure:
         """Add a field.
 
         Raises:
-            BadValueError: If the item is too large with it.
+            ItemLimitError: If the item is too large with it.
         """
         self._add_key(name, len(name))
         waiting = [(value, len(name), False, 0)]
         while waiting:  # no recursion, since a deep value must not exhaust the stack
             part, path_chars, in_list, depth = waiting.pop()
             if depth > MAX_NESTING:
-                raise BadValueError(f"{name} is nested more than {MAX_NESTING} levels deep")
+                raise ItemLimitError(f"{name} is nested more than {MAX_NESTING} levels deep")
             is_object, is_list = isinstance(part, Mapping), isinstance(part, list | tuple)
             self._add_value(part, path_chars, in_list=in_list, is_leaf=not (part and is_object))
             if is_object:
@@ -73,12 +77,12 @@ class _Measure:
 
     def _add_key(self, key: str, path_chars: int) -> None:
         if len(key) > MAX_KEY_CHARS:
-            raise BadValueError(
+            raise ItemLimitError(
                 f"has a field name of {len(key)} characters ({render_value(key)}); at most "
                 f"{MAX_KEY_CHARS} are allowed"
             )
         if path_chars > MAX_PATH_CHARS:
-            raise BadValueError(
+            raise ItemLimitError(
                 f"has a field whose names from the outermost to {render_value(key)} have "
                 f"{path_chars} characters together; at most {MAX_PATH_CHARS} are allowed"
             )
@@ -90,14 +94,14 @@ class _Measure:
         self._list_entries += in_list
         self._leaves += is_leaf and not in_list
         if self._leaves > MAX_LEAVES:
-            raise BadValueError(
+            raise ItemLimitError(
                 f"has more than {MAX_LEAVES} fields, those within objects counted; keep fewer, or "
                 f"keep values in a list"
             )
         if self._list_entries > MAX_LIST_ENTRIES:
-            raise BadValueError(f"has more than {MAX_LIST_ENTRIES} values in lists; keep fewer")
+            raise ItemLimitError(f"has more than {MAX_LIST_ENTRIES} values in lists; keep fewer")
         if self._bytes > MAX_ITEM_BYTES or self._paths_chars > _MAX_PATHS_CHARS:
-            raise BadValueError(
+            raise ItemLimitError(
                 f"is larger than {MAX_ITEM_BYTES} bytes (1 MiB) with the names of its fields; "
                 f"shorten it"
             )

@@ -1,13 +1,17 @@
 """Rows to checked items. A bad row becomes a `Rejection`, never an exception.
 
 Later stages trust what is checked here. Field names are stripped, and leading underscores dropped
-(`_score` becomes `score`, unless there is a `score` too), since such names are reserved; a field
-without a name refuses its row. Dots in names are kept. Fields that are null or NaN are left out,
-and so are blank strings in the fields that have a parser.
+(`_score` becomes `score`, unless there is a `score` too), since such names are reserved. Dots in
+names are kept. Fields that are null or NaN are left out, and so are blank strings and words such as
+N/A in the fields that have a parser.
+
+A request can be mended at once, so that a value its field cannot hold refuses the item. A file is
+what it is: there the item is kept without that field, which becomes a finding. By every door an
+item without an id, without text, or beyond a limit is refused.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,24 +20,29 @@ from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
 from indexer.field_names import TEXT_FIELDS
+from indexer.reading.column_names import Role, SourceNames
 from indexer.reading.field_parsers import (
     BadValueError,
     Parser,
-    find_coordinates,
     is_missing,
     is_missing_for,
-    parse_boolean,
-    parse_coordinates,
     parse_datetime,
     parse_id,
     parse_list,
-    parse_location,
-    parse_number,
-    parse_text,
+    parse_prose,
+    parse_title,
     parse_vector,
 )
-from indexer.reading.item_limits import MAX_NESTING, check_item_size
+from indexer.reading.findings import FieldFinding, Outcome
+from indexer.reading.item_limits import MAX_NESTING, ItemLimitError, check_item_size
+from indexer.reading.locations import (
+    find_coordinates,
+    is_place_name,
+    parse_coordinates,
+    parse_location,
+)
 from indexer.reading.memory import Source
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
@@ -45,21 +54,25 @@ from indexer.reading.rows import (
     rename_columns,
     render_value,
 )
+from indexer.reading.shop_fields import parse_available, parse_price, parse_rating
 from indexer.reading.tables import is_database_url, read_rows
 
 LIST_FIELDS = ("tags", "categories", "reviews", "genres", "keywords", "topics", "comments")
 
 _PARSERS: dict[str, Parser] = {
     **dict.fromkeys(LIST_FIELDS, parse_list),
-    "title": parse_text,
-    "description": parse_text,
-    "rating": parse_number,
-    "price": parse_number,
-    "available": parse_boolean,
+    "title": parse_title,
+    "description": parse_prose,
     "location": parse_location,
     "created_at": parse_datetime,
 }
-_INT64 = 2**63
+# These return several fields: what stands beside a number becomes a field of its own.
+_SHOP_PARSERS: dict[str, Callable[[str, Any], dict[str, Any]]] = {
+    "rating": parse_rating,
+    "price": parse_price,
+    "available": parse_available,
+}
+_LEAST_WHOLE, _TOP_WHOLE = -(2**63), 2**64  # what programs that read JSON hold exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class Item:
         vector: `(d,) float32`, finite, not all zeros; None if the text is to be encoded.
         source: The file or database it was read from; ignored by `==`.
         line: Line of the source, from 1; 0 if it has none. Ignored by `==`.
+        findings: Fields that could not be read as they came. Ignored by `==`.
     """
 
     id: str
@@ -79,6 +93,7 @@ class Item:
     vector: NDArray[np.float32] | None
     source: str = field(default="", compare=False)
     line: int = field(default=0, compare=False)
+    findings: tuple[FieldFinding, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,7 @@ def read_catalog(
     *,
     query: str | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
+    notes: ReadingNotes | None = None,
 ) -> Iterator[Item | Rejection]:
     """Return the items of all sources in order; an id may come more than once.
 
@@ -100,6 +116,7 @@ def read_catalog(
         sources: Files, database URLs and rows in memory.
         query: A SELECT or the name of a table, for the databases among the sources.
         mapping: Our field names to the sources' columns, as `parse_mapping` returns it.
+        notes: Where guesses about the sources are told.
 
     Raises:
         CatalogError: At once if a source does not exist; while iterating if one is damaged; at the
@@ -108,9 +125,9 @@ def read_catalog(
     urls = [source for source in sources if is_database_url(source)]
     if query and not urls:
         raise CatalogError("--query needs a database URL among --catalog; give one or drop --query")
+    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes or ReadingNotes())
     tables = [
-        read_rows(source, query=query if source in urls else None, mapping=mapping)
-        for source in sources
+        read_rows(source, naming, query=query if source in urls else None) for source in sources
     ]
     return _read_items(tables, mapping)
 
@@ -126,58 +143,131 @@ def _read_items(
                 yield reject(row)
             else:
                 required.observe(row.values)
-                yield to_item(row, mapping=mapping)
+                yield to_item(row, mapping=mapping, keep_readable=True)
     required.check()
 
 
-def to_item(row: Row, *, mapping: Mapping[str, str] = NO_MAPPING) -> Item | Rejection:
-    """Return the item of a row, or a `Rejection` with the reason."""
+def to_item(
+    row: Row, *, mapping: Mapping[str, str] = NO_MAPPING, keep_readable: bool = False
+) -> Item | Rejection:
+    """Return the item of a row, or a `Rejection` with the reason.
+
+    Args:
+        row: The row.
+        mapping: Our field names to the source's columns.
+        keep_readable: Keep the item without the optional fields that cannot be read; default:
+            refuse it.
+    """
+    parser = _ItemParser(keep_readable=keep_readable)
     try:
-        item = _parse_item(rename_columns(row.values, mapping) if mapping else row.values)
+        item = parser.parse(rename_columns(row.values, mapping) if mapping else row.values)
     except BadValueError as error:
         return reject(row, str(error))
-    return replace(item, source=row.source, line=row.line)
+    ours = {theirs: name for name, theirs in mapping.items()}
+    earlier = [replace(one, field=ours.get(one.field, one.field)) for one in row.findings]
+    findings = (*earlier, *parser.findings)
+    return replace(item, source=row.source, line=row.line, findings=findings)
 
 
-def _parse_item(values: Mapping[str, Any]) -> Item:
-    raw_fields = _clean_names(values)
-    item_id = parse_id("id", raw_fields.pop("id", None))
-    _move_name_to_title(raw_fields)
-    vector = raw_fields.pop("vector", None)
-    fields: dict[str, Any] = {"id": item_id}
-    for name, value in raw_fields.items():
-        _add_field(fields, name, value)
-    if "location" not in fields and find_coordinates(fields):
-        fields["location"] = parse_coordinates("location", fields)
-    check_item_size(fields)
-    if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
-        raise BadValueError("has no text; give it a title, a description or tags")
-    return Item(item_id, fields, None if is_missing(vector) else parse_vector("vector", vector))
+class _ItemParser:
+    """Parses one row; collects what could not be read as it came."""
 
+    def __init__(self, *, keep_readable: bool) -> None:
+        self._keep_readable = keep_readable
+        self.findings: list[FieldFinding] = []
 
-def _clean_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    cleaned: dict[str, Any] = {}
-    for name, value in values.items():
-        ours = name.strip().lstrip("_")
-        if not ours:
-            raise BadValueError(f"has a field without a name ({render_value(name)})")
-        if ours == name or cleaned.get(ours, values.get(ours)) is None:
-            cleaned[ours] = value
-    return cleaned
+    def parse(self, values: Mapping[str, Any]) -> Item:
+        raw_fields = self._clean_names(values)
+        item_id = parse_id("id", raw_fields.pop("id", None))
+        _move_name_to_title(raw_fields)
+        self._move_place_name(raw_fields)
+        vector = raw_fields.pop("vector", None)
+        fields: dict[str, Any] = {"id": item_id}
+        beside: dict[str, Any] = {}
+        for name, value in raw_fields.items():
+            parsed = self._try(name, value, _parse_field)
+            fields |= {name: parsed.pop(name)} if name in parsed else {}
+            beside |= parsed
+            self._note_long_number(name, value, fields.get(name))
+        fields = {**fields, **{n: value for n, value in beside.items() if n not in fields}}
+        if "location" not in fields and find_coordinates(fields):
+            fields |= self._try("location", fields, _parse_coordinates)
+        check_item_size(fields)
+        if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
+            raise BadValueError("has no text; give it a title, a description or tags")
+        return Item(item_id, fields, self._try("vector", vector, _parse_vector).get("vector"))
+
+    def _try(
+        self, name: str, value: Any, parse: Callable[[str, Any], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the fields of a value; none if it cannot be read and the item is to be kept."""
+        try:
+            return parse(name, value)
+        except ItemLimitError:
+            raise
+        except BadValueError as error:
+            self._leave_out(name, value, error)
+        return {}
+
+    def _leave_out(self, name: str, value: Any, error: BadValueError) -> None:
+        if not self._keep_readable:
+            raise error
+        self.findings.append(FieldFinding(name, value, str(error)))
+
+    def _clean_names(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        cleaned: dict[str, Any] = {}
+        for name, value in values.items():
+            ours = name.strip().lstrip("_")
+            if not ours:
+                reason = f"has a field without a name ({render_value(name)})"
+                self._leave_out(name, value, BadValueError(reason))
+            elif ours == name or cleaned.get(ours, values.get(ours)) is None:
+                cleaned[ours] = value
+        return cleaned
+
+    def _move_place_name(self, fields: dict[str, Any]) -> None:
+        """Keep words in `location` as `place`, unless the item has one."""
+        value = fields.get("location")
+        if not is_missing_for(parse_location, value) and is_place_name(value):
+            if not is_missing(fields.get("place")):
+                return
+            fields["place"] = fields.pop("location")
+            reason = f"location is {render_value(value)}, which is kept as place"
+            self.findings.append(FieldFinding("location", value, reason, Outcome.KEPT_AS_PLACE))
+
+    def _note_long_number(self, name: str, raw: Any, value: Any) -> None:
+        if value is not None and name not in _PARSERS and value != raw and _has_long_number(raw):
+            reason = f"{name} has more than 64 bits and is kept as text"
+            self.findings.append(FieldFinding(name, raw, reason, Outcome.KEPT_AS_TEXT))
 
 
 def _move_name_to_title(fields: dict[str, Any]) -> None:
-    if is_missing(fields.get("title")) and not is_missing(fields.get("name")):
+    if is_missing_for(parse_title, fields.get("title")) and not is_missing(fields.get("name")):
         fields["title"] = fields.pop("name")
 
 
-def _add_field(fields: dict[str, Any], name: str, value: Any) -> None:
-    parser = _PARSERS.get(name)
+def _parse_field(name: str, value: Any) -> dict[str, Any]:
+    """Return a field, and what its value says beside it; nothing if it is missing."""
+    shop_parser = _SHOP_PARSERS.get(name)
+    parser = shop_parser or _PARSERS.get(name)
+    if parser and is_missing_for(parser, value):
+        return {}
+    if shop_parser:
+        parsed = shop_parser(name, value)
+        return {key: _to_jsonable(key, part, MAX_NESTING) for key, part in parsed.items()}
     if parser:
-        if not is_missing_for(parser, value):
-            fields[name] = parser(name, value)
-    elif value is not None and value == value:  # NaN is not equal to itself
-        fields[name] = _to_jsonable(name, value, MAX_NESTING)
+        return {name: parser(name, value)}
+    if value is None or value != value:  # NaN is not equal to itself
+        return {}
+    return {name: _to_jsonable(name, value, MAX_NESTING)}
+
+
+def _parse_coordinates(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parse_coordinates(name, fields)}
+
+
+def _parse_vector(name: str, value: Any) -> dict[str, Any]:
+    return {} if is_missing_for(parse_vector, value) else {name: parse_vector(name, value)}
 
 
 def _to_jsonable(name: str, value: Any, depth: int) -> Any:
@@ -188,16 +278,23 @@ def _to_jsonable(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, str | bool) or value is None:
         return value
     if isinstance(value, int):
-        return value if -_INT64 <= value < _INT64 else str(value)
+        return value if _LEAST_WHOLE <= value < _TOP_WHOLE else str(value)
     if isinstance(value, float):
         return _require_finite(name, value)
     if not depth:
-        raise BadValueError(f"{name} is nested more than {MAX_NESTING} levels deep")
+        raise ItemLimitError(f"{name} is nested more than {MAX_NESTING} levels deep")
     if isinstance(value, Mapping):
         return {str(key): _to_jsonable(name, part, depth - 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_to_jsonable(name, part, depth - 1) for part in value]
     raise BadValueError(f"{name} is {render_value(value)}, which JSON cannot hold")
+
+
+def _has_long_number(value: Any) -> bool:
+    if isinstance(value, Mapping | list | tuple):
+        parts = value.values() if isinstance(value, Mapping) else value
+        return any(map(_has_long_number, parts))
+    return isinstance(value, int) and not _LEAST_WHOLE <= value < _TOP_WHOLE
 
 
 def _require_finite(name: str, value: float) -> float | None:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from indexer.errors import CatalogError
 from indexer.reading.cells import parse_json_text, to_plain
+from indexer.reading.column_names import INDEX_COLUMN
 from indexer.reading.rows import BadRow, Row, clip, render_value
 
 MEMORY_SOURCE = "the catalogue in memory"  # the source of such rows, in messages and reports
@@ -130,9 +131,23 @@ def _read_frame(frame: Any) -> Iterator[Row | BadRow]:
 
         yield from read_batches(MEMORY_SOURCE, frame.to_native().to_batches(_BATCH_ROWS))
         return
+    if frame.implementation.is_pandas():
+        frame = narwhals.from_native(_keep_index(frame.to_native()))
     for line, row in enumerate(frame.iter_rows(named=True), start=1):
         values = {str(name): _to_value(value) for name, value in row.items()}
         yield Row(MEMORY_SOURCE, line, {n: parse_json_text(n, v) for n, v in values.items()})
+
+
+def _keep_index(frame: Any) -> Any:
+    """A table of pandas with its index as columns, as Parquet files have it; not if it counts."""
+    import pandas as pd
+
+    index = frame.index
+    if isinstance(index, pd.RangeIndex) and index.name is None:
+        return frame
+    nameless = [INDEX_COLUMN if name is None else name for name in index.names]
+    taken = set(nameless) & {str(name) for name in frame.columns}
+    return frame if taken else frame.rename_axis(nameless).reset_index()
 
 
 def _to_value(value: Any) -> Any:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import CatalogError
+from indexer.reading.findings import FieldFinding
 
 NO_MAPPING: Mapping[str, str] = MappingProxyType({})
 # One `--fields` may serve a catalogue and its interactions. Columns mapped to these names must
@@ -25,11 +26,16 @@ _MAX_REMEMBERED_COLUMNS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row under the source's own names; a missing cell is None or absent. `line` is from 1."""
+    """One row under the source's own names; a missing cell is None or absent. `line` is from 1.
+
+    Attributes:
+        findings: Cells that the reader of the source left out or changed, under the source's names.
+    """
 
     source: str
     line: int
     values: Mapping[str, Any]
+    findings: tuple[FieldFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,19 @@ def render_rejection(rejection: Rejection) -> str:
         "line": rejection.line,
         "reason": rejection.reason,
         "row": _shorten(rejection.row, _MAX_REPORTED_DEPTH),
+    }
+    return json.dumps(report, ensure_ascii=False, allow_nan=False)
+
+
+def render_finding(source: str, line: int, finding: FieldFinding) -> str:
+    """Return a field that could not be read as one line of `rejected.jsonl`; its row was kept."""
+    report = {
+        "source": source,
+        "line": line,
+        "field": finding.field,
+        "reason": finding.reason,
+        "outcome": str(finding.outcome),
+        "value": _shorten(finding.value, _MAX_REPORTED_DEPTH),
     }
     return json.dumps(report, ensure_ascii=False, allow_nan=False)
 
@@ -184,8 +203,24 @@ class RequiredColumns:
 
 def suggest_name(wanted: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the nearest known name, or a list of all of them."""
-    by_lower = {name.lower(): name for name in known}
-    nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1)
-    if nearest:
-        return f"did you mean {by_lower[nearest[0]]!r}?"
+    names = list(known)
+    nearest = find_nearest_name(wanted, names, least_likeness=0.6)
+    if nearest is not None:
+        return f"did you mean {nearest!r}?"
+    by_lower = {name.lower(): name for name in names}
     return f"there are {clip(', '.join(by_lower.values()))}"
+
+
+def find_nearest_name(
+    wanted: str, known: Iterable[str], *, least_likeness: float = 0.8
+) -> str | None:
+    """Return the known name that is most like another, whatever the case; None without any.
+
+    Args:
+        wanted: The name that is not known.
+        known: The known names; of those that are equally like it the first in order is taken.
+        least_likeness: In [0, 1]; 1 is equal.
+    """
+    by_lower = {name.lower(): name for name in sorted(known)}
+    nearest = difflib.get_close_matches(wanted.lower(), by_lower, n=1, cutoff=least_likeness)
+    return by_lower[nearest[0]] if nearest else None

@@ -27,7 +27,7 @@ def build_index(
     """Build an index over a catalogue and publish it in `out`.
 
     Args:
-        catalog: A file (JSONL, CSV, TSV or Parquet, each plain or .gz), a SQLAlchemy URL, or a
+        catalog: A file (JSON, CSV, TSV or Parquet, each plain or .gz), a SQLAlchemy URL, or a
             list of them. Or the rows themselves: an iterable of mappings, which is read once and
             never held in memory as a whole, a pyarrow table, or a dataframe of pandas, polars or
             another library that narwhals knows. They are checked as the rows of a file are.

@@ -52,7 +52,7 @@ def _add_sources(parser: Parser) -> None:
         action="append",
         required=True,
         metavar="FILE|URL",
-        help="JSONL, CSV, TSV or Parquet, plain or .gz, or a SQLAlchemy URL; may be repeated",
+        help="JSON, CSV, TSV or Parquet, plain or .gz, or a SQLAlchemy URL; may be repeated",
     )
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
     add(

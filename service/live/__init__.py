@@ -6,7 +6,7 @@ Out: a `RequestView` from which a request is answered; snapshots are swapped bet
 
 from service.live.active_index import ActiveIndex
 from service.live.item_vectors import ItemDrafts
-from service.live.items import MAX_ITEMS_PER_CALL, StaleViewError
+from service.live.items import MAX_ITEMS_PER_CALL, KeptItems, StaleViewError
 from service.live.live_store import (
     LiveStore,
     build_default_url,
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_ITEMS_PER_CALL",
     "ActiveIndex",
     "ItemDrafts",
+    "KeptItems",
     "LiveStore",
     "Refresher",
     "RequestView",

@@ -31,11 +31,13 @@ class ItemDrafts:
 
     Attributes:
         items: What to store.
+        labels: The beginning of a message about each item.
         vectors: Position of an item to its vector, if that is known.
         texts: Position of each other item to its text.
     """
 
     items: Sequence[Item]
+    labels: Sequence[str]
     vectors: Mapping[int, _Vector]
     texts: Mapping[int, str]
 
@@ -43,6 +45,14 @@ class ItemDrafts:
     def is_long(self) -> bool:
         """Whether encoding takes so long that other calls need not wait for it."""
         return TextCost.of_texts(self.texts.values()).tokens > _LONG_TOKENS
+
+    def list_notes(self) -> list[str]:
+        """Return what is kept in another way than it came, one sentence each."""
+        return [
+            f"{label}{finding.reason}"
+            for item, label in zip(self.items, self.labels, strict=True)
+            for finding in item.findings
+        ]
 
     def encode(self, index: Index) -> list[ItemChange]:
         """Return the changes that store the items, with their raw vectors.
@@ -101,7 +111,7 @@ def draft_items(
         else:
             texts[position] = text
     TextCost.of_texts(texts.values()).check_items()
-    return ItemDrafts(items, vectors, texts)
+    return ItemDrafts(items, labels, vectors, texts)
 
 
 def to_live_changes(index: Index, changes: Sequence[ItemChange]) -> list[LiveItem | Tombstone]:

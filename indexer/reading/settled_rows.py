@@ -1,0 +1,142 @@
+"""Rows of any source to rows under our names, with what its columns as a whole decide.
+
+The first rows are kept until they tell: which columns are renamed, how lists are written in columns
+of tags, which number of `05/04/2024` is the day, whether ids are all written as `12.0`. Only text
+is touched: what a source gives as a number, a list or a time is that.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from indexer.reading.column_names import (
+    INDEX_COLUMN,
+    SourceNames,
+    describe_absent,
+    describe_names,
+    recognise_names,
+)
+from indexer.reading.column_watches import ColumnWatch, watch_typed_column
+from indexer.reading.rows import BadRow, Row
+from indexer.reading.value_column import UNREADABLE, Conversion, describe_unreadable
+
+_HEAD_ROWS = 10_000
+_HEAD_SIZE = 16 * 1024 * 1024  # about as many characters
+_VALUE_SIZE = 16  # of a number, in characters
+_MAX_NOTED_COLUMNS = 20
+
+
+def settle_rows(
+    rows: Iterable[Row | BadRow], naming: SourceNames, *, is_named: bool = False
+) -> Iterator[Row | BadRow]:
+    """Yield the rows under our names.
+
+    Args:
+        rows: Under the source's own names.
+        naming: What decides the names.
+        is_named: Whether the rows have our names already.
+    """
+    iterator = iter(rows)
+    head = _take_head(iterator)
+    source = head[0].source if head else ""
+    columns = _list_columns(head)
+    renamed: dict[str, str] = {}
+    if not is_named:
+        renamed = recognise_names(
+            columns, naming.role, mapping=naming.mapping, context=naming.context
+        )
+        if renamed:
+            naming.notes.add(describe_names(source, renamed))
+        ours = [renamed.get(column, column) for column in columns]
+        if columns and (sentence := describe_absent(source, ours, naming)):
+            naming.notes.add(sentence)
+    conversions = _decide_conversions(source, head, columns, renamed, naming)
+    settled: Iterator[Row | BadRow] = chain(head, iterator)
+    if INDEX_COLUMN in columns and INDEX_COLUMN not in (*renamed, *naming.mapping.values()):
+        settled = map(_drop_index, settled)
+    if not renamed and not conversions:
+        yield from settled
+        return
+    del head
+    for row in settled:
+        yield row if isinstance(row, BadRow) else _settle(row, renamed, conversions)
+
+
+def _drop_index(row: Row | BadRow) -> Row | BadRow:
+    if isinstance(row, BadRow):
+        return row
+    values = {name: value for name, value in row.values.items() if name != INDEX_COLUMN}
+    return Row(row.source, row.line, values, row.findings)
+
+
+def _take_head(rows: Iterator[Row | BadRow]) -> list[Row | BadRow]:
+    head: list[Row | BadRow] = []
+    size = 0
+    for row in rows:
+        head.append(row)
+        size += _estimate_size(row.values) if isinstance(row, Row) else 0
+        if len(head) >= _HEAD_ROWS or size >= _HEAD_SIZE:
+            break
+    return head
+
+
+def _estimate_size(values: Mapping[str, Any]) -> int:
+    size = 0
+    waiting: list[Any] = [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        size += len(value) if isinstance(value, str) else _VALUE_SIZE
+    return size
+
+
+def _list_columns(head: Iterable[Row | BadRow]) -> list[str]:
+    names: dict[str, None] = {}
+    for row in head:
+        if isinstance(row, Row) and not names.keys() >= row.values.keys():
+            names.update(dict.fromkeys(row.values))
+    return list(names)
+
+
+def _decide_conversions(
+    source: str,
+    head: Iterable[Row | BadRow],
+    columns: Iterable[str],
+    renamed: Mapping[str, str],
+    naming: SourceNames,
+) -> dict[str, Conversion]:
+    """Return how the text of columns is read, by the source's names; what is guessed is told."""
+    watches: dict[str, ColumnWatch] = {}
+    for column in columns:
+        names = {renamed.get(column, column)}
+        names |= {ours for ours, theirs in naming.mapping.items() if theirs == column}
+        if (watch := watch_typed_column(names, naming.role)) is not None:
+            watches[column] = watch
+    for row in head:
+        for column, value in row.values.items() if isinstance(row, Row) else ():
+            if (watch := watches.get(column)) is not None:
+                watch.observe(value, row.line)
+    found = {column: watch.find_conversion() for column, watch in watches.items()}
+    told = [(column, words) for column, watch in watches.items() for words in watch.describe()]
+    for column, words in told[:_MAX_NOTED_COLUMNS]:
+        naming.notes.add(f"{source}: {renamed.get(column, column)} {words}")
+    return {column: convert for column, convert in found.items() if convert is not None}
+
+
+def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]) -> Row:
+    values, findings = dict(row.values), row.findings
+    for column, convert in conversions.items():
+        cell = values.get(column)
+        if isinstance(cell, str):
+            value = values[column] = convert(cell)
+            if value is UNREADABLE:
+                values[column] = None
+                findings = (*findings, describe_unreadable(renamed.get(column, column), cell))
+    for theirs, ours in renamed.items():
+        # A row may have our name too, where others have not: what it holds there stays.
+        if theirs in values and values.get(ours) is None:
+            values[ours] = values.pop(theirs)
+    return Row(row.source, row.line, values, findings)
