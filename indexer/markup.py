@@ -43,7 +43,7 @@ _SWALLOWING = tuple(
 _WORDLESS_ELEMENTS = ["script", "style", "template", "noscript", "iframe", "svg"]
 _MAX_PASSES = 2  # feeds escape their HTML once more
 
-_MARKDOWN = re.compile(r"\]\(|\*|_|`|~~|(?:^|\n)[ ]{0,3}#{1,6}[ \t]")
+_MARKDOWN_SIGNS = ("](", "*", "_", "`", "~~", "# ")
 _MARKDOWN_FORMS = tuple(
     (re.compile(pattern, re.MULTILINE), replacement)
     for pattern, replacement in (
@@ -58,7 +58,7 @@ _MARKDOWN_FORMS = tuple(
         (r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,500})(?<=\S)\*(?![\w*])", r"\1"),
         (r"(?<!\w)(__?)(?=[^\s_])([^_\n]{1,500})(?<=\S)\1(?!\w)", r"\2"),
         (r"~~(?=\S)([^~\n]{1,500})(?<=\S)~~", r"\1"),
-        (r"^[ ]{0,3}#{1,6}[ \t]+(?=\S)", ""),
+        (r"^[ ]{0,3}#{1,6}[ ]+(?=\S)", ""),
     )
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def strip_html(text: str) -> str:
 def strip_markup(text: str) -> str:
     """Return prose without HTML and without the signs of Markdown; links become their words."""
     text = strip_html(text)
-    if not _MARKDOWN.search(text):
+    if not any(sign in text for sign in _MARKDOWN_SIGNS):
         return text
     for pattern, replacement in _MARKDOWN_FORMS:
         text = pattern.sub(replacement, text)
