@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.field_names import MAX_ID_CHARS
 from indexer.reading.cell_lists import read_list
 from indexer.reading.cells import split_list
-from indexer.reading.plain_dates import read_datetime, to_instant
+from indexer.reading.plain_dates import read_datetime, read_iso_instant, to_instant
 from indexer.reading.plain_values import (
     is_missing_word,
     read_amount,
@@ -228,6 +228,8 @@ def parse_unix_seconds(name: str, value: Any) -> float:
     A number above 1e11 is milliseconds (as seconds it would be past the year 5000), above 1e14
     microseconds, above 1e17 nanoseconds.
     """
+    if isinstance(value, str) and value[4:5] == "-" and (seconds := read_iso_instant(value)):
+        return seconds
     number = read_number(value) if isinstance(value, str) else to_finite_number(value)
     if number is not None:
         unit = next((unit for least, unit in _UNIX_UNITS if abs(number) > least), 1)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 _MAX_CHARS = 64  # no date is longer
+_MIN_ISO_CHARS = 9  # a month has seven
 _YEAR = re.compile(r"\d{4}", re.ASCII)
 _MONTH = re.compile(r"(\d{4})\s*[-/年]\s*(\d{1,2})\s*月?", re.ASCII)
 _WEEK = re.compile(r"(\d{4})-?W(\d{2})(?:-?([1-7]))?", re.ASCII | re.IGNORECASE)
@@ -37,6 +38,7 @@ _BASIC = re.compile(
     rf"(?:T(?P<hour>\d{{2}})(?P<minute>\d{{2}})(?P<second>\d{{2}})?(?P<fraction>)(?:{_ZONE})?)?",
     re.ASCII | re.IGNORECASE,
 )
+_SHORT_ISO = re.compile(r"\d{4}-?(?:\d{2}-?\d{2}|W\d{2})", re.ASCII)  # with a time in few digits
 _NAMED_MONTH = re.compile(
     r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|january|february|march|april|june"
     r"|july|august|september|october|november|december)",
@@ -115,6 +117,14 @@ def parse_date_instant(text: str) -> float | None:
     return parse_instant(text)
 
 
+def read_iso_instant(text: str) -> float | None:
+    """Return Unix seconds for a whole date or time in ISO 8601, quickly; None for other text."""
+    try:
+        return to_instant(text.strip()) if len(text) > _MIN_ISO_CHARS else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def to_instant(iso: str) -> float:
     """Return Unix seconds for a date or time that `read_datetime` returned."""
     full = iso + {4: "-01-01", 7: "-01"}.get(len(iso), "")
@@ -132,7 +142,8 @@ def _read_datetime(text: str, order: DateOrder | None) -> str | None:
     try:
         if plain[4:5] == "-" and len(plain) >= 10 and (iso := _read_iso(plain)):
             return iso
-        return _read_numeric(plain, order) or _read_named_month(plain)
+        read = _read_numeric(plain, order) or _read_named_month(plain)
+        return read or (_read_iso(plain) if _SHORT_ISO.match(plain) else None)
     except (ValueError, OverflowError):  # the 30th of February, the 25th hour
         return None
 
