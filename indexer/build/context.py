@@ -73,7 +73,7 @@ class BuildContext:
         reading = self.event_reading
         interactions = read_training_data(self.options, self.work, self.counts, reading)
         for line in reading.render():
-            self.note(line)
+            self.reading_notes.add(line)
         return interactions
 
     @cached_property
