@@ -78,7 +78,7 @@ class BuildContext:
         reading = self.event_reading
         data = read_training_data(self.options, self.work, self.counts, reading)
         for line in reading.render():
-            self.note(line)
+            self.reading_notes.add(line)
         return data
 
     @cached_property

@@ -9,7 +9,6 @@ from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import BadValueError, parse_date_seconds
 from indexer.reading.finding_counts import FindingCounts
-from indexer.reading.findings import FieldFinding, Outcome
 from indexer.reading.interaction import Interaction
 from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
 from indexer.reading.item_limits import describe_excess
@@ -35,11 +34,9 @@ __all__ = [
     "Catalog",
     "DeletedId",
     "EventReading",
-    "FieldFinding",
     "FindingCounts",
     "Interaction",
     "Item",
-    "Outcome",
     "ReadingNotes",
     "Rejection",
     "Row",

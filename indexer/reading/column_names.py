@@ -97,7 +97,7 @@ def recognise_names(
         if theirs is not None:
             renamed[theirs] = ours
             present.add(ours)
-    return renamed
+    return {theirs: renamed[theirs] for theirs in free if theirs in renamed}
 
 
 def _list_own_names(role: Role) -> frozenset[str]:

@@ -39,7 +39,7 @@ class EventReading:
 
     def render(self) -> list[str]:
         """Return what was guessed or left out, one sentence each."""
-        lines = []
+        lines = list(self.notes.sentences)
         if self.meaning is not None:
             lines.append(_describe_meaning(self.meaning, is_given=self.event is not None))
         if self.value_kind is ValueKind.MONEY:

@@ -71,7 +71,11 @@ def find_date_order(texts: Iterable[str]) -> DateOrder | None:
     for text in texts:
         match = _YEAR_LAST.fullmatch(text.strip()) if len(text) <= _MAX_CHARS else None
         order = _find_sure_order(match) if match else None
-        if order is not None and match is not None and match["first"] != match["second_number"]:
+        if (
+            order is not None
+            and match is not None
+            and int(match["first"]) != int(match["second_number"])
+        ):
             orders.add(order)
     return orders.pop() if len(orders) == 1 else None
 

@@ -205,6 +205,7 @@ def test_one_sure_date_decides_the_column(
     ("cells", "words"),
     [
         (["29/01/2021", "1/2/2021"], "holds dates with the day first, such as '29/01/2021'"),
+        (["1/01/2021", "1/29/2021"], "holds dates with the month first, such as '1/29/2021'"),
         (["29/01/2021", "01/29/2021"],
          "holds dates with the day first, others with the month first; write ISO dates"),
         (["05/04/2021"], "holds dates such as '05/04/2021', whose day and month no cell tells "

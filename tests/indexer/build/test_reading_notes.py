@@ -1,0 +1,51 @@
+"""What was guessed about files reaches whoever builds, once, and the summary."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from indexer import build_index
+from indexer.errors import CatalogError
+
+
+def test_guesses_about_both_files_are_told_at_once_and_kept(tmp_path: Path) -> None:
+    items, events = tmp_path / "items.csv", tmp_path / "events.csv"
+    items.write_text(
+        "SKU;Title;vector\n" + "".join(f'{n}.0;T{n};"[1, {n}, 2]"\n' for n in range(1, 31))
+    )
+    events.write_text(
+        "userId,sku,rating,time\n"
+        + "".join(f"{n % 7},{n % 30 + 1}.0,{n % 5 + 1},{n % 20 + 1}/01/2021\n" for n in range(300))
+    )
+    told: list[str] = []
+    summary = build_index(
+        str(items), tmp_path / "out", interactions=events, model="none", notice=told.append,
+        examine=False,
+    )  # fmt: skip
+    assert summary.items == 30
+    assert summary.interactions_matched == summary.interactions == 300
+    ways = "(--fields ours=theirs decides otherwise)"
+    expected = [
+        f"{items}: its cells are separated by semicolons",
+        f"{items}: reads SKU as id, Title as title {ways}",
+        f"{items}: id is written as 1.0, read as 1",
+        f"{events}: reads userId as user_id, sku as item_id {ways}",
+        f"{events}: item_id is written as 1.0, read as 1",
+        f"{events}: time holds dates with the day first, such as '13/01/2021'",
+    ]
+    assert [sentence for sentence in told if sentence in expected] == expected
+    assert [sentence for sentence in summary.notes if sentence in expected] == expected
+    assert len(set(told)) == len(told)
+    assert json.loads(summary.to_json())["notes"] == list(summary.notes)
+
+
+def test_a_guess_is_told_before_the_build_fails(tmp_path: Path) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("film,year\nHeat,1995\nRan,1985\n")
+    told: list[str] = []
+    with pytest.raises(CatalogError, match="id is missing"):
+        build_index(str(items), tmp_path / "out", model="none", notice=told.append)
+    assert told == [
+        f"{items}: no column is known as id; there are film, year; name it with --fields id=COLUMN"
+    ]
