@@ -173,9 +173,9 @@ def _parse_event(word: str, reading: EventReading) -> str:
         raise BadValueError(f"event {VALUE} is longer than {_MAX_EVENT_CHARS} characters", name)
     event = find_event(name, reading.own_names)
     if event is None:
-        hint = suggest_event(name, reading.own_names).rstrip("?.")
+        hint = suggest_event(name, reading.own_names)
         raise BadValueError(
-            f"event {VALUE} is not known; {hint}; one of your own needs a weight in scenarios.toml",
+            f"event is {VALUE}; {hint} An event of your own needs a weight in scenarios.toml",
             name,
         )
     return _EVENT_BY_NAME.get(event, event)

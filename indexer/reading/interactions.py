@@ -103,7 +103,7 @@ def _check_event(reading: EventReading) -> EventReading:
     if event is None:
         hint = suggest_event(reading.event, reading.own_names)
         raise CatalogError(
-            f"--event {reading.event!r} is not known; {hint} One of your own needs a weight in "
+            f"--event is {reading.event!r}; {hint} An event of your own needs a weight in "
             f"scenarios.toml"
         )
     reading.event = event

@@ -12,7 +12,7 @@ from indexer.taste.cases import (
     split_windows,
 )
 from indexer.taste.encoder_examples import build_next_item_examples
-from indexer.taste.event_scale import EventScale, find_undone, judge_events, measure_event_scale
+from indexer.taste.event_scale import judge_events
 from indexer.taste.events import Events, build_events
 from indexer.taste.fit import (
     MIN_REPEAT_SHARE,
@@ -47,7 +47,6 @@ __all__ = [
     "STANDARD_ERRORS",
     "WINDOW_COUNT",
     "WINDOW_SHARE",
-    "EventScale",
     "Events",
     "History",
     "HistoryItem",
@@ -69,13 +68,11 @@ __all__ = [
     "compute_shrinkage_factor",
     "compute_standard_error",
     "confirm_taste",
-    "find_undone",
     "fit_blocks",
     "fit_taste",
     "judge_events",
     "keep_heaviest",
     "load_settings",
-    "measure_event_scale",
     "parse_settings_without_newest",
     "rank_cases",
     "refit_taste",

@@ -101,6 +101,12 @@ def test_beside_ratings_a_view_says_nothing() -> None:
     assert find_positives(["rating", "view"], np.array([5.0, np.nan])).tolist() == [True, False]
 
 
+def test_where_most_rows_have_no_rating_one_rating_switches_no_click_off() -> None:
+    names = ["rating", "click", "click", "refund", "rating"]
+    values = np.array([5.0, np.nan, np.nan, np.nan, 1.0])
+    assert find_positives(names, values).tolist() == [True, True, True, False, False]
+
+
 def test_interactions_with_foreign_items_only_are_refused() -> None:
     with pytest.raises(CatalogError, match="check the ids"):
         build_log([Interaction("a", "x", "like", None, 1.0, None, {})], ["y"])

@@ -87,8 +87,8 @@ def test_usual_words_are_known_and_names_of_ones_own(path: Path, name: str, even
 def test_an_event_that_nobody_knows_is_refused_with_the_nearest(path: Path) -> None:
     (found,) = read(path, [{**ROW, "event": "pruchase"}])
     assert found.reason == (
-        "event 'pruchase' is not known; did you mean 'purchase'; one of your own needs a weight in "
-        "scenarios.toml"
+        "event is 'pruchase'; did you mean 'purchase'? An event of your own needs a "
+        "weight in scenarios.toml"
     )
 
 
@@ -240,7 +240,7 @@ def test_the_caller_decides_what_values_are_and_what_happened(path: Path) -> Non
     assert [(row.event, row.value) for row in paid] == [(Event.PURCHASE, None)] * 2
     all_clicks = read(path, [ROW], reading=EventReading(event="click"))
     assert [row.event for row in all_clicks] == [Event.CLICK]
-    with pytest.raises(CatalogError, match=r"--event 'clik' is not known; did you mean 'click'"):
+    with pytest.raises(CatalogError, match=r"--event is 'clik'; did you mean 'click'"):
         read(path, rows, reading=EventReading(event="clik"))
 
 

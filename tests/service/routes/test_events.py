@@ -51,7 +51,7 @@ bodies = st.lists(
         {
             "event_id": st.integers(0, 30).map(str),
             "item_id": st.sampled_from(["m1", "m2", "m3", "电影/4"]),
-            "event": st.sampled_from(["like", "dislike", "view", "impression", "my own"]),
+            "event": st.sampled_from(["like", "dislike", "view", "impression", "refund"]),
             "at": st.integers(0, 8),
         },
         optional={"value": st.just(2.0), "context": st.just({"mood": "sad", "loud": True})},
