@@ -7,11 +7,10 @@ order of sequence numbers is the order of commits.
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -27,14 +26,11 @@ from service.store.schema import MIGRATIONS, counter, version
 from service.store.sequence_reader import BoundQuery, Owner
 from service.store.write_transaction import SequenceNumbers, WriteTransaction
 
-_MAX_SQL_PARAMETERS = 500  # in one statement; older SQLite allows 999
 _LOOK_EVERY_S = 0.5  # how often reads that need no transaction look at the file
 _MARK_OPTION = "zhiyin_mark"  # execution option: what was seen before the transaction began
 _SEQUENCE_QUERY = sa.select(
     counter.c.seq, counter.c.items_seq, counter.c.removals_seq, version.c.version
 ).join_from(counter, version, sa.true())
-
-_T = TypeVar("_T")
 
 
 class LiveDatabase:
@@ -311,19 +307,3 @@ class LiveDatabase:
                 f"the live store {fault or 'was opened again'} while this was written, so it may "
                 f"not be kept; try again once the store is back"
             )
-
-
-def split_parameters(values: Iterable[_T]) -> Iterator[list[_T]]:
-    """Yield values in lists that are short enough for the parameters of one SQL statement."""
-    remaining = iter(values)
-    while chunk := list(islice(remaining, _MAX_SQL_PARAMETERS)):
-        yield chunk
-
-
-def may_hold_rows(connection: sa.Connection, table: sa.Table, *, count: int) -> bool:
-    """Return whether it is worth looking for `count` values in a table, which may be empty."""
-    if count <= _MAX_SQL_PARAMETERS:  # one statement, as asking whether it is empty would be
-        return True
-    return (
-        connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None
-    )

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from service.edge import Problem
-from service.store.database import LiveDatabase, may_hold_rows
+from service.store.database import LiveDatabase
 from service.store.engine import make_room_for_many
 from service.store.event_rows import (
     list_owners,
@@ -26,6 +26,7 @@ from service.store.event_rows import (
 )
 from service.store.events import MAX_EVENTS_PER_CALL, Event
 from service.store.ownership import UserHasher, find_new_owners
+from service.store.parameters import may_hold_rows
 from service.store.schema import events, retractions, users
 from service.store.sequence_reader import Owner
 from service.store.user_state import (

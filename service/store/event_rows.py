@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import orjson
 import sqlalchemy as sa
 
-from service.store.database import split_parameters
 from service.store.events import IMPRESSION, Event
+from service.store.parameters import split_parameters
 from service.store.schema import events
 from service.store.sequence_reader import BoundQuery, Owner
 from service.store.write_transaction import WriteTransaction

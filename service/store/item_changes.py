@@ -9,7 +9,8 @@ import orjson
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from service.store.database import LiveDatabase, split_parameters
+from service.store.database import LiveDatabase
+from service.store.parameters import split_parameters
 from service.store.schema import items
 from service.store.write_transaction import WriteTransaction
 

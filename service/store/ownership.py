@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from service.store.database import may_hold_rows, split_parameters
 from service.store.events import Event
+from service.store.parameters import may_hold_rows, split_parameters
 from service.store.schema import erasures, merges
 
 _HASH_DOMAIN = b"zhiyin erased user 1\0"
