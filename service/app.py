@@ -27,6 +27,7 @@ from service.answering import PageBuilder
 from service.edge import (
     SLOW_CLIENTS_STATE_KEY,
     ApiKeys,
+    CancelledCallMiddleware,
     CursorSigner,
     HeadAsGetMiddleware,
     HotCallMiddleware,
@@ -66,7 +67,8 @@ class _Application(FastAPI):
         hot_calls = HotCallMiddleware(
             super().build_middleware_stack(), posts=HOT_POSTS, gets=HOT_GETS, counters=counters
         )
-        return WebsiteGuard(hot_calls, policy=self.state.website_policy, counters=counters)
+        guard = WebsiteGuard(hot_calls, policy=self.state.website_policy, counters=counters)
+        return CancelledCallMiddleware(guard)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -149,7 +151,7 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
             app.state.services = services
             sys.setswitchinterval(_SWITCH_INTERVAL_S)
             services.active_index.start()
-            services.refresher.start()
+            services.refresher.start(services.build_forgetter())
             try:
                 if services.settings.workers > 1:
                     await _wait_until_ready(services)
@@ -204,6 +206,7 @@ def _build_services(
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
         item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
+        long_item_queue=WorkQueue("long items", threads=1, max_waiting=_LONG_QUEUE_SIZE),
         erasure_queue=WorkQueue("erasures", threads=1, max_waiting=settings.write_queue),
         live_store=live_store,
         views=views,

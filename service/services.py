@@ -1,8 +1,9 @@
 """The parts of a running service that routes work with, created once when it starts."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,8 @@ from service.answering import PageBuilder
 from service.edge import ApiKeys, WorkQueue
 from service.live import (
     ActiveIndex,
+    ItemDrafts,
+    KeptItems,
     LiveStore,
     Refresher,
     RequestView,
@@ -45,6 +48,7 @@ class Services:
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         event_queue: Writes events and users, one transaction after the other.
         item_queue: Encodes and writes items, which takes longer.
+        long_item_queue: Encodes and writes so many items that other writers need not wait for it.
         erasure_queue: Cleans the store's files after an erasure, so that no event waits for it.
         live_store: None: nothing can be stored.
         views: Opens views of snapshot and store.
@@ -62,6 +66,7 @@ class Services:
     admin_queue: WorkQueue
     event_queue: WorkQueue
     item_queue: WorkQueue
+    long_item_queue: WorkQueue
     erasure_queue: WorkQueue
     live_store: LiveStore | None
     views: RequestViews
@@ -78,6 +83,7 @@ class Services:
             self.admin_queue,
             self.event_queue,
             self.item_queue,
+            self.long_item_queue,
             self.erasure_queue,
         )
 
@@ -186,6 +192,52 @@ class Services:
 
         content = await self.item_queue.run(run_call, deadline_s=self.settings.batch_deadline_s)
         return Response(content, media_type="application/json")
+
+    async def put_items(self, bodies: Sequence[Mapping[str, Any]]) -> KeptItems:
+        """Store whole items; many new texts are encoded in a thread of their own.
+
+        Raises:
+            Problem: 409 if there is no live store; 503 if it could not be done in time, then
+                nothing was stored unless the transaction was under way.
+            RequestError: See `LiveItems.draft`.
+        """
+        live = require_live_store(self.live_store, self.settings)
+
+        def store(drafts: ItemDrafts) -> KeptItems:
+            with self.active_index.borrow() as index:
+                return live.items.store(index, drafts)
+
+        def draft_or_store() -> ItemDrafts | KeptItems:
+            with self.active_index.borrow() as index:
+                drafts = live.items.draft(index, bodies)
+            return drafts if drafts.is_long else store(drafts)
+
+        deadline_s = self.settings.batch_deadline_s
+        stored = await self.item_queue.run(draft_or_store, deadline_s=deadline_s)
+        if isinstance(stored, ItemDrafts):
+            drafts = stored
+            return await self.long_item_queue.run(lambda: store(drafts), deadline_s=deadline_s)
+        return stored
+
+    def build_forgetter(self) -> Callable[[RequestView], None]:
+        """Return what forgets erased users, and what others changed, though nobody asks.
+
+        It may be called by any thread; the event loop is the one that this is called in.
+        """
+        loop = asyncio.get_running_loop()
+        removals: tuple[int, int] | None = None
+
+        def forget(view: RequestView) -> None:
+            nonlocal removals
+            if view.live_store is None:
+                return
+            view.live_store.user_states.forget_outdated(view.sequence)
+            self.pages.prepared_queries.forget_outdated(view)
+            if removals not in (None, view.sequence.removals) and self.llm_client is not None:
+                loop.call_soon_threadsafe(self.llm_client.clear_cache)
+            removals = view.sequence.removals
+
+        return forget
 
     async def check_store(self) -> None:
         """Check that the live store, if there is one, can be read now.

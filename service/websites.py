@@ -49,6 +49,10 @@ class WebsitePolicy:
             site: Its `Sec-Fetch-Site`.
             is_page: Whether a browser opens a page for a person to read, which no other can read.
         """
+        if len(hosts) > 1:  # a proxy before this service may have believed the other one
+            return Refusal(
+                HTTPStatus.BAD_REQUEST, f"the request has {len(hosts)} Host headers; send one"
+            )
         if self.is_keyless or self.hosts:
             for host in hosts:
                 if not self._answers_to(host):

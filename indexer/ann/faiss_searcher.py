@@ -23,7 +23,7 @@ from indexer.ann.stored_vectors import (
     strip_transforms,
     view_stored_vectors,
 )
-from indexer.arrays import Mask, Rows, Vectors, widen
+from indexer.arrays import Mask, Rows, Vectors, multiply_with_rows, widen
 from indexer.errors import SnapshotError
 
 # More of each vector and again of all together, as a row is often near several: on 20,000 items
@@ -206,7 +206,7 @@ class FaissSearcher:
         if self._falls_short(usable, depth, allowed):
             return None
         near = select_distinct_best(scores, rows, usable, kept * union, each=each)
-        products = queries @ self.read_vectors(near).T
+        products = multiply_with_rows(queries, self.read_vectors(near))
         return NearRows(near, products, find_kth_largest(products.max(axis=0), depth))
 
     def _falls_short(self, usable: Mask, depth: int, allowed: AllowedRows) -> bool:

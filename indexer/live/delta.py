@@ -21,8 +21,8 @@ from indexer.metadata import (
     PathValues,
     collect_leaves,
     collect_path_values,
-    compute_exact_key,
     compute_title_key,
+    list_exact_keys,
 )
 
 
@@ -95,10 +95,11 @@ class Delta:
         return [self._masks.values_by_path[position] for position in positions.tolist()]
 
     def find_by_title(self, text: str) -> list[int]:
-        """Return the positions whose title equals the text, apart from case, width and spaces."""
-        key = compute_exact_key(text)
+        """Return the positions whose title equals the text; see `list_exact_keys`."""
         with self._lock:
-            return list(self._titles.get(key, ())) if key else []
+            return [
+                position for key in list_exact_keys(text) for position in self._titles.get(key, ())
+            ]
 
     def search_text(self, query: str) -> dict[int, float]:
         """Return the BM25 score of each position that holds words of a query."""

@@ -12,8 +12,8 @@ from indexer.metadata.full_text import (
     IndexedText,
     QueryTerm,
     build_indexed_text,
-    compute_exact_key,
     compute_title_key,
+    list_exact_keys,
     parse_query_terms,
 )
 from indexer.metadata.item_matcher import PathValues, collect_path_values, matches_values
@@ -64,8 +64,8 @@ __all__ = [
     "collect_leaves",
     "collect_path_values",
     "collect_row_values",
-    "compute_exact_key",
     "compute_title_key",
+    "list_exact_keys",
     "matches_values",
     "parse_filter",
     "parse_query_terms",

@@ -32,6 +32,9 @@ _CJK = (
 _CJK_CHAR = re.compile(f"[{_CJK}]")
 _TERM = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
 
+# As people write titles; NFKC has made those of half and full width one.
+_QUOTES = dict(zip("《〈「『“‘«\"'", "》〉」』”’»\"'", strict=True))
+
 
 Fold: TypeAlias = Callable[[str], str]
 
@@ -102,13 +105,34 @@ def parse_query_terms(query: str, fold: Fold = fold_for_search) -> list[QueryTer
 
 
 def compute_title_key(fields: Mapping[str, Any]) -> str:
-    """Return `compute_exact_key` of an item's title; empty without a title."""
-    return compute_exact_key(find_title(fields))
+    """Return the key of an item's title, without quotes around it; empty without a title."""
+    return _remove_quotes(compute_exact_key(find_title(fields)))
+
+
+def list_exact_keys(text: str, fold: Fold = fold_for_search) -> list[str]:
+    """Return the keys of the titles that a text may be: as it is, and without quotes around it.
+
+    Snapshots of earlier releases have kept the quotes of titles in their keys.
+    """
+    key = compute_exact_key(text, fold)
+    return [found for found in dict.fromkeys([key, _remove_quotes(key)]) if found]
 
 
 def compute_exact_key(text: str, fold: Fold = fold_for_search) -> str:
     """Return a key that is equal for texts that differ only in what is folded and white space."""
     return " ".join(fold(text).split())
+
+
+def _remove_quotes(key: str) -> str:
+    """Return a key without the pairs of quotes that enclose all of it."""
+    while len(key) > 1 and key[-1] == _QUOTES.get(key[0]):
+        inner = key[1:-1].strip()
+        if (
+            not inner or key[0] in inner or key[-1] in inner
+        ):  # one title after another, such as "a" "b"
+            break
+        key = inner
+    return key
 
 
 def _find_column(field: str) -> int:

@@ -16,9 +16,9 @@ from indexer.errors import SnapshotError
 from indexer.metadata.close_on_exit import CloseOnExit
 from indexer.metadata.full_text import (
     build_match_expression,
-    compute_exact_key,
     fold_case_and_width,
     fold_for_search,
+    list_exact_keys,
 )
 from indexer.metadata.store_writer import METADATA_VERSION, define_items_table
 from indexer.metadata.value_lookups import ValueLookups, connect_immutable
@@ -201,12 +201,13 @@ class MetadataStore(CloseOnExit):
     def find_exact(self, text: str) -> list[int]:
         """Return the row whose id is the text, then those whose title equals it.
 
-        Titles are compared without differences of width, case, white space, and traditional or
-        simplified Chinese; at most 1,000 are returned.
+        Titles are compared without differences of width, case, white space, traditional or
+        simplified Chinese, and quotes around them, such as 《》; at most 1,000 of each writing are
+        returned.
         """
         by_id = list(self.find_rows([text]).values())
-        key = compute_exact_key(text, self._fold)
-        by_title = [row for (row,) in self._fetch_all(_TITLE_SQL, key)] if key else []
+        keys = list_exact_keys(text, self._fold)
+        by_title = [row for key in keys for (row,) in self._fetch_all(_TITLE_SQL, key)]
         return list(dict.fromkeys([*by_id, *by_title]))
 
     def search(self, text: str, limit: int) -> list[tuple[int, float]]:

@@ -25,7 +25,7 @@ from indexer.request.event_names import (
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost, Pin
 from indexer.request.scenario_file import load_index_scenarios, load_scenarios
 from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, find_scenario
-from indexer.request.text_cost import measure_text_cost
+from indexer.request.text_cost import TextCost, measure_text_cost
 from indexer.request.values import (
     LOCATION_FIELDS,
     MAX_K,
@@ -66,6 +66,7 @@ __all__ = [
     "Pin",
     "Request",
     "Scenario",
+    "TextCost",
     "Weights",
     "collect_known_events",
     "describe_context",

@@ -105,7 +105,7 @@ class PreparedQueries:
             StaleViewError: If what is known of the user must be read from the store, and the view
                 cannot.
         """
-        self._forget_outdated(view)
+        self.forget_outdated(view)
         kept = self._kept.get(_build_key(cursor)) if _is_keepable(cursor) else None
         if kept is None or not self._is_current(kept, view, cursor):
             return None
@@ -132,7 +132,7 @@ class PreparedQueries:
         if item_bytes <= _ANSWER_BYTES:
             kept.answer = answer
 
-    def _forget_outdated(self, view: RequestView) -> None:
+    def forget_outdated(self, view: RequestView) -> None:
         """Forget everything once the catalogue has changed, or events were removed.
 
         What is kept would hold a snapshot open that serves no more, or what was known of a user who

@@ -36,7 +36,8 @@ def _add_where(parser: Parser) -> None:
     add(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (default 127.0.0.1); others need --api-key-file",
+        help="address to listen on (default 127.0.0.1; ::1 for IPv6 alone); those that other "
+        "machines reach need --api-key-file",
     )
     add("--port", default=8000, type=int, help="TCP port (default 8000; 0: any free one)")
 

@@ -5,6 +5,7 @@ Out: checked requests of permitted callers; error responses (RFC 9457 problems) 
 """
 
 from service.edge.api_keys import ApiKeys, Role
+from service.edge.cancelled_calls import CancelledCallMiddleware
 from service.edge.connection import Connection
 from service.edge.cursors import Cursor, CursorSigner, ListKind
 from service.edge.hot_calls import HotCallMiddleware, HotGet, HotPost
@@ -38,6 +39,7 @@ __all__ = [
     "SLOW_CLIENTS_STATE_KEY",
     "AdminRoute",
     "ApiKeys",
+    "CancelledCallMiddleware",
     "Connection",
     "Cursor",
     "CursorSigner",

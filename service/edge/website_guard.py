@@ -1,7 +1,8 @@
 """Requests to those of clients that may ask; the outermost of all middleware.
 
 It comes before the short way of hot calls, so that no route is without it. Websites that are listed
-get the headers of CORS; without a list no page of another origin can read an answer.
+get the headers of CORS, and every answer then says that it depends on `Origin`; without a list no
+page of another origin can read an answer.
 """
 
 from collections.abc import Iterable
@@ -33,6 +34,8 @@ class WebsiteGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._policy.origins:
+            send = _mark_as_varying(send)
         hosts, origins, site = _read_headers(scope["headers"])
         if not origins and site is None and hosts == self._last_hosts:
             await self._app(scope, receive, send)
@@ -52,7 +55,7 @@ class WebsiteGuard:
     async def _answer_website(
         self, origin: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        allowed = [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+        allowed = [(b"access-control-allow-origin", origin)]
         if scope["method"] == "OPTIONS":
             self._counters.count(UNKNOWN_ROUTE, UNKNOWN_ROUTE, 204, 0.0)
             headers = [
@@ -77,6 +80,17 @@ class WebsiteGuard:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _mark_as_varying(send: Send) -> Send:
+    """Tell caches that the answer depends on who asks, also of one without an `Origin`."""
+
+    async def send_with_vary(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"vary", b"Origin")]}
+        await send(message)
+
+    return send_with_vary
 
 
 def _read_headers(

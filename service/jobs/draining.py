@@ -11,7 +11,7 @@ from uvicorn import Server
 from service import process
 from service.edge import Connection
 
-_DRAIN_S = 1.0  # that idle connections are kept for a next request, which is told to be the last
+DRAIN_S = 1  # that idle connections are kept for a next request, which is told to be the last
 _POLL_S = 0.02
 
 
@@ -19,7 +19,7 @@ class DrainingServer(Server):
     """uvicorn's server, which closes connections only after it has said so.
 
     Told to stop, it accepts no more connections, and every answer says `Connection: close`. Idle
-    connections are closed after `_DRAIN_S`, those with a request under way once it is answered.
+    connections are closed after `DRAIN_S`, those with a request under way once it is answered.
     """
 
     @override
@@ -34,7 +34,7 @@ class DrainingServer(Server):
             server.close()
         for listener in sockets or ():
             listener.close()
-        deadline = time.monotonic() + _DRAIN_S
+        deadline = time.monotonic() + DRAIN_S
         while self.server_state.connections and time.monotonic() < deadline:
             for connection in self.server_state.connections:
                 if isinstance(connection, Connection):

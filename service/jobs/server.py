@@ -14,7 +14,7 @@ from indexer.request import load_scenarios
 from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service.app import SETTINGS_VARIABLE, create_app
 from service.edge import FOLDER_VARIABLE, ApiKeys
-from service.jobs.draining import DrainingServer
+from service.jobs.draining import DRAIN_S, DrainingServer
 from service.jobs.port_holder import describe_port_holder
 from service.jobs.workers import WorkerPool
 from service.live import find_live_url
@@ -76,7 +76,8 @@ def _allow_many_connections() -> None:
 def _listen(settings: Settings) -> socket.socket:
     try:
         addresses = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = addresses[0]
+        # Clients that try [::1] first go on to 127.0.0.1, but few the other way round.
+        family, _, _, _, address = min(addresses, key=lambda found: found[0] != socket.AF_INET)
         listener = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         why = str(error.strerror).partition(" (while ")[0]  # the rest repeats the address
@@ -117,6 +118,6 @@ def _configure(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         workers=settings.workers,
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=_GRACE_S - DRAIN_S,
         backlog=_BACKLOG,
     )

@@ -5,7 +5,8 @@ Out: a `RequestView` from which a request is answered; snapshots are swapped bet
 """
 
 from service.live.active_index import ActiveIndex
-from service.live.items import MAX_ITEMS_PER_CALL, StaleViewError
+from service.live.item_vectors import ItemDrafts
+from service.live.items import MAX_ITEMS_PER_CALL, KeptItems, StaleViewError
 from service.live.live_store import (
     LiveStore,
     describe_missing_store,
@@ -19,6 +20,8 @@ from service.live.view import Refresher, RequestView, RequestViews
 __all__ = [
     "MAX_ITEMS_PER_CALL",
     "ActiveIndex",
+    "ItemDrafts",
+    "KeptItems",
     "LiveStore",
     "Refresher",
     "RequestView",

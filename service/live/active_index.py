@@ -21,7 +21,12 @@ from indexer.language import PROBE_TEXT, Encoder
 from indexer.request import Scenario, load_index_scenarios
 from indexer.snapshot import find_snapshot, list_ids, make_current, read_current_id, read_manifest
 from service.edge import Problem, unavailable
-from service.live.snapshot_entries import build_conflict, describe_error, describe_snapshot
+from service.live.snapshot_entries import (
+    build_conflict,
+    describe_error,
+    describe_failure,
+    describe_snapshot,
+)
 
 _WARM_HISTORY = 12  # items of a made-up history, enough for several interests
 _JOIN_TIMEOUT_S = 5  # the watcher may be loading an encoder, which need not be waited for
@@ -214,7 +219,7 @@ class ActiveIndex:
 
     def _check_current(self) -> None:
         """Serve a new snapshot if there is one; on any error the old one continues to serve."""
-        name = "the live snapshot"
+        name = ""
         try:
             name = read_current_id(self._root)
             if self._is_waiting_to_retry(name):
@@ -299,8 +304,8 @@ class ActiveIndex:
 
     def _report_error(self, name: str, error: Exception) -> None:
         with self._lock:
-            old = f"; serving {self._active.index.id}" if self._active else ""
-            message = f"snapshot {name} cannot be opened ({describe_error(error)}){old}"
+            served = self._active.index.id if self._active else ""
+            message = describe_failure(name, served, describe_error(error))
             is_new = message != self._error
             self._error = message
         if is_new:

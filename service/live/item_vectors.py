@@ -4,7 +4,9 @@ A raw vector is `(r,) float16`, unit length, as the encoder of the snapshot give
 snapshot's whitening and learned blocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +16,72 @@ from indexer.arrays import Vectors
 from indexer.language import describe_item, hash_text
 from indexer.live import LiveItem, Tombstone
 from indexer.reading import Item
+from indexer.request import TextCost
 from service.store import ItemChange
 
 SNAPSHOT_ITEM = ItemChange("", None)  # a patch of an item that has no change in the store
+_LONG_TOKENS = 1_024  # of new text; some tenths of a second of encoding
+
+_Vector: TypeAlias = tuple[NDArray[np.float16], str]  # a raw vector, and its encoder's key
 
 
-def attach_vectors(
+@dataclass(frozen=True, slots=True)
+class ItemDrafts:
+    """Items to be stored, some of whose texts must be encoded first.
+
+    Attributes:
+        items: What to store.
+        vectors: Position of an item to its vector, if that is known.
+        texts: Position of each other item to its text.
+    """
+
+    items: Sequence[Item]
+    vectors: Mapping[int, _Vector]
+    texts: Mapping[int, str]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether encoding takes so long that other calls need not wait for it."""
+        return TextCost.of_texts(self.texts.values()).tokens > _LONG_TOKENS
+
+    def encode(self, index: Index) -> list[ItemChange]:
+        """Return the changes that store the items, with their raw vectors.
+
+        Raises:
+            GivenUpError: If nobody waits for them any more.
+        """
+        vectors = dict(self.vectors)
+        texts = list(dict.fromkeys(self.texts.values()))
+        if texts:
+            key = _get_encoder_key(index)
+            encoded = index.encoder.encode_items(texts).astype(np.float16)
+            raw_vectors = dict(zip(texts, encoded, strict=True))
+            vectors |= {position: (raw_vectors[text], key) for position, text in self.texts.items()}
+        return [ItemChange(item.id, item.fields, *vectors[n]) for n, item in enumerate(self.items)]
+
+
+def draft_items(
     index: Index,
     items: Sequence[Item],
     labels: Sequence[str],
     *,
+    stored_changes: Mapping[str, ItemChange],
     base_change: ItemChange | None = None,
-) -> list[ItemChange]:
-    """Return the changes that store items, with their raw vectors; texts are encoded in one batch.
+) -> ItemDrafts:
+    """Find the vectors that are known, so that no text is encoded twice.
 
     Args:
         index: The snapshot that serves.
         items: What to store.
         labels: The beginning of an error message for each item.
+        stored_changes: By id, the changes of these items that are in the store already.
         base_change: The change that a patch builds upon, or `SNAPSHOT_ITEM`; None: not a patch.
 
     Raises:
-        RequestError: If a vector has the wrong length, or there is neither a vector nor an encoder.
+        RequestError: If a vector has the wrong length, there is neither a vector nor an encoder, or
+            the texts that must be encoded cost too much.
     """
-    key = _get_encoder_key(index)
-    vectors: dict[int, tuple[NDArray[np.float16], str]] = {}
+    vectors: dict[int, _Vector] = {}
     texts: dict[int, str] = {}
     for position, item in enumerate(items):
         if item.vector is not None:
@@ -46,6 +89,8 @@ def attach_vectors(
             continue
         text = describe_item(item.fields, rating_scale=index.manifest.rating_scale)
         known = _find_known_vector(index, item.id, text, base_change)
+        if known is None and base_change is None:
+            known = _find_stored_vector(index, stored_changes.get(item.id), text)
         if known is not None:
             vectors[position] = known
         elif index.manifest.encoder is None:
@@ -55,10 +100,8 @@ def attach_vectors(
             )
         else:
             texts[position] = text
-    if texts:
-        encoded = index.encoder.encode_items(list(texts.values())).astype(np.float16)
-        vectors |= {position: (raw, key) for position, raw in zip(texts, encoded, strict=True)}
-    return [ItemChange(item.id, item.fields, *vectors[n]) for n, item in enumerate(items)]
+    TextCost.of_texts(texts.values()).check_items()
+    return ItemDrafts(items, vectors, texts)
 
 
 def to_live_changes(index: Index, changes: Sequence[ItemChange]) -> list[LiveItem | Tombstone]:
@@ -105,7 +148,7 @@ def _normalise_vector(index: Index, item: Item, label: str) -> NDArray[np.float1
 
 def _find_known_vector(
     index: Index, item_id: str, text: str, base_change: ItemChange | None
-) -> tuple[NDArray[np.float16], str] | None:
+) -> _Vector | None:
     """Return the vector that an item has and its encoder's key, if it fits the text still.
 
     A patch keeps a vector that the caller sent earlier, whatever the text says now.
@@ -128,6 +171,15 @@ def _find_known_vector(
     if text_hash is None:  # the item came with a vector of its own
         return (raw, "") if base_change else None
     return (raw, key) if text_hash == hash_text(key, text) else None
+
+
+def _find_stored_vector(index: Index, change: ItemChange | None, text: str) -> _Vector | None:
+    """Return the vector of a change of the same text, such as the same call made before."""
+    key = _get_encoder_key(index)
+    if change is None or change.fields is None or not key or change.encoder_key != key:
+        return None
+    is_same = text == describe_item(change.fields, rating_scale=index.manifest.rating_scale)
+    return (change.raw_vector, key) if is_same and change.raw_vector is not None else None
 
 
 def _is_foreign(index: Index, change: ItemChange) -> bool:

@@ -18,7 +18,7 @@ from indexer.live import LiveCatalogue
 from indexer.reading import Item, Rejection, Row, to_item
 from service.edge import Problem, unavailable
 from service.live.item_changes import take_changes
-from service.live.item_vectors import SNAPSHOT_ITEM, attach_vectors
+from service.live.item_vectors import SNAPSHOT_ITEM, ItemDrafts, draft_items
 from service.store import (
     ItemChange,
     LiveDatabase,
@@ -143,27 +143,34 @@ class LiveItems:
         loaded = self._loaded.get(snapshot_id or "")
         return loaded.set_aside if loaded else {}
 
-    def put(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> KeptItems:
-        """Store whole items.
+    def draft(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> ItemDrafts:
+        """Return whole items as they are to be stored, see `store`; nothing is encoded yet.
 
         Args:
             index: The snapshot that serves.
             bodies: The items as JSON.
 
         Raises:
-            RequestError: If one of them is not an item; its place is named.
+            RequestError: If one of them is not an item; its place is named. Or if their new texts
+                cost too much.
         """
-        labels = [f"items[{n}]: " if len(bodies) > 1 else "" for n in range(len(bodies))]
+        labels = _label_items(len(bodies))
         items = [_parse_item(body, label) for body, label in zip(bodies, labels, strict=True)]
-        changes = attach_vectors(index, items, labels)
+        with self._database.begin_read() as connection:
+            stored = load_changes(connection, [item.id for item in items])
+        return draft_items(index, items, labels, stored_changes=stored)
+
+    def store(self, index: Index, drafts: ItemDrafts) -> KeptItems:
+        """Encode what is not encoded yet, then store all items or none."""
+        changes = drafts.encode(index)  # before the transaction, so that no writer waits for it
         with self._database.begin_write() as transaction:
             seq = store_changes(transaction, changes, now=self._clock())
         notes = [
             f"{label}{finding.reason}"
-            for item, label in zip(items, labels, strict=True)
+            for label, item in zip(_label_items(len(drafts.items)), drafts.items, strict=True)
             for finding in item.findings
         ]
-        return KeptItems([item.id for item in items], seq, notes)
+        return KeptItems([item.id for item in drafts.items], seq, notes)
 
     def patch(
         self, index: Index, load_current: Callable[[], LiveCatalogue], patch: Mapping[str, Any]
@@ -191,7 +198,9 @@ class LiveItems:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             merged = {k: v for k, v in {**current, **patch}.items() if v is not None}
             item = _parse_item(merged, "")
-            (change,) = attach_vectors(index, [item], [""], base_change=before or SNAPSHOT_ITEM)
+            base_change = before or SNAPSHOT_ITEM
+            drafts = draft_items(index, [item], [""], stored_changes={}, base_change=base_change)
+            (change,) = drafts.encode(index)
             with self._database.begin_write() as transaction:
                 last = load_changes(transaction.connection, [item_id]).get(item_id)
                 if (last.seq if last else 0) == (before.seq if before else 0):
@@ -219,6 +228,11 @@ class LiveItems:
             if not is_known:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             return store_changes(transaction, [ItemChange(item_id, None)], now=self._clock())
+
+
+def _label_items(count: int) -> list[str]:
+    """Return how a message begins that is about each of some items."""
+    return [f"items[{n}]: " if count > 1 else "" for n in range(count)]
 
 
 def _parse_item(body: Mapping[str, Any], label: str) -> Item:

@@ -33,3 +33,20 @@ def describe_snapshot(root: Path, name: str) -> dict[str, Any]:
 def build_conflict(reason: str) -> Problem:
     """Return the answer of a call that would have switched the snapshot."""
     return Problem(HTTPStatus.CONFLICT, f"the snapshot was not switched: {reason}")
+
+
+def describe_failure(name: str, served: str, cause: str) -> str:
+    """Return why a snapshot does not serve, or only in part.
+
+    Args:
+        name: Of the snapshot; empty: it is not known which is the current one.
+        served: Of the one that serves; empty: there is none.
+        cause: Why.
+    """
+    if name and name == served:
+        return (
+            f"the language model of snapshot {name} cannot be loaded ({cause}); requests without "
+            f"text are answered meanwhile"
+        )
+    what = f"snapshot {name}" if name else "the current snapshot"
+    return f"{what} cannot be opened ({cause})" + (f"; serving {served}" if served else "")

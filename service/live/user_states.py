@@ -80,6 +80,14 @@ class UserStates:
         self._states.move_to_end(key)
         return kept.state
 
+    def forget_outdated(self, sequence: SequenceNumbers) -> None:
+        """Forget the states that changes up to some sequence numbers may concern.
+
+        So does `find`; this is for a worker that nobody asks.
+        """
+        with self._lock:
+            self._advance(sequence)
+
     def load(
         self,
         sequence: SequenceNumbers,

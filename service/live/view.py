@@ -207,7 +207,10 @@ class _Transaction:
 
 
 class Refresher:
-    """Loads new item changes at intervals, so that no request has to load many at once."""
+    """Looks at the store at intervals, whether or not somebody asks.
+
+    New item changes are loaded, so that no request has to load many at once.
+    """
 
     def __init__(
         self, active_index: ActiveIndex, views: RequestViews, *, interval_s: float
@@ -215,11 +218,13 @@ class Refresher:
         self._active_index = active_index
         self._views = views
         self._interval_s = interval_s
+        self._on_view: Callable[[RequestView], None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live items", daemon=True)
 
-    def start(self) -> None:
-        """Start the background thread."""
+    def start(self, on_view: Callable[[RequestView], None] | None = None) -> None:
+        """Start the background thread, which calls `on_view` with each state that it sees."""
+        self._on_view = on_view
         self._thread.start()
 
     def close(self) -> None:
@@ -234,8 +239,9 @@ class Refresher:
     def _refresh_once(self) -> None:
         """Open a view, which loads the changes; the snapshot is not held until the next time."""
         try:
-            with self._active_index.borrow() as index, self._views.open(index):
-                pass
+            with self._active_index.borrow() as index, self._views.open(index) as view:
+                if self._on_view is not None:
+                    self._on_view(view)
         except Problem as error:  # not ready, or the store is busy: requests get the same answer
             _log.debug("live items were not looked at: %s", error.detail)
         except Exception:  # noqa: BLE001  # whatever it is, the next attempt may succeed

@@ -17,6 +17,9 @@ class CompletionCache:
 
     Keys are SHA-256 hashes, so that no prompt stays in memory. `clear` empties the cache when a
     user is erased.
+
+    Attributes:
+        clear_count: How often it was emptied; what was asked before then is not to be kept after.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class CompletionCache:
         self._max_entries = max_entries
         self._lifetime_s = lifetime_s
         self._clock = clock
+        self.clear_count = 0
         self._entries: OrderedDict[bytes, tuple[float, Completion]] = OrderedDict()
 
     def get(self, model: str, prompt: Prompt) -> Completion | None:
@@ -51,6 +55,7 @@ class CompletionCache:
 
     def clear(self) -> None:
         """Forget every completion."""
+        self.clear_count += 1
         self._entries.clear()
 
 

@@ -57,11 +57,13 @@ class LlmClient:
             self.counters.calls.labels(prompt.part, "cached").inc()
             return parse(cached_completion)
         started = time.monotonic()
+        clear_count = self._cache.clear_count
         outcome = "cancelled"
         try:
             completion = await self._call_within_budget(prompt, budget)
             result = parse(completion)
-            self._cache.put(self._endpoint.config.model, prompt, completion)
+            if clear_count == self._cache.clear_count:  # else it may quote who was erased meanwhile
+                self._cache.put(self._endpoint.config.model, prompt, completion)
             outcome = "ok"
         except LlmError as error:
             outcome = error.outcome

@@ -25,7 +25,10 @@ async def ready(request: Request, services: ServicesDep) -> Response:
     status = services.active_index.status
     detail = status.error
     if detail and not _has_read_key(request, services):
-        detail = "a snapshot cannot be opened; ask with an API key, or see the service's log"
+        what = "the language model cannot be loaded"
+        if status.has_model or status.snapshot is None:
+            what = "a snapshot cannot be opened"
+        detail = f"{what}; ask with an API key, or see the service's log"
     if status.snapshot is None:
         raise unavailable(detail or "the index is being loaded; try again shortly")
     if not status.has_model:

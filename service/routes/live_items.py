@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from indexer import Index
 from indexer.errors import RequestError
 from indexer.live import LiveCatalogue
-from service.edge import PROBLEM_RESPONSES, WriteRoute, decode_id
+from service.edge import PROBLEM_RESPONSES, WriteRoute, decode_id, render_json
 from service.live import MAX_ITEMS_PER_CALL, LiveStore, RequestViews
 from service.services import ServicesDep
 from service.store import parse_clean_id
@@ -21,26 +21,20 @@ router = APIRouter(
 
 @router.post("/items", response_model=ItemsKept)
 async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
-    """Keep whole items, new or in place of old ones of the same ids."""
-    bodies = _parse_items(body.items)
+    """Keep whole items, new or in place of old ones of the same ids: all of them or none.
 
-    def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        kept = live.items.put(index, bodies)
-        return {"accepted": len(kept.ids), "ids": kept.ids, **kept.describe()}
-
-    return await services.change_items(change)
+    After no answer, or a 503, send the same again: it does no harm if it was kept.
+    """
+    kept = await services.put_items(_parse_items(body.items))
+    return render_json({"accepted": len(kept.ids), "ids": kept.ids, **kept.describe()})
 
 
 @router.put("/items/{item_id:item}", response_model=ItemKept)
 async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Keep a whole item, new or in place of the one of this id. Percent-encode the id."""
     whole_item = {**body.root, "id": _parse_item_id(item_id, body.root)}
-
-    def change(live: LiveStore, index: Index) -> dict[str, Any]:
-        kept = live.items.put(index, [whole_item])
-        return {"id": kept.ids[0], **kept.describe()}
-
-    return await services.change_items(change)
+    kept = await services.put_items([whole_item])
+    return render_json({"id": kept.ids[0], **kept.describe()})
 
 
 @router.patch("/items/{item_id:item}", response_model=dict[str, Any])

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import threading
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,6 +42,9 @@ class Connections:
         self.write_engine = self.engine.execution_options(**{WRITE_OPTION: True})
         self.reader = SequenceReader(self.engine) if self.path is not None else None
         self.store_file: StoreFile | None = None
+        self._lock = threading.Lock()  # of the next two
+        self._users = 0  # transactions under way
+        self._is_closed = False
 
     @property
     def path(self) -> Path | None:
@@ -64,6 +68,20 @@ class Connections:
         """Return what has become of the file; None: nothing, or there is no file."""
         return None if self.store_file is None else self.store_file.find_fault()
 
+    def start_use(self) -> bool:
+        """Return whether a transaction may begin; if so, `end_use` must follow."""
+        with self._lock:
+            self._users += not self._is_closed
+            return not self._is_closed
+
+    def end_use(self) -> None:
+        """Note that a transaction has ended; nothing stays open of what was closed meanwhile."""
+        with self._lock:
+            self._users -= 1
+            is_last = self._is_closed and not self._users
+        if is_last:
+            self.engine.pool.dispose()
+
     def close(self, fault: str = "was closed") -> None:
         """Close the idle connections; those that are in use are closed after their transaction.
 
@@ -72,9 +90,12 @@ class Connections:
         """
         if self.store_file is not None:  # first, so that who finds a closed connection finds why
             self.store_file.close(fault)
+        with self._lock:
+            self._is_closed = True
         if self.reader is not None:
             self.reader.close()
-        self.engine.dispose()
+        # Not the engine's `dispose`: it would begin another pool, and leave what is lent to nobody.
+        self.engine.pool.dispose()
 
 
 def prepare(connections: Connections, safe_url: str) -> None:

@@ -53,6 +53,7 @@ class LiveDatabase:
         # On the monotonic clock: when a read looks at the file again, and when it is opened again.
         self._next_look_at = self._next_reopening_at = 0.0
         self._refusal = ""
+        self._is_closed = False
 
     @classmethod
     def open(cls, url: str, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
@@ -122,9 +123,12 @@ class LiveDatabase:
         Raises:
             Problem: 503 if the store cannot be read now.
         """
-        connections = self._find_connections()
-        mark = {_MARK_OPTION: self._highest.mark()}
-        with raise_as_problem(), connections.engine.connect() as connection:
+        with (
+            self._use_connections() as connections,
+            raise_as_problem(),
+            connections.engine.connect() as connection,
+        ):
+            mark = {_MARK_OPTION: self._highest.mark()}
             connection = connection.execution_options(**mark)
             if self.dialect != "sqlite":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -142,8 +146,11 @@ class LiveDatabase:
         if not self._writer_lock.acquire(timeout=self._busy_s):
             raise unavailable("the live store is busy; try again in a moment", retry_after_s=1)
         try:
-            connections = self._find_connections()
-            with raise_as_problem(), connections.write_engine.begin() as connection:
+            with (
+                self._use_connections() as connections,
+                raise_as_problem(),
+                connections.write_engine.begin() as connection,
+            ):
                 mark = self._highest.mark()  # nobody else writes from here on
                 query = _SEQUENCE_QUERY.with_for_update(of=counter)
                 transaction = WriteTransaction(
@@ -217,8 +224,10 @@ class LiveDatabase:
             transaction.reserve(max(0, seq - transaction.seq))
 
     def close(self) -> None:
-        """Close the idle connections."""
-        self._connections.close()
+        """Close the idle connections, and refuse all further transactions."""
+        with self._reopening:
+            self._is_closed = True
+            self._connections.close()
 
     def _to_sequence(self, row: Sequence[int], mark: Mark) -> SequenceNumbers:
         """Return the numbers in a row of `_SEQUENCE_QUERY`.
@@ -245,12 +254,29 @@ class LiveDatabase:
         self._next_look_at = now + _LOOK_EVERY_S
         return True
 
+    @contextmanager
+    def _use_connections(self) -> Iterator[Connections]:
+        """Lend connections that nobody closes before the end.
+
+        Raises:
+            Problem: 503 if there is no store, or it cannot be used.
+        """
+        connections = self._find_connections()
+        while not connections.start_use():  # closed since: there are others, or why there are none
+            connections = self._find_connections()
+        try:
+            yield connections
+        finally:
+            connections.end_use()
+
     def _find_connections(self) -> Connections:
         """Return connections to the store at its path, opened again if it is another one by now.
 
         Raises:
             Problem: 503 if there is none, or it cannot be used.
         """
+        if self._is_closed:
+            raise unavailable("the live store is closed, since the service stops; try again")
         connections = self._connections
         fault = connections.find_fault()
         if fault is None:
@@ -262,7 +288,7 @@ class LiveDatabase:
                 f"an empty one"
             )
         with self._reopening:
-            if self._connections is connections:
+            if self._connections is connections and not self._is_closed:
                 if time.monotonic() < self._next_reopening_at:
                     raise unavailable(self._refusal)
                 self._reopen(connections, fault)

@@ -117,16 +117,18 @@ class EventLog:
             connection = transaction.connection
             if select_existing(connection, retractions.c.event_hash, [event_hash]):
                 return transaction.seq
-            removed = connection.execute(
-                events.delete().where(events.c.event_id == event_id)
-            ).rowcount
-            if not removed:
+            is_meant = events.c.event_id == event_id
+            removed_seqs = (
+                connection.execute(sa.select(events.c.seq).where(is_meant)).scalars().all()
+            )
+            if not removed_seqs:
                 raise Problem(
                     HTTPStatus.NOT_FOUND, f"no event {event_id[:100]!r}; nothing was retracted"
                 )
+            connection.execute(events.delete().where(is_meant))
             seq = transaction.reserve()
             connection.execute(retractions.insert().values(event_hash=event_hash, seq=seq))
-            transaction.mark_events_removed()
+            transaction.mark_events_removed(removed_seqs)
             return seq
 
     def read_user_state(

@@ -104,17 +104,30 @@ items = sa.Table(
     sa.Column("dropped", sa.Boolean, nullable=False),
 )
 
+# Of which parts of the log events were removed, as blocks of `BLOCK_EVENTS` sequence numbers: sums
+# over the log look there for what is gone. Nothing says whose events these were.
+removals = sa.Table(
+    "live_removals",
+    tables,
+    sa.Column("block", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, nullable=False, index=True),
+)
+
 version = sa.Table("live_version", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False))
 
 
 def _create_tables(connection: sa.Connection) -> None:
-    tables.create_all(connection)
+    tables.create_all(connection, tables=[t for t in tables.sorted_tables if t is not removals])
     connection.execute(counter.insert().values(id=1, seq=0, items_seq=0, removals_seq=0))
+
+
+def _create_removals(connection: sa.Connection) -> None:
+    removals.create(connection)
 
 
 # Migration n brings a store of version n to version n + 1. A released migration is never edited: a
 # table that changes later gets a migration with its own SQL.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_tables,)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_tables, _create_removals)
 
 
 def migrate(connection: sa.Connection, safe_url: str) -> None:

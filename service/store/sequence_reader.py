@@ -33,7 +33,9 @@ class SequenceReader:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._local = threading.local()
+        self._lock = threading.Lock()  # of the next two
         self._connections: list[sqlite3.Connection] = []
+        self._is_closed = False
 
     def read_sequence(self) -> tuple[int, int, int, int]:
         """Return the numbers of all changes, of items, and of removals; and the schema's version.
@@ -82,9 +84,11 @@ class SequenceReader:
             return None
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        while self._connections:
-            self._connections.pop().close()
+        """Close the connections of all threads; no more are opened."""
+        with self._lock:
+            self._is_closed = True
+            while self._connections:
+                self._connections.pop().close()
 
     def _fetch(self, sql: str, values: Sequence[int] | Mapping[str, Any] = ()) -> list[Any]:
         # All rows are fetched, since a statement that is not at its end keeps old pages alive.
@@ -108,7 +112,11 @@ class SequenceReader:
             raise TypeError(connection)
         # Requests are also answered by the event loop, which must not wait for a lock.
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        self._connections.append(connection)
+        with self._lock:
+            if self._is_closed:  # meanwhile, or before
+                connection.close()
+                raise sqlite3.ProgrammingError("the store was closed")
+            self._connections.append(connection)
         return connection
 
 

@@ -103,7 +103,8 @@ class UserStore:
         with self._database.begin_write() as transaction:
             connection = transaction.connection
             owned_rows = sa.or_(match_owner(user_id, None), match_owner(None, user_id))
-            erased_count = connection.execute(events.delete().where(owned_rows)).rowcount
+            seqs = connection.execute(sa.select(events.c.seq).where(owned_rows)).scalars().all()
+            connection.execute(events.delete().where(owned_rows))
             connection.execute(users.delete().where(users.c.user_id == user_id))
             merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
             all_ids = {user_id, *connection.execute(merged_ids).scalars()}
@@ -111,8 +112,8 @@ class UserStore:
             connection.execute(merges.delete().where(merges_of_user))
             self._record_erasure(connection, all_ids)
             seq = transaction.reserve()
-            transaction.mark_events_removed()
-        return erased_count, seq
+            transaction.mark_events_removed(seqs)
+        return len(seqs), seq
 
     def clean_files(self, seq: int) -> None:
         """Remove what was erased up to a sequence number from the bytes of the files.

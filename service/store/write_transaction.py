@@ -1,10 +1,14 @@
 """Changes of the store to their sequence numbers, which are written with them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from service.store.schema import counter
+from service.store.decayed_sums import BLOCK_EVENTS
+from service.store.schema import counter, removals
+
+_FORGET_REMOVAL = removals.delete().where(removals.c.block == sa.bindparam("number"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,7 @@ class SequenceNumbers:
     Attributes:
         seq: Of the last change of any kind.
         items_seq: Of the last change of an item.
-        removals_seq: Of the last change that removed events.
+        removals_seq: Of the last change that removed events, or a user's profile.
         generation: How often this process has found another store in place of the one before, such
             as a backup. Numbers of different generations do not compare.
     """
@@ -48,9 +52,20 @@ class WriteTransaction:
         """Make every worker load the item changes up to now."""
         self._items_seq = self.seq
 
-    def mark_events_removed(self) -> None:
-        """Make every worker discard the sums it has computed from the log."""
+    def mark_events_removed(self, seqs: Iterable[int]) -> None:
+        """Make every worker take events out of the sums it has computed from the log.
+
+        Args:
+            seqs: Their sequence numbers.
+        """
         self._removals_seq = self.seq
+        blocks = sorted({seq // BLOCK_EVENTS for seq in seqs})
+        if blocks:
+            rows = [{"number": block} for block in blocks]
+            self.connection.execute(_FORGET_REMOVAL, rows)
+            self.connection.execute(
+                removals.insert(), [{"block": block, "seq": self.seq} for block in blocks]
+            )
 
     def write_sequence(self) -> None:
         """Write the new sequence numbers, if any were taken."""

@@ -11,6 +11,7 @@ import pytest
 
 from indexer import FilterError, Index, RequestError, build_index
 from indexer.answer.hits import Hit
+from indexer.live import LiveCatalogue, LiveItem
 from indexer.request.body import _PARSERS
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -295,6 +296,52 @@ def test_search_puts_exact_ids_and_titles_first(tmp_path: Path) -> None:
     for hit in answer:
         assert sum(reason["share"] for reason in hit.reasons) == pytest.approx(hit.score, abs=1e-4)
     assert [hit.id for hit in index.search("1984", filter={"title": "1984"})] == ["b"]
+
+
+TITLES = ["三体", "《流浪地球》", "Alien", '"Heroes" and "Ghosts"', "『银河』", "三体 黑暗森林"]
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("《三体》", "三体"), ("〈三体〉", "三体"), ("「三体」", "三体"), ("『三体』", "三体"),
+        ("“三体”", "三体"), ('"三体"', "三体"), ("《「三体」》", "三体"), ("《 三体 》", "三体"),
+        ("流浪地球", "《流浪地球》"), ("《流浪地球》", "《流浪地球》"),
+        ("“ALIEN”", "Alien"), ("'Alien'", "Alien"), ("＂Alien＂", "Alien"), ("｢Alien｣", "Alien"),
+        ('"Heroes" and "Ghosts"', '"Heroes" and "Ghosts"'), ("银河", "『银河』"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_title_in_quotes_is_an_exact_match(
+    tmp_path: Path, query: str, title: str, *, is_live: bool
+) -> None:
+    rows = [{"id": f"m{n}", "title": one} for n, one in enumerate(TITLES)]
+    encoder = WordEncoder(dim=16)
+    built = [{"id": "other", "title": "other"}] if is_live else rows
+    build_index(write_rows(tmp_path / "i.jsonl", built), tmp_path / "x", encoder=encoder)
+    index = Index.open(tmp_path / "x", encoder=encoder)
+    if is_live:
+        zeros = np.zeros(16, np.float32)
+        changes = [LiveItem(row["id"], row, zeros) for row in rows]
+        catalogue: Any = LiveCatalogue(index).apply_changes(changes)
+    else:
+        catalogue = index
+    exact = [item["title"] for item in catalogue.items(catalogue.find_exact(query))]
+    assert exact == [title]
+    if not is_live:
+        (first, *_) = index.search(query)
+        assert first.item["title"] == title
+        assert "exact" in {reason["kind"] for reason in first.reasons}
+
+
+@pytest.mark.parametrize(
+    "query", ["《三体", "三体》", "《》", '"', '"三体" "Alien"', "《三体》 Alien"]
+)
+def test_what_quotes_do_not_enclose_is_no_exact_match(tmp_path: Path, query: str) -> None:
+    rows = [{"id": f"m{n}", "title": one} for n, one in enumerate(TITLES)]
+    encoder = WordEncoder(dim=16)
+    build_index(write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x", encoder=encoder)
+    assert Index.open(tmp_path / "x", encoder=encoder).find_exact(query) == []
 
 
 def test_an_index_of_ready_made_vectors_recommends_but_reads_no_text(tmp_path: Path) -> None:

@@ -113,7 +113,35 @@ def test_a_listed_website_gets_the_headers_of_cors_on_every_answer(
         other = {**headers, "Origin": "https://shop.example.evil"}
         assert client.get("/v1/items/i0001", headers=other).status_code == 403
         assert client.options("/v1/items/n1", headers=other).status_code == 403
-        assert client.post("/v1/recommend", json={}).headers.get("vary") is None
+
+
+def test_every_answer_of_a_service_with_listed_websites_varies_with_who_asks(
+    own_shop: Shop, serve: Serve
+) -> None:
+    """Else a cache gives the answer to one website, without its headers, to another."""
+    calls = (
+        ("POST", "/v1/recommend"), ("GET", "/v1/items/i0001"), ("GET", "/v1/items/none"),
+        ("GET", "/v1/trending"), ("GET", "/docs"), ("OPTIONS", "/v1/recommend"), ("GET", "/no"),
+    )  # fmt: skip
+    with serve(own_shop, allow_origins=(SHOP,)) as client:
+        for method, path in calls:
+            for headers in ({}, {"Origin": SHOP}, {"Origin": "https://evil.example"}, {}):
+                response = client.request(method, path, headers=headers)
+                assert response.headers.get_list("vary") == ["Origin"], (method, path, headers)
+    with serve(own_shop) as client:
+        assert "vary" not in client.post("/v1/recommend", json={}).headers
+
+
+def test_two_host_headers_are_refused(own_shop: Shop, serve: Serve) -> None:
+    two = [("Host", "localhost"), ("Host", "localhost")]
+    keyed = WebsitePolicy(is_keyless=False).find_refusal(["a.b", "a.b"], [], None, is_page=False)
+    assert keyed is not None
+    assert keyed.status == 400
+    with serve(own_shop) as client:
+        for path in ("/v1/items/i0001", "/health/live", "/docs"):
+            assert client.get(path).status_code == 200
+            assert "2 Host headers; send one" in problem(client.get(path, headers=two), 400)
+            assert client.get(path).status_code == 200
 
 
 def test_with_keys_the_key_decides_and_no_page_can_read_an_answer() -> None:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from service.edge import SLOW_CLIENTS_STATE_KEY, SlowClients
+from service import process
+from service.edge import SLOW_CLIENTS_STATE_KEY, CancelledCallMiddleware, SlowClients
 from service.jobs.draining import DrainingServer
 from tests.service.conftest import running, wait_until
 
@@ -92,6 +93,15 @@ async def _slow(request: Request) -> Response:
     return PlainTextResponse("slow")
 
 
+async def _endless(request: Request) -> Response:
+    async def parts() -> AsyncIterator[str]:
+        while True:
+            yield "part "
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(parts())
+
+
 async def _fast(request: Request) -> Response:
     return PlainTextResponse("fast")
 
@@ -102,11 +112,15 @@ async def _lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
 
 
 @contextmanager
-def stopping_server() -> Iterator[tuple[DrainingServer, tuple[str, int]]]:
+def stopping_server(**chosen: Any) -> Iterator[tuple[DrainingServer, tuple[str, int]]]:
     """A server of this process, and where it listens; it has ended when this ends."""
-    app = Starlette(routes=[Route("/slow", _slow), Route("/fast", _fast)], lifespan=_lifespan)
+    routes = [Route("/slow", _slow), Route("/fast", _fast), Route("/endless", _endless)]
+    app = Starlette(routes=routes, lifespan=_lifespan)
     http_class = "service.edge.connection:Connection"
-    server = DrainingServer(uvicorn.Config(app, http=http_class, log_level="error"))
+    config = uvicorn.Config(
+        CancelledCallMiddleware(app), http=http_class, log_level="error", **chosen
+    )
+    server = DrainingServer(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -131,7 +145,7 @@ def wait_for_draining(server: DrainingServer) -> Any:
 def test_requests_ahead_of_their_answers_are_all_answered_and_the_last_one_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.jobs.draining._DRAIN_S", 20)
+    monkeypatch.setattr("service.jobs.draining.DRAIN_S", 20)
     may_answer.clear()
     fast = b"GET /fast HTTP/1.1\r\nHost: x\r\n\r\n"
     with (
@@ -156,7 +170,7 @@ def test_requests_ahead_of_their_answers_are_all_answered_and_the_last_one_close
 def test_an_idle_connection_gets_one_more_answer_which_says_that_it_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.jobs.draining._DRAIN_S", 20)
+    monkeypatch.setattr("service.jobs.draining.DRAIN_S", 20)
     with stopping_server() as (server, address):
         client = http.client.HTTPConnection(*address, timeout=20)
         client.request("GET", "/fast")
@@ -166,3 +180,33 @@ def test_an_idle_connection_gets_one_more_answer_which_says_that_it_closes(
         answer = client.getresponse()
         assert answer.getheader("connection") == "close"
         assert answer.read() == b"fast"
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_call_that_does_not_end_in_time_is_answered_503_with_one_line_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, begins: bool
+) -> None:
+    monkeypatch.setattr("service.jobs.draining.DRAIN_S", 0)
+    stopping = threading.Event()
+    monkeypatch.setattr(process, "stopping", stopping)
+    may_answer.clear()
+    path = "/endless" if begins else "/slow"
+    with (
+        stopping_server(timeout_graceful_shutdown=1, log_config=None) as (server, address),
+        closing(http.client.HTTPConnection(*address, timeout=20)) as client,
+    ):
+        client.request("GET", path)
+        wait_until(lambda: len(server.server_state.tasks) == 1)
+        stopping.set()
+        server.should_exit = True
+        answer = client.getresponse()
+        if begins:
+            with pytest.raises(http.client.HTTPException):
+                answer.read()
+        else:
+            assert answer.status == 503
+            assert answer.getheader("retry-after")
+            assert "service stops" in json.loads(answer.read())["detail"]
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("service")]
+    assert ours == [f"GET {path} was given up, since the service stops"]
+    assert not [record for record in caplog.records if record.exc_info]

@@ -226,6 +226,27 @@ def test_a_call_that_broke_off_is_not_repeated() -> None:
         assert len(running.calls) == 1
 
 
+def test_an_answer_that_comes_after_an_erasure_is_not_kept() -> None:
+    """It was asked for before, and may quote the user who was erased."""
+
+    async def asked() -> int:
+        async with Endpoint(running.config) as real:
+            model = LlmClient(real)
+            for clears in (True, False, False):
+                call = asyncio.create_task(
+                    model.ask(ASK, lambda told: told.text, RequestBudget.start(20_000))
+                )
+                while clears and not running.calls:
+                    await asyncio.sleep(0.01)
+                if clears:
+                    model.clear_cache()
+                await call
+            return len(running.calls)
+
+    with endpoint(lambda body: Reply("{}", wait_s=0.1)) as running:
+        assert asyncio.run(asked()) == 2  # the third is the second one, kept
+
+
 def test_a_spent_budget_calls_no_endpoint() -> None:
     async def asked() -> None:
         async with Endpoint(running.config) as real:

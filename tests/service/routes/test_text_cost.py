@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from indexer.arrays import Vectors
+from indexer.language.encoder import Progress
 from service.store.events import Event
 from service.store.user_state import MAX_STORED_TOKENS, build_user_state
 from tests.fakes import WordEncoder
@@ -66,6 +67,15 @@ class _GatedEncoder(WordEncoder):
         super().__init__(dim=32)
         self.waiting = 0
         self.gate = threading.Event()
+        self.item_texts: list[str] = []  # texts of items
+
+    @override
+    def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        self.item_texts += texts
+        if any("dear" in text for text in texts):
+            self.waiting += 1
+            assert self.gate.wait(60)
+        return super().encode_items(texts, progress)
 
     @override
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
@@ -122,3 +132,75 @@ def test_a_batch_holds_no_place_of_single_requests(own_shop: Shop, serve: Serve)
                 encoder.gate.set()
         finally:
             encoder.gate.set()
+
+
+LONG_ITEMS = [
+    {"id": f"dear{n}", "title": f"dear {n}", "description": "雨" * 300} for n in range(20)
+]
+
+
+def test_items_whose_new_texts_cost_too_much_are_refused_with_the_remedy(
+    own_shop: Shop, serve: Serve
+) -> None:
+    items = [{**LONG_ITEMS[0], "id": f"x{n}", "title": f"x {n}"} for n in range(400)]
+    encoder = _GatedEncoder()
+    with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
+        encoder.item_texts.clear()
+        said = problem(client.post("/v1/items", json={"items": items}), 422)
+        assert "65536 tokens" in said
+        assert "400 of about 102400" in said
+        assert "split it" in said
+        assert not encoder.item_texts
+        assert client.get("/v1/items/x0").status_code == 404
+        for part in (items[:200], items[200:]):  # what is known from before costs nothing
+            assert client.post("/v1/items", json={"items": part}).status_code == 200
+        encoder.item_texts.clear()
+        assert client.post("/v1/items", json={"items": items}).json()["accepted"] == 400
+        assert not encoder.item_texts
+        with_vectors = [{**item, "vector": [1.0] * 32} for item in items]
+        assert client.post("/v1/items", json={"items": with_vectors}).json()["accepted"] == 400
+
+
+def test_the_same_items_sent_again_are_kept_once_and_encoded_once(
+    own_shop: Shop, serve: Serve
+) -> None:
+    """A client that got no answer cannot tell whether they were kept: it sends them again."""
+    encoder = _GatedEncoder()
+    encoder.gate.set()
+    same = [{"id": f"s{n}", "title": "one title for all"} for n in range(30)]
+    with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
+        encoder.item_texts.clear()
+        for _ in range(2):
+            answer = client.post("/v1/items", json={"items": [*LONG_ITEMS, *same]}).json()
+            assert answer["accepted"] == 50
+        assert len(encoder.item_texts) == 21
+        assert len(set(encoder.item_texts)) == 21
+        changed = {**LONG_ITEMS[0], "description": "another one"}
+        assert client.post("/v1/items", json={"items": [changed]}).status_code == 200
+        assert len(encoder.item_texts) == 22
+        everything = ids_for(client, query="dear", k=500)
+        assert len([i for i in everything if i.startswith("dear")]) == len(LONG_ITEMS)
+        assert client.get("/v1/items/dear0").json() == changed
+
+
+def test_other_items_are_changed_while_many_long_ones_are_encoded(
+    own_shop: Shop, serve: Serve
+) -> None:
+    encoder = _GatedEncoder()
+    with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
+        try:
+            with asking(client, "/v1/items", [{"items": LONG_ITEMS}]) as statuses:
+                wait_until(lambda: encoder.waiting == 1)
+                assert client.put("/v1/items/n1", json={"title": "short"}).status_code == 200
+                posted = {"items": [{"id": "n2", "title": "short too"}]}
+                assert client.post("/v1/items", json=posted).status_code == 200
+                assert client.patch("/v1/items/n1", json={"price": 3}).status_code == 200
+                assert client.delete("/v1/items/i0001").status_code == 200
+                assert client.get("/v1/items/n1").json()["price"] == 3
+                assert client.get("/v1/items/dear0").status_code == 404
+                assert not statuses
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
+        assert statuses == [200]
+        assert client.get("/v1/items/dear0").status_code == 200

@@ -1,19 +1,29 @@
 """Trending items: decayed by time, the same on every worker, gone with their events."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer.request.scenarios import EVENT_WEIGHTS, SCENARIOS
+from service.edge import Problem
 from service.store import trending as trending_module
 from service.store.database import LiveDatabase
+from service.store.decayed_sums import BLOCK_EVENTS
 from service.store.event_log import EventLog
 from service.store.events import Event
 from service.store.ownership import UserHasher
+from service.store.schema import events
 from service.store.trending import DEFAULT_HALF_LIFE_S, HALF_LIFE_S, Trending
+from service.store.users import UserStore
 from tests.service.conftest import Serve, Shop, liked, problem
 
 NOW = 1.8e9
@@ -42,6 +52,35 @@ class Log:
             return self.workers[worker].compute_shares(
                 lambda: connection, upto, SCENARIOS[scenario], scale=SCALE, now=now
             )
+
+    def shares_and_rows(self, worker: int) -> tuple[dict[str, float], int]:
+        """The shares, and how many rows were fetched for them."""
+        with self.database.begin_read() as connection:
+            upto = self.database.read_sequence(connection)
+            with count_rows(connection) as rows:
+                shares = self.workers[worker].compute_shares(
+                    lambda: connection, upto, SCENARIOS["default"], scale=SCALE, now=NOW
+                )
+        return shares, sum(rows)
+
+
+@contextmanager
+def count_rows(connection: sa.Connection) -> Iterator[list[int]]:
+    """The rows that each statement of a connection fetches, within the block."""
+    counts: list[int] = []
+
+    def count(one: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        counts.append(
+            one.connection.cursor()
+            .execute(f"SELECT count(*) FROM ({statement})", parameters)
+            .fetchone()[0]
+        )
+
+    sa.event.listen(connection, "after_cursor_execute", count)
+    try:
+        yield counts
+    finally:
+        sa.event.remove(connection, "after_cursor_execute", count)
 
 
 @pytest.fixture
@@ -94,7 +133,7 @@ def test_years_ahead_do_not_count_until_the_day_before(log: Log) -> None:
     log.happened("ahead", -400)
     log.happened("now", 0)
     assert log.shares() == {"now": 1.0}
-    assert log.shares(now=NOW + 398 * DAY) == {"now": 1.0}
+    assert log.shares(now=NOW + 398 * DAY) == {}  # nor what happened more than a year ago
     later = log.shares(now=NOW + 400 * DAY)
     assert later["ahead"] == 1.0
     assert later.get("now", 0.0) < 1e-9
@@ -106,6 +145,122 @@ def test_a_retracted_event_does_not_count_as_trending_on_any_worker(log: Log) ->
     assert set(log.shares(0)) == set(log.shares(1)) == {"a", "b"}
     log.log.retract(name)
     assert log.shares(0) == log.shares(1) == {"b": 1.0}
+
+
+ITEMS, USERS, KINDS = ("a", "b", "c", "d"), ("u", "v", "w"), ("like", "dislike", "view", "rating")
+HALF_LIFE = HALF_LIFE_S["news"]
+_TELLING = st.tuples(
+    st.just("tell"),
+    st.sampled_from(USERS),
+    st.sampled_from(ITEMS),
+    st.sampled_from(KINDS),
+    st.floats(-0.9 * DAY, 9 * DAY),
+    st.integers(0, 300),  # more than a block of the log
+)
+_CHANGES = st.one_of(
+    _TELLING,
+    st.tuples(st.just("erase"), st.sampled_from(USERS)),
+    st.tuples(st.just("merge"), st.permutations(USERS)),
+    st.tuples(st.just("retract"), st.integers(1, 10)),
+    st.tuples(st.just("wait"), st.floats(0, 3 * DAY)),
+    st.tuples(st.just("look"), st.just(1)),
+)
+
+
+class ChangingLog(Log):
+    """A log that is changed in every way, at a time that goes on."""
+
+    def __init__(self, database: LiveDatabase) -> None:
+        super().__init__(database)
+        self.users = UserStore(database, UserHasher("a secret of the tests"), lambda: self.now)
+        self.now, self.count = NOW, 0
+
+    def change(self, kind: str, *told: Any) -> None:
+        getattr(self, f"_{kind}")(*told)
+
+    def count_anew(self) -> dict[str, float]:
+        """The shares by definition, from the rows that are there."""
+        totals: dict[str, float] = {}
+        weights = SCENARIOS["news"].event_weights
+        with self.database.begin_read() as connection:
+            rows = connection.execute(sa.select(events)).all()
+        for row in rows:
+            age = self.now - row.at
+            oldest = (math.floor(self.now / HALF_LIFE) - 30) * HALF_LIFE
+            if row.at > oldest and age >= -DAY:
+                weight = (2 * row.value - 6) / 4 if row.event == "rating" else weights[row.event]
+                gain = weight * 0.5 ** (max(0.0, age) / HALF_LIFE)
+                totals[row.item_id] = totals.get(row.item_id, 0.0) + gain
+        # What is nothing but rounding is left out of both.
+        top = max(totals.values(), default=0.0)
+        return {item: total / top for item, total in totals.items() if total > 1e-9 * top > 0}
+
+    def _tell(self, user: str, item: str, kind: str, ago: float, gap: int) -> None:
+        self.count += 1
+        with self.database.begin_write() as transaction:
+            transaction.reserve(gap)
+        value = 1.0 + self.count % 5 if kind == "rating" else None
+        at = self.now - ago
+        self.log.append([Event(str(self.count), user, None, item, kind, value, None, at)])
+
+    def _erase(self, user: str) -> None:
+        self.users.erase_rows(user)
+
+    def _merge(self, users: list[str]) -> None:
+        self.users.merge(users[0], users[1])
+
+    def _retract(self, number: int) -> None:
+        with suppress(Problem):  # there may be none of that number
+            self.log.retract(str(number))
+
+    def _wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def _look(self, worker: int) -> None:
+        self.shares(worker, "news", self.now)
+
+
+@given(st.lists(_TELLING, min_size=5, max_size=10), st.lists(_CHANGES, min_size=5, max_size=15))
+def test_every_worker_has_the_shares_of_a_recount_whatever_was_erased(
+    told: list[Any], changes: list[Any]
+) -> None:
+    with TemporaryDirectory() as folder:
+        log = ChangingLog(LiveDatabase.open(f"sqlite:///{folder}/live.sqlite"))
+        for change in [*told, *changes]:
+            log.change(*change)
+            log.change("look", 0)
+        found = [log.shares(worker, "news", log.now) for worker in (0, 1)]
+        log.workers.append(Trending())
+        fresh = log.shares(2, "news", log.now)
+        expected = log.count_anew()
+        log.database.close()
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
+    assert found[0] == pytest.approx(fresh, rel=1e-9)
+    shown = {item: share for item, share in fresh.items() if share > 1e-9}
+    assert shown == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_an_erasure_reads_no_more_of_the_log_than_the_user_has_events(log: Log) -> None:
+    """Counted in rows, not in time: the log is long, and one user's events are few."""
+    users = UserStore(log.database, UserHasher("a secret of the tests"), lambda: NOW)
+    log.log.append(
+        [Event(f"e{n}", f"u{n}", None, f"i{n % 50}", "like", None, None, NOW) for n in range(5_000)]
+    )
+    before = log.shares(0), log.shares(1)
+    assert before[0] == before[1]
+    users.erase_rows("u1234")
+    for worker in (0, 1):
+        shares, rows = log.shares_and_rows(worker)
+        assert shares == {f"i{n}": 1.0 if n != 1234 % 50 else 0.99 for n in range(50)}
+        assert 0 < rows <= 2 * BLOCK_EVENTS
+
+
+def test_a_clock_that_was_years_ahead_leaves_nothing_behind(log: Log) -> None:
+    log.happened("a", 0)
+    log.happened("b", 3)
+    expected = log.shares()
+    assert log.shares(now=NOW + 4_000 * DAY) == {}
+    assert log.shares() == expected
 
 
 def test_only_the_top_items_are_returned(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

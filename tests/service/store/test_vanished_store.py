@@ -3,7 +3,9 @@
 import os
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from service.edge.problems import Problem
+from service.store.connections import Connections
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog
 from service.store.events import Event
@@ -230,6 +233,87 @@ def test_a_call_under_way_while_the_store_is_closed_is_told_to_ask_again(tmp_pat
     database._connections.close("was replaced by another file")  # as opening it again begins
     assert database.fetch_at(sequence, []) is None
     database.close()
+
+
+def list_open_files(file: Path) -> list[str]:
+    """What this process has open of a store, by the path or as it was before it was replaced."""
+    names = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that lists the others is closed by now
+            names.append(str(descriptor.readlink()))
+    return [name for name in names if str(file.resolve()) in name]
+
+
+def replace_store(file: Path) -> None:
+    """Put another store of this release in the place of one that is open."""
+    other = LiveDatabase.open(f"sqlite:///{file.with_name('other')}")
+    other.close()
+    for old in file.parent.glob(f"{file.name}*"):
+        old.unlink()
+    file.with_name("other").rename(file)
+
+
+def test_a_read_that_begins_while_the_store_is_opened_again_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+    before = database._connections
+    find, chosen, may_begin = LiveDatabase._find_connections, threading.Event(), threading.Event()
+
+    def find_slowly(self: LiveDatabase) -> Connections:
+        found = find(self)
+        if threading.current_thread() is reader and not chosen.is_set():
+            chosen.set()
+            assert may_begin.wait(20)
+        return found
+
+    reader = threading.Thread(target=database.check)
+    monkeypatch.setattr(LiveDatabase, "_find_connections", find_slowly)
+    reader.start()
+    assert chosen.wait(20)
+    replace_store(file)
+    database.check()  # opens the one that is there now
+    assert database._connections is not before
+    may_begin.set()
+    reader.join(20)
+    assert isinstance(before.engine.pool, sa.pool.QueuePool)
+    assert before.engine.pool.checkedin() == 0
+    database.close()
+    assert list_open_files(file) == []
+
+
+def test_a_read_under_way_while_the_store_is_opened_again_is_closed_at_its_end(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+    before = database._connections
+    with database.begin_read() as connection:
+        replace_store(file)
+        database.check()
+        assert database._connections is not before
+        database.read_sequence(connection)
+        assert [name for name in list_open_files(file) if "(deleted)" in name]
+    assert not [name for name in list_open_files(file) if "(deleted)" in name]
+    assert before.reader is not None
+    with pytest.raises(sqlite3.ProgrammingError, match="was closed"):
+        before.reader.read_sequence()
+    database.close()
+    assert list_open_files(file) == []
+
+
+def test_a_closed_store_is_not_opened_again(tmp_path: Path) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+    database.close()
+    assert database.peek_sequence() is None
+    for _ in range(2):
+        with pytest.raises(Problem, match="is closed"):
+            database.check()
+        with pytest.raises(Problem, match="is closed"), database.begin_write():
+            pass
+    assert list_open_files(file) == []
 
 
 def test_numbers_that_go_back_are_of_another_store(database: LiveDatabase) -> None:
