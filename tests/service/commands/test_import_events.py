@@ -211,8 +211,8 @@ def test_many_events_of_which_none_names_an_item_are_refused_and_none_is_kept(
     tmp_path: Path, url: str
 ) -> None:
     build(tmp_path)
-    rows = "user_id,item_id,event\n" + "".join(f"u{n},{n}.0,click\n" for n in range(120))
-    said = r'none of the first 120 .* \(first: "0\.0"; the catalogue\'s look like "film-1"\)'
+    rows = "user_id,item_id,event\n" + "".join(f"u{n},movie {n},click\n" for n in range(120))
+    said = r'none of the first 120 .* \(first: "movie 0"; the catalogue\'s look like "film-1"\)'
     with pytest.raises(CatalogError, match=said):
         imported(tmp_path, url, rows)
     with opened(url) as (database, log, _), database.begin_read() as connection:
