@@ -124,7 +124,7 @@ def parse_date_instant(text: str) -> float | None:
 def read_iso_instant(text: str) -> float | None:
     """Return Unix seconds for a whole date or time in ISO 8601, quickly; None for other text."""
     try:
-        return to_instant(text.strip()) if len(text) > _MIN_ISO_CHARS else None
+        return to_instant(text.strip()) if _MIN_ISO_CHARS < len(text) <= _MAX_CHARS else None
     except (ValueError, OverflowError):
         return None
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 MAX_NUMBER = 1e300  # whole numbers much larger do not fit a float
 MAX_WHOLE_DIGITS = 300  # Python refuses to parse whole numbers of thousands of digits
+_MAX_CHARS = 400  # no number, amount or word for yes is longer
 
-_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_PLAIN = re.compile(r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
 # Separators between thousands make whole groups of three digits; 1,29,999 is how India writes.
 _POINT_IS_DECIMAL = re.compile(
@@ -33,7 +34,7 @@ _CODES = (
 )
 _CURRENCY = re.compile(f"(?P<symbol>{_SYMBOLS})|(?P<code>{_CODES})", re.IGNORECASE)
 _AMOUNT = re.compile(
-    rf"(?P<sign>[-+]?)\s*(?P<before>{_SYMBOLS}|{_CODES})?\s*(?P<number>[-+]?[\d.](?:[^a-z]*[\d.-])?"
+    rf"(?P<sign>[-+]?)\s*+(?P<before>{_SYMBOLS}|{_CODES})?\s*+(?P<number>[-+]?[\d.](?:[^a-z]*[\d.-])?"
     rf"(?:e[-+]?\d+)?)\s*(?P<after>{_SYMBOLS}|{_CODES})?",
     re.IGNORECASE | re.ASCII,
 )
@@ -152,7 +153,10 @@ def to_finite_number(value: Any) -> float | None:
 
 
 def _to_half_width(text: str) -> str:
+    """The text in half width, without surrounding spaces; empty if it is too long to be a value."""
     stripped = text.strip()
+    if len(stripped) > _MAX_CHARS:
+        return ""
     return stripped if stripped.isascii() else unicodedata.normalize("NFKC", stripped).strip()
 
 
