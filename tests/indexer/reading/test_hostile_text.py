@@ -1,4 +1,4 @@
-"""Text that is made to take long is read, or refused, after a number of steps that its length bounds.
+"""Text that is made to take long is read or refused in a number of steps that its length bounds.
 
 A mebibyte of it takes milliseconds; one step for each pair of its characters would take hours.
 """
@@ -84,7 +84,8 @@ _HOSTILE = (
     ("4", " ", "stars!"), ("", " ", "POINT"), ("POINT", " ", "x"), ("POINT(", " ", "x"),
     ("POINT(1", " ", "x"), ("POINT(", "1", "x"), ("SRID=", "1", "x"), ("1", " ", ",x"),
     ("1,", "1", "x"), ("1,", " ", "x"), ("{", " ", "x}"), ("{", " ", "}"), ('{"', "\\a", "}"),
-    ("{a", " ", "\\}"), ("{", "a ", '"}'), ("{", "a,", "}"), ("{", '"",', "\\}"), ("[", "'a',", "]"),
+    ("{a", " ", "\\}"), ("{", "a ", '"}'), ("{", "a,", "}"), ("{", '"",', "\\}"),
+    ("[", "'a',", "]"),
     ("[", "1,", "x]"), ("[", "[", "]"), ("[", "'", "]"), ("{", "1.", "}"), ("(", "-", ")"),
     ("2024", " ", "x"), ("2024-05-01", " ", "x"), ("2024-05-01 20:00", " ", "x"),
     ("", "\u0301\u0316", "x"), ("", "９", "x"), ("", "ﷺ", ""), ("1", "\u0301", "x"),
