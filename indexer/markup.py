@@ -21,7 +21,7 @@ _AFTER_BRACKET = (
 )
 _TAG = re.compile(rf"<{_AFTER_BRACKET}", re.IGNORECASE | re.ASCII)
 _STRAY_BRACKET = re.compile(rf"<(?!{_AFTER_BRACKET})", re.IGNORECASE | re.ASCII)
-# Blocks become line breaks, which nest in nothing: a parser takes time that is quadratic in depth.
+# Blocks become line breaks, which nest in nothing.
 _BLOCK = re.compile(
     r"</?(?:address|article|aside|audio|blockquote|body|br|button|caption|center|col|colgroup|dd"
     r"|details|dir|div|dl|dt|embed|fieldset|figcaption|figure|footer|form|h[1-6]|head|header|hr"
@@ -40,19 +40,23 @@ _SWALLOWING = tuple(
         *((rf"<(?={name}[\s/>])", rf"</{name}[\s>]") for name in ("template", "noscript", "svg")),
     )
 )
-_WORDLESS_ELEMENTS = ["script", "style", "template", "noscript", "iframe", "svg"]
+_WORDLESS = re.compile(
+    r"<!--(?:-?>|.*?-->)|<svg(?:\s[^<>]*)?/>"
+    r"|<(script|style|template|noscript|iframe|svg)(?=[\s/>]).*?</\1(?=[\s>])[^<>]*>?",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
+)
+# Nothing that is left may nest: in a parser open elements cost time and memory that is quadratic.
+_OTHER_ELEMENT = re.compile(r"</?(?!br\b)(?=[a-z])[a-z0-9]+", re.IGNORECASE | re.ASCII)
 _MAX_PASSES = 2  # feeds escape their HTML once more
 
 _MARKDOWN_SIGNS = ("](", "*", "_", "`", "~~", "# ")
+_FENCE = re.compile(r"^[ ]{0,3}(?:```|~~~)[\w+-]{0,20}[ \t]*$", re.MULTILINE)
+_LINK = r"\[([^\[\]\n]{0,500}+)\]\(([^()\s]{1,2000}+)(?: \"[^\"\n]{0,300}+\")?\)"
+_IMAGE_OR_LINK = tuple(map(re.compile, (f"!{_LINK}", _LINK)))  # an image may be the words of a link
+_ADDRESS_MARK = re.compile(r"[./:#]")
 _MARKDOWN_FORMS = tuple(
     (re.compile(pattern, re.MULTILINE), replacement)
     for pattern, replacement in (
-        (r"^[ ]{0,3}(?:```|~~~)[\w+-]{0,20}[ \t]*$", ""),
-        # A link's address has a dot, slash or colon: `[REC](2007)` is none.
-        (r"!\[([^\[\]\n]{0,500})\]\([^()\s]{0,500}[./:#][^()\s]{0,1500}(?: \"[^\"\n]{0,300}\")?\)",
-         r"\1"),
-        (r"\[([^\[\]\n]{0,500})\]\([^()\s]{0,500}[./:#][^()\s]{0,1500}(?: \"[^\"\n]{0,300}\")?\)",
-         r"\1"),
         (r"`([^`\n]{1,500})`", r"\1"),
         (r"(?<![\d*])\*\*(?=[^\s*])([^*\n]{1,500})(?<=\S)\*\*(?![\d*])", r"\1"),
         (r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,500})(?<=\S)\*(?![\w*])", r"\1"),
@@ -83,9 +87,17 @@ def strip_markup(text: str) -> str:
     text = strip_html(text)
     if not any(sign in text for sign in _MARKDOWN_SIGNS):
         return text
+    text = _FENCE.sub("", text)
+    for link in _IMAGE_OR_LINK:
+        text = link.sub(_take_words, text)
     for pattern, replacement in _MARKDOWN_FORMS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _take_words(link: re.Match[str]) -> str:
+    """The words of a link; `[REC](2007)` is none, since an address has a dot, slash or colon."""
+    return link[1] if _ADDRESS_MARK.search(link[2]) else link[0]
 
 
 def _strip_tags(text: str) -> str:
@@ -96,10 +108,10 @@ def _strip_tags(text: str) -> str:
             ends = [match.start() for match in closing.finditer(text)]
             closed = ends[-1] if ends else 0
             text = text[:closed] + opening.sub("&lt;", text[closed:])
-    html = _BLOCK.sub("\n<br", _STRAY_BRACKET.sub("&lt;", text))
+    html = _BLOCK.sub("\n<br", _STRAY_BRACKET.sub("&lt;", _WORDLESS.sub("", text)))
+    html = _OTHER_ELEMENT.sub("<wbr", html)
     # A lone surrogate is legal in JSON, but not in the UTF-8 that the parser reads.
     parser = LexborHTMLParser(html.encode("utf-8", "replace").decode("utf-8"))
-    parser.strip_tags(_WORDLESS_ELEMENTS)
     plain = parser.root.text(deep=True, separator="", strip=False) if parser.root else ""
     return _INVISIBLE.sub("", plain).strip()
 

@@ -24,7 +24,7 @@ _PYTHON_LITERAL = re.compile(
     re.ASCII,
 )
 _STRING_OR_NAN = re.compile(rf"{_STRING}|-?\b(?:nan|inf)\b")
-_ARRAY_PART = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^",{}\\]*[^",{}\\\s]))\s*(?:,|$)')
+_ARRAY_PART = re.compile(r'\s*+(?:"((?:[^"\\]|\\.)*+)"\s*+|([^",{}\\]++))(?:,|$)')
 _ESCAPE = re.compile(r"\\(.)")
 
 
@@ -78,8 +78,8 @@ def read_array(text: str) -> list[str] | None:
         quoted, plain = match.groups()
         if quoted is not None:
             parts.append(_ESCAPE.sub(r"\1", quoted))
-        elif plain.upper() != "NULL":
-            parts.append(plain)
+        elif plain.strip().upper() != "NULL":
+            parts.append(plain.strip())
         position = match.end()
     return parts
 

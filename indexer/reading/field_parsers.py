@@ -32,6 +32,7 @@ Parser = Callable[[str, Any], Any]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MAX_EXACT_INTEGER = 2**53  # above it neighbouring integers are the same float
 _YEAR_OR_DAY = re.compile(r"\d{4}|(?:19|20)\d{6}", re.ASCII)
+_DAY_DIGITS, _MIN_DAY, _MAX_DAY = 8, 19_000_101, 20_991_231
 _TEXT_KEYS = ("text", "name", "value", "rendered")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?")
 _UNIX_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))  # nano-, micro-, milliseconds
@@ -226,11 +227,13 @@ def parse_unix_seconds(name: str, value: Any) -> float:
     """Return a time as Unix seconds; a date or time without a zone is in UTC.
 
     A number above 1e11 is milliseconds (as seconds it would be past the year 5000), above 1e14
-    microseconds, above 1e17 nanoseconds.
+    microseconds, above 1e17 nanoseconds. Eight digits that can be a date (20240501) are one.
     """
     if isinstance(value, str) and value[4:5] == "-" and (seconds := read_iso_instant(value)):
         return seconds
     number = read_number(value) if isinstance(value, str) else to_finite_number(value)
+    if number is not None and (iso := _read_day(number)):
+        return to_instant(iso)
     if number is not None:
         unit = next((unit for least, unit in _UNIX_UNITS if abs(number) > least), 1)
         return number / unit
@@ -238,6 +241,14 @@ def parse_unix_seconds(name: str, value: Any) -> float:
     if iso is None:
         raise BadValueError(f"{name} must be an ISO date or Unix seconds, not {VALUE}", value)
     return to_instant(iso)
+
+
+def _read_day(number: float) -> str | None:
+    """A day written as a number of eight digits in ISO form; None if it is none."""
+    if not _MIN_DAY <= number <= _MAX_DAY:
+        return None
+    digits = number_to_text(number)
+    return read_datetime(digits) if len(digits) == _DAY_DIGITS else None
 
 
 _WORD_PARSERS: tuple[Parser, ...] = (parse_text, parse_title, parse_prose, parse_list)

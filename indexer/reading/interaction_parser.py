@@ -27,7 +27,7 @@ COLUMN_ALIASES = {
 }
 _UNKNOWN_WORDS = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
 _MAX_EVENT_CHARS = 64
-_MAX_SECONDS_DIGITS = 10  # of whole Unix seconds; longer numbers may be milliseconds
+_SECONDS_DIGITS = (9, 10)  # of whole Unix seconds; longer ones may be milliseconds, eight a day
 _NO_CONTEXT: Mapping[str, str] = {}  # shared by all rows that have none
 
 _EVENT_BY_NAME = {event.value: event for event in Event}
@@ -201,7 +201,7 @@ def _parse_known_id(name: str, values: Mapping[str, Any], known: dict[str, str])
 def _parse_time(values: Mapping[str, Any]) -> float | None:
     """Return the time of a row, for whole seconds as most are written without a second look."""
     raw = find_value("timestamp", values)
-    if type(raw) is str and len(raw) <= _MAX_SECONDS_DIGITS and raw.isascii() and raw.isdigit():
+    if type(raw) is str and len(raw) in _SECONDS_DIGITS and raw.isascii() and raw.isdigit():
         return float(raw)
     return None if is_missing_for(parse_unix_seconds, raw) else parse_unix_seconds("timestamp", raw)
 

@@ -4,24 +4,24 @@ A line that is no object is a `BadRow`. Of an array, and of objects over several
 the number of the object, from 1: they have no lines of their own.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import count, islice
 from typing import Any, BinaryIO
 
 import orjson
 
 from indexer.errors import CatalogError
+from indexer.reading.json_values import BrokenJsonError, JsonValues, LongValueError
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import BadRow, Row, clip
 
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_TRIED_BYTES = 8 * 1024 * 1024  # of a first line that is decoded to see what it is
 _BOM = b"\xef\xbb\xbf"
-_NOT_A_NUMBER = re.compile(r"[:\[,]\s*-?(NaN|Infinity)\b")
+_WRAPPER = re.compile(rb'\{\s*+"[^"\\]*+"\s*+:\s*+\[\s*+\{')
+_NOT_A_NUMBER = re.compile(rb"[:\[,]\s*+-?(?:NaN|Infinity)\b")
+_TEXT_OR_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ class JsonFile:
         """
         with self.open() as file:
             first = _read_first_line(file)
-        if _is_object_a_line(first):
+            is_only = not _read_first_line(file)
+        is_wrapper = is_only and _WRAPPER.match(first) and first.endswith(b"]}")
+        if _is_object_a_line(first) and not is_wrapper:
             with self.open() as file:
                 yield from _read_lines(self.name, file)
             return
@@ -59,62 +61,73 @@ class JsonFile:
         yield from self._read_objects(path)
 
     def _find_path(self, first: bytes) -> str:
-        """Return where the objects are, as ijson spells it: "item", "products.item" or ""."""
+        """Return where the objects are: "item", "products.item" or ""."""
         if first.startswith(b"["):
             return "item"
         with self.open() as file:
-            events = _parse_events(self.name, file)
-            opened = list(islice(events, 4))
-            if [event[1] for event in opened] != [
-                "start_map",
-                "map_key",
-                "start_array",
-                "start_map",
-            ]:
-                return ""
-            has_more = any(prefix == "" and kind == "map_key" for prefix, kind, _ in events)
-        return "" if has_more else f"{opened[1][2]}.item"
+            values = JsonValues(file)
+            try:
+                name = _open_wrapper(values)
+                if name is None or values.peek() != b"[":
+                    return ""
+                entries = values.take_list()
+                is_wrapper = _opens_object(next(entries, b""))
+                for _ in entries:
+                    pass
+                return f"{name}.item" if is_wrapper and values.peek() == b"}" else ""
+            except BrokenJsonError:
+                return ""  # told when it is read
 
     def _read_objects(self, path: str) -> Iterator[Row | BadRow]:
-        import ijson
-
-        numbers = count(1)
+        number = 0
         try:
             with self.open() as file:
-                found = ijson.items(file, path, multiple_values=True)
-                for number, values in zip(numbers, found, strict=False):
-                    yield _to_row(self.name, number, _to_plain_numbers(values))
-        except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
+                for number, value in enumerate(_take_objects(JsonValues(file), path), start=1):
+                    if isinstance(value, LongValueError):
+                        shown = value.start.decode("utf-8", "replace")
+                        yield BadRow(self.name, number, str(value), shown)
+                    else:
+                        yield _parse_line(self.name, number, value)
+        except BrokenJsonError as error:
             raise CatalogError(
-                f"{self.name} is not JSON after its {next(numbers) - 2} first objects "
-                f"({_describe_ijson_error(error)}); write it again, or as one object a line"
+                f"{self.name} is not JSON after its {number} first objects "
+                f"({error}); write it again, or as one object a line"
             ) from error
 
 
-def _to_plain_numbers(value: Any) -> Any:
-    """Return a value of ijson with the numbers of orjson, so that all layouts say the same."""
-    if isinstance(value, dict):
-        return {key: _to_plain_numbers(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_to_plain_numbers(part) for part in value]
-    is_long = isinstance(value, int) and not -(2**63) <= value < 2**64
-    return float(value) if is_long or isinstance(value, Decimal) else value
-
-
-def _parse_events(source: str, file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
-    import ijson
-
+def _open_wrapper(values: JsonValues) -> str | None:
+    """Go to the value of the first name of an object; None if there is no name."""
+    if values.peek() != b"{":
+        return None
+    values.take_mark(b"{")
+    if values.peek() != b'"':
+        return None
     try:
-        yield from ijson.parse(file, multiple_values=True)
-    except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
-        raise CatalogError(
-            f"{source} is not JSON ({_describe_ijson_error(error)}); write one object a line"
-        ) from error
+        name = orjson.loads(values.take_value())
+    except (orjson.JSONDecodeError, LongValueError):
+        return None
+    values.take_mark(b":")
+    return str(name)
 
 
-def _describe_ijson_error(error: Exception) -> str:
-    """The first line of a message: the others point at a place of the text below each other."""
-    return clip(str(error).partition("\n")[0])
+def _opens_object(value: bytes | LongValueError) -> bool:
+    return (value.start if isinstance(value, LongValueError) else value).startswith(b"{")
+
+
+def _take_objects(values: JsonValues, path: str) -> Iterator[bytes | LongValueError]:
+    while values.peek():
+        if not path:
+            try:
+                yield values.take_value()
+            except LongValueError as error:
+                yield error
+            continue
+        is_wrapped = path != "item"
+        if is_wrapped:
+            _open_wrapper(values)
+        yield from values.take_list()
+        if is_wrapped:
+            values.take_mark(b"}")
 
 
 def _read_first_line(file: BinaryIO) -> bytes:
@@ -132,7 +145,7 @@ def _is_object_a_line(first: bytes) -> bool:
     if len(first) > _MAX_TRIED_BYTES:
         return not first.startswith(b"[")
     try:
-        value = orjson.loads(first)
+        value = _decode(first)
     except orjson.JSONDecodeError:
         return not (first.startswith(b"[") or first.endswith((b"{", b"[", b",")))
     if isinstance(value, list):
@@ -167,26 +180,31 @@ def _skip_line(file: BinaryIO) -> None:
 
 def _parse_line(source: str, line: int, text: bytes) -> Row | BadRow:
     try:
-        values = orjson.loads(text)
+        return _to_row(source, line, _decode(text))
     except orjson.JSONDecodeError as error:
-        values = _read_with_nan(text)
-        if values is None:
-            shown = clip(text.strip().decode("utf-8", "replace"))
-            return BadRow(source, line, _describe_json_error(text, error), shown)
-    return _to_row(source, line, values)
+        shown = clip(text.strip().decode("utf-8", "replace"))
+        return BadRow(source, line, _describe_json_error(text, error), shown)
 
 
-def _read_with_nan(text: bytes) -> Any:
-    """Decode JSON as Python and JavaScript's libraries write it: NaN and infinities are null.
+def _decode(text: bytes) -> Any:
+    """Decode JSON, also with a comma behind it, or with NaN and infinities, which are null.
 
-    None if it is no JSON even so.
+    So Python and JavaScript's libraries write it, and people who cut an array into lines.
     """
     try:
-        if not _NOT_A_NUMBER.search(text.decode()):
-            return None
-        return json.loads(text, parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
-        return None
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        stripped = text.rstrip()
+        plain = stripped.removesuffix(b",") if stripped[-2:] == b"}," else text
+        if _NOT_A_NUMBER.search(plain):
+            plain = _TEXT_OR_NAN.sub(_replace_nan, plain)
+        if plain is text:
+            raise
+        return orjson.loads(plain)
+
+
+def _replace_nan(match: re.Match[bytes]) -> bytes:
+    return match[0] if match[0].startswith(b'"') else b"null"
 
 
 def _to_row(source: str, line: int, values: Any) -> Row | BadRow:

@@ -15,9 +15,10 @@ from indexer.reading.field_parsers import (
 
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
 _GEOJSON_KEYS = frozenset(("type", "coordinates", "geometry", "bbox", "crs", "properties"))
-_DEGREES_PAIR = re.compile(r"\s*([-+\d.]+)\s*,\s*([-+\d.]+)\s*")
+_MAX_CHARS = 200  # no pair of degrees is longer
+_DEGREES_PAIR = re.compile(r"([-+\d.]++)\s*+,\s*+([-+\d.]++)")
 _WKT_POINT = re.compile(
-    r"\s*(?:SRID=\d+;)?\s*POINT\s*Z?\s*\(\s*([-+\d.]+)\s+([-+\d.]+)(?:\s+[-+\d.]+)?\s*\)\s*",
+    r"(?:SRID=\d++;)?\s*+POINT\s*+Z?\s*+\(\s*+([-+\d.]++)\s++([-+\d.]++)(?:\s++[-+\d.]++)?+\s*+\)",
     re.IGNORECASE,
 )
 
@@ -53,8 +54,7 @@ def is_place_name(value: Any) -> bool:
     if isinstance(value, str):
         parsed = parse_json(value)
         if isinstance(parsed, str):
-            is_point = _WKT_POINT.fullmatch(parsed) or _DEGREES_PAIR.fullmatch(parsed)
-            return not is_point and any(map(str.isalpha, parsed))
+            return _parse_pair(parsed) is parsed and any(map(str.isalpha, parsed))
         value = parsed
     if not isinstance(value, Mapping) or find_coordinates(value) is not None:
         return False
@@ -89,9 +89,13 @@ def _unwrap_geojson(raw: Any) -> Any:
 
 
 def _parse_pair(text: str) -> Any:
-    if match := _WKT_POINT.fullmatch(text):
+    """Return the coordinates as an object; the text itself if it is no pair of them."""
+    stripped = text.strip()
+    if len(stripped) > _MAX_CHARS:
+        return text
+    if match := _WKT_POINT.fullmatch(stripped):
         return {"lat": match[2], "lon": match[1]}
-    match = _DEGREES_PAIR.fullmatch(text)
+    match = _DEGREES_PAIR.fullmatch(stripped)
     return {"lat": match[1], "lon": match[2]} if match else text
 
 

@@ -6,11 +6,12 @@ column decided.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from functools import lru_cache
+
+from indexer.reading.plain_values import to_half_width
 
 _MAX_CHARS = 64  # no date is longer
 _MIN_ISO_CHARS = 9  # a month has seven
@@ -39,6 +40,11 @@ _BASIC = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _SHORT_ISO = re.compile(r"\d{4}-?(?:\d{2}-?\d{2}|W\d{2})", re.ASCII)  # with a time in few digits
+# Python's own parser takes any character between a date and a time.
+_ISO_DATE = re.compile(r"\d{4}(?:-\d{2}-\d{2}|\d{4}|-?W\d{2}(?:-?\d)?)(?=[Tt ]|$)", re.ASCII)
+_DAY_WITH_ZONE = re.compile(  # of XML; a day of ours has no zone
+    r"(\d{4}-\d{2}-\d{2})(?:Z|[-+](?:0\d|1[0-4]):[0-5]\d)", re.ASCII | re.IGNORECASE
+)
 _NAMED_MONTH = re.compile(
     r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|january|february|march|april|june"
     r"|july|august|september|october|november|december)",
@@ -123,8 +129,10 @@ def parse_date_instant(text: str) -> float | None:
 
 def read_iso_instant(text: str) -> float | None:
     """Return Unix seconds for a whole date or time in ISO 8601, quickly; None for other text."""
+    if not _MIN_ISO_CHARS < len(text) <= _MAX_CHARS or not _ISO_DATE.match(text.strip()):
+        return None
     try:
-        return to_instant(text.strip()) if len(text) > _MIN_ISO_CHARS else None
+        return to_instant(text.strip())
     except (ValueError, OverflowError):
         return None
 
@@ -140,9 +148,7 @@ def to_instant(iso: str) -> float:
 
 @lru_cache(maxsize=1 << 14)
 def _read_datetime(text: str, order: DateOrder | None) -> str | None:
-    plain = text.strip()
-    if not plain.isascii():
-        plain = unicodedata.normalize("NFKC", plain).strip()
+    plain = to_half_width(text)
     try:
         if plain[4:5] == "-" and len(plain) >= 10 and (iso := _read_iso(plain)):
             return iso
@@ -154,6 +160,10 @@ def _read_datetime(text: str, order: DateOrder | None) -> str | None:
 
 def _read_iso(plain: str) -> str | None:
     """Read the most usual forms by Python's own parser, which is the quickest."""
+    if day := _DAY_WITH_ZONE.fullmatch(plain):
+        return date.fromisoformat(day[1]).isoformat()
+    if not _ISO_DATE.match(plain):
+        return None
     try:
         if len(plain) == 10:
             return date.fromisoformat(plain).isoformat()
@@ -205,11 +215,13 @@ def _build_iso(match: re.Match[str], month: int, day: int) -> str:
         raise ValueError("an hour alone is no time")
     microseconds = int((parts["fraction"] or "0").ljust(6, "0")[:6])
     seconds = int(parts["second"] or 0)
-    if hour > 24 or int(parts["minute"] or 0) > 59 or seconds > 60:
-        raise ValueError("no such time")
+    minutes = int(parts["minute"] or 0)
     # The midnight that ends a day is written 24:00, a leap second 23:59:60.
+    is_past_midnight = hour == 24 and (minutes or seconds or microseconds)
+    if hour > 24 or is_past_midnight or minutes > 59 or seconds > 60:
+        raise ValueError("no such time")
     moment = start + timedelta(
-        hours=hour, minutes=int(parts["minute"] or 0), seconds=seconds, microseconds=microseconds
+        hours=hour, minutes=minutes, seconds=seconds, microseconds=microseconds
     )
     iso = moment.isoformat() + _to_offset(parts["zone"])
     return datetime.fromisoformat(iso).isoformat().replace("+00:00", "Z")
@@ -218,7 +230,8 @@ def _build_iso(match: re.Match[str], month: int, day: int) -> str:
 def _to_24_hours(hour: int, half: str | None) -> int:
     if half is None:
         return hour
-    if not 1 <= hour <= 12 and half not in ("上午", "下午"):
+    last = {"上午": 12, "下午": 23}.get(half, 12)
+    if hour > last or (hour == 0 and half not in ("上午", "下午")):
         raise ValueError("no such hour")
     return hour % 12 + (12 if half.lower() in ("pm", "下午") else 0)
 
@@ -240,12 +253,23 @@ def _read_named_month(plain: str) -> str | None:
     from dateutil import parser  # slow to import, and seldom needed
 
     # What the text does not say is taken from the default, so that two of them tell it apart.
-    moment, other = (parser.parse(plain, default=datetime(2000, 1, day)) for day in (1, 15))
+    moment, other = (
+        parser.parse(plain, default=datetime(2000, 1, day), tzinfos=_to_zone) for day in (1, 15)
+    )
     if moment.day != other.day:
         return moment.date().isoformat()[:7] if len(words) == 1 else None
     if not re.search(r"\d:\d|\d\s*[ap]m\b", plain, re.IGNORECASE):
         return moment.date().isoformat()
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def _to_zone(name: str | None, offset_s: int | None) -> timezone | None:
+    """The zone of a name and an offset; raises ValueError for a name that is none."""
+    if name is not None and name.upper() not in ("Z", "UTC", "GMT"):
+        raise ValueError("no such zone")
+    if offset_s is None:
+        return None if name is None else UTC
+    return timezone(timedelta(seconds=offset_s)) if offset_s else UTC
 
 
 def _is_named_date(words: list[str], plain: str) -> bool:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 MAX_NUMBER = 1e300  # whole numbers much larger do not fit a float
 MAX_WHOLE_DIGITS = 300  # Python refuses to parse whole numbers of thousands of digits
+_MAX_CHARS = 400  # no number, amount or word for yes is longer
 
-_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_PLAIN = re.compile(r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[-+]?\d+", re.ASCII)
 # Separators between thousands make whole groups of three digits; 1,29,999 is how India writes.
 _POINT_IS_DECIMAL = re.compile(
@@ -33,7 +34,7 @@ _CODES = (
 )
 _CURRENCY = re.compile(f"(?P<symbol>{_SYMBOLS})|(?P<code>{_CODES})", re.IGNORECASE)
 _AMOUNT = re.compile(
-    rf"(?P<sign>[-+]?)\s*(?P<before>{_SYMBOLS}|{_CODES})?\s*(?P<number>[-+]?[\d.](?:[^a-z]*[\d.-])?"
+    rf"(?P<sign>[-+]?)\s*+(?P<before>{_SYMBOLS}|{_CODES})?\s*+(?P<number>[-+]?[\d.](?:[^a-z]*[\d.-])?"
     rf"(?:e[-+]?\d+)?)\s*(?P<after>{_SYMBOLS}|{_CODES})?",
     re.IGNORECASE | re.ASCII,
 )
@@ -74,6 +75,24 @@ def is_missing_word(text: str) -> bool:
     return text.strip().lower() in _MISSING_WORDS
 
 
+def to_half_width(text: str) -> str:
+    """Return a text in half width, without surrounding spaces.
+
+    Empty if it is too long to be a value, or has digits that are none of a number: 5² is not 52.
+    """
+    stripped = text.strip()
+    if stripped.isascii() and len(stripped) <= _MAX_CHARS:
+        return stripped
+    if len(stripped) > _MAX_CHARS or any(map(_is_raised_or_circled, stripped)):
+        return ""
+    return unicodedata.normalize("NFKC", stripped).strip()
+
+
+def _is_raised_or_circled(char: str) -> bool:
+    is_digit = char.isnumeric() and not char.isdecimal()
+    return is_digit and unicodedata.normalize("NFKC", char) != char
+
+
 def read_number(text: str) -> float | None:
     """Return the finite number that a text is, an `int` if it is written as a whole number.
 
@@ -81,7 +100,7 @@ def read_number(text: str) -> float | None:
     `1,299` is one thousand and more; `9,99` is no number here, since it may be two of them (but see
     `read_amount`).
     """
-    plain = _to_half_width(text)
+    plain = to_half_width(text)
     if _PLAIN.fullmatch(plain):
         return _to_finite(plain)
     sign, digits = ("-", plain[1:]) if plain[:1] == "-" else ("", plain.removeprefix("+"))
@@ -100,7 +119,7 @@ def read_amount(text: str) -> Amount | None:
     number = read_number(text)
     if number is not None:
         return Amount(number, "")
-    match = _AMOUNT.fullmatch(_to_half_width(text))
+    match = _AMOUNT.fullmatch(to_half_width(text))
     if match is None or (match["before"] and match["after"] and not _is_one_currency(match)):
         return None
     written = match["number"].strip()
@@ -112,7 +131,7 @@ def read_amount(text: str) -> Amount | None:
 
 def read_rating(text: str) -> float | None:
     """Return the number of a rating: an amount, `4.5/5`, `4.5 out of 5`, `4 stars`."""
-    half_width = _to_half_width(text)
+    half_width = to_half_width(text)
     match = _OUT_OF.fullmatch(half_width) or _STARS.fullmatch(half_width)
     amount = read_amount(match[1] if match else half_width)
     return None if amount is None or amount.currency else amount.number
@@ -120,7 +139,7 @@ def read_rating(text: str) -> float | None:
 
 def read_boolean(text: str) -> bool | None:
     """Return the boolean that a word is: true/false, yes/no, Y/N, t/f, 1/0, on/off, 是/否."""
-    word = _to_half_width(text).lower()
+    word = to_half_width(text).lower()
     if word in _TRUE_WORDS:
         return True
     return False if word in _FALSE_WORDS else None
@@ -137,7 +156,7 @@ def read_availability(text: str) -> bool | None:
     count = read_number(text)
     if count is not None:
         return count > 0
-    word = re.sub(r"[\s_-]", "", _SCHEMA_ORG.sub("", _to_half_width(text))).lower()
+    word = re.sub(r"[\s_-]", "", _SCHEMA_ORG.sub("", to_half_width(text))).lower()
     if word in _IN_STOCK_WORDS:
         return True
     return False if word in _OUT_OF_STOCK_WORDS else None
@@ -149,11 +168,6 @@ def to_finite_number(value: Any) -> float | None:
         return None
     is_finite = isinstance(value, int) or math.isfinite(value)
     return value if is_finite and abs(value) <= MAX_NUMBER else None
-
-
-def _to_half_width(text: str) -> str:
-    stripped = text.strip()
-    return stripped if stripped.isascii() else unicodedata.normalize("NFKC", stripped).strip()
 
 
 def _to_finite(written: str) -> float | None:

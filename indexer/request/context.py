@@ -23,6 +23,7 @@ from indexer.request.public_holidays import (
     is_southern,
 )
 
+_DATE_PART = re.compile(r"[\dW-]{7,10}(?:[Tt ]|$)", re.ASCII)
 _CHINESE_CHARS = re.compile(r"[\u3400-\u9fff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Language = Literal["en", "zh"]
@@ -180,10 +181,17 @@ def parse_time(value: ContextValue) -> datetime:
     try:
         if isinstance(value, int | float):
             return _EPOCH + timedelta(seconds=float(value))
-        local_time = datetime.fromisoformat(value.strip())
+        local_time = _read_time(value.strip())
     except (ValueError, OverflowError) as error:
         raise _build_time_error(value) from error
     return local_time if local_time.tzinfo else local_time.replace(tzinfo=UTC)
+
+
+def _read_time(text: str) -> datetime:
+    # Python's own parser takes any character between a date and a time.
+    if not _DATE_PART.match(text):
+        raise ValueError("no date")
+    return datetime.fromisoformat(text)
 
 
 def _build_time_error(value: ContextValue) -> RequestError:

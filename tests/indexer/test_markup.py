@@ -1,6 +1,8 @@
 """HTML and Markdown leave their words, plain text keeps all of its own."""
 
 import string
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,9 @@ from indexer.metadata import build_indexed_text, compute_title_key
         ("<p>C++ <vector> and a &lt;map&gt;</p>", "C++ <vector> and a <map>"),
         ("<div class='a'>厨房<span>用</span>品</div><p>结实", "厨房用品 结实"),
         ("<td>a</td><td>b</td>", "a b"),
+        ("a<script>if (a<b) '<svg>'</script>b <svg><title>t</title></svg>c", "ab c"),
+        ("<svg class=a /> x <svg><svg></svg></svg>y<!-->z", "x yz"),
+        ("a <b title='1>2'>bold</b> <q>c</q><del>d</del>", "a bold cd"),
         ("<p>a lone \ud800 half</p>", "a lone ? half"),
     ],
 )
@@ -73,6 +78,26 @@ def test_text_without_markup_comes_back_as_it_is(text: str) -> None:
 @given(st.text(alphabet="<>/!-&;#pbdiv scriptx=\"'*_`[]()~\n\ud800", max_size=60))
 def test_no_text_makes_it_fail(text: str) -> None:
     strip_markup(text)
+
+
+_MEASURE = """
+import resource
+from indexer.markup import strip_html
+opened = "".join(f"<b id=i{i}>" for i in range(2_000))
+strip_html("<b>x</b>")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+words = strip_html("<span>" * 2_000 + opened + "</span>x" * 2_000)
+assert words == "x" * 2_000
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_elements_that_are_opened_and_not_closed_cost_memory_for_their_text_alone() -> None:
+    measured = subprocess.run(
+        [sys.executable, "-c", _MEASURE], capture_output=True, text=True, check=True
+    )
+    kibibytes_per_unit = 1024 if sys.platform == "darwin" else 1
+    assert int(measured.stdout) / kibibytes_per_unit < 50_000  # of 50 KB of text
 
 
 def test_the_model_reads_and_is_cut_after_the_words_not_the_markup() -> None:

@@ -401,3 +401,11 @@ def test_equal_texts_are_one_string_and_equal_numbers_are_told_apart(path: Path)
     assert [row.user_id for row in good] == ["1"] * 5
     assert good[0].user_id is good[1].user_id
     assert bad.reason == "user_id must be a string or a number, not True"
+
+
+@pytest.mark.parametrize("day", ["20240501", 20240501, 20240501.0])
+def test_a_time_of_eight_digits_is_the_day_as_it_is_in_dates_and_filters(
+    path: Path, day: Any
+) -> None:
+    assert one(path, {**ROW, "timestamp": day}).at == 1714521600.0
+    assert one(path, {**ROW, "timestamp": 20241399}).at == 20241399.0  # no day, so seconds

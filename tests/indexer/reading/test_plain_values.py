@@ -37,7 +37,7 @@ def test_a_number_is_read_in_the_forms_whose_meaning_nobody_doubts(
 @pytest.mark.parametrize(
     "text",
     ["", "-", "1,29", "9,99", "1,2,3", "12.34.56", "from 15.99", "5%", "1e999", "inf", "nan", "٣",
-     "1_000", "0x10", "--5", "1" * 5_000],
+     "1_000", "0x10", "--5", "1" * 5_000, "5²", "10³", "5₂", "5①", "5⑩"],
 )  # fmt: skip
 def test_what_may_mean_something_else_is_no_number(text: str) -> None:
     assert read_number(text) is None

@@ -205,7 +205,19 @@ def test_a_time_is_rfc_3339_or_unix_seconds(given_as: Any, local_time: datetime)
 
 
 @pytest.mark.parametrize(
-    "wrong", ["yesterday", "", "2026-13-01", True, 1e300, float("nan"), "24:61"]
+    "wrong",
+    [
+        "yesterday",
+        "",
+        "2026-13-01",
+        True,
+        1e300,
+        float("nan"),
+        "24:61",
+        "2024-10-10x10",
+        "2024-10-10310",
+        "2024-01-01+08:00",
+    ],
 )
 def test_what_is_no_time_is_refused_with_an_example(wrong: Any) -> None:
     with pytest.raises(RequestError, match="RFC 3339 such as 2026"):
