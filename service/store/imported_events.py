@@ -1,6 +1,7 @@
 """Interactions of a source to events whose ids say what they hold, so that each counts once. Pure.
 
-A row read again has the id that it had before, in whatever file it comes. Rows that say the same
+A row read again has the id that it had before, in whatever file it comes and whatever its value is
+taken for. Rows that say the same
 are as many events as there are rows: the second of them has an id of its own, the third another.
 """
 
@@ -115,9 +116,14 @@ def to_imported_events(
 def _hash_content(row: Interaction) -> bytes:
     """Return a digest of what a row says somebody did.
 
-    The circumstances are not in it: which of them are kept depends on how the row is read.
+    What it was taken for is not in it: that depends on the rows beside it and on options. Nor are
+    the circumstances: which of them are kept depends on how the row is read.
     """
-    act = [row.user_id, row.item_id, str(row.event), row.value, row.at, row.text]
+    if row.raw_event is None:
+        event, value = str(row.event), row.value
+    else:
+        event, value = row.raw_event, row.raw_value
+    act = [row.user_id, row.item_id, event, value, row.at, row.text]
     return hashlib.blake2b(orjson.dumps(act), digest_size=_DIGEST_BYTES).digest()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 import sqlalchemy as sa
 
 from indexer import SnapshotError
@@ -165,7 +166,8 @@ def _load_log(connection: sa.Connection, latest_at: float) -> _Log:
     for event in map(to_event, rows):
         interaction = _to_interaction(event, shared)
         interactions.append(interaction)
-        digest.update(f"{event.event_id}\0{interaction.user_id}\0".encode())
+        said = (event.event_id, interaction.user_id, event.event, event.value)
+        digest.update(orjson.dumps(said))
         if is_import_id(event.event_id):
             import_ids.append(event.event_id)
     return _Log(interactions, parse_import_keys(import_ids), digest.hexdigest())
