@@ -143,10 +143,15 @@ def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
     """
     if name in own_names or name in BUILT_IN_EVENTS:
         return name
-    plain = _SEPARATORS.sub("_", unicodedata.normalize("NFKC", name).strip().lower())
+    plain = normalize_event_word(name)
     if plain in own_names or plain in BUILT_IN_EVENTS:
         return plain
     return _EVENT_BY_WORD.get(plain)
+
+
+def normalize_event_word(word: str) -> str:
+    """Return a word for an event without what spellings differ in: case, spaces, full width."""
+    return _SEPARATORS.sub("_", unicodedata.normalize("NFKC", word).strip().lower())
 
 
 def reverse_if_negative(event: str, value: float | None) -> tuple[str, float | None]:

@@ -148,18 +148,29 @@ class Services:
         queue = self.long_queue if is_long else self.answer_queue
         return await queue.run(run_call, deadline_s=deadline_s)
 
-    def list_unknown_items(self, item_ids: Sequence[str]) -> list[str] | None:
-        """Return those of some ids that are not in the catalogue as it is now. Blocking.
+    async def find_unknown_items(
+        self, item_ids: Sequence[str], *, deadline_s: float
+    ) -> list[str] | None:
+        """Return those of some ids that are not in the catalogue as it is now. It never fails.
 
         Returns:
-            None if that cannot be known now: nothing serves yet, or the store is busy.
+            None if that cannot be known in time: nothing serves yet, or the store is busy.
         """
-        try:
+        if not item_ids:
+            return []
+
+        def list_unknown() -> list[str]:
             with self.active_index.borrow() as index:
                 known = self.views.answer(index, lambda view: view.catalogue.rows(item_ids))
+            return [item_id for item_id in item_ids if item_id not in known]
+
+        try:
+            return await self.answer_queue.run(list_unknown, deadline_s=deadline_s)
         except Problem:
             return None
-        return [item_id for item_id in item_ids if item_id not in known]
+        except Exception:  # noqa: BLE001  # the events are kept: their answer must say so
+            _log.exception("it cannot be told which of %d items are unknown", len(item_ids))
+            return None
 
     async def write(self, call: Callable[[LiveStore], Any]) -> Response:
         """Run `call`, which writes to the live store, in a thread; return its result as JSON.
@@ -167,11 +178,16 @@ class Services:
         Raises:
             Problem: 409 if there is no live store.
         """
+        return _render(await self.run_write(lambda live: orjson.dumps(call(live))))
+
+    async def run_write(self, call: Callable[[LiveStore], _T]) -> _T:
+        """Run `call`, which writes to the live store, in a thread; return what it returns.
+
+        Raises:
+            Problem: 409 if there is no live store.
+        """
         live = require_live_store(self.live_store, self.settings)
-        content = await self.event_queue.run(
-            lambda: orjson.dumps(call(live)), deadline_s=self.settings.deadline_s
-        )
-        return Response(content, media_type="application/json")
+        return await self.event_queue.run(lambda: call(live), deadline_s=self.settings.deadline_s)
 
     async def erase_user(self, user_id: str) -> tuple[int, int]:
         """Erase a user from the live store and from its files.

@@ -5,7 +5,7 @@ items come in another order or from another kind of source.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from indexer.build.encoder_selection import EncoderSelection
@@ -15,13 +15,16 @@ from indexer.reading import Source
 from indexer.snapshot import compute_sha256
 
 # Raise when a release reads rows or indexes words in another way, so that nothing is kept as it is.
-_READING_VERSION = 2
+_READING_VERSION = 3
 
 
 def hash_inputs(
-    options: BuildOptions, sources: Sequence[Source], encoder_selection: EncoderSelection
+    options: BuildOptions,
+    sources: Sequence[Source],
+    encoder_selection: EncoderSelection,
+    event_weights: Mapping[str, float],
 ) -> str:
-    """Hash the files of a build, its options and its encoder.
+    """Hash the files of a build, its options, its encoder and the weights of its own events.
 
     Returns "" if anything else decides what the build holds: a database, rows in memory, live
     changes, or an encoder that can only be identified by loading it.
@@ -35,13 +38,17 @@ def hash_inputs(
         file_hashes = [("".join(Path(f).suffixes), compute_sha256(Path(f))) for f in files]
     except OSError:
         return ""  # reading it will report what is wrong
-    option_values = (_list_hashed_options(options), options.query, options.max_rejected)
+    listed = _list_hashed_options(options, event_weights)
+    option_values = (listed, options.query, options.max_rejected)
     stamp = encoder_selection.stamp
     return _hash_parts(file_hashes, len(sources), stamp, option_values) if stamp else ""
 
 
 def hash_content(
-    options: BuildOptions, items_digest: bytes, encoder_selection: EncoderSelection
+    options: BuildOptions,
+    items_digest: bytes,
+    encoder_selection: EncoderSelection,
+    event_weights: Mapping[str, float],
 ) -> str:
     """Hash everything that decides what a snapshot holds; "" if interactions cannot be hashed.
 
@@ -49,6 +56,7 @@ def hash_content(
         options: Of the build.
         items_digest: Hash of the items, see `Staging.compute_digest`.
         encoder_selection: Of the build; its `key` counts.
+        event_weights: Of events that `scenarios.toml` adds.
 
     Raises:
         CatalogError: If the interactions cannot be read.
@@ -56,9 +64,8 @@ def hash_content(
     if _has_unnamed_training_data(options):
         return ""
     interactions_hash = _hash_file(options.interactions) if options.interactions else ""
-    return _hash_parts(
-        items_digest.hex(), encoder_selection.key, _list_hashed_options(options), interactions_hash
-    )
+    option_values = _list_hashed_options(options, event_weights)
+    return _hash_parts(items_digest.hex(), encoder_selection.key, option_values, interactions_hash)
 
 
 def _hash_file(file: str) -> str:
@@ -76,10 +83,13 @@ def _has_unnamed_training_data(options: BuildOptions) -> bool:
     return is_in_database or (is_live and not options.live_state)
 
 
-def _list_hashed_options(options: BuildOptions) -> tuple[object, ...]:
+def _list_hashed_options(
+    options: BuildOptions, event_weights: Mapping[str, float]
+) -> tuple[object, ...]:
     option_values = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
     event_values = (options.event, options.value_is, options.live_state)
-    return (*option_values, *event_values, options.context, sorted(options.fields.items()))
+    names = (sorted(options.fields.items()), sorted(event_weights.items()))
+    return (*option_values, *event_values, options.context, *names)
 
 
 def _hash_parts(*parts: object) -> str:

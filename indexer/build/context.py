@@ -1,6 +1,6 @@
 """Options and folders of one build to the state that its stages share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from indexer.build.encoder_selection import EncoderSelection
 from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
-from indexer.build.training_data import TrainingData, read_training_data
+from indexer.build.training_data import TrainingData, has_training_data, read_training_data
 from indexer.progress import StageProgress
 from indexer.reading import (
     EventReading,
@@ -85,6 +85,11 @@ class BuildContext:
     def event_weights(self) -> dict[str, float]:
         """The weights of events that `scenarios.toml` of the index directory adds."""
         return collect_own_weights(load_index_scenarios(self.root))
+
+    @property
+    def learned_weights(self) -> Mapping[str, float]:
+        """Those weights that decide what is learned; empty if there is nothing to learn from."""
+        return self.event_weights if has_training_data(self.options) else {}
 
     @cached_property
     def event_reading(self) -> EventReading:

@@ -92,15 +92,15 @@ def _run(
     context: BuildContext, sources: Sequence[Source], check_release: ReleaseCheck | None
 ) -> BuildSummary:
     """Read, encode, write and publish; stop as soon as it is known that nothing has changed."""
-    context.inputs_hash = hash_inputs(context.options, sources, context.encoder_selection)
+    context.inputs_hash = hash_inputs(
+        context.options, sources, context.encoder_selection, context.learned_weights
+    )
     if context.is_unchanged():
         return summarise_unchanged(context)
     staging = Staging(context.work / "staging.sqlite")
     try:
         dim = _read_items(context, sources, staging)
-        context.content_hash = hash_content(
-            context.options, staging.compute_digest(), context.encoder_selection
-        )
+        context.content_hash = _hash_content(context, staging)
         if context.is_unchanged():
             return summarise_unchanged(context)
         stats, catalogue = _encode_items(context, staging, dim)
@@ -112,6 +112,15 @@ def _run(
     context.encoder_selection.delete_journal()
     context.trials_file.unlink(missing_ok=True)
     return summarise_build(context, manifest)
+
+
+def _hash_content(context: BuildContext, staging: Staging) -> str:
+    return hash_content(
+        context.options,
+        staging.compute_digest(),
+        context.encoder_selection,
+        context.learned_weights,
+    )
 
 
 def _read_items(context: BuildContext, sources: Sequence[Source], staging: Staging) -> int:
@@ -203,7 +212,7 @@ def _tune_encoder(
         for name in ("raw.npy", "hashes.npy", TUNED_LAYER_FILE):
             (folder / name).replace(context.work / name)
         selection.replace_encoder(tuned.encoder)
-        context.content_hash = hash_content(options, staged.staging.compute_digest(), selection)
+        context.content_hash = _hash_content(context, staged.staging)
     shutil.rmtree(folder, ignore_errors=True)
     return tuned or untuned
 

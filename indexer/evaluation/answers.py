@@ -55,7 +55,9 @@ def ask_index(
     for start in range(0, count, _BATCH_SIZE):
         bodies = requests[start : start + _BATCH_SIZE]
         parsed = [
-            parse_request({**body, **_ANSWER_FIELDS}, max_history=MAX_HISTORY_BATCH)
+            parse_request(
+                {**body, **_ANSWER_FIELDS}, max_history=MAX_HISTORY_BATCH, scenarios=index.scenarios
+            )
             for body in bodies
         ]
         for case, answer in enumerate(recommend_many(index, parsed), start=start):

@@ -140,7 +140,8 @@ def _format_headline(report: Mapping[str, Any]) -> str:
 
 
 def _format_notes(report: Mapping[str, Any]) -> list[str]:
-    notes = [f"{name} is not measured: {why}" for name, why in report["not_measured"].items()]
+    notes = list(report["notes"])
+    notes += [f"{name} is not measured: {why}" for name, why in report["not_measured"].items()]
     if report["context"] and (ratio := format_ratio(report["context"]["all"])):
         notes.append(
             f"asked with the circumstances of the moment, NDCG@10 is {ratio} times that without"

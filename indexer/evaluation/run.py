@@ -26,6 +26,7 @@ from indexer.evaluation.peers.text_mean import normalise_rows
 from indexer.evaluation.report import build_evaluation
 from indexer.evaluation.workspace import (
     LEAKING_FIELDS,
+    LogRows,
     link_vectors,
     read_log_rows,
     write_catalogue,
@@ -34,6 +35,8 @@ from indexer.evaluation.workspace import (
 from indexer.index import Index
 from indexer.language import Encoder
 from indexer.progress import StageProgress
+from indexer.reading import EventReading, ValueKind
+from indexer.request import collect_own_weights, load_index_scenarios
 
 OWN_METHOD = "zhiyin"
 ExtraMeasurement: TypeAlias = Callable[[Index, Cases], Any]
@@ -48,11 +51,14 @@ class EvaluationPlan:
         interactions: File or URL of the interactions.
         peers: Names of peers, see `peers.registry`.
         part: Part of the log whose picks are the cases.
-        index: Index directory whose encoded vectors are reused; None: all is encoded here.
+        index: Index directory whose encoded vectors are reused, and whose scenarios give events of
+            your own their weights; None: all is encoded here.
         model: Name or directory of the language model; "none" if every row has a vector.
         query: SELECT statement or name of a table, for a catalogue in a database.
         fields: Our field names to the sources' column names.
         context: Columns of the interactions that are known when asking.
+        event: The event of rows that name none; None: as their values say.
+        value_kind: What the values are; None: inferred.
         rating_scale: Lowest and highest possible rating; None: inferred.
         repeats: Whether an item of the history may be the answer; None: decided by the log.
         drop: Item fields that hold knowledge of later days.
@@ -69,6 +75,8 @@ class EvaluationPlan:
     query: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     context: tuple[str, ...] | None = None
+    event: str | None = None
+    value_kind: ValueKind | None = None
     rating_scale: tuple[float, float] | None = None
     repeats: bool | None = None
     drop: Sequence[str] = LEAKING_FIELDS
@@ -121,8 +129,8 @@ def evaluate(
             fields=plan.fields,
             drop=frozenset(plan.drop),
         )
-        rows = read_log_rows(plan.interactions, context=plan.context, fields=plan.fields)
-        log = build_log(rows, ids, rating_scale=plan.rating_scale)
+        rows = _read_rows(plan)
+        log = build_log(rows.interactions, ids, rating_scale=plan.rating_scale)
         repeats = log.has_repeats if plan.repeats is None else plan.repeats
         cases = build_cases(log, plan.part, repeats=repeats, max_cases=plan.max_cases)
         timer = CpuTimer()
@@ -134,12 +142,23 @@ def evaluate(
             index.close()
         peers = measure_peers(plan.peers, cases, own.vectors, seed=plan.seed, report=report)
         measurements = [own.measurement, *peers]
-    facts = _collect_facts(plan, cases, left_out=len(rows) - len(log))
+    facts = _collect_facts(plan, cases, rows)
     without_context = own.without_context
     return {
         **build_evaluation(measurements, cases, facts, without_context=without_context),
         **own.extra,
     }
+
+
+def _read_rows(plan: EvaluationPlan) -> LogRows:
+    """Read the interactions as a build of the plan's index would."""
+    weights = collect_own_weights(load_index_scenarios(Path(plan.index))) if plan.index else {}
+    return read_log_rows(
+        plan.interactions,
+        context=plan.context,
+        fields=plan.fields,
+        reading=EventReading(plan.event, plan.value_kind, own_names=weights),
+    )
 
 
 def _build_own_index(
@@ -221,14 +240,16 @@ def _drop_context(request: Mapping[str, Any]) -> dict[str, Any]:
     return stripped
 
 
-def _collect_facts(plan: EvaluationPlan, cases: Cases, *, left_out: int) -> dict[str, Any]:
+def _collect_facts(plan: EvaluationPlan, cases: Cases, rows: LogRows) -> dict[str, Any]:
     """The conditions of the evaluation, for its report."""
     log = cases.log
     names = [name for name in plan.peers if explain_unavailable(name, repeats=cases.repeats)]
     return {
         "part": plan.part.name.lower(),
         "interactions": len(log),
-        "left_out": left_out,
+        "left_out": len(rows.interactions) - len(log),
+        "rejected": rows.rejected,
+        "notes": list(rows.notes),
         "users": len(log.user_ids),
         "items": len(log.item_ids),
         "rows": {part.name.lower(): int((log.part == part).sum()) for part in Part},

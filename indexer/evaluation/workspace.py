@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from indexer.errors import CatalogError, SnapshotError
 from indexer.evaluation.interaction_log import ORDER, SPLIT, InteractionLog
 from indexer.reading import (
+    EventReading,
     Interaction,
     Item,
     Rejection,
@@ -18,6 +21,7 @@ from indexer.reading import (
     read_catalog,
     read_interactions,
 )
+from indexer.request import SCENARIO_FILE
 from indexer.snapshot import TUNED_LAYER_FILE, find_snapshot, locate_snapshots, make_current
 
 _MAX_REJECTED = 0.01  # of the rows of interactions
@@ -50,25 +54,57 @@ def write_catalogue(
     return list(ids)
 
 
+@dataclass(frozen=True, slots=True)
+class LogRows:
+    """The rows of a source of interactions.
+
+    Attributes:
+        interactions: The good ones.
+        rejected: How many are bad.
+        notes: What was guessed or left out, one sentence each.
+    """
+
+    interactions: list[Interaction]
+    rejected: int
+    notes: tuple[str, ...]
+
+
 def read_log_rows(
-    source: str, *, context: Sequence[str] | None, fields: Mapping[str, str]
-) -> list[Interaction]:
+    source: str,
+    *,
+    context: Sequence[str] | None,
+    fields: Mapping[str, str],
+    reading: EventReading | None = None,
+) -> LogRows:
     """Return the good rows of a source of interactions, with its own parts and order, if any.
+
+    Args:
+        source: A file or a database URL.
+        context: Columns that are known when asking; None: the usual ones.
+        fields: Our names to the source's columns.
+        reading: What the caller says of the events.
 
     Raises:
         CatalogError: If the source cannot be read, or more than 1% of its rows are bad.
     """
+    reading = EventReading() if reading is None else reading
     found = list(
-        read_interactions(source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER))
+        read_interactions(
+            source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER), reading=reading
+        )
     )
     bad = [row for row in found if isinstance(row, Rejection)]
+    first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}" if bad else ""
     if len(bad) > _MAX_REJECTED * len(found):
-        first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}"
         raise CatalogError(
             f"{len(bad)} of {len(found)} rows of {source} are bad (first: {first}), more than the "
             f"{_MAX_REJECTED:.0%} allowed; fix them"
         )
-    return [row for row in found if isinstance(row, Interaction)]
+    notes = reading.render()
+    if bad:
+        notes.append(f"{len(bad):,} bad rows of {source} left out; the first: {first}")
+    good = [row for row in found if isinstance(row, Interaction)]
+    return LogRows(good, len(bad), tuple(notes))
 
 
 def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> tuple[str, ...]:
@@ -93,7 +129,7 @@ def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> 
 
 
 def link_vectors(index: Path, root: Path) -> None:
-    """Let a build in `root` reuse the encoded vectors of another index.
+    """Let a build in `root` reuse the encoded vectors of another index, and its scenarios.
 
     The live snapshot of `index` is linked into `root`, which must not exist, as the live one.
 
@@ -109,3 +145,5 @@ def link_vectors(index: Path, root: Path) -> None:
     locate_snapshots(root).mkdir(parents=True)
     (locate_snapshots(root) / folder.name).symlink_to(folder, target_is_directory=True)
     make_current(root, folder.name)
+    if (index / SCENARIO_FILE).is_file():
+        shutil.copyfile(index / SCENARIO_FILE, root / SCENARIO_FILE)

@@ -1,7 +1,7 @@
 """One event of one user, as sources bring it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,10 @@ class Interaction:
         at: Unix seconds, UTC; None if the row has no time.
         text: The text that was searched for or written.
         context: Context column to word, for the columns that were asked for and are known.
+        raw_event: The word of the row for the event, in plain spelling; empty without one, None if
+            `event` is that word. Unlike `event`, it depends on no other row and on no option.
+        raw_value: The value of the row, whatever it was taken for: a number, or the text of one
+            that cannot be read. It counts with `raw_event`.
     """
 
     user_id: str
@@ -25,3 +29,5 @@ class Interaction:
     at: float | None
     text: str | None
     context: Mapping[str, str]
+    raw_event: str | None = field(default=None, compare=False, repr=False)
+    raw_value: float | str | None = field(default=None, compare=False, repr=False)

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from indexer.event_kinds import Event, find_event, reverse_if_negative, suggest_event
+from indexer.event_kinds import (
+    Event,
+    find_event,
+    normalize_event_word,
+    reverse_if_negative,
+    suggest_event,
+)
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import (
     VALUE,
@@ -48,6 +54,7 @@ class InteractionParser:
         self._users: dict[str, str] = {}
         self._items: dict[str, str] = {}
         self._events: dict[str, str] = {}
+        self._raw_events: dict[str, str] = {}
 
     def parse(self, values: Mapping[str, Any], place: str) -> Interaction:
         """Return the interaction of a row.
@@ -61,6 +68,7 @@ class InteractionParser:
         """
         event = self._find_event(values)
         value = self._parse_value(values, event, place)
+        raw_value = _describe_unreadable(values) if value is None else float(value)
         if event == Event.RATING and value is None:
             raise BadValueError("value is missing, and a rating needs one")
         if value == 0 and event == Event.RATING and self._is_unrated(values):
@@ -83,7 +91,21 @@ class InteractionParser:
             context=_NO_CONTEXT
             if self._context_names.isdisjoint(values)
             else _parse_context(values, self._columns),
+            raw_event=self._describe_event(values),
+            raw_value=raw_value,
         )
+
+    def _describe_event(self, values: Mapping[str, Any]) -> str:
+        """Return the row's own word for its event, whatever the caller says; "" without one."""
+        raw = values.get("event")
+        if raw is None:
+            return ""
+        word = raw if type(raw) is str else render_value(raw)
+        known = self._raw_events.get(word)
+        if known is None:
+            plain = "" if is_missing(raw) else normalize_event_word(word)
+            known = self._raw_events[word] = _to_utf8_text(plain)
+        return known
 
     def _find_event(self, values: Mapping[str, Any]) -> str:
         reading = self._reading
@@ -127,6 +149,18 @@ class InteractionParser:
         reading = self._reading
         kind = reading.value_kind or (reading.meaning.kind if reading.meaning else None)
         return kind is ValueKind.MONEY and event not in (Event.RATING, Event.REVIEW)
+
+
+def _describe_unreadable(values: Mapping[str, Any]) -> str | None:
+    """Return the text of a value that is no number; None if there is no value."""
+    raw = find_number(values)
+    if raw is None or is_missing_for(parse_number, raw):
+        return None
+    return _to_utf8_text(render_value(raw))
+
+
+def _to_utf8_text(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def find_value(name: str, values: Mapping[str, Any]) -> Any:

@@ -24,7 +24,7 @@ from indexer.request.event_names import (
     resolve_event,
 )
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost, Pin
-from indexer.request.scenario_file import load_index_scenarios, load_scenarios
+from indexer.request.scenario_file import SCENARIO_FILE, load_index_scenarios, load_scenarios
 from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, find_scenario
 from indexer.request.text_cost import TextCost, measure_text_cost
 from indexer.request.values import (
@@ -60,6 +60,7 @@ __all__ = [
     "MAX_TEXT",
     "NON_HIDING_EVENTS",
     "SCENARIOS",
+    "SCENARIO_FILE",
     "Boost",
     "ContextValue",
     "HistoryEntry",

@@ -63,7 +63,7 @@ def main() -> int:
             drop=frozenset(LEAKING_FIELDS),
         )
         rows = read_log_rows(arguments.interactions, context=None, fields=arguments.fields)
-        log = build_log(rows, ids)
+        log = build_log(rows.interactions, ids)
         if np.isnan(log.at).any():
             raise RequestError(f"{arguments.interactions} has rows without a time; give times")
         found = _Run(work, arguments, log).measured(bars, arguments.share)

@@ -105,6 +105,18 @@ def parse_field_mapping(text: str) -> Mapping[str, str]:
     return as_option(parse_mapping)(text)
 
 
+def add_event_reading(parser: Parser) -> None:
+    """Add what a caller may say of the events of a file."""
+    parser.add_argument(
+        "--event", metavar="NAME", help="the event of rows that name none, such as play"
+    )
+    parser.add_argument(
+        "--value-is",
+        choices=("rating", "count", "money"),
+        help="what the values are (default: inferred and told)",
+    )
+
+
 def run_and_exit(call: Callable[[], int | None], prog: str | None = None) -> NoReturn:
     """Run a command and exit: 0 on success, 1 with one plain line on failure.
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from service.commands.console import (
     Parser,
     Progress,
+    add_event_reading,
     as_option,
     parse_columns,
     parse_field_mapping,
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         Part,
         evaluate,
     )
+    from indexer.reading import ValueKind
 
     plan = EvaluationPlan(
         catalog=arguments.catalog,
@@ -62,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         query=arguments.query,
         fields=arguments.fields,
         context=arguments.context,
+        event=arguments.event,
+        value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
         rating_scale=arguments.rating_scale,
         repeats=_REPEATS[arguments.repeats],
         drop=LEAKING_FIELDS if arguments.drop is None else arguments.drop,
@@ -136,8 +140,9 @@ def _add_data(parser: Parser) -> None:
     )
     add("--interactions", required=True, metavar="FILE|URL", help="what users did")
     add("--context", type=parse_columns, metavar="COL,…", help="columns that are known when asking")
+    add_event_reading(parser)
     add("--rating-scale", type=parse_rating_scale, metavar="LOW-HIGH", help="default: inferred")
-    add("--index", metavar="DIR", help="take the encoded vectors of this index")
+    add("--index", metavar="DIR", help="take the encoded vectors and scenarios of it")
     add("--model", metavar="NAME|DIR", help="encoder; 'none' if every row has a vector")
     add("--out", default="evaluation", metavar="DIR", help="for the two files (./evaluation)")
 

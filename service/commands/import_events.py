@@ -17,6 +17,7 @@ from pathlib import Path
 from service.commands.console import (
     Parser,
     Progress,
+    add_event_reading,
     parse_columns,
     parse_field_mapping,
     parse_share,
@@ -37,12 +38,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="OURS=THEIRS,…",
         help="names of columns, such as user_id=who,item_id=what",
     )
-    add("--event", metavar="NAME", help="the event of rows that name none, such as play")
-    add(
-        "--value-is",
-        choices=("rating", "count", "money"),
-        help="what the values are (default: inferred and told)",
-    )
+    add_event_reading(parser)
     add("--context", type=parse_columns, metavar="COL,…", help="columns that are circumstances")
     add(
         "--max-rejected",

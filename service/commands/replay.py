@@ -14,9 +14,16 @@ Example:
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from service.commands.console import Parser, Progress, parse_share
+from service.commands.console import (
+    Parser,
+    Progress,
+    add_event_reading,
+    parse_field_mapping,
+    parse_share,
+)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,6 +31,14 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
     add("--interactions", required=True, metavar="FILE", help="with times")
+    add(
+        "--fields",
+        type=parse_field_mapping,
+        default={},
+        metavar="OURS=THEIRS,…",
+        help="names of columns, such as user_id=who,item_id=what",
+    )
+    add_event_reading(parser)
     add(
         "--last",
         type=parse_share,
@@ -36,15 +51,21 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve, replay, compare."""
-    from service.jobs import replay_events
+    from indexer.reading import ValueKind
+    from service.jobs import ReplayPlan, replay_events
 
+    plan = ReplayPlan(
+        arguments.index,
+        arguments.interactions,
+        last=arguments.last,
+        most=arguments.most,
+        fields=arguments.fields,
+        event=arguments.event,
+        value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
+    )
     with Progress() as progress:
-        figures = replay_events(
-            arguments.index,
-            arguments.interactions,
-            last=arguments.last,
-            most=arguments.most,
-            report=progress,
-        )
+        figures = replay_events(plan, report=progress)
+    for note in figures["notes"]:
+        print(note, file=sys.stderr)
     print(json.dumps(figures))
     return 0

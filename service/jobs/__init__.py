@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.jobs.import_events import ImportPlan, import_interactions
     from service.jobs.llm_measurement import LlmMeasurement, render_llm_figures
     from service.jobs.own_service import Caller, Service, ServiceError
-    from service.jobs.replay import replay_events
+    from service.jobs.replay import ReplayPlan, replay_events
     from service.jobs.server import serve
     from service.jobs.snapshot_admin import list_snapshots, prune_snapshots, roll_back, verify
     from service.jobs.store_build import StoreBuildPlan, StoreBuildSummary, build_with_store
@@ -23,6 +23,7 @@ __all__ = [
     "Caller",
     "ImportPlan",
     "LlmMeasurement",
+    "ReplayPlan",
     "Service",
     "ServiceError",
     "StoreBuildPlan",
@@ -43,6 +44,7 @@ _MODULES = {
     "Caller": "own_service",
     "ImportPlan": "import_events",
     "LlmMeasurement": "llm_measurement",
+    "ReplayPlan": "replay",
     "Service": "own_service",
     "ServiceError": "own_service",
     "StoreBuildPlan": "store_build",

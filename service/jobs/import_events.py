@@ -39,6 +39,8 @@ class ImportSummary:
         events: Rows that are events of users.
         accepted: Of these, those that were new.
         duplicates: Those that an earlier import, or the service, had kept already.
+        changed: Of these, those that were kept as another event or with another value, which are
+            now what this import takes them for.
         refused: Those that were retracted, or of users who were erased.
         rejected: Rows that could not be read.
         first_rejection: Where and why the first of them could not; empty without any.
@@ -51,6 +53,7 @@ class ImportSummary:
     events: int
     accepted: int
     duplicates: int
+    changed: int
     refused: int
     rejected: int
     first_rejection: str
@@ -66,6 +69,11 @@ class ImportSummary:
             f"{self.accepted:,} events kept, {self.duplicates:,} were there already, "
             f"{self.refused:,} were retracted or of erased users ({self.seconds:g} s)"
         ]
+        if self.changed:
+            lines.append(
+                f"{self.changed:,} of those that were there had been taken for another event or "
+                f"value, and are now what this import takes them for"
+            )
         if self.in_catalogue is not None:
             lines.append(
                 f"{self.in_catalogue:,} of {self.named:,} name an item of the catalogue"
@@ -144,6 +152,7 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
         events=counts["events"],
         accepted=counts["accepted"],
         duplicates=counts["duplicates"],
+        changed=counts["changed"],
         refused=counts["refused"],
         rejected=counts["rejected"],
         first_rejection=rejections[0] if rejections else "",
@@ -172,6 +181,7 @@ def _append_all(
         events = to_imported_events(batch, ids.build(batch), now=now, first=counts["events"])
         check.observe(events, plan.source)
         result = log.append(events)
+        counts["changed"] += log.update_meanings(events) if result.duplicates else 0
         counts.update(
             events=len(batch),
             accepted=result.accepted,

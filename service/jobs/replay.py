@@ -15,7 +15,7 @@ Intervals are 95% bootstrap over users.
 import math
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Index, RequestError
+from indexer.evaluation import read_log_rows
 from indexer.progress import StageProgress
 from indexer.query import build_history_inputs
-from indexer.reading import Interaction, read_interactions
-from indexer.request import HistoryEntry, find_scenario
+from indexer.reading import EventReading, Interaction, ValueKind
+from indexer.request import (
+    HistoryEntry,
+    Scenario,
+    collect_known_events,
+    find_scenario,
+    load_index_scenarios,
+)
 from service.jobs.own_service import Caller, Service
 
 K = 10
@@ -64,45 +71,70 @@ class _Case:
     was_known: bool
 
 
-def replay_events(
-    root: Path, interactions: str, *, last: float, most: int, report: StageProgress
-) -> dict[str, Any]:
-    """Start a service, replay the last events through it, and return the figures.
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """What is replayed.
 
-    Args:
+    Attributes:
         root: Index directory; it must not have been built with the events that are replayed.
         interactions: File of interactions, every row with a time.
         last: Share of the events that is replayed, from 0 to 1.
         most: The most cases; of more, an evenly spaced part is taken.
+        fields: Our names to the file's columns.
+        event: The event of rows that name none; None: as their values say.
+        value_kind: What the values are; None: inferred.
+    """
+
+    root: Path
+    interactions: str
+    last: float = 0.1
+    most: int = 2_000
+    fields: Mapping[str, str] = field(default_factory=dict)
+    event: str | None = None
+    value_kind: ValueKind | None = None
+
+
+def replay_events(plan: ReplayPlan, *, report: StageProgress) -> dict[str, Any]:
+    """Start a service, replay the last events through it, and return the figures.
+
+    Args:
+        plan: What is replayed.
         report: Called with (stage, done, total).
 
     Raises:
+        CatalogError: If the file cannot be read, or more than 1% of its rows are bad.
         RequestError: If a row has no time, or no event gives a case.
     """
-    events = _read_events(interactions)
-    cut = math.floor(len(events) * (1 - last))
-    index = Index.open(root)
+    scenarios = load_index_scenarios(plan.root)
+    reading = EventReading(plan.event, plan.value_kind, own_names=collect_known_events(scenarios))
+    found = read_log_rows(plan.interactions, context=None, fields=plan.fields, reading=reading)
+    events = _sort_events(found.interactions, plan.interactions)
+    cut = math.floor(len(events) * (1 - plan.last))
+    index = Index.open(plan.root)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'replay.sqlite'}"
-        with Service(root, url) as service:
-            replay = _Replay(index, service.connect(), report)
+        with Service(plan.root, url) as service:
+            replay = _Replay(index, find_scenario(None, scenarios), service.connect(), report)
             replay.store(events[:cut])
-            cases = replay.run(events[cut:], most)
+            cases = replay.run(events[cut:], plan.most)
     if not cases:
-        raise RequestError(f"{interactions} has nothing to ask for after the cut")
+        raise RequestError(f"{plan.interactions} has nothing to ask for after the cut")
     known = [case for case in cases if case.was_known]
     return {
         "index": index.id,
-        "interactions": Path(interactions).name,
+        "interactions": Path(plan.interactions).name,
         "events": len(events),
+        "rejected": found.rejected,
+        "notes": list(found.notes),
         "replayed": len(events) - cut,
         **_compute_figures(cases),
         "users_known_at_the_cut": _compute_figures(known) if known else None,
     }
 
 
-def _read_events(file: str) -> list[Interaction]:
-    rows = [row for row in read_interactions(file) if isinstance(row, Interaction) and row.item_id]
+def _sort_events(interactions: Sequence[Interaction], file: str) -> list[Interaction]:
+    """Return the events that name an item, in order of time."""
+    rows = [row for row in interactions if row.item_id]
     if not rows or any(row.at is None for row in rows):
         raise RequestError(f"{file} has rows without a time; replaying needs an order")
     return sorted(rows, key=lambda row: row.at or 0.0)
@@ -115,8 +147,10 @@ class _Replay:
     "frozen NAME" those before the cut.
     """
 
-    def __init__(self, index: Index, caller: Caller, report: StageProgress) -> None:
-        self._caller, self._report = caller, report
+    def __init__(
+        self, index: Index, scenario: Scenario, caller: Caller, report: StageProgress
+    ) -> None:
+        self._scenario, self._caller, self._report = scenario, caller, report
         self._scale = index.manifest.rating_scale
         self._people: dict[str, _Person] = defaultdict(_Person)
         self._known: set[str] = set()
@@ -195,7 +229,7 @@ class _Replay:
         """Return the weight that the service gives an event; above 0 it is positive."""
         entry = HistoryEntry(event.item_id, event=str(event.event), value=event.value)
         (query_input,) = build_history_inputs(
-            [entry], scenario=find_scenario(None), now=0.0, rating_scale=self._scale
+            [entry], scenario=self._scenario, now=0.0, rating_scale=self._scale
         )
         return query_input.weight
 

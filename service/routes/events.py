@@ -1,16 +1,18 @@
 """Requests to /v1/events to events on disk, or to the deletion of one; the next list uses them."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from indexer.request import collect_known_events
 from service.edge import PROBLEM_RESPONSES, WriteRoute, decode_id
 from service.live import LiveStore
 from service.services import Services, ServicesDep
-from service.store import parse_clean_id, parse_events
+from service.store import AppendResult, parse_clean_id, parse_events
 from service.wire import EventsIn, EventsOut, Retracted
 
 _MAX_UNKNOWN_ITEMS = 100  # that are named; all are counted
@@ -36,18 +38,22 @@ async def answer_events(
     now = services.clock()
     event_names = collect_known_events(services.active_index.scenarios)
 
-    def keep(live: LiveStore) -> dict[str, Any]:
+    def keep(live: LiveStore) -> tuple[AppendResult, list[str]]:
         sent = parse_events(body_fields, now=now, known_names=event_names)
-        kept = asdict(live.event_log.append(sent))
-        item_ids = dict.fromkeys(event.item_id for event in sent if event.item_id is not None)
-        unknown = services.list_unknown_items(list(item_ids))
-        return {
-            **kept,
-            "unknown_items": None if unknown is None else unknown[:_MAX_UNKNOWN_ITEMS],
-            "unknown_item_count": None if unknown is None else len(unknown),
-        }
+        named = dict.fromkeys(event.item_id for event in sent if event.item_id is not None)
+        return live.event_log.append(sent), list(named)
 
-    return await services.write(keep)
+    give_up_at = time.monotonic() + services.settings.deadline_s
+    kept, item_ids = await services.run_write(keep)
+    # From here on nothing may fail: who is told so sends the events again, as other ones.
+    left_s = max(0.0, give_up_at - time.monotonic())
+    unknown = await services.find_unknown_items(item_ids, deadline_s=left_s)
+    fields = {
+        **asdict(kept),
+        "unknown_items": None if unknown is None else unknown[:_MAX_UNKNOWN_ITEMS],
+        "unknown_item_count": None if unknown is None else len(unknown),
+    }
+    return Response(orjson.dumps(fields), media_type="application/json")
 
 
 @router.delete("/events/{event_id:path}", response_model=Retracted)

@@ -6,7 +6,7 @@ Out: user states, item changes after a sequence number, trending items, changes 
 
 from service.store.database import LiveDatabase
 from service.store.database_errors import raise_as_failure
-from service.store.event_log import EventLog
+from service.store.event_log import AppendResult, EventLog
 from service.store.event_rows import list_owners, load_recent_events, match_owner
 from service.store.events import MAX_EVENTS_PER_CALL, Event, parse_clean_id, parse_events
 from service.store.imported_events import ImportIds, to_imported_events
@@ -23,6 +23,7 @@ from service.store.write_transaction import SequenceNumbers
 __all__ = [
     "EMPTY_USER_STATE",
     "MAX_EVENTS_PER_CALL",
+    "AppendResult",
     "Event",
     "EventLog",
     "ImportIds",

@@ -20,6 +20,7 @@ from service.store.event_rows import (
     select_existing,
     select_item_pairs,
     select_known_ids,
+    select_meanings,
     select_recent_events,
     to_event,
     to_row,
@@ -41,6 +42,11 @@ from service.store.write_transaction import SequenceNumbers
 _Pair: TypeAlias = tuple[str, str | None]  # an event and the id of its item
 _INTERESTS = sa.select(users.c.interests).where(
     users.c.user_id == sa.bindparam("user_id", type_=sa.Text)
+)
+_UPDATE_MEANING = (
+    events.update()
+    .where(events.c.event_id == sa.bindparam("id"))
+    .values(seq=sa.bindparam("seq_"), event=sa.bindparam("event_"), value=sa.bindparam("value_"))
 )
 
 
@@ -90,6 +96,41 @@ class EventLog:
         duplicates = len(batch) - len(new_rows) - refused
         ids = [event.event_id for event in batch]
         return AppendResult(len(new_rows), duplicates, refused, ids, live_seq)
+
+    def update_meanings(self, batch: Sequence[Event]) -> int:
+        """Give events that are in the log the event and value that the same ids have in a batch.
+
+        A changed event gets a new sequence number: whoever counted it subtracts the old one and
+        adds the new.
+
+        Returns:
+            How many events had another event or value.
+
+        Raises:
+            Problem: 503 if the store is busy; then nothing was changed.
+        """
+        with self._database.begin_write() as transaction:
+            known = select_meanings(transaction.connection, [event.event_id for event in batch])
+            changed = {
+                event.event_id: event
+                for event in batch
+                if event.event_id in known
+                and known[event.event_id][1:] != (event.event, event.value)
+            }
+            if changed:
+                first = transaction.reserve(len(changed))
+                rows = [
+                    {
+                        "id": event.event_id,
+                        "seq_": seq,
+                        "event_": event.event,
+                        "value_": event.value,
+                    }
+                    for seq, event in enumerate(changed.values(), first)
+                ]
+                transaction.connection.execute(_UPDATE_MEANING, rows)
+                transaction.mark_events_changed(known[event_id][0] for event_id in changed)
+        return len(changed)
 
     def _select_new_rows(
         self, connection: sa.Connection, rows: Sequence[tuple[Event, dict[str, Any]]]

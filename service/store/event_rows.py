@@ -73,11 +73,12 @@ def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 _ONE: Any = sa.literal_column("1")
-_KNOWN_IDS = sa.select(events.c.event_id).where(
-    events.c.event_id.in_(
-        sa.select(sa.column("value")).select_from(sa.func.json_each(sa.bindparam("event_ids")))
-    )
+_IS_LISTED = events.c.event_id.in_(
+    sa.select(sa.column("value")).select_from(sa.func.json_each(sa.bindparam("event_ids")))
 )
+_KNOWN_IDS = sa.select(events.c.event_id).where(_IS_LISTED)
+_MEANINGS = sa.select(events.c.event_id, events.c.seq, events.c.event, events.c.value)
+_LISTED_MEANINGS = _MEANINGS.where(_IS_LISTED)
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
 _IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
@@ -128,6 +129,20 @@ def select_known_ids(connection: sa.Connection, event_ids: Sequence[str]) -> set
     # One statement with one parameter, however many ids.
     listed = {"event_ids": orjson.dumps(event_ids).decode()}
     return set(connection.execute(_KNOWN_IDS, listed).scalars())
+
+
+def select_meanings(
+    connection: sa.Connection, event_ids: Sequence[str]
+) -> dict[str, tuple[int, str, float | None]]:
+    """Return the sequence number, event and value of those of some ids that the log holds."""
+    if connection.dialect.name == "sqlite":
+        listed = {"event_ids": orjson.dumps(event_ids).decode()}
+        rows = list(connection.execute(_LISTED_MEANINGS, listed))
+    else:
+        rows = []
+        for chunk in split_parameters(event_ids):
+            rows += connection.execute(_MEANINGS.where(events.c.event_id.in_(chunk)))
+    return {event_id: (seq, event, value) for event_id, seq, event, value in rows}
 
 
 def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> list[int]:

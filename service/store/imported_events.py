@@ -1,6 +1,7 @@
 """Interactions of a source to events whose ids say what they hold, so that each counts once. Pure.
 
-A row read again has the id that it had before, in whatever file it comes. Rows that say the same
+A row read again has the id that it had before, in whatever file it comes and whatever its value is
+taken for. Rows that say the same
 are as many events as there are rows: the second of them has an id of its own, the third another.
 """
 
@@ -59,21 +60,28 @@ class ImportIds:
         return [_build_id(digest, count) for digest, count in zip(digests, counts, strict=True)]
 
 
-def parse_import_keys(event_ids: Iterable[str]) -> Keys:
-    """Return the first eight bytes of the hashes in ids of imported events, sorted."""
-    keys = _parse_keys(event_ids)
-    keys.sort()
-    return keys
+class ImportedPlaces:
+    """Where in a list the event of each id of an imported event is, in sixteen bytes for each."""
 
+    def __init__(self, event_ids: Sequence[str], places: Sequence[int]) -> None:
+        """Take ids of imported events, and the place of each."""
+        keys = _parse_keys(event_ids)
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._places = keys[order], np.array(places, np.int64)[order]
 
-def contain_ids(import_keys: Keys, event_ids: Iterable[str]) -> list[bool]:
-    """Return which ids of imported events have a key among some, which `parse_import_keys` gave."""
-    keys = _parse_keys(event_ids)
-    places = np.searchsorted(import_keys, keys)
-    is_inside = places < len(import_keys)
-    is_inside[is_inside] = import_keys[places[is_inside]] == keys[is_inside]
-    found: list[bool] = is_inside.tolist()
-    return found
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, event_ids: Iterable[str]) -> list[int]:
+        """Return the place of each of some ids of imported events; -1 for one that is not here."""
+        keys = _parse_keys(event_ids)
+        found = np.full(len(keys), -1, np.int64)
+        if len(self._keys):
+            spots = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            is_here = self._keys[spots] == keys
+            found[is_here] = self._places[spots[is_here]]
+        places: list[int] = found.tolist()
+        return places
 
 
 def is_import_id(event_id: str) -> bool:
@@ -115,9 +123,13 @@ def to_imported_events(
 def _hash_content(row: Interaction) -> bytes:
     """Return a digest of what a row says somebody did.
 
-    The circumstances are not in it: which of them are kept depends on how the row is read.
+    What it was taken for is not in it: that depends on the rows beside it and on options. Nor are
+    the circumstances: which of them are kept depends on how the row is read.
     """
-    act = [row.user_id, row.item_id, str(row.event), row.value, row.at, row.text]
+    said: list[object] = (
+        [str(row.event), row.value] if row.raw_event is None else [row.raw_event, row.raw_value]
+    )
+    act = [row.user_id, row.item_id, *said, row.at, row.text]
     return hashlib.blake2b(orjson.dumps(act), digest_size=_DIGEST_BYTES).digest()
 
 

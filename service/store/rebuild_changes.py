@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 import sqlalchemy as sa
 
 from indexer import SnapshotError
@@ -18,11 +19,9 @@ from service.store.event_log import hash_event_id
 from service.store.event_rows import EVENT_COLUMNS, to_event
 from service.store.events import IMPRESSION, Event
 from service.store.imported_events import (
+    ImportedPlaces,
     ImportIds,
-    Keys,
-    contain_ids,
     is_import_id,
-    parse_import_keys,
 )
 from service.store.item_changes import (
     ItemChange,
@@ -43,8 +42,9 @@ class LiveChanges:
         events: The log as interactions, in order of (time, event id), without impressions.
         has_history: Whether imported interactions are among the events.
         select_new: Returns the rows of a source that are neither in the log, nor retracted, nor of
-            users who were erased after them.
-        state: A hash of the events.
+            users who were erased after them. What the source takes a row of the log for holds: the
+            event among `events` is changed.
+        state: A hash of the events, of the erased users and of the retracted events.
         applied_seq: Sequence number of the store that this content reflects.
     """
 
@@ -70,12 +70,13 @@ def read_changes(
     with database.begin_read() as connection:
         changes = list(iterate_undropped_changes(connection)) if with_items else []
         log = _load_log(connection, now + MAX_AHEAD_S)
+        removed = _load_removed(connection)
         live_changes = LiveChanges(
             items=[_to_item(change) for change in changes],
             events=log.interactions,
-            has_history=bool(len(log.import_keys)),
-            select_new=_build_selection(connection, log.import_keys, UserHasher(secret)),
-            state=log.digest,
+            has_history=bool(len(log.imported)),
+            select_new=_build_selection(removed, log, UserHasher(secret)),
+            state=_hash_state(log, removed),
             applied_seq=database.read_sequence(connection).seq,
         )
     return live_changes, changes
@@ -147,28 +148,56 @@ class _Log(NamedTuple):
     """The log as a build learns from it.
 
     Attributes:
-        import_keys: Sorted, see `parse_import_keys`.
+        imported: Where among the interactions those are that were imported.
         digest: Changes with any event.
     """
 
     interactions: list[Interaction]
-    import_keys: Keys
+    imported: ImportedPlaces
     digest: str
+
+
+class _Removed(NamedTuple):
+    """What may not come back from a source.
+
+    Attributes:
+        erasure_times: Keyed hash of an erased user to when they were erased, Unix seconds.
+        retracted: Hashes of the ids of retracted events.
+    """
+
+    erasure_times: dict[bytes, float]
+    retracted: set[bytes]
 
 
 def _load_log(connection: sa.Connection, latest_at: float) -> _Log:
     is_learned_from = sa.and_(events.c.event != IMPRESSION, events.c.at <= latest_at)
     query = sa.select(*EVENT_COLUMNS).where(is_learned_from)
     rows = connection.execute(query.order_by(events.c.at, events.c.event_id))
-    interactions, import_ids, digest = [], [], hashlib.sha256()
+    interactions: list[Interaction] = []
+    import_ids, places, digest = [], [], hashlib.sha256()
     shared: dict[str, str] = {}  # users, items and events come again and again
     for event in map(to_event, rows):
         interaction = _to_interaction(event, shared)
         interactions.append(interaction)
-        digest.update(f"{event.event_id}\0{interaction.user_id}\0".encode())
+        said = (event.event_id, interaction.user_id, event.event, event.value)
+        digest.update(orjson.dumps(said))
         if is_import_id(event.event_id):
             import_ids.append(event.event_id)
-    return _Log(interactions, parse_import_keys(import_ids), digest.hexdigest())
+            places.append(len(interactions) - 1)
+    return _Log(interactions, ImportedPlaces(import_ids, places), digest.hexdigest())
+
+
+def _load_removed(connection: sa.Connection) -> _Removed:
+    erasure_times = {
+        row.user_hash: row.erased_at for row in connection.execute(sa.select(erasures))
+    }
+    retracted = connection.execute(sa.select(retractions.c.event_hash)).scalars()
+    return _Removed(erasure_times, set(retracted))
+
+
+def _hash_state(log: _Log, removed: _Removed) -> str:
+    parts = (log.digest, sorted(removed.erasure_times.items()), sorted(removed.retracted))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _to_interaction(event: Event, shared: dict[str, str]) -> Interaction:
@@ -186,30 +215,34 @@ def _to_interaction(event: Event, shared: dict[str, str]) -> Interaction:
 
 
 def _build_selection(
-    connection: sa.Connection, import_keys: Keys, user_hasher: UserHasher
+    removed: _Removed, log: _Log, user_hasher: UserHasher
 ) -> Callable[[Sequence[Interaction]], list[Interaction]]:
-    is_erased = _build_erasure_check(connection, user_hasher)
-    retracted = set(connection.execute(sa.select(retractions.c.event_hash)).scalars())
+    is_erased = _build_erasure_check(removed.erasure_times, user_hasher)
 
     def select_new(rows: Sequence[Interaction]) -> list[Interaction]:
         event_ids = ImportIds().build(rows)
-        in_log = contain_ids(import_keys, event_ids)
-        return [
-            row
-            for row, event_id, is_known in zip(rows, event_ids, in_log, strict=True)
-            if not (is_known or is_erased(row))
-            and not (retracted and hash_event_id(event_id) in retracted)
-        ]
+        new_rows = []
+        for row, event_id, place in zip(rows, event_ids, log.imported.find(event_ids), strict=True):
+            if place >= 0:
+                _update_meaning(log.interactions, place, row)
+            elif not is_erased(row) and not (
+                removed.retracted and hash_event_id(event_id) in removed.retracted
+            ):
+                new_rows.append(row)
+        return new_rows
 
     return select_new
 
 
-def _build_erasure_check(
-    connection: sa.Connection, user_hasher: UserHasher
-) -> Callable[[Interaction], bool]:
-    rows = connection.execute(sa.select(erasures))
-    erasure_times = {row.user_hash: row.erased_at for row in rows}
+def _update_meaning(interactions: list[Interaction], place: int, row: Interaction) -> None:
+    known = interactions[place]
+    if (known.event, known.value) != (row.event, row.value):
+        interactions[place] = replace(known, event=row.event, value=row.value)
 
+
+def _build_erasure_check(
+    erasure_times: dict[bytes, float], user_hasher: UserHasher
+) -> Callable[[Interaction], bool]:
     def is_erased(interaction: Interaction) -> bool:
         if not erasure_times:
             return False

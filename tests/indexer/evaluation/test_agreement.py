@@ -128,7 +128,7 @@ def our_cases(folder: Path, *, repeats: bool) -> Cases:
     ids = [str(item["id"]) for item in lines_of(next(folder.glob("items.jsonl*")))]
     source = next(folder.glob("interactions.csv*"))
     rows = read_log_rows(str(source), context=tuple(columns), fields={})
-    return build_cases(build_log(rows, ids), Part.VALID, repeats=repeats)
+    return build_cases(build_log(rows.interactions, ids), Part.VALID, repeats=repeats)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

@@ -5,18 +5,21 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from indexer.errors import RequestError
+from indexer import build_index
+from indexer.errors import CatalogError, RequestError
 from indexer.evaluation.interaction_log import Part
 from indexer.evaluation.page import render_evaluation_page
 from indexer.evaluation.peers.registry import parse_peer_names
 from indexer.evaluation.report import render_text
 from indexer.evaluation.run import OWN_METHOD, EvaluationPlan, evaluate
 from indexer.evaluation.workspace import write_catalogue
+from indexer.reading import ValueKind
 from tests.indexer.evaluation.worlds import write_world
 from tests.indexer.taste.worlds import chains, noise
 from tests.paths import SCRIPTS
@@ -159,3 +162,38 @@ def test_the_command_writes_json_and_a_page(files: tuple[str, str], tmp_path: Pa
     evaluation = json.loads(done.stdout)
     assert evaluation == json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (tmp_path / "out" / "evaluation.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_file_that_a_build_reads_is_evaluated_in_the_same_way(tmp_path: Path) -> None:
+    """An event of your own, an event by option, and bad rows, which are counted and told."""
+    catalogue, events = write_world(tmp_path, chains(), 60)
+    head, *rows = events.read_text().splitlines()
+    strolls = [re.sub(r"(u\w*,i\d+),\w+,", r"\1,stroll,", row) for row in rows]
+    events.write_text("\n".join([head, *strolls, ",i1,stroll,,1"]) + "\n")
+    plan = EvaluationPlan([str(catalogue)], str(events), ("popular",), model="none")
+    with pytest.raises(CatalogError, match="event is 'stroll'"):
+        evaluate(plan)
+    root = tmp_path / "index"
+    build_index(catalogue, root, model="none")
+    (root / "scenarios.toml").write_text("[shop]\nevent_weights = { stroll = 0.9 }\n")
+    found = evaluate(replace(plan, index=str(root)))
+    assert (found["interactions"], found["rejected"], found["left_out"]) == (len(rows), 1, 0)
+    assert "1 bad rows of" in found["notes"][-1]
+    assert "user_id is missing" in render_text(found)
+    ndcg = {name: method["all"]["ndcg10"] for name, method in found["methods"].items()}
+    assert ndcg[OWN_METHOD] > 2 * ndcg["popular"]  # our build learned from the strolls too
+
+
+def test_what_you_say_of_events_decides_what_they_are_taken_for(tmp_path: Path) -> None:
+    catalogue, events = write_world(tmp_path, chains(), 60)
+    rows = events.read_text().splitlines()[1:]
+    cells = [row.split(",") for row in rows]
+    lines = [f"{user},{item},{1 + n % 5},{at}" for n, (user, item, _, _, at) in enumerate(cells)]
+    events.write_text("\n".join(["user_id,item_id,value,timestamp", *lines]) + "\n")
+    plan = EvaluationPlan([str(catalogue)], str(events), ("popular",), model="none")
+    inferred, said = evaluate(plan), evaluate(replace(plan, event="play"))
+    counted = evaluate(replace(plan, value_kind=ValueKind.COUNT))
+    for found, event in ((inferred, "rating"), (said, "play"), (counted, "click")):
+        assert any(f"every row without an event is a {event}" in n for n in found["notes"])
+    for found in (said, counted):  # low ratings are no picks, plays and clicks are
+        assert found["cases"]["all"] > 1.5 * inferred["cases"]["all"]

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer import CatalogError, build_index
+from indexer.event_kinds import BUILT_IN_EVENTS
+from indexer.reading import ValueKind
 from service import Settings, create_app
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
 from service.store import (
@@ -31,6 +34,7 @@ from service.store import (
     store_changes,
 )
 from service.store.imported_events import Occurrences
+from service.store.schema import events
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 from tests.service.conftest import LOCAL, emptied, environment, wait_until
@@ -146,6 +150,93 @@ def test_other_circumstances_make_no_other_event(tmp_path: Path, url: str) -> No
     assert told(imported(tmp_path, url, rows)) == (5, 0, 0, 0)
     assert told(imported(tmp_path, url, rows, context=("weather",))) == (0, 5, 0, 0)
     assert told(imported(tmp_path, url, ROWS)) == (0, 5, 0, 0)
+
+
+RATED = "user_id,item_id,value\n" + "".join(
+    f"u{n},film-{n % 5 + 1},{n % 5 + 1}\n" for n in range(40)
+)
+FLIPS = RATED + "u1,film-1,70\nu2,film-2,900\n"  # nobody gives 900 stars: they are counts
+
+
+def list_meanings(url: str) -> Counter[tuple[str | None, str]]:
+    with opened(url) as (database, _, _), database.begin_read() as connection:
+        rows = connection.execute(sa.select(events.c.user_id, events.c.event))
+        return Counter((user, event) for user, event in rows)
+
+
+def test_rows_that_are_taken_for_something_else_later_are_the_same_events(
+    tmp_path: Path, url: str
+) -> None:
+    assert told(imported(tmp_path, url, RATED)) == (40, 0, 0, 0)
+    assert list_meanings(url) == Counter((f"u{n}", "rating") for n in range(40))
+    again = imported(tmp_path, url, FLIPS)
+    assert (told(again), again.changed) == ((2, 40, 0, 0), 40)
+    assert "40 of those that were there had been taken for another" in again.describe()
+    now = Counter([*((f"u{n}", "click") for n in range(40)), ("u1", "click"), ("u2", "click")])
+    assert list_meanings(url) == now
+    once_more = imported(tmp_path, url, FLIPS)
+    assert (told(once_more), once_more.changed) == ((0, 42, 0, 0), 0)
+    assert "another" not in once_more.describe()
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"event": "play"},
+        {"value_kind": ValueKind.MONEY},
+        {"event": "stroll", "known_names": frozenset([*BUILT_IN_EVENTS, "stroll"])},
+    ],
+)
+def test_an_option_changes_what_rows_are_taken_for_and_doubles_none(
+    tmp_path: Path, url: str, chosen: dict[str, Any]
+) -> None:
+    imported(tmp_path, url, RATED)
+    again = imported(tmp_path, url, RATED, **chosen)
+    assert (told(again), again.changed) == ((0, 40, 0, 0), 40)
+
+
+def test_a_word_of_your_own_gives_an_event_another_meaning_and_no_twin(
+    tmp_path: Path, url: str
+) -> None:
+    """Bookmarked is a like, until scenarios.toml weighs it itself."""
+    rows = "user_id,item_id,event,timestamp\nmia,film-1,Bookmarked,2026-01-01\n"
+    imported(tmp_path, url, rows)
+    own = imported(tmp_path, url, rows, known_names=frozenset([*BUILT_IN_EVENTS, "bookmarked"]))
+    assert (told(own), own.changed) == ((0, 1, 0, 0), 1)
+    assert list_meanings(url) == Counter([("mia", "bookmarked")])
+
+
+def test_a_running_service_counts_what_changed_its_meaning_anew(tmp_path: Path, url: str) -> None:
+    """The state of users and what is trending: as in a service that never knew it otherwise."""
+    build(tmp_path)
+    rows = "user_id,item_id,value\nmia,film-1,1\nmia,film-2,5\nbo,film-1,1\nbo,film-3,4\n"
+    imported(tmp_path, url, rows)
+    with serving(tmp_path, url) as client:
+        before = read_what_is_known(client)
+        assert imported(tmp_path, url, rows, event="click").changed == 4
+        wait_until(lambda: read_what_is_known(client) != before)
+        after = read_what_is_known(client)
+    with serving(tmp_path, url) as client:
+        assert read_what_is_known(client) == after
+    assert {event for event, _ in after[0]} == {"click"}
+
+
+@contextmanager
+def serving(folder: Path, url: str) -> Iterator[TestClient]:
+    app = create_app(Settings(folder / "index", db=url), WordEncoder(dim=16))
+    with TestClient(app, LOCAL) as client:
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
+        yield client
+
+
+def read_what_is_known(client: TestClient) -> tuple[list[tuple[str, str]], list[tuple[str, float]]]:
+    """Events of a user, and trending items with rounded scores, which decay."""
+    recent = client.get("/v1/users/mia").json()["recent"]
+    trending = client.get("/v1/trending").json()["items"]
+    return (
+        [(event["event"], event["item_id"]) for event in recent],
+        [(hit["id"], round(hit["score"], 2)) for hit in trending],
+    )
 
 
 UNDATED = "user_id,item_id,event\nmia,film-1,click\nbo,film-2,click\nmia,film-3,like\n"

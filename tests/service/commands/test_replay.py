@@ -39,14 +39,7 @@ def world(folder: Path) -> tuple[Path, Path]:
 
 def test_live_state_follows_a_change_of_taste_that_frozen_state_cannot(tmp_path: Path) -> None:
     index, interactions = world(tmp_path)
-    command = [
-        sys.executable, str(REPOSITORY / "scripts" / "replay.py"), "--index", str(index),
-        "--interactions", str(interactions), "--last", "50%",
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_STATE_HOME": str(tmp_path)}
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
+    told = replayed(tmp_path, index, interactions)
     assert told["replayed"] == 10 * USERS
     assert told["users"] == USERS
     live, frozen = told["ndcg@10_live"], told["ndcg@10_frozen"]
@@ -55,3 +48,30 @@ def test_live_state_follows_a_change_of_taste_that_frozen_state_cannot(tmp_path:
     assert all(ratio is None or ratio > 1 for ratio in ratios)
     assert told["live_over_mean"][0] > 1  # the mean still looks back half of the time
     assert told["users_known_at_the_cut"]["users"] == USERS
+
+
+def test_a_file_that_a_build_reads_is_replayed_in_the_same_way(tmp_path: Path) -> None:
+    """An event of your own under other column names, and a bad row, which is counted and told."""
+    index, interactions = world(tmp_path)
+    rows = [json.loads(line) for line in interactions.read_text().splitlines()]
+    strolls = [{**row, "event": "stroll"} for row in rows]
+    for row in strolls:
+        row["who"] = row.pop("user_id")
+    write_rows(interactions, [*strolls, {**strolls[0], "who": ""}])
+    (index / "scenarios.toml").write_text("[default]\nevent_weights = { stroll = 0.9 }\n")
+    told = replayed(tmp_path, index, interactions, "--fields", "user_id=who")
+    assert (told["events"], told["rejected"], told["users"]) == (len(rows), 1, USERS)
+    assert "user_id is missing" in told["notes"][-1]
+    assert told["ndcg@10_live"][1] > told["ndcg@10_frozen"][2]
+
+
+def replayed(folder: Path, index: Path, interactions: Path, *more: str) -> dict[str, Any]:
+    command = [
+        sys.executable, str(REPOSITORY / "scripts" / "replay.py"), "--index", str(index),
+        "--interactions", str(interactions), "--last", "50%", *more,
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_STATE_HOME": str(folder)}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told

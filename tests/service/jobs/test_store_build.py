@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,19 @@ from typing import Any
 import pytest
 
 from indexer import BuildOptions, CatalogError, Index
+from indexer.reading import EventReading, Interaction, read_interactions
 from indexer.snapshot import list_ids
 from service.jobs.import_events import ImportPlan, import_interactions
 from service.jobs.store_build import StoreBuildPlan, StoreBuildSummary, build_with_store
 from service.live import build_default_url
-from service.store import EventLog, LiveDatabase, UserHasher, UserStore, load_recent_events
+from service.store import (
+    EventLog,
+    LiveDatabase,
+    UserHasher,
+    UserStore,
+    load_recent_events,
+    read_changes,
+)
 from service.store.events import parse_event
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -201,6 +210,60 @@ def test_a_store_that_has_not_changed_is_no_reason_to_build(world: World) -> Non
     with world.opened() as (_, log, _):
         log.append([parse_event({"user_id": "u5", "item_id": "i1", "event": "like"}, now=1.7e9)])
     assert not world.build(since="last", with_file=False).build.unchanged
+
+
+def test_a_removal_of_what_only_the_file_tells_is_a_reason_to_build(world: World) -> None:
+    """Nothing of the file is in the log; who is erased in the store is learned from no more."""
+    world.build(imports=False)
+    with world.opened():
+        pass  # makes the store
+    world.build(since="last", imports=False)
+    assert world.build(since="last", imports=False).build.unchanged
+    with world.opened() as (database, _, users):
+        before, _ = read_changes(database, SECRET, now=time.time())
+        users.erase("u1")
+        after, _ = read_changes(database, SECRET, now=time.time())
+    assert before.state != after.state
+    of_erased = sum(row["user_id"] == "u1" for row in world.rows)
+    again = world.build(since="last", imports=False).build
+    assert (again.unchanged, again.interactions) == (False, 320 - of_erased)
+    assert world.build(since="last", imports=False).build.unchanged
+
+
+def test_a_build_learns_what_the_file_is_taken_for_now(world: World) -> None:
+    """And so does the next one, from the log alone, once the build has imported the file again."""
+    rows = [{"user_id": r["user_id"], "item_id": r["item_id"], "value": 1} for r in world.rows]
+    write_rows(world.file, rows)
+    world.import_file()
+    with world.opened() as (database, _, _):
+        found, _ = read_changes(database, SECRET, now=time.time())
+    assert {row.event for row in found.events} == {"rating"}
+    reading = EventReading(event="purchase")
+    read = list(read_interactions(str(world.file), reading=reading))
+    assert found.select_new([row for row in read if isinstance(row, Interaction)]) == []
+    assert Counter(row.event for row in found.events) == {"purchase": 320}
+
+    summary = world.build(event="purchase")
+    assert summary.imported is not None
+    assert (summary.build.interactions, summary.imported.changed) == (320, 320)
+    with world.opened() as (database, _, _):
+        found, _ = read_changes(database, SECRET, now=time.time())
+    assert Counter(row.event for row in found.events) == {"purchase": 320}
+
+
+def test_a_weight_of_your_own_for_an_event_is_a_reason_to_build(world: World) -> None:
+    """The rows with that event were refused before, and are learned from now."""
+    write_rows(world.file, [*world.rows, {**world.rows[0], "event": "stroll"}])
+    world.build(imports=False, max_rejected=0.1)
+    chosen: dict[str, Any] = {"imports": False, "max_rejected": 0.1, "since": "last"}
+    assert world.build(**chosen).build.unchanged
+    scenarios = world.root / "scenarios.toml"
+    scenarios.write_text("[shop]\nevent_weights = { stroll = 0.4 }\n", encoding="utf-8")
+    again = world.build(**chosen).build
+    assert (again.unchanged, again.interactions) == (False, 321)
+    assert world.build(**chosen).build.unchanged
+    scenarios.write_text("[shop]\nevent_weights = { stroll = -0.4 }\n", encoding="utf-8")
+    assert not world.build(**chosen).build.unchanged
 
 
 def test_a_log_that_names_no_item_of_the_catalogue_fails_no_build(world: World) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from indexer.request.body import parse_request
 from service import Settings, create_app
+from service.live import RequestViews
 from service.services import Services
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog
@@ -470,3 +471,53 @@ def test_events_are_kept_before_anything_serves_and_their_items_are_not_judged(
         answer = client.post("/v1/events", json=event).json()
     assert (answer["accepted"], answer["unknown_items"]) == (1, None)
     assert answer["unknown_item_count"] is None
+
+
+@pytest.mark.parametrize("fault", [OSError("disk"), RuntimeError("closed"), KeyError("x")])
+def test_kept_events_are_answered_even_if_their_items_cannot_be_looked_up(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """Who is told of a failure sends the events again, and without ids they count twice."""
+
+    def fail(*_: Any) -> Any:
+        raise fault
+
+    with serve(own_shop) as client:
+        monkeypatch.setattr(RequestViews, "answer", fail)
+        event = {"user_id": "u", "event": "like", "item_id": "nowhere"}
+        sent = client.post("/v1/events", json={"events": [event, event]})
+        searched = client.post(
+            "/v1/events", json={"user_id": "u", "event": "search", "text": "sea"}
+        )
+        monkeypatch.undo()
+        assert client.get("/v1/users/u").json()["events"] == 3
+    assert sent.status_code == 200, sent.text
+    assert (sent.json()["accepted"], sent.json()["unknown_items"]) == (2, None)
+    assert sent.json()["unknown_item_count"] is None
+    assert (searched.json()["unknown_items"], searched.json()["unknown_item_count"]) == ([], 0)
+
+
+def test_a_slow_look_up_of_items_delays_no_other_writer_and_ends_at_the_deadline(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalogue is held until the test lets it go; an event without an item needs none."""
+    released = threading.Event()
+
+    def wait(*_: Any) -> Any:
+        released.wait(60)
+        return {}
+
+    with serve(own_shop, deadline_s=2) as client:
+        monkeypatch.setattr(RequestViews, "answer", wait)
+        answers: list[Json] = []
+        event = {"user_id": "u", "event": "like", "item_id": "i0001"}
+        sender = threading.Thread(
+            target=lambda: answers.append(client.post("/v1/events", json=event).json())
+        )
+        sender.start()
+        other = client.post("/v1/events", json={"user_id": "v", "event": "search", "text": "sea"})
+        assert other.status_code == 200
+        sender.join(60)
+        released.set()
+    (answer,) = answers
+    assert (answer["accepted"], answer["unknown_items"]) == (1, None)
