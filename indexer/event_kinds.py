@@ -8,7 +8,8 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -74,15 +75,15 @@ RATING_WEIGHT = 1.0  # of a rating that is liking; the others are weighed by the
 NEUTRAL_EVENTS = ("rating", "impression")
 BUILT_IN_EVENTS = frozenset([*EVENT_WEIGHTS, *NEUTRAL_EVENTS])
 NEGATIVE_EVENTS = frozenset(name for name, weight in EVENT_WEIGHTS.items() if weight < 0)
-# What each of these takes back: the last event of such a kind by the same user on the same item.
-UNDONE_EVENTS: Mapping[str, frozenset[str]] = MappingProxyType(
+# What each of these takes back: the last event of that kind by the same user on the same item.
+UNDONE_EVENTS: Mapping[str, str] = MappingProxyType(
     {
-        "refund": frozenset(["purchase"]),
-        "return": frozenset(["purchase"]),
-        "cancel": frozenset(["purchase"]),
-        "remove_from_cart": frozenset(["add_to_cart"]),
-        "unlike": frozenset(["like"]),
-        "unsubscribe": frozenset(["like"]),
+        "refund": "purchase",
+        "return": "purchase",
+        "cancel": "purchase",
+        "remove_from_cart": "add_to_cart",
+        "unlike": "like",
+        "unsubscribe": "like",
     }
 )
 # What an event with a negative value is: minus one bought is a return.
@@ -155,6 +156,25 @@ def reverse_if_negative(event: str, value: float | None) -> tuple[str, float | N
     if value is None or value >= 0 or reversed_event is None:
         return event, value
     return reversed_event, -value
+
+
+def find_undone(events: Sequence[tuple[Hashable, str]]) -> set[int]:
+    """Return the positions of the events that a later one took back, by the rule of all doors.
+
+    Args:
+        events: Whose and about what each is, and its name; in order of time.
+    """
+    undone = set()
+    undoing: Counter[tuple[Hashable, str]] = Counter()
+    for position in range(len(events) - 1, -1, -1):
+        about, name = events[position]
+        taken_back = UNDONE_EVENTS.get(name)
+        if taken_back is not None:
+            undoing[about, taken_back] += 1
+        elif undoing.get((about, name), 0) > 0:
+            undoing[about, name] -= 1
+            undone.add(position)
+    return undone
 
 
 def suggest_event(name: str, own_names: Iterable[str] = ()) -> str:

@@ -5,12 +5,11 @@ interest, the typed query, one context field, or the popularity prior. Each has 
 becomes one reason in the answer.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from indexer.event_kinds import COUNTED_EVENTS, UNDONE_EVENTS, measure_count
+from indexer.event_kinds import COUNTED_EVENTS, find_undone, measure_count
 from indexer.request import HistoryEntry, Scenario
 
 _FULL_WEIGHT_FIELDS = 3  # up to this many context fields have full weight, more share that of three
@@ -95,9 +94,9 @@ def build_history_inputs(
     ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
     inputs = []
     opinions: dict[str, float] = {}
-    undoing: Counter[tuple[str, frozenset[str]]] = Counter()
+    undone = _find_undone_entries(ordered)
     for newer, entry in enumerate(reversed(ordered)):
-        if _is_undone(entry, undoing):
+        if len(ordered) - 1 - newer in undone:
             continue
         reaction = _compute_reaction(entry, scenario, rating_scale)
         if entry.item_id is not None:
@@ -115,24 +114,11 @@ def build_history_inputs(
     return inputs[::-1]
 
 
-def _is_undone(entry: HistoryEntry, undoing: Counter[tuple[str, frozenset[str]]]) -> bool:
-    """Return whether a later event took an entry back; note what the entry itself takes back.
-
-    Args:
-        entry: The next older one.
-        undoing: How many events of an item and of some kinds are still to be taken back; changed.
-    """
-    if entry.item_id is None:
-        return False
-    kinds = UNDONE_EVENTS.get(entry.event)
-    if kinds is not None:
-        undoing[entry.item_id, kinds] += 1
-        return False
-    for key, count in undoing.items():
-        if count > 0 and key[0] == entry.item_id and entry.event in key[1]:
-            undoing[key] -= 1
-            return True
-    return False
+def _find_undone_entries(ordered: Sequence[HistoryEntry]) -> set[int]:
+    """Return the positions of the entries that a later one took back; the newest is the last."""
+    of_items = [position for position, entry in enumerate(ordered) if entry.item_id is not None]
+    undone = find_undone([(ordered[place].item_id, ordered[place].event) for place in of_items])
+    return {of_items[place] for place in undone}
 
 
 def _build_history_reason(entry: HistoryEntry, reaction: float) -> dict[str, Any]:

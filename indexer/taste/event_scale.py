@@ -18,6 +18,7 @@ from indexer.event_kinds import (
     UNDONE_EVENTS,
     Event,
     find_event,
+    find_undone,
     measure_count,
 )
 from indexer.reading import infer_rating_scale
@@ -206,7 +207,7 @@ def _judge_ratings(
     )
 
 
-def find_undone(events: Sequence[str], pair: NDArray[np.int64]) -> NDArray[np.bool_]:
+def mark_undone(events: Sequence[str], pair: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which events a later one took back, `(m,) bool`.
 
     Args:
@@ -215,20 +216,10 @@ def find_undone(events: Sequence[str], pair: NDArray[np.int64]) -> NDArray[np.bo
     """
     undone = np.zeros(len(events), bool)
     undoing = [position for position, name in enumerate(events) if name in UNDONE_EVENTS]
-    if not undoing:
-        return undone
-    pairs = {int(pair[position]) for position in undoing}
-    open_events: dict[int, list[int]] = {}
-    for position in np.flatnonzero(np.isin(pair, list(pairs))).tolist():
-        mine = open_events.setdefault(int(pair[position]), [])
-        kinds = UNDONE_EVENTS.get(events[position])
-        if kinds is None:
-            mine.append(position)
-            continue
-        last = next((place for place in reversed(mine) if events[place] in kinds), None)
-        if last is not None:
-            undone[last] = True
-            mine.remove(last)
+    # Few pairs have any, and the loop of the rule sees these alone.
+    looked_at = np.flatnonzero(np.isin(pair, pair[undoing]))
+    found = find_undone([(int(pair[place]), events[place]) for place in looked_at.tolist()])
+    undone[looked_at[sorted(found)]] = True
     return undone
 
 

@@ -1,9 +1,9 @@
 """The event log to trending items: popularity with exponential time decay, kept up by new events.
 
-People are counted, not events, see `decayed_sums`. Each worker reads each event of the log once. Of
-what was removed, or given to another user, it learns the blocks of sequence numbers, and looks only
-there for what has changed, so that an erasure costs as much as the erased user has events, however
-long the log is.
+People are counted, not events, and nothing that was taken back, see `decayed_sums`. Each worker
+reads each event of the log once. Of what was removed, or given to another user, it learns the
+blocks of sequence numbers, and looks only there for what has changed, so that an erasure costs as
+much as the erased user has events, however long the log is.
 """
 
 import threading
@@ -19,6 +19,7 @@ from service.store.decayed_sums import BLOCK_EVENTS, DecayedSums, WeightedEvent,
 from service.store.events import IMPRESSION, RATING, SEARCH
 from service.store.schema import events, removals
 from service.store.sequence_reader import to_owner
+from service.store.votes import UNDOING_KINDS
 from service.store.write_transaction import SequenceNumbers
 
 MAX_TRENDING_ITEMS = 1_000
@@ -139,4 +140,4 @@ def _load_weighted_events(
         if event == RATING and value is not None:
             weight = max(-1.0, min(1.0, (2 * value - low - high) / (high - low)))
         pair = hash_pair(to_owner(user_id, session_id), item_id)
-        yield WeightedEvent(seq, item_id, at, weight, pair)
+        yield WeightedEvent(seq, item_id, at, weight, pair, event if event in UNDOING_KINDS else "")

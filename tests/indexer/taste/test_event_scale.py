@@ -16,8 +16,8 @@ from indexer.taste.event_scale import (
     RATED_LOW,
     EventScale,
     Reactions,
-    find_undone,
     judge_events,
+    mark_undone,
     measure_event_scale,
 )
 
@@ -119,17 +119,17 @@ def test_a_return_takes_back_the_last_purchase_of_its_pair_only() -> None:
     events = ["purchase", "view", "purchase", "return", "purchase", "return", "return", "return"]
     pair = np.array([0, 0, 0, 0, 1, 0, 1, 1])
     expected = [True, False, True, False, True, False, False, False]
-    assert find_undone(events, pair).tolist() == expected
+    assert mark_undone(events, pair).tolist() == expected
 
 
 def test_a_purchase_after_the_refund_stands() -> None:
     events = ["purchase", "refund", "purchase"]
-    assert find_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
+    assert mark_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
 
 
 def test_removing_from_the_cart_leaves_the_purchase() -> None:
     events = ["add_to_cart", "purchase", "remove_from_cart"]
-    assert find_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
+    assert mark_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
 
 
 def test_the_scale_survives_json() -> None:
