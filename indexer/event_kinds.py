@@ -92,7 +92,20 @@ _REVERSED_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 # Events whose value can only say how often or how long; that of a purchase may be money.
 COUNTED_EVENTS = frozenset(["view", "click", "play"])
-MAX_COUNT_STRENGTH = 3.0  # times the usual event of its kind that a large count is worth, at most
+MAX_COUNT_STRENGTH = 2.0  # times the usual event of its kind that a large count is worth, at most
+# Events whose value of 0 is a grade or a price, and not that they did not happen.
+_VALUED_EVENTS = frozenset(
+    [
+        "rating",
+        "review",
+        "purchase",
+        "add_to_cart",
+        "refund",
+        "return",
+        "cancel",
+        "remove_from_cart",
+    ]
+)
 _NEAREST_CUTOFF = 0.6
 _MAX_COMPARED_CHARS = 100  # of an unknown name: comparing takes time quadratic in its length
 
@@ -191,6 +204,18 @@ def suggest_event(name: str, own_names: Iterable[str] = ()) -> str:
     return f"did you mean {_EVENT_BY_WORD.get(nearest, nearest)!r}?"
 
 
-def measure_count(value: float | None) -> float:
-    """Return how much a count is worth, from 0; one counts 1, and each doubling about 1 more."""
-    return 1.0 if value is None or value < 0 else math.log2(1 + value)
+def has_happened(event: str, value: float | None) -> bool:
+    """Return whether an event happened at all: a like or a play with the value 0 did not."""
+    return value != 0 or event in _VALUED_EVENTS
+
+
+def measure_count(event: str, value: float | None) -> float:
+    """Return how much the count of an event is worth, from 0, before it is limited.
+
+    One counts 1, and each doubling about 1 more. Without a count, or for an event whose value is
+    none, it is 1; 0 for what did not happen.
+    """
+    if not has_happened(event, value):
+        return 0.0
+    is_counted = value is not None and value > 0 and event in COUNTED_EVENTS
+    return math.log2(1 + value) if is_counted and value is not None else 1.0

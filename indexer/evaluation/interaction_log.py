@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.event_kinds import EVENT_WEIGHTS, Event, find_undone
+from indexer.event_kinds import EVENT_WEIGHTS, Event, find_undone, has_happened
 from indexer.reading import Interaction
 
 SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
@@ -117,6 +117,7 @@ def build_log(
     # What was refunded is no success of who recommended it.
     undone = find_undone([((row.user_id, row.item_id), str(row.event)) for row in rows])
     positive[sorted(undone)] = False
+    positive &= np.array([has_happened(str(row.event), row.value) for row in rows], bool)
     timed = all(row.at is not None for row in known)
     at = [row.at if timed and row.at is not None else np.nan for row in rows]
     return InteractionLog(

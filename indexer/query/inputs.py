@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from indexer.event_kinds import COUNTED_EVENTS, find_undone, measure_count
+from indexer.event_kinds import MAX_COUNT_STRENGTH, find_undone, has_happened, measure_count
 from indexer.request import HistoryEntry, Scenario
 
 _FULL_WEIGHT_FIELDS = 3  # up to this many context fields have full weight, more share that of three
@@ -20,7 +20,6 @@ _OPINION_EVENTS = frozenset(
 # Of the text of a review, relative to its item; chosen by hand, for want of a public data set.
 _REVIEW_TEXT_WEIGHT = 0.5
 _MAX_REASON_CHARS = 200
-_MAX_COUNT_STRENGTH = 2.0  # times one event that a count of many is worth, at most
 _TINY = 1e-9
 
 
@@ -102,7 +101,7 @@ def build_history_inputs(
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
                 continue
-            if entry.event in _OPINION_EVENTS:
+            if entry.event in _OPINION_EVENTS and has_happened(entry.event, entry.value):
                 opinions.setdefault(entry.item_id, reaction)
         weight = reaction * 0.5 ** (newer / scenario.half_life_events)
         if scenario.half_life_s and entry.at is not None:
@@ -145,7 +144,8 @@ def _compute_reaction(
 ) -> float:
     """Return the weight of an event or rating, from -1 to 1; of a text always 1 unless negative.
 
-    An event with a count, such as 20 plays, weighs up to twice as much as one without.
+    An event with a count, such as 20 plays, weighs up to twice as much as one without; one with the
+    count 0 did not happen and weighs nothing.
     """
     if entry.event in ("rating", _REVIEW_EVENT) and entry.value is not None:
         low, high = rating_scale
@@ -153,8 +153,7 @@ def _compute_reaction(
         reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
     else:
         reaction = scenario.get_event_weight(entry.event)
-        if entry.value is not None and entry.event in COUNTED_EVENTS:
-            reaction *= min(measure_count(entry.value), _MAX_COUNT_STRENGTH)
+        reaction *= min(measure_count(entry.event, entry.value), MAX_COUNT_STRENGTH)
     return 1.0 if entry.item_id is None and reaction >= 0 else reaction
 
 

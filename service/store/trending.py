@@ -13,6 +13,7 @@ from heapq import nsmallest
 
 import sqlalchemy as sa
 
+from indexer.event_kinds import has_happened
 from indexer.reading import MAX_AHEAD_S
 from indexer.request import Scenario
 from service.store.decayed_sums import BLOCK_EVENTS, DecayedSums, WeightedEvent, hash_pair
@@ -136,6 +137,8 @@ def _load_weighted_events(
     low, high = scale
     rows = connection.execute(query.order_by(events.c.seq))
     for seq, user_id, session_id, item_id, at, event, value in rows:
+        if not has_happened(event, value):
+            continue
         weight = scenario.get_event_weight(event)
         if event == RATING and value is not None:
             weight = max(-1.0, min(1.0, (2 * value - low - high) / (high - low)))

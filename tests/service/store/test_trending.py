@@ -329,6 +329,12 @@ def test_a_refund_takes_its_purchase_back_in_whatever_order_they_come(
     assert log.shares(0)["a"] == 1.0
 
 
+def test_a_like_of_zero_is_none(log: Log) -> None:
+    log.happened("a", 0, value=0)
+    log.happened("b", 0, "purchase", value=0)  # it was free
+    assert log.shares() == {"b": 1.0}
+
+
 def test_a_purchase_after_its_refund_counts(log: Log) -> None:
     for days_ago, event in ((3, "purchase"), (2, "refund"), (0, "purchase")):
         log.happened("a", days_ago, event)
