@@ -146,13 +146,15 @@ _WORDS = {
 }
 _EVENT_BY_WORD = {word: name for name, words in _WORDS.items() for word in words.split()}
 _SEPARATORS = re.compile(r"[\s\-]+")
+_CAMEL_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
     """Return the event that a name means; None if it is not known.
 
     Args:
-        name: As a caller or a file spells it: in any case, with spaces or hyphens, full width.
+        name: As a caller or a file spells it: in any case, camelCase, full width, with spaces or
+            hyphens.
         own_names: Names with a weight in `scenarios.toml`; they beat the built-in words.
     """
     if name in own_names or name in BUILT_IN_EVENTS:
@@ -160,7 +162,10 @@ def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
     plain = _SEPARATORS.sub("_", unicodedata.normalize("NFKC", name).strip().lower())
     if plain in own_names or plain in BUILT_IN_EVENTS:
         return plain
-    return _EVENT_BY_WORD.get(plain)
+    if plain in _EVENT_BY_WORD:
+        return _EVENT_BY_WORD[plain]
+    words = _CAMEL_HUMP.sub("_", name.strip())
+    return find_event(words.lower(), own_names) if words != name.strip() else None
 
 
 def reverse_if_negative(event: str, value: float | None) -> tuple[str, float | None]:
@@ -191,7 +196,12 @@ def find_undone(events: Sequence[tuple[Hashable, str]]) -> set[int]:
 
 
 def suggest_event(name: str, own_names: Iterable[str] = ()) -> str:
-    """Return the end of a message about an unknown name: the nearest known one, or all."""
+    """Return the end of a message about an unknown name: the nearest known one, or all.
+
+    Behaviour codes such as 1 to 4 mean something else in each data set, and are near to none.
+    """
+    if name.strip().isdecimal():
+        return "a number says nothing: write a word for each, such as view or purchase."
     known = sorted(BUILT_IN_EVENTS.union(own_names))
     lower = name.lower()[:_MAX_COMPARED_CHARS]
     candidates = [*known, *_EVENT_BY_WORD]

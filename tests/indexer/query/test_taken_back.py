@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from indexer.event_kinds import UNDONE_EVENTS
 from indexer.query.inputs import build_history_inputs
@@ -19,6 +20,7 @@ class CountedText(str):
 
     compared = 0
 
+    @override
     def __eq__(self, other: object) -> bool:
         CountedText.compared += 1
         return str.__eq__(self, other)
