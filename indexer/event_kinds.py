@@ -8,7 +8,8 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -74,15 +75,15 @@ RATING_WEIGHT = 1.0  # of a rating that is liking; the others are weighed by the
 NEUTRAL_EVENTS = ("rating", "impression")
 BUILT_IN_EVENTS = frozenset([*EVENT_WEIGHTS, *NEUTRAL_EVENTS])
 NEGATIVE_EVENTS = frozenset(name for name, weight in EVENT_WEIGHTS.items() if weight < 0)
-# What each of these takes back: the last event of such a kind by the same user on the same item.
-UNDONE_EVENTS: Mapping[str, frozenset[str]] = MappingProxyType(
+# What each of these takes back: the last event of that kind by the same user on the same item.
+UNDONE_EVENTS: Mapping[str, str] = MappingProxyType(
     {
-        "refund": frozenset(["purchase"]),
-        "return": frozenset(["purchase"]),
-        "cancel": frozenset(["purchase"]),
-        "remove_from_cart": frozenset(["add_to_cart"]),
-        "unlike": frozenset(["like"]),
-        "unsubscribe": frozenset(["like"]),
+        "refund": "purchase",
+        "return": "purchase",
+        "cancel": "purchase",
+        "remove_from_cart": "add_to_cart",
+        "unlike": "like",
+        "unsubscribe": "like",
     }
 )
 # What an event with a negative value is: minus one bought is a return.
@@ -91,7 +92,20 @@ _REVERSED_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 # Events whose value can only say how often or how long; that of a purchase may be money.
 COUNTED_EVENTS = frozenset(["view", "click", "play"])
-MAX_COUNT_STRENGTH = 3.0  # times the usual event of its kind that a large count is worth, at most
+MAX_COUNT_STRENGTH = 2.0  # times the usual event of its kind that a large count is worth, at most
+# Events whose value of 0 is a grade or a price, and not that they did not happen.
+_VALUED_EVENTS = frozenset(
+    [
+        "rating",
+        "review",
+        "purchase",
+        "add_to_cart",
+        "refund",
+        "return",
+        "cancel",
+        "remove_from_cart",
+    ]
+)
 _NEAREST_CUTOFF = 0.6
 _MAX_COMPARED_CHARS = 100  # of an unknown name: comparing takes time quadratic in its length
 
@@ -132,13 +146,15 @@ _WORDS = {
 }
 _EVENT_BY_WORD = {word: name for name, words in _WORDS.items() for word in words.split()}
 _SEPARATORS = re.compile(r"[\s\-]+")
+_CAMEL_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
     """Return the event that a name means; None if it is not known.
 
     Args:
-        name: As a caller or a file spells it: in any case, with spaces or hyphens, full width.
+        name: As a caller or a file spells it: in any case, camelCase, full width, with spaces or
+            hyphens.
         own_names: Names with a weight in `scenarios.toml`; they beat the built-in words.
     """
     if name in own_names or name in BUILT_IN_EVENTS:
@@ -146,7 +162,10 @@ def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
     plain = normalize_event_word(name)
     if plain in own_names or plain in BUILT_IN_EVENTS:
         return plain
-    return _EVENT_BY_WORD.get(plain)
+    if plain in _EVENT_BY_WORD:
+        return _EVENT_BY_WORD[plain]
+    words = _CAMEL_HUMP.sub("_", name.strip())
+    return find_event(words.lower(), own_names) if words != name.strip() else None
 
 
 def normalize_event_word(word: str) -> str:
@@ -162,8 +181,32 @@ def reverse_if_negative(event: str, value: float | None) -> tuple[str, float | N
     return reversed_event, -value
 
 
+def find_undone(events: Sequence[tuple[Hashable, str]]) -> set[int]:
+    """Return the positions of the events that a later one took back, by the rule of all doors.
+
+    Args:
+        events: Whose and about what each is, and its name; in order of time.
+    """
+    undone = set()
+    undoing: Counter[tuple[Hashable, str]] = Counter()
+    for position in range(len(events) - 1, -1, -1):
+        about, name = events[position]
+        taken_back = UNDONE_EVENTS.get(name)
+        if taken_back is not None:
+            undoing[about, taken_back] += 1
+        elif undoing.get((about, name), 0) > 0:
+            undoing[about, name] -= 1
+            undone.add(position)
+    return undone
+
+
 def suggest_event(name: str, own_names: Iterable[str] = ()) -> str:
-    """Return the end of a message about an unknown name: the nearest known one, or all."""
+    """Return the end of a message about an unknown name: the nearest known one, or all.
+
+    Behaviour codes such as 1 to 4 mean something else in each data set, and are near to none.
+    """
+    if name.strip().isdecimal():
+        return "a number says nothing: write a word for each, such as view or purchase."
     known = sorted(BUILT_IN_EVENTS.union(own_names))
     lower = name.lower()[:_MAX_COMPARED_CHARS]
     candidates = [*known, *_EVENT_BY_WORD]
@@ -176,6 +219,18 @@ def suggest_event(name: str, own_names: Iterable[str] = ()) -> str:
     return f"did you mean {_EVENT_BY_WORD.get(nearest, nearest)!r}?"
 
 
-def measure_count(value: float | None) -> float:
-    """Return how much a count is worth, from 0; one counts 1, and each doubling about 1 more."""
-    return 1.0 if value is None or value < 0 else math.log2(1 + value)
+def has_happened(event: str, value: float | None) -> bool:
+    """Return whether an event happened at all: a like or a play with the value 0 did not."""
+    return value != 0 or event in _VALUED_EVENTS
+
+
+def measure_count(event: str, value: float | None) -> float:
+    """Return how much the count of an event is worth, from 0, before it is limited.
+
+    One counts 1, and each doubling about 1 more. Without a count, or for an event whose value is
+    none, it is 1; 0 for what did not happen.
+    """
+    if not has_happened(event, value):
+        return 0.0
+    is_counted = value is not None and value > 0 and event in COUNTED_EVENTS
+    return math.log2(1 + value) if is_counted and value is not None else 1.0

@@ -10,16 +10,18 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.event_kinds import NEGATIVE_EVENTS, Event
+from indexer.event_kinds import EVENT_WEIGHTS, Event, find_undone, has_happened
 from indexer.reading import Interaction
 
 SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
 REPEAT_SHARE = 0.2  # of liked rows whose pair comes again; from there on items are repeated
+NO_OWN_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 _LIKED_SHARE = 0.8  # of the highest possible rating, from which a rating means liking
 _RATING_MAJORITY = 0.5  # of rows, from which a row without a rating says nothing about liking
 
@@ -86,8 +88,15 @@ def build_log(
     item_ids: Sequence[str],
     *,
     rating_scale: tuple[float, float] | None = None,
+    own_weights: Mapping[str, float] = NO_OWN_WEIGHTS,
 ) -> InteractionLog:
     """Order interactions and cut them into parts; those with unknown items are left out.
+
+    Args:
+        interactions: In the order of the source.
+        item_ids: Ids of the catalogue.
+        rating_scale: Lowest and highest possible rating; None: by the highest rating.
+        own_weights: Weights of events that are not built in.
 
     Raises:
         CatalogError: If nothing is left.
@@ -103,6 +112,12 @@ def build_log(
     rows = [known[position] for position in order]
     names = tuple(str(row.event) for row in rows)
     value = np.array([_read_rating(row) for row in rows], np.float64)
+    top = rating_scale[1] if rating_scale else None
+    positive = find_positives(names, value, top=top, own_weights=own_weights)
+    # What was refunded is no success of who recommended it.
+    undone = find_undone([((row.user_id, row.item_id), str(row.event)) for row in rows])
+    positive[sorted(undone)] = False
+    positive &= np.array([has_happened(str(row.event), row.value) for row in rows], bool)
     timed = all(row.at is not None for row in known)
     at = [row.at if timed and row.at is not None else np.nan for row in rows]
     return InteractionLog(
@@ -115,28 +130,34 @@ def build_log(
         at=np.array(at, np.float64),
         step=step,
         part=part,
-        positive=find_positives(names, value, top=rating_scale[1] if rating_scale else None),
+        positive=positive,
         contexts=tuple(_read_context(row) for row in rows),
         is_ordered=bool((step >= 0).all()),
     )
 
 
 def find_positives(
-    event_names: Sequence[str], value: NDArray[np.float64], *, top: float | None = None
+    event_names: Sequence[str],
+    value: NDArray[np.float64],
+    *,
+    top: float | None = None,
+    own_weights: Mapping[str, float] = NO_OWN_WEIGHTS,
 ) -> NDArray[np.bool_]:
     """Return which rows mean liking, `(m,) bool`.
 
     If at least half have a rating, only ratings of at least 80% of the highest possible one; else
-    also all events that are not negative, as dislike, skip and refund are.
+    also all events with a weight above zero, which dislike, refund and impression have not.
 
     Args:
         event_names: `m` names of events.
         value: `(m,)`, NaN where there is no rating.
         top: Highest possible rating; None: 1, 5, 10 or 100, by the highest rating.
+        own_weights: Weights of events that are not built in.
     """
     unrated = np.isnan(value)
+    weights = {**own_weights, **EVENT_WEIGHTS}
     is_positive: NDArray[np.bool_] = unrated & np.array(
-        [name not in NEGATIVE_EVENTS for name in event_names], bool
+        [weights.get(name, 0.0) > 0 for name in event_names], bool
     )
     if unrated.all():
         return is_positive

@@ -5,12 +5,11 @@ interest, the typed query, one context field, or the popularity prior. Each has 
 becomes one reason in the answer.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from indexer.event_kinds import COUNTED_EVENTS, UNDONE_EVENTS, measure_count
+from indexer.event_kinds import MAX_COUNT_STRENGTH, find_undone, has_happened, measure_count
 from indexer.request import HistoryEntry, Scenario
 
 _FULL_WEIGHT_FIELDS = 3  # up to this many context fields have full weight, more share that of three
@@ -21,7 +20,6 @@ _OPINION_EVENTS = frozenset(
 # Of the text of a review, relative to its item; chosen by hand, for want of a public data set.
 _REVIEW_TEXT_WEIGHT = 0.5
 _MAX_REASON_CHARS = 200
-_MAX_COUNT_STRENGTH = 2.0  # times one event that a count of many is worth, at most
 _TINY = 1e-9
 
 
@@ -95,15 +93,15 @@ def build_history_inputs(
     ordered = sorted(history, key=lambda entry: entry.at if entry.at is not None else float("-inf"))
     inputs = []
     opinions: dict[str, float] = {}
-    undoing: Counter[tuple[str, frozenset[str]]] = Counter()
+    undone = _find_undone_entries(ordered)
     for newer, entry in enumerate(reversed(ordered)):
-        if _is_undone(entry, undoing):
+        if len(ordered) - 1 - newer in undone:
             continue
         reaction = _compute_reaction(entry, scenario, rating_scale)
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
                 continue
-            if entry.event in _OPINION_EVENTS:
+            if entry.event in _OPINION_EVENTS and has_happened(entry.event, entry.value):
                 opinions.setdefault(entry.item_id, reaction)
         weight = reaction * 0.5 ** (newer / scenario.half_life_events)
         if scenario.half_life_s and entry.at is not None:
@@ -115,24 +113,11 @@ def build_history_inputs(
     return inputs[::-1]
 
 
-def _is_undone(entry: HistoryEntry, undoing: Counter[tuple[str, frozenset[str]]]) -> bool:
-    """Return whether a later event took an entry back; note what the entry itself takes back.
-
-    Args:
-        entry: The next older one.
-        undoing: How many events of an item and of some kinds are still to be taken back; changed.
-    """
-    if entry.item_id is None:
-        return False
-    kinds = UNDONE_EVENTS.get(entry.event)
-    if kinds is not None:
-        undoing[entry.item_id, kinds] += 1
-        return False
-    for key, count in undoing.items():
-        if count > 0 and key[0] == entry.item_id and entry.event in key[1]:
-            undoing[key] -= 1
-            return True
-    return False
+def _find_undone_entries(ordered: Sequence[HistoryEntry]) -> set[int]:
+    """Return the positions of the entries that a later one took back; the newest is the last."""
+    of_items = [position for position, entry in enumerate(ordered) if entry.item_id is not None]
+    undone = find_undone([(ordered[place].item_id, ordered[place].event) for place in of_items])
+    return {of_items[place] for place in undone}
 
 
 def _build_history_reason(entry: HistoryEntry, reaction: float) -> dict[str, Any]:
@@ -159,7 +144,8 @@ def _compute_reaction(
 ) -> float:
     """Return the weight of an event or rating, from -1 to 1; of a text always 1 unless negative.
 
-    An event with a count, such as 20 plays, weighs up to twice as much as one without.
+    An event with a count, such as 20 plays, weighs up to twice as much as one without; one with the
+    count 0 did not happen and weighs nothing.
     """
     if entry.event in ("rating", _REVIEW_EVENT) and entry.value is not None:
         low, high = rating_scale
@@ -167,8 +153,7 @@ def _compute_reaction(
         reaction = max(-1.0, min(1.0, (entry.value - middle) / max(high - middle, _TINY)))
     else:
         reaction = scenario.get_event_weight(entry.event)
-        if entry.value is not None and entry.event in COUNTED_EVENTS:
-            reaction *= min(measure_count(entry.value), _MAX_COUNT_STRENGTH)
+        reaction *= min(measure_count(entry.event, entry.value), MAX_COUNT_STRENGTH)
     return 1.0 if entry.item_id is None and reaction >= 0 else reaction
 
 

@@ -12,6 +12,7 @@ from indexer.reading.finding_counts import FindingCounts
 from indexer.reading.interaction import Interaction
 from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
 from indexer.reading.item_limits import describe_excess
+from indexer.reading.item_patch import apply_patch
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.notes import ReadingNotes
@@ -42,6 +43,7 @@ __all__ = [
     "Row",
     "Source",
     "ValueKind",
+    "apply_patch",
     "clip",
     "describe_excess",
     "explain_missing_driver",

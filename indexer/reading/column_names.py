@@ -61,6 +61,8 @@ _NEVER_RENAMED = frozenset(("published",))
 _OWN_INTERACTION_NAMES = (
     "user_id", "item_id", "event", "value", *VALUE_COLUMNS, "timestamp", "text", "context",
 )  # fmt: skip
+# A column such as 商品 holds ids where there is a title besides, else what the items are called.
+_AMBIGUOUS = frozenset(CATALOGUE_SPELLINGS["id"]).intersection(CATALOGUE_SPELLINGS["title"])
 # Names that mean one field of an interaction; a source with one of them needs no other.
 _SAME_FIELD = (
     {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
@@ -90,7 +92,11 @@ def recognise_names(
     free = {name: _normalise(name) for name in given if name not in mapped.values()}
     present = {*free, *mapped}
     renamed: dict[str, str] = {}
+    is_untitled = role is Role.CATALOGUE and not _has_title(free, present)
+    unclear = _AMBIGUOUS if is_untitled else frozenset()
     for ours, spellings in _list_spellings(role, context):
+        if ours == "id":
+            spellings = tuple(word for word in spellings if word not in unclear)
         if _is_covered(ours, present, mapped, role):
             continue
         theirs = _find_column(spellings, free, {*renamed, *_list_own_names(role)})
@@ -98,6 +104,12 @@ def recognise_names(
             renamed[theirs] = ours
             present.add(ours)
     return {theirs: renamed[theirs] for theirs in free if theirs in renamed}
+
+
+def _has_title(free: Mapping[str, str], present: Collection[str]) -> bool:
+    """Whether a catalogue has a title beside columns that may as well be the id."""
+    titles = {*map(_normalise, TITLE_FIELDS), *CATALOGUE_SPELLINGS["title"]} - _AMBIGUOUS
+    return not titles.isdisjoint((*free.values(), *map(_normalise, present)))
 
 
 def _list_own_names(role: Role) -> frozenset[str]:

@@ -158,7 +158,7 @@ def to_item(
         keep_readable: Keep the item without the optional fields that cannot be read; default:
             refuse it.
     """
-    parser = _ItemParser(keep_readable=keep_readable)
+    parser = ItemParser(keep_readable=keep_readable)
     try:
         item = parser.parse(rename_columns(row.values, mapping) if mapping else row.values)
     except BadValueError as error:
@@ -169,7 +169,7 @@ def to_item(
     return replace(item, source=row.source, line=row.line, findings=findings)
 
 
-class _ItemParser:
+class ItemParser:
     """Parses one row; collects what could not be read as it came."""
 
     def __init__(self, *, keep_readable: bool) -> None:
@@ -177,25 +177,39 @@ class _ItemParser:
         self.findings: list[FieldFinding] = []
 
     def parse(self, values: Mapping[str, Any]) -> Item:
-        raw_fields = self._clean_names(values)
+        """Return the item of a row.
+
+        Raises:
+            BadValueError: If it is none.
+        """
+        raw_fields = self.clean_names(values)
         item_id = parse_id("id", raw_fields.pop("id", None))
         _move_name_to_title(raw_fields)
-        self._move_place_name(raw_fields)
+        self.move_place_name(raw_fields)
         vector = raw_fields.pop("vector", None)
-        fields: dict[str, Any] = {"id": item_id}
-        beside: dict[str, Any] = {}
-        for name, value in raw_fields.items():
-            parsed = self._try(name, value, _parse_field)
-            fields |= {name: parsed.pop(name)} if name in parsed else {}
-            beside |= parsed
-            self._note_long_number(name, value, fields.get(name))
-        fields = {**fields, **{n: value for n, value in beside.items() if n not in fields}}
+        own, beside = self.parse_fields(raw_fields)
+        fields = {"id": item_id, **own, **{n: v for n, v in beside.items() if n not in own}}
         if "location" not in fields and find_coordinates(fields):
             fields |= self._try("location", fields, _parse_coordinates)
         check_item_size(fields)
         if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
             raise BadValueError("has no text; give it a title, a description or tags")
         return Item(item_id, fields, self._try("vector", vector, _parse_vector).get("vector"))
+
+    def parse_fields(self, raw_fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the fields of a row, and those that its values bring beside.
+
+        Raises:
+            BadValueError: If one cannot be read, and the item is not to be kept without it.
+        """
+        own: dict[str, Any] = {}
+        beside: dict[str, Any] = {}
+        for name, value in raw_fields.items():
+            parsed = self._try(name, value, _parse_field)
+            own |= {name: parsed.pop(name)} if name in parsed else {}
+            beside |= parsed
+            self._note_long_number(name, value, own.get(name))
+        return own, beside
 
     def _try(
         self, name: str, value: Any, parse: Callable[[str, Any], dict[str, Any]]
@@ -214,7 +228,8 @@ class _ItemParser:
             raise error
         self.findings.append(FieldFinding(name, value, str(error)))
 
-    def _clean_names(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def clean_names(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a row under names without spaces and underscores around them."""
         cleaned: dict[str, Any] = {}
         for name, value in values.items():
             ours = name.strip().lstrip("_")
@@ -225,7 +240,7 @@ class _ItemParser:
                 cleaned[ours] = value
         return cleaned
 
-    def _move_place_name(self, fields: dict[str, Any]) -> None:
+    def move_place_name(self, fields: dict[str, Any]) -> None:
         """Keep words in `location` as `place`, unless the item has one."""
         value = fields.get("location")
         if not is_missing_for(parse_location, value) and is_place_name(value):

@@ -14,6 +14,7 @@ from indexer.reading.field_parsers import (
 )
 
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
+COORDINATE_FIELDS = (*_LATITUDES, *_LONGITUDES)
 _GEOJSON_KEYS = frozenset(("type", "coordinates", "geometry", "bbox", "crs", "properties"))
 _MAX_CHARS = 200  # no pair of degrees is longer
 _DEGREES_PAIR = re.compile(r"([-+\d.]++)\s*+,\s*+([-+\d.]++)")
@@ -45,7 +46,7 @@ def parse_location(name: str, value: Any) -> dict[str, Any]:
             "a place name belongs in another column, such as city",
             value,
         )
-    extras = {key: part for key, part in raw.items() if key not in _LATITUDES + _LONGITUDES}
+    extras = {key: part for key, part in raw.items() if key not in COORDINATE_FIELDS}
     return {**parse_coordinates(name, raw), **extras}
 
 

@@ -20,6 +20,7 @@ RATING_SCALES = (
     (-10.0, 10.0), (1.0, 100.0), (0.0, 100.0),
 )  # fmt: skip
 _TOP_GRADE, _TOP_PERCENT = 10.0, 100.0
+_NEAR_PERCENT = 90.0  # the highest of percentages is at least
 _MIN_TELLING = 20  # values from which few low numbers look like counts and not like bad ratings
 _TAIL = 4.0  # times the median that the highest of heavy-tailed values is, at least
 _USUAL_SMALL_COUNT = 2.0  # median of counts none of which is above ten, at most
@@ -127,20 +128,25 @@ def infer_value_kind(values: NDArray[np.float64]) -> tuple[ValueKind, str]:
         if _has_small_counts(values):
             return ValueKind.COUNT, f"most are {median:g} or less, few are more, up to {top:g}"
         return ValueKind.RATING, f"they lie between {low:g} and {top:g}"
-    if top <= _TOP_PERCENT and top < _TAIL * median:
+    if _are_percentages(top, median):
         return ValueKind.RATING, f"they lie between {low:g} and {top:g}"
     return ValueKind.COUNT, f"whole numbers, half of them at most {median:g}, the highest {top:g}"
 
 
 def _infer_kind_of_fractions(values: NDArray[np.float64]) -> tuple[ValueKind, str]:
     low, top, median = float(values.min()), float(values.max()), float(np.median(values))
-    if top <= _TOP_GRADE or (top <= _TOP_PERCENT and top < _TAIL * median and low >= 1):
+    if top <= _TOP_GRADE or (_are_percentages(top, median) and low >= 1):
         return ValueKind.RATING, f"they lie between {low:g} and {top:g}"
     tenths = np.abs(values * 10 - np.round(values * 10)) < 1e-6
     cents = np.abs(values * _CENTS - np.round(values * _CENTS)) < 1e-6
     if cents.all() and not tenths.all():
         return ValueKind.MONEY, f"amounts with cents, up to {top:g}"
     return ValueKind.COUNT, f"half of them are at most {median:g}, the highest {top:g}"
+
+
+def _are_percentages(top: float, median: float) -> bool:
+    """Whether values above ten fill a scale up to 100; plays of 20 to 60 fit no usual scale."""
+    return _NEAR_PERCENT <= top <= _TOP_PERCENT and top < _TAIL * median
 
 
 def _has_small_counts(values: NDArray[np.float64]) -> bool:

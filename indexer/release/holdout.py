@@ -5,7 +5,7 @@ snapshot's last one, the holdout is what came after, and the live snapshot is ju
 it is the newest tenth, and the live snapshot's settings are fitted again on the older rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +48,7 @@ def split_holdout(
     item_ids: Sequence[str],
     *,
     learned_until: float | None,
+    own_weights: Mapping[str, float],
     max_cases: int = MAX_CASES,
 ) -> Holdout | None:
     """Hold out the newest interactions; None if that gives fewer than `MIN_CASES` cases.
@@ -56,12 +57,13 @@ def split_holdout(
         interactions: In row order, which is taken as time where not every row has one.
         item_ids: Ids of the catalogue.
         learned_until: Unix seconds of the last row that the live snapshot learned from, if known.
+        own_weights: Weights of events that are not built in.
         max_cases: The holdout is sampled down to this many.
     """
     timed = all(row.at is not None for row in interactions)
     rows = interactions if timed else [replace(r, at=float(n)) for n, r in enumerate(interactions)]
     try:
-        log = build_log(rows, item_ids)
+        log = build_log(rows, item_ids, own_weights=own_weights)
     except CatalogError:  # no row is with an item of this catalogue
         return None
     last_learned = learned_until if timed else None

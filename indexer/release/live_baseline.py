@@ -158,6 +158,7 @@ class LiveBaseline:
             rows,
             self._build.stats.ids,
             learned_until=None,
+            own_weights=dict(self._build.taste.settings.scale.own_weights),
             max_cases=_MAX_CASES_OF_TRAINING_ROWS,
         )
         if holdout is None:

@@ -21,6 +21,7 @@ from indexer.taste import (
     TasteModel,
     TasteSettings,
     judge_events,
+    mark_undone,
     rank_cases,
 )
 
@@ -99,6 +100,9 @@ def _build_cases(cases: Cases, rows: NDArray[np.int64], model: TasteModel) -> Ho
     entry = np.concatenate([np.zeros(0, np.int64), *cases.histories])
     known = rows[log.item[entry]] != _NO_ROW
     case, entry = case[known], entry[known]
+    pair = case * len(log.item_ids) + log.item[entry]
+    stands = ~mark_undone([log.event[row] for row in entry.tolist()], pair)
+    case, entry = case[stands], entry[stands]
     reactions = judge_events(
         [log.event[row] for row in entry.tolist()], log.value[entry], settings.scale, case
     )

@@ -42,6 +42,7 @@ def evaluate_release(build: FinishedBuild, *, report: StageProgress) -> dict[str
             build.interactions,
             build.stats.ids,
             learned_until=live.learned_until,
+            own_weights=dict(build.taste.settings.scale.own_weights),
             max_cases=MAX_CASES if build.kept_settings is None else _MAX_UNTUNED_CASES,
         )
         if holdout is not None:

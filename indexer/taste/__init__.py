@@ -12,7 +12,7 @@ from indexer.taste.cases import (
     split_windows,
 )
 from indexer.taste.encoder_examples import build_next_item_examples
-from indexer.taste.event_scale import judge_events
+from indexer.taste.event_scale import judge_events, mark_undone
 from indexer.taste.events import Events, build_events
 from indexer.taste.fit import (
     MIN_REPEAT_SHARE,
@@ -73,6 +73,7 @@ __all__ = [
     "judge_events",
     "keep_heaviest",
     "load_settings",
+    "mark_undone",
     "parse_settings_without_newest",
     "rank_cases",
     "refit_taste",

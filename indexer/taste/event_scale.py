@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.event_kinds import (
+    COUNTED_EVENTS,
     EVENT_WEIGHTS,
     MAX_COUNT_STRENGTH,
     RATING_WEIGHT,
     UNDONE_EVENTS,
     Event,
     find_event,
+    find_undone,
+    has_happened,
     measure_count,
 )
 from indexer.reading import infer_rating_scale
@@ -27,7 +30,6 @@ POSITIVE_SHARE = 0.8  # of the top of the rating scale is liking: 4 of 5, 8 of 1
 _CLEAR_LIKINGS = frozenset(["like", "purchase", "finish"])  # also where ratings say what is liked
 _RATING_MAJORITY = 0.5  # of events, from which an event without a rating is no liking
 _USER_MEAN_SHRINKAGE = 5.0  # ratings at the threshold that are mixed into a user's mean
-_MAX_USUAL_COUNT = 10_000  # median of whole numbers above which they are amounts or ids, not counts
 _RATING_SPREAD = 0.2  # by which share a rating half the scale above the user's mean counts more
 
 Likings = NDArray[np.float32]
@@ -123,15 +125,12 @@ def measure_event_scale(
 def _measure_count_units(
     names: Sequence[str], kind: NDArray[np.int64], values: NDArray[np.float64]
 ) -> tuple[tuple[str, float], ...]:
-    """Return the kinds of events whose values are whole counts, with their mean worth."""
+    """Return the kinds of events whose values are counts, with their mean worth."""
     units = []
     for number, name in enumerate(names):
         counts = values[(kind == number) & (values >= 0)]
-        if name in (Event.RATING, Event.REVIEW) or not len(counts):
-            continue
-        if not (counts == np.floor(counts)).all() or np.median(counts) > _MAX_USUAL_COUNT:
-            continue
-        units.append((name, max(float(np.log2(1 + counts).mean()), 1.0)))
+        if name in COUNTED_EVENTS and len(counts):
+            units.append((name, max(float(np.log2(1 + counts).mean()), 1.0)))
     return tuple(units)
 
 
@@ -159,9 +158,11 @@ def judge_events(
     for name, unit in scale.count_units:
         mine = np.fromiter((event == name for event in events), bool, len(events))
         mine &= values >= 0
-        counts = np.array([measure_count(value) for value in values[mine].tolist()])
+        counts = np.array([measure_count(name, value) for value in values[mine].tolist()])
         strength[mine] *= np.minimum(counts / unit, MAX_COUNT_STRENGTH)
-        liking[mine & (values == 0)] = RATED_LOW  # played 0 times: it was met, no more
+    for position in np.flatnonzero(values == 0).tolist():
+        if not has_happened(events[position], 0.0):  # played 0 times: it was met, no more
+            liking[position], strength[position] = RATED_LOW, 0.0
     is_rating = _is_rating(events) & ~np.isnan(values)
     if is_rating.any():
         owner = np.zeros(len(events), np.int64) if group is None else group
@@ -206,7 +207,7 @@ def _judge_ratings(
     )
 
 
-def find_undone(events: Sequence[str], pair: NDArray[np.int64]) -> NDArray[np.bool_]:
+def mark_undone(events: Sequence[str], pair: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which events a later one took back, `(m,) bool`.
 
     Args:
@@ -215,20 +216,10 @@ def find_undone(events: Sequence[str], pair: NDArray[np.int64]) -> NDArray[np.bo
     """
     undone = np.zeros(len(events), bool)
     undoing = [position for position, name in enumerate(events) if name in UNDONE_EVENTS]
-    if not undoing:
-        return undone
-    pairs = {int(pair[position]) for position in undoing}
-    open_events: dict[int, list[int]] = {}
-    for position in np.flatnonzero(np.isin(pair, list(pairs))).tolist():
-        mine = open_events.setdefault(int(pair[position]), [])
-        kinds = UNDONE_EVENTS.get(events[position])
-        if kinds is None:
-            mine.append(position)
-            continue
-        last = next((place for place in reversed(mine) if events[place] in kinds), None)
-        if last is not None:
-            undone[last] = True
-            mine.remove(last)
+    # Few pairs have any, and the loop of the rule sees these alone.
+    looked_at = np.flatnonzero(np.isin(pair, pair[undoing]))
+    found = find_undone([(int(pair[place]), events[place]) for place in looked_at.tolist()])
+    undone[looked_at[sorted(found)]] = True
     return undone
 
 

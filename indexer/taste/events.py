@@ -10,8 +10,8 @@ from indexer.reading import Interaction
 from indexer.taste.event_scale import (
     LIKED,
     EventScale,
-    find_undone,
     judge_events,
+    mark_undone,
     measure_event_scale,
 )
 
@@ -110,7 +110,7 @@ def build_events(
     reactions = judge_events(names, values, scale, user)
     order = np.lexsort((item, timestamps, user))
     pair = user.astype(np.int64) * max(len(item_ids), 1) + item
-    order = order[~find_undone([names[position] for position in order.tolist()], pair[order])]
+    order = order[~mark_undone([names[position] for position in order.tolist()], pair[order])]
     columns = tuple(sorted({name for e in known for name in e.context}))
     words, vocabulary = _encode_context(known, columns)
     newest_first = -timestamps if has_times else np.zeros(len(known))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from indexer import Index, RequestError
 from indexer.live import LiveCatalogue
-from indexer.reading import Item, Rejection, Row, to_item
+from indexer.reading import Item, Rejection, Row, apply_patch, to_item
 from service.edge import Problem, unavailable
 from service.live.item_changes import take_changes
 from service.live.item_vectors import SNAPSHOT_ITEM, ItemDrafts, draft_items
@@ -169,7 +169,7 @@ class LiveItems:
 
     def patch(
         self, index: Index, load_current: Callable[[], LiveCatalogue], patch: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], int]:
+    ) -> tuple[dict[str, Any], list[str]]:
         """Change some fields of an item; null removes a field.
 
         Args:
@@ -178,7 +178,7 @@ class LiveItems:
             patch: The id, and the fields that change.
 
         Returns:
-            The whole item, and the sequence number afterwards.
+            The whole item, and what was changed in another way than it came, one sentence each.
 
         Raises:
             Problem: 404 if there is no such item; 503 if others keep changing it.
@@ -191,15 +191,15 @@ class LiveItems:
             current = load_current().get(item_id)
             if current is None:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
-            merged = {k: v for k, v in {**current, **patch}.items() if v is not None}
-            item = _parse_item(merged, "")
+            item = _require_item(apply_patch(current, patch), "")
             base_change = before or SNAPSHOT_ITEM
             drafts = draft_items(index, [item], [""], stored_changes={}, base_change=base_change)
             (change,) = drafts.encode(index)
             with self._database.begin_write() as transaction:
                 last = load_changes(transaction.connection, [item_id]).get(item_id)
                 if (last.seq if last else 0) == (before.seq if before else 0):
-                    return item.fields, store_changes(transaction, [change], now=self._clock())
+                    store_changes(transaction, [change], now=self._clock())
+                    return item.fields, drafts.list_notes()
         raise unavailable(f"item {item_id[:100]!r} keeps changing; try again in a moment")
 
     def delete(self, index: Index, item_id: str) -> int:
@@ -228,7 +228,10 @@ class LiveItems:
 def _parse_item(body: Mapping[str, Any], label: str) -> Item:
     if not isinstance(body, Mapping):
         raise RequestError(f"{label}an item must be an object, got {str(body)[:60]!r}")
-    item = to_item(Row("request", 1, body))
+    return _require_item(to_item(Row("request", 1, body)), label)
+
+
+def _require_item(item: Item | Rejection, label: str) -> Item:
     if isinstance(item, Rejection):
         raise RequestError(f"{label}the item is refused: {item.reason}")
     return item

@@ -13,7 +13,7 @@ from indexer.field_names import PROSE_FIELDS, TAG_FIELDS
 from indexer.language import find_title, is_chinese
 from indexer.live import LiveCatalogue
 from indexer.request import Request, describe_context
-from service.llm.sanitiser import sanitise, strip_markup
+from service.llm.sanitiser import clean_own_text, sanitise
 
 Language = Literal["en", "zh"]
 UNTITLED = "an item without a usable title"
@@ -114,7 +114,7 @@ def build_prompt_user(catalogue: LiveCatalogue, request: Request) -> PromptUser:
     ]
     titles = load_titles(catalogue, [e.item_id or "" for e in latest])
     history = tuple((e.event, titles[e.item_id or ""]) for e in latest)
-    own_texts = tuple(strip_markup(e.text, _MAX_TEXT_CHARS) for e in entries if e.text)[
+    own_texts = tuple(clean_own_text(e.text, _MAX_TEXT_CHARS) for e in entries if e.text)[
         -_MAX_HISTORY:
     ]
     catalogue_language: Language = "zh" if catalogue.manifest.language == "zh" else "en"
@@ -123,11 +123,11 @@ def build_prompt_user(catalogue: LiveCatalogue, request: Request) -> PromptUser:
         history=history,
         own_texts=tuple(filter(None, own_texts)),
         interests=tuple(
-            strip_markup(text, _MAX_TAG_CHARS) for text in request.interests[:_MAX_INTERESTS]
+            clean_own_text(text, _MAX_TAG_CHARS) for text in request.interests[:_MAX_INTERESTS]
         ),
-        query=strip_markup(request.query or "", _MAX_TEXT_CHARS),
+        query=clean_own_text(request.query or "", _MAX_TEXT_CHARS),
         context=tuple(
-            strip_markup(text, _MAX_FACT_CHARS)
+            clean_own_text(text, _MAX_FACT_CHARS)
             for text in describe_context(request.context, catalogue_language).values()
         ),
         language=("zh" if is_chinese(texts) else "en") if texts else catalogue_language,

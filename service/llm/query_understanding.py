@@ -20,7 +20,7 @@ from service.llm.clauses import OPERATORS, build_clause, list_filterable_fields
 from service.llm.client import LlmClient, parse_json_object
 from service.llm.counters import RequestBudget
 from service.llm.errors import AnswerError
-from service.llm.sanitiser import strip_markup
+from service.llm.sanitiser import clean_own_text
 
 _WORD_PATTERN = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]{3,}")
 _MAX_TOKENS = 400
@@ -77,7 +77,7 @@ def build_prompt(catalogue: LiveCatalogue, query: str) -> Prompt:
     fields = list_filterable_fields(catalogue.schema)
     fields_by_name = {info.name: _describe_field(info, values) for info, values in fields}
     payload = {
-        "sentence": strip_markup(query, _MAX_QUERY_CHARS),
+        "sentence": clean_own_text(query, _MAX_QUERY_CHARS),
         "fields": fields_by_name,
         "scenarios": list(catalogue.scenarios),
     }
@@ -165,7 +165,7 @@ def _build_context(
         if name not in CONTEXT_FIELDS or not isinstance(value, str):
             dropped.append(f"context has no field {str(name)[:_MAX_VALUE_CHARS]!r}")
             continue
-        text = strip_markup(value, _MAX_VALUE_CHARS)
+        text = clean_own_text(value, _MAX_VALUE_CHARS)
         if text and name not in own_context:
             context.setdefault(str(name), text)
     return context, dropped
@@ -182,7 +182,7 @@ def share_a_word(one: str, other: str) -> bool:
 
 def _parse_query(text: str) -> str | None:
     try:
-        return parse_text(strip_markup(text, _MAX_QUERY_CHARS), "query")
+        return parse_text(clean_own_text(text, _MAX_QUERY_CHARS), "query")
     except RequestError:
         return None
 

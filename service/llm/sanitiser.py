@@ -43,7 +43,7 @@ def sanitise(text: str, limit: int) -> str:
     return _SPACE.sub(" ", " ".join(harmless)).strip()[:limit].rstrip()
 
 
-def strip_markup(text: str, limit: int) -> str:
+def clean_own_text(text: str, limit: int) -> str:
     """Return at most `limit` characters of a user's own text, clean but with all its sentences."""
     return _SPACE.sub(" ", _remove_markup(text)).strip()[:limit].rstrip()
 

@@ -18,6 +18,8 @@ router = APIRouter(
     route_class=WriteRoute, prefix="/v1", tags=["catalogue"], responses=PROBLEM_RESPONSES
 )
 
+_NOTES = "notes"
+
 
 @router.post("/items", response_model=ItemsKept)
 async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
@@ -39,7 +41,11 @@ async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Respo
 
 @router.patch("/items/{item_id:item}", response_model=dict[str, Any])
 async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
-    """Change some fields of an item, null removing one, and return all of it."""
+    """Change some fields of an item, null removing one, and return all of it.
+
+    `notes` tells what was changed in another way than it came; `_notes` if the item has a field of
+    that name.
+    """
     clean_id = _parse_item_id(item_id, body.root)
 
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
@@ -47,8 +53,8 @@ async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Res
             with RequestViews(live).open(index) as view:
                 return view.catalogue
 
-        item, _ = live.items.patch(index, load_current, {**body.root, "id": clean_id})
-        return item
+        item, notes = live.items.patch(index, load_current, {**body.root, "id": clean_id})
+        return {**item, _NOTES if _NOTES not in item else f"_{_NOTES}": notes} if notes else item
 
     return await services.change_items(change)
 

@@ -2,7 +2,7 @@
 
 People are counted, not events: what somebody adds to an item is the strongest of their events that
 speak for it, and the strongest that speak against it, as they have decayed. However often they come
-back, that is all they add.
+back, that is all they add; a purchase that was refunded adds nothing.
 
 The log is divided into blocks of sequence numbers. A block remembers the events it has added, so
 that those which were removed from the log can be found and subtracted, whatever they were.
@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.store.sequence_reader import Owner
-from service.store.votes import Votes
+from service.store.votes import UNDOING_KINDS, Act, Votes
 
 BLOCK_EVENTS = 256  # sequence numbers of a block; so many are looked at for each removed event
 MAX_AGE_HALF_LIVES = 30  # an older event would count less than a billionth
 _MAX_SPAN_HALF_LIVES = 256  # numbers become longer with each half-life, and their sums slower
+_NUMBER_BY_KIND = {kind: number for number, kind in enumerate(UNDOING_KINDS)}
 _WEIGHT_BITS = 52  # of a weight, as many as a float has
 _AGE_BITS = MAX_AGE_HALF_LIVES + 2  # so that the oldest events keep all bits of their weight
 
@@ -33,6 +34,7 @@ class WeightedEvent(NamedTuple):
         at: Unix seconds.
         weight: Finite; negative for what speaks against the item.
         pair: Of whose it is and the item, see `hash_pair`.
+        kind: Its name if it takes others back or is taken back, see `UNDOING_KINDS`; else empty.
     """
 
     seq: int
@@ -40,6 +42,7 @@ class WeightedEvent(NamedTuple):
     at: float
     weight: float
     pair: int
+    kind: str
 
 
 def hash_pair(owner: Owner, item_id: str) -> int:
@@ -52,13 +55,14 @@ def hash_pair(owner: Owner, item_id: str) -> int:
 
 @dataclass(slots=True)
 class _Block:
-    """The events of a block, as columns: some 33 bytes for each."""
+    """The events of a block, as columns: some 34 bytes for each."""
 
     places: bytearray = field(default_factory=bytearray)  # sequence numbers within the block
     item_ids: list[str] = field(default_factory=list)
     times: "array[float]" = field(default_factory=lambda: array("d"))
     weights: "array[float]" = field(default_factory=lambda: array("d"))
     pairs: "array[int]" = field(default_factory=lambda: array("q"))
+    kinds: bytearray = field(default_factory=bytearray)  # positions in UNDOING_KINDS
 
     def append(self, event: WeightedEvent) -> None:
         self.places.append(event.seq % BLOCK_EVENTS)
@@ -66,12 +70,13 @@ class _Block:
         self.times.append(event.at)
         self.weights.append(event.weight)
         self.pairs.append(event.pair)
+        self.kinds.append(_NUMBER_BY_KIND[event.kind])
 
     def iterate(self, number: int) -> Iterator[WeightedEvent]:
         first = number * BLOCK_EVENTS
-        columns = zip(self.places, self.item_ids, self.times, self.weights, self.pairs, strict=True)
-        for place, item_id, at, weight, pair in columns:
-            yield WeightedEvent(first + place, item_id, at, weight, pair)
+        events = zip(self.item_ids, self.times, self.weights, self.pairs, self.kinds, strict=True)
+        for place, (item_id, at, weight, pair, kind) in zip(self.places, events, strict=True):
+            yield WeightedEvent(first + place, item_id, at, weight, pair, UNDOING_KINDS[kind])
 
 
 class DecayedSums:
@@ -112,7 +117,7 @@ class DecayedSums:
                 continue
             self._blocks.setdefault(event.seq // BLOCK_EVENTS, _Block()).append(event)
             if event.at <= now:
-                self._votes.add(event.pair, event.item_id, self._convert(event.weight, event.at))
+                self._votes.add(event.pair, event.item_id, self._weigh(event, event.at))
             else:
                 self._coming[event.seq] = event
 
@@ -125,7 +130,7 @@ class DecayedSums:
         come = [event for event in self._coming.values() if event.at <= now]
         for event in come:
             del self._coming[event.seq]
-            self._votes.add(event.pair, event.item_id, self._convert(event.weight, event.at))
+            self._votes.add(event.pair, event.item_id, self._weigh(event, event.at))
         horizon = self._count_half_lives(now) - MAX_AGE_HALF_LIVES
         if horizon <= self._horizon:
             return bool(come)
@@ -171,7 +176,7 @@ class DecayedSums:
         coming = [event for event in self._coming.values() if event.at <= now + max_ahead_s]
         if coming:
             totals = self._votes.add_briefly(
-                (event.pair, event.item_id, self._convert(event.weight, min(event.at, now)))
+                (event.pair, event.item_id, self._weigh(event, min(event.at, now)))
                 for event in coming
             )
         return [(item_id, total) for item_id, total in totals.items() if total > 0]
@@ -199,10 +204,15 @@ class DecayedSums:
             if new is not None:
                 self._coming[new.seq] = new
             return
-        worth = self._convert(old.weight, old.at)
-        self._votes.take(old.pair, old.item_id, worth)
+        act = self._weigh(old, old.at)
+        self._votes.take(old.pair, old.item_id, act)
         if new is not None:
-            self._votes.add(new.pair, new.item_id, worth)
+            self._votes.add(new.pair, new.item_id, act)
+
+    def _weigh(self, event: WeightedEvent, counted_at: float) -> Act:
+        """Return what an event is worth, decayed since `counted_at`."""
+        worth = self._convert(event.weight, counted_at)
+        return Act(event.at, event.seq, event.kind, worth)
 
     def _convert(self, weight: float, at: float) -> int:
         """Return a weight as of the start, in units that are small enough for the oldest events."""

@@ -1,9 +1,9 @@
 """The event log to trending items: popularity with exponential time decay, kept up by new events.
 
-People are counted, not events, see `decayed_sums`. Each worker reads each event of the log once. Of
-what was removed, or given to another user, it learns the blocks of sequence numbers, and looks only
-there for what has changed, so that an erasure costs as much as the erased user has events, however
-long the log is.
+People are counted, not events, and nothing that was taken back, see `decayed_sums`. Each worker
+reads each event of the log once. Of what was removed, or given to another user, it learns the
+blocks of sequence numbers, and looks only there for what has changed, so that an erasure costs as
+much as the erased user has events, however long the log is.
 """
 
 import threading
@@ -13,12 +13,14 @@ from heapq import nsmallest
 
 import sqlalchemy as sa
 
+from indexer.event_kinds import has_happened
 from indexer.reading import MAX_AHEAD_S
 from indexer.request import Scenario
 from service.store.decayed_sums import BLOCK_EVENTS, DecayedSums, WeightedEvent, hash_pair
 from service.store.events import IMPRESSION, RATING, SEARCH
 from service.store.schema import events, removals
 from service.store.sequence_reader import to_owner
+from service.store.votes import UNDOING_KINDS
 from service.store.write_transaction import SequenceNumbers
 
 MAX_TRENDING_ITEMS = 1_000
@@ -135,8 +137,10 @@ def _load_weighted_events(
     low, high = scale
     rows = connection.execute(query.order_by(events.c.seq))
     for seq, user_id, session_id, item_id, at, event, value in rows:
+        if not has_happened(event, value):
+            continue
         weight = scenario.get_event_weight(event)
         if event == RATING and value is not None:
             weight = max(-1.0, min(1.0, (2 * value - low - high) / (high - low)))
         pair = hash_pair(to_owner(user_id, session_id), item_id)
-        yield WeightedEvent(seq, item_id, at, weight, pair)
+        yield WeightedEvent(seq, item_id, at, weight, pair, event if event in UNDOING_KINDS else "")

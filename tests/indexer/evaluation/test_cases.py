@@ -97,6 +97,22 @@ def test_without_ratings_everything_but_dislike_and_skip_is_liking() -> None:
     ]  # fmt: skip
 
 
+def test_what_was_only_shown_or_weighs_against_an_item_is_no_liking() -> None:
+    names = ["impression", "trailer", "eye roll", "click"]
+    weights = {"trailer": 0.3, "eye roll": -0.5}
+    liked = find_positives(names, np.full(4, np.nan), own_weights=weights)
+    assert liked.tolist() == [False, True, False, True]
+
+
+def test_a_refunded_purchase_is_no_liking() -> None:
+    events = ["purchase", "purchase", "refund", "purchase"]
+    rows = [
+        Interaction("a", item, event, None, float(at), None, {})
+        for at, (item, event) in enumerate(zip("xxxy", events, strict=True))
+    ]
+    assert build_log(rows, ["x", "y"]).positive.tolist() == [True, False, False, True]
+
+
 def test_beside_ratings_a_view_says_nothing() -> None:
     assert find_positives(["rating", "view"], np.array([5.0, np.nan])).tolist() == [True, False]
 

@@ -84,6 +84,15 @@ def test_a_count_weighs_as_its_logarithm_up_to_twice(plays: float | None, weight
     assert found == pytest.approx(weight, abs=1e-3)
 
 
+@pytest.mark.parametrize("event", ["like", "share", "play", "dislike"])
+def test_what_happened_zero_times_weighs_nothing_and_is_no_opinion(event: str) -> None:
+    never = HistoryEntry(item_id="a", event=event, value=0)
+    assert weigh([never]) == [0.0]
+    for earlier in ("like", "dislike", "view"):
+        entries = [HistoryEntry(item_id="a", event=earlier), never]
+        assert weigh(entries)[0] == PLAIN.get_event_weight(earlier) / 2
+
+
 def test_a_price_of_a_purchase_is_no_count() -> None:
     assert weigh([HistoryEntry(item_id="a", event="purchase", value=19.9)]) == [1.0]
 

@@ -11,6 +11,7 @@ from indexer.reading import (
     Interaction,
     Item,
     ReadingNotes,
+    Rejection,
     read_catalog,
     read_interactions,
 )
@@ -36,6 +37,9 @@ def recognise(columns: str, role: Role, **mapping: str) -> dict[str, str]:
         ("编号,标题,描述,标签,价格,品牌", {"编号": "id", "标题": "title", "描述": "description",
          "标签": "tags", "价格": "price", "品牌": "brand"}),
         ("商品ID,商品,类别", {"商品ID": "id", "商品": "title", "类别": "categories"}),
+        ("商品,价格", {"商品": "title", "价格": "price"}),
+        ("商品,名称", {"商品": "id", "名称": "title"}),
+        ("商品,title", {"商品": "id"}),
         ("商品编号,名称,评分,时间", {"商品编号": "id", "名称": "title", "评分": "rating",
          "时间": "created_at"}),
         ("id,Name", {"Name": "name"}),
@@ -66,6 +70,20 @@ def test_columns_of_a_catalogue(columns: str, expected: dict[str, str]) -> None:
 )  # fmt: skip
 def test_columns_of_interactions(columns: str, expected: dict[str, str]) -> None:
     assert recognise(columns, Role.INTERACTIONS) == expected
+
+
+def test_a_catalogue_of_names_alone_says_that_its_ids_are_missing(tmp_path: Path) -> None:
+    file = tmp_path / "tea.csv"
+    file.write_text("商品,价格\n大吉岭 红茶,12\n龙井 绿茶,30\n")
+    lines: list[str] = []
+    rows = list(read_catalog([str(file)], notes=ReadingNotes(lines.append)))
+    assert all(isinstance(row, Rejection) and "id" in row.reason for row in rows)
+    told = [line for line in lines if "no column is known as id" in line]
+    assert len(told) == 1
+    assert "--fields id=COLUMN" in told[0]
+    file.write_text("商品,标签\n17,红茶\n18,绿茶\n")
+    items = list(read_catalog([str(file)], mapping={"id": "商品"}))
+    assert [item.id for item in items if isinstance(item, Item)] == ["17", "18"]
 
 
 def test_a_mapped_column_is_never_guessed() -> None:

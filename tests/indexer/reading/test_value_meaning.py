@@ -27,6 +27,10 @@ def draw(values: list[float], counts: list[int]) -> list[float]:
         ([80, 60, 95, 100, 20], RATING),
         ([0.73, 0.12, 0.99], RATING),
         (draw([0, 1, 5, 7, 10], [60, 1, 5, 20, 14]), RATING),  # 0: read, not rated
+        ([55.5, 72, 91.5], RATING),
+        (list(range(20, 61)), COUNT),  # plays, which fit no usual scale
+        ([20.5, 41, 60], COUNT),  # hours
+        ([11, 14, 12], COUNT),
         ([1, 3, 2, 1, 60, 1, 5, 20], COUNT),
         ([1, 2, 1, 5_000], COUNT),
         (draw([1, 2, 3, 8], [80, 15, 4, 1]), COUNT),  # quantities in a basket

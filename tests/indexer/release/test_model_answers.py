@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
-from indexer.evaluation import ask_index
+from indexer.evaluation import Part, ask_index, build_cases, build_log
+from indexer.reading import Interaction
 from indexer.release.holdout import Holdout, split_holdout
 from indexer.release.live_baseline import _collect_catalogue_stats
-from indexer.release.model_answers import ModelCatalogue
+from indexer.release.model_answers import ModelCatalogue, _build_cases, _find_rows
 from indexer.release.snapshot_files import open_model_catalogue
 from indexer.taste import TasteModel
+from indexer.taste.event_scale import DISLIKED, LIKED
 from tests.indexer.evaluation.worlds import write_world
 from tests.indexer.taste.worlds import chains
 
@@ -44,7 +46,7 @@ def open_catalogue(index: Index) -> ModelCatalogue:
 
 def hold_out(index: Index) -> Holdout:
     """Picks with histories of at most two items, which are one interest or two."""
-    holdout = split_holdout(ROWS, index.ids(range(index.count)), learned_until=None)
+    holdout = split_holdout(ROWS, index.ids(range(index.count)), learned_until=None, own_weights={})
     assert holdout is not None
     lengths = np.array([len(history) for history in holdout.cases.histories])
     return holdout.take(np.flatnonzero((lengths == 1) | (lengths == 0)))
@@ -81,9 +83,24 @@ def test_a_catalogue_of_few_items_has_short_lists(tmp_path: Path) -> None:
     catalogue, events = write_world(tmp_path, rows, 6)
     build_index(catalogue, tmp_path / "x", model="none", interactions=str(events), examine=False)
     small = Index.open(tmp_path / "x")
-    holdout = split_holdout(rows, small.ids(range(6)), learned_until=None)
+    holdout = split_holdout(rows, small.ids(range(6)), learned_until=None, own_weights={})
     assert holdout is not None
     answers = open_catalogue(small).answer(learned(small), holdout)
     assert answers.scores.shape == answers.hit.shape == (len(holdout.cases), 10)
     assert np.isnan(answers.scores[:, 6:]).all()
     assert max(map(len, answers.top10)) <= 6
+
+
+def test_a_history_has_nothing_that_was_taken_back(index: Index) -> None:
+    told = [("i5", "purchase"), ("i7", "click"), ("i5", "refund"), ("i6", "click")]
+    rows = [
+        Interaction("u", item, event, None, float(at), None, {})
+        for at, (item, event) in enumerate(told)
+    ]
+    ids = index.ids(range(index.count))
+    log = build_log(rows, ids)
+    log = replace(log, part=np.array([Part.FIT] * 3 + [Part.TEST]))
+    cases = build_cases(log, Part.TEST, repeats=False)
+    held_out = _build_cases(cases, _find_rows(log.item_ids, ids), learned(index))
+    assert [ids[row] for row in held_out.history.row] == ["i7", "i5"]
+    assert held_out.history.liking.tolist() == [LIKED, DISLIKED]

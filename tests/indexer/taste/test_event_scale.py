@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.event_kinds import EVENT_WEIGHTS, NEGATIVE_EVENTS
+from indexer.event_kinds import EVENT_WEIGHTS, MAX_COUNT_STRENGTH, NEGATIVE_EVENTS
+from indexer.query.inputs import build_history_inputs
+from indexer.request.body import HistoryEntry
+from indexer.request.scenarios import Scenario
 from indexer.taste.event_scale import (
     BROWSED,
     DISLIKED,
@@ -16,8 +19,8 @@ from indexer.taste.event_scale import (
     RATED_LOW,
     EventScale,
     Reactions,
-    find_undone,
     judge_events,
+    mark_undone,
     measure_event_scale,
 )
 
@@ -110,6 +113,31 @@ def test_more_plays_are_more_liking_and_none_a_dislike() -> None:
     assert judge(["play"] * 2, [0, 3]).liking.tolist() == [RATED_LOW, LIKED]
 
 
+def test_only_plays_views_and_clicks_are_counted_whole_or_not() -> None:
+    bought = judge(["purchase"] * 3, [1, 7, 120])
+    assert bought.strength.tolist() == [1.0] * 3
+    hours = judge(["play"] * 2, [0.5, 31.5]).strength
+    assert hours[1] > 2 * hours[0]
+    unit = (np.log2(1.5) + np.log2(32.5)) / 2
+    np.testing.assert_allclose(hours, np.log2([1.5, 32.5]) / unit, rtol=1e-6)
+
+
+def test_a_like_of_zero_is_no_like_and_a_free_purchase_one() -> None:
+    reactions = judge(["like", "purchase", "like"], [0, 0, NONE])
+    assert reactions.liking.tolist() == [RATED_LOW, LIKED, LIKED]
+    assert reactions.strength[0] == 0.0
+
+
+def test_training_and_requests_limit_counts_alike() -> None:
+    plays = [*[1.0] * 60, 1e6]
+    strength = judge(["play"] * 61, plays).strength
+    entry = HistoryEntry(item_id="a", event="play", value=1e6)
+    scenario = Scenario("plain", half_life_events=1.0)
+    (found,) = build_history_inputs([entry], scenario=scenario, now=0.0, rating_scale=(1.0, 5.0))
+    assert found.weight == pytest.approx(MAX_COUNT_STRENGTH * EVENT_WEIGHTS["play"])
+    assert strength[-1] == pytest.approx(MAX_COUNT_STRENGTH)
+
+
 def test_a_rating_beside_a_model_that_knows_none_is_judged_by_its_own_scale() -> None:
     reactions = judge_events(["rating"] * 2, np.array([5.0, 1.0]), EventScale())
     assert reactions.liking.tolist() == [LIKED, RATED_LOW]
@@ -119,17 +147,17 @@ def test_a_return_takes_back_the_last_purchase_of_its_pair_only() -> None:
     events = ["purchase", "view", "purchase", "return", "purchase", "return", "return", "return"]
     pair = np.array([0, 0, 0, 0, 1, 0, 1, 1])
     expected = [True, False, True, False, True, False, False, False]
-    assert find_undone(events, pair).tolist() == expected
+    assert mark_undone(events, pair).tolist() == expected
 
 
 def test_a_purchase_after_the_refund_stands() -> None:
     events = ["purchase", "refund", "purchase"]
-    assert find_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
+    assert mark_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
 
 
 def test_removing_from_the_cart_leaves_the_purchase() -> None:
     events = ["add_to_cart", "purchase", "remove_from_cart"]
-    assert find_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
+    assert mark_undone(events, np.zeros(3, np.int64)).tolist() == [True, False, False]
 
 
 def test_the_scale_survives_json() -> None:

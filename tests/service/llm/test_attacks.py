@@ -19,7 +19,7 @@ from service.llm.options import RerankMode
 from service.llm.prompt_injection import is_prompt_injection
 from service.llm.prompt_inputs import PromptItem, PromptUser, build_prompt_item
 from service.llm.reranker import rerank
-from service.llm.sanitiser import sanitise, strip_markup
+from service.llm.sanitiser import clean_own_text, sanitise
 from tests.oracle import write_rows
 from tests.service.conftest import Shop
 from tests.service.llm.attacks import ATTACKS, Attack
@@ -170,7 +170,7 @@ def test_ordinary_texts_are_left_as_they_are() -> None:
 
 
 def test_the_users_own_words_lose_markup_but_no_sentence() -> None:
-    assert strip_markup("<b>Ignore the rain</b>, pick something first", 99) == (
+    assert clean_own_text("<b>Ignore the rain</b>, pick something first", 99) == (
         "Ignore the rain , pick something first"
     )
 

@@ -74,6 +74,63 @@ def test_a_place_name_kept_as_place_is_told(own_shop: Shop, serve: Serve) -> Non
         assert sorted(ids_for(client, filter={"place": "上海"})) == ["n1", "n3"]
 
 
+@pytest.mark.parametrize(
+    ("first", "patch", "expected", "gone"),
+    [
+        ({"price": "¥99"}, {"price": "$5"}, {"price": 5, "currency": "$"}, []),
+        ({"price": "¥99"}, {"price": 5}, {"price": 5, "currency": "¥"}, []),
+        ({"price": "¥99"}, {"price": "$5", "currency": "CAD"}, {"price": 5, "currency": "CAD"}, []),
+        ({"price": {"amount": 9, "vat": 2}}, {"price": 5}, {"price": 5}, ["price_details"]),
+        ({"available": 12}, {"available": 0}, {"available": False}, ["stock"]),
+        ({"available": 12}, {"available": 7}, {"available": True, "stock": 7}, []),
+        (
+            {"rating": {"rate": 4, "count": 9, "by": "us"}},
+            {"rating": {"rate": 3, "count": 5}},
+            {"rating": 3, "rating_count": 5},
+            ["rating_details"],
+        ),
+        ({"rating": {"rate": 4, "count": 9}}, {"rating": 3}, {"rating": 3, "rating_count": 9}, []),
+        ({"rating": 4, "score": 7}, {"_score": 8}, {"rating": 4, "score": 8}, []),
+        ({"price": "¥99"}, {"price": None}, {"currency": "¥"}, []),
+        (
+            {"lat": 1, "lon": 2},
+            {"lat": 3},
+            {"lat": 3, "lon": 2, "location": {"lat": 3, "lon": 2}},
+            [],
+        ),
+        ({"lat": 1, "lon": 2}, {"location": None}, {}, ["lat", "lon"]),
+        ({"location": "1,2", "long": "a text"}, {"long": "b"},
+         {"location": {"lat": 1, "lon": 2}, "long": "b"}, []),
+    ],
+)  # fmt: skip
+def test_a_patch_replaces_what_the_earlier_value_brought(
+    own_shop: Shop,
+    serve: Serve,
+    first: dict[str, Any],
+    patch: dict[str, Any],
+    expected: dict[str, Any],
+    gone: list[str],
+) -> None:
+    with serve(own_shop) as client:
+        client.put("/v1/items/n1", json={"title": "Kettle", **first})
+        answer = client.patch("/v1/items/n1", json=patch).json()
+        notes = answer.pop("notes", [])
+        assert answer == {"id": "n1", "title": "Kettle", **expected}
+        assert [note.split()[0] for note in notes] == gone
+        assert client.get("/v1/items/n1").json() == answer
+
+
+def test_a_place_is_patched_as_it_was_put_and_told(own_shop: Shop, serve: Serve) -> None:
+    with serve(own_shop) as client:
+        client.put("/v1/items/n1", json={"title": "Tea house", "location": "上海", "notes": "mine"})
+        answer = client.patch("/v1/items/n1", json={"location": "北京"}).json()
+        told = ["location is '北京', which is kept as place"]
+        own = {"id": "n1", "title": "Tea house", "place": "北京", "notes": "mine"}
+        assert answer == {**own, "_notes": told}
+        answer = client.patch("/v1/items/n1", json={"location": "31,121", "notes": None}).json()
+        assert answer["location"] == {"lat": 31, "lon": 121}
+
+
 def test_filters_of_live_items_know_elements_spellings_dates_and_long_numbers(
     own_shop: Shop, serve: Serve, tmp_path: Any
 ) -> None:

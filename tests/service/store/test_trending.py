@@ -149,7 +149,9 @@ def test_a_retracted_event_does_not_count_as_trending_on_any_worker(log: Log) ->
     assert log.shares(0) == log.shares(1) == {"b": 1.0}
 
 
-ITEMS, USERS, KINDS = ("a", "b", "c"), ("u", "v", "w"), ("like", "dislike", "view", "rating")
+ITEMS, USERS = ("a", "b", "c"), ("u", "v", "w")
+TAKEN_BACK = {"refund": "purchase", "return": "purchase", "unlike": "like"}
+KINDS = ("like", "dislike", "view", "rating", "purchase", *TAKEN_BACK)
 HALF_LIFE = HALF_LIFE_S["news"]
 _TELLING = st.tuples(
     st.just("tell"),
@@ -159,6 +161,15 @@ _TELLING = st.tuples(
     st.sampled_from(KINDS),
     st.floats(-0.9 * DAY, 9 * DAY),
     st.integers(0, 300),  # more than a block of the log
+)
+_ONE_SHOPPER = st.tuples(  # who changes their mind
+    st.just("tell"),
+    st.just("u"),
+    st.just(False),  # noqa: FBT003  # it is drawn
+    st.just("a"),
+    st.sampled_from(["purchase", "refund", "return", "view"]),
+    st.floats(0, 2 * DAY),
+    st.just(0),
 )
 _CHANGES = st.one_of(
     _TELLING,
@@ -182,21 +193,29 @@ class ChangingLog(Log):
         getattr(self, f"_{kind}")(*told)
 
     def count_anew(self) -> dict[str, float]:
-        """The shares by definition, from the rows that are there: everybody counts once."""
-        gains: dict[tuple[Any, ...], list[float]] = {}
+        """The shares by definition, from the rows that are there: everybody counts once.
+
+        What takes back removes the last event of its kind before it, as one reads the log.
+        """
+        standing: dict[tuple[Any, ...], list[tuple[str, float]]] = {}
         weights = SCENARIOS["news"].event_weights
         with self.database.begin_read() as connection:
             rows = connection.execute(sa.select(events)).all()
-        for row in rows:
+        for row in sorted(rows, key=lambda row: (row.at, row.seq)):
             age = self.now - row.at
             oldest = (math.floor(self.now / HALF_LIFE) - 30) * HALF_LIFE
             if row.at > oldest and age >= -DAY:
                 weight = (2 * row.value - 6) / 4 if row.event == "rating" else weights[row.event]
                 gain = weight * 0.5 ** (max(0.0, age) / HALF_LIFE)
                 owner = (row.user_id, None if row.user_id else row.session_id)
-                gains.setdefault((*owner, row.item_id), []).append(gain)
+                mine = standing.setdefault((*owner, row.item_id), [])
+                same = [n for n, (kind, _) in enumerate(mine) if kind == TAKEN_BACK.get(row.event)]
+                if same:
+                    del mine[same[-1]]
+                mine.append((row.event, gain))
         totals: dict[str, float] = {}
-        for (_, _, item), of_one in gains.items():
+        for (_, _, item), acts in standing.items():
+            of_one = [gain for _, gain in acts]
             vote = max(0.0, *of_one) + min(0.0, *of_one)
             totals[item] = totals.get(item, 0.0) + vote
         # What is nothing but rounding is left out of both.
@@ -241,6 +260,17 @@ class ChangingLog(Log):
 def test_every_worker_has_the_shares_of_a_recount_whatever_was_erased(
     told: list[Any], changes: list[Any]
 ) -> None:
+    check_shares(told, changes)
+
+
+@given(st.lists(_ONE_SHOPPER, min_size=2, max_size=8), st.lists(_CHANGES, min_size=1, max_size=5))
+def test_every_worker_has_the_shares_of_a_recount_whatever_was_taken_back(
+    told: list[Any], changes: list[Any]
+) -> None:
+    check_shares([("tell", "v", False, "b", "view", 0.0, 0), *told], changes)
+
+
+def check_shares(told: list[Any], changes: list[Any]) -> None:
     with TemporaryDirectory() as folder:
         log = ChangingLog(LiveDatabase.open(f"sqlite:///{folder}/live.sqlite"))
         for change in [*told, *changes]:
@@ -281,6 +311,36 @@ def test_who_turns_away_takes_back_what_they_gave(log: Log) -> None:
     assert log.shares() == {"a": 1.0, "b": pytest.approx(EVENT_WEIGHTS["like"] / both)}
     log.log.retract("u-a-0-dislike")
     assert log.shares() == {"a": 1.0, "b": 0.5}
+
+
+@pytest.mark.parametrize("order", [("purchase", "refund"), ("refund", "purchase")])
+def test_a_refund_takes_its_purchase_back_in_whatever_order_they_come(
+    log: Log, order: tuple[str, str]
+) -> None:
+    days_ago = {"purchase": 2.0, "refund": 1.0}
+    log.happened("other", 0, "view", user="v")
+    log.happened("a", 2.5, "view")
+    for event in order:
+        log.happened("a", days_ago[event], event)
+        log.shares(0)
+    assert log.shares(0) == log.shares(1) == {"other": 1.0}
+    log.log.retract("u-a-1.0-refund")
+    assert log.shares(0) == log.shares(1)
+    assert log.shares(0)["a"] == 1.0
+
+
+def test_a_like_of_zero_is_none(log: Log) -> None:
+    log.happened("a", 0, value=0)
+    log.happened("b", 0, "purchase", value=0)  # it was free
+    assert log.shares() == {"b": 1.0}
+
+
+def test_a_purchase_after_its_refund_counts(log: Log) -> None:
+    for days_ago, event in ((3, "purchase"), (2, "refund"), (0, "purchase")):
+        log.happened("a", days_ago, event)
+    log.happened("b", 0, "purchase", user="v")
+    against = EVENT_WEIGHTS["refund"] * 0.5 ** (2 * DAY / DEFAULT_HALF_LIFE_S)
+    assert log.shares() == {"b": 1.0, "a": pytest.approx(1 + against)}
 
 
 def test_merged_users_count_once_on_every_worker(log: Log) -> None:
