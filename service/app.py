@@ -194,6 +194,7 @@ def _build_services(
         scenarios=load_scenarios(settings.scenarios) if settings.scenarios else None,
         poll_s=settings.poll_s,
         retry_s=settings.retry_s,
+        continue_after=live_store.database.continue_after if live_store else None,
     )
     views = RequestViews(live_store)
     return Services(

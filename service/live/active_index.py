@@ -8,7 +8,7 @@ opened never replaces one that serves.
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from service.live.snapshot_entries import (
     describe_error,
     describe_failure,
     describe_snapshot,
+    find_highest_applied_seq,
 )
 
 _WARM_HISTORY = 12  # items of a made-up history, enough for several interests
@@ -67,6 +68,8 @@ class ActiveIndex:
         scenarios: By name; None: those of the index directory.
         poll_s: How often to look for a new snapshot.
         retry_s: How long not to retry a snapshot that could not be opened.
+        continue_after: Is told, before a snapshot serves, the highest number of a live store that
+            a snapshot of the directory has applied: it may be made the current one later.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class ActiveIndex:
         scenarios: Mapping[str, Scenario] | None = None,
         poll_s: float,
         retry_s: float,
+        continue_after: Callable[[int], None] | None = None,
     ) -> None:
         self._root = root
         self._scenarios = scenarios
         self._poll_s = poll_s
         self._retry_s = retry_s
+        self._continue_after = continue_after
         self._lock = threading.Lock()  # guards `_active`, its borrowers and `_error`; held briefly
         self._active: _CountedIndex | None = None
         self._error: str | None = None
@@ -286,6 +291,8 @@ class ActiveIndex:
             self._model_index_id = index.id
 
     def _swap(self, index: Index) -> None:
+        if self._continue_after is not None:
+            self._continue_after(find_highest_applied_seq(self._root))
         with self._lock:
             retired, self._active = self._active, _CountedIndex(index)
             self._error = None

@@ -105,7 +105,7 @@ class LiveItems:
             StaleViewError: If later changes are loaded already.
         """
         applied_seq = index.manifest.applied_seq
-        if sequence.seq < applied_seq:  # the build read another store than this one
+        if sequence.seq < applied_seq:  # the build read another store, or this one was put back
             self._database.advance_to(applied_seq)
             raise StaleViewError
         with self._lock:
@@ -163,6 +163,7 @@ class LiveItems:
     def store(self, index: Index, drafts: ItemDrafts) -> KeptItems:
         """Encode what is not encoded yet, then store all items or none."""
         changes = drafts.encode(index)  # before the transaction, so that no writer waits for it
+        self._database.continue_after(index.manifest.applied_seq)
         with self._database.begin_write() as transaction:
             seq = store_changes(transaction, changes, now=self._clock())
         return KeptItems([item.id for item in drafts.items], seq, drafts.list_notes())
@@ -185,6 +186,7 @@ class LiveItems:
             RequestError: If the result is not an item.
         """
         item_id: str = patch["id"]
+        self._database.continue_after(index.manifest.applied_seq)
         for _ in range(_MAX_TRIES):
             with self._database.begin_read() as connection:
                 before = load_changes(connection, [item_id]).get(item_id)
@@ -214,6 +216,7 @@ class LiveItems:
         Raises:
             Problem: 404 if there is no such item.
         """
+        self._database.continue_after(index.manifest.applied_seq)
         with self._database.begin_write() as transaction:
             change = load_changes(transaction.connection, [item_id]).get(item_id)
             if change is not None and change.seq > index.manifest.applied_seq:

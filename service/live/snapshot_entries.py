@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer import SnapshotError
-from indexer.snapshot import find_snapshot, read_manifest
+from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.edge import Problem
 
 
@@ -28,6 +28,17 @@ def describe_snapshot(root: Path, name: str) -> dict[str, Any]:
         "parent": manifest.parent,
         "error": None,
     }
+
+
+def find_highest_applied_seq(root: Path) -> int:
+    """Return the highest number of a live store that a snapshot of a directory has applied."""
+    highest = 0
+    for name in list_ids(root):
+        try:
+            highest = max(highest, read_manifest(find_snapshot(root, name)).applied_seq)
+        except SnapshotError:  # a damaged snapshot does not serve
+            continue
+    return highest
 
 
 def build_conflict(reason: str) -> Problem:

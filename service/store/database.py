@@ -50,6 +50,7 @@ class LiveDatabase:
         self._next_look_at = self._next_reopening_at = 0.0
         self._refusal = ""
         self._is_closed = False
+        self._least_seq = 0  # of writes, see `continue_after`
 
     @classmethod
     def open(cls, url: str, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
@@ -152,6 +153,8 @@ class LiveDatabase:
                 transaction = WriteTransaction(
                     connection, self._to_sequence(connection.execute(query).one(), mark)
                 )
+                if transaction.seq < self._least_seq:
+                    transaction.reserve(self._least_seq - transaction.seq)
                 yield transaction
                 transaction.write_sequence()
             self._confirm(connections)
@@ -218,6 +221,15 @@ class LiveDatabase:
         """Continue counting after a number that a snapshot has from another store."""
         with self.begin_write() as transaction:
             transaction.reserve(max(0, seq - transaction.seq))
+
+    def continue_after(self, seq: int) -> None:
+        """Let every later write of this process count on after a number, in whatever store.
+
+        A snapshot shows no item change up to the number that its build has applied. A store that
+        is behind it, such as a backup that was put back, would give new changes such numbers.
+        """
+        with self._writer_lock:
+            self._least_seq = max(self._least_seq, seq)
 
     def close(self) -> None:
         """Close the idle connections, and refuse all further transactions."""
