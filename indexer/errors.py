@@ -8,6 +8,7 @@ IndexerError
 ├── EncoderUnavailableError the language model or its weights cannot be loaded
 ├── VectorShapeError        vectors have the wrong shape, or hold NaN or infinity
 ├── GivenUpError            nobody waits for the result any more
+├── TextBudgetError         new texts take longer to encode than a thread may take
 ├── WorkerError             a worker process ended before its work was done
 ├── ReleaseError            a finished build recommends worse than the published snapshot
 └── SnapshotError           a snapshot is missing, damaged or built with another encoder
@@ -48,6 +49,10 @@ class ReleaseError(IndexerError, RuntimeError):
 
 class GivenUpError(IndexerError, RuntimeError):
     """Nobody waits for the result of this work any more."""
+
+
+class TextBudgetError(IndexerError, RuntimeError):
+    """New texts take longer to encode than the thread that needs them may take."""
 
 
 class WorkerError(IndexerError, RuntimeError):

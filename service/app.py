@@ -176,7 +176,8 @@ async def _wait_until_ready(services: Services) -> None:
     while not process.stopping.is_set():
         status = services.active_index.status
         has_failed = status.error is not None and not others_serve
-        if has_failed or (status.snapshot is not None and status.has_model):
+        is_loaded = services.refresher.has_loaded or services.refresher.has_failed
+        if has_failed or (status.snapshot is not None and status.has_model and is_loaded):
             return
         await asyncio.sleep(_READY_POLL_S)
 

@@ -11,6 +11,8 @@ import orjson
 from fastapi import Depends, Request, Response
 
 from indexer import Index
+from indexer.errors import TextBudgetError
+from indexer.language import limit_new_tokens
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
 from service.edge import ApiKeys, Problem, WorkQueue
@@ -133,7 +135,8 @@ class Services:
 
         Args:
             call: Blocking.
-            is_long: Whether it may take seconds; see `check_text_cost`.
+            is_long: Whether it may take seconds; see `check_text_cost`. Where that is not known,
+                as of what is stored of a user, it is found out: such a call begins anew.
             deadline_s: Time limit; None: that of the settings.
 
         Raises:
@@ -144,9 +147,18 @@ class Services:
             with self.active_index.borrow(wait_s=_OPENING_S) as index:
                 return self.views.answer(index, call)
 
+        def run_short_call() -> _T:
+            with limit_new_tokens(_LONG_TOKENS):
+                return run_call()
+
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
-        queue = self.long_queue if is_long else self.answer_queue
-        return await queue.run(run_call, deadline_s=deadline_s)
+        if not is_long:
+            started = time.monotonic()
+            try:
+                return await self.answer_queue.run(run_short_call, deadline_s=deadline_s)
+            except TextBudgetError:
+                deadline_s = max(0, deadline_s - (time.monotonic() - started))
+        return await self.long_queue.run(run_call, deadline_s=deadline_s)
 
     async def find_unknown_items(
         self, item_ids: Sequence[str], *, deadline_s: float

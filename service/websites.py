@@ -6,12 +6,14 @@ whose name was pointed at this machine (DNS rebinding) by its `Host`.
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 
 _MAX_SHOWN_CHARS = 100
+_HOST = re.compile(r"(\[[^\[\]@/]*\]|[^\[\]:@/]*)(?::[0-9]*)?")  # a name or an address, and a port
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -88,11 +90,13 @@ class WebsitePolicy:
 
 
 def parse_host_name(host: str) -> str:
-    """Return the name in a `Host` header: without port, lower case."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].removesuffix(".")
+    """Return the name in a `Host` header: without port, lower case.
+
+    A header of another form is returned whole: it is the name of nothing.
+    """
+    whole = host.strip().lower()
+    match = _HOST.fullmatch(whole)
+    return match[1].removesuffix(".") if match else whole
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +105,8 @@ def is_loopback_name(name: str) -> bool:
     if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
+        is_bracketed = name.startswith("[") and name.endswith("]")
+        return ipaddress.ip_address(name[1:-1] if is_bracketed else name).is_loopback
     except ValueError:
         return False
 

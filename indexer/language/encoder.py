@@ -19,6 +19,7 @@ from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint
 from indexer.language.model_loading import Prompts, load_text_model
 from indexer.language.query_batches import BATCH_TEXTS, QueryBatches
 from indexer.language.query_cache import QueryCache
+from indexer.language.text_budget import spend_tokens
 from indexer.language.text_cost import split_by_cost
 from indexer.language.text_model import TextModel, TokenizedText
 
@@ -101,9 +102,11 @@ class TextEncoder:
 
         Raises:
             GivenUpError: If nobody waits for them any more.
+            TextBudgetError: If the new ones are more than this thread may encode.
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
+        spend_tokens(missing)
         for part in split_by_cost(missing, max_texts=BATCH_TEXTS, max_tokens=_TURN_TOKENS):
             raise_if_given_up()
             fresh = self._query_batches.encode(part)

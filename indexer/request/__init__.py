@@ -26,7 +26,12 @@ from indexer.request.event_names import (
 from indexer.request.ranking_options import MAX_BOOST, MAX_BOOSTS, MAX_PINS, Boost, Pin
 from indexer.request.scenario_file import SCENARIO_FILE, load_index_scenarios, load_scenarios
 from indexer.request.scenarios import NON_HIDING_EVENTS, SCENARIOS, Scenario, find_scenario
-from indexer.request.text_cost import TextCost, measure_text_cost
+from indexer.request.text_cost import (
+    MAX_REQUEST_TEXTS,
+    MAX_REQUEST_TOKENS,
+    TextCost,
+    measure_text_cost,
+)
 from indexer.request.values import (
     LOCATION_FIELDS,
     MAX_K,
@@ -57,6 +62,8 @@ __all__ = [
     "MAX_K",
     "MAX_LIST",
     "MAX_PINS",
+    "MAX_REQUEST_TEXTS",
+    "MAX_REQUEST_TOKENS",
     "MAX_TEXT",
     "NON_HIDING_EVENTS",
     "SCENARIOS",

@@ -1,6 +1,7 @@
 """Answers to how they leave a connection: as a refusal, whole for HTTP/1.0, and the last one."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -8,14 +9,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.edge.problems import render_problem
 
+_log = logging.getLogger(__name__)
+
 
 class AnswerTransport:
-    """The transport of answers, as uvicorn uses it: closing it waits for a client that sends."""
+    """The transport of answers, as uvicorn uses it: closing it waits for a client that sends.
+
+    What is written once the client has left is dropped, which is no fault of the service.
+    """
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
+        self._transport = transport
         self.is_closing = transport.is_closing
         self.close = close
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection is closed."""
+        if self._transport.is_closing():
+            _log.debug("%d bytes of an answer were dropped: the client has left", len(data))
+            return
+        self._transport.write(data)
 
 
 def render_refusal(status: HTTPStatus, detail: str) -> bytes:

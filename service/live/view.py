@@ -21,6 +21,7 @@ from service.store import EMPTY_USER_STATE, SequenceNumbers, UserState, add_user
 
 _MAX_TRIES = 20
 _JOIN_TIMEOUT_S = 5
+_FIRST_WAIT_S = 1.0  # for the snapshot, so that its live items are loaded as soon as it is open
 _EMPTY_SEQUENCE = SequenceNumbers(0, 0, 0)
 _T = TypeVar("_T")
 
@@ -219,6 +220,10 @@ class Refresher:
     """Looks at the store at intervals, whether or not somebody asks.
 
     New item changes are loaded, so that no request has to load many at once.
+
+    Attributes:
+        has_loaded: Whether the live items were in memory once.
+        has_failed: Whether they could not be loaded when it last tried, with a snapshot open.
     """
 
     def __init__(
@@ -228,6 +233,8 @@ class Refresher:
         self._views = views
         self._interval_s = interval_s
         self._on_view: Callable[[RequestView], None] | None = None
+        self.has_loaded = False
+        self.has_failed = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live items", daemon=True)
 
@@ -242,16 +249,29 @@ class Refresher:
         self._thread.join(_JOIN_TIMEOUT_S)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
-            self._refresh_once()
+        first_wait_s = _FIRST_WAIT_S
+        while True:
+            self._refresh_once(first_wait_s)
+            first_wait_s = 0.0
+            if self._stopping.wait(self._interval_s):
+                return
 
-    def _refresh_once(self) -> None:
-        """Open a view, which loads the changes; the snapshot is not held until the next time."""
+    def _refresh_once(self, wait_s: float) -> None:
+        """Load the changes; the snapshot is not held until the next time."""
         try:
-            with self._active_index.borrow() as index, self._views.open(index) as view:
-                if self._on_view is not None:
-                    self._on_view(view)
+            with self._active_index.borrow(wait_s=wait_s) as index:
+                self._load_items(index)
         except Problem as error:  # not ready, or the store is busy: requests get the same answer
             _log.debug("live items were not looked at: %s", error.detail)
         except Exception:  # noqa: BLE001  # whatever it is, the next attempt may succeed
             _log.exception("live items cannot be read")
+
+    def _load_items(self, index: Index) -> None:
+        try:
+            with self._views.open(index) as view:  # which loads the changes
+                self.has_loaded, self.has_failed = True, False
+                if self._on_view is not None:
+                    self._on_view(view)
+        except Exception:
+            self.has_failed = True
+            raise

@@ -3,6 +3,7 @@
 A script of another host would run with all the rights of whoever opens the page.
 """
 
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -62,5 +63,10 @@ async def get_file(name: str) -> Response:
         raise Problem(
             HTTPStatus.NOT_FOUND, "there is nothing at this path; /docs lists what there is"
         )
-    content = (files("fastapi_offline") / "static" / name).read_bytes()
-    return Response(content, media_type=_FILES[name], headers=_FILE_HEADERS)
+    return Response(_read_file(name), media_type=_FILES[name], headers=_FILE_HEADERS)
+
+
+@cache
+def _read_file(name: str) -> bytes:
+    """Return the content of a file, the same object to all: clients who do not read share it."""
+    return (files("fastapi_offline") / "static" / name).read_bytes()

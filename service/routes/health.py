@@ -21,7 +21,7 @@ async def live() -> Response:
 
 @router.get("/ready", response_model=Health, responses={503: PROBLEM_RESPONSES[503]})
 async def ready(request: Request, services: ServicesDep) -> Response:
-    """Say which snapshot serves; 503 until one is open, with its model, and the store answers."""
+    """Say which snapshot serves; 503 until it, its model and live items are loaded."""
     status = services.active_index.status
     detail = status.error
     if detail and not _has_read_key(request, services):
@@ -43,6 +43,8 @@ async def ready(request: Request, services: ServicesDep) -> Response:
         raise unavailable(
             "the live store cannot be used; ask with an API key, or see the service's log"
         ) from problem
+    if not services.refresher.has_loaded:
+        raise unavailable("the live items are being loaded; try again shortly")
     return render_json(
         {
             "status": "ready",

@@ -7,9 +7,16 @@ retracting, merging, erasing and replaying events give exact results.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 
 from indexer.language import estimate_tokens
-from indexer.request import NON_HIDING_EVENTS, HistoryEntry, Request
+from indexer.request import (
+    MAX_REQUEST_TEXTS,
+    MAX_REQUEST_TOKENS,
+    NON_HIDING_EVENTS,
+    HistoryEntry,
+    Request,
+)
 from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
 
 # The weight of a history entry halves every few entries, so older ones would vanish in rounding.
@@ -26,7 +33,7 @@ class UserState:
         history: The latest entries, oldest first, with texts of `MAX_STORED_TOKENS` at most.
         items_by_event: Name of an event to the ids of its items, sorted; without searches and
             impressions.
-        interests: The stored interests.
+        interests: The stored interests, the first as many as one request may bring.
         is_known: Whether the store holds anything of them, be it an impression alone.
     """
 
@@ -51,7 +58,7 @@ def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> 
     return UserState(
         history=_keep_latest_texts(entries[-MAX_RECENT_EVENTS:]),
         items_by_event=group_items_by_event((event.event, event.item_id) for event in ordered),
-        interests=tuple(interests),
+        interests=_keep_first_interests(interests),
         is_known=bool(ordered or interests),
     )
 
@@ -68,6 +75,15 @@ def _keep_latest_texts(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, .
         elif entry.item_id is not None:
             kept.append(entry._replace(text=None))
     return tuple(reversed(kept))
+
+
+def _keep_first_interests(interests: Sequence[str]) -> tuple[str, ...]:
+    """Return the interests that may be encoded for a list: merged users can have any number."""
+    kept = interests[:MAX_REQUEST_TEXTS]
+    totals = accumulate(map(estimate_tokens, kept))
+    return tuple(
+        text for text, total in zip(kept, totals, strict=True) if total <= MAX_REQUEST_TOKENS
+    )
 
 
 def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:

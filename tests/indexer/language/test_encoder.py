@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from indexer import EncoderUnavailableError, Index, SnapshotError, build_index
+from indexer.errors import TextBudgetError
 from indexer.language import bundled_models as bundled
 from indexer.language import precision
 from indexer.language.encoder import Encoder, TextEncoder, load_encoder
 from indexer.language.encoder_background import load_background
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.query_cache import _ENTRY_BYTES, QueryCache
+from indexer.language.text_budget import limit_new_tokens
 from indexer.language.text_model import TokenizedText
 from indexer.language.whitening import Moments, fit_meaning_space
 from tests.fakes import WordEncoder
@@ -403,3 +405,16 @@ def test_a_damaged_file_of_weights_is_refused_by_name(
     with pytest.raises(EncoderUnavailableError, match=r"e5-small-q4.bin is damaged .*reinstall"):
         bundled.ensure_checkpoint(bundled.MULTILINGUAL)
     assert not any((tmp_path / "cache" / "models").iterdir())
+
+
+def test_a_thread_encodes_only_as_much_new_text_as_it_may(plain_bert: Path) -> None:
+    model = load_encoder(str(plain_bert))
+    known = ["rain over the sea"]
+    first = model.encode_queries(known)
+    with limit_new_tokens(20):
+        model.encode_queries(["war"])  # five tokens of prompt
+        with pytest.raises(TextBudgetError, match="encode 15 more"):
+            model.encode_queries([f"a text {number}" for number in range(9)])
+        np.testing.assert_array_equal(model.encode_queries(known), first)  # costs nothing
+        model.encode_queries(["sea", "sky"])
+    model.encode_queries([f"a text {number}" for number in range(9)])

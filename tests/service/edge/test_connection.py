@@ -20,8 +20,10 @@ from starlette.routing import Route
 
 from service.edge import SLOW_CLIENTS_STATE_KEY, SlowClients
 from service.edge.connection import MAX_HEAD_BYTES, MAX_PIPELINED
+from service.edge.last_answers import AnswerTransport
 from service.edge.problems import Problem, render_problem
 from service.edge.routing import JsonRequest
+from service.routes.docs import get_file
 
 PATIENCE_S = 1.0
 GET = b"GET /n/%d HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -335,3 +337,31 @@ def test_a_client_that_still_sends_reads_the_answer_that_closes(address: tuple[s
                 answer += part
         assert answer.startswith(b"HTTP/1.1 413")
         assert b"connection: close" in answer.lower()
+
+
+def test_an_answer_to_a_client_that_has_left_is_dropped_without_an_error() -> None:
+    """The transport may be closed before anybody is told that the connection is lost."""
+
+    async def answer() -> list[int]:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.settimeout(5)
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            answers = AnswerTransport(transport, transport.close)
+            answers.write(b"while it listens")
+            received = [len(await loop.run_in_executor(None, theirs.recv, 100))]
+            transport.abort()
+            await asyncio.sleep(0.05)
+            answers.write(b"after it left")
+            received.append(len(await loop.run_in_executor(None, theirs.recv, 100)))
+            return received
+
+    for run in (asyncio.run, uvloop.run):
+        assert run(answer()) == [16, 0]
+
+
+def test_clients_that_do_not_read_share_one_copy_of_a_file_of_the_page() -> None:
+    bodies = [asyncio.run(get_file("swagger-ui-bundle.js")).body for _ in range(100)]
+    assert len(bodies[0]) > 1_000_000
+    assert len({id(body) for body in bodies}) == 1

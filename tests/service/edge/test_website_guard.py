@@ -29,6 +29,11 @@ def list_calls() -> Iterator[tuple[str, str]]:
 FOREIGN = (
     ({"Host": "evil.example"}, 421),
     ({"Host": "localhost.evil.example:8000"}, 421),
+    ({"Host": "[::1].evil.example:80"}, 421),
+    ({"Host": "[::1]evil.example"}, 421),
+    ({"Host": "localhost:80@evil.example"}, 421),
+    ({"Host": "localhost:evil"}, 421),
+    ({"Host": "127.0.0.1:80:80"}, 421),
     ({"Origin": "https://evil.example"}, 403),
     ({"Origin": "null"}, 403),
     ({"Origin": "http://localhost:3000"}, 403),

@@ -1,5 +1,6 @@
 """What a worker forgets though nobody asks it, and what it says when its model fails."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from indexer import EncoderUnavailableError
 from service import Settings, create_app
+from service.live.items import LiveItems
 from service.llm.config import LlmConfig
 from tests.service.conftest import LOCAL, Serve, Shop, liked, problem, wait_until
 from tests.service.llm.fake_endpoint import endpoint
@@ -36,6 +38,35 @@ def test_an_idle_worker_forgets_an_erased_user_soon(
             assert len(cache._entries) == 1
             assert other.delete("/v1/users/u1").json()["erased_events"] == 2
             wait_until(lambda: not states._states and not queries._kept and not cache._entries)
+
+
+@pytest.mark.parametrize("poll_s", [0.05, 600.0])
+def test_a_service_is_ready_once_its_live_items_are_in_memory(
+    own_shop: Shop, serve: Serve, secret_file: Path, monkeypatch: pytest.MonkeyPatch, poll_s: float
+) -> None:
+    with serve(own_shop) as client:
+        assert client.put("/v1/items/n1", json={"title": "new"}).status_code == 200
+    gate, load = threading.Event(), LiveItems.load_catalogue
+
+    def load_late(*arguments: Any) -> Any:
+        assert gate.wait(60)
+        return load(*arguments)
+
+    monkeypatch.setattr(LiveItems, "load_catalogue", load_late)
+    app = create_app(
+        Settings(own_shop.root, secret_file=secret_file, poll_s=poll_s), own_shop.encoder
+    )
+    with TestClient(app, LOCAL, raise_server_exceptions=False) as client:
+        try:
+            services = services_of(client)
+            wait_until(lambda: services.active_index.status.has_model)
+            assert "live items are being loaded" in problem(client.get("/health/ready"), 503)
+            gate.set()
+            wait_until(lambda: client.get("/health/ready").status_code == 200)
+            index_id = services.active_index.status.snapshot
+            assert services.live_store.items._loaded[index_id].catalogue.rows(["n1"])
+        finally:
+            gate.set()
 
 
 @pytest.mark.parametrize("keys", [False, True])

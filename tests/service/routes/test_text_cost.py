@@ -10,7 +10,9 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from indexer.arrays import Vectors
+from indexer.language import spend_tokens
 from indexer.language.encoder import Progress
+from indexer.request import MAX_REQUEST_TEXTS, MAX_REQUEST_TOKENS
 from service.store.events import Event
 from service.store.user_state import MAX_STORED_TOKENS, build_user_state
 from tests.fakes import WordEncoder
@@ -60,6 +62,23 @@ def test_the_texts_of_a_log_are_used_from_the_latest_as_long_as_they_can_be_enco
     assert [entry.item_id for entry in history if entry.item_id] == ["m1"]
 
 
+def test_a_list_uses_the_first_stored_interests_that_can_be_encoded(
+    own_shop: Shop, serve: Serve
+) -> None:
+    """Two users who are merged have the interests of both."""
+    interests = [f"{n} " + "雨" * 50 for n in range(100)]  # of 55 tokens each
+    state = build_user_state([], interests)
+    assert state.interests == tuple(interests[: MAX_REQUEST_TOKENS // 55])
+    short = [f"{n}" for n in range(400)]
+    assert build_user_state([], short).interests == tuple(short[:MAX_REQUEST_TEXTS])
+    with serve(own_shop) as client:
+        for user, part in (("a", short[:200]), ("b", short[200:])):
+            assert client.put(f"/v1/users/{user}", json={"interests": part}).status_code == 200
+        assert client.post("/v1/users/merge", json={"from": "b", "into": "a"}).status_code == 200
+        body = {"user_id": "a", "k": 3, "explain": True}
+        assert client.post("/v1/recommend", json=body).status_code == 200
+
+
 class _GatedEncoder(WordEncoder):
     """Waits before dear texts until it may go on, and counts how many wait."""
 
@@ -79,6 +98,7 @@ class _GatedEncoder(WordEncoder):
 
     @override
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        spend_tokens(texts)
         if any(text in DEAR for text in texts):
             self.waiting += 1
             assert self.gate.wait(60)
@@ -91,7 +111,10 @@ def asking(client: TestClient, path: str, bodies: Sequence[Any]) -> Iterator[lis
     statuses: list[int] = []
 
     def ask(body: Any) -> None:
-        statuses.append(client.post(path, json=body).status_code)
+        if path == "/v1/users":
+            statuses.append(client.get(f"{path}/{body['user_id']}").status_code)
+        else:
+            statuses.append(client.post(path, json=body).status_code)
 
     callers = [threading.Thread(target=ask, args=(body,)) for body in bodies]
     for caller in callers:
@@ -119,6 +142,39 @@ def test_cheap_requests_are_answered_while_dear_ones_wait(own_shop: Shop, serve:
         finally:
             encoder.gate.set()
         assert statuses == [200] * 6
+
+
+@pytest.mark.parametrize("kind", ["interests", "searches", "reviews", "description"])
+def test_users_with_many_stored_texts_delay_only_each_other(
+    own_shop: Shop, serve: Serve, kind: str
+) -> None:
+    encoder = _GatedEncoder()
+    with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
+        for number in range(6):
+            _store_texts(client, f"u{number}", kind)
+        path = "/v1/users" if kind == "description" else "/v1/recommend"
+        try:
+            with asking(client, path, [{"user_id": f"u{n}"} for n in range(6)]) as statuses:
+                wait_until(lambda: encoder.waiting == 2)  # the most that run at the same time
+                for number in range(6):
+                    assert len(ids_for(client, query=f"sea {number}")) == 10
+                assert encoder.waiting == 2
+                assert not statuses
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
+        assert statuses == [200] * 6
+
+
+def _store_texts(client: TestClient, user: str, kind: str) -> None:
+    """Let a user have the texts of `DEAR`, by one of the ways."""
+    if kind in ("interests", "description"):
+        stored = client.put(f"/v1/users/{user}", json={"interests": DEAR})
+    else:
+        of_item = {"event": "review", "item_id": "i0001"} if kind == "reviews" else {}
+        events = [{"user_id": user, "event": "search", **of_item, "text": text} for text in DEAR]
+        stored = client.post("/v1/events", json={"events": events})
+    assert stored.status_code == 200, stored.text
 
 
 def test_a_batch_holds_no_place_of_single_requests(own_shop: Shop, serve: Serve) -> None:
