@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 import orjson
 
 from indexer.errors import CatalogError
+from indexer.reading.json_depth import DepthGuard
 from indexer.reading.notes import ReadingNotes
-from indexer.reading.rows import BadRow, Row, clip
+from indexer.reading.rows import BadRow, Row, clip, render_value
 
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_TRIED_BYTES = 8 * 1024 * 1024  # of a first line that is decoded to see what it is
@@ -81,7 +82,8 @@ class JsonFile:
         numbers = count(1)
         try:
             with self.open() as file:
-                found = ijson.items(file, path, multiple_values=True)
+                guarded = DepthGuard(self.name, file)
+                found = ijson.items(guarded, path, multiple_values=True)
                 for number, values in zip(numbers, found, strict=False):
                     yield _to_row(self.name, number, _to_plain_numbers(values))
         except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
@@ -105,7 +107,7 @@ def _parse_events(source: str, file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]
     import ijson
 
     try:
-        yield from ijson.parse(file, multiple_values=True)
+        yield from ijson.parse(DepthGuard(source, file), multiple_values=True)
     except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
         raise CatalogError(
             f"{source} is not JSON ({_describe_ijson_error(error)}); write one object a line"
@@ -192,8 +194,15 @@ def _read_with_nan(text: bytes) -> Any:
 def _to_row(source: str, line: int, values: Any) -> Row | BadRow:
     if isinstance(values, dict):
         return Row(source, line, values)
-    shown = clip(orjson.dumps(values, default=str).decode())
-    return BadRow(source, line, "is JSON, but not an object with fields", shown)
+    return BadRow(source, line, "is JSON, but not an object with fields", _show(values))
+
+
+def _show(values: Any) -> str:
+    """What stands in a row as short text; orjson writes less nesting than it reads."""
+    try:
+        return clip(orjson.dumps(values, default=str).decode())
+    except TypeError:
+        return render_value(values)
 
 
 def _describe_json_error(text: bytes, error: orjson.JSONDecodeError) -> str:
