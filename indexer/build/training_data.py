@@ -102,7 +102,7 @@ def read_training_data(
         reading: What the caller says of the events; completed.
 
     Raises:
-        CatalogError: If the source cannot be read or too many rows are bad.
+        CatalogError: If the source cannot be read, has no row, or too many rows are bad.
     """
     rows: Sequence[Interaction] = ()
     source_items: Counter[str] = Counter()
@@ -172,6 +172,8 @@ def _read_good_rows(
             else:
                 interactions.append(row)
     bad = counts["rejected_interactions"]
+    if not bad and not interactions:
+        raise CatalogError(f"{source} has no row; give a file of interactions")
     if bad > options.max_rejected * (bad + len(interactions)):
         raise CatalogError(
             f"{bad} of {bad + len(interactions)} rows of {source} are bad (first: {first}), more "

@@ -14,7 +14,7 @@ import orjson
 from indexer.errors import CatalogError
 from indexer.reading.json_values import BrokenJsonError, JsonValues, LongValueError
 from indexer.reading.notes import ReadingNotes
-from indexer.reading.rows import BadRow, Row, clip
+from indexer.reading.rows import BadRow, Row, clip, render_value
 
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_TRIED_BYTES = 8 * 1024 * 1024  # of a first line that is decoded to see what it is
@@ -210,8 +210,15 @@ def _replace_nan(match: re.Match[bytes]) -> bytes:
 def _to_row(source: str, line: int, values: Any) -> Row | BadRow:
     if isinstance(values, dict):
         return Row(source, line, values)
-    shown = clip(orjson.dumps(values, default=str).decode())
-    return BadRow(source, line, "is JSON, but not an object with fields", shown)
+    return BadRow(source, line, "is JSON, but not an object with fields", _show(values))
+
+
+def _show(values: Any) -> str:
+    """What stands in a row as short text; orjson writes less nesting than it reads."""
+    try:
+        return clip(orjson.dumps(values, default=str).decode())
+    except TypeError:
+        return render_value(values)
 
 
 def _describe_json_error(text: bytes, error: orjson.JSONDecodeError) -> str:

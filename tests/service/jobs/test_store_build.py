@@ -129,6 +129,24 @@ def test_who_wants_no_users_in_the_store_gets_none(world: World) -> None:
     assert world.knows("u3") is False
 
 
+@pytest.mark.parametrize("imports", [True, False])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("e.csv", ""), ("e.csv", "user_id,item_id,event\n"), ("e.jsonl", ""), ("e.json", "\n")],
+)
+@pytest.mark.parametrize("has_store", [True, False])
+def test_interactions_without_a_row_fail_before_anything_is_published(
+    world: World, name: str, content: str, *, imports: bool, has_store: bool
+) -> None:
+    if has_store:
+        world.import_file()
+    world.file = world.folder / name
+    world.file.write_text(content)
+    with pytest.raises(CatalogError, match=rf"{name} (has no row|is empty)"):
+        world.build(imports=imports)
+    assert list_ids(world.root) == []
+
+
 def test_the_log_alone_teaches_what_the_file_does(world: World) -> None:
     world.build()
     by_file, learned = Index.open(world.root, encoder=ENCODER), world.learned()
