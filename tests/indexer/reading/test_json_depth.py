@@ -1,29 +1,21 @@
 """JSON that is nested deep is rows, bad rows or one sentence; what it takes does not grow."""
 
-import json
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from indexer.errors import CatalogError
 from indexer.reading import Item, Rejection, read_catalog
-from indexer.reading.json_depth import MAX_JSON_DEPTH, DepthGuard
 
 _READ = """
 import sys
 from indexer.errors import CatalogError
 from indexer.reading import read_catalog
 try:
-    print(len(list(read_catalog([sys.argv[1]]))))
+    for row in read_catalog([sys.argv[1]]):
+        print(row.reason)
 except CatalogError as error:
     print(error)
 """
@@ -45,7 +37,9 @@ def _limit_memory() -> None:
         '{\n"id": 1, "a": ' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
-def test_brackets_without_end_are_one_sentence(tmp_path: Path, content: str) -> None:
+def test_brackets_without_end_are_one_sentence_or_a_bad_row_each(
+    tmp_path: Path, content: str
+) -> None:
     path = tmp_path / "deep.json"
     path.write_text(content)
     done = subprocess.run(
@@ -57,7 +51,8 @@ def test_brackets_without_end_are_one_sentence(tmp_path: Path, content: str) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr[-500:]
-    assert f"nested more than {MAX_JSON_DEPTH} levels deep; write it flatter" in done.stdout
+    assert "is not JSON" in done.stdout
+    assert len(done.stdout) < 1_000
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
@@ -80,34 +75,3 @@ def test_a_deep_entry_of_an_array_is_rejected(tmp_path: Path, depth: int) -> Non
     item, rejection = read_catalog([str(path)])
     assert isinstance(item, Item)
     assert isinstance(rejection, Rejection)
-
-
-values = st.recursive(
-    st.none() | st.text(alphabet='a"\\[]{}é'),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet='"\\[]{}k'), inner),
-)
-
-
-def _measure_depth(value: Any) -> int:
-    if isinstance(value, dict):
-        value = list(value.values())
-    return 1 + max(map(_measure_depth, value), default=0) if isinstance(value, list) else 0
-
-
-@contextmanager
-def _expect_refusal(*, is_expected: bool) -> Iterator[None]:
-    if is_expected:
-        with pytest.raises(CatalogError, match="nested more than"):
-            yield
-    else:
-        yield
-
-
-@given(value=values, outer=st.integers(90, 105), size=st.integers(1, 9))
-def test_depth_is_counted_outside_strings_wherever_the_text_is_cut(
-    value: Any, outer: int, size: int
-) -> None:
-    text = (json.dumps("[" * 200) + "[" * outer + json.dumps(value) + "]" * outer).encode()
-    guard = DepthGuard("a", BytesIO(text))
-    with _expect_refusal(is_expected=outer + _measure_depth(value) > MAX_JSON_DEPTH):
-        assert b"".join(iter(lambda: guard.read(size), b"")) == text
