@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.llm.prompt_inputs import Language, PromptItem
-from service.llm.sanitiser import strip_markup
+from service.llm.sanitiser import clean_own_text
 
 MAX_CAUSES = 3
 _MAX_TEXT_CHARS = 80
@@ -77,7 +77,7 @@ def _describe_reason(
         title = titles.get(reason["item_id"])
         phrase = _EVENT_PHRASES.get(str(reason.get("event")), _DEFAULT_EVENT_PHRASE)[chinese]
         return phrase.replace("{}", _quote(title)) if title else ""
-    text = strip_markup(str(reason.get("text") or ""), _MAX_TEXT_CHARS)
+    text = clean_own_text(str(reason.get("text") or ""), _MAX_TEXT_CHARS)
     if kind in ("history", "interest", "query"):
         template = {
             "history": ("you said {}", "你说过{}"),
@@ -94,8 +94,8 @@ def _describe_context(reason: Mapping[str, Any], language: Language) -> str:
     value = reason.get("value")
     if isinstance(value, Mapping):
         return "它离你很近" if language == "zh" else "it is near you"
-    field = strip_markup(str(reason.get("field")), _MAX_TEXT_CHARS).replace("_", " ")
-    text = strip_markup(str(value), _MAX_TEXT_CHARS)
+    field = clean_own_text(str(reason.get("field")), _MAX_TEXT_CHARS).replace("_", " ")
+    text = clean_own_text(str(value), _MAX_TEXT_CHARS)
     if field == "time":
         return "考虑到现在的时间" if language == "zh" else "of the time"
     return f"当前{field}是{text}" if language == "zh" else f"the {field} is {text}"
