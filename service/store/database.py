@@ -4,6 +4,7 @@ Every write takes its sequence numbers from one counter, under the database's wr
 order of sequence numbers is the order of commits.
 """
 
+import logging
 import sqlite3
 import threading
 import time
@@ -25,6 +26,8 @@ from service.store.generation import HighestSequence, Mark
 from service.store.schema import MIGRATIONS, counter, version
 from service.store.sequence_reader import BoundQuery, Owner
 from service.store.write_transaction import SequenceNumbers, WriteTransaction
+
+_log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5  # how often reads that need no transaction look at the file
 _MARK_OPTION = "zhiyin_mark"  # execution option: what was seen before the transaction began
@@ -82,7 +85,7 @@ class LiveDatabase:
             )
         try:
             prepare(connections, safe_url)
-        except (SQLAlchemyError, Problem, OSError) as error:
+        except (sqlite3.Error, SQLAlchemyError, Problem, OSError) as error:
             cause = error.detail if isinstance(error, Problem) else get_first_line(error)
             connections.close()
             raise SettingsError(
@@ -157,6 +160,7 @@ class LiveDatabase:
                     transaction.reserve(self._least_seq - transaction.seq)
                 yield transaction
                 transaction.write_sequence()
+                self._confirm(connections)  # before anything is written to files that are lost
             self._confirm(connections)
             self._highest.raise_to(transaction.seq)
         finally:
@@ -235,6 +239,10 @@ class LiveDatabase:
         """Close the idle connections, and refuse all further transactions."""
         with self._reopening:
             self._is_closed = True
+            try:
+                self._connections.save_lost_log()
+            except Problem as problem:
+                _log.error("what was in the live store's log may be lost: %s", problem.detail)
             self._connections.close()
 
     def _to_sequence(self, row: Sequence[int], mark: Mark) -> SequenceNumbers:

@@ -89,7 +89,7 @@ def _is_transient(error: DBAPIError) -> bool:
     """Whether the same call may succeed later."""
     if error.connection_invalidated:
         return True
-    code = _get_sqlite_code(error)
+    code = get_sqlite_code(error.orig)
     if code is not None:
         return code in _SQLITE_TRANSIENT
     state = _get_sqlstate(error)
@@ -100,12 +100,13 @@ def _is_transient(error: DBAPIError) -> bool:
 
 def _is_damage(error: DBAPIError) -> bool:
     """Whether the files of the database are broken."""
-    code = _get_sqlite_code(error)
+    code = get_sqlite_code(error.orig)
     return code in _SQLITE_DAMAGE or (_get_sqlstate(error) or "") in _SQLSTATE_DAMAGE
 
 
-def _get_sqlite_code(error: DBAPIError) -> int | None:
-    code = getattr(error.orig, "sqlite_errorcode", None)
+def get_sqlite_code(error: BaseException | None) -> int | None:
+    """Return the primary result code of an error of SQLite's driver; None for another error."""
+    code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF  # the higher bits of an extended code are detail
 
 

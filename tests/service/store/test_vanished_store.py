@@ -373,7 +373,7 @@ def test_a_file_that_grows_while_two_threads_look_is_not_cut_short(
 ) -> None:
     file = tmp_path / "live.sqlite"
     file.write_bytes(b"x" * 10)
-    watched = StoreFile(file)
+    watched = StoreFile(file, lambda: None)
     look = os.stat
 
     def look_slowly(path: str) -> os.stat_result:
