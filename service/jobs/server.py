@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import socket
-from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,6 +13,7 @@ from indexer.request import load_scenarios
 from indexer.snapshot import check_files, find_snapshot, read_manifest
 from service.app import SETTINGS_VARIABLE, create_app
 from service.edge import FOLDER_VARIABLE, ApiKeys
+from service.jobs.counter_folder import lend_counter_folder
 from service.jobs.draining import DRAIN_S, DrainingServer
 from service.jobs.port_holder import describe_port_holder
 from service.jobs.workers import WorkerPool
@@ -99,8 +99,8 @@ def _run_workers(settings: Settings, listener: socket.socket) -> int:
     if settings.workers > 1:
         os.environ[SETTINGS_VARIABLE] = settings.to_json()
         config = _configure("service.app:create_app_from_environment", settings)
-        with TemporaryDirectory(prefix="zhiyin-metrics-") as folder:
-            os.environ[FOLDER_VARIABLE] = folder
+        with lend_counter_folder() as folder:
+            os.environ[FOLDER_VARIABLE] = str(folder)
             return WorkerPool(config, listener).run()
     server = DrainingServer(_configure(create_app(settings), settings))
     server.run(sockets=[listener])
