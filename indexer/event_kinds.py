@@ -149,8 +149,14 @@ def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
     return _EVENT_BY_WORD.get(plain)
 
 
-def reverse_if_negative(event: str, value: float | None) -> tuple[str, float | None]:
-    """Return the event and value of what happened: minus two bought are two returned."""
+def settle_event(event: str, value: float | None) -> tuple[str, float | None]:
+    """Return the event and value of what happened.
+
+    Minus two bought are two returned. No clicks, views or plays at all are an impression: the item
+    was at most shown.
+    """
+    if value == 0 and event in COUNTED_EVENTS:
+        return "impression", None
     reversed_event = _REVERSED_EVENTS.get(event)
     if value is None or value >= 0 or reversed_event is None:
         return event, value
