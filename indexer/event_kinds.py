@@ -173,8 +173,14 @@ def normalize_event_word(word: str) -> str:
     return _SEPARATORS.sub("_", unicodedata.normalize("NFKC", word).strip().lower())
 
 
-def reverse_if_negative(event: str, value: float | None) -> tuple[str, float | None]:
-    """Return the event and value of what happened: minus two bought are two returned."""
+def settle_event(event: str, value: float | None) -> tuple[str, float | None]:
+    """Return the event and value of what happened.
+
+    Minus two bought are two returned. No clicks, views or plays at all are an impression: the item
+    was at most shown.
+    """
+    if value == 0 and event in COUNTED_EVENTS:
+        return "impression", None
     reversed_event = _REVERSED_EVENTS.get(event)
     if value is None or value >= 0 or reversed_event is None:
         return event, value

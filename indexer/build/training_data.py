@@ -173,7 +173,7 @@ def _read_good_rows(
                 interactions.append(row)
     bad = counts["rejected_interactions"]
     if not bad and not interactions:
-        raise CatalogError(f"{source} has no row; give a file of interactions")
+        raise CatalogError(f"{source} has no row that is an event; give a file of interactions")
     if bad > options.max_rejected * (bad + len(interactions)):
         raise CatalogError(
             f"{bad} of {bad + len(interactions)} rows of {source} are bad (first: {first}), more "

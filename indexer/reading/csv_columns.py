@@ -15,11 +15,14 @@ A column gets one type for the whole file, so that filters compare values of one
 * Otherwise text, and a list in the rows that have `a|b|c`. Dates like `29/01/2021` in a column
   named as one (`release_date`, …) become ISO 8601 if the column tells which number is the day.
 
+In ids, texts and tags a cell that programs write for nothing (`NULL`, `nan`, `None`, `N/A`,
+`undefined`) is missing: a cell of CSV cannot say otherwise, as JSON can.
+
 An empty cell, or the `\N` of database dumps, is missing; so are words for nothing (`NA`, `None`,
 `-`), `nan` and infinities in a column of numbers, booleans or dates.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from typing_extensions import override
 
@@ -35,6 +38,12 @@ TEXT_COLUMNS = frozenset((*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS))
 # Fields whose own parser reads more forms than a column of numbers may have.
 PARSED_FIELDS = frozenset(("price", "rating", "available", "location", "created_at", "vector"))
 ID_FIELDS = frozenset(("id", "item_id", "item", "user_id", "user"))
+
+
+# Spelt as programs write them: somebody may be called Nan.
+_NOTHING = frozenset(
+    ("NULL", "null", "Null", "nan", "NaN", "None", "N/A", "n/a", "#N/A", "undefined")
+)
 
 
 class CsvColumn(Protocol):
@@ -82,11 +91,16 @@ class _TextColumn(CsvColumn):
     @property
     @override
     def conversion(self) -> Conversion:
-        return convert_text
+        return convert_words
 
     @override
     def describe(self) -> list[str]:
         return []
+
+
+def convert_words(cell: str) -> str | None:
+    """Return the text of a cell; None if it is missing or is a word for nothing."""
+    return None if cell.strip() in _NOTHING else convert_text(cell)
 
 
 class _IdColumn(CsvColumn):
@@ -102,12 +116,16 @@ class _IdColumn(CsvColumn):
 
     @override
     def observe(self, cell: str, line: int) -> None:
-        self._ids.observe(cell)
+        if cell.strip() not in _NOTHING:
+            self._ids.observe(cell)
 
     @property
     @override
     def conversion(self) -> Conversion:
-        return self._ids.convert if self._ids.changes_cells else convert_text
+        return self._convert_id if self._ids.changes_cells else convert_words
+
+    def _convert_id(self, cell: str) -> str | None:
+        return None if cell.strip() in _NOTHING else self._ids.convert(cell)
 
     @override
     def describe(self) -> list[str]:
@@ -124,13 +142,18 @@ class _TagColumn(CsvColumn):
 
     @override
     def observe(self, cell: str, line: int) -> None:
-        self._lists.observe(cell)
+        if cell.strip() not in _NOTHING:
+            self._lists.observe(cell)
 
     @property
     @override
     def conversion(self) -> Conversion:
         self._lists.decide()
-        return self._lists.convert
+        return self._convert_tags
+
+    def _convert_tags(self, cell: str) -> Any:
+        value = None if cell.strip() in _NOTHING else self._lists.convert(cell)
+        return [tag for tag in value if tag not in _NOTHING] if isinstance(value, list) else value
 
     @override
     def describe(self) -> list[str]:

@@ -21,7 +21,7 @@ from indexer.reading.column_names import (
     describe_names,
     recognise_names,
 )
-from indexer.reading.csv_columns import watch_column
+from indexer.reading.csv_columns import ID_FIELDS, convert_words, watch_column
 from indexer.reading.dialect import UNIT_SEPARATOR, Dialect, detect_dialect
 from indexer.reading.headless import lacks_header, name_columns
 from indexer.reading.rows import BadRow, Row, clip
@@ -78,7 +78,11 @@ class DelimitedFile:
         """Yield rows whose cells are strings or None, under our names where they are recognised."""
         layout = self._find_layout()
         with self._open_text() as text:
-            conversions: list[Conversion] = [convert_text] * len(layout.names)
+            mapped = {theirs for ours, theirs in self.naming.mapping.items() if ours in ID_FIELDS}
+            conversions: list[Conversion] = [
+                convert_words if name in ID_FIELDS or name in mapped else convert_text
+                for name in layout.names
+            ]
             yield from self._read_rows(text, layout, conversions, may_leave_out=False)
 
     def _open_text(self) -> TextIO:

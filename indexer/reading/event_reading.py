@@ -24,6 +24,7 @@ class EventReading:
         words: How many rows use a word for an event, for each (word, event).
         unreadable_values: Rows that are kept without a value that cannot be read.
         first_unreadable: Where and what the first of them is.
+        zero_counts: Rows that are left out, since they count 0 of something.
         notes: Where guesses about the source itself are told: its columns, delimiter, encoding.
     """
 
@@ -35,6 +36,7 @@ class EventReading:
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable_values: int = 0
     first_unreadable: str = ""
+    zero_counts: int = 0
     notes: ReadingNotes = field(default_factory=ReadingNotes)
 
     def render(self) -> list[str]:
@@ -55,6 +57,8 @@ class EventReading:
                 f"value: {self.unreadable_values:,} unreadable, first {self.first_unreadable}; the "
                 f"events are kept without it"
             )
+        if self.zero_counts:
+            lines.append(f"{self.zero_counts:,} rows with a count of 0 are no events")
         return lines
 
     def to_json(self) -> dict[str, str]:

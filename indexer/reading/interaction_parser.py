@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from indexer.event_kinds import (
+    COUNTED_EVENTS,
     Event,
     find_event,
     normalize_event_word,
-    reverse_if_negative,
+    settle_event,
     suggest_event,
 )
 from indexer.reading.event_reading import EventReading
@@ -56,8 +57,8 @@ class InteractionParser:
         self._events: dict[str, str] = {}
         self._raw_events: dict[str, str] = {}
 
-    def parse(self, values: Mapping[str, Any], place: str) -> Interaction:
-        """Return the interaction of a row.
+    def parse(self, values: Mapping[str, Any], place: str) -> Interaction | None:
+        """Return the interaction of a row; None if it counts 0 of something, which is noted.
 
         Args:
             values: Column to value.
@@ -73,7 +74,12 @@ class InteractionParser:
             raise BadValueError("value is missing, and a rating needs one")
         if value == 0 and event == Event.RATING and self._is_unrated(values):
             event, value = Event.VIEW, None
-        event, value = reverse_if_negative(event, value)
+        if value == 0 and not self._is_counted(event, values):
+            value = None if event in COUNTED_EVENTS else value
+        elif value == 0:
+            self._reading.zero_counts += 1
+            return None
+        event, value = settle_event(event, value)
         if self._is_money(event):
             value = None
         text = _parse_optional("text", values, parse_text)
@@ -145,10 +151,19 @@ class InteractionParser:
         says_itself = self._reading.event is None and not is_missing(values.get("event"))
         return meaning is not None and meaning.zero_is_unrated and not says_itself
 
-    def _is_money(self, event: str) -> bool:
+    @property
+    def _kind(self) -> ValueKind | None:
         reading = self._reading
-        kind = reading.value_kind or (reading.meaning.kind if reading.meaning else None)
-        return kind is ValueKind.MONEY and event not in (Event.RATING, Event.REVIEW)
+        return reading.value_kind or (reading.meaning.kind if reading.meaning else None)
+
+    def _is_money(self, event: str) -> bool:
+        return self._kind is ValueKind.MONEY and event not in (Event.RATING, Event.REVIEW)
+
+    def _is_counted(self, event: str, values: Mapping[str, Any]) -> bool:
+        """Whether the value of an event is how often it happened: not a price, not a rating."""
+        if event in COUNTED_EVENTS:
+            return not self._is_money(event) and find_number_column(values) != "rating"
+        return event == Event.PURCHASE and self._kind is ValueKind.COUNT
 
 
 def _describe_unreadable(values: Mapping[str, Any]) -> str | None:

@@ -137,8 +137,9 @@ def _read_interactions(
         required_context.observe(find_nested_context(values))
         try:
             interaction = parser.parse(values, f"{row.source}:{row.line}")
-            _refuse_later_than(latest_at, interaction.at, values)
-            yield interaction
+            if interaction is not None:
+                _refuse_later_than(latest_at, interaction.at, values)
+                yield interaction
         except BadValueError as error:
             yield reject(row, str(error), error.anonymous_message)
     required_fields.check()

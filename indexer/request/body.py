@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indexer.errors import RequestError
-from indexer.event_kinds import reverse_if_negative
+from indexer.event_kinds import settle_event
 from indexer.request.context import ContextValue, parse_time
 from indexer.request.event_names import collect_known_events, parse_event_name, resolve_event
 from indexer.request.ranking_options import Boost, Pin, parse_boosts, parse_max_per, parse_pins
@@ -173,7 +173,9 @@ def parse_request(
             f"send the latest ones"
         )
     known = collect_known_events(scenarios)
-    if not all(entry.event in known and (entry.value or 0) >= 0 for entry in history):
+    if not all(
+        entry.event in known and (entry.value is None or entry.value > 0) for entry in history
+    ):
         parsed["history"] = tuple(
             _resolve_entry(entry, f"history[{position}].event", known)
             for position, entry in enumerate(history)
@@ -219,7 +221,7 @@ def _parse_history_entry(value: Any, name: str) -> HistoryEntry:
 
 def _resolve_entry(entry: HistoryEntry, name: str, known: Collection[str]) -> HistoryEntry:
     """Return the entry with the event that its name and the sign of its value mean."""
-    event, value = reverse_if_negative(resolve_event(entry.event, name, known), entry.value)
+    event, value = settle_event(resolve_event(entry.event, name, known), entry.value)
     return entry._replace(event=event, value=value)
 
 

@@ -196,7 +196,9 @@ def _check_rejected(summary: ImportSummary, plan: ImportPlan) -> None:
     """Fail if there was no row, or too many were bad."""
     rows_read = summary.events + summary.rejected
     if not rows_read:
-        raise CatalogError(f"{plan.source} has no row; give a file of interactions")
+        raise CatalogError(
+            f"{plan.source} has no row that is an event; give a file of interactions"
+        )
     if summary.rejected > plan.max_rejected * rows_read:
         raise CatalogError(
             f"{summary.rejected} of {rows_read} rows of {plan.source} are bad "

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from indexer.errors import RequestError
-from indexer.event_kinds import reverse_if_negative
+from indexer.event_kinds import settle_event
 from indexer.reading import MAX_AHEAD_S
 from indexer.request import (
     BUILT_IN_EVENTS,
@@ -128,7 +128,7 @@ def parse_event(
     values.setdefault("at", now)
     if "event" in values:
         found = resolve_event(values["event"], f"{prefix}event", known_names)
-        values["event"], values["value"] = reverse_if_negative(found, values.get("value"))
+        values["event"], values["value"] = settle_event(found, values.get("value"))
     event = Event(**{**_DEFAULTS, **values})
     _check_required_fields(event, name or "the event")
     if event.at > now + MAX_AHEAD_S:

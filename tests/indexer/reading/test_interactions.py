@@ -344,7 +344,7 @@ words = st.text(
 ).filter(lambda text: text == text.strip() and text != "\\N")
 
 
-@given(st.lists(st.tuples(words, words, st.sampled_from(Event), st.integers(0, 10**6)), max_size=5))
+@given(st.lists(st.tuples(words, words, st.sampled_from(Event), st.integers(1, 10**6)), max_size=5))
 @settings(max_examples=40, deadline=None)
 def test_what_is_written_to_a_csv_is_read(rows: list[tuple[str, str, Event, int]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
