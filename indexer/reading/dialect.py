@@ -10,7 +10,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _DOUBLE_COLON = "::"
 # Stands for `::`, since the csv module takes one character: the unit separator of ASCII.
 UNIT_SEPARATOR = "\x1f"
-_SEP_LINE = re.compile(r'"?sep=(?P<delimiter>[^\r\n]|::)"?\s*', re.IGNORECASE)
+_SEP_LINE = re.compile(r'"?sep=(?P<delimiter>[^"\r\n]|::)"?\s*', re.IGNORECASE)
 _QUOTE_AFTER_SPACE = re.compile(r'(?:^|[,;|\t]) +"', re.MULTILINE)
 _NAMES = {
     ",": "commas",

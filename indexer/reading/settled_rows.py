@@ -17,13 +17,14 @@ from indexer.reading.column_names import (
     recognise_names,
 )
 from indexer.reading.column_watches import ColumnWatch, watch_typed_column
-from indexer.reading.rows import BadRow, Row
+from indexer.reading.rows import BadRow, Row, render_value
 from indexer.reading.value_column import UNREADABLE, Conversion, describe_unreadable
 
 _HEAD_ROWS = 10_000
 _HEAD_SIZE = 16 * 1024 * 1024  # about as many characters
 _VALUE_SIZE = 16  # of a number, in characters
 _MAX_NOTED_COLUMNS = 20
+_MAX_WATCHED_COLUMNS = 2_000  # twice as many as an item may have
 
 
 def settle_rows(
@@ -87,6 +88,7 @@ def _estimate_size(values: Mapping[str, Any]) -> int:
         value = waiting.pop()
         if isinstance(value, Mapping):
             waiting += value.values()
+            size += sum(map(len, map(str, value)))
         elif isinstance(value, list):
             waiting += value
         size += len(value) if isinstance(value, str) else _VALUE_SIZE
@@ -113,8 +115,15 @@ def _decide_conversions(
     for column in columns:
         names = {renamed.get(column, column)}
         names |= {ours for ours, theirs in naming.mapping.items() if theirs == column}
-        if (watch := watch_typed_column(names, naming.role)) is not None:
-            watches[column] = watch
+        if (watch := watch_typed_column(names, naming.role)) is None:
+            continue
+        if len(watches) == _MAX_WATCHED_COLUMNS:
+            naming.notes.add(
+                f"{source} has more than {_MAX_WATCHED_COLUMNS:,} columns; the text of those from "
+                f"{render_value(column)} on stays text. Put what varies into a list of one column"
+            )
+            break
+        watches[column] = watch
     for row in head:
         for column, value in row.values.items() if isinstance(row, Row) else ():
             if (watch := watches.get(column)) is not None:

@@ -14,6 +14,7 @@ from indexer.reading import (
     read_catalog,
     read_interactions,
 )
+from indexer.reading.dialect import detect_dialect
 
 
 def read(path: Path, text: str, **options: Any) -> tuple[list[Any], list[str]]:
@@ -56,6 +57,11 @@ def test_the_delimiter_is_seen(tmp_path: Path, name: str, text: str, words: str)
 def test_lines_count_from_the_first_of_the_file(tmp_path: Path) -> None:
     items, _ = read(tmp_path / "a.csv", "sep=;\nid;title\n1;A\n2\n3;C\n")
     assert [row.line for row in items] == [3, 4, 5]
+
+
+def test_a_quote_separates_no_cells() -> None:
+    lines = ['sep="\n', "id;title\n", "1;A\n", "2;B\n"]
+    assert detect_dialect(lines, ",").delimiter != '"'
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Parquet, databases, JSON and memory: types stay, text among them is read as it is meant."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,29 @@ def test_rows_with_many_names_are_read_in_linear_time() -> None:
     rows = (Row("a", n, {f"n{n}_{i}": "x" for i in range(20)}) for n in range(10_000))
     naming = SourceNames(Role.CATALOGUE, {})
     assert sum(1 for _ in settle_rows(rows, naming)) == 10_000
+
+
+def test_of_many_columns_the_first_are_watched_and_it_is_told() -> None:
+    names = [f"n{n}" for n in range(2_001)]
+    rows = [Row("a", 1, dict.fromkeys(names, 1)), Row("a", 2, dict.fromkeys(names, "2"))]
+    naming = SourceNames(Role.CATALOGUE, {})
+    _, second = settle_rows(rows, naming)
+    assert isinstance(second, Row)
+    assert (second.values["n0"], second.values["n1999"], second.values["n2000"]) == (2, 2, "2")
+    (note,) = [note for note in naming.notes.sentences if "2,000" in note]
+    assert "'n2000'" in note
+
+
+def test_long_names_are_part_of_the_size_of_the_rows_that_are_kept() -> None:
+    taken: list[int] = []
+
+    def make_rows() -> Iterator[Row]:
+        for n in range(1_000):
+            taken.append(n)
+            yield Row("a", n, {"note": {"x" * 200_000: None}})
+
+    next(settle_rows(make_rows(), SourceNames(Role.CATALOGUE, {})))
+    assert len(taken) < 100  # of 16 MiB
 
 
 def test_a_generator_is_read_no_further_than_its_first_part() -> None:
