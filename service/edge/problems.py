@@ -88,7 +88,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def render_error(request: Request, error: Exception, *, route: str) -> Response:
-    """Return the answer to what a handler raised; a fault is logged by its route, naming no user."""
+    """Return the answer to what a handler raised; a fault is logged by its route alone."""
     if isinstance(error, StarletteHTTPException):
         return _handle_http_error(request, error)
     if isinstance(error, IndexerError):
