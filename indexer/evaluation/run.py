@@ -130,7 +130,12 @@ def evaluate(
             drop=frozenset(plan.drop),
         )
         rows = _read_rows(plan)
-        log = build_log(rows.interactions, ids, rating_scale=plan.rating_scale)
+        log = build_log(
+            rows.interactions,
+            ids,
+            rating_scale=plan.rating_scale,
+            own_weights=_load_own_weights(plan),
+        )
         repeats = log.has_repeats if plan.repeats is None else plan.repeats
         cases = build_cases(log, plan.part, repeats=repeats, max_cases=plan.max_cases)
         timer = CpuTimer()
@@ -152,13 +157,17 @@ def evaluate(
 
 def _read_rows(plan: EvaluationPlan) -> LogRows:
     """Read the interactions as a build of the plan's index would."""
-    weights = collect_own_weights(load_index_scenarios(Path(plan.index))) if plan.index else {}
     return read_log_rows(
         plan.interactions,
         context=plan.context,
         fields=plan.fields,
-        reading=EventReading(plan.event, plan.value_kind, own_names=weights),
+        reading=EventReading(plan.event, plan.value_kind, own_names=_load_own_weights(plan)),
     )
+
+
+def _load_own_weights(plan: EvaluationPlan) -> dict[str, float]:
+    """The weights of events that the scenarios of the plan's index add."""
+    return collect_own_weights(load_index_scenarios(Path(plan.index))) if plan.index else {}
 
 
 def _build_own_index(

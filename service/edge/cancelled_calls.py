@@ -11,7 +11,7 @@ from contextlib import suppress
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import process
-from service.edge.problems import render_problem, unavailable
+from service.edge.problems import describe_path, render_problem, unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class CancelledCallMiddleware:
             if scope["type"] != "http" or not process.stopping.is_set():
                 raise
             _log.warning(
-                "%s %s was given up, since the service stops", scope["method"], scope["path"]
+                "%s %s was given up, since the service stops", scope["method"], describe_path(scope)
             )
             problem = unavailable("the service stops before this could be done; try again")
             response = render_problem(problem.status_code, problem.detail, problem.headers)

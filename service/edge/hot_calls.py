@@ -152,7 +152,7 @@ async def _respond(call: HotPost | HotGet, request: JsonRequest) -> Response | N
     except ClientDisconnect:
         raise
     except Exception as error:  # noqa: BLE001  # a fault too is answered, and logged
-        return render_error(request, error)
+        return render_error(request, error, route=call.route)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

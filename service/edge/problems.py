@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
-from starlette.types import ExceptionHandler
+from starlette.types import ExceptionHandler, Scope
 
 from indexer.errors import (
     EncoderUnavailableError,
@@ -87,14 +87,19 @@ def install_problem_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def render_error(request: Request, error: Exception) -> Response:
-    """Return the answer to what a handler raised; a fault is logged."""
+def render_error(request: Request, error: Exception, *, route: str) -> Response:
+    """Return the answer to what a handler raised; a fault is logged by its route alone."""
     if isinstance(error, StarletteHTTPException):
         return _handle_http_error(request, error)
     if isinstance(error, IndexerError):
-        return _handle_indexer_error(request, error)
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _render_indexer_error(request, route, error)
+    _log.error("%s %s failed", request.method, route, exc_info=error)
     return _handle_unexpected_error(request, error)
+
+
+def describe_path(scope: Scope) -> str:
+    """Return the path of a route with the names of its parts, for a log that names no user."""
+    return getattr(scope.get("route"), "path", None) or "a path without a route"
 
 
 def render_problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -161,9 +166,13 @@ def _handle_validation_error(request: Request, error: Exception) -> Response:
 
 
 def _handle_indexer_error(request: Request, error: Exception) -> Response:
+    return _render_indexer_error(request, describe_path(request.scope), error)
+
+
+def _render_indexer_error(request: Request, route: str, error: Exception) -> Response:
     if isinstance(error, FilterError | RequestError):
         return render_problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-    _log.error("%s %s failed: %s", request.method, request.url.path, error)
+    _log.error("%s %s failed: %s", request.method, route, error)
     if isinstance(error, SnapshotError):
         return render_problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,

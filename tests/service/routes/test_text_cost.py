@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from indexer.arrays import Vectors
-from indexer.language import spend_tokens
 from indexer.language.encoder import Progress
+from indexer.language.text_budget import spend_tokens
 from indexer.request import MAX_REQUEST_TEXTS, MAX_REQUEST_TOKENS
 from service.store.events import Event
 from service.store.user_state import MAX_STORED_TOKENS, build_user_state
