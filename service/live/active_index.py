@@ -91,7 +91,8 @@ class ActiveIndex:
         self._active: _CountedIndex | None = None
         self._error: str | None = None
         self._has_opened = threading.Event()
-        self._model_index_id: str | None = None  # of the index whose language model is loaded
+        # Of the snapshot that serves, and of one that is about to.
+        self._ids_with_model: set[str] = set()
         self._opening_lock = threading.Lock()  # guards `_encoder`; one snapshot opens at a time
         self._encoder = encoder
         # Snapshot id, and when to try it again; used by the watcher alone.
@@ -127,7 +128,7 @@ class ActiveIndex:
             index = self._active.index if self._active else None
             if index is None:
                 return IndexStatus(None, self._error)
-            has_model = index.manifest.encoder is None or index.id == self._model_index_id
+            has_model = index.manifest.encoder is None or index.id in self._ids_with_model
             return IndexStatus(index.id, self._error, has_model=has_model)
 
     @property
@@ -256,7 +257,7 @@ class ActiveIndex:
         """Load the model of the first snapshot, which serves without it meanwhile."""
         with self._lock:
             index = self._active.index if self._active else None
-            is_loaded = index is None or index.id == self._model_index_id
+            is_loaded = index is None or index.id in self._ids_with_model
         if index is not None and index.manifest.encoder is not None and not is_loaded:
             self._load_encoder(index)
 
@@ -288,13 +289,14 @@ class ActiveIndex:
         index.recommend(query=PROBE_TEXT, k=1)
         self._encoder = index.encoder
         with self._lock:
-            self._model_index_id = index.id
+            self._ids_with_model.add(index.id)
 
     def _swap(self, index: Index) -> None:
         if self._continue_after is not None:
             self._continue_after(find_highest_applied_seq(self._root))
         with self._lock:
             retired, self._active = self._active, _CountedIndex(index)
+            self._ids_with_model &= {index.id}
             self._error = None
             self._retire(retired)
         self._has_opened.set()

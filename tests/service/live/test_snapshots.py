@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from indexer import Index, snapshot
 from service import Settings, create_app
-from service.live.active_index import ActiveIndex
+from service.live.active_index import ActiveIndex, IndexStatus
 from tests.service.conftest import LOCAL, Serve, Shop, problem, rebuild, wait_until
 
 
@@ -147,6 +147,27 @@ def test_requests_keep_the_index_they_started_with(own_shop: Shop, tmp_path: Pat
         assert len(first.recommend(query="sea", k=5)) == 5
         assert closed == []
     assert closed == [first]
+    shell.close()
+
+
+def test_a_service_stays_ready_while_the_next_snapshot_takes_over(
+    own_shop: Shop, tmp_path: Path
+) -> None:
+    statuses: list[IndexStatus] = []
+    shell = ActiveIndex(
+        own_shop.root,
+        encoder=own_shop.encoder,
+        poll_s=3_600,
+        retry_s=1,
+        continue_after=lambda _: statuses.append(shell.status),  # the next one has its model now
+    )
+    shell.start()
+    wait_until(lambda: shell.status.has_model)
+    first = shell.status.snapshot
+    rebuild(own_shop, own_shop.rows[:50], tmp_path)
+    second = shell.reload()
+    assert statuses[-1] == IndexStatus(first, None, has_model=True)
+    assert shell.status == IndexStatus(second, None, has_model=True)
     shell.close()
 
 
