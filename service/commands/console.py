@@ -105,6 +105,17 @@ def parse_field_mapping(text: str) -> Mapping[str, str]:
     return as_option(parse_mapping)(text)
 
 
+def add_interaction_fields(parser: Parser) -> None:
+    """Add how the columns are called of a file that holds interactions alone."""
+    parser.add_argument(
+        "--fields",
+        type=parse_field_mapping,
+        default={},
+        metavar="OURS=THEIRS,…",
+        help="names of columns, such as user_id=who,item_id=what",
+    )
+
+
 def add_event_reading(parser: Parser) -> None:
     """Add what a caller may say of the events of a file."""
     parser.add_argument(

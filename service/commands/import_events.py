@@ -18,8 +18,8 @@ from service.commands.console import (
     Parser,
     Progress,
     add_event_reading,
+    add_interaction_fields,
     parse_columns,
-    parse_field_mapping,
     parse_share,
 )
 
@@ -31,13 +31,7 @@ def add_arguments(parser: Parser) -> None:
     add("--interactions", required=True, metavar="FILE|URL", help="what users did")
     add("--query", metavar="SQL", help="SELECT or table name for a URL")
     add("--db", metavar="URL", help="live store (default: live.sqlite in the index directory)")
-    add(
-        "--fields",
-        type=parse_field_mapping,
-        default={},
-        metavar="OURS=THEIRS,…",
-        help="names of columns, such as user_id=who,item_id=what",
-    )
+    add_interaction_fields(parser)
     add_event_reading(parser)
     add("--context", type=parse_columns, metavar="COL,…", help="columns that are circumstances")
     add(

@@ -21,7 +21,7 @@ from service.commands.console import (
     Parser,
     Progress,
     add_event_reading,
-    parse_field_mapping,
+    add_interaction_fields,
     parse_share,
 )
 
@@ -31,13 +31,7 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
     add("--interactions", required=True, metavar="FILE", help="with times")
-    add(
-        "--fields",
-        type=parse_field_mapping,
-        default={},
-        metavar="OURS=THEIRS,…",
-        help="names of columns, such as user_id=who,item_id=what",
-    )
+    add_interaction_fields(parser)
     add_event_reading(parser)
     add(
         "--last",
