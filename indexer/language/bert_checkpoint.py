@@ -1,7 +1,8 @@
 """The directory of a BERT model to its weights, its tokenizer and what it is made of.
 
 Read without transformers and sentence-transformers, whose imports take ten seconds and 250 MB. The
-weights are memory-mapped: processes that read the same file share its pages.
+weights are memory-mapped: processes that read the same file share its pages. Those of the layers
+have a mapping of their own, so that its pages go with the last matrix that is used as it is.
 """
 
 import json
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from indexer.language.tokenizer import TOKENIZER_FILE, Tokenizer, load_tokenizer
+
 if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
     import torch
-    from tokenizers import Tokenizer
 
-_WEIGHTS, _TOKENIZER = "model.safetensors", "tokenizer.json"
+_WEIGHTS = "model.safetensors"
 _NAME_PREFIX = "0.model."  # of a tensor in a sentence-transformers model, which fingerprints hash
 _EMBEDDINGS = (
     "embeddings.word_embeddings.weight",
@@ -47,7 +49,7 @@ class BertCheckpoint:
         pooling: "mean" of a text's tokens, or "cls", its first token.
         max_tokens: Length at which the model cuts texts.
         prompts: Prefixes the model declares, by name.
-        tokenizer: Neither pads nor truncates yet.
+        tokenizer: Of its texts.
     """
 
     weights: "dict[str, torch.Tensor]"
@@ -56,7 +58,7 @@ class BertCheckpoint:
     pooling: str
     max_tokens: int
     prompts: Mapping[str, str | None]
-    tokenizer: "Tokenizer"
+    tokenizer: Tokenizer
 
 
 def is_bert_checkpoint(folder: Path) -> bool:
@@ -79,8 +81,6 @@ def is_bert_checkpoint(folder: Path) -> bool:
 
 def read_bert_checkpoint(folder: Path) -> BertCheckpoint:
     """Read a folder that `is_bert_checkpoint`; the weights are mapped, not copied."""
-    from tokenizers import Tokenizer
-
     config = _read_json(folder, "config.json")
     return BertCheckpoint(
         weights=_map_weights(folder / _WEIGHTS, int(config["num_hidden_layers"])),
@@ -89,7 +89,7 @@ def read_bert_checkpoint(folder: Path) -> BertCheckpoint:
         pooling=_find_pooling(folder),
         max_tokens=_find_max_tokens(folder, int(config["max_position_embeddings"])),
         prompts=_read_json(folder, "config_sentence_transformers.json").get("prompts") or {},
-        tokenizer=Tokenizer.from_file(str(folder / _TOKENIZER)),
+        tokenizer=load_tokenizer(folder),
     )
 
 
@@ -146,8 +146,8 @@ def _is_known_tokenizer(folder: Path) -> bool:
     """
     settings = _read_json(folder, "tokenizer_config.json")
     if not str(settings.get("tokenizer_class", "")).startswith("Bert"):
-        return (folder / _TOKENIZER).exists()
-    normalizer = _read_json(folder, _TOKENIZER)["normalizer"]
+        return (folder / TOKENIZER_FILE).exists()
+    normalizer = _read_json(folder, TOKENIZER_FILE)["normalizer"]
     agreeing = {
         "do_lower_case": "lowercase",
         "strip_accents": "strip_accents",
@@ -193,9 +193,12 @@ def _strip_prefix(names: list[str]) -> dict[str, str]:
 def _map_weights(path: Path, layers: int) -> "dict[str, torch.Tensor]":
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as opened:
-        stored = _strip_prefix(list(opened.keys()))
-        return {
-            _NAME_PREFIX + name: opened.get_tensor(stored[name]).float()
-            for name in _list_weights(layers)
-        }
+    weights = {}
+    names = _list_weights(layers)
+    for mapped in (names[: len(_EMBEDDINGS)], names[len(_EMBEDDINGS) :]):
+        with safe_open(path, framework="pt") as opened:
+            stored = _strip_prefix(list(opened.keys()))
+            for name in mapped:
+                tensor = opened.get_tensor(stored[name]).float()
+                weights[_NAME_PREFIX + name] = tensor if tensor.dim() > 1 else tensor.clone()
+    return weights

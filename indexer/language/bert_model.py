@@ -1,6 +1,7 @@
 """The checkpoint of a BERT to a model that encodes batches of texts."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from typing_extensions import override
@@ -36,22 +37,21 @@ class BertModel(TextModel):
         self.max_tokens = max_tokens
         self.threads, self.batch_tokens = count_threads(), BLOCK_TOKENS
         self._tokenizer = checkpoint.tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
-        self._checkpoint = checkpoint
-        self._items = self._queries = PackedBert(checkpoint, Arithmetic.FLOAT32)
-        self.dim = self._items.dim
-        self.precision = choose_precision(self._measure_rounding)
+        self._items = self._queries = exact = PackedBert(checkpoint, Arithmetic.FLOAT32)
+        self.dim = exact.dim
+        rounded = cache(lambda: PackedBert(checkpoint, Arithmetic.BFLOAT16))
+        self.precision = choose_precision(lambda: self._compare(exact, rounded()))
         if self.precision == "bfloat16":
-            self._items = PackedBert(checkpoint, Arithmetic.BFLOAT16)
+            self._items = rounded()
         if is_precision_free() and has_float16_weights():
             self._queries = PackedBert(checkpoint, Arithmetic.FLOAT16_WEIGHTS)
 
     @override
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:
-        tokenized = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        prompted = [prompt + text for text in texts]
+        tokenized = self._tokenizer.tokenize(prompted, self.max_tokens)
         return [
-            TokenizedText(prompt, text, one.ids) for text, one in zip(texts, tokenized, strict=True)
+            TokenizedText(prompt, text, ids) for text, ids in zip(texts, tokenized, strict=True)
         ]
 
     @override
@@ -62,12 +62,11 @@ class BertModel(TextModel):
     def encode_queries(self, batch: Sequence[TokenizedText]) -> Vectors:
         return _encode(self._queries, batch)
 
-    def _measure_rounding(self) -> float:
-        """Return the least cosine between vectors in bfloat16 and in float32."""
+    def _compare(self, exact: PackedBert, rounded: PackedBert) -> float:
+        """Return the least cosine between the vectors of two models."""
         batch = self.tokenize(_TEST_TEXTS, "")
-        exact = _encode(self._items, batch)
-        rounded = _encode(PackedBert(self._checkpoint, Arithmetic.BFLOAT16), batch)
-        return float((exact * rounded).sum(axis=1).min())
+        cosines = (_encode(exact, batch) * _encode(rounded, batch)).sum(axis=1)
+        return float(cosines.min())
 
 
 def _encode(model: PackedBert, batch: Sequence[TokenizedText]) -> Vectors:

