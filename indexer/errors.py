@@ -14,6 +14,8 @@ IndexerError
 └── SnapshotError           a snapshot is missing, damaged or built with another encoder
 """
 
+from collections.abc import Callable, Sequence
+
 
 class IndexerError(Exception):
     """Base of every error below; the message names the offending value and a remedy."""
@@ -52,7 +54,19 @@ class GivenUpError(IndexerError, RuntimeError):
 
 
 class TextBudgetError(IndexerError, RuntimeError):
-    """New texts take longer to encode than the thread that needs them may take."""
+    """New texts take longer to encode than the thread that needs them may take.
+
+    Attributes:
+        texts: The new texts, each once.
+        encode: Encodes them, so that they are new no longer.
+    """
+
+    def __init__(
+        self, message: str, texts: Sequence[str], encode: Callable[[Sequence[str]], object]
+    ) -> None:
+        super().__init__(message)
+        self.texts = texts
+        self.encode = encode
 
 
 class WorkerError(IndexerError, RuntimeError):

@@ -15,7 +15,7 @@ from indexer.errors import TextBudgetError
 from indexer.language import limit_new_tokens
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
-from service.edge import ApiKeys, Problem, WorkQueue
+from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
 from service.live import (
     ActiveIndex,
     ItemDrafts,
@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CLOSING_S = 5  # for calls that run when the service ends, all queues together
 _LONG_TOKENS = 64  # of new text; more than a search asks for, and some 40 ms of encoding
+_MAX_TEXT_TURNS = 4  # of one call: its history, its examples, tags of the catalogue
 _OPENING_S = 5  # that a request waits for the first snapshot
 
 
@@ -46,7 +47,8 @@ class Services:
         active_index: The snapshot that serves.
         pages: Answers calls page by page.
         answer_queue: Answers requests.
-        long_queue: Answers requests that take seconds, which others need not wait for.
+        long_queue: Answers batches of requests, which take seconds that others need not wait for.
+        text_queue: Encodes the new texts of requests that have many.
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         event_queue: Writes events and users, one transaction after the other.
         item_queue: Encodes and writes items, which takes longer.
@@ -65,6 +67,7 @@ class Services:
     pages: PageBuilder
     answer_queue: WorkQueue
     long_queue: WorkQueue
+    text_queue: TextQueue
     admin_queue: WorkQueue
     event_queue: WorkQueue
     item_queue: WorkQueue
@@ -135,8 +138,8 @@ class Services:
 
         Args:
             call: Blocking.
-            is_long: Whether it may take seconds; see `check_text_cost`. Where that is not known,
-                as of what is stored of a user, it is found out: such a call begins anew.
+            is_long: Whether it may take seconds, as a batch of requests does. Of any other call
+                only the new texts can take long: they are encoded first, then it begins anew.
             deadline_s: Time limit; None: that of the settings.
 
         Raises:
@@ -152,13 +155,20 @@ class Services:
                 return run_call()
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
-        if not is_long:
-            started = time.monotonic()
+        if is_long:
+            return await self.long_queue.run(run_call, deadline_s=deadline_s)
+        ends_at = time.monotonic() + deadline_s
+        for turn in range(_MAX_TEXT_TURNS):
+            left_s = max(0, ends_at - time.monotonic())
             try:
-                return await self.answer_queue.run(run_short_call, deadline_s=deadline_s)
-            except TextBudgetError:
-                deadline_s = max(0, deadline_s - (time.monotonic() - started))
-        return await self.long_queue.run(run_call, deadline_s=deadline_s)
+                return await self.answer_queue.run(
+                    run_short_call, deadline_s=left_s, is_admitted=turn > 0
+                )
+            except TextBudgetError as error:
+                texts, encode = error.texts, error.encode
+            left_s = max(0, ends_at - time.monotonic())
+            await self.text_queue.encode(encode, texts, deadline_s=left_s)
+        return await self.long_queue.run(run_call, deadline_s=max(0, ends_at - time.monotonic()))
 
     async def find_unknown_items(
         self, item_ids: Sequence[str], *, deadline_s: float
@@ -298,7 +308,7 @@ class Services:
         """Wait a while for the running calls, then close the store and the index."""
         self.refresher.close()
         deadline = time.monotonic() + _CLOSING_S
-        for queue in self.queues:
+        for queue in (*self.queues, self.text_queue):
             if not queue.close(wait_s=max(0, deadline - time.monotonic())):
                 _log.warning("a call is still running %g s after it was given up", _CLOSING_S)
         if self.live_store is not None:
@@ -306,15 +316,13 @@ class Services:
         self.active_index.close()
 
 
-def check_text_cost(body: Mapping[str, Any]) -> bool:
-    """Return whether the texts of a request take so long to encode that others need not wait.
+def check_text_cost(body: Mapping[str, Any]) -> None:
+    """Check that a request may bring its texts.
 
     Raises:
-        RequestError: If they take so long that they are refused.
+        RequestError: If they take so long to encode that they are refused.
     """
-    cost = measure_text_cost([body])
-    cost.check_request()
-    return cost.tokens > _LONG_TOKENS
+    measure_text_cost([body]).check_request()
 
 
 def _render(content: bytes) -> Response:

@@ -106,7 +106,7 @@ class TextEncoder:
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        spend_tokens(missing)
+        spend_tokens(missing, self.encode_queries)
         for part in split_by_cost(missing, max_texts=BATCH_TEXTS, max_tokens=_TURN_TOKENS):
             raise_if_given_up()
             fresh = self._query_batches.encode(part)

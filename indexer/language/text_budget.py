@@ -4,7 +4,7 @@ What a call must encode is known only in its midst: the texts of a user are stor
 texts that were encoded lately are kept. Who encodes asks `spend_tokens` for what is left.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -31,8 +31,12 @@ def limit_new_tokens(max_tokens: int) -> Iterator[None]:
         _budget.reset(token)
 
 
-def spend_tokens(texts: Sequence[str]) -> None:
+def spend_tokens(texts: Sequence[str], encode: Callable[[Sequence[str]], object]) -> None:
     """Take texts that must be encoded now off what this thread may encode.
+
+    Args:
+        texts: Distinct ones.
+        encode: Encodes such texts, and remembers their vectors; for whoever catches the error.
 
     Raises:
         TextBudgetError: If they are more than that.
@@ -44,6 +48,8 @@ def spend_tokens(texts: Sequence[str]) -> None:
     if tokens > budget.tokens_left:
         raise TextBudgetError(
             f"{len(texts)} new texts of about {tokens} tokens must be encoded, and this thread may "
-            f"encode {budget.tokens_left} more; call it where long texts are encoded"
+            f"encode {budget.tokens_left} more; call it where long texts are encoded",
+            texts,
+            encode,
         )
     budget.tokens_left -= tokens
