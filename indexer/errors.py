@@ -14,7 +14,8 @@ IndexerError
 └── SnapshotError           a snapshot is missing, damaged or built with another encoder
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 
 class IndexerError(Exception):
@@ -58,15 +59,13 @@ class TextBudgetError(IndexerError, RuntimeError):
 
     Attributes:
         texts: The new texts, each once.
-        encode: Encodes them, so that they are new no longer.
+        encoder: What would encode them, a `QueryEncoder` of `indexer.language`.
     """
 
-    def __init__(
-        self, message: str, texts: Sequence[str], encode: Callable[[Sequence[str]], object]
-    ) -> None:
+    def __init__(self, message: str, texts: Sequence[str], encoder: Any) -> None:
         super().__init__(message)
         self.texts = texts
-        self.encode = encode
+        self.encoder = encoder
 
 
 class WorkerError(IndexerError, RuntimeError):

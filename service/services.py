@@ -29,6 +29,7 @@ from service.live import (
 )
 from service.llm import LlmClient
 from service.settings import Settings
+from service.store import KeptTextEncoder
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -80,11 +81,12 @@ class Services:
     clock: Callable[[], float]
 
     @property
-    def queues(self) -> tuple[WorkQueue, ...]:
+    def queues(self) -> tuple[WorkQueue | TextQueue, ...]:
         """All queues of blocking calls."""
         return (
             self.answer_queue,
             self.long_queue,
+            self.text_queue,
             self.admin_queue,
             self.event_queue,
             self.item_queue,
@@ -157,6 +159,7 @@ class Services:
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         if is_long:
             return await self.long_queue.run(run_call, deadline_s=deadline_s)
+        text_vectors = self.live_store.text_vectors if self.live_store else None
         ends_at = time.monotonic() + deadline_s
         for turn in range(_MAX_TEXT_TURNS):
             left_s = max(0, ends_at - time.monotonic())
@@ -165,7 +168,7 @@ class Services:
                     run_short_call, deadline_s=left_s, is_admitted=turn > 0
                 )
             except TextBudgetError as error:
-                texts, encode = error.texts, error.encode
+                texts, encode = error.texts, KeptTextEncoder(error.encoder, text_vectors)
             left_s = max(0, ends_at - time.monotonic())
             await self.text_queue.encode(encode, texts, deadline_s=left_s)
         return await self.long_queue.run(run_call, deadline_s=max(0, ends_at - time.monotonic()))
@@ -224,9 +227,12 @@ class Services:
         erased_count, seq = await self.event_queue.run(
             lambda: live.users.erase_rows(user_id), deadline_s=self.settings.deadline_s
         )
-        await self.erasure_queue.run(
-            lambda: live.users.clean_files(seq), deadline_s=self.settings.batch_deadline_s
-        )
+
+        def clean_files() -> None:
+            live.text_vectors.clear()
+            live.users.clean_files(seq)
+
+        await self.erasure_queue.run(clean_files, deadline_s=self.settings.batch_deadline_s)
         return erased_count, seq
 
     async def change_items(self, call: Callable[[LiveStore, Index], Any]) -> Response:
@@ -308,11 +314,12 @@ class Services:
         """Wait a while for the running calls, then close the store and the index."""
         self.refresher.close()
         deadline = time.monotonic() + _CLOSING_S
-        for queue in (*self.queues, self.text_queue):
+        for queue in self.queues:
             if not queue.close(wait_s=max(0, deadline - time.monotonic())):
                 _log.warning("a call is still running %g s after it was given up", _CLOSING_S)
         if self.live_store is not None:
             self.live_store.database.close()
+            self.live_store.text_vectors.close()
         self.active_index.close()
 
 

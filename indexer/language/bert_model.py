@@ -9,7 +9,7 @@ from indexer.arrays import Vectors
 from indexer.cores import count_threads
 from indexer.language.bert_checkpoint import BertCheckpoint
 from indexer.language.fingerprint import hash_weights
-from indexer.language.linear import Arithmetic, has_float16_weights
+from indexer.language.linear import Arithmetic, describe_arithmetic, has_float16_weights
 from indexer.language.packed_bert import BLOCK_TOKENS, PackedBert
 from indexer.language.precision import choose_precision, is_precision_free
 from indexer.language.text_model import TextModel, TokenizedText
@@ -44,8 +44,11 @@ class BertModel(TextModel):
         self.precision = choose_precision(self._measure_rounding)
         if self.precision == "bfloat16":
             self._items = PackedBert(checkpoint, Arithmetic.BFLOAT16)
+        arithmetic = Arithmetic.FLOAT32
         if is_precision_free() and has_float16_weights():
-            self._queries = PackedBert(checkpoint, Arithmetic.FLOAT16_WEIGHTS)
+            arithmetic = Arithmetic.FLOAT16_WEIGHTS
+            self._queries = PackedBert(checkpoint, arithmetic)
+        self.query_arithmetic = describe_arithmetic(arithmetic)
 
     @override
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:

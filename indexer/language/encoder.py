@@ -6,7 +6,7 @@ tokens; on CPUs that are fast at bfloat16 they are encoded in it. Queries are in
 float16 weights where there are kernels for them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -79,6 +79,11 @@ class TextEncoder:
         """Identity of the vectors of this model."""
         return self._fingerprint
 
+    @property
+    def query_key(self) -> str:
+        """Whatever decides about the vector of a query besides its text, rounding included."""
+        return f"{self._fingerprint.key} {self._model.query_arithmetic}"
+
     def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode texts that describe items, `(n, d) float32` of unit length.
 
@@ -106,7 +111,7 @@ class TextEncoder:
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        spend_tokens(missing, self.encode_queries)
+        spend_tokens(missing, self)
         for part in split_by_cost(missing, max_texts=BATCH_TEXTS, max_tokens=_TURN_TOKENS):
             raise_if_given_up()
             fresh = self._query_batches.encode(part)
@@ -114,6 +119,10 @@ class TextEncoder:
             found |= fresh
         vectors = [found[text] for text in texts]
         return np.stack(vectors) if vectors else np.empty((0, self._model.dim), np.float32)
+
+    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
+        """Take vectors `(d,)` that an encoder of the same `query_key` has returned."""
+        self._query_cache.add(vectors)
 
     def _encode_queries(self, texts: Sequence[str]) -> Vectors:
         tokenized = self._tokenize(texts, self._prompts.query)

@@ -4,13 +4,32 @@ What a call must encode is known only in its midst: the texts of a user are stor
 texts that were encoded lately are kept. Who encodes asks `spend_tokens` for what is left.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
+from indexer.arrays import Vectors
 from indexer.errors import TextBudgetError
 from indexer.language.text_cost import estimate_total_tokens
+
+
+class QueryEncoder(Protocol):
+    """An encoder that remembers the vectors of queries."""
+
+    @property
+    def query_key(self) -> str:
+        """Whatever decides about the vector of a query besides its text."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return `(n, d) float32`, unit length; new texts are remembered."""
+        ...
+
+    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
+        """Take vectors `(d,)` that an encoder of the same `query_key` has returned."""
+        ...
 
 
 @dataclass(slots=True)
@@ -31,12 +50,12 @@ def limit_new_tokens(max_tokens: int) -> Iterator[None]:
         _budget.reset(token)
 
 
-def spend_tokens(texts: Sequence[str], encode: Callable[[Sequence[str]], object]) -> None:
+def spend_tokens(texts: Sequence[str], encoder: QueryEncoder) -> None:
     """Take texts that must be encoded now off what this thread may encode.
 
     Args:
         texts: Distinct ones.
-        encode: Encodes such texts, and remembers their vectors; for whoever catches the error.
+        encoder: What would encode them; for whoever catches the error.
 
     Raises:
         TextBudgetError: If they are more than that.
@@ -50,6 +69,6 @@ def spend_tokens(texts: Sequence[str], encode: Callable[[Sequence[str]], object]
             f"{len(texts)} new texts of about {tokens} tokens must be encoded, and this thread may "
             f"encode {budget.tokens_left} more; call it where long texts are encoded",
             texts,
-            encode,
+            encoder,
         )
     budget.tokens_left -= tokens

@@ -418,6 +418,6 @@ def test_a_thread_encodes_only_as_much_new_text_as_it_may(plain_bert: Path) -> N
         assert raised.value.texts == [f"a text {number}" for number in range(9)]
         np.testing.assert_array_equal(model.encode_queries(known), first)  # costs nothing
         model.encode_queries(["sea", "sky"])
-    raised.value.encode(raised.value.texts)
+    raised.value.encoder.encode_queries(raised.value.texts)
     with limit_new_tokens(0):
         model.encode_queries([f"a text {number}" for number in range(9)])

@@ -1,7 +1,7 @@
 """New text is bounded by what it costs, and what is dear delays only what is dear."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,6 +86,7 @@ class _GatedEncoder(WordEncoder):
         super().__init__(dim=32)
         self.waiting = 0
         self.query_texts: dict[str, None] = {}  # texts that are remembered
+        self.query_key = "gated"
         self.gate = threading.Event()
         self.item_texts: list[str] = []  # texts of items
 
@@ -100,12 +101,15 @@ class _GatedEncoder(WordEncoder):
     @override
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         new = [text for text in dict.fromkeys(texts) if text not in self.query_texts]
-        spend_tokens(new, self.encode_queries)
+        spend_tokens(new, self)
         if any(" very long evening" in text for text in new):
             self.waiting += 1
             assert self.gate.wait(60)
         self.query_texts |= dict.fromkeys(new)
         return super().encode_queries(texts)
+
+    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
+        self.query_texts |= dict.fromkeys(vectors)
 
 
 @contextmanager
