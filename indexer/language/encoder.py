@@ -27,7 +27,7 @@ Progress: TypeAlias = Callable[[int], None]  # called with the number of texts j
 
 MAX_CHARS_PER_TOKEN = 12  # texts are cut before tokenising: tokenizers keep long strings cached
 _WINDOW_TEXTS = 4_096  # tokenised and sorted together
-_TURN_TOKENS = 512  # of one caller's queries, before others take their turn
+_TURN_TOKENS = 128  # of one caller's queries, before others take their turn; more is no faster
 _QUERY_CACHE_BYTES = 64_000_000
 
 

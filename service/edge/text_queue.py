@@ -19,7 +19,7 @@ from service.edge.text_turns import EncodeTexts, TextCall, TextTurns
 _MAX_TOKENS = 48 * 4_096  # of 48 of the largest requests: an encoder remembers no more vectors
 _FIRST_SECONDS_PER_TOKEN = 0.001
 _RATE_SHARE = 0.2  # of the last turn in the rate that is expected
-_MARGIN = 1.5  # of a time to come back: cheaper calls may come
+_MARGIN = 1.2  # of a time to come back: cheaper calls may come
 _MAX_RETRY_AFTER_S = 600
 
 _Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]

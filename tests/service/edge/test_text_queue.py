@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import pytest
 
 from indexer.errors import EncoderUnavailableError
+from indexer.language import estimate_total_tokens
 from service.edge.problems import Problem
 from service.edge.text_queue import TextQueue
-from service.edge.text_turns import TURN_TEXTS
+from service.edge.text_turns import TURN_TOKENS
 from tests.service.conftest import wait_until
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def test_calls_are_done_in_order_of_what_they_cost() -> None:
 
     run(queue, crowd())
     assert done == ["first", "a", "b", "c"]
-    assert max(map(len, encoder.parts)) == TURN_TEXTS
+    assert max(map(estimate_total_tokens, encoder.parts)) <= TURN_TOKENS
 
 
 def test_who_waits_too_long_is_told_when_to_come_back_and_the_texts_go_on() -> None:

@@ -64,26 +64,28 @@ def test_no_call_is_overtaken_more_often_than_the_limit(steps: Sequence[int | No
     turns = TextTurns()
     arrived: list[TextCall] = []
     done: list[TextCall] = []
-    for step in [*steps, *[None] * sum(3 for step in steps if step)]:
+    for step in steps:
         if step is not None:
             arrived.append(turns.add(encode, name_texts(len(arrived), step)))
         elif len(turns):
-            call = finish_next_part(turns)
-            done += [call] if call else []
+            done += filter(None, [finish_next_part(turns)])
+    while len(turns):
+        done += filter(None, [finish_next_part(turns)])
     assert set(done) == set(arrived)
     for place, call in enumerate(arrived):
         before = done[: done.index(call)]
         assert sum(arrived.index(other) > place for other in before) <= MAX_OVERTAKERS
 
 
-def test_a_part_is_bounded_by_texts_and_tokens() -> None:
+def test_a_part_is_one_text_or_bounded() -> None:
     turns = TextTurns()
     texts = [*name_texts("short", 100), *(f"{n} " + "雨" * 200 for n in range(20))]
     call = turns.add(encode, texts)
     parts = call.parts[::-1]
     assert [text for part in parts for text in part] == texts
     assert max(map(len, parts)) <= TURN_TEXTS
-    assert max(map(estimate_total_tokens, parts)) <= TURN_TOKENS
+    assert max(estimate_total_tokens(part) for part in parts if len(part) > 1) <= TURN_TOKENS
+    assert [len(part) for part in parts[-20:]] == [1] * 20
 
 
 def test_the_same_texts_wait_once_and_other_encoders_share_nothing() -> None:
