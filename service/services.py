@@ -12,7 +12,7 @@ from fastapi import Depends, Request, Response
 
 from indexer import Index
 from indexer.errors import TextBudgetError
-from indexer.language import limit_new_tokens
+from indexer.language import limit_new_tokens, use_query_store
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
 from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
@@ -29,7 +29,7 @@ from service.live import (
 )
 from service.llm import LlmClient
 from service.settings import Settings
-from service.store import KeptTextEncoder
+from service.store import KeptTextEncoder, TextVectorFile
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -149,18 +149,29 @@ class Services:
         """
 
         def run_call() -> _T:
-            with self.active_index.borrow(wait_s=_OPENING_S) as index:
+            with (
+                use_query_store(self._text_vectors),
+                self.active_index.borrow(wait_s=_OPENING_S) as index,
+            ):
                 return self.views.answer(index, call)
-
-        def run_short_call() -> _T:
-            with limit_new_tokens(_LONG_TOKENS):
-                return run_call()
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         if is_long:
             return await self.long_queue.run(run_call, deadline_s=deadline_s)
-        text_vectors = self.live_store.text_vectors if self.live_store else None
-        ends_at = time.monotonic() + deadline_s
+        return await self._run_between_texts(run_call, ends_at=time.monotonic() + deadline_s)
+
+    async def _run_between_texts(self, call: Callable[[], _T], *, ends_at: float) -> _T:
+        """Run `call` until it needs no new texts; between, these are encoded.
+
+        Args:
+            call: Blocking; it begins anew.
+            ends_at: Monotonic time of its deadline.
+        """
+
+        def run_short_call() -> _T:
+            with limit_new_tokens(_LONG_TOKENS):
+                return call()
+
         for turn in range(_MAX_TEXT_TURNS):
             left_s = max(0, ends_at - time.monotonic())
             try:
@@ -168,10 +179,14 @@ class Services:
                     run_short_call, deadline_s=left_s, is_admitted=turn > 0
                 )
             except TextBudgetError as error:
-                texts, encode = error.texts, KeptTextEncoder(error.encoder, text_vectors)
+                texts, encode = error.texts, KeptTextEncoder(error.encoder, self._text_vectors)
             left_s = max(0, ends_at - time.monotonic())
             await self.text_queue.encode(encode, texts, deadline_s=left_s)
-        return await self.long_queue.run(run_call, deadline_s=max(0, ends_at - time.monotonic()))
+        return await self.long_queue.run(call, deadline_s=max(0, ends_at - time.monotonic()))
+
+    @property
+    def _text_vectors(self) -> TextVectorFile | None:
+        return self.live_store.text_vectors if self.live_store else None
 
     async def find_unknown_items(
         self, item_ids: Sequence[str], *, deadline_s: float

@@ -6,7 +6,7 @@ tokens; on CPUs that are fast at bfloat16 they are encoded in it. Queries are in
 float16 weights where there are kernels for them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -19,7 +19,7 @@ from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint
 from indexer.language.model_loading import Prompts, load_text_model
 from indexer.language.query_batches import BATCH_TEXTS, QueryBatches
 from indexer.language.query_cache import QueryCache
-from indexer.language.text_budget import spend_tokens
+from indexer.language.text_budget import find_query_store, spend_tokens
 from indexer.language.text_cost import split_by_cost
 from indexer.language.text_model import TextModel, TokenizedText
 
@@ -111,18 +111,22 @@ class TextEncoder:
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
+        store = find_query_store(missing)
+        if store is not None:
+            stored = store.find(self.query_key, missing)
+            self._query_cache.add(stored)
+            found |= stored
+            missing = [text for text in missing if text not in stored]
         spend_tokens(missing, self)
         for part in split_by_cost(missing, max_texts=BATCH_TEXTS, max_tokens=_TURN_TOKENS):
             raise_if_given_up()
             fresh = self._query_batches.encode(part)
             self._query_cache.add(fresh)  # so that a caller who gives up and returns goes on here
+            if store is not None:
+                store.add(self.query_key, fresh)
             found |= fresh
         vectors = [found[text] for text in texts]
         return np.stack(vectors) if vectors else np.empty((0, self._model.dim), np.float32)
-
-    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
-        """Take vectors `(d,)` that an encoder of the same `query_key` has returned."""
-        self._query_cache.add(vectors)
 
     def _encode_queries(self, texts: Sequence[str]) -> Vectors:
         tokenized = self._tokenize(texts, self._prompts.query)

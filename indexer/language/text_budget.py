@@ -1,10 +1,10 @@
-"""How much new text this thread may encode, which says where a call that needs more has to run.
+"""How much new text this thread may encode, which says where a call that needs more has to wait.
 
 What a call must encode is known only in its midst: the texts of a user are stored, and vectors of
 texts that were encoded lately are kept. Who encodes asks `spend_tokens` for what is left.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,17 +18,20 @@ from indexer.language.text_cost import estimate_total_tokens
 class QueryEncoder(Protocol):
     """An encoder that remembers the vectors of queries."""
 
-    @property
-    def query_key(self) -> str:
-        """Whatever decides about the vector of a query besides its text."""
-        ...
-
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return `(n, d) float32`, unit length; new texts are remembered."""
         ...
 
-    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
-        """Take vectors `(d,)` that an encoder of the same `query_key` has returned."""
+
+class QueryStore(Protocol):
+    """Vectors of queries that outlive the process."""
+
+    def find(self, query_key: str, texts: Iterable[str]) -> dict[str, Vectors]:
+        """Return the vectors `(d,) float32` of the texts that are held, of this key alone."""
+        ...
+
+    def add(self, query_key: str, vectors: Mapping[str, Vectors]) -> None:
+        """Hold the vectors `(d,) float32` of texts."""
         ...
 
 
@@ -38,6 +41,7 @@ class _Budget:
 
 
 _budget: ContextVar[_Budget | None] = ContextVar("text_budget", default=None)
+_store: ContextVar[QueryStore | None] = ContextVar("query_store", default=None)
 
 
 @contextmanager
@@ -48,6 +52,26 @@ def limit_new_tokens(max_tokens: int) -> Iterator[None]:
         yield
     finally:
         _budget.reset(token)
+
+
+@contextmanager
+def use_query_store(store: QueryStore | None) -> Iterator[None]:
+    """Look there, in the block, for vectors of texts that cost more than this thread may encode.
+
+    What a thread without such a limit encodes is kept there.
+    """
+    token = _store.set(store)
+    try:
+        yield
+    finally:
+        _store.reset(token)
+
+
+def find_query_store(texts: Sequence[str]) -> QueryStore | None:
+    """Return where to look for texts before they are encoded; None if they are cheap."""
+    budget = _budget.get()
+    is_cheap = budget is not None and estimate_total_tokens(texts) <= budget.tokens_left
+    return None if is_cheap else _store.get()
 
 
 def spend_tokens(texts: Sequence[str], encoder: QueryEncoder) -> None:

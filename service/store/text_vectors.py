@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.arrays import Vectors
-from indexer.language import QueryEncoder
+from indexer.language import QueryEncoder, use_query_store
 from service.edge import unavailable
 
 _MAX_BYTES = 64_000_000
@@ -242,14 +242,8 @@ class KeptTextEncoder:
         Raises:
             Exception: Whatever encoding raises.
         """
-        key = self.encoder.query_key
-        found = self.file.find(key, texts) if self.file else {}
-        self.encoder.remember_queries(found)
-        new = [text for text in texts if text not in found]
-        if new:
-            vectors = self.encoder.encode_queries(new)
-            if self.file:
-                self.file.add(key, dict(zip(new, vectors, strict=True)))
+        with use_query_store(self.file):
+            self.encoder.encode_queries(texts)
 
 
 def _build_header(identity: str, dim: int) -> bytes:

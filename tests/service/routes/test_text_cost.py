@@ -1,21 +1,23 @@
 """New text is bounded by what it costs, and what is dear delays only what is dear."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from indexer.arrays import Vectors
-from indexer.language.encoder import Progress
+from indexer.language.encoder import Progress, TextEncoder
+from indexer.language.model_loading import Prompts
 from indexer.language.text_budget import spend_tokens
 from indexer.request import MAX_REQUEST_TEXTS, MAX_REQUEST_TOKENS
 from service.store.events import Event
 from service.store.user_state import MAX_STORED_TOKENS, build_user_state
-from tests.fakes import WordEncoder
+from tests.fakes import WordEncoder, WordModel
 from tests.service.conftest import Serve, Shop, ids_for, problem, wait_until
 
 DEAR = [f"wish {number}" + " for a very long evening" * 20 for number in range(20)]
@@ -86,7 +88,6 @@ class _GatedEncoder(WordEncoder):
         super().__init__(dim=32)
         self.waiting = 0
         self.query_texts: dict[str, None] = {}  # texts that are remembered
-        self.query_key = "gated"
         self.gate = threading.Event()
         self.item_texts: list[str] = []  # texts of items
 
@@ -107,9 +108,6 @@ class _GatedEncoder(WordEncoder):
             assert self.gate.wait(60)
         self.query_texts |= dict.fromkeys(new)
         return super().encode_queries(texts)
-
-    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
-        self.query_texts |= dict.fromkeys(vectors)
 
 
 @contextmanager
@@ -219,6 +217,33 @@ def test_many_users_with_many_searches_ask_at_once_and_all_are_answered(
         finally:
             encoder.gate.set()
         assert statuses == [200] * 60
+
+
+def test_texts_of_a_user_are_encoded_once_over_restarts_until_someone_is_erased(
+    own_shop: Shop, serve: Serve
+) -> None:
+    file = own_shop.root / "live.sqlite-vectors"
+
+    def count_encoded(*, then_erase: bool = False) -> tuple[int, list[str]]:
+        """Serve the same list anew; how many of the texts were encoded for it, and the list."""
+        model = WordModel()
+        encoder = TextEncoder(model, "words", Prompts("", ""))
+        with serve(replace(own_shop, encoder=cast(WordEncoder, encoder))) as client:
+            if not file.exists():
+                _store_texts(client, "u1", "interests")
+            ids = ids_for(client, user_id="u1")
+            together = {"requests": [{"user_id": "u1"}]}
+            assert client.post("/v1/recommend/batch", json=together).status_code == 200
+            if then_erase:
+                assert client.delete("/v1/users/u2").status_code == 200
+                assert not file.exists()
+        return sum(text in DEAR for text in model.query_texts), ids
+
+    first, ids = count_encoded()
+    assert first == len(DEAR)
+    assert count_encoded() == (0, ids)
+    assert count_encoded(then_erase=True) == (0, ids)
+    assert count_encoded()[0] > 0
 
 
 def _store_texts(client: TestClient, user: str, kind: str) -> None:

@@ -1,17 +1,18 @@
 """Vectors of texts outlive the service; nobody without the text and the secret can read them."""
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typing_extensions import override
 
 from indexer.arrays import Vectors
+from indexer.errors import TextBudgetError
+from indexer.language import TextEncoder, limit_new_tokens, use_query_store
+from indexer.language.model_loading import Prompts
 from service.edge.problems import Problem
 from service.store.text_vectors import KeptTextEncoder, TextVectorFile
-from tests.fakes import WordEncoder
+from tests.fakes import WordEncoder, WordModel
 
 SECRET = "a secret of the tests"
 TEXTS = [f"a wish of mine {number}" for number in range(20)]
@@ -136,31 +137,34 @@ def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:
     assert raised.value.status_code == 503
 
 
-class _Remembering(WordEncoder):
-    """Counts the texts that it encodes, and what it is told to remember."""
-
-    query_key = "model"
-
-    def __init__(self) -> None:
-        super().__init__(dim=32)
-        self.texts: list[str] = []
-        self.remembered: dict[str, Vectors] = {}
-
-    @override
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        self.texts += texts
-        return super().encode_queries(texts)
-
-    def remember_queries(self, vectors: Mapping[str, Vectors]) -> None:
-        self.remembered |= vectors
+def build_encoder() -> tuple[TextEncoder, WordModel]:
+    model = WordModel()
+    return TextEncoder(model, "words", Prompts("", "")), model
 
 
-def test_an_encoder_encodes_only_what_the_file_does_not_hold(path: Path) -> None:
-    encoder = _Remembering()
-    KeptTextEncoder(encoder, open_file(path))([*TEXTS, "new"])
-    assert encoder.texts == ["new"]
-    assert list(encoder.remembered) == TEXTS
-    again = _Remembering()
-    KeptTextEncoder(again, open_file(path))([*TEXTS, "new"])
-    assert again.texts == []
-    np.testing.assert_array_equal(again.remembered["new"], encode(["new"])["new"])
+def test_an_encoder_encodes_dear_texts_once_for_all_processes(tmp_path: Path) -> None:
+    path = tmp_path / "live.sqlite-vectors"
+    first, first_model = build_encoder()
+    KeptTextEncoder(first, open_file(path))(TEXTS)
+    assert sorted(first_model.query_texts) == sorted(TEXTS)
+    second, second_model = build_encoder()
+    with limit_new_tokens(20), use_query_store(open_file(path)):
+        np.testing.assert_array_equal(second.encode_queries(TEXTS), first.encode_queries(TEXTS))
+    with use_query_store(open_file(path)):  # as a batch does
+        second.encode_queries([*TEXTS, "new"])
+    assert second_model.query_texts == ["new"]
+    assert list(open_file(path).find(second.query_key, ["new"])) == ["new"]
+    third, third_model = build_encoder()
+    with limit_new_tokens(20), pytest.raises(TextBudgetError):
+        third.encode_queries(TEXTS)  # without a file
+    third_model.query_arithmetic = "another"
+    with limit_new_tokens(20), use_query_store(open_file(path)), pytest.raises(TextBudgetError):
+        third.encode_queries(TEXTS)
+
+
+def test_cheap_texts_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "live.sqlite-vectors"
+    encoder, _ = build_encoder()
+    with limit_new_tokens(64), use_query_store(open_file(path)):
+        encoder.encode_queries(TEXTS[:2])
+    assert not path.exists()
