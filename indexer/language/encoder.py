@@ -111,7 +111,7 @@ class TextEncoder:
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        store = find_query_store(missing)
+        store = find_query_store(missing) if missing else None
         if store is not None:
             stored = store.find(self.query_key, missing)
             self._query_cache.add(stored)
