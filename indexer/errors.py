@@ -14,6 +14,9 @@ IndexerError
 └── SnapshotError           a snapshot is missing, damaged or built with another encoder
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class IndexerError(Exception):
     """Base of every error below; the message names the offending value and a remedy."""
@@ -52,7 +55,17 @@ class GivenUpError(IndexerError, RuntimeError):
 
 
 class TextBudgetError(IndexerError, RuntimeError):
-    """New texts take longer to encode than the thread that needs them may take."""
+    """New texts take longer to encode than the thread that needs them may take.
+
+    Attributes:
+        texts: The new texts, each once.
+        encoder: What would encode them, a `QueryEncoder` of `indexer.language`.
+    """
+
+    def __init__(self, message: str, texts: Sequence[str], encoder: Any) -> None:
+        super().__init__(message)
+        self.texts = texts
+        self.encoder = encoder
 
 
 class WorkerError(IndexerError, RuntimeError):

@@ -12,10 +12,10 @@ from fastapi import Depends, Request, Response
 
 from indexer import Index
 from indexer.errors import TextBudgetError
-from indexer.language import limit_new_tokens
+from indexer.language import limit_new_tokens, use_query_store
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
-from service.edge import ApiKeys, Problem, WorkQueue
+from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
 from service.live import (
     ActiveIndex,
     ItemDrafts,
@@ -29,11 +29,13 @@ from service.live import (
 )
 from service.llm import LlmClient
 from service.settings import Settings
+from service.store import KeptTextEncoder, TextVectorFile
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CLOSING_S = 5  # for calls that run when the service ends, all queues together
 _LONG_TOKENS = 64  # of new text; more than a search asks for, and some 40 ms of encoding
+_MAX_TEXT_TURNS = 4  # of one call: its history, its examples, tags of the catalogue
 _OPENING_S = 5  # that a request waits for the first snapshot
 
 
@@ -46,7 +48,8 @@ class Services:
         active_index: The snapshot that serves.
         pages: Answers calls page by page.
         answer_queue: Answers requests.
-        long_queue: Answers requests that take seconds, which others need not wait for.
+        long_queue: Answers batches of requests, which take seconds that others need not wait for.
+        text_queue: Encodes the new texts of requests that have many.
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         event_queue: Writes events and users, one transaction after the other.
         item_queue: Encodes and writes items, which takes longer.
@@ -65,6 +68,7 @@ class Services:
     pages: PageBuilder
     answer_queue: WorkQueue
     long_queue: WorkQueue
+    text_queue: TextQueue
     admin_queue: WorkQueue
     event_queue: WorkQueue
     item_queue: WorkQueue
@@ -77,11 +81,12 @@ class Services:
     clock: Callable[[], float]
 
     @property
-    def queues(self) -> tuple[WorkQueue, ...]:
+    def queues(self) -> tuple[WorkQueue | TextQueue, ...]:
         """All queues of blocking calls."""
         return (
             self.answer_queue,
             self.long_queue,
+            self.text_queue,
             self.admin_queue,
             self.event_queue,
             self.item_queue,
@@ -135,8 +140,8 @@ class Services:
 
         Args:
             call: Blocking.
-            is_long: Whether it may take seconds; see `check_text_cost`. Where that is not known,
-                as of what is stored of a user, it is found out: such a call begins anew.
+            is_long: Whether it may take seconds, as a batch of requests does. Of any other call
+                only the new texts can take long: they are encoded first, then it begins anew.
             deadline_s: Time limit; None: that of the settings.
 
         Raises:
@@ -144,21 +149,44 @@ class Services:
         """
 
         def run_call() -> _T:
-            with self.active_index.borrow(wait_s=_OPENING_S) as index:
+            with (
+                use_query_store(self._text_vectors),
+                self.active_index.borrow(wait_s=_OPENING_S) as index,
+            ):
                 return self.views.answer(index, call)
+
+        deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
+        if is_long:
+            return await self.long_queue.run(run_call, deadline_s=deadline_s)
+        return await self._run_between_texts(run_call, ends_at=time.monotonic() + deadline_s)
+
+    async def _run_between_texts(self, call: Callable[[], _T], *, ends_at: float) -> _T:
+        """Run `call` until it needs no new texts; between, these are encoded.
+
+        Args:
+            call: Blocking; it begins anew.
+            ends_at: Monotonic time of its deadline.
+        """
 
         def run_short_call() -> _T:
             with limit_new_tokens(_LONG_TOKENS):
-                return run_call()
+                return call()
 
-        deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
-        if not is_long:
-            started = time.monotonic()
+        for turn in range(_MAX_TEXT_TURNS):
+            left_s = max(0, ends_at - time.monotonic())
             try:
-                return await self.answer_queue.run(run_short_call, deadline_s=deadline_s)
-            except TextBudgetError:
-                deadline_s = max(0, deadline_s - (time.monotonic() - started))
-        return await self.long_queue.run(run_call, deadline_s=deadline_s)
+                return await self.answer_queue.run(
+                    run_short_call, deadline_s=left_s, is_admitted=turn > 0
+                )
+            except TextBudgetError as error:
+                texts, encode = error.texts, KeptTextEncoder(error.encoder, self._text_vectors)
+            left_s = max(0, ends_at - time.monotonic())
+            await self.text_queue.encode(encode, texts, deadline_s=left_s)
+        return await self.long_queue.run(call, deadline_s=max(0, ends_at - time.monotonic()))
+
+    @property
+    def _text_vectors(self) -> TextVectorFile | None:
+        return self.live_store.text_vectors if self.live_store else None
 
     async def find_unknown_items(
         self, item_ids: Sequence[str], *, deadline_s: float
@@ -214,9 +242,12 @@ class Services:
         erased_count, seq = await self.event_queue.run(
             lambda: live.users.erase_rows(user_id), deadline_s=self.settings.deadline_s
         )
-        await self.erasure_queue.run(
-            lambda: live.users.clean_files(seq), deadline_s=self.settings.batch_deadline_s
-        )
+
+        def clean_files() -> None:
+            live.text_vectors.clear()
+            live.users.clean_files(seq)
+
+        await self.erasure_queue.run(clean_files, deadline_s=self.settings.batch_deadline_s)
         return erased_count, seq
 
     async def change_items(self, call: Callable[[LiveStore, Index], Any]) -> Response:
@@ -303,18 +334,17 @@ class Services:
                 _log.warning("a call is still running %g s after it was given up", _CLOSING_S)
         if self.live_store is not None:
             self.live_store.database.close()
+            self.live_store.text_vectors.close()
         self.active_index.close()
 
 
-def check_text_cost(body: Mapping[str, Any]) -> bool:
-    """Return whether the texts of a request take so long to encode that others need not wait.
+def check_text_cost(body: Mapping[str, Any]) -> None:
+    """Check that a request may bring its texts.
 
     Raises:
-        RequestError: If they take so long that they are refused.
+        RequestError: If they take so long to encode that they are refused.
     """
-    cost = measure_text_cost([body])
-    cost.check_request()
-    return cost.tokens > _LONG_TOKENS
+    measure_text_cost([body]).check_request()
 
 
 def _render(content: bytes) -> Response:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from typing_extensions import override
 
 from indexer.arrays import Vectors
 from indexer.language.encoder import Progress
 from indexer.language.fingerprint import Fingerprint
+from indexer.language.text_model import TextModel, TokenizedText
 
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
 
@@ -42,6 +44,34 @@ class WordEncoder:
         total = np.sum([_word_vector(word, self.fingerprint.dim) for word in words], axis=0)
         unit: Vectors = (total / np.linalg.norm(total)).astype(np.float32)
         return unit
+
+
+class WordModel(TextModel):
+    """The vectors of `WordEncoder` as a model, whose `TextEncoder` has the same fingerprint.
+
+    Attributes:
+        query_texts: What it has encoded of queries.
+    """
+
+    def __init__(self, dim: int = 32) -> None:
+        self._words = WordEncoder(dim)
+        self.dim, self.max_tokens, self.weights_hash = dim, 512, "fake"
+        self.precision = self.query_arithmetic = "float32"
+        self.threads, self.batch_tokens = 1, 512
+        self.query_texts: list[str] = []
+
+    @override
+    def tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:
+        return [TokenizedText(prompt, text, range(1 + len(text.split()))) for text in texts]
+
+    @override
+    def encode_items(self, batch: Sequence[TokenizedText]) -> Vectors:
+        return self._words.encode_items([text.text for text in batch])
+
+    @override
+    def encode_queries(self, batch: Sequence[TokenizedText]) -> Vectors:
+        self.query_texts += [text.text for text in batch]
+        return self._words.encode_queries([text.text for text in batch])
 
 
 @cache

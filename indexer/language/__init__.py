@@ -13,8 +13,8 @@ from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_SUF
 from indexer.language.item_text import TEXT_VERSION, describe_item, find_title, is_chinese
 from indexer.language.model_loading import is_path
 from indexer.language.next_item_examples import HISTORY_ITEMS, NO_ITEM, NextItemExamples
-from indexer.language.text_budget import limit_new_tokens
-from indexer.language.text_cost import estimate_tokens, estimate_total_tokens
+from indexer.language.text_budget import QueryEncoder, limit_new_tokens, use_query_store
+from indexer.language.text_cost import estimate_tokens, estimate_total_tokens, split_by_cost
 from indexer.language.tuned_layer import tune_layer
 from indexer.language.vector_cache import VectorCache, hash_text
 from indexer.language.whitening import (
@@ -43,6 +43,7 @@ __all__ = [
     "MeasuredBackground",
     "Moments",
     "NextItemExamples",
+    "QueryEncoder",
     "TextEncoder",
     "VectorCache",
     "build_identity_space",
@@ -61,5 +62,7 @@ __all__ = [
     "limit_new_tokens",
     "load_background",
     "load_encoder",
+    "split_by_cost",
     "tune_layer",
+    "use_query_store",
 ]

@@ -10,7 +10,7 @@ from indexer.arrays import Vectors
 from indexer.cores import count_threads
 from indexer.language.bert_checkpoint import BertCheckpoint
 from indexer.language.fingerprint import hash_weights
-from indexer.language.linear import Arithmetic, has_float16_weights
+from indexer.language.linear import Arithmetic, describe_arithmetic, has_float16_weights
 from indexer.language.packed_bert import BLOCK_TOKENS, PackedBert
 from indexer.language.precision import choose_precision, is_precision_free
 from indexer.language.text_model import TextModel, TokenizedText
@@ -43,8 +43,11 @@ class BertModel(TextModel):
         self.precision = choose_precision(lambda: self._compare(exact, rounded()))
         if self.precision == "bfloat16":
             self._items = rounded()
+        arithmetic = Arithmetic.FLOAT32
         if is_precision_free() and has_float16_weights():
-            self._queries = PackedBert(checkpoint, Arithmetic.FLOAT16_WEIGHTS)
+            arithmetic = Arithmetic.FLOAT16_WEIGHTS
+            self._queries = PackedBert(checkpoint, arithmetic)
+        self.query_arithmetic = describe_arithmetic(arithmetic)
 
     @override
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[TokenizedText]:

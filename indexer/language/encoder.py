@@ -19,7 +19,7 @@ from indexer.language.fingerprint import TUNED_SUFFIX, Fingerprint
 from indexer.language.model_loading import Prompts, load_text_model
 from indexer.language.query_batches import BATCH_TEXTS, QueryBatches
 from indexer.language.query_cache import QueryCache
-from indexer.language.text_budget import spend_tokens
+from indexer.language.text_budget import find_query_store, spend_tokens
 from indexer.language.text_cost import split_by_cost
 from indexer.language.text_model import TextModel, TokenizedText
 
@@ -27,7 +27,7 @@ Progress: TypeAlias = Callable[[int], None]  # called with the number of texts j
 
 MAX_CHARS_PER_TOKEN = 12  # texts are cut before tokenising: tokenizers keep long strings cached
 _WINDOW_TEXTS = 4_096  # tokenised and sorted together
-_TURN_TOKENS = 512  # of one caller's queries, before others take their turn
+_TURN_TOKENS = 128  # of one caller's queries, before others take their turn; more is no faster
 _QUERY_CACHE_BYTES = 64_000_000
 
 
@@ -79,6 +79,11 @@ class TextEncoder:
         """Identity of the vectors of this model."""
         return self._fingerprint
 
+    @property
+    def query_key(self) -> str:
+        """Whatever decides about the vector of a query besides its text, rounding included."""
+        return f"{self._fingerprint.key} {self._model.query_arithmetic}"
+
     def encode_items(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
         """Encode texts that describe items, `(n, d) float32` of unit length.
 
@@ -106,11 +111,19 @@ class TextEncoder:
         """
         found = self._query_cache.find(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        spend_tokens(missing)
+        store = find_query_store(missing) if missing else None
+        if store is not None:
+            stored = store.find(self.query_key, missing)
+            self._query_cache.add(stored)
+            found |= stored
+            missing = [text for text in missing if text not in stored]
+        spend_tokens(missing, self)
         for part in split_by_cost(missing, max_texts=BATCH_TEXTS, max_tokens=_TURN_TOKENS):
             raise_if_given_up()
             fresh = self._query_batches.encode(part)
             self._query_cache.add(fresh)  # so that a caller who gives up and returns goes on here
+            if store is not None:
+                store.add(self.query_key, fresh)
             found |= fresh
         vectors = [found[text] for text in texts]
         return np.stack(vectors) if vectors else np.empty((0, self._model.dim), np.float32)

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeAlias
+
+from indexer.package_version import read_version
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
     import torch
@@ -17,6 +20,15 @@ class Arithmetic(StrEnum):
     FLOAT32 = "float32"
     FLOAT16_WEIGHTS = "float16 weights"  # states stay float32
     BFLOAT16 = "bfloat16"
+
+
+def describe_arithmetic(arithmetic: Arithmetic) -> str:
+    """Return an arithmetic with the libraries and instructions that it is computed by."""
+    import torch
+
+    libraries = [f"{name} {version(name)}" for name in ("torch", "tokenizers", "transformers")]
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return ", ".join([arithmetic, *libraries, instructions, f"zhiyin {read_version()}"])
 
 
 def has_float16_weights() -> bool:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from indexer.arrays import Vectors
 from indexer.cores import count_threads
 from indexer.language.fingerprint import hash_weights
+from indexer.language.linear import Arithmetic, describe_arithmetic
 from indexer.language.text_model import TextModel, TokenizedText
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
@@ -33,6 +34,7 @@ class SentenceModel(TextModel):
         self._model = model
         self._lock = threading.Lock()
         self.precision = "float32"
+        self.query_arithmetic = describe_arithmetic(Arithmetic.FLOAT32)
         self.threads, self.batch_tokens = 1, _BATCH_TOKENS
         self.max_tokens = model.max_seq_length = max_tokens
         self.weights_hash = hash_weights(model.state_dict())

@@ -27,6 +27,7 @@ class TextModel(Protocol):
         max_tokens: Length at which texts are cut.
         weights_hash: From `hash_weights`, before rounding.
         precision: In which items are encoded, "float32" or "bfloat16".
+        query_arithmetic: In which queries are, and by which libraries and instructions.
         threads: How many batches it encodes at the same time.
         batch_tokens: A batch has at most these, padding included.
     """
@@ -35,6 +36,7 @@ class TextModel(Protocol):
     max_tokens: int
     weights_hash: str
     precision: str
+    query_arithmetic: str
     threads: int
     batch_tokens: int
 

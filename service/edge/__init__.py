@@ -30,6 +30,7 @@ from service.edge.routing import (
 )
 from service.edge.secret import load_secret
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
+from service.edge.text_queue import TextQueue
 from service.edge.website_guard import WebsiteGuard
 from service.edge.work_queue import WorkQueue
 
@@ -55,6 +56,7 @@ __all__ = [
     "RequestCounters",
     "Role",
     "SlowClients",
+    "TextQueue",
     "WebsiteGuard",
     "WorkQueue",
     "WriteRoute",

@@ -53,7 +53,7 @@ class WorkQueue:
 
     def __init__(self, name: str, *, threads: int, max_waiting: int) -> None:
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._places = threads + max_waiting  # free ones
+        self._places = threads + max_waiting  # free ones; below zero after calls that had one
         self._lock = threading.Lock()  # of places, claims and `_is_closed`
         self._is_closed = False
         self._threads = [
@@ -61,8 +61,20 @@ class WorkQueue:
             for number in range(threads)
         ]
 
-    async def run(self, call: Callable[[], _T], *, deadline_s: float | None = None) -> _T:
+    async def run(
+        self,
+        call: Callable[[], _T],
+        *,
+        deadline_s: float | None = None,
+        is_admitted: bool = False,
+    ) -> _T:
         """Return what `call` returns.
+
+        Args:
+            call: Blocking.
+            deadline_s: How long to wait for it; None: as long as it takes.
+            is_admitted: Whether it had a place before, and waited for something else meanwhile: it
+                is not refused, however many wait.
 
         Raises:
             Problem: 503 if too many calls are waiting, or this one takes too long. A call that is
@@ -70,7 +82,7 @@ class WorkQueue:
         """
         loop = asyncio.get_running_loop()
         task = _Task(call, loop, loop.create_future())
-        self._submit(task)
+        self._submit(task, is_admitted=is_admitted)
         if deadline_s is None:
             timer = None
         else:
@@ -111,11 +123,11 @@ class WorkQueue:
                 thread.join(max(0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _submit(self, task: _Task) -> None:
+    def _submit(self, task: _Task, *, is_admitted: bool) -> None:
         with self._lock:
             if self._is_closed:
                 raise _shutting_down()
-            if not self._places:
+            if self._places <= 0 and not is_admitted:
                 raise unavailable("the service is busy; try again in a moment", retry_after_s=1)
             self._places -= 1
             if self._threads[0].ident is None:

@@ -13,7 +13,15 @@ from service.edge import Problem
 from service.live.items import LiveItems
 from service.live.user_states import UserStates
 from service.settings import Settings, SettingsError
-from service.store import EventLog, LiveDatabase, Trending, UserHasher, UserStore
+from service.store import (
+    EventLog,
+    LiveDatabase,
+    TextVectorFile,
+    Trending,
+    UserHasher,
+    UserStore,
+    find_text_vector_path,
+)
 
 DEFAULT_FILE_NAME = "live.sqlite"
 
@@ -30,6 +38,7 @@ class LiveStore:
     items: LiveItems
     trending: Trending
     user_states: UserStates
+    text_vectors: TextVectorFile
 
     @classmethod
     def from_database(
@@ -39,7 +48,7 @@ class LiveStore:
 
         Args:
             database: The live store.
-            secret: Key of the hashes of erased users.
+            secret: Key of the hashes of erased users, and of the vectors of texts.
             clock: Returns the time, Unix seconds.
         """
         hasher = UserHasher(secret)
@@ -51,6 +60,7 @@ class LiveStore:
             LiveItems(database, clock),
             Trending(),
             UserStates(database, event_log),
+            TextVectorFile(database.file and find_text_vector_path(database.file), secret),
         )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing
-from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -60,8 +59,10 @@ def create_assistant(services: Services, body: Mapping[str, Any]) -> Assistant:
     request_body = {name: value for name, value in body.items() if name != "llm"}
     # Checked here, because the assistant always computes reasons and drops them at the end.
     parse_boolean(request_body.get("explain", True), "explain")
-    run_on_view = partial(services.run_on_view, is_long=check_text_cost(request_body))
-    return Assistant(services.llm_client, run_on_view, services.pages, request_body, options)
+    check_text_cost(request_body)
+    return Assistant(
+        services.llm_client, services.run_on_view, services.pages, request_body, options
+    )
 
 
 async def answer_with_llm(

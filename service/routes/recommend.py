@@ -106,10 +106,8 @@ async def _respond_with_page(
     services: Services, kind: ListKind, body_fields: Mapping[str, Any]
 ) -> Response:
     """Answer with the page that a body asks for."""
-    return await services.respond(
-        lambda view: services.pages.build_page(view, kind, body_fields),
-        is_long=check_text_cost(body_fields),
-    )
+    check_text_cost(body_fields)
+    return await services.respond(lambda view: services.pages.build_page(view, kind, body_fields))
 
 
 def _add_llm_note(body: Mapping[str, Any], answer: dict[str, Any]) -> dict[str, Any]:

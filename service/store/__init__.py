@@ -15,6 +15,7 @@ from service.store.ownership import UserHasher
 from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
 from service.store.schema import events
 from service.store.sequence_reader import Owner
+from service.store.text_vectors import KeptTextEncoder, TextVectorFile, find_text_vector_path
 from service.store.trending import Trending
 from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
 from service.store.users import UserProfile, UserStore
@@ -28,9 +29,11 @@ __all__ = [
     "EventLog",
     "ImportIds",
     "ItemChange",
+    "KeptTextEncoder",
     "LiveDatabase",
     "Owner",
     "SequenceNumbers",
+    "TextVectorFile",
     "Trending",
     "UserHasher",
     "UserProfile",
@@ -39,6 +42,7 @@ __all__ = [
     "add_user_state",
     "cache_live_vectors",
     "events",
+    "find_text_vector_path",
     "list_owners",
     "load_changes",
     "load_changes_after",

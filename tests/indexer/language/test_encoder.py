@@ -413,8 +413,11 @@ def test_a_thread_encodes_only_as_much_new_text_as_it_may(plain_bert: Path) -> N
     first = model.encode_queries(known)
     with limit_new_tokens(20):
         model.encode_queries(["war"])  # five tokens of prompt
-        with pytest.raises(TextBudgetError, match="encode 15 more"):
-            model.encode_queries([f"a text {number}" for number in range(9)])
+        with pytest.raises(TextBudgetError, match="encode 15 more") as raised:
+            model.encode_queries([*known, *(f"a text {number}" for number in range(9))])
+        assert raised.value.texts == [f"a text {number}" for number in range(9)]
         np.testing.assert_array_equal(model.encode_queries(known), first)  # costs nothing
         model.encode_queries(["sea", "sky"])
-    model.encode_queries([f"a text {number}" for number in range(9)])
+    raised.value.encoder.encode_queries(raised.value.texts)
+    with limit_new_tokens(0):
+        model.encode_queries([f"a text {number}" for number in range(9)])

@@ -34,6 +34,28 @@ def test_what_has_no_room_is_refused_at_once() -> None:
     queue.close()
 
 
+def test_a_call_that_had_a_place_comes_back_though_others_take_every_one() -> None:
+    queue = WorkQueue("test", threads=1, max_waiting=0)
+    go = threading.Event()
+
+    async def crowd() -> None:
+        first = asyncio.ensure_future(queue.run(lambda: go.wait(20)))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="busy"):
+            await queue.run(lambda: 1)
+        returned = [asyncio.ensure_future(queue.run(lambda: 2, is_admitted=True)) for _ in "ab"]
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="busy"):  # the places that were lent are not free
+            await queue.run(lambda: 1)
+        go.set()
+        assert await asyncio.gather(first, *returned) == [True, 2, 2]
+        assert await queue.run(lambda: 3) == 3
+
+    asyncio.run(crowd())
+    assert queue._places == 1
+    queue.close()
+
+
 def test_what_takes_too_long_is_given_up_and_its_place_is_free_when_it_ends() -> None:
     queue = WorkQueue("test", threads=1, max_waiting=0)
     go = threading.Event()

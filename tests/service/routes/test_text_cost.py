@@ -3,19 +3,21 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 from typing_extensions import override
 
 from indexer.arrays import Vectors
-from indexer.language.encoder import Progress
+from indexer.language.encoder import Progress, TextEncoder
+from indexer.language.model_loading import Prompts
 from indexer.language.text_budget import spend_tokens
 from indexer.request import MAX_REQUEST_TEXTS, MAX_REQUEST_TOKENS
 from service.store.events import Event
 from service.store.user_state import MAX_STORED_TOKENS, build_user_state
-from tests.fakes import WordEncoder
+from tests.fakes import WordEncoder, WordModel
 from tests.service.conftest import Serve, Shop, ids_for, problem, wait_until
 
 DEAR = [f"wish {number}" + " for a very long evening" * 20 for number in range(20)]
@@ -80,11 +82,12 @@ def test_a_list_uses_the_first_stored_interests_that_can_be_encoded(
 
 
 class _GatedEncoder(WordEncoder):
-    """Waits before dear texts until it may go on, and counts how many wait."""
+    """Remembers vectors of queries; waits before dear texts until it may go on, and counts that."""
 
     def __init__(self) -> None:
         super().__init__(dim=32)
         self.waiting = 0
+        self.query_texts: dict[str, None] = {}  # texts that are remembered
         self.gate = threading.Event()
         self.item_texts: list[str] = []  # texts of items
 
@@ -98,10 +101,12 @@ class _GatedEncoder(WordEncoder):
 
     @override
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        spend_tokens(texts)
-        if any(text in DEAR for text in texts):
+        new = [text for text in dict.fromkeys(texts) if text not in self.query_texts]
+        spend_tokens(new, self)
+        if any(" very long evening" in text for text in new):
             self.waiting += 1
             assert self.gate.wait(60)
+        self.query_texts |= dict.fromkeys(new)
         return super().encode_queries(texts)
 
 
@@ -132,7 +137,7 @@ def test_cheap_requests_are_answered_while_dear_ones_wait(own_shop: Shop, serve:
     with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
         try:
             with asking(client, "/v1/recommend", bodies) as statuses:
-                wait_until(lambda: encoder.waiting == 2)  # the most that run at the same time
+                wait_until(lambda: encoder.waiting == 1)  # one is encoded at a time
                 for _ in range(3):
                     assert len(ids_for(client, query="sea")) == 10
                     assert client.get("/v1/items/i0001").status_code == 200
@@ -155,15 +160,90 @@ def test_users_with_many_stored_texts_delay_only_each_other(
         path = "/v1/users" if kind == "description" else "/v1/recommend"
         try:
             with asking(client, path, [{"user_id": f"u{n}"} for n in range(6)]) as statuses:
-                wait_until(lambda: encoder.waiting == 2)  # the most that run at the same time
+                wait_until(lambda: encoder.waiting == 1)  # one is encoded at a time
                 for number in range(6):
                     assert len(ids_for(client, query=f"sea {number}")) == 10
-                assert encoder.waiting == 2
+                assert encoder.waiting == 1
                 assert not statuses
                 encoder.gate.set()
         finally:
             encoder.gate.set()
         assert statuses == [200] * 6
+
+
+def test_more_callers_than_threads_bring_as_many_texts_as_they_may_and_all_are_answered(
+    own_shop: Shop, serve: Serve
+) -> None:
+    encoder = _GatedEncoder()
+    texts = [[f"of {n}: {number}" for number in range(250)] for n in range(8)]
+    texts[0].append("for a very long evening")  # holds the encoder
+    with serve(
+        Shop(own_shop.rows, own_shop.root, own_shop.world, encoder), threads=1, queue=8
+    ) as client:
+        bodies = [{"interests": interests} for interests in texts]
+        try:
+            with asking(client, "/v1/recommend", bodies) as statuses:
+                wait_until(lambda: encoder.waiting == 1)
+                assert len(ids_for(client, query="sea")) == 10
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
+        assert statuses == [200] * 8
+        assert {text for part in texts for text in part} <= encoder.query_texts.keys()
+
+
+def test_many_users_with_many_searches_ask_at_once_and_all_are_answered(
+    own_shop: Shop, serve: Serve
+) -> None:
+    """As right after a restart: no text of theirs is known."""
+    encoder = _GatedEncoder()
+    users = [f"u{number}" for number in range(60)]
+    shop = Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)
+    with serve(shop, threads=2) as client:
+        events = [
+            {"user_id": user, "event": "search", "text": f"{user} {number}"}
+            for user in users
+            for number in range(40)
+        ]
+        events[0]["text"] = "for a very long evening"
+        for start in range(0, len(events), 800):
+            posted = client.post("/v1/events", json={"events": events[start : start + 800]})
+            assert posted.status_code == 200, posted.text
+        try:
+            with asking(client, "/v1/recommend", [{"user_id": user} for user in users]) as statuses:
+                wait_until(lambda: encoder.waiting == 1)
+                assert len(ids_for(client, query="sea")) == 10
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
+        assert statuses == [200] * 60
+
+
+def test_texts_of_a_user_are_encoded_once_over_restarts_until_someone_is_erased(
+    own_shop: Shop, serve: Serve
+) -> None:
+    file = own_shop.root / "live.sqlite-vectors"
+
+    def count_encoded(*, then_erase: bool = False) -> tuple[int, list[str]]:
+        """Serve the same list anew; how many of the texts were encoded for it, and the list."""
+        model = WordModel()
+        encoder = TextEncoder(model, "words", Prompts("", ""))
+        with serve(replace(own_shop, encoder=cast(WordEncoder, encoder))) as client:
+            if not file.exists():
+                _store_texts(client, "u1", "interests")
+            ids = ids_for(client, user_id="u1")
+            together = {"requests": [{"user_id": "u1"}]}
+            assert client.post("/v1/recommend/batch", json=together).status_code == 200
+            if then_erase:
+                assert client.delete("/v1/users/u2").status_code == 200
+                assert not file.exists()
+        return sum(text in DEAR for text in model.query_texts), ids
+
+    first, ids = count_encoded()
+    assert first == len(DEAR)
+    assert count_encoded() == (0, ids)
+    assert count_encoded(then_erase=True) == (0, ids)
+    assert count_encoded()[0] > 0
 
 
 def _store_texts(client: TestClient, user: str, kind: str) -> None:
@@ -179,7 +259,7 @@ def _store_texts(client: TestClient, user: str, kind: str) -> None:
 
 def test_a_batch_holds_no_place_of_single_requests(own_shop: Shop, serve: Serve) -> None:
     encoder = _GatedEncoder()
-    bodies = [{"requests": [{"query": DEAR[0]}]}] * 6
+    bodies = [{"requests": [{"query": text}]} for text in DEAR[:6]]
     with serve(Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)) as client:
         try:
             with asking(client, "/v1/recommend/batch", bodies):
