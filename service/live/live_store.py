@@ -13,9 +13,17 @@ from service.edge import Problem
 from service.live.items import LiveItems
 from service.live.user_states import UserStates
 from service.settings import Settings, SettingsError
-from service.store import EventLog, LiveDatabase, Trending, UserHasher, UserStore
+from service.store import (
+    EventLog,
+    LiveDatabase,
+    Trending,
+    UserHasher,
+    UserStore,
+    key_old_retractions,
+)
 
 DEFAULT_FILE_NAME = "live.sqlite"
+_LOOKING_OVER_S = 2.0  # that a start may take longer to find a damaged store
 
 _log = logging.getLogger(__name__)
 
@@ -35,14 +43,15 @@ class LiveStore:
     def from_database(
         cls, database: LiveDatabase, secret: str, clock: Callable[[], float]
     ) -> "LiveStore":
-        """Return the parts of an open database.
+        """Return the parts of an open database, where no hash of an event id is without a key.
 
         Args:
             database: The live store.
-            secret: Key of the hashes of erased users.
+            secret: Key of the hashes of erased users and retracted events.
             clock: Returns the time, Unix seconds.
         """
         hasher = UserHasher(secret)
+        key_old_retractions(database, hasher)
         event_log = EventLog(database, hasher)
         return cls(
             database,
@@ -70,7 +79,12 @@ def open_live_store(
     if url is None:
         _log.warning("%s", describe_missing_store(settings))
         return None
-    return LiveStore.from_database(LiveDatabase.open(url), secret, clock)
+    database = LiveDatabase.open(url)
+    try:
+        database.look_over(limit_s=_LOOKING_OVER_S)
+    except Problem as problem:  # the service starts, and is not ready
+        _log.warning("%s", problem.detail)
+    return LiveStore.from_database(database, secret, clock)
 
 
 def find_live_url(settings: Settings) -> str | None:

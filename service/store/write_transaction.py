@@ -35,11 +35,15 @@ class SequenceNumbers:
 
 
 class WriteTransaction:
-    """A transaction that writes, and the sequence numbers it takes."""
+    """A transaction that writes, and the sequence numbers it takes.
+
+    Attributes:
+        before: The sequence numbers when it began.
+    """
 
     def __init__(self, connection: sa.Connection, before: SequenceNumbers) -> None:
         self.connection = connection
-        self._before = before
+        self.before = before
         self.seq = before.seq
         self._items_seq, self._removals_seq = before.items_seq, before.removals_seq
 
@@ -58,24 +62,26 @@ class WriteTransaction:
         Args:
             seqs: Their sequence numbers.
         """
+        self.mark_blocks_changed({seq // BLOCK_EVENTS for seq in seqs})
+
+    def mark_blocks_changed(self, blocks: Iterable[int]) -> None:
+        """Do the same for all events of some blocks, see `service.store.schema.removals`."""
         self._removals_seq = self.seq
-        blocks = sorted({seq // BLOCK_EVENTS for seq in seqs})
-        if blocks:
-            rows = [{"number": block} for block in blocks]
-            self.connection.execute(_FORGET_REMOVAL, rows)
-            self.connection.execute(
-                removals.insert(), [{"block": block, "seq": self.seq} for block in blocks]
-            )
+        numbers = sorted(blocks)
+        if numbers:
+            self.connection.execute(_FORGET_REMOVAL, [{"number": number} for number in numbers])
+            rows = [{"block": number, "seq": self.seq} for number in numbers]
+            self.connection.execute(removals.insert(), rows)
 
     def write_sequence(self) -> None:
         """Write the new sequence numbers, if any were taken."""
         after = replace(
-            self._before,
+            self.before,
             seq=self.seq,
             items_seq=self._items_seq,
             removals_seq=self._removals_seq,
         )
-        if after != self._before:
+        if after != self.before:
             values = {"seq": after.seq, "items_seq": after.items_seq}
             self.connection.execute(
                 counter.update().values(**values, removals_seq=after.removals_seq)
