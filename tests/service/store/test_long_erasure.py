@@ -91,7 +91,7 @@ def call_between(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], None]) -
         call(calls[-1])
 
     monkeypatch.setattr(user_erasure, "_SLICE_S", 0.0)
-    monkeypatch.setattr(user_erasure.time, "sleep", sleep)
+    monkeypatch.setattr("service.store.user_erasure.time.sleep", sleep)
     return calls
 
 
