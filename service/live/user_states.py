@@ -2,9 +2,8 @@
 
 import sqlite3
 import threading
-import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from indexer.live import LiveCatalogue
+from service.live.known_ids import KnownIds
 from service.store import (
     EventLog,
     LiveDatabase,
@@ -33,13 +33,14 @@ class _KeptState:
     """A state, the sequence number it was read at, and how many entries it has.
 
     Attributes:
-        catalogue: The only one that it is of use with; None: it is with any.
+        only_with: Id of the snapshot, and the number of the last item change, of the only catalogue
+            that it is of use with; None: it is with any.
     """
 
     state: UserState
     read_seq: int
     size: int
-    catalogue: "weakref.ref[LiveCatalogue] | None"
+    only_with: tuple[str, int] | None
 
 
 class UserStates:
@@ -56,6 +57,7 @@ class UserStates:
         self._lock = threading.Lock()
         self._states: OrderedDict[StateKey, _KeptState] = OrderedDict()
         self._keys_by_owner: dict[Owner, set[StateKey]] = {}
+        self._known_ids = KnownIds()
         self._size = 0
         self._sequence = SequenceNumbers(0, 0, 0)  # what is kept is valid up to here
 
@@ -81,7 +83,7 @@ class UserStates:
         """
         self._advance(sequence)
         kept = self._states.get(key)
-        if kept is not None and kept.catalogue is not None and kept.catalogue() is not catalogue:
+        if kept is not None and kept.only_with not in (None, (catalogue.id, sequence.items_seq)):
             return None
         # A view may be older than what another request has read meanwhile.
         is_same_store = self._sequence.generation == sequence.generation
@@ -114,7 +116,7 @@ class UserStates:
             key: Whose it is.
             connect: Returns a connection that sees the store at `sequence`.
         """
-        keep_known = partial(_keep_known, catalogue)
+        keep_known = partial(self._known_ids.keep_known, catalogue)
         state = self._event_log.read_user_state(sequence, *key, keep_known)
         if state is None:
             state = self._event_log.load_user_state(connect(), *key, keep_known)
@@ -149,7 +151,8 @@ class UserStates:
         if key in self._states:
             self._forget(key)
         size = 1 + len(state.history) + sum(map(len, state.items_by_event.values()))
-        only_with = weakref.ref(catalogue) if state.is_of_catalogue else None
+        is_bound = state.is_of_catalogue
+        only_with = (catalogue.id, self._sequence.items_seq) if is_bound else None
         self._states[key] = _KeptState(state, self._sequence.seq, size, only_with)
         for owner in list_owners(*key):
             self._keys_by_owner.setdefault(owner, set()).add(key)
@@ -164,10 +167,3 @@ class UserStates:
             keys.discard(key)
             if not keys:
                 del self._keys_by_owner[owner]
-
-
-def _keep_known(catalogue: LiveCatalogue, item_ids: Set[str]) -> Iterable[str]:
-    """Return those of some ids that a catalogue has, at most in a time that depends on its size."""
-    if len(item_ids) < catalogue.count:
-        return catalogue.rows(list(item_ids))
-    return [item_id for item_id in catalogue.ids(range(catalogue.count)) if item_id in item_ids]

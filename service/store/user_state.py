@@ -4,6 +4,7 @@ The events are taken in order of (at, event_id), so the order of arrival does no
 retracting, merging, erasing and replaying events give exact results.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -66,7 +67,8 @@ class SeenItems:
 
     def __init__(self, keep_known: Callable[[Set[str]], Iterable[str]]) -> None:
         self._keep_known = keep_known
-        self._ids_by_event: dict[str, set[str]] = {}
+        # What hides nothing is among them until the end: the loop is short that way.
+        self._ids_by_event: defaultdict[str, set[str | None]] = defaultdict(set)
         self._check_at = MAX_UNCHECKED_ITEMS
         self.is_checked = False
 
@@ -74,25 +76,25 @@ class SeenItems:
         """Add pairs of an event and the id of its item."""
         ids_by_event = self._ids_by_event
         for event, item_id in pairs:
-            if item_id is not None and event not in NON_HIDING_EVENTS:
-                ids = ids_by_event.get(event)
-                if ids is None:
-                    ids_by_event[event] = {item_id}
-                else:
-                    ids.add(item_id)
+            ids_by_event[event].add(item_id)
         if self._count() > self._check_at:
             self._forget_unknown()
 
     def list_by_event(self) -> dict[str, tuple[str, ...]]:
-        """Return the sorted ids by event."""
-        ids = self._ids_by_event
-        return {event: tuple(sorted(ids[event])) for event in sorted(ids) if ids[event]}
+        """Return the sorted ids by event, without searches and impressions."""
+        listed = {
+            event: tuple(sorted(item_id for item_id in ids if item_id is not None))
+            for event, ids in sorted(self._ids_by_event.items())
+            if event not in NON_HIDING_EVENTS
+        }
+        return {event: ids for event, ids in listed.items() if ids}
 
     def _count(self) -> int:
         return sum(map(len, self._ids_by_event.values()))
 
     def _forget_unknown(self) -> None:
-        known = set(self._keep_known(set().union(*self._ids_by_event.values())))
+        all_ids = {i for ids in self._ids_by_event.values() for i in ids if i is not None}
+        known = set(self._keep_known(all_ids))
         for ids in self._ids_by_event.values():
             ids &= known
         self.is_checked = True

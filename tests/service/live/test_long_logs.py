@@ -90,3 +90,27 @@ def test_as_many_ids_are_in_memory_as_the_catalogue_may_have() -> None:
     assert max(sizes) <= user_state.MAX_UNCHECKED_ITEMS + 2 * len(known) + ROWS_AT_ONCE
     assert len(sizes) >= 30
     assert seen.list_by_event()["like"] == tuple(sorted(f"m{n}" for n in range(20)))
+
+
+def test_a_long_log_is_read_once_however_often_its_user_asks(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_state, "MAX_UNCHECKED_ITEMS", 10)
+    reads: list[int] = []
+    add = SeenItems.add
+
+    def count(self: SeenItems, pairs: Any) -> None:
+        found = list(pairs)
+        reads.append(len(found))
+        add(self, found)
+
+    events = [
+        {"user_id": "u1", "item_id": f"x{n}", "event": "click", "at": 1e9 + n} for n in range(900)
+    ]
+    with serve(own_shop) as client:
+        post(client, events)
+        monkeypatch.setattr(SeenItems, "add", count)
+        for _ in range(3):
+            ids_for(client, user_id="u1", k=5)
+            ids_for(client, user_id="u1", k=5, filter={"tags": "ghost"})
+        assert sum(reads) < 2 * len(events)

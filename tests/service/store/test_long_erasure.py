@@ -79,7 +79,7 @@ class Store:
         """Event ids and users of the rows."""
         with self.database.begin_read() as connection:
             rows = connection.execute(sa.select(events.c.event_id, events.c.user_id))
-            return dict(rows.tuples().all())
+            return {str(name): user for name, user in rows}
 
 
 def call_between(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], None]) -> list[int]:
