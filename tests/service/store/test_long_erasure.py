@@ -4,9 +4,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -91,7 +93,8 @@ def call_between(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], None]) -
         call(calls[-1])
 
     monkeypatch.setattr(user_erasure, "_SLICE_S", 0.0)
-    monkeypatch.setattr("service.store.user_erasure.time.sleep", sleep)
+    clock = SimpleNamespace(sleep=sleep, monotonic=time.monotonic)
+    monkeypatch.setattr("service.store.user_erasure.time", clock)
     return calls
 
 
@@ -232,6 +235,7 @@ def test_an_erasure_that_was_killed_shows_nobody_by_halves_and_is_finished(tmp_p
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_service_that_starts_finishes_the_erasure(own_shop: Shop, serve: Serve) -> None:
     file = own_shop.root / "live.sqlite"
     erase_and_be_killed(file)
@@ -246,3 +250,34 @@ def test_a_service_that_starts_finishes_the_erasure(own_shop: Shop, serve: Serve
         wait_until(is_finished)
         store = Store(services.live_store.database)
         assert set(store.stored().values()) == {"ann"}
+
+
+def test_events_lists_and_other_erasures_are_answered_in_the_midst_of_an_erasure(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(own_shop) as client:
+        sent = [
+            {"user_id": "big", "item_id": "i0001", "event": "view", "at": 1e9 + n}
+            for n in range(MANY)
+        ]
+        for first in range(0, MANY, 1_000):
+            client.post("/v1/events", json={"events": sent[first:][:1_000]}).raise_for_status()
+        answered: list[int] = []
+
+        def ask(_: int) -> None:
+            new = {"user_id": "ann", "item_id": "i0006", "event": "like"}
+            answered.append(client.post("/v1/events", json=new).status_code)
+            answered.append(client.post("/v1/recommend", json={"user_id": "ann"}).status_code)
+            shown = client.post("/v1/recommend", json={"user_id": "big", "k": 500}).json()
+            assert shown["complete"]["excluded"]["seen"] == 0
+            assert not shown["user_known"]
+            problem(client.get("/v1/users/big"), 404)
+            merge = {"from": "ann", "into": "big"}
+            assert "being erased" in problem(client.post("/v1/users/merge", json=merge), 503)
+
+        call_between(monkeypatch, ask)
+        erased = client.delete("/v1/users/big")
+        assert erased.json() == {**erased.json(), "erased_events": MANY}, erased.text
+        assert len(answered) >= 10
+        assert set(answered) == {200}
+        assert client.get("/v1/users/ann").json()["events"] == len(answered) // 2
