@@ -10,7 +10,6 @@ import pytest
 
 from indexer import Index, build_index
 from indexer.errors import GivenUpError
-from indexer.metadata import MAX_FIELDS
 from service.live.item_vectors import to_live_changes
 from service.store.database import LiveDatabase
 from service.store.item_changes import ItemChange, store_changes
@@ -171,20 +170,3 @@ def test_field_names_of_all_live_items_together_are_bounded(
         assert client.delete("/v1/items/n0").status_code == 200
         assert client.put("/v1/items/n7", json=item(7)).status_code == 200
         assert problem(client.put("/v1/items/n8", json=item(8)), 422)
-
-
-def test_field_names_of_a_file_are_bounded_by_what_can_be_filtered(tmp_path: Path) -> None:
-    rows = [
-        {
-            "id": f"v{n}",
-            "title": f"item {n}",
-            "vector": [1.0, n],
-            "more": {f"f{n}_{m}": m for m in range(900)},
-        }
-        for n in range(4)
-    ]
-    build_index(write_rows(tmp_path / "items.jsonl", rows), tmp_path / "index", model="none")
-    index = Index.open(tmp_path / "index")
-    assert len(index.schema.fields) == MAX_FIELDS
-    assert index.get("v3") == {name: rows[3][name] for name in ("id", "title", "more")}
-    index.close()
