@@ -153,6 +153,7 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
             sys.setswitchinterval(_SWITCH_INTERVAL_S)
             services.active_index.start()
             services.refresher.start(services.build_forgetter())
+            finishing = asyncio.create_task(services.finish_erasures())
             try:
                 if services.settings.workers > 1:
                     await _wait_until_ready(services)
@@ -162,6 +163,7 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
                 )
                 yield {SLOW_CLIENTS_STATE_KEY: slow_clients}
             finally:
+                finishing.cancel()
                 services.close()
 
     return lifespan

@@ -13,6 +13,7 @@ from fastapi import Depends, Request, Response
 from indexer import Index
 from indexer.errors import TextBudgetError
 from indexer.language import limit_new_tokens, use_query_store
+from indexer.live import LiveCatalogue
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
 from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
@@ -54,7 +55,7 @@ class Services:
         event_queue: Writes events and users, one transaction after the other.
         item_queue: Encodes and writes items, which takes longer.
         long_item_queue: Encodes and writes so many items that other writers need not wait for it.
-        erasure_queue: Cleans the store's files after an erasure, so that no event waits for it.
+        erasure_queue: Erases users, and cleans the store's files, so that no event waits for it.
         live_store: None: nothing can be stored.
         views: Opens views of snapshot and store.
         refresher: Loads changed items in the background.
@@ -236,19 +237,27 @@ class Services:
             The number of events that were removed, and the sequence number afterwards.
 
         Raises:
-            Problem: 409 if there is no live store; 503 if it could not be done in time.
+            Problem: 409 if there is no live store; 503 if it could not be done in time: then the
+                user is hidden, and removed in the background.
         """
         live = require_live_store(self.live_store, self.settings)
-        erased_count, seq = await self.event_queue.run(
-            lambda: live.users.erase_rows(user_id), deadline_s=self.settings.deadline_s
+        deadline_s = self.settings.batch_deadline_s
+        erased_count, seq = await self.erasure_queue.run(
+            lambda: live.users.erase_rows(user_id), deadline_s=deadline_s
         )
-
-        def clean_files() -> None:
-            live.text_vectors.clear()
-            live.users.clean_files(seq)
-
-        await self.erasure_queue.run(clean_files, deadline_s=self.settings.batch_deadline_s)
+        # Behind the erasures that wait, so that the files are cleaned once for all of them.
+        await self.erasure_queue.run(lambda: live.users.clean_files(seq), deadline_s=deadline_s)
         return erased_count, seq
+
+    async def finish_erasures(self) -> None:
+        """Remove what erasures that were interrupted have left; no caller waits for it."""
+        live = self.live_store
+        if live is None:
+            return
+        try:
+            await self.erasure_queue.run(live.users.finish_erasures)
+        except Problem as problem:
+            _log.warning("interrupted erasures are not complete yet: %s", problem.detail)
 
     async def change_items(self, call: Callable[[LiveStore, Index], Any]) -> Response:
         """Run `call`, which encodes and writes items, in a thread; return its result as JSON.
@@ -281,7 +290,7 @@ class Services:
 
         def draft_or_store() -> ItemDrafts | KeptItems:
             with self.active_index.borrow() as index:
-                drafts = live.items.draft(index, bodies)
+                drafts = live.items.draft(index, bodies, lambda: self._load_catalogue(index))
             return drafts if drafts.is_long else store(drafts)
 
         deadline_s = self.settings.batch_deadline_s
@@ -290,6 +299,11 @@ class Services:
             drafts = stored
             return await self.long_item_queue.run(lambda: store(drafts), deadline_s=deadline_s)
         return stored
+
+    def _load_catalogue(self, index: Index) -> LiveCatalogue:
+        """Return the catalogue as it is now."""
+        with self.views.open(index) as view:
+            return view.catalogue
 
     def build_forgetter(self) -> Callable[[RequestView], None]:
         """Return what forgets erased users, and what others changed, though nobody asks.
@@ -318,7 +332,9 @@ class Services:
             Problem: 503 if it cannot.
         """
         live = self.live_store
-        if live is not None and live.database.peek_sequence() is None:
+        if live is None:
+            return
+        if live.database.is_damaged or live.database.peek_sequence() is None:
             await self.admin_queue.run(live.database.check, deadline_s=self.settings.deadline_s)
 
     async def run_admin(self, call: Callable[[], _T]) -> _T:

@@ -13,7 +13,8 @@ from functools import lru_cache
 from http import HTTPStatus
 
 _MAX_SHOWN_CHARS = 100
-_HOST = re.compile(r"(\[[^\[\]@/]*\]|[^\[\]:@/]*)(?::[0-9]*)?")  # a name or an address, and a port
+# A name or an address, and a port; by RFC 3986, so that no two read it in two ways.
+_HOST = re.compile(r"(\[[\w:.%-]+\]|[\w.~%!$&'()*+,;=-]+)(?::[0-9]*)?", re.ASCII)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -41,7 +42,13 @@ class WebsitePolicy:
     origins: frozenset[str] = field(default_factory=frozenset)
 
     def find_refusal(
-        self, hosts: Sequence[str], origins: Sequence[str], site: str | None, *, is_page: bool
+        self,
+        hosts: Sequence[str],
+        origins: Sequence[str],
+        site: str | None,
+        *,
+        is_page: bool,
+        needs_host: bool = True,
     ) -> Refusal | None:
         """Return why a request is refused; None: it is answered.
 
@@ -50,11 +57,11 @@ class WebsitePolicy:
             origins: Its `Origin` headers.
             site: Its `Sec-Fetch-Site`.
             is_page: Whether a browser opens a page for a person to read, which no other can read.
+            needs_host: Whether there must be a `Host`, as in HTTP/1.1.
         """
-        if len(hosts) > 1:  # a proxy before this service may have believed the other one
-            return Refusal(
-                HTTPStatus.BAD_REQUEST, f"the request has {len(hosts)} Host headers; send one"
-            )
+        malformed = _find_malformed(hosts, needs_host=needs_host)
+        if malformed is not None:
+            return malformed
         if self.is_keyless or self.hosts:
             for host in hosts:
                 if not self._answers_to(host):
@@ -87,6 +94,19 @@ class WebsitePolicy:
             f"{who} may not use this service, which has no API keys; start it with --allow-origin "
             f"to let its pages ask",
         )
+
+
+def _find_malformed(hosts: Sequence[str], *, needs_host: bool) -> Refusal | None:
+    """Return why the `Host` headers of a request are none of HTTP (RFC 9112, 3.2)."""
+    if not hosts and needs_host:
+        why = "the request has no Host header"
+    elif len(hosts) > 1:  # a proxy before this service may have believed the other one
+        why = f"the request has {len(hosts)} Host headers"
+    elif hosts and not _HOST.fullmatch(hosts[0].strip(" \t")):
+        why = f"the Host header {hosts[0][:_MAX_SHOWN_CHARS]!r} is no name with a port"
+    else:
+        return None
+    return Refusal(HTTPStatus.BAD_REQUEST, f"{why}; send one, such as localhost:8000")
 
 
 def parse_host_name(host: str) -> str:

@@ -7,7 +7,7 @@ another one.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -27,11 +27,20 @@ from indexer.live.changes import (
 )
 from indexer.live.schema import extend_schema
 from indexer.live.vectors import LiveVectors
-from indexer.metadata import Filter, RowValueKind, RowValues, Schema, StoredItem, collect_row_values
+from indexer.metadata import (
+    Filter,
+    RowValueKind,
+    RowValues,
+    Schema,
+    StoredItem,
+    collect_path_values,
+    collect_row_values,
+)
 from indexer.query import Availability, compute_availability
 from indexer.snapshot import Manifest
 from indexer.taste import TasteModel
 
+MAX_LIVE_FIELDS = 20_000  # different ones, by path, of all live items; some kilobyte each
 _MAX_STALE_POSITIONS = 64  # of items no longer shown, before the delta is compacted
 
 
@@ -89,6 +98,23 @@ class LiveCatalogue:
         """Return an item, or None if there is none of that id."""
         rows = self.rows([item_id])
         return self.items(list(rows.values()))[0] if rows else None
+
+    def count_fields_with(self, items: Sequence[Mapping[str, Any]]) -> int:
+        """Return how many different fields, by path, live items would have with these among them.
+
+        Args:
+            items: Fields of items; one of a known id is put in place of that.
+
+        Returns:
+            At most `MAX_LIVE_FIELDS` if items that are no longer shown are the only ones in excess.
+        """
+        paths = set().union(*map(collect_path_values, items))
+        count = self._delta.count_paths(paths)
+        if count <= MAX_LIVE_FIELDS:
+            return count
+        replaced = {item["id"] for item in items}
+        kept = [place for name, place in self._state.positions.items() if name not in replaced]
+        return len(paths.union(*self._delta.list_values(np.array(kept, np.int64))))
 
     # The catalogue that requests are answered from (`indexer.query.Catalogue`).
 

@@ -5,7 +5,7 @@ state shows any more remain, until `compact_delta` writes a new delta without th
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Delta:
         self._full_text = DeltaFullText(base.count, base.document_frequency)
         self._titles: dict[str, list[int]] = {}
         self._masks = DeltaMasks()
+        self._paths: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -65,6 +66,7 @@ class Delta:
             ):
                 self._full_text.add(position, text)
                 self._masks.add(values)
+                self._paths.update(values)
                 self._unknown_values.append(unknown_leaves)
                 self._titles.setdefault(title, []).append(position)
                 self._items.append(fields)
@@ -93,6 +95,11 @@ class Delta:
     def list_values(self, positions: Rows) -> list[Mapping[str, PathValues]]:
         """Return the values at some positions, each by field path."""
         return [self._masks.values_by_path[position] for position in positions.tolist()]
+
+    def count_paths(self, more: Set[str]) -> int:
+        """Return how many field paths there are, of items no longer shown too, with some more."""
+        with self._lock:
+            return len(self._paths) + len(more - self._paths)
 
     def find_by_title(self, text: str) -> list[int]:
         """Return the positions whose title equals the text; see `list_exact_keys`."""

@@ -140,9 +140,12 @@ class HeadAsGetMiddleware:
 
 
 class _ItemIdConvertor(PathConvertor):
-    """The rest of a path as an id; an unencoded `/similar` at its end belongs to another route."""
+    """The rest of a path as an id; an unencoded `/similar` at its end belongs to another route.
 
-    regex = r".*(?<!/similar)"
+    What is `similar` alone is an id.
+    """
+
+    regex = r"similar|.*(?<!/similar)"
 
 
 register_url_convertor("item", _ItemIdConvertor())

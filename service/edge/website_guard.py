@@ -40,8 +40,14 @@ class WebsiteGuard:
         if not origins and site is None and hosts == self._last_hosts:
             await self._app(scope, receive, send)
             return
-        refusal = self._policy.find_refusal(hosts, origins, site, is_page=_is_page(scope))
-        if refusal is None and not origins and site is None:
+        refusal = self._policy.find_refusal(
+            hosts,
+            origins,
+            site,
+            is_page=_is_page(scope),
+            needs_host=scope.get("http_version") == "1.1",
+        )
+        if refusal is None and hosts and not origins and site is None:
             self._last_hosts = hosts
         if refusal is not None:
             self._counters.count(UNKNOWN_ROUTE, UNKNOWN_ROUTE, refusal.status, 0.0)

@@ -24,6 +24,7 @@ from service.store import (
     ImportIds,
     LiveDatabase,
     UserHasher,
+    key_old_retractions,
     raise_as_failure,
     to_imported_events,
 )
@@ -175,7 +176,9 @@ def _append_all(
     report: StageProgress,
 ) -> None:
     """Keep the events of all rows, batch by batch."""
-    log, ids = EventLog(database, UserHasher(load_secret(None, os.environ))), ImportIds()
+    hasher = UserHasher(load_secret(None, os.environ))
+    key_old_retractions(database, hasher)
+    log, ids = EventLog(database, hasher), ImportIds()
     now = time.time()
     while batch := list(islice(rows, _EVENTS_PER_TRANSACTION)):
         events = to_imported_events(batch, ids.build(batch), now=now, first=counts["events"])

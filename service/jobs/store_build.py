@@ -15,7 +15,9 @@ from service.edge import load_secret
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
 from service.store import (
     LiveDatabase,
+    UserHasher,
     cache_live_vectors,
+    key_old_retractions,
     prune_applied_changes,
     raise_as_failure,
     read_changes,
@@ -94,6 +96,7 @@ def _fold_in(plan: StoreBuildPlan) -> Iterator[BuildOptions]:
         return
     with closing(LiveDatabase.open(plan.db)) as database:
         secret = load_secret(None, os.environ)
+        key_old_retractions(database, UserHasher(secret))
         found, changes = read_changes(
             database, secret, now=time.time(), with_items=not plan.drops_live
         )

@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from indexer import Index, RequestError
-from indexer.live import LiveCatalogue
+from indexer.live import MAX_LIVE_FIELDS, LiveCatalogue
+from indexer.metadata import collect_path_values
 from indexer.reading import Item, Rejection, Row, apply_patch, to_item
 from service.edge import Problem, unavailable
 from service.live.item_changes import take_changes
@@ -143,19 +144,26 @@ class LiveItems:
         loaded = self._loaded.get(snapshot_id or "")
         return loaded.set_aside if loaded else {}
 
-    def draft(self, index: Index, bodies: Sequence[Mapping[str, Any]]) -> ItemDrafts:
+    def draft(
+        self,
+        index: Index,
+        bodies: Sequence[Mapping[str, Any]],
+        load_current: Callable[[], LiveCatalogue],
+    ) -> ItemDrafts:
         """Return whole items as they are to be stored, see `store`; nothing is encoded yet.
 
         Args:
             index: The snapshot that serves.
             bodies: The items as JSON.
+            load_current: Returns the catalogue as it is at the time of the call.
 
         Raises:
             RequestError: If one of them is not an item; its place is named. Or if their new texts
-                cost too much.
+                cost too much, or all live items would have too many different fields.
         """
         labels = [f"items[{n}]: " if len(bodies) > 1 else "" for n in range(len(bodies))]
         items = [_parse_item(body, label) for body, label in zip(bodies, labels, strict=True)]
+        _check_fields(index, items, load_current)
         with self._database.begin_read() as connection:
             stored = load_changes(connection, [item.id for item in items])
         return draft_items(index, items, labels, stored_changes=stored)
@@ -194,6 +202,7 @@ class LiveItems:
             if current is None:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             item = _require_item(apply_patch(current, patch), "")
+            _check_fields(index, [item], load_current)
             base_change = before or SNAPSHOT_ITEM
             drafts = draft_items(index, [item], [""], stored_changes={}, base_change=base_change)
             (change,) = drafts.encode(index)
@@ -226,6 +235,25 @@ class LiveItems:
             if not is_known:
                 raise Problem(HTTPStatus.NOT_FOUND, f"no item {item_id[:100]!r} in the catalogue")
             return store_changes(transaction, [ItemChange(item_id, None)], now=self._clock())
+
+
+def _check_fields(
+    index: Index, items: Sequence[Item], load_current: Callable[[], LiveCatalogue]
+) -> None:
+    """Refuse items with which all live items would have too many different fields.
+
+    Calls of several workers at once may each pass, and together exceed the limit by what one call
+    may hold.
+    """
+    known = index.schema.fields.keys()
+    if all(collect_path_values(item.fields).keys() <= known for item in items):
+        return
+    count = load_current().count_fields_with([item.fields for item in items])
+    if count > MAX_LIVE_FIELDS:
+        raise RequestError(
+            f"live items would have {count} different field names, at most {MAX_LIVE_FIELDS} are "
+            f"taken; use fewer names, such as a list of objects with a name and a value each"
+        )
 
 
 def _parse_item(body: Mapping[str, Any], label: str) -> Item:

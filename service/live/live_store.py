@@ -21,9 +21,11 @@ from service.store import (
     UserHasher,
     UserStore,
     find_text_vector_path,
+    key_old_retractions,
 )
 
 DEFAULT_FILE_NAME = "live.sqlite"
+_LOOKING_OVER_S = 2.0  # that a start may take longer to find a damaged store
 
 _log = logging.getLogger(__name__)
 
@@ -44,23 +46,27 @@ class LiveStore:
     def from_database(
         cls, database: LiveDatabase, secret: str, clock: Callable[[], float]
     ) -> "LiveStore":
-        """Return the parts of an open database.
+        """Return the parts of an open database, where no hash of an event id is without a key.
 
         Args:
             database: The live store.
-            secret: Key of the hashes of erased users, and of the vectors of texts.
+            secret: Key of the hashes of erased users and retracted events, and of the vectors of
+                texts.
             clock: Returns the time, Unix seconds.
         """
         hasher = UserHasher(secret)
+        key_old_retractions(database, hasher)
         event_log = EventLog(database, hasher)
+        vector_path = database.file and find_text_vector_path(database.file)
+        text_vectors = TextVectorFile(vector_path, secret)
         return cls(
             database,
             event_log,
-            UserStore(database, hasher, clock),
+            UserStore(database, hasher, clock, text_vectors),
             LiveItems(database, clock),
             Trending(),
             UserStates(database, event_log),
-            TextVectorFile(database.file and find_text_vector_path(database.file), secret),
+            text_vectors,
         )
 
 
@@ -80,7 +86,12 @@ def open_live_store(
     if url is None:
         _log.warning("%s", describe_missing_store(settings))
         return None
-    return LiveStore.from_database(LiveDatabase.open(url), secret, clock)
+    database = LiveDatabase.open(url)
+    try:
+        database.look_over(limit_s=_LOOKING_OVER_S)
+    except Problem as problem:  # the service starts, and is not ready
+        _log.warning("%s", problem.detail)
+    return LiveStore.from_database(database, secret, clock)
 
 
 def find_live_url(settings: Settings) -> str | None:

@@ -6,9 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
+from indexer.live import LiveCatalogue
+from service.live.known_ids import KnownIds
 from service.store import (
     EventLog,
     LiveDatabase,
@@ -21,16 +25,22 @@ from service.store import (
 _MAX_ENTRIES = 1_000_000  # history entries and seen items of all users that are kept
 _MAX_NEW_EVENTS = 2_000  # looked through; after more everything is read anew
 
-_Key = tuple[str | None, str | None]  # user_id and session_id of a request
+StateKey: TypeAlias = tuple[str | None, str | None]  # user_id and session_id of a request
 
 
 @dataclass(frozen=True, slots=True)
 class _KeptState:
-    """A state, the sequence number it was read at, and how many entries it has."""
+    """A state, the sequence number it was read at, and how many entries it has.
+
+    Attributes:
+        only_with: Id of the snapshot, and the number of the last item change, of the only catalogue
+            that it is of use with; None: it is with any.
+    """
 
     state: UserState
     read_seq: int
     size: int
+    only_with: tuple[str, int] | None
 
 
 class UserStates:
@@ -45,8 +55,9 @@ class UserStates:
         self._database = database
         self._event_log = event_log
         self._lock = threading.Lock()
-        self._states: OrderedDict[_Key, _KeptState] = OrderedDict()
-        self._keys_by_owner: dict[Owner, set[_Key]] = {}
+        self._states: OrderedDict[StateKey, _KeptState] = OrderedDict()
+        self._keys_by_owner: dict[Owner, set[StateKey]] = {}
+        self._known_ids = KnownIds()
         self._size = 0
         self._sequence = SequenceNumbers(0, 0, 0)  # what is kept is valid up to here
 
@@ -61,18 +72,19 @@ class UserStates:
                 self._lock.release()
 
     def find(
-        self, sequence: SequenceNumbers, user_id: str | None, session_id: str | None
+        self, sequence: SequenceNumbers, catalogue: LiveCatalogue, key: StateKey
     ) -> UserState | None:
         """Return a state that is kept; None if it must be loaded. The lock must be held.
 
         Args:
             sequence: Of the view that it is for.
-            user_id: None: no user.
-            session_id: None: no session.
+            catalogue: Of the same view.
+            key: Whose it is.
         """
         self._advance(sequence)
-        key = (user_id, session_id)
         kept = self._states.get(key)
+        if kept is not None and kept.only_with not in (None, (catalogue.id, sequence.items_seq)):
+            return None
         # A view may be older than what another request has read meanwhile.
         is_same_store = self._sequence.generation == sequence.generation
         if kept is None or kept.read_seq > sequence.seq or not is_same_store:
@@ -91,24 +103,26 @@ class UserStates:
     def load(
         self,
         sequence: SequenceNumbers,
+        catalogue: LiveCatalogue,
+        key: StateKey,
         connect: Callable[[], sa.Connection],
-        user_id: str | None,
-        session_id: str | None,
     ) -> UserState:
         """Return the state of a user and their session as the store holds it, and keep it.
 
         Args:
             sequence: Of the view that it is for.
+            catalogue: Of the same view; of somebody with very many items, those that it lacks are
+                left out.
+            key: Whose it is.
             connect: Returns a connection that sees the store at `sequence`.
-            user_id: None: no user.
-            session_id: None: no session.
         """
-        state = self._event_log.read_user_state(sequence, user_id, session_id)
+        keep_known = partial(self._known_ids.keep_known, catalogue)
+        state = self._event_log.read_user_state(sequence, *key, keep_known)
         if state is None:
-            state = self._event_log.load_user_state(connect(), user_id, session_id)
+            state = self._event_log.load_user_state(connect(), *key, keep_known)
         with self._lock:
             if self._sequence == sequence:
-                self._keep((user_id, session_id), state)
+                self._keep(key, state, catalogue)
         return state
 
     def _advance(self, sequence: SequenceNumbers) -> None:
@@ -133,18 +147,20 @@ class UserStates:
             for key in list(self._keys_by_owner.get(owner, ())):
                 self._forget(key)
 
-    def _keep(self, key: _Key, state: UserState) -> None:
+    def _keep(self, key: StateKey, state: UserState, catalogue: LiveCatalogue) -> None:
         if key in self._states:
             self._forget(key)
         size = 1 + len(state.history) + sum(map(len, state.items_by_event.values()))
-        self._states[key] = _KeptState(state, self._sequence.seq, size)
+        is_bound = state.is_of_catalogue
+        only_with = (catalogue.id, self._sequence.items_seq) if is_bound else None
+        self._states[key] = _KeptState(state, self._sequence.seq, size, only_with)
         for owner in list_owners(*key):
             self._keys_by_owner.setdefault(owner, set()).add(key)
         self._size += size
         while self._size > _MAX_ENTRIES:
             self._forget(next(iter(self._states)))
 
-    def _forget(self, key: _Key) -> None:
+    def _forget(self, key: StateKey) -> None:
         self._size -= self._states.pop(key).size
         for owner in list_owners(*key):
             keys = self._keys_by_owner[owner]

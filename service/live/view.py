@@ -83,12 +83,12 @@ class RequestView:
         with states.lock(timeout_s) as is_locked:
             if not is_locked:
                 raise StaleViewError
-            kept = states.find(self.sequence, user_id, session_id)
+            kept = states.find(self.sequence, self.catalogue, (user_id, session_id))
         if kept is not None:
             return kept
         if not self.can_wait:
             raise StaleViewError
-        return states.load(self.sequence, self.connect, user_id, session_id)
+        return states.load(self.sequence, self.catalogue, (user_id, session_id), self.connect)
 
     def is_user_known(self, request: Request) -> bool | None:
         """Return whether the store holds anything of the user or session of a request.

@@ -94,7 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether a page of a website asked; then it is told so."""
         hosts, origins = (self.headers.get_all(name) or [] for name in ("host", "origin"))
         site = self.headers.get("sec-fetch-site")
-        refusal = _WEBSITES.find_refusal(hosts, origins, site, is_page=False)
+        refusal = _WEBSITES.find_refusal(
+            hosts, origins, site, is_page=False, needs_host=self.request_version == "HTTP/1.1"
+        )
         if refusal is not None:
             self.close_connection = True  # its body is not read
             self._refuse(refusal.status, refusal.detail)

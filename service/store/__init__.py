@@ -13,6 +13,7 @@ from service.store.imported_events import ImportIds, to_imported_events
 from service.store.item_changes import ItemChange, load_changes, load_changes_after, store_changes
 from service.store.ownership import UserHasher
 from service.store.rebuild_changes import cache_live_vectors, prune_applied_changes, read_changes
+from service.store.retractions import key_old_retractions
 from service.store.schema import events
 from service.store.sequence_reader import Owner
 from service.store.text_vectors import KeptTextEncoder, TextVectorFile, find_text_vector_path
@@ -43,6 +44,7 @@ __all__ = [
     "cache_live_vectors",
     "events",
     "find_text_vector_path",
+    "key_old_retractions",
     "list_owners",
     "load_changes",
     "load_changes_after",

@@ -8,10 +8,10 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -20,14 +20,16 @@ from indexer.reading import explain_missing_driver
 from service.edge import Problem, unavailable
 from service.settings import SettingsError
 from service.store.connections import Connections, prepare, reopen
-from service.store.database_errors import get_first_line, raise_as_problem
+from service.store.damage import Damage, find_damage
+from service.store.database_errors import describe_damage, get_first_line, raise_as_problem
 from service.store.engine import BUSY_TIMEOUT_S, hide_password
 from service.store.generation import HighestSequence, Mark
 from service.store.schema import MIGRATIONS, counter, version
-from service.store.sequence_reader import BoundQuery, Owner
+from service.store.sequence_reader import BoundQuery, Owner, SequenceReader
 from service.store.write_transaction import SequenceNumbers, WriteTransaction
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _LOOK_EVERY_S = 0.5  # how often reads that need no transaction look at the file
 _MARK_OPTION = "zhiyin_mark"  # execution option: what was seen before the transaction began
@@ -53,6 +55,8 @@ class LiveDatabase:
         self._next_look_at = self._next_reopening_at = 0.0
         self._refusal = ""
         self._is_closed = False
+        self._name = f"the live store {connections.path or hide_password(url)}"
+        self._damage = Damage()
         self._least_seq = 0  # of writes, see `continue_after`
 
     @classmethod
@@ -110,11 +114,31 @@ class LiveDatabase:
     def check(self) -> None:
         """Check that the store can be read, and is of this release.
 
+        Of one that was found damaged everything is read, every few seconds at most.
+
         Raises:
             Problem: 503 if it is not.
         """
         with self.begin_read() as connection:
             self.read_sequence(connection)
+            if self._damage.claim_look():
+                self._look_over(connection, limit_s=None)
+        if self._damage.sentence is not None:
+            raise unavailable(self._damage.sentence)
+
+    def look_over(self, *, limit_s: float) -> None:
+        """Look for damage, as long as `limit_s` at most; `is_damaged` tells, and the log.
+
+        Raises:
+            Problem: 503 if the store cannot be read at all.
+        """
+        with self.begin_read() as connection:
+            self._look_over(connection, limit_s=limit_s)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether damage was met, and the store not found sound since."""
+        return self._damage.sentence is not None
 
     @contextmanager
     def begin_read(self) -> Iterator[sa.Connection]:
@@ -125,7 +149,7 @@ class LiveDatabase:
         """
         with (
             self._use_connections() as connections,
-            raise_as_problem(),
+            self._raise_as_problem(),
             connections.engine.connect() as connection,
         ):
             mark = {_MARK_OPTION: self._highest.mark()}
@@ -148,7 +172,7 @@ class LiveDatabase:
         try:
             with (
                 self._use_connections() as connections,
-                raise_as_problem(),
+                self._raise_as_problem(),
                 connections.write_engine.begin() as connection,
             ):
                 mark = self._highest.mark()  # nobody else writes from here on
@@ -210,12 +234,31 @@ class LiveDatabase:
             None if it must be read in a transaction: in PostgreSQL, if the store has come further,
             or if it is busy.
         """
+        return self._read_at(sequence, lambda reader, seq: reader.fetch_at(seq, queries))
+
+    def scan_at(
+        self,
+        sequence: SequenceNumbers,
+        queries: Sequence[BoundQuery],
+        take: Callable[[list[Any]], None],
+    ) -> bool:
+        """Hand over the rows of all queries, some at a time, as `fetch_at` would return them.
+
+        Returns:
+            False if they must be read in a transaction; what was handed over is worth nothing then.
+        """
+        read = self._read_at(sequence, lambda reader, seq: reader.scan_at(seq, queries, take))
+        return bool(read)
+
+    def _read_at(
+        self, sequence: SequenceNumbers, read: Callable[[SequenceReader, int], _T]
+    ) -> _T | None:
         connections = self._connections
         is_same_store = sequence.generation == self._highest.mark().generation
         if connections.reader is None or not is_same_store:
             return None
         try:
-            return connections.reader.fetch_at(sequence.seq, queries)
+            return read(connections.reader, sequence.seq)
         except sqlite3.ProgrammingError:
             if connections is self._connections and connections.find_fault() is None:
                 raise
@@ -259,6 +302,17 @@ class LiveDatabase:
             )
         generation = self._highest.compare(seq, mark)
         return SequenceNumbers(seq, items_seq, removals_seq, generation)
+
+    def _look_over(self, connection: sa.Connection, *, limit_s: float | None) -> None:
+        """Note whether a store is damaged."""
+        found = find_damage(connection, limit_s=limit_s)
+        if found is None:
+            self._damage.clear()
+        else:
+            self._damage.note(describe_damage(self._name, found).detail)
+
+    def _raise_as_problem(self) -> AbstractContextManager[None]:
+        return raise_as_problem(self._name, self._damage.note)
 
     def _looks_well(self, connections: Connections) -> bool:
         """Whether nothing has become of the file, as far as was seen within half a second."""
@@ -318,6 +372,7 @@ class LiveDatabase:
             self._next_reopening_at = time.monotonic() + _LOOK_EVERY_S
             raise
         self._highest.start_again()
+        self._damage.clear()
 
     def _confirm(self, connections: Connections) -> None:
         """Raise if what was just committed may have gone into a file that is not the store."""

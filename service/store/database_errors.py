@@ -1,8 +1,9 @@
 """An error of the database to the HTTP problem that the caller gets."""
 
 import logging
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -34,6 +35,11 @@ class LiveStoreError(IndexerError):
 _log = logging.getLogger(__name__)
 
 _SQLITE_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+# A table or a column of the store that somebody took away.
+_MISSING = re.compile(
+    r"no such (table|column): (main\.)?live_|table live_\w+ has no column"
+    r"|(relation|column) .*\blive_\w+.* does not exist"
+)
 
 # Classes of SQLSTATE: no connection, rolled back, no resources, object in use, operator
 # intervention, system error; and a read-only standby, as during a failover.
@@ -42,33 +48,43 @@ _SQLSTATE_DAMAGE = ("XX001", "XX002")
 
 
 @contextmanager
-def raise_as_problem() -> Iterator[None]:
-    """Turn errors of the database into answers, with the reason in the log."""
+def raise_as_problem(
+    store: str = "the live store", on_damage: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Turn errors of the database into answers, with the reason in the log.
+
+    Args:
+        store: How sentences name it.
+        on_damage: Gets the sentence if the store is found damaged.
+    """
     try:
         yield
     except DBAPIError as error:
-        problem = to_problem(error)
-        if problem is None:
+        if _is_damage(error):
+            problem = describe_damage(store, get_first_line(error.orig or error))
+            if on_damage is not None:
+                on_damage(problem.detail)
+            raise problem from error
+        refusal = to_problem(error)
+        if refusal is None:
             raise
         _log.warning("the live store refused: %s", get_first_line(error.orig or error))
-        raise problem from error
+        raise refusal from error
     except TimeoutError as error:
         raise unavailable("the live store is busy; try again in a moment") from error
+
+
+def describe_damage(store: str, what: str) -> Problem:
+    """Return the 503 of a store that is damaged, which it is until another one is there."""
+    return unavailable(f"{store} is damaged ({what}); restore it from a backup")
 
 
 def to_problem(error: DBAPIError) -> Problem | None:
     """Return the problem of an error; None if the error is a fault of this program.
 
-    503: a later try may succeed. 422: no column can hold a value of the call. 500: the store is
-    damaged.
+    503: a later try may succeed. 422: no column can hold a value of the call.
     """
     message = get_first_line(error.orig or error)
-    if _is_damage(error):
-        return Problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"the live store is damaged ({message}); stop the service and restore the store from a "
-            f"backup",
-        )
     if isinstance(error, DataError):  # such as the character NUL, which PostgreSQL cannot store
         return Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -99,9 +115,10 @@ def _is_transient(error: DBAPIError) -> bool:
 
 
 def _is_damage(error: DBAPIError) -> bool:
-    """Whether the files of the database are broken."""
-    code = get_sqlite_code(error.orig)
-    return code in _SQLITE_DAMAGE or (_get_sqlstate(error) or "") in _SQLSTATE_DAMAGE
+    """Whether the files of the database are broken, or lack what belongs in them."""
+    is_broken = get_sqlite_code(error.orig) in _SQLITE_DAMAGE
+    is_broken |= (_get_sqlstate(error) or "") in _SQLSTATE_DAMAGE
+    return is_broken or _MISSING.search(get_first_line(error.orig or error)) is not None
 
 
 def get_sqlite_code(error: BaseException | None) -> int | None:

@@ -1,7 +1,6 @@
 """Events to durable rows, each id once, and rows back to the state of one user."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import chain
@@ -16,8 +15,8 @@ from service.store.engine import make_room_for_many
 from service.store.event_rows import (
     list_owners,
     load_recent_events,
+    remove_hidden_events,
     select_any_event,
-    select_existing,
     select_item_pairs,
     select_known_ids,
     select_meanings,
@@ -26,20 +25,23 @@ from service.store.event_rows import (
     to_row,
 )
 from service.store.events import MAX_EVENTS_PER_CALL, Event
+from service.store.hidden_events import is_visible
 from service.store.ownership import UserHasher, find_new_owners
-from service.store.parameters import may_hold_rows
-from service.store.schema import events, retractions, users
-from service.store.sequence_reader import Owner
+from service.store.retractions import find_retracted_ids, refuse_event_id
+from service.store.schema import events, users
+from service.store.sequence_reader import ROWS_AT_ONCE, Owner
 from service.store.user_state import (
     EMPTY_USER_STATE,
     MAX_RECENT_EVENTS,
+    SeenItems,
     UserState,
     build_user_state,
-    group_items_by_event,
+    keep_all,
 )
 from service.store.write_transaction import SequenceNumbers
 
-_Pair: TypeAlias = tuple[str, str | None]  # an event and the id of its item
+KeepKnown: TypeAlias = Callable[[Set[str]], Iterable[str]]  # see `SeenItems`
+_IN_PARTS = {"yield_per": ROWS_AT_ONCE}
 _INTERESTS = sa.select(users.c.interests).where(
     users.c.user_id == sa.bindparam("user_id", type_=sa.Text)
 )
@@ -138,16 +140,14 @@ class EventLog:
         """Return the rows to insert, with their present owners, and how many events are refused."""
         ids = [event.event_id for event, _ in rows]
         known_ids = select_known_ids(connection, ids)
-        retracted: set[bytes] = set()
-        if may_hold_rows(connection, retractions, count=len(ids)):
-            hashes = map(hash_event_id, ids)
-            retracted = set(select_existing(connection, retractions.c.event_hash, hashes))
+        known_ids -= remove_hidden_events(connection, known_ids)
+        retracted = find_retracted_ids(connection, self._user_hasher, ids)
         new_owners = find_new_owners(connection, self._user_hasher, [event for event, _ in rows])
         new_rows: dict[str, dict[str, Any]] = {}
         refused = 0
         for event, row in rows:
             owner = new_owners.get((event.owner, event.happened_at), event.owner)
-            if owner is None or (retracted and hash_event_id(event.event_id) in retracted):
+            if owner is None or event.event_id in retracted:
                 refused += 1
             elif event.event_id not in known_ids and event.event_id not in new_rows:
                 changes = {"user_id": owner} if owner != event.owner else {}
@@ -163,12 +163,11 @@ class EventLog:
         Raises:
             Problem: 404 if there is no event of that id; 503 if the store is busy.
         """
-        event_hash = hash_event_id(event_id)
         with self._database.begin_write() as transaction:
             connection = transaction.connection
-            if select_existing(connection, retractions.c.event_hash, [event_hash]):
+            if event_id in find_retracted_ids(connection, self._user_hasher, [event_id]):
                 return transaction.seq
-            is_meant = events.c.event_id == event_id
+            is_meant = sa.and_(events.c.event_id == event_id, is_visible())
             removed_seqs = (
                 connection.execute(sa.select(events.c.seq).where(is_meant)).scalars().all()
             )
@@ -178,14 +177,24 @@ class EventLog:
                 )
             connection.execute(events.delete().where(is_meant))
             seq = transaction.reserve()
-            connection.execute(retractions.insert().values(event_hash=event_hash, seq=seq))
+            refuse_event_id(connection, self._user_hasher, event_id, seq=seq)
             transaction.mark_events_changed(removed_seqs)
             return seq
 
     def read_user_state(
-        self, sequence: SequenceNumbers, user_id: str | None, session_id: str | None
+        self,
+        sequence: SequenceNumbers,
+        user_id: str | None,
+        session_id: str | None,
+        keep_known: KeepKnown = keep_all,
     ) -> UserState | None:
         """Return what was known of a user and their session at some sequence numbers.
+
+        Args:
+            sequence: At which the store must be.
+            user_id: None: no user.
+            session_id: None: no session.
+            keep_known: See `SeenItems`.
 
         Returns:
             None if it must be read in a transaction, see `LiveDatabase.fetch_at`.
@@ -200,15 +209,16 @@ class EventLog:
         profile = found.pop() if user_id is not None else []
         if not profile and not any(found):
             return self._read_stranger(sequence, owners)
-        more = [
+        long_logs = [
             select_item_pairs(owner)
             for owner, rows in zip(owners, found, strict=True)
             if len(rows) >= MAX_RECENT_EVENTS
         ]
-        pairs = self._database.fetch_at(sequence, more) if more else []
-        if pairs is None:
+        seen = SeenItems(keep_known)
+        if long_logs and not self._database.scan_at(sequence, long_logs, seen.add):
             return None
-        return _build_state(list(map(to_event, chain(*found))), list(chain(*pairs)), profile)
+        newest = list(map(to_event, chain(*found)))
+        return _build_state(newest, seen if long_logs else None, profile)
 
     def _read_stranger(
         self, sequence: SequenceNumbers, owners: Sequence[Owner]
@@ -218,23 +228,30 @@ class EventLog:
         return None if found is None else _build_stranger(found)
 
     def load_user_state(
-        self, connection: sa.Connection, user_id: str | None, session_id: str | None
+        self,
+        connection: sa.Connection,
+        user_id: str | None,
+        session_id: str | None,
+        keep_known: KeepKnown = keep_all,
     ) -> UserState:
         """Return what is known of a user and of the anonymous session before they signed in."""
         newest: list[Event] = []
-        pairs: list[_Pair] = []
+        seen: SeenItems | None = None
         for owner in list_owners(user_id, session_id):
             recent = load_recent_events(connection, owner, MAX_RECENT_EVENTS)
             newest += recent
             if len(recent) >= MAX_RECENT_EVENTS:
-                pairs += map(tuple, connection.execute(*select_item_pairs(owner)))
+                seen = seen or SeenItems(keep_known)
+                pairs = connection.execute(*select_item_pairs(owner), execution_options=_IN_PARTS)
+                for part in pairs.partitions():
+                    seen.add(map(tuple, part))
         profile: Sequence[Any] = []
         if user_id is not None:
             profile = connection.execute(_INTERESTS, {"user_id": user_id}).all()
         if not profile and not newest:
             any_event = map(select_any_event, list_owners(user_id, session_id))
             return _build_stranger([connection.execute(*query).all() for query in any_event])
-        return _build_state(newest, pairs, profile)
+        return _build_state(newest, seen, profile)
 
 
 def _build_stranger(any_events: Sequence[Sequence[Any]]) -> UserState:
@@ -242,25 +259,20 @@ def _build_stranger(any_events: Sequence[Sequence[Any]]) -> UserState:
 
 
 def _build_state(
-    newest: Sequence[Event], pairs: Sequence[_Pair], profile: Sequence[Any]
+    newest: Sequence[Event], seen: SeenItems | None, profile: Sequence[Any]
 ) -> UserState:
     """Return the state of a user of whom something is known.
 
     Args:
         newest: The latest events of the user, and those of the session.
-        pairs: Event and item id of all events, where the log holds more than the latest.
+        seen: Of all events, where the log holds more than the latest; None: it does not.
         profile: The row of their interests; empty if none is stored.
     """
     state = replace(build_user_state(newest, _parse_interests(profile)), is_known=True)
-    if not pairs:
+    if seen is None:
         return state
-    all_pairs = [*pairs, *((event.event, event.item_id) for event in newest)]
-    return replace(state, items_by_event=group_items_by_event(all_pairs))
-
-
-def hash_event_id(event_id: str) -> bytes:
-    """Return the SHA-256 hash under which a retracted id is remembered."""
-    return hashlib.sha256(event_id.encode()).digest()
+    seen.add((event.event, event.item_id) for event in newest)
+    return replace(state, items_by_event=seen.list_by_event(), is_of_catalogue=seen.is_checked)
 
 
 def _parse_interests(rows: Sequence[Any]) -> list[str]:

@@ -3,15 +3,16 @@
 An owner is a pair `(user_id, session_id)`: a user, or an anonymous session if `user_id` is None.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
 from service.store.events import IMPRESSION, Event
+from service.store.hidden_events import is_visible, is_visible_of
 from service.store.parameters import split_parameters
-from service.store.schema import events
+from service.store.schema import erasing, events
 from service.store.sequence_reader import BoundQuery, Owner
 from service.store.write_transaction import WriteTransaction
 
@@ -49,10 +50,11 @@ def list_owners(user_id: str | None, session_id: str | None) -> Iterator[Owner]:
 
 
 def match_owner(user_id: str | None, session_id: str | None) -> sa.ColumnElement[bool]:
-    """Return the condition for the events of an owner."""
+    """Return the condition for the events of an owner that are not being erased."""
     if user_id is not None:
-        return events.c.user_id == user_id
-    return sa.and_(events.c.user_id.is_(None), events.c.session_id == session_id)
+        return sa.and_(events.c.user_id == user_id, is_visible_of(user_id))
+    is_of_session = sa.and_(events.c.user_id.is_(None), events.c.session_id == session_id)
+    return sa.and_(is_of_session, is_visible_of(session_id))
 
 
 def _select_recent(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
@@ -69,15 +71,18 @@ def _select_any(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(events.c.event, events.c.item_id).where(is_owner).distinct()
+    return sa.select(events.c.event, events.c.item_id).where(is_owner)
 
 
 _ONE: Any = sa.literal_column("1")
+_ANY_ERASING = sa.select(_ONE).select_from(erasing).limit(_ONE)
 _IS_LISTED = events.c.event_id.in_(
     sa.select(sa.column("value")).select_from(sa.func.json_each(sa.bindparam("event_ids")))
 )
 _KNOWN_IDS = sa.select(events.c.event_id).where(_IS_LISTED)
-_MEANINGS = sa.select(events.c.event_id, events.c.seq, events.c.event, events.c.value)
+_MEANINGS = sa.select(events.c.event_id, events.c.seq, events.c.event, events.c.value).where(
+    is_visible()
+)
 _LISTED_MEANINGS = _MEANINGS.where(_IS_LISTED)
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
@@ -98,7 +103,10 @@ def load_recent_events(connection: sa.Connection, owner: Owner, limit: int | Non
 
 
 def select_item_pairs(owner: Owner) -> BoundQuery:
-    """Return the query of the distinct pairs (event, item id) in the complete log of an owner."""
+    """Return the query of the pairs (event, item id) in the complete log of an owner.
+
+    They come again and again: the database would take longer to find that out.
+    """
     return _PAIRS[owner[0] is not None], _to_parameters(owner)
 
 
@@ -129,6 +137,19 @@ def select_known_ids(connection: sa.Connection, event_ids: Sequence[str]) -> set
     # One statement with one parameter, however many ids.
     listed = {"event_ids": orjson.dumps(event_ids).decode()}
     return set(connection.execute(_KNOWN_IDS, listed).scalars())
+
+
+def remove_hidden_events(connection: sa.Connection, event_ids: Set[str]) -> set[str]:
+    """Remove those of some events that are being erased; return their ids, which are free now."""
+    if not event_ids or connection.execute(_ANY_ERASING).first() is None:
+        return set()
+    hidden: set[str] = set()
+    for chunk in split_parameters(event_ids):
+        is_meant = sa.and_(events.c.event_id.in_(chunk), ~is_visible())
+        hidden.update(connection.execute(sa.select(events.c.event_id).where(is_meant)).scalars())
+    for chunk in split_parameters(hidden):
+        connection.execute(events.delete().where(events.c.event_id.in_(chunk)))
+    return hidden
 
 
 def select_meanings(

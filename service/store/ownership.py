@@ -9,18 +9,23 @@ from service.store.events import Event
 from service.store.parameters import may_hold_rows, split_parameters
 from service.store.schema import erasures, merges
 
-_HASH_DOMAIN = b"zhiyin erased user 1\0"
+_USER_DOMAIN = b"zhiyin erased user 1\0"
+_EVENT_DOMAIN = b"zhiyin retracted event 1\0"
 
 
 class UserHasher:
-    """Hashes user ids with a key: whoever has the key can recognise an id, nobody can read it."""
+    """Hashes ids of users and events with a key: only who has it can tell which id is meant."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
 
     def hash_user_id(self, user_id: str) -> bytes:
         """Return the HMAC-SHA256 of an id, 32 bytes."""
-        return hmac.digest(self._secret, _HASH_DOMAIN + user_id.encode(), "sha256")
+        return hmac.digest(self._secret, _USER_DOMAIN + user_id.encode(), "sha256")
+
+    def key_event_hash(self, event_hash: bytes) -> bytes:
+        """Return the HMAC-SHA256 of the SHA-256 hash of an event id, 32 bytes."""
+        return hmac.digest(self._secret, _EVENT_DOMAIN + event_hash, "sha256")
 
 
 def find_new_owners(

@@ -15,9 +15,9 @@ from indexer.language import VectorCache, describe_item, hash_text
 from indexer.reading import MAX_AHEAD_S, DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
-from service.store.event_log import hash_event_id
 from service.store.event_rows import EVENT_COLUMNS, to_event
 from service.store.events import IMPRESSION, Event
+from service.store.hidden_events import is_visible
 from service.store.imported_events import (
     ImportedPlaces,
     ImportIds,
@@ -30,7 +30,8 @@ from service.store.item_changes import (
     prune_changes,
 )
 from service.store.ownership import UserHasher
-from service.store.schema import erasures, events, retractions
+from service.store.retractions import RetractedIds, load_retracted_ids
+from service.store.schema import erasures, events
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,13 @@ def read_changes(
     with database.begin_read() as connection:
         changes = list(iterate_undropped_changes(connection)) if with_items else []
         log = _load_log(connection, now + MAX_AHEAD_S)
-        removed = _load_removed(connection)
+        hasher = UserHasher(secret)
+        removed = _load_removed(connection, hasher)
         live_changes = LiveChanges(
             items=[_to_item(change) for change in changes],
             events=log.interactions,
             has_history=bool(len(log.imported)),
-            select_new=_build_selection(removed, log, UserHasher(secret)),
+            select_new=_build_selection(removed, log, hasher),
             state=_hash_state(log, removed),
             applied_seq=database.read_sequence(connection).seq,
         )
@@ -162,16 +164,16 @@ class _Removed(NamedTuple):
 
     Attributes:
         erasure_times: Keyed hash of an erased user to when they were erased, Unix seconds.
-        retracted: Hashes of the ids of retracted events.
+        retracted: The ids of retracted events.
     """
 
     erasure_times: dict[bytes, float]
-    retracted: set[bytes]
+    retracted: RetractedIds
 
 
 def _load_log(connection: sa.Connection, latest_at: float) -> _Log:
     is_learned_from = sa.and_(events.c.event != IMPRESSION, events.c.at <= latest_at)
-    query = sa.select(*EVENT_COLUMNS).where(is_learned_from)
+    query = sa.select(*EVENT_COLUMNS).where(is_learned_from, is_visible())
     rows = connection.execute(query.order_by(events.c.at, events.c.event_id))
     interactions: list[Interaction] = []
     import_ids, places, digest = [], [], hashlib.sha256()
@@ -187,16 +189,15 @@ def _load_log(connection: sa.Connection, latest_at: float) -> _Log:
     return _Log(interactions, ImportedPlaces(import_ids, places), digest.hexdigest())
 
 
-def _load_removed(connection: sa.Connection) -> _Removed:
+def _load_removed(connection: sa.Connection, hasher: UserHasher) -> _Removed:
     erasure_times = {
         row.user_hash: row.erased_at for row in connection.execute(sa.select(erasures))
     }
-    retracted = connection.execute(sa.select(retractions.c.event_hash)).scalars()
-    return _Removed(erasure_times, set(retracted))
+    return _Removed(erasure_times, load_retracted_ids(connection, hasher))
 
 
 def _hash_state(log: _Log, removed: _Removed) -> str:
-    parts = (log.digest, sorted(removed.erasure_times.items()), sorted(removed.retracted))
+    parts = (log.digest, sorted(removed.erasure_times.items()), sorted(removed.retracted.hashes))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -225,9 +226,7 @@ def _build_selection(
         for row, event_id, place in zip(rows, event_ids, log.imported.find(event_ids), strict=True):
             if place >= 0:
                 _update_meaning(log.interactions, place, row)
-            elif not is_erased(row) and not (
-                removed.retracted and hash_event_id(event_id) in removed.retracted
-            ):
+            elif not is_erased(row) and event_id not in removed.retracted:
                 new_rows.append(row)
         return new_rows
 

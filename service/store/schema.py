@@ -55,8 +55,18 @@ sa.Index(
     postgresql_where=events.c.user_id.is_(None),
 )
 
-# Ids of retracted events stay refused. They are hashed, since an id may contain a person's name.
+# Ids of retracted events stay refused. An id may contain a person's name: it is kept as a keyed
+# hash.
 retractions = sa.Table(
+    "live_refused",
+    tables,
+    sa.Column("event_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+
+# The same from releases that used no key, SHA-256: whoever guessed an id could find it here. They
+# are moved when a store is opened, and count until then.
+old_retractions = sa.Table(
     "live_retracted",
     tables,
     sa.Column("event_hash", sa.LargeBinary, primary_key=True),
@@ -89,6 +99,14 @@ erasures = sa.Table(
     sa.Column("erased_at", sa.Double, nullable=False),
 )
 
+# Users whose erasure is under way: nobody sees their events up to `seq`, which are being removed.
+erasing = sa.Table(
+    "live_erasing",
+    tables,
+    sa.Column("user_id", _ID_TYPE, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+)
+
 # The last change of each item. `fields` is null if the item was deleted. `vector` is little-endian
 # float16, from the encoder whose key is in `encoder`, or from the caller (then `encoder` is empty).
 # Later builds leave out a change that is `dropped`; older snapshots still need it.
@@ -117,8 +135,12 @@ removals = sa.Table(
 version = sa.Table("live_version", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False))
 
 
+_LATER_TABLES = (removals, retractions, erasing)
+
+
 def _create_tables(connection: sa.Connection) -> None:
-    tables.create_all(connection, tables=[t for t in tables.sorted_tables if t is not removals])
+    first = [table for table in tables.sorted_tables if table not in _LATER_TABLES]
+    tables.create_all(connection, tables=first)
     connection.execute(counter.insert().values(id=1, seq=0, items_seq=0, removals_seq=0))
 
 
@@ -126,9 +148,18 @@ def _create_removals(connection: sa.Connection) -> None:
     removals.create(connection)
 
 
+def _create_keyed_retractions_and_erasing(connection: sa.Connection) -> None:
+    retractions.create(connection)
+    erasing.create(connection)
+
+
 # Migration n brings a store of version n to version n + 1. A released migration is never edited: a
 # table that changes later gets a migration with its own SQL.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_create_tables, _create_removals)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    _create_tables,
+    _create_removals,
+    _create_keyed_retractions_and_erasing,
+)
 
 
 def migrate(connection: sa.Connection, safe_url: str) -> None:

@@ -7,7 +7,8 @@ connection for each thread.
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -17,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 Owner: TypeAlias = tuple[str | None, str | None]  # a user, or an anonymous session
 # A query without result processors, which must exist as long as the program, and its parameters.
 BoundQuery: TypeAlias = tuple[sa.Select[Any], Mapping[str, Any]]
+ROWS_AT_ONCE = 5_000  # of a log that may be long
 _BUSY_MS = 20  # then it is read in a transaction, by a thread that may wait
 _SEQUENCE_SQL = "SELECT seq, items_seq, removals_seq, version FROM live_counter, live_version"
 _OWNERS_SQL = "SELECT user_id, session_id FROM live_events WHERE seq > ? AND seq <= ?"
@@ -87,6 +89,34 @@ class SequenceReader:
             raise
         except sqlite3.Error:  # the transaction that comes next says what is wrong
             return None
+
+    def scan_at(
+        self, seq: int, queries: Sequence[BoundQuery], take: Callable[[list[Any]], None]
+    ) -> bool:
+        """Hand over the rows of all queries, some thousands at a time, all of one state.
+
+        Returns:
+            False if the store is not at this sequence number, or cannot be read now; then what was
+            handed over is worth nothing.
+        """
+        try:
+            connection = self._get_connection()
+            connection.execute("BEGIN")
+            try:
+                if self.read_sequence()[0] != seq:
+                    return False
+                for query, values in queries:
+                    sql, constants = _compile(query)
+                    with closing(connection.execute(sql, {**constants, **values})) as cursor:
+                        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                            take(rows)
+                return True
+            finally:
+                connection.execute("ROLLBACK")  # nothing was written
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.Error:  # the transaction that comes next says what is wrong
+            return False
 
     def close(self) -> None:
         """Close the connections of all threads; no more are opened."""

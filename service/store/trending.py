@@ -18,6 +18,7 @@ from indexer.reading import MAX_AHEAD_S
 from indexer.request import Scenario
 from service.store.decayed_sums import BLOCK_EVENTS, DecayedSums, WeightedEvent, hash_pair
 from service.store.events import IMPRESSION, RATING, SEARCH
+from service.store.hidden_events import is_visible
 from service.store.schema import events, removals
 from service.store.sequence_reader import to_owner
 from service.store.votes import UNDOING_KINDS
@@ -114,7 +115,7 @@ def _update_blocks(log: _CountedLog, connection: sa.Connection, removals_seq: in
             first = block * BLOCK_EVENTS
             is_in_block = events.c.seq.between(first, first + BLOCK_EVENTS - 1)
             kept = sa.select(events.c.seq, events.c.user_id, events.c.session_id)
-            rows = connection.execute(kept.where(is_in_block))
+            rows = connection.execute(kept.where(is_in_block, is_visible()))
             log.sums.update_block(block, {seq: to_owner(*names) for seq, *names in rows})
             log.shares = None
     log.removals_seq = removals_seq
@@ -133,6 +134,7 @@ def _load_weighted_events(
         events.c.at > oldest_at,
         events.c.item_id.is_not(None),
         events.c.event.not_in((SEARCH, IMPRESSION)),
+        is_visible(),
     )
     low, high = scale
     rows = connection.execute(query.order_by(events.c.seq))

@@ -4,7 +4,8 @@ The events are taken in order of (at, event_id), so the order of arrival does no
 retracting, merging, erasing and replaying events give exact results.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
@@ -21,6 +22,9 @@ from service.store.events import IMPRESSION, REVIEW, SEARCH, Event
 
 # The weight of a history entry halves every few entries, so older ones would vanish in rounding.
 MAX_RECENT_EVENTS = 200
+# Events with different items that are kept of a user, before ids that the catalogue lacks are left
+# out: anybody can send events of items that do not exist.
+MAX_UNCHECKED_ITEMS = 50_000
 # Of the texts of the history, the latest first: a user's log must not make their lists too slow.
 MAX_STORED_TOKENS = 2_048
 
@@ -35,12 +39,15 @@ class UserState:
             impressions.
         interests: The stored interests, the first as many as one request may bring.
         is_known: Whether the store holds anything of them, be it an impression alone.
+        is_of_catalogue: Whether ids that a catalogue lacked are left out, see `SeenItems`: it is of
+            use with this catalogue alone.
     """
 
     history: tuple[HistoryEntry, ...] = ()
     items_by_event: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interests: tuple[str, ...] = ()
     is_known: bool = False
+    is_of_catalogue: bool = False
 
     @cached_property
     def seen(self) -> tuple[str, ...]:
@@ -51,16 +58,66 @@ class UserState:
 EMPTY_USER_STATE = UserState()
 
 
+class SeenItems:
+    """The ids of items by event, from pairs in any order; as many at a time as memory may hold.
+
+    Args:
+        keep_known: Returns those of some ids that the catalogue has.
+    """
+
+    def __init__(self, keep_known: Callable[[Set[str]], Iterable[str]]) -> None:
+        self._keep_known = keep_known
+        # What hides nothing is among them until the end: the loop is short that way.
+        self._ids_by_event: defaultdict[str, set[str | None]] = defaultdict(set)
+        self._check_at = MAX_UNCHECKED_ITEMS
+        self.is_checked = False
+
+    def add(self, pairs: Iterable[tuple[str, str | None]]) -> None:
+        """Add pairs of an event and the id of its item."""
+        ids_by_event = self._ids_by_event
+        for event, item_id in pairs:
+            ids_by_event[event].add(item_id)
+        if self._count() > self._check_at:
+            self._forget_unknown()
+
+    def list_by_event(self) -> dict[str, tuple[str, ...]]:
+        """Return the sorted ids by event, without searches and impressions."""
+        listed = {
+            event: tuple(sorted(item_id for item_id in ids if item_id is not None))
+            for event, ids in sorted(self._ids_by_event.items())
+            if event not in NON_HIDING_EVENTS
+        }
+        return {event: ids for event, ids in listed.items() if ids}
+
+    def _count(self) -> int:
+        return sum(map(len, self._ids_by_event.values()))
+
+    def _forget_unknown(self) -> None:
+        all_ids = {i for ids in self._ids_by_event.values() for i in ids if i is not None}
+        known = set(self._keep_known(all_ids))
+        for ids in self._ids_by_event.values():
+            ids &= known
+        self.is_checked = True
+        self._check_at = MAX_UNCHECKED_ITEMS + 2 * self._count()
+
+
 def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> UserState:
     """Return the state that events, in any order, and stored interests amount to."""
     ordered = sorted(events, key=lambda event: (event.at, event.event_id))
+    seen = SeenItems(keep_all)
+    seen.add((event.event, event.item_id) for event in ordered)
     entries = [_to_history_entry(event) for event in ordered if event.event != IMPRESSION]
     return UserState(
         history=_keep_latest_texts(entries[-MAX_RECENT_EVENTS:]),
-        items_by_event=group_items_by_event((event.event, event.item_id) for event in ordered),
+        items_by_event=seen.list_by_event(),
         interests=_keep_first_interests(interests),
         is_known=bool(ordered or interests),
     )
+
+
+def keep_all(item_ids: Set[str]) -> Set[str]:
+    """Stand in for a catalogue that has all items."""
+    return item_ids
 
 
 def _keep_latest_texts(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
@@ -84,15 +141,6 @@ def _keep_first_interests(interests: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         text for text, total in zip(kept, totals, strict=True) if total <= MAX_REQUEST_TOKENS
     )
-
-
-def group_items_by_event(pairs: Iterable[tuple[str, str | None]]) -> dict[str, tuple[str, ...]]:
-    """Return the item ids of (event, item id) pairs by event, without searches and impressions."""
-    items_by_event: dict[str, set[str]] = {}
-    for event, item_id in pairs:
-        if item_id is not None and event not in NON_HIDING_EVENTS:
-            items_by_event.setdefault(event, set()).add(item_id)
-    return {event: tuple(sorted(items_by_event[event])) for event in sorted(items_by_event)}
 
 
 def add_user_state(request: Request, state: UserState, *, now: float) -> Request:

@@ -1,6 +1,6 @@
 """Users in the live store: their profiles stored and read, users merged, users erased."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,14 @@ import orjson
 import sqlalchemy as sa
 
 from indexer.errors import RequestError
+from service.edge import unavailable
 from service.store.database import LiveDatabase
-from service.store.event_rows import match_owner, merge_events
+from service.store.event_rows import merge_events
 from service.store.file_cleaning import FileCleaner
 from service.store.ownership import UserHasher
-from service.store.schema import erasures, events, merges, users
+from service.store.schema import erasing, merges, users
+from service.store.text_vectors import TextVectorFile
+from service.store.user_erasure import UserEraser
 from service.store.write_transaction import WriteTransaction
 
 
@@ -31,15 +34,21 @@ class UserStore:
         database: The live store.
         user_hasher: Hashes the ids of erased users.
         clock: Returns the time, Unix seconds.
+        text_vectors: Of the texts of users, which go with any user that is erased.
     """
 
     def __init__(
-        self, database: LiveDatabase, user_hasher: UserHasher, clock: Callable[[], float]
+        self,
+        database: LiveDatabase,
+        user_hasher: UserHasher,
+        clock: Callable[[], float],
+        text_vectors: TextVectorFile | None = None,
     ) -> None:
         self._database = database
-        self._user_hasher = user_hasher
         self._clock = clock
+        self._text_vectors = text_vectors
         self._cleaner = FileCleaner(database)
+        self._eraser = UserEraser(database, user_hasher, clock)
 
     def put(self, user_id: str, profile: UserProfile) -> int:
         """Store a profile in place of an earlier one; return the sequence number afterwards."""
@@ -61,6 +70,7 @@ class UserStore:
 
         Raises:
             RequestError: If both ids are the same.
+            Problem: 503 while one of them is being erased.
         """
         if source_id == target_id:
             raise RequestError(
@@ -68,6 +78,7 @@ class UserStore:
             )
         now = self._clock()
         with self._database.begin_write() as transaction:
+            _refuse_erasing(transaction.connection, (source_id, target_id))
             moved_seqs = merge_events(transaction, source_id, target_id)
             update_targets = merges.update().where(merges.c.into_id == source_id)
             transaction.connection.execute(update_targets.values(into_id=target_id))
@@ -101,21 +112,18 @@ class UserStore:
         return erased_count, seq
 
     def erase_rows(self, user_id: str) -> tuple[int, int]:
-        """Remove the rows of a user, see `erase`; `clean_files` must follow."""
-        with self._database.begin_write() as transaction:
-            connection = transaction.connection
-            owned_rows = sa.or_(match_owner(user_id, None), match_owner(None, user_id))
-            seqs = connection.execute(sa.select(events.c.seq).where(owned_rows)).scalars().all()
-            connection.execute(events.delete().where(owned_rows))
-            connection.execute(users.delete().where(users.c.user_id == user_id))
-            merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
-            all_ids = {user_id, *connection.execute(merged_ids).scalars()}
-            merges_of_user = sa.or_(merges.c.from_id == user_id, merges.c.into_id == user_id)
-            connection.execute(merges.delete().where(merges_of_user))
-            self._record_erasure(connection, all_ids)
-            seq = transaction.reserve()
-            transaction.mark_events_changed(seqs)
-        return len(seqs), seq
+        """Remove the rows of a user, see `UserEraser.erase`; `clean_files` must follow."""
+        return self._eraser.erase(user_id)
+
+    def finish_erasures(self) -> None:
+        """Remove, from rows and files, what erasures that were interrupted have left.
+
+        Raises:
+            Problem: 503 if it cannot be done now.
+        """
+        seq = self._eraser.finish()
+        if seq is not None:
+            self.clean_files(seq)
 
     def clean_files(self, seq: int) -> None:
         """Remove what was erased up to a sequence number from the bytes of the files.
@@ -126,13 +134,9 @@ class UserStore:
         Raises:
             Problem: 503, see `erase`.
         """
+        if self._text_vectors is not None:
+            self._text_vectors.clear()
         self._cleaner.clean(seq)
-
-    def _record_erasure(self, connection: sa.Connection, user_ids: Iterable[str]) -> None:
-        now = self._clock()
-        for user_hash in map(self._user_hasher.hash_user_id, user_ids):
-            connection.execute(erasures.delete().where(erasures.c.user_hash == user_hash))
-            connection.execute(erasures.insert().values(user_hash=user_hash, erased_at=now))
 
 
 def _write_profile(
@@ -147,6 +151,14 @@ def _write_profile(
             updated_at=now,
         )
     )
+
+
+def _refuse_erasing(connection: sa.Connection, user_ids: Sequence[str]) -> None:
+    """Raise if a user is being erased: of a merge it could not be told whose events are removed."""
+    query = sa.select(erasing.c.user_id).where(erasing.c.user_id.in_(user_ids))
+    user_id = connection.execute(query).scalar()
+    if user_id is not None:
+        raise unavailable(f"user {user_id[:60]!r} is being erased; merge again in a moment")
 
 
 def _load_profile(connection: sa.Connection, user_id: str) -> UserProfile | None:

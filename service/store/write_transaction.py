@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import orjson
 import sqlalchemy as sa
 
 from service.store.decayed_sums import BLOCK_EVENTS
+from service.store.parameters import split_parameters
 from service.store.schema import counter, removals
 
-_FORGET_REMOVAL = removals.delete().where(removals.c.block == sa.bindparam("number"))
+_MARK_LISTED = sa.text(
+    "INSERT OR REPLACE INTO live_removals (block, seq) SELECT value, :seq FROM json_each(:blocks)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,15 @@ class SequenceNumbers:
 
 
 class WriteTransaction:
-    """A transaction that writes, and the sequence numbers it takes."""
+    """A transaction that writes, and the sequence numbers it takes.
+
+    Attributes:
+        before: The sequence numbers when it began.
+    """
 
     def __init__(self, connection: sa.Connection, before: SequenceNumbers) -> None:
         self.connection = connection
-        self._before = before
+        self.before = before
         self.seq = before.seq
         self._items_seq, self._removals_seq = before.items_seq, before.removals_seq
 
@@ -58,24 +66,31 @@ class WriteTransaction:
         Args:
             seqs: Their sequence numbers.
         """
+        self.mark_blocks_changed({seq // BLOCK_EVENTS for seq in seqs})
+
+    def mark_blocks_changed(self, blocks: Iterable[int]) -> None:
+        """Do the same for all events of some blocks, see `service.store.schema.removals`."""
         self._removals_seq = self.seq
-        blocks = sorted({seq // BLOCK_EVENTS for seq in seqs})
-        if blocks:
-            rows = [{"number": block} for block in blocks]
-            self.connection.execute(_FORGET_REMOVAL, rows)
-            self.connection.execute(
-                removals.insert(), [{"block": block, "seq": self.seq} for block in blocks]
-            )
+        numbers = sorted(blocks)
+        if self.connection.dialect.name == "sqlite":  # quicker: a long log has thousands
+            listed = {"seq": self.seq, "blocks": orjson.dumps(numbers).decode()}
+            self.connection.execute(_MARK_LISTED, listed)
+            return
+        for chunk in split_parameters(numbers):
+            self.connection.execute(removals.delete().where(removals.c.block.in_(chunk)))
+        if numbers:
+            rows = [{"block": number, "seq": self.seq} for number in numbers]
+            self.connection.execute(removals.insert(), rows)
 
     def write_sequence(self) -> None:
         """Write the new sequence numbers, if any were taken."""
         after = replace(
-            self._before,
+            self.before,
             seq=self.seq,
             items_seq=self._items_seq,
             removals_seq=self._removals_seq,
         )
-        if after != self._before:
+        if after != self.before:
             values = {"seq": after.seq, "items_seq": after.items_seq}
             self.connection.execute(
                 counter.update().values(**values, removals_seq=after.removals_seq)

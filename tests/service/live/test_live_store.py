@@ -56,3 +56,35 @@ def test_a_clock_that_goes_back_loses_nothing(own_shop: Shop, serve: Serve) -> N
         late = {"user_id": "u1", "item_id": "i0001", "event": "like"}
         answer = client.post("/v1/events", json=late).json()
         assert (answer["accepted"], answer["live_seq"]) == (1, first["live_seq"] + 5)
+
+
+def test_a_clock_that_jumps_by_a_day_loses_doubles_and_refuses_nothing_for_ever(
+    own_shop: Shop, serve: Serve
+) -> None:
+    day, now, kept = 86_400.0, [NOW], 0
+    ids = [row["id"] for row in own_shop.rows if row.get("available", True)][:12]
+    with serve(own_shop, clock=lambda: now[0]) as client:
+        for place, jump in enumerate((0, -day, 2 * day, -day, -day, day)):
+            now[0] += jump
+            sent = [
+                {"user_id": "u1", "item_id": ids[2 * place + n], "event": "like", "event_id": name}
+                for n, name in enumerate((f"{place}-a", f"{place}-b"))
+            ]
+            assert client.post("/v1/events", json={"events": sent}).json()["accepted"] == 2
+            kept += 2
+            again = client.post("/v1/events", json={"events": sent}).json()
+            assert (again["accepted"], again["duplicates"]) == (0, 2)
+            shown = set(ids_for(client, user_id="u1", k=500))
+            assert not shown & set(ids[:kept])
+            assert set(ids[kept:]) <= shown
+            assert client.get("/v1/users/u1").json()["events"] == kept
+            trending = client.get("/v1/trending?k=2").json()["items"]
+            assert {hit["id"] for hit in trending} <= set(ids[:kept])
+        assert client.delete("/v1/users/u1").json()["erased_events"] == kept
+        now[0] -= day  # what the user does anew is kept once the time of the erasure has passed
+        like = {"user_id": "u1", "item_id": ids[0], "event": "like"}
+        assert client.post("/v1/events", json=like).json()["refused"] == 1
+        assert client.post("/v1/events", json={**like, "user_id": "u2"}).json()["accepted"] == 1
+        now[0] += day + 1
+        assert client.post("/v1/events", json=like).json()["accepted"] == 1
+        assert client.get("/v1/users/u1").json()["events"] == 1

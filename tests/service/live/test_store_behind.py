@@ -46,7 +46,9 @@ def test_a_change_before_the_first_read_shows(live_url: str, index: Index, chang
     database = LiveDatabase.open(live_url)
     items = LiveItems(database, lambda: 1.0)
     if change == "put":
-        drafts = items.draft(index, [{"id": "i0001", "title": "a new title"}])
+        drafts = items.draft(
+            index, [{"id": "i0001", "title": "a new title"}], lambda: LiveCatalogue(index)
+        )
         seq = items.store(index, drafts).seq
     elif change == "patch":
         patch = {"id": "i0001", "title": "a new title"}

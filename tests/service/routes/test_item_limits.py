@@ -1,5 +1,6 @@
 """One item, however it is made, stops nobody: it is refused, or set aside and named."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,33 @@ def test_new_fields_of_live_items_are_bounded_as_those_of_a_build(
         assert len(client.get("/v1/catalog/schema").json()["fields"]) == 2_000
         filtered = client.post("/v1/recommend", json={"filter": {"f0_1": 1}})
         assert [hit["id"] for hit in filtered.json()["items"]] == ["n0"]
+
+
+def test_field_names_of_all_live_items_together_are_bounded(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.live.items.MAX_LIVE_FIELDS", 300)
+    monkeypatch.setattr("indexer.live.catalogue.MAX_LIVE_FIELDS", 300)
+
+    def item(part: int, count: int = 90) -> dict[str, Any]:
+        return {**NEW, "more": {f"f{part}_{n}": n for n in range(count)}}
+
+    with serve(own_shop) as client:
+        for part in range(3):
+            assert client.put(f"/v1/items/n{part}", json=item(part)).status_code == 200
+        many = {"items": [{"id": f"b{n}", **item(9 + n, 5)} for n in range(9)]}
+        for refused in (
+            client.put("/v1/items/n4", json=item(4)),
+            client.post("/v1/items", json=many),
+            client.patch("/v1/items/i0001", json=item(5)),
+        ):
+            said = problem(refused, 422)
+            assert re.search(r"would have 3\d\d different field names, at most 300 are taken", said)
+        assert problem(client.get("/v1/items/n4"), 404)
+        # The same names again, other items without new names, and one in place of another, are not.
+        assert client.put("/v1/items/n4", json=item(2)).status_code == 200
+        assert client.put("/v1/items/n5", json=NEW).status_code == 200
+        assert client.put("/v1/items/n1", json=item(6)).status_code == 200
+        assert client.delete("/v1/items/n0").status_code == 200
+        assert client.put("/v1/items/n7", json=item(7)).status_code == 200
+        assert problem(client.put("/v1/items/n8", json=item(8)), 422)

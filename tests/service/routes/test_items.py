@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from service.routes import OPEN_ROUTERS, ROUTERS
 from tests.service.conftest import STRANGE_IDS, Serve, Shop, problem, rebuild
 
 
@@ -111,3 +112,37 @@ def test_the_schema_counts_what_the_rows_hold(client: TestClient, shop: Shop) ->
     assert fields["rating"]["present"] == sum("rating" in row for row in shop.rows)
     north = sum(row.get("brand") == "north" for row in shop.rows)
     assert ["north", north] in fields["brand"]["top_values"]
+
+
+_WITH_IDS = ("/v1/items", "/v1/users", "/v1/events", "/v1/snapshots")
+
+
+def list_words_of_paths() -> list[str]:
+    """Every word of the paths that begin as those with ids do."""
+    paths = [getattr(route, "path", "") for router in (*OPEN_ROUTERS, *ROUTERS)
+             for route in router.routes]  # fmt: skip
+    with_ids = [path for path in paths if path.startswith(_WITH_IDS)]
+    words = {word for path in with_ids for word in path.split("/") if word and "{" not in word}
+    return sorted(words | {"me", "null", "~"})
+
+
+def test_no_id_is_hidden_by_a_word_of_a_path(own_shop: Shop, serve: Serve) -> None:
+    words = list_words_of_paths()
+    assert {"similar", "merge", "reload", "activate"} <= set(words)
+    with serve(own_shop) as client:
+        for word in words:
+            path = f"/v1/items/{quote(word, safe='')}"
+            assert client.put(path, json={"title": f"the {word}"}).status_code == 200, word
+            assert client.patch(path, json={"rating": 4}).json()["rating"] == 4
+            assert client.get(path).json() == {"id": word, "title": f"the {word}", "rating": 4}
+            similar = client.get(f"{path}/similar").json()
+            assert similar["complete"]["excluded"]["requested"] == 1
+            event = {"user_id": word, "item_id": word, "event": "like", "event_id": word}
+            assert client.post("/v1/events", json=event).json()["unknown_items"] == []
+            user = f"/v1/users/{quote(word, safe='')}"
+            assert client.put(user, json={"interests": ["jazz"]}).status_code == 200
+            assert client.get(user).json()["seen"] == 1
+            assert client.delete(f"/v1/events/{quote(word, safe='')}").status_code == 200
+            assert client.delete(user).status_code == 200
+            assert client.delete(path).status_code == 200
+            assert f"no item {word!r}" in problem(client.get(path), 404)

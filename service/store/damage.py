@@ -1,0 +1,91 @@
+"""A store to whether its files are sound, as far as is known; looked at anew once they were not.
+
+Damage shows at whatever statement meets it. From then on the store counts as damaged, until all of
+it was read without a fault.
+"""
+
+import logging
+import threading
+import time
+from functools import partial
+
+import sqlalchemy as sa
+
+from service.store.schema import tables
+
+LOOK_AGAIN_S = 5.0  # between two looks at a store that was found damaged
+_OPCODES_PER_LOOK = 10_000  # of SQLite, between two looks at the clock
+
+_log = logging.getLogger(__name__)
+
+
+class Damage:
+    """What is known of the damage of one store; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sentence: str | None = None
+        self._next_look_at = 0.0
+
+    @property
+    def sentence(self) -> str | None:
+        """What was met last; None: nothing since the store was sound."""
+        return self._sentence
+
+    def note(self, sentence: str) -> None:
+        """Count the store as damaged from now on."""
+        with self._lock:
+            if self._sentence is None:
+                _log.error("%s", sentence)
+            self._sentence = sentence
+            self._next_look_at = time.monotonic() + LOOK_AGAIN_S
+
+    def claim_look(self) -> bool:
+        """Return whether the caller should look at the store now: it is known to be damaged."""
+        with self._lock:
+            now = time.monotonic()
+            is_due = self._sentence is not None and now >= self._next_look_at
+            if is_due:
+                self._next_look_at = now + LOOK_AGAIN_S
+            return is_due
+
+    def clear(self) -> None:
+        """Count the store as sound: all of it was read, or another one is open."""
+        with self._lock:
+            if self._sentence is not None:
+                _log.warning("the live store reads well again")
+            self._sentence = None
+
+
+def find_damage(connection: sa.Connection, *, limit_s: float | None = None) -> str | None:
+    """Return what is wrong with the structure of a store; None: nothing was found.
+
+    Args:
+        connection: Reads the store.
+        limit_s: After which a larger SQLite file is taken for sound; None: all of it is read.
+
+    Raises:
+        sa.exc.DBAPIError: If a table is missing, or cannot be read at all.
+    """
+    for table in tables.sorted_tables:
+        connection.execute(sa.select(table).limit(1)).all()
+    if connection.dialect.name != "sqlite":
+        return None
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise TypeError(connection)
+    is_over = partial(_has_passed, None if limit_s is None else time.monotonic() + limit_s)
+    driver.set_progress_handler(is_over, _OPCODES_PER_LOOK)
+    try:
+        found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    except sa.exc.OperationalError:
+        if is_over():  # interrupted: what could be read was sound
+            return None
+        raise
+    finally:
+        driver.set_progress_handler(None, 0)
+    return None if found == "ok" else " ".join(found.split())
+
+
+def _has_passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() > deadline
