@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -22,6 +23,7 @@ from service.store.events import Event
 from service.store.ownership import UserHasher
 from service.store.rebuild_changes import read_changes
 from service.store.schema import erasing, events
+from service.store.text_vectors import TextVectorFile
 from service.store.trending import Trending
 from service.store.users import UserProfile, UserStore
 from tests.paths import REPOSITORY
@@ -39,11 +41,11 @@ def event(name: str, user: str | None, at: float, item: str) -> Event:
 class Store:
     """`big` has done much and `ann` little, at the same times and with the same items."""
 
-    def __init__(self, database: LiveDatabase) -> None:
+    def __init__(self, database: LiveDatabase, text_vectors: TextVectorFile | None = None) -> None:
         self.database = database
         hasher = UserHasher(SECRET)
         self.log = EventLog(database, hasher)
-        self.users = UserStore(database, hasher, lambda: ERASED_AT)
+        self.users = UserStore(database, hasher, lambda: ERASED_AT, text_vectors)
         self.trending = Trending()
 
     def fill(self) -> None:
@@ -219,11 +221,14 @@ def test_an_erasure_that_was_killed_shows_nobody_by_halves_and_is_finished(tmp_p
     file = tmp_path / "live.sqlite"
     erase_and_be_killed(file)
     database = LiveDatabase.open(f"sqlite:///{file}")
-    store = Store(database)
+    vectors = TextVectorFile(tmp_path / "vectors", SECRET)
+    vectors.add("a model", {"a search of theirs": np.ones(4, np.float32)})
+    store = Store(database, vectors)
     assert store.seen("big") == set()
     assert store.trending_items(Trending()) == {f"a{n}" for n in range(5)}
     assert store.learned() == {("ann", f"a{n}") for n in range(5)}
     store.users.finish_erasures()
+    assert not vectors.find("a model", ["a search of theirs"])
     assert set(store.stored().values()) == {"ann"}
     database.close()
     content = b"".join(path.read_bytes() for path in tmp_path.glob("live.sqlite*"))
