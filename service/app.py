@@ -47,6 +47,7 @@ from service.llm import Endpoint, LlmClient, LlmConfig
 from service.routes import HOT_GETS, HOT_POSTS, OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
+from service.store_writer import StoreWriter
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
 PLACE_VARIABLE = "ZHIYIN_WORKER_PLACE"  # of a worker among those of its service
@@ -153,7 +154,7 @@ def _build_lifespan(build_services: Callable[[], Services], llm: LlmConfig | Non
             sys.setswitchinterval(_SWITCH_INTERVAL_S)
             services.active_index.start()
             services.refresher.start(services.build_forgetter())
-            finishing = asyncio.create_task(services.finish_erasures())
+            finishing = asyncio.create_task(services.writer.finish_erasures())
             try:
                 if services.settings.workers > 1:
                     await _wait_until_ready(services)
@@ -210,11 +211,8 @@ def _build_services(
         long_queue=WorkQueue("long answers", threads=_LONG_THREADS, max_waiting=_LONG_QUEUE_SIZE),
         text_queue=TextQueue(),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
-        event_queue=WorkQueue("events", threads=1, max_waiting=settings.write_queue),
-        item_queue=WorkQueue("items", threads=1, max_waiting=settings.write_queue),
-        long_item_queue=WorkQueue("long items", threads=1, max_waiting=_LONG_QUEUE_SIZE),
-        erasure_queue=WorkQueue("erasures", threads=1, max_waiting=settings.write_queue),
         live_store=live_store,
+        writer=StoreWriter(settings, active_index, live_store, views),
         views=views,
         refresher=Refresher(active_index, views, interval_s=settings.poll_s),
         llm_client=None,

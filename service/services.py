@@ -10,27 +10,23 @@ from typing import Annotated, Any, TypeVar
 import orjson
 from fastapi import Depends, Request, Response
 
-from indexer import Index
 from indexer.errors import TextBudgetError
 from indexer.language import limit_new_tokens, use_query_store
-from indexer.live import LiveCatalogue
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
 from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
 from service.live import (
     ActiveIndex,
-    ItemDrafts,
-    KeptItems,
     LiveStore,
     Refresher,
     RequestView,
     RequestViews,
     StaleViewError,
-    require_live_store,
 )
 from service.llm import LlmClient
 from service.settings import Settings
 from service.store import KeptTextEncoder, TextVectorFile
+from service.store_writer import StoreWriter
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -52,11 +48,8 @@ class Services:
         long_queue: Answers batches of requests, which take seconds that others need not wait for.
         text_queue: Encodes the new texts of requests that have many.
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
-        event_queue: Writes events and users, one transaction after the other.
-        item_queue: Encodes and writes items, which takes longer.
-        long_item_queue: Encodes and writes so many items that other writers need not wait for it.
-        erasure_queue: Erases users, and cleans the store's files, so that no event waits for it.
         live_store: None: nothing can be stored.
+        writer: Changes it.
         views: Opens views of snapshot and store.
         refresher: Loads changed items in the background.
         llm_client: None: no language model is configured.
@@ -71,11 +64,8 @@ class Services:
     long_queue: WorkQueue
     text_queue: TextQueue
     admin_queue: WorkQueue
-    event_queue: WorkQueue
-    item_queue: WorkQueue
-    long_item_queue: WorkQueue
-    erasure_queue: WorkQueue
     live_store: LiveStore | None
+    writer: StoreWriter
     views: RequestViews
     refresher: Refresher
     llm_client: LlmClient | None
@@ -89,10 +79,7 @@ class Services:
             self.long_queue,
             self.text_queue,
             self.admin_queue,
-            self.event_queue,
-            self.item_queue,
-            self.long_item_queue,
-            self.erasure_queue,
+            *self.writer.queues,
         )
 
     async def respond(
@@ -212,98 +199,6 @@ class Services:
         except Exception:  # noqa: BLE001  # the events are kept: their answer must say so
             _log.exception("it cannot be told which of %d items are unknown", len(item_ids))
             return None
-
-    async def write(self, call: Callable[[LiveStore], Any]) -> Response:
-        """Run `call`, which writes to the live store, in a thread; return its result as JSON.
-
-        Raises:
-            Problem: 409 if there is no live store.
-        """
-        return _render(await self.run_write(lambda live: orjson.dumps(call(live))))
-
-    async def run_write(self, call: Callable[[LiveStore], _T]) -> _T:
-        """Run `call`, which writes to the live store, in a thread; return what it returns.
-
-        Raises:
-            Problem: 409 if there is no live store.
-        """
-        live = require_live_store(self.live_store, self.settings)
-        return await self.event_queue.run(lambda: call(live), deadline_s=self.settings.deadline_s)
-
-    async def erase_user(self, user_id: str) -> tuple[int, int]:
-        """Erase a user from the live store and from its files.
-
-        Returns:
-            The number of events that were removed, and the sequence number afterwards.
-
-        Raises:
-            Problem: 409 if there is no live store; 503 if it could not be done in time: then the
-                user is hidden, and removed in the background.
-        """
-        live = require_live_store(self.live_store, self.settings)
-        deadline_s = self.settings.batch_deadline_s
-        erased_count, seq = await self.erasure_queue.run(
-            lambda: live.users.erase_rows(user_id), deadline_s=deadline_s
-        )
-        # Behind the erasures that wait, so that the files are cleaned once for all of them.
-        await self.erasure_queue.run(lambda: live.users.clean_files(seq), deadline_s=deadline_s)
-        return erased_count, seq
-
-    async def finish_erasures(self) -> None:
-        """Remove what erasures that were interrupted have left; no caller waits for it."""
-        live = self.live_store
-        if live is None:
-            return
-        try:
-            await self.erasure_queue.run(live.users.finish_erasures)
-        except Problem as problem:
-            _log.warning("interrupted erasures are not complete yet: %s", problem.detail)
-
-    async def change_items(self, call: Callable[[LiveStore, Index], Any]) -> Response:
-        """Run `call`, which encodes and writes items, in a thread; return its result as JSON.
-
-        Raises:
-            Problem: 409 if there is no live store.
-        """
-        live = require_live_store(self.live_store, self.settings)
-
-        def run_call() -> bytes:
-            with self.active_index.borrow() as index:
-                return orjson.dumps(call(live, index))
-
-        content = await self.item_queue.run(run_call, deadline_s=self.settings.batch_deadline_s)
-        return Response(content, media_type="application/json")
-
-    async def put_items(self, bodies: Sequence[Mapping[str, Any]]) -> KeptItems:
-        """Store whole items; many new texts are encoded in a thread of their own.
-
-        Raises:
-            Problem: 409 if there is no live store; 503 if it could not be done in time, then
-                nothing was stored unless the transaction was under way.
-            RequestError: See `LiveItems.draft`.
-        """
-        live = require_live_store(self.live_store, self.settings)
-
-        def store(drafts: ItemDrafts) -> KeptItems:
-            with self.active_index.borrow() as index:
-                return live.items.store(index, drafts)
-
-        def draft_or_store() -> ItemDrafts | KeptItems:
-            with self.active_index.borrow() as index:
-                drafts = live.items.draft(index, bodies, lambda: self._load_catalogue(index))
-            return drafts if drafts.is_long else store(drafts)
-
-        deadline_s = self.settings.batch_deadline_s
-        stored = await self.item_queue.run(draft_or_store, deadline_s=deadline_s)
-        if isinstance(stored, ItemDrafts):
-            drafts = stored
-            return await self.long_item_queue.run(lambda: store(drafts), deadline_s=deadline_s)
-        return stored
-
-    def _load_catalogue(self, index: Index) -> LiveCatalogue:
-        """Return the catalogue as it is now."""
-        with self.views.open(index) as view:
-            return view.catalogue
 
     def build_forgetter(self) -> Callable[[RequestView], None]:
         """Return what forgets erased users, and what others changed, though nobody asks.

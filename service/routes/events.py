@@ -44,7 +44,7 @@ async def answer_events(
         return live.event_log.append(sent), list(named)
 
     give_up_at = time.monotonic() + services.settings.deadline_s
-    kept, item_ids = await services.run_write(keep)
+    kept, item_ids = await services.writer.run_write(keep)
     # From here on nothing may fail: who is told so sends the events again, as other ones.
     left_s = max(0.0, give_up_at - time.monotonic())
     unknown = await services.find_unknown_items(item_ids, deadline_s=left_s)
@@ -63,6 +63,6 @@ async def retract(event_id: str, services: ServicesDep) -> Response:
     A trained model forgets the event at its next rebuild.
     """
     clean_id = parse_clean_id(decode_id(event_id), "event_id")
-    return await services.write(
+    return await services.writer.write(
         lambda live: {"event_id": clean_id, "live_seq": live.event_log.retract(clean_id)}
     )

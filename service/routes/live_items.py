@@ -27,7 +27,7 @@ async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
 
     After no answer, or a 503, send the same again: it does no harm if it was kept.
     """
-    kept = await services.put_items(_parse_items(body.items))
+    kept = await services.writer.put_items(_parse_items(body.items))
     return render_json({"accepted": len(kept.ids), "ids": kept.ids, **kept.describe()})
 
 
@@ -35,7 +35,7 @@ async def post_items(body: ItemsIn, services: ServicesDep) -> Response:
 async def put_item(item_id: str, body: ItemBody, services: ServicesDep) -> Response:
     """Keep a whole item, new or in place of the one of this id. Percent-encode the id."""
     whole_item = {**body.root, "id": _parse_item_id(item_id, body.root)}
-    kept = await services.put_items([whole_item])
+    kept = await services.writer.put_items([whole_item])
     return render_json({"id": kept.ids[0], **kept.describe()})
 
 
@@ -56,7 +56,7 @@ async def patch_item(item_id: str, body: ItemBody, services: ServicesDep) -> Res
         item, notes = live.items.patch(index, load_current, {**body.root, "id": clean_id})
         return {**item, _NOTES if _NOTES not in item else f"_{_NOTES}": notes} if notes else item
 
-    return await services.change_items(change)
+    return await services.writer.change_items(change)
 
 
 @router.delete("/items/{item_id:item}", response_model=ItemKept)
@@ -67,7 +67,7 @@ async def delete_item(item_id: str, services: ServicesDep) -> Response:
     def change(live: LiveStore, index: Index) -> dict[str, Any]:
         return {"id": clean_id, "live_seq": live.items.delete(index, clean_id)}
 
-    return await services.change_items(change)
+    return await services.writer.change_items(change)
 
 
 def _parse_items(items: Any) -> Sequence[Mapping[str, Any]]:

@@ -31,7 +31,7 @@ read_router = APIRouter(
 async def put_user(user_id: str, body: UserIn, services: ServicesDep) -> Response:
     """Store interests and attributes in place of earlier ones; they count in every request."""
     clean_id, profile = _parse_user_id(user_id), parse_profile(body.root)
-    return await services.write(
+    return await services.writer.write(
         lambda live: {"user_id": clean_id, "live_seq": live.users.put(clean_id, profile)}
     )
 
@@ -58,7 +58,7 @@ async def erase_user(user_id: str, services: ServicesDep) -> Response:
     """
     clean_id = _parse_user_id(user_id)
     try:
-        erased_count, seq = await services.erase_user(clean_id)
+        erased_count, seq = await services.writer.erase_user(clean_id)
     finally:  # the rows may be gone even if the files could not be cleaned
         if services.llm_client is not None:
             services.llm_client.clear_cache()
@@ -76,7 +76,7 @@ async def merge_users(body: MergeIn, services: ServicesDep) -> Response:
         moved, seq = live.users.merge(source_id, target_id)
         return {"user_id": target_id, "moved": moved, "live_seq": seq}
 
-    return await services.write(merge)
+    return await services.writer.write(merge)
 
 
 def _parse_user_id(encoded_id: str) -> str:

@@ -7,21 +7,18 @@ order of sequence numbers is the order of commits.
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from indexer.reading import explain_missing_driver
 from service.edge import Problem, unavailable
-from service.settings import SettingsError
-from service.store.connections import Connections, prepare, reopen
+from service.store.connections import Connections
+from service.store.current_connections import CurrentConnections
 from service.store.damage import Damage, find_damage
-from service.store.database_errors import describe_damage, get_first_line, raise_as_problem
+from service.store.database_errors import describe_damage, raise_as_problem
 from service.store.engine import BUSY_TIMEOUT_S, hide_password
 from service.store.generation import HighestSequence, Mark
 from service.store.schema import MIGRATIONS, counter, version
@@ -31,7 +28,6 @@ from service.store.write_transaction import SequenceNumbers, WriteTransaction
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_LOOK_EVERY_S = 0.5  # how often reads that need no transaction look at the file
 _MARK_OPTION = "zhiyin_mark"  # execution option: what was seen before the transaction began
 _SEQUENCE_QUERY = sa.select(
     counter.c.seq, counter.c.items_seq, counter.c.removals_seq, version.c.version
@@ -45,17 +41,12 @@ class LiveDatabase:
     acknowledged, and within half a second by reads: calls are refused until a sound store is back.
     """
 
-    def __init__(self, connections: Connections, *, url: str, busy_s: float) -> None:
-        self._connections = connections
-        self._url, self._busy_s = url, busy_s
+    def __init__(self, url: str, *, busy_s: float) -> None:
+        self._current = CurrentConnections(url, busy_s, self._start_again)
+        self._busy_s = busy_s
         self._writer_lock = threading.Lock()
-        self._reopening = threading.Lock()
         self._highest = HighestSequence()
-        # On the monotonic clock: when a read looks at the file again, and when it is opened again.
-        self._next_look_at = self._next_reopening_at = 0.0
-        self._refusal = ""
-        self._is_closed = False
-        self._name = f"the live store {connections.path or hide_password(url)}"
+        self._name = f"the live store {self.file or hide_password(url)}"
         self._damage = Damage()
         self._least_seq = 0  # of writes, see `continue_after`
 
@@ -71,45 +62,17 @@ class LiveDatabase:
             SettingsError: If the URL is wrong, or the store cannot be opened or is of a newer
                 release.
         """
-        safe_url = hide_password(url)
-        try:
-            connections = Connections(url, busy_s)
-        except ImportError as error:
-            raise SettingsError(f"--db {safe_url} {explain_missing_driver(error)}") from error
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise SettingsError(
-                f"--db {safe_url} cannot be used ({get_first_line(error)}); give a SQLAlchemy URL "
-                f"such as sqlite:////srv/live.sqlite"
-            ) from error
-        if connections.is_by_uri:
-            connections.close()
-            raise SettingsError(
-                f"--db {safe_url} names a file by a URI, whose file cannot be watched; give its "
-                f"path, such as sqlite:////srv/live.sqlite"
-            )
-        try:
-            prepare(connections, safe_url)
-        except (sqlite3.Error, SQLAlchemyError, Problem, OSError) as error:
-            cause = error.detail if isinstance(error, Problem) else get_first_line(error)
-            connections.close()
-            raise SettingsError(
-                f"the live store {safe_url} cannot be opened ({cause}); check that it is there and "
-                f"can be written, or give another --db"
-            ) from error
-        except SettingsError:
-            connections.close()
-            raise
-        return cls(connections, url=url, busy_s=busy_s)
+        return cls(url, busy_s=busy_s)
 
     @property
     def dialect(self) -> str:
         """SQLAlchemy's name of the kind of database, such as "sqlite"."""
-        return self._connections.engine.dialect.name
+        return self._current.get().engine.dialect.name
 
     @property
     def file(self) -> Path | None:
         """The file of a SQLite store; None for another kind."""
-        return self._connections.path
+        return self._current.get().path
 
     def check(self) -> None:
         """Check that the store can be read, and is of this release.
@@ -148,7 +111,7 @@ class LiveDatabase:
             Problem: 503 if the store cannot be read now.
         """
         with (
-            self._use_connections() as connections,
+            self._current.use() as connections,
             self._raise_as_problem(),
             connections.engine.connect() as connection,
         ):
@@ -171,7 +134,7 @@ class LiveDatabase:
             raise unavailable("the live store is busy; try again in a moment", retry_after_s=1)
         try:
             with (
-                self._use_connections() as connections,
+                self._current.use() as connections,
                 self._raise_as_problem(),
                 connections.write_engine.begin() as connection,
             ):
@@ -207,8 +170,8 @@ class LiveDatabase:
         Returns:
             None if they must be read in a transaction: in PostgreSQL, or if the store is busy.
         """
-        connections = self._connections
-        if connections.reader is None or not self._looks_well(connections):
+        connections = self._current.get()
+        if connections.reader is None or not self._current.look_well(connections):
             return None
         mark = self._highest.mark()
         try:
@@ -222,7 +185,7 @@ class LiveDatabase:
         Returns:
             None if they are not known, or a change among them is neither of an event nor an item.
         """
-        reader = self._connections.reader
+        reader = self._current.get().reader
         return None if reader is None else reader.list_owners(after, last)
 
     def fetch_at(
@@ -253,14 +216,14 @@ class LiveDatabase:
     def _read_at(
         self, sequence: SequenceNumbers, read: Callable[[SequenceReader, int], _T]
     ) -> _T | None:
-        connections = self._connections
+        connections = self._current.get()
         is_same_store = sequence.generation == self._highest.mark().generation
         if connections.reader is None or not is_same_store:
             return None
         try:
             return read(connections.reader, sequence.seq)
         except sqlite3.ProgrammingError:
-            if connections is self._connections and connections.find_fault() is None:
+            if connections is self._current.get() and connections.find_fault() is None:
                 raise
             return None  # another thread has closed this store meanwhile, or opened another one
 
@@ -280,13 +243,15 @@ class LiveDatabase:
 
     def close(self) -> None:
         """Close the idle connections, and refuse all further transactions."""
-        with self._reopening:
-            self._is_closed = True
-            try:
-                self._connections.save_lost_log()
-            except Problem as problem:
-                _log.error("what was in the live store's log may be lost: %s", problem.detail)
-            self._connections.close()
+        try:
+            self._current.close()
+        except Problem as problem:
+            _log.error("what was in the live store's log may be lost: %s", problem.detail)
+
+    def _start_again(self) -> None:
+        """Count from the numbers of another store, of which no damage is known."""
+        self._highest.start_again()
+        self._damage.clear()
 
     def _to_sequence(self, row: Sequence[int], mark: Mark) -> SequenceNumbers:
         """Return the numbers in a row of `_SEQUENCE_QUERY`.
@@ -314,70 +279,10 @@ class LiveDatabase:
     def _raise_as_problem(self) -> AbstractContextManager[None]:
         return raise_as_problem(self._name, self._damage.note)
 
-    def _looks_well(self, connections: Connections) -> bool:
-        """Whether nothing has become of the file, as far as was seen within half a second."""
-        now = time.monotonic()
-        if now < self._next_look_at:
-            return True
-        if connections.find_fault() is not None:
-            return False
-        self._next_look_at = now + _LOOK_EVERY_S
-        return True
-
-    @contextmanager
-    def _use_connections(self) -> Iterator[Connections]:
-        """Lend connections that nobody closes before the end.
-
-        Raises:
-            Problem: 503 if there is no store, or it cannot be used.
-        """
-        connections = self._find_connections()
-        while not connections.start_use():  # closed since: there are others, or why there are none
-            connections = self._find_connections()
-        try:
-            yield connections
-        finally:
-            connections.end_use()
-
-    def _find_connections(self) -> Connections:
-        """Return connections to the store at its path, opened again if it is another one by now.
-
-        Raises:
-            Problem: 503 if there is none, or it cannot be used.
-        """
-        if self._is_closed:
-            raise unavailable("the live store is closed, since the service stops; try again")
-        connections = self._connections
-        fault = connections.find_fault()
-        if fault is None:
-            return connections
-        self._next_look_at = 0.0
-        if not connections.path or not connections.path.exists():
-            raise unavailable(
-                f"the live store {fault}; put the file back, or restart the service to begin with "
-                f"an empty one"
-            )
-        with self._reopening:
-            if self._connections is connections and not self._is_closed:
-                if time.monotonic() < self._next_reopening_at:
-                    raise unavailable(self._refusal)
-                self._reopen(connections, fault)
-            return self._connections
-
-    def _reopen(self, connections: Connections, fault: str) -> None:
-        try:
-            self._connections = reopen(connections, self._url, self._busy_s, fault)
-        except Problem as problem:  # nobody else looks through the file for a while
-            self._refusal = problem.detail
-            self._next_reopening_at = time.monotonic() + _LOOK_EVERY_S
-            raise
-        self._highest.start_again()
-        self._damage.clear()
-
     def _confirm(self, connections: Connections) -> None:
         """Raise if what was just committed may have gone into a file that is not the store."""
         fault = connections.find_fault()
-        if fault is not None or connections is not self._connections:
+        if fault is not None or connections is not self._current.get():
             raise unavailable(
                 f"the live store {fault or 'was opened again'} while this was written, so it may "
                 f"not be kept; try again once the store is back"

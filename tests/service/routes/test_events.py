@@ -359,11 +359,11 @@ def test_a_full_queue_is_503_with_retry_after(own_shop: Shop, serve: Serve) -> N
         begun, go = threading.Event(), threading.Event()
         assert client.portal is not None
 
-        def hold() -> bool:
+        def hold(_: object) -> bool:
             begun.set()
             return go.wait(10)
 
-        held = client.portal.start_task_soon(services.event_queue.run, hold)
+        held = client.portal.start_task_soon(services.writer.run_write, hold)
         assert begun.wait(10)
         busy = client.post("/v1/events", json=GOOD)
         assert "busy" in problem(busy, 503)

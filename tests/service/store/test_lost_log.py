@@ -141,14 +141,14 @@ def test_nothing_is_acknowledged_into_a_log_that_was_cut_short(file: Path, size:
 
 def test_a_log_that_a_checkpoint_empties_is_sound(file: Path) -> None:
     database, log = open_log(file)
-    connections = database._connections
+    connections = database._current.get()
     for number in range(3):
         assert write(log, f"a{number}") == [f"a{number}"]
         with closing(sqlite3.connect(file)) as other:
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         assert connections.find_fault() is None
     assert write(log, "b") == ["b"]
-    assert database._connections is connections
+    assert database._current.get() is connections
     database.close()
     assert stored(file) == {"a0", "a1", "a2", "b"}
 

@@ -105,7 +105,7 @@ def test_a_connection_that_the_server_closed_costs_one_call_at_most(postgres: st
     database = LiveDatabase.open(postgres)
 
     def close_all() -> None:
-        other = sa.create_engine(database._connections.engine.url, poolclass=sa.NullPool)
+        other = sa.create_engine(database._current.get().engine.url, poolclass=sa.NullPool)
         with other.connect() as connection:
             connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from service.edge.problems import Problem
 from service.store.connections import Connections
+from service.store.current_connections import CurrentConnections
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog
 from service.store.events import Event
@@ -218,7 +219,7 @@ def test_the_log_of_a_store_behind_a_link_is_missed(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "real" / "live.sqlite")
     database = LiveDatabase.open(f"sqlite:///{link}")
     (tmp_path / "real" / "live.sqlite-wal").unlink()
-    found = database._connections.find_fault()
+    found = database._current.get().find_fault()
     database.close()
     assert found is not None
     assert "has lost its write-ahead log" in found
@@ -230,7 +231,7 @@ def test_a_call_under_way_while_the_store_is_closed_is_told_to_ask_again(tmp_pat
     with database.begin_read() as connection:
         sequence = database.read_sequence(connection)
     assert database.fetch_at(sequence, []) == []
-    database._connections.close("was replaced by another file")  # as opening it again begins
+    database._current.get().close("was replaced by another file")  # as opening it again begins
     assert database.fetch_at(sequence, []) is None
     database.close()
 
@@ -258,10 +259,10 @@ def test_a_read_that_begins_while_the_store_is_opened_again_leaves_nothing_open(
 ) -> None:
     file = tmp_path / "live.sqlite"
     database = LiveDatabase.open(f"sqlite:///{file}")
-    before = database._connections
-    find, chosen, may_begin = LiveDatabase._find_connections, threading.Event(), threading.Event()
+    before = database._current.get()
+    find, chosen, may_begin = CurrentConnections._find, threading.Event(), threading.Event()
 
-    def find_slowly(self: LiveDatabase) -> Connections:
+    def find_slowly(self: CurrentConnections) -> Connections:
         found = find(self)
         if threading.current_thread() is reader and not chosen.is_set():
             chosen.set()
@@ -269,12 +270,12 @@ def test_a_read_that_begins_while_the_store_is_opened_again_leaves_nothing_open(
         return found
 
     reader = threading.Thread(target=database.check)
-    monkeypatch.setattr(LiveDatabase, "_find_connections", find_slowly)
+    monkeypatch.setattr(CurrentConnections, "_find", find_slowly)
     reader.start()
     assert chosen.wait(20)
     replace_store(file)
     database.check()  # opens the one that is there now
-    assert database._connections is not before
+    assert database._current.get() is not before
     may_begin.set()
     reader.join(20)
     assert isinstance(before.engine.pool, sa.pool.QueuePool)
@@ -288,11 +289,11 @@ def test_a_read_under_way_while_the_store_is_opened_again_is_closed_at_its_end(
 ) -> None:
     file = tmp_path / "live.sqlite"
     database = LiveDatabase.open(f"sqlite:///{file}")
-    before = database._connections
+    before = database._current.get()
     with database.begin_read() as connection:
         replace_store(file)
         database.check()
-        assert database._connections is not before
+        assert database._current.get() is not before
         database.read_sequence(connection)
         assert [name for name in list_open_files(file) if "(deleted)" in name]
     assert not [name for name in list_open_files(file) if "(deleted)" in name]
@@ -322,7 +323,7 @@ def test_numbers_that_go_back_are_of_another_store(database: LiveDatabase) -> No
     append(log, "e1", "e2", "e3")
     with database.begin_read() as connection:
         before = database.read_sequence(connection)
-    with database._connections.write_engine.begin() as connection:
+    with database._current.get().write_engine.begin() as connection:
         connection.execute(counter.update().values(seq=1, items_seq=0, removals_seq=0))
         connection.execute(sa.text("DELETE FROM live_events WHERE seq > 1"))
     with database.begin_read() as connection:
