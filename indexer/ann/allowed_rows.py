@@ -55,6 +55,14 @@ class AllowedRows:
             allowed &= ~contain_rows(self.dropped, rows)
         return allowed
 
+    def contain_ascending(self, rows: Rows) -> Mask:
+        """Return the same of ascending, distinct rows: the few dropped ones are looked up in it."""
+        allowed = np.ones(rows.shape, np.bool_) if self.mask is None else self.mask[rows]
+        if len(rows):
+            positions = np.minimum(rows.searchsorted(self.dropped), len(rows) - 1)
+            allowed[positions[rows[positions] == self.dropped]] = False
+        return allowed
+
     def drop(self, rows: Rows) -> "AllowedRows":
         """Leave out further rows, in any order."""
         if not len(rows):

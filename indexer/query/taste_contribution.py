@@ -7,6 +7,7 @@ interactions.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from indexer.ann import Layout
 from indexer.arrays import Rows, Vectors
 from indexer.query.inputs import QueryInput, Role
+from indexer.query.term_totals import TermTotals
 from indexer.request import Weights
 from indexer.taste import (
     History,
@@ -31,7 +33,7 @@ from indexer.taste import (
 _MAX_UINT16_ROWS = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InputTerms:
     """z additive score terms, each of one row because of one input.
 
@@ -44,6 +46,11 @@ class InputTerms:
     rows: Rows
     input_positions: NDArray[np.int64]
     values: Vectors
+
+    @cached_property
+    def totals(self) -> TermTotals:
+        """Their sum for each row."""
+        return TermTotals.sum_by_row(self.rows, self.values)
 
     def add_to_shares(self, shares: NDArray[np.float64], rows: Rows) -> None:
         """Add what each of m inputs adds to each of h rows.

@@ -25,7 +25,6 @@ from indexer.query import (
     Stopwatch,
     TasteContext,
     TasteContribution,
-    TermTotals,
     apply_taste_model,
     build_catalogue_terms,
     build_input_vectors,
@@ -209,7 +208,7 @@ def _score_best_items(
         `(w, c) float32`, the products of c items with each interest alone, and `(c,) float32`,
         what each item scores whatever the interest.
     """
-    additive = TermTotals.sum_by_row(input_terms.rows, input_terms.values)
+    additive = input_terms.totals
     # The first vector of an interest is its whole profile; the others, of its latest items, would
     # take most of the time and hardly change which items are near.
     whole_profiles = np.stack([own[0] for own in profiles]) + shared_vector
