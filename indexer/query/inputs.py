@@ -6,9 +6,14 @@ becomes one reason in the answer.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Mask, Rows
 from indexer.event_kinds import MAX_COUNT_STRENGTH, find_undone, has_happened, measure_count
 from indexer.request import HistoryEntry, Scenario
 
@@ -59,16 +64,41 @@ class QueryInput(NamedTuple):
         return QueryInput(self.role, weight, self.reason, self.item_id, self.text, self.entry)
 
 
-def find_liked_items(inputs: Sequence[QueryInput], limit: int) -> list[int]:
-    """Return the positions of the last `limit` inputs that are items with a positive weight."""
-    liked = [
-        position
-        for position, query_input in enumerate(inputs)
-        if query_input.role is Role.PROFILE
-        and query_input.weight > 0
-        and query_input.item_id is not None
-    ]
-    return liked[-limit:]
+@dataclass(frozen=True, slots=True)
+class InputColumns:
+    """What query vectors are made of: the m inputs of a request as arrays, each `(m,)`.
+
+    Attributes:
+        weights: `float64`.
+        is_profile: `bool`, whether an input is of the profile.
+        is_prior: `bool`, whether it is the prior.
+        is_item: `bool`, whether it is an item of the profile.
+    """
+
+    weights: NDArray[np.float64]
+    is_profile: Mask
+    is_prior: Mask
+    is_item: Mask
+
+    @classmethod
+    def build(cls, inputs: Sequence[QueryInput]) -> "InputColumns":
+        """Return the columns of some inputs."""
+        is_profile = np.array([i.role is Role.PROFILE for i in inputs], np.bool_)
+        return cls(
+            np.array([i.weight for i in inputs], np.float64),
+            is_profile,
+            np.array([i.role is Role.PRIOR for i in inputs], np.bool_),
+            is_profile & np.array([i.item_id is not None for i in inputs], np.bool_),
+        )
+
+    @property
+    def is_liked(self) -> Mask:
+        """Which inputs are of the profile and have a positive weight, `(m,) bool`."""
+        return self.is_profile & (self.weights > 0)
+
+    def find_liked_items(self, limit: int) -> Rows:
+        """Return the positions of the last `limit` inputs that are items with a positive weight."""
+        return np.flatnonzero(self.is_item & (self.weights > 0))[-limit:]
 
 
 def build_history_inputs(
