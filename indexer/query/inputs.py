@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Mask, Rows
-from indexer.event_kinds import MAX_COUNT_STRENGTH, find_undone, has_happened, measure_count
+from indexer.event_kinds import (
+    MAX_COUNT_STRENGTH,
+    UNDONE_EVENTS,
+    find_undone,
+    has_happened,
+    measure_count,
+)
 from indexer.request import HistoryEntry, Scenario
 
 _FULL_WEIGHT_FIELDS = 3  # up to this many context fields have full weight, more share that of three
@@ -124,10 +130,11 @@ def build_history_inputs(
     inputs = []
     opinions: dict[str, float] = {}
     undone = _find_undone_entries(ordered)
+    reactions = _compute_reactions(ordered, scenario, rating_scale)
     for newer, entry in enumerate(reversed(ordered)):
         if len(ordered) - 1 - newer in undone:
             continue
-        reaction = _compute_reaction(entry, scenario, rating_scale)
+        reaction = reactions[len(ordered) - 1 - newer]
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
                 continue
@@ -145,6 +152,8 @@ def build_history_inputs(
 
 def _find_undone_entries(ordered: Sequence[HistoryEntry]) -> set[int]:
     """Return the positions of the entries that a later one took back; the newest is the last."""
+    if UNDONE_EVENTS.keys().isdisjoint([entry.event for entry in ordered]):
+        return set()
     of_items = [position for position, entry in enumerate(ordered) if entry.item_id is not None]
     undone = find_undone([(ordered[place].item_id, ordered[place].event) for place in of_items])
     return {of_items[place] for place in undone}
@@ -167,6 +176,19 @@ def _build_review_input(entry: HistoryEntry, weight: float) -> QueryInput:
     excerpt = text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
     reason = {**_build_history_reason(entry, weight), "text": excerpt}
     return QueryInput(Role.PROFILE, _REVIEW_TEXT_WEIGHT * weight, reason, text=text, entry=entry)
+
+
+def _compute_reactions(
+    entries: Sequence[HistoryEntry], scenario: Scenario, rating_scale: tuple[float, float]
+) -> list[float]:
+    """Return the weight of each event; a history has few kinds of them, and each is weighed once."""
+    kinds = [(entry.event, entry.value, entry.item_id is None) for entry in entries]
+    entry_by_kind = dict(zip(kinds, entries, strict=True))
+    reactions = {
+        kind: _compute_reaction(entry, scenario, rating_scale)
+        for kind, entry in entry_by_kind.items()
+    }
+    return [reactions[kind] for kind in kinds]
 
 
 def _compute_reaction(

@@ -59,11 +59,12 @@ class InputTerms:
             shares: `(h, m) float64`, changed.
             rows: `(h,) int64`.
         """
-        first = self.rows.searchsorted(rows, side="left").tolist()
-        last = self.rows.searchsorted(rows, side="right").tolist()
-        for share, start, stop in zip(shares, first, last, strict=True):
-            if start < stop:  # an input may have several terms of one row
-                np.add.at(share, self.input_positions[start:stop], self.values[start:stop])
+        first = self.rows.searchsorted(rows, side="left")
+        counts = self.rows.searchsorted(rows, side="right") - first
+        hits = np.repeat(np.arange(len(rows)), counts)
+        terms = np.arange(len(hits)) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        # Not `+=`: an input may have several terms of one row.
+        np.add.at(shares, (hits, self.input_positions[terms]), self.values[terms])
 
 
 NO_INPUT_TERMS = InputTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
@@ -119,12 +120,13 @@ def apply_taste_model(
         layout: Of the item vectors.
         taste_context: The other parts of the request that matter.
     """
+    known_count = len(model.prior)
     positions = [
         position
         for position, query_input in enumerate(inputs)
         if query_input.entry is not None
         and query_input.item_id is not None
-        and rows[query_input.item_id] < len(model.prior)
+        and rows[query_input.item_id] < known_count
     ]
     history = build_history(
         [_to_history_item(inputs[position], rows) for position in positions],
@@ -248,6 +250,8 @@ def _find_context_directions(
 ) -> dict[int, Vectors]:
     """Return position to weighted direction `(d,)` of each context input that has a learned one."""
     directions = model.context_directions.find_directions(taste_context.context_words)
+    if not directions:
+        return {}
     weight = np.float32(taste_context.weights.meaning)
     directions_by_position = {}
     for position, query_input in enumerate(inputs):
