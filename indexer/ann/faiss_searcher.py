@@ -208,7 +208,7 @@ class FaissSearcher:
         if max(count, queue if self._is_graph else 0) > self.count // 2:
             return None
         nprobe = effort.nprobe if allowed.mask is None else math.ceil(effort.nprobe * share**-0.5)
-        params = self._build_faiss_params(replace(effort, nprobe=nprobe, ef=queue))
+        params = self._build_faiss_params(Effort(effort.k_factor, nprobe, queue))
         scores, rows = self._search(self._base_index, queries, count, params)
         usable = rows >= 0
         if allowed.count < self.count:
@@ -221,7 +221,7 @@ class FaissSearcher:
 
     def _falls_short(self, usable: Mask, depth: int, allowed: AllowedRows) -> bool:
         """Whether a vector has too few usable candidates or too far down; `_compute_rank_limit`."""
-        if int(np.count_nonzero(usable, axis=1).min()) < depth:
+        if int(usable.sum(axis=1, dtype=np.int32).min()) < depth:
             return True
         if allowed.mask is None:
             return False

@@ -181,7 +181,7 @@ def _build_review_input(entry: HistoryEntry, weight: float) -> QueryInput:
 def _compute_reactions(
     entries: Sequence[HistoryEntry], scenario: Scenario, rating_scale: tuple[float, float]
 ) -> list[float]:
-    """Return the weight of each event; a history has few kinds of them, and each is weighed once."""
+    """Return the weight of each event; the few kinds of a history are weighed once each."""
     kinds = [(entry.event, entry.value, entry.item_id is None) for entry in entries]
     entry_by_kind = dict(zip(kinds, entries, strict=True))
     reactions = {

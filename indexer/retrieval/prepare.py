@@ -207,7 +207,7 @@ def _score_best_items(
         what each item scores whatever the interest.
     """
     profiles, owners = profiles_and_owners
-    starts = np.flatnonzero(np.diff(owners, prepend=-1))  # the first vector of each interest
+    starts = owners.searchsorted(np.arange(owners[-1] + 1))  # the first vector of each interest
     additive = input_terms.totals
     # The first vector of an interest is its whole profile; the others, of its latest items, would
     # take most of the time and hardly change which items are near.
