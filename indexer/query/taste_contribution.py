@@ -238,11 +238,12 @@ def _build_input_terms(
     # numpy sorts 16-bit integers by radix, which is faster.
     sort_keys = rows.astype(np.uint16) if len(model.prior) <= _MAX_UINT16_ROWS else rows
     order = np.argsort(sort_keys, kind="stable")
+    values = score_terms.value[order]
     # `taste` already contains the weight of the block for neighbours, but not for repeats.
-    scale = np.where(score_terms.is_repeat, np.float32(taste_context.weights.taste), np.float32(1))
-    values = (score_terms.value * scale).astype(np.float32)
+    if taste_context.weights.taste != 1:
+        values[score_terms.is_repeat[order]] *= np.float32(taste_context.weights.taste)
     input_positions = np.array(positions, np.int64)[score_terms.entry[order]]
-    return InputTerms(rows[order], input_positions, values[order])
+    return InputTerms(rows[order], input_positions, values)
 
 
 def _find_context_directions(

@@ -158,6 +158,9 @@ def judge_events(
     kind_liking[np.isnan(weight)] = np.nan
     liking = kind_liking[kind]
     strength = np.where(weight > 0, weight / scale.unit, 0.0)[kind]
+    is_given = ~np.isnan(values)
+    if not is_given.any():
+        return Reactions(liking.astype(np.float32), strength.astype(np.float32))
     for name, unit in scale.count_units:
         mine = (kind == number_by_name.get(name, -1)) & (values >= 0)
         counts = np.array([measure_count(name, value) for value in values[mine].tolist()])
@@ -165,7 +168,7 @@ def judge_events(
     for position in np.flatnonzero(values == 0).tolist():
         if not has_happened(events[position], 0.0):  # played 0 times: it was met, no more
             liking[position], strength[position] = RATED_LOW, 0.0
-    is_rating = _is_rating(names)[kind] & ~np.isnan(values)
+    is_rating = _is_rating(names)[kind] & is_given
     if is_rating.any():
         owner = np.zeros(len(events), np.int64) if group is None else group
         rated = _judge_ratings(values[is_rating], scale, owner[is_rating])
