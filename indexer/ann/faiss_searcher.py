@@ -33,8 +33,6 @@ _EXTRA_ROWS = 4  # searched beyond k, so that a tie with the k-th is noticed
 _MASK_MARGIN = 1.2  # among the near rows a mask may allow a smaller share than among all
 # Standard deviations by which the k-th allowed row may rank lower than a random mask would put it.
 _MAX_RANK_DEVIATIONS = 4.0
-# Of a float32 copy of float16 vectors: up to so many are widened once, and not for every request.
-_MAX_WIDE_BYTES = 1 << 26
 # How FAISS scans 4-bit codes: one query after the other, keeping candidates in a reservoir. By
 # itself it scans for several queries at once, which takes a sixth to a quarter longer and finds the
 # same rows.
@@ -117,8 +115,6 @@ class FaissSearcher:
         # A file need not hold its numbers at even addresses, and of an array that is not aligned
         # NumPy copies all rows before it takes some.
         self._bytes = self.vectors.view(np.uint8)
-        is_copied = self.vectors.dtype == np.float16 and 4 * self.vectors.size <= _MAX_WIDE_BYTES
-        self._wide = widen(self.vectors.copy()) if is_copied else None
 
     def scan(self, queries: Vectors, k: int, allowed: Mask | None) -> tuple[Vectors, Rows]:
         """Return `(q, k)` scores and rows of an exact index, best first.
@@ -232,15 +228,11 @@ class FaissSearcher:
 
     def read_vectors(self, rows: Rows) -> Vectors:
         """Return the stored vectors of m rows, `(m, d) float32`."""
-        if self._wide is not None:
-            return self._wide.take(rows, axis=0)
         return _to_float32(self._bytes.take(rows, axis=0).view(self.vectors.dtype))
 
     def read_range(self, start: int, stop: int) -> Vectors:
         """Return the stored vectors of m consecutive rows, `(m, d) float32`; not to be changed."""
-        return (
-            _to_float32(self.vectors[start:stop]) if self._wide is None else self._wide[start:stop]
-        )
+        return _to_float32(self.vectors[start:stop])
 
     def _compute_oversampling(self, effort: Effort) -> float:
         """Return how many candidates of the base index are scored for each row to find."""
