@@ -160,16 +160,17 @@ class MetadataStore(CloseOnExit):
     def find_rows(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the row of each id that exists, in the order of `ids`."""
         known = self._row_cache
-        rows = {item_id: known.get(item_id) for item_id in ids}
-        missing = [item_id for item_id, row in rows.items() if row is None]
-        if missing:
-            found_rows = self._look_up(missing)
-            rows |= found_rows
-            if len(known) + len(found_rows) > _MAX_CACHED_ROWS:
-                self._row_cache = found_rows
-            else:
-                known.update(found_rows)
-        return {item_id: row for item_id, row in rows.items() if row is not None}
+        rows = {item_id: known[item_id] for item_id in ids if item_id in known}
+        missing = list(dict.fromkeys(item_id for item_id in ids if item_id not in rows))
+        if not missing:
+            return rows
+        found_rows = self._look_up(missing)
+        if len(known) + len(found_rows) > _MAX_CACHED_ROWS:
+            self._row_cache = found_rows
+        else:
+            known.update(found_rows)
+        rows |= found_rows
+        return {item_id: rows[item_id] for item_id in ids if item_id in rows}
 
     def _look_up(self, ids: Sequence[str]) -> dict[str, int]:
         from sqlalchemy import select

@@ -16,7 +16,7 @@ from indexer.query.eligibility import (
 )
 from indexer.query.history_clusters import cluster_history
 from indexer.query.input_vectors import build_input_vectors
-from indexer.query.inputs import QueryInput, Role, build_history_inputs
+from indexer.query.inputs import InputColumns, QueryInput, Role, build_history_inputs
 from indexer.query.interest_clusters import (
     CALIBRATION_RANKS,
     InterestClusters,
@@ -52,6 +52,7 @@ __all__ = [
     "Availability",
     "Catalogue",
     "Eligible",
+    "InputColumns",
     "InputTerms",
     "InterestClusters",
     "Page",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.query.inputs import QueryInput, find_liked_items
+from indexer.query.inputs import InputColumns, QueryInput
 
 MIN_LIKED = 8  # a history with fewer liked items is not clustered
 _MAX_LIKED_ITEMS = 64  # only the latest are clustered
@@ -31,13 +31,15 @@ def cluster_history(
         input_vectors: `(m, d) float32`, unit meaning vectors.
         max_clusters: Largest number of clusters; 0: none.
     """
-    liked = find_liked_items(inputs, _MAX_LIKED_ITEMS)
-    if not max_clusters or len(liked) < MIN_LIKED:
+    if not max_clusters:
+        return []
+    liked = InputColumns.build(inputs).find_liked_items(_MAX_LIKED_ITEMS)
+    if len(liked) < MIN_LIKED:
         return []
     group = _assign_clusters(input_vectors[liked], max_clusters)
     clusters = []
     for number in range(max_clusters):
-        positions = np.array(liked)[group == number]
+        positions = liked[group == number]
         if len(positions) >= _MIN_CLUSTER_ITEMS:
             membership = np.zeros(len(inputs), np.float32)
             membership[positions] = 1.0

@@ -6,10 +6,21 @@ becomes one reason in the answer.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from indexer.event_kinds import MAX_COUNT_STRENGTH, find_undone, has_happened, measure_count
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.arrays import Mask, Rows
+from indexer.event_kinds import (
+    MAX_COUNT_STRENGTH,
+    UNDONE_EVENTS,
+    find_undone,
+    has_happened,
+    measure_count,
+)
 from indexer.request import HistoryEntry, Scenario
 
 _FULL_WEIGHT_FIELDS = 3  # up to this many context fields have full weight, more share that of three
@@ -59,16 +70,41 @@ class QueryInput(NamedTuple):
         return QueryInput(self.role, weight, self.reason, self.item_id, self.text, self.entry)
 
 
-def find_liked_items(inputs: Sequence[QueryInput], limit: int) -> list[int]:
-    """Return the positions of the last `limit` inputs that are items with a positive weight."""
-    liked = [
-        position
-        for position, query_input in enumerate(inputs)
-        if query_input.role is Role.PROFILE
-        and query_input.weight > 0
-        and query_input.item_id is not None
-    ]
-    return liked[-limit:]
+@dataclass(frozen=True, slots=True)
+class InputColumns:
+    """What query vectors are made of: the m inputs of a request as arrays, each `(m,)`.
+
+    Attributes:
+        weights: `float64`.
+        is_profile: `bool`, whether an input is of the profile.
+        is_prior: `bool`, whether it is the prior.
+        is_item: `bool`, whether it is an item of the profile.
+    """
+
+    weights: NDArray[np.float64]
+    is_profile: Mask
+    is_prior: Mask
+    is_item: Mask
+
+    @classmethod
+    def build(cls, inputs: Sequence[QueryInput]) -> "InputColumns":
+        """Return the columns of some inputs."""
+        is_profile = np.array([i.role is Role.PROFILE for i in inputs], np.bool_)
+        return cls(
+            np.array([i.weight for i in inputs], np.float64),
+            is_profile,
+            np.array([i.role is Role.PRIOR for i in inputs], np.bool_),
+            is_profile & np.array([i.item_id is not None for i in inputs], np.bool_),
+        )
+
+    @property
+    def is_liked(self) -> Mask:
+        """Which inputs are of the profile and have a positive weight, `(m,) bool`."""
+        return self.is_profile & (self.weights > 0)
+
+    def find_liked_items(self, limit: int) -> Rows:
+        """Return the positions of the last `limit` inputs that are items with a positive weight."""
+        return np.flatnonzero(self.is_item & (self.weights > 0))[-limit:]
 
 
 def build_history_inputs(
@@ -94,10 +130,11 @@ def build_history_inputs(
     inputs = []
     opinions: dict[str, float] = {}
     undone = _find_undone_entries(ordered)
+    reactions = _compute_reactions(ordered, scenario, rating_scale)
     for newer, entry in enumerate(reversed(ordered)):
         if len(ordered) - 1 - newer in undone:
             continue
-        reaction = _compute_reaction(entry, scenario, rating_scale)
+        reaction = reactions[len(ordered) - 1 - newer]
         if entry.item_id is not None:
             if reaction * opinions.get(entry.item_id, 0.0) < 0:
                 continue
@@ -115,6 +152,8 @@ def build_history_inputs(
 
 def _find_undone_entries(ordered: Sequence[HistoryEntry]) -> set[int]:
     """Return the positions of the entries that a later one took back; the newest is the last."""
+    if UNDONE_EVENTS.keys().isdisjoint([entry.event for entry in ordered]):
+        return set()
     of_items = [position for position, entry in enumerate(ordered) if entry.item_id is not None]
     undone = find_undone([(ordered[place].item_id, ordered[place].event) for place in of_items])
     return {of_items[place] for place in undone}
@@ -137,6 +176,19 @@ def _build_review_input(entry: HistoryEntry, weight: float) -> QueryInput:
     excerpt = text if len(text) <= _MAX_REASON_CHARS else text[: _MAX_REASON_CHARS - 1] + "…"
     reason = {**_build_history_reason(entry, weight), "text": excerpt}
     return QueryInput(Role.PROFILE, _REVIEW_TEXT_WEIGHT * weight, reason, text=text, entry=entry)
+
+
+def _compute_reactions(
+    entries: Sequence[HistoryEntry], scenario: Scenario, rating_scale: tuple[float, float]
+) -> list[float]:
+    """Return the weight of each event; the few kinds of a history are weighed once each."""
+    kinds = [(entry.event, entry.value, entry.item_id is None) for entry in entries]
+    entry_by_kind = dict(zip(kinds, entries, strict=True))
+    reactions = {
+        kind: _compute_reaction(entry, scenario, rating_scale)
+        for kind, entry in entry_by_kind.items()
+    }
+    return [reactions[kind] for kind in kinds]
 
 
 def _compute_reaction(

@@ -9,7 +9,6 @@ recommendations (Steck 2018) aim at. Here it is reached by scaling the query vec
 cluster, not by re-ranking.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from indexer.ann import find_kth_largest
 from indexer.arrays import Vectors
-from indexer.query.inputs import QueryInput, Role, find_liked_items
+from indexer.query.inputs import InputColumns
 
 CALIBRATION_RANKS = 10  # the first ranks, over which clusters are shown in proportion
 MIN_LIKED = 8  # a history with fewer liked items is not clustered
@@ -43,35 +42,32 @@ class InterestClusters:
 
 
 def find_interest_clusters(
-    inputs: Sequence[QueryInput], input_vectors: Vectors, *, by_weight: bool = False
+    columns: InputColumns, input_vectors: Vectors, *, by_weight: bool = False
 ) -> InterestClusters | None:
     """Return the interest clusters of a history; None if there are fewer than two.
 
     Args:
-        inputs: The m inputs, history in time order.
+        columns: Of the m inputs, history in time order.
         input_vectors: `(m, d) float32`, unit meaning vectors.
         by_weight: Whether shares are those of the input weights instead of the number of items.
             For learned weights: an interest of the past then fades as fast as its items do.
     """
-    profile = [(p, i) for p, i in enumerate(inputs) if i.role is Role.PROFILE]
-    liked = [position for position, query_input in profile if query_input.weight > 0]
-    items = find_liked_items(inputs, _MAX_LIKED_ITEMS)
+    items = columns.find_liked_items(_MAX_LIKED_ITEMS)
     if len(items) < MIN_LIKED:
         return None
     meaning = input_vectors[items]
-    group = _cluster_by_average_linkage(meaning @ meaning.T)
-    numbers, counts = np.unique(group, return_counts=True)
-    large = (counts >= _MIN_CLUSTER_ITEMS) & (counts >= _MIN_CLUSTER_SHARE * len(items))
-    if np.count_nonzero(large) < 2:
+    fewest = max(_MIN_CLUSTER_ITEMS, _MIN_CLUSTER_SHARE * len(items))
+    groups = _cluster_by_average_linkage(meaning @ meaning.T)
+    large = [group for group in groups if len(group) >= fewest]
+    if len(large) < 2:
         return None
-    centres = np.stack([meaning[group == number].mean(axis=0) for number in numbers[large]])
-    members = np.zeros((len(centres), len(inputs)), np.bool_)
+    centres = np.stack([meaning[group].mean(axis=0) for group in large])
     nearest = (input_vectors @ centres.T).argmax(axis=1)
-    members[nearest[liked], liked] = True
-    disliked = [position for position, query_input in profile if not query_input.weight > 0]
-    members[:, disliked] = True
-    item_weights = [inputs[position].weight if by_weight else 1.0 for position in items]
-    cluster_weights = members[:, items] @ np.array(item_weights)
+    is_liked = columns.is_liked
+    members = (nearest == np.arange(len(centres))[:, None]) & is_liked
+    members |= columns.is_profile & ~is_liked
+    item_weights = columns.weights[items] if by_weight else np.ones(len(items))
+    cluster_weights = members[:, items] @ item_weights
     return InterestClusters(members, cluster_weights / cluster_weights.sum())
 
 
@@ -127,8 +123,8 @@ def _find_factor(products: Vectors, shared_scores: Vectors, target: float, rank:
     return min(max(factor, _MIN_FACTOR), _MAX_FACTOR)
 
 
-def _cluster_by_average_linkage(similarity: Vectors) -> NDArray[np.int64]:
-    """Return the cluster of each of n items, `(n,)`; numbers are not consecutive.
+def _cluster_by_average_linkage(similarity: Vectors) -> list[list[int]]:
+    """Return the positions of the items in each cluster, ascending, of n items.
 
     The two groups with the highest mean similarity are joined until no mean reaches
     `_MIN_LINKAGE_COSINE`.
@@ -145,10 +141,7 @@ def _cluster_by_average_linkage(similarity: Vectors) -> NDArray[np.int64]:
         if distance > 1 - _MIN_LINKAGE_COSINE:
             break  # joins come in order of distance
         members[number] = members.pop(int(first)) + members.pop(int(second))
-    group = np.empty(count, np.int64)
-    for number, items in members.items():
-        group[items] = number
-    return group
+    return [sorted(items) for items in members.values()]
 
 
 @cache

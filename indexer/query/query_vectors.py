@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
-from indexer.query.inputs import QueryInput, Role
+from indexer.query.inputs import InputColumns, QueryInput
 from indexer.request import Scenario, Weights
 from indexer.taste import PROFILE_SHARE, compute_shrinkage_factor
 
@@ -89,73 +89,75 @@ def build_query_vectors(
         history_clusters: Weights of the inputs in each cluster, each `(m,)`.
         shrinkage: See `compute_profile_coefficients`; vectors of clusters are not shrunk.
     """
-    roles = np.array([query_input.role for query_input in inputs])
-    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
-    profile_coefficients = compute_profile_coefficients(
-        inputs, input_vectors, scenario, shrinkage=shrinkage
+    columns = InputColumns.build(inputs)
+    coefficients, _ = compute_profile_coefficients(
+        columns, input_vectors, scenario, shrinkage=shrinkage
     )
-    profile_coefficients += [_to_unit(own[None], input_vectors)[0] for own in history_clusters]
+    if history_clusters:
+        of_clusters = _to_unit(np.stack(history_clusters), input_vectors)
+        coefficients = np.concatenate([coefficients, of_clusters])
     return QueryVectors(
-        tuple(inputs),
-        input_vectors,
-        combine_coefficients(roles, input_weights, profile_coefficients, weights),
+        tuple(inputs), input_vectors, combine_coefficients(columns, coefficients, weights)
     )
 
 
 def compute_profile_coefficients(
-    inputs: Sequence[QueryInput],
+    columns: InputColumns,
     input_vectors: Vectors,
     scenario: Scenario,
     members: NDArray[np.bool_] | None = None,
     *,
     shrinkage: float = 0.0,
-) -> list[NDArray[np.float32]]:
-    """Return coefficients, each `(m,)`, of the whole profile and then of each recent liked item.
+) -> tuple[Vectors, NDArray[np.int64]]:
+    """Return the coefficients of whole profiles, each followed by those of its recent liked items.
 
     The vector of a recent item is a mix of the profile and that item.
 
     Args:
-        inputs: The m inputs, history in time order.
+        columns: Of the m inputs, history in time order.
         input_vectors: `(m, d) float32`, their vectors.
         scenario: How many recent items get a vector of their own.
-        members: `(m,) bool`, the inputs of one interest cluster; None: all.
+        members: `(w, m) bool`, the inputs of each of w interest clusters; None: one profile of all.
         shrinkage: The vectors get the length `w / (w + shrinkage)`, where w is the absolute weight
             of the whole profile, whatever `members`.
+
+    Returns:
+        `(q, m) float32`, and the profile that each belongs to, `(q,)`, ascending from 0.
     """
-    weights = np.array([i.weight if i.role is Role.PROFILE else 0.0 for i in inputs], np.float32)
-    profile = weights if members is None else np.where(members, weights, np.float32(0))
-    profile_coefficients = [_to_unit(profile[None], input_vectors)[0]]
-    liked = np.flatnonzero(profile > 0).tolist()
-    recent = [row for row in liked if inputs[row].item_id is not None][-scenario.recent_vectors :]
-    if recent and scenario.recent_vectors and np.count_nonzero(profile) > 1:
-        mixes = np.tile(np.float32(PROFILE_SHARE) * profile_coefficients[0], (len(recent), 1))
-        mixes[np.arange(len(recent)), recent] += np.float32(1 - PROFILE_SHARE)
-        profile_coefficients += [*_to_unit(mixes, input_vectors)]
-    if not shrinkage:
-        return profile_coefficients
-    # Dislikes are evidence too: without their absolute weight, a history of dislikes alone would
-    # have length 0 and push nothing away.
-    length = compute_shrinkage_factor(float(np.abs(weights).sum()), shrinkage)
-    return [mix * length for mix in profile_coefficients]
+    weights = np.where(columns.is_profile, columns.weights, 0).astype(np.float32)
+    profiles = weights[None] if members is None else np.where(members, weights, np.float32(0))
+    wholes = _to_unit(profiles, input_vectors)
+    recent = [
+        (number, position)
+        for number, profile in enumerate(profiles)
+        if scenario.recent_vectors and np.count_nonzero(profile) > 1
+        for position in np.flatnonzero((profile > 0) & columns.is_item)[-scenario.recent_vectors :]
+    ]
+    numbers, positions = np.array(recent, np.int64).reshape(-1, 2).T
+    mixes = np.float32(PROFILE_SHARE) * wholes[numbers]
+    mixes[np.arange(len(mixes)), positions] += np.float32(1 - PROFILE_SHARE)
+    owners = np.concatenate([np.arange(len(wholes)), numbers])
+    order = np.argsort(owners, kind="stable")
+    coefficients = np.concatenate([wholes, _to_unit(mixes, input_vectors)])[order]
+    if shrinkage:
+        # Dislikes are evidence too: without their absolute weight, a history of dislikes alone
+        # would have length 0 and push nothing away.
+        coefficients *= compute_shrinkage_factor(float(np.abs(weights).sum()), shrinkage)
+    return coefficients, owners[order]
 
 
-def combine_coefficients(
-    roles: NDArray[np.str_],
-    input_weights: NDArray[np.float32],
-    profile_coefficients: Sequence[NDArray[np.float32]],
-    weights: Weights,
-) -> Vectors:
+def combine_coefficients(columns: InputColumns, profiles: Vectors, weights: Weights) -> Vectors:
     """Add the constant inputs to each profile and apply the block weights, `(q, m) float32`.
 
     Args:
-        roles: `(m,)`, the role of each input.
-        input_weights: `(m,)`, the weight of each input; those of the profile are not read.
-        profile_coefficients: q times `(m,)`, from `compute_profile_coefficients`.
+        columns: Of the m inputs; the weights of the profile are not read.
+        profiles: `(q, m) float32`, from `compute_profile_coefficients`.
         weights: Of the blocks.
     """
-    constant = np.where(roles == Role.PROFILE, 0, input_weights)
-    block = np.where(roles == Role.PRIOR, weights.prior, weights.meaning).astype(np.float32)
-    return np.stack([(mix + constant) * block for mix in profile_coefficients]).astype(np.float32)
+    constant = np.where(columns.is_profile, 0, columns.weights).astype(np.float32)
+    block = np.where(columns.is_prior, weights.prior, weights.meaning).astype(np.float32)
+    coefficients: Vectors = (profiles + constant) * block
+    return coefficients
 
 
 def build_example_vectors(

@@ -1,6 +1,8 @@
 """Shares of a score and additive terms to the list of reasons that an answer shows. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -27,22 +29,23 @@ def build_reasons(
         shares: `(m,) float64`, from `QueryVectors.split_scores`; inputs with share 0 are left out.
         term_reasons: Reasons of additive terms, each with its `share`.
     """
-    parts = [(float(shares[p]), inputs[p].reason) for p in np.flatnonzero(shares).tolist()]
-    parts += [(term["share"], term) for term in term_reasons]
-    parts.sort(key=_get_size, reverse=True)
-    kept = len(parts)
-    rest = 0.0
+    values = [*shares.tolist(), *(term["share"] for term in term_reasons)]
+    sizes = [*map(abs, values)]
+    used = filter(sizes.__getitem__, range(len(sizes)))
+    order = sorted(used, key=sizes.__getitem__, reverse=True)
+    kept = len(order)
     if kept > _MAX_REASONS:
-        limit = _MAX_OTHER_SHARE * sum(abs(share) for share, _ in parts)
-        while kept > _MAX_REASONS and rest + abs(parts[kept - 1][0]) <= limit:
-            kept -= 1
-            rest += abs(parts[kept][0])
-    reasons = [{**reason, "share": share} for share, reason in parts[:kept]]
-    if kept < len(parts):
-        other = sum(share for share, _ in parts[kept:])
+        smallest = [*accumulate(sizes[place] for place in reversed(order))]
+        small_count = bisect_right(smallest, _MAX_OTHER_SHARE * smallest[-1])
+        kept = max(_MAX_REASONS, kept - small_count)
+    reasons = [
+        {
+            **(inputs[p].reason if p < len(inputs) else term_reasons[p - len(inputs)]),
+            "share": values[p],
+        }
+        for p in order[:kept]
+    ]
+    if kept < len(order):
+        other = sum(values[place] for place in order[kept:])
         reasons.append({"kind": "other", "share": other})
     return reasons
-
-
-def _get_size(part: tuple[float, Mapping[str, Any]]) -> float:
-    return abs(part[0])

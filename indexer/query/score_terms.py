@@ -84,8 +84,8 @@ def _build_freshness_term(catalogue: Catalogue, scenario: Scenario, now: float) 
 
     None if the scenario has no weight for it, or the catalogue no publication dates.
     """
-    name = _find_publication_field(catalogue)
-    if not scenario.fresh_weight or name is None:
+    name = _find_publication_field(catalogue) if scenario.fresh_weight else None
+    if name is None:
         return None
     ages = np.maximum(0.0, now - _read_timestamps(catalogue, name))
     decay = 0.5 ** (ages / scenario.fresh_half_life_s)
@@ -128,9 +128,11 @@ def _build_nearness_term(
     None if the scenario has no weight for it, or request or catalogue have no coordinates.
     """
     here = next((context[f] for f in LOCATION_FIELDS if isinstance(context.get(f), Mapping)), None)
+    if here is None or not scenario.near_weight:
+        return None
     known = catalogue.schema.fields.items()
     name = next((field for field, info in known if info.type is FieldType.LOCATION), None)
-    if here is None or name is None or not scenario.near_weight:
+    if name is None:
         return None
     row_values = catalogue.row_values(name, RowValueKind.POINTS)
     user_point = to_unit_vectors(np.array(here["lat"]), np.array(here["lon"]))

@@ -47,6 +47,9 @@ class Query:
     @cached_property
     def term_totals(self) -> TermTotals:
         """The sum of all additive terms for each row."""
+        catalogue_sums = sum_terms(self.catalogue_terms)
+        if not self.row_terms:
+            return self.input_terms.totals.add_catalogue_sums(catalogue_sums)
         row_shares = [
             (row, term["share"]) for row, reasons in self.row_terms.items() for term in reasons
         ]
@@ -55,7 +58,7 @@ class Query:
         return TermTotals.sum_by_row(
             np.concatenate([self.input_terms.rows, rows]),
             np.concatenate([self.input_terms.values, values]),
-            catalogue_sums=sum_terms(self.catalogue_terms),
+            catalogue_sums=catalogue_sums,
         )
 
     @cached_property

@@ -7,6 +7,7 @@ interactions.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from indexer.ann import Layout
 from indexer.arrays import Rows, Vectors
 from indexer.query.inputs import QueryInput, Role
+from indexer.query.term_totals import TermTotals
 from indexer.request import Weights
 from indexer.taste import (
     History,
@@ -31,7 +33,7 @@ from indexer.taste import (
 _MAX_UINT16_ROWS = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InputTerms:
     """z additive score terms, each of one row because of one input.
 
@@ -45,6 +47,11 @@ class InputTerms:
     input_positions: NDArray[np.int64]
     values: Vectors
 
+    @cached_property
+    def totals(self) -> TermTotals:
+        """Their sum for each row."""
+        return TermTotals.sum_by_row(self.rows, self.values)
+
     def add_to_shares(self, shares: NDArray[np.float64], rows: Rows) -> None:
         """Add what each of m inputs adds to each of h rows.
 
@@ -52,11 +59,12 @@ class InputTerms:
             shares: `(h, m) float64`, changed.
             rows: `(h,) int64`.
         """
-        first = self.rows.searchsorted(rows, side="left").tolist()
-        last = self.rows.searchsorted(rows, side="right").tolist()
-        for share, start, stop in zip(shares, first, last, strict=True):
-            if start < stop:  # an input may have several terms of one row
-                np.add.at(share, self.input_positions[start:stop], self.values[start:stop])
+        first = self.rows.searchsorted(rows, side="left")
+        counts = self.rows.searchsorted(rows, side="right") - first
+        hits = np.repeat(np.arange(len(rows)), counts)
+        terms = np.arange(len(hits)) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        # Not `+=`: an input may have several terms of one row.
+        np.add.at(shares, (hits, self.input_positions[terms]), self.values[terms])
 
 
 NO_INPUT_TERMS = InputTerms(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
@@ -112,12 +120,13 @@ def apply_taste_model(
         layout: Of the item vectors.
         taste_context: The other parts of the request that matter.
     """
+    known_count = len(model.prior)
     positions = [
         position
         for position, query_input in enumerate(inputs)
         if query_input.entry is not None
         and query_input.item_id is not None
-        and rows[query_input.item_id] < len(model.prior)
+        and rows[query_input.item_id] < known_count
     ]
     history = build_history(
         [_to_history_item(inputs[position], rows) for position in positions],
@@ -229,11 +238,12 @@ def _build_input_terms(
     # numpy sorts 16-bit integers by radix, which is faster.
     sort_keys = rows.astype(np.uint16) if len(model.prior) <= _MAX_UINT16_ROWS else rows
     order = np.argsort(sort_keys, kind="stable")
+    values = score_terms.value[order]
     # `taste` already contains the weight of the block for neighbours, but not for repeats.
-    scale = np.where(score_terms.is_repeat, np.float32(taste_context.weights.taste), np.float32(1))
-    values = (score_terms.value * scale).astype(np.float32)
+    if taste_context.weights.taste != 1:
+        values[score_terms.is_repeat[order]] *= np.float32(taste_context.weights.taste)
     input_positions = np.array(positions, np.int64)[score_terms.entry[order]]
-    return InputTerms(rows[order], input_positions, values[order])
+    return InputTerms(rows[order], input_positions, values)
 
 
 def _find_context_directions(
@@ -241,6 +251,8 @@ def _find_context_directions(
 ) -> dict[int, Vectors]:
     """Return position to weighted direction `(d,)` of each context input that has a learned one."""
     directions = model.context_directions.find_directions(taste_context.context_words)
+    if not directions:
+        return {}
     weight = np.float32(taste_context.weights.meaning)
     directions_by_position = {}
     for position, query_input in enumerate(inputs):

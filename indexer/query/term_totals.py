@@ -32,7 +32,7 @@ class TermTotals:
     def sum_by_row(
         cls, rows: Rows, values: Vectors, *, catalogue_sums: Vectors | None = None
     ) -> "TermTotals":
-        """Sum z terms by row.
+        """Sum z terms by row, fastest if the rows are ascending.
 
         Args:
             rows: `(z,) int64`, the row of each term; a row may have several.
@@ -42,8 +42,20 @@ class TermTotals:
         totals = cls(catalogue_sums=catalogue_sums)
         if not len(rows):
             return totals
-        totals._rows, positions = np.unique(rows, return_inverse=True)
-        totals._sums = np.bincount(positions, values, len(totals._rows)).astype(np.float32)
+        if (rows[1:] < rows[:-1]).any():
+            order = np.argsort(rows, kind="stable")
+            rows, values = rows[order], values[order]
+        starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
+        totals._rows = rows[starts]
+        totals._sums = np.add.reduceat(values, starts, dtype=np.float64).astype(np.float32)
+        return totals
+
+    def add_catalogue_sums(self, catalogue_sums: Vectors | None) -> "TermTotals":
+        """Return these totals with a term for every row, `(n,) float32`; None: as they are."""
+        if catalogue_sums is None:
+            return self
+        totals = TermTotals(catalogue_sums=catalogue_sums)
+        totals._rows, totals._sums = self._rows, self._sums
         return totals
 
     def __len__(self) -> int:
@@ -53,7 +65,7 @@ class TermTotals:
         """Return the allowed rows that have a term of their own, ascending, and their sums."""
         if not len(self._rows):
             return self._rows, self._sums
-        is_allowed = allowed.contain(self._rows)
+        is_allowed = allowed.contain_ascending(self._rows)
         return self._rows[is_allowed], self._sums[is_allowed]
 
     def lookup(self, rows: Rows) -> Vectors:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from indexer.errors import RequestError
-from indexer.event_kinds import settle_event
+from indexer.event_kinds import BUILT_IN_EVENTS, settle_event
 from indexer.request.context import ContextValue, parse_time
 from indexer.request.event_names import collect_known_events, parse_event_name, resolve_event
 from indexer.request.ranking_options import Boost, Pin, parse_boosts, parse_max_per, parse_pins
@@ -172,10 +172,11 @@ def parse_request(
             f"history has {len(history)} entries, at most {max_history} are read; "
             f"send the latest ones"
         )
-    known = collect_known_events(scenarios)
     if not all(
-        entry.event in known and (entry.value is None or entry.value > 0) for entry in history
+        entry.event in BUILT_IN_EVENTS and (entry.value is None or entry.value > 0)
+        for entry in history
     ):
+        known = collect_known_events(scenarios)
         parsed["history"] = tuple(
             _resolve_entry(entry, f"history[{position}].event", known)
             for position, entry in enumerate(history)
@@ -207,7 +208,8 @@ def _parse_history_entry(value: Any, name: str) -> HistoryEntry:
         return HistoryEntry(item_id=parse_id(value, name))
     if not isinstance(value, Mapping):
         raise RequestError(f"{name} must be an id or an object, got {format_value(value)}")
-    refuse_unknown(value, _HISTORY_PARSERS, name)
+    if not value.keys() <= _HISTORY_PARSERS.keys():
+        refuse_unknown(value, _HISTORY_PARSERS, name)
     parsed = {
         key: _HISTORY_PARSERS[key](part, f"{name}.{key}")
         for key, part in value.items()

@@ -8,6 +8,7 @@ the history (calibrated recommendations, Steck 2018).
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.ann import select_top
 from indexer.arrays import Vectors, sort_distinct
@@ -16,16 +17,15 @@ from indexer.query import (
     NO_INPUT_TERMS,
     Catalogue,
     Eligible,
+    InputColumns,
     InputTerms,
     InterestClusters,
     QueryVectors,
     ResolvedRequest,
-    Role,
     ScoreTerm,
     Stopwatch,
     TasteContext,
     TasteContribution,
-    TermTotals,
     apply_taste_model,
     build_catalogue_terms,
     build_input_vectors,
@@ -115,16 +115,18 @@ def _compose_vectors(
     """
     has_taste = catalogue.taste is not None
     max_clusters = 0 if has_taste else resolved.scenario.cluster_vectors
-    interests = None
     if not max_clusters:
-        interests = find_interest_clusters(
-            taste_contribution.inputs, input_vectors, by_weight=has_taste
-        )
-    if interests is None:
-        return _compose_one_profile(resolved, taste_contribution, input_vectors, max_clusters)
-    return _compose_interests(
-        catalogue, resolved, taste_contribution, input_vectors, (interests, eligible)
-    )
+        columns = InputColumns.build(taste_contribution.inputs)
+        interests = find_interest_clusters(columns, input_vectors, by_weight=has_taste)
+        if interests is not None:
+            return _compose_interests(
+                catalogue,
+                resolved,
+                taste_contribution,
+                input_vectors,
+                (columns, interests, eligible),
+            )
+    return _compose_one_profile(resolved, taste_contribution, input_vectors, max_clusters)
 
 
 def _compose_one_profile(
@@ -151,48 +153,42 @@ def _compose_interests(
     resolved: ResolvedRequest,
     taste_contribution: TasteContribution,
     input_vectors: Vectors,
-    interests_and_eligible: tuple[InterestClusters, Eligible],
+    interests_and_eligible: tuple[InputColumns, InterestClusters, Eligible],
 ) -> QueryVectors:
     """Query vectors of each interest, scaled so that they share the first ranks in proportion."""
-    interests, eligible = interests_and_eligible
-    inputs, weights = taste_contribution.inputs, resolved.request.weights
-    mixes = [
-        compute_profile_coefficients(
-            inputs,
-            input_vectors,
-            resolved.scenario,
-            members,
-            shrinkage=taste_contribution.shrinkage,
-        )
-        for members in interests.members
-    ]
-    profiles = [np.stack(own) @ input_vectors * np.float32(weights.meaning) for own in mixes]
-    roles = np.array([query_input.role for query_input in inputs])
-    input_weights = np.array([query_input.weight for query_input in inputs], np.float32)
+    columns, interests, eligible = interests_and_eligible
+    weights, taste_vectors = resolved.request.weights, taste_contribution.taste_vectors
+    profiles, owners = compute_profile_coefficients(
+        columns,
+        input_vectors,
+        resolved.scenario,
+        interests.members,
+        shrinkage=taste_contribution.shrinkage,
+    )
     # Query and context are left out of the comparison: they may tilt the proportion.
-    prior = np.where(roles == Role.PRIOR, input_weights * np.float32(weights.prior), 0)
+    prior = np.where(columns.is_prior, columns.weights * weights.prior, 0).astype(np.float32)
     shared_vector = prior @ input_vectors
-    if taste_contribution.taste_vectors is not None:
-        shared_vector = shared_vector + taste_contribution.taste_vectors.sum(axis=0)
+    if taste_vectors is not None:
+        shared_vector = shared_vector + taste_vectors.sum(axis=0)
     products, shared_scores = _score_best_items(
-        catalogue, eligible, profiles, shared_vector, taste_contribution.input_terms
+        catalogue,
+        eligible,
+        (profiles @ input_vectors * np.float32(weights.meaning), owners),
+        shared_vector,
+        taste_contribution.input_terms,
     )
     factors = compute_calibration_factors(products, shared_scores, interests.shares)
-    scaled = [
-        mix * factor
-        for own, factor in zip(mixes, factors.astype(np.float32), strict=True)
-        for mix in own
-    ]
-    coefficients = combine_coefficients(roles, input_weights, scaled, weights)
+    scaled = profiles * factors.astype(np.float32)[owners, None]
+    coefficients = combine_coefficients(columns, scaled, weights)
     return QueryVectors(
-        tuple(inputs), input_vectors, coefficients, taste_contribution.taste_vectors
+        tuple(taste_contribution.inputs), input_vectors, coefficients, taste_vectors
     )
 
 
 def _score_best_items(
     catalogue: Catalogue,
     eligible: Eligible,
-    profiles: list[Vectors],
+    profiles_and_owners: tuple[Vectors, NDArray[np.int64]],
     shared_vector: Vectors,
     input_terms: InputTerms,
 ) -> tuple[Vectors, Vectors]:
@@ -201,7 +197,8 @@ def _score_best_items(
     Args:
         catalogue: What is recommended from.
         eligible: What may be found.
-        profiles: Query vectors of each of w interests, `(q, d) float32`.
+        profiles_and_owners: `(q, d) float32`, the query vectors of w interests, and `(q,)`, the
+            interest of each, ascending.
         shared_vector: `(d,) float32`, added to each of them.
         input_terms: Additive terms that the history earned.
 
@@ -209,10 +206,12 @@ def _score_best_items(
         `(w, c) float32`, the products of c items with each interest alone, and `(c,) float32`,
         what each item scores whatever the interest.
     """
-    additive = TermTotals.sum_by_row(input_terms.rows, input_terms.values)
+    profiles, owners = profiles_and_owners
+    starts = owners.searchsorted(np.arange(owners[-1] + 1))  # the first vector of each interest
+    additive = input_terms.totals
     # The first vector of an interest is its whole profile; the others, of its latest items, would
     # take most of the time and hardly change which items are near.
-    whole_profiles = np.stack([own[0] for own in profiles]) + shared_vector
+    whole_profiles = profiles[starts] + shared_vector
     near = find_candidates(
         catalogue, whole_profiles, eligible, CALIBRATION_RANKS, additive, each=2 * CALIBRATION_RANKS
     )
@@ -220,7 +219,6 @@ def _score_best_items(
     # Just these, so that it does not depend on how many more an index finds.
     best = [select_top(near.rows, own, 2 * CALIBRATION_RANKS).rows for own in totals]
     rows = sort_distinct(np.concatenate(best))
-    scores = catalogue.scores(np.concatenate([*profiles, shared_vector[None]]), rows)
-    ends = np.cumsum([len(own) for own in profiles])
-    products = np.stack([part.max(axis=0) for part in np.split(scores, ends)[:-1]])
+    scores = catalogue.scores(np.concatenate([profiles, shared_vector[None]]), rows)
+    products = np.maximum.reduceat(scores[:-1], starts, axis=0)
     return products, scores[-1] + additive.lookup(rows)

@@ -138,26 +138,22 @@ def _add_rows_with_terms(
     limit: int,
 ) -> NearRows:
     """Add the rows whose terms could lift them among the `limit` best, the largest terms first."""
-    rows, values = terms
-    if near.bound == -np.inf or not len(rows):
+    missing, values = terms
+    if near.bound == -np.inf or not len(missing):
         return near
-    is_missing = ~contain_rows(near.rows, rows)
-    missing, missing_values = rows[is_missing], values[is_missing]
     totals = near.products.max(axis=0) + _look_up(terms, near.rows)
     for size in (_FIRST_TERM_ROWS, len(missing)):
         threshold = find_kth_largest(totals, limit)
-        may_matter = missing_values >= threshold - near.bound - _TIE_TOLERANCE
-        missing, missing_values = missing[may_matter], missing_values[may_matter]
+        may_matter = values >= threshold - near.bound - _TIE_TOLERANCE
+        missing, values = missing[may_matter], values[may_matter]
+        is_missing = ~contain_rows(near.rows, missing)
+        missing, values = missing[is_missing], values[is_missing]
         if not len(missing):
             return near
-        heaviest = np.argsort(-missing_values, kind="stable")[:size]
-        added = np.sort(missing[heaviest])
+        added = np.sort(missing[np.argsort(-values, kind="stable")[:size]])
         products = source.scores(vectors, added)
         totals = np.concatenate([totals, products.max(axis=0) + _look_up(terms, added)])
         near = near.add(added, products)
-        keep = np.ones(len(missing), np.bool_)
-        keep[heaviest] = False
-        missing, missing_values = missing[keep], missing_values[keep]
     return near
 
 

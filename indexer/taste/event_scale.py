@@ -148,22 +148,27 @@ def judge_events(
         scale: What the events are worth.
         group: `(m,)`, whose event each is, numbered from 0; None: all are of one user.
     """
-    weight_by_name = {name: scale.find_weight(name) for name in set(events)}
-    weight = np.array(
-        [np.nan if (w := weight_by_name[name]) is None else w for name in events], np.float64
-    )
-    liking = np.where(weight < 0, DISLIKED, _judge_unrated(events, scale))
-    liking[np.isnan(weight)] = np.nan
-    strength = np.where(weight > 0, weight / scale.unit, 0.0)
+    # There are few kinds of events: what a kind says is found once and spread over its events.
+    names = list(dict.fromkeys(events))
+    number_by_name = {name: number for number, name in enumerate(names)}
+    kind = np.array([number_by_name[name] for name in events], np.int64)
+    weights = [scale.find_weight(name) for name in names]
+    weight = np.array([np.nan if w is None else w for w in weights], np.float64)
+    kind_liking = np.where(weight < 0, DISLIKED, _judge_unrated(names, scale))
+    kind_liking[np.isnan(weight)] = np.nan
+    liking = kind_liking[kind]
+    strength = np.where(weight > 0, weight / scale.unit, 0.0)[kind]
+    is_given = ~np.isnan(values)
+    if not is_given.any():
+        return Reactions(liking.astype(np.float32), strength.astype(np.float32))
     for name, unit in scale.count_units:
-        mine = np.fromiter((event == name for event in events), bool, len(events))
-        mine &= values >= 0
+        mine = (kind == number_by_name.get(name, -1)) & (values >= 0)
         counts = np.array([measure_count(name, value) for value in values[mine].tolist()])
         strength[mine] *= np.minimum(counts / unit, MAX_COUNT_STRENGTH)
     for position in np.flatnonzero(values == 0).tolist():
         if not has_happened(events[position], 0.0):  # played 0 times: it was met, no more
             liking[position], strength[position] = RATED_LOW, 0.0
-    is_rating = _is_rating(events) & ~np.isnan(values)
+    is_rating = _is_rating(names)[kind] & is_given
     if is_rating.any():
         owner = np.zeros(len(events), np.int64) if group is None else group
         rated = _judge_ratings(values[is_rating], scale, owner[is_rating])

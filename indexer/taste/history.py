@@ -171,11 +171,13 @@ def compute_repeat_weights(history: History, settings: TasteSettings) -> Coeffic
 def _compute_ages(timestamps: Sequence[float | None]) -> NDArray[np.float32]:
     """Return how many entries have a strictly later time, for entries in time order."""
     m = len(timestamps)
-    ages = np.zeros(m, np.float32)
-    for position in range(m - 2, -1, -1):
-        same = timestamps[position] is not None and timestamps[position] == timestamps[position + 1]
-        ages[position] = ages[position + 1] if same else m - 1 - position
-    return ages
+    # NaN, for an entry without a time, is different from itself, so each such entry is the last of
+    # its time.
+    times = np.array([np.nan if time is None else time for time in timestamps], np.float64)
+    last_of_time = np.arange(m)
+    last_of_time[:-1][times[:-1] == times[1:]] = m
+    last_of_time = np.minimum.accumulate(last_of_time[::-1])[::-1]
+    return (m - 1 - last_of_time).astype(np.float32)
 
 
 def _compute_context_matches(

@@ -180,12 +180,11 @@ def _build_neighbour_terms(
     first = neighbours.starts[rows[used]]
     length = neighbours.starts[rows[used] + 1] - first
     entry = np.repeat(used, length)
-    offset = np.arange(len(entry)) - np.repeat(np.cumsum(length) - length, length)
-    at = np.repeat(first, length) + offset
+    at = np.arange(len(entry)) + np.repeat(first - np.cumsum(length) + length, length)
     return ScoreTerms(
         neighbours.rows[at].astype(np.int64),
         entry,
-        (neighbours.values[at] * weights[entry]).astype(np.float32),
+        neighbours.values[at] * weights[entry],
         np.zeros(len(entry), bool),
     )
 

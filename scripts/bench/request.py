@@ -17,6 +17,7 @@ import numpy as np
 from indexer import Index
 from indexer.answer import recommend
 from indexer.query import (
+    InputColumns,
     TasteContext,
     apply_taste_model,
     build_input_vectors,
@@ -102,7 +103,10 @@ def _steps(index: Index, request: Request, laps: Laps) -> None:
         )
         signals = learned.inputs
     is_learned = index.taste is not None
-    laps.lap("worlds", lambda: find_interest_clusters(signals, sources, by_weight=is_learned))
+    laps.lap(
+        "worlds",
+        lambda: find_interest_clusters(InputColumns.build(signals), sources, by_weight=is_learned),
+    )
     laps.lap(
         "compose",
         lambda: build_query_vectors(signals, sources, scenario=scenario, weights=request.weights),

@@ -45,6 +45,10 @@ def test_every_view_of_allowed_rows_is_the_set(case: tuple[AllowedRows, set[int]
     everything = np.arange(allowed.total)
     assert allowed.contain(everything).tolist() == [row in expected for row in everything]
     assert allowed.contain(everything[::-1][None]).shape == (1, allowed.total)
+    many = np.tile(everything[::-1], (30, 1))  # of so many rows others are looked up
+    assert allowed.contain(many).tolist() == [[row in expected for row in own] for own in many]
+    some = everything[:: 1 + allowed.count % 3]
+    assert allowed.contain_ascending(some).tolist() == [row in expected for row in some]
     mask_rows = everything if allowed.mask is None else np.flatnonzero(allowed.mask)
     assert allowed.mask_count == len(mask_rows)
     assert set(allowed.dropped.tolist()) == set(mask_rows.tolist()) - expected
