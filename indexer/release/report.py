@@ -63,10 +63,18 @@ def _describe_build(build: FinishedBuild) -> dict[str, Any]:
         "learned_until": max(times, default=None) if timed else None,
         "settings": settings,
         "settings_kept": build.kept_settings is not None,
-        "blocks": describe_settings(settings),
+        "blocks": [*_describe_tuning(build), *describe_settings(settings)],
         "reasons": [],
         "what": "There were too few interactions to compare anything.",
     }
+
+
+def _describe_tuning(build: FinishedBuild) -> list[str]:
+    """Say how targets were ranked while tuning, if not among all items; else nothing."""
+    facts = build.taste.report
+    if "compared" not in facts:
+        return []
+    return [f"Settings were tuned on {facts['cases']:,} held-out picks, {facts['compared']}."]
 
 
 def _compare_with_live(

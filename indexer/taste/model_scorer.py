@@ -3,7 +3,6 @@
 The scores are those of `Scorer`: what settings are tuned by is what models are compared by.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from indexer.taste.blocks import TasteBlocks
-from indexer.taste.cases import MAX_SCORES, HoldoutCases
+from indexer.taste.cases import HoldoutCases
 from indexer.taste.model import TasteModel
 from indexer.taste.prior import PickedPriorStats
 from indexer.taste.scorer import HIDDEN_SCORE, Scorer, Scores
@@ -69,24 +68,16 @@ def rank_cases(
     """
     blocks, settings = _unfold(model, meaning)
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], Scores]] = []
-    for some_cases in _split(cases, len(meaning)):
-        scorer = Scorer(blocks, some_cases, repeats, hidden_rows)
+    for scorer in Scorer(blocks, cases, repeats, hidden_rows).split():
 
         def answer(
             block: slice, scores: Scores, scorer: Scorer = scorer
         ) -> tuple[NDArray[np.int64], NDArray[np.int64], Scores]:
-            return (scorer.rank_block(block, scores), *_select_first(scores, count))
+            return (scorer.rank_block(block, scores), *select_first(scores, count))
 
         parts += scorer.map_blocks(settings, answer)
     ranks, rows, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
     return RankedCases(ranks, rows, scores)
-
-
-def _split(cases: HoldoutCases, n: int) -> Iterator[HoldoutCases]:
-    """Yield as many cases as are scored at once."""
-    size = max(1, MAX_SCORES // max(n, 1))
-    for start in range(0, len(cases), size):
-        yield cases.take_slice(slice(start, min(start + size, len(cases))))
 
 
 def _unfold(model: TasteModel, meaning: Scores) -> tuple[TasteBlocks, TasteSettings]:
@@ -112,8 +103,11 @@ def _unfold(model: TasteModel, meaning: Scores) -> tuple[TasteBlocks, TasteSetti
     return blocks, replace(settings, **weights)  # type: ignore[arg-type]  # all are floats
 
 
-def _select_first(scores: Scores, count: int) -> tuple[NDArray[np.int64], Scores]:
-    """Return the rows and scores of the largest scores of each case."""
+def select_first(scores: Scores, count: int) -> tuple[NDArray[np.int64], Scores]:
+    """Return the rows and scores of the largest scores `(c, n)` of each case, best first.
+
+    Of equal scores the lower row comes first; the score is NaN where fewer may be recommended.
+    """
     cases = np.arange(len(scores))[:, None]
     k = min(count, scores.shape[1])
     near = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
