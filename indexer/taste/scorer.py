@@ -351,7 +351,7 @@ def _score_text(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
         scores: Scores = (history @ text.sources) @ scorer.select(text.targets).T
         return scores
     factors = scorer.blocks.find_text_factors(half_life)
-    profiles = ((history @ scorer.blocks.meaning) @ factors.left) @ factors.right.T
+    profiles: Scores = ((history @ scorer.blocks.meaning) @ factors.left) @ factors.right.T
     return profiles @ scorer.meaning.T
 
 
