@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.metrics import compute_ndcg10
-from indexer.taste import TasteModel, blocks, cases, fit_taste, scorer, text_block, window_scorers
+from indexer.taste import TasteModel, cases, fit_taste, scorer, window_scorers
 from indexer.taste.candidate_sample import draw_sample
 from indexer.taste.cases import Window, split_windows
 from indexer.taste.events import build_events
@@ -17,7 +18,14 @@ from indexer.taste.fit import fit_blocks
 from indexer.taste.scorer import HIDDEN_SCORE, Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.text_block import fit_text_block, fit_text_factors
-from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_meaning
+from tests.indexer.taste.worlds import (
+    chains,
+    compare_at_most,
+    habits,
+    ids,
+    interaction,
+    random_meaning,
+)
 
 N, PICKED = 1_500, 150  # items of the catalogue; those that anybody ever picks
 SETTINGS = TasteSettings(
@@ -39,13 +47,8 @@ Bound = Callable[[int], None]
 
 @pytest.fixture
 def bound(monkeypatch: pytest.MonkeyPatch) -> Bound:
-    """Sets how many items a catalogue may have for all of them to be compared."""
-
-    def set_bound(items: int) -> None:
-        for module in (cases, scorer, blocks, text_block, window_scorers):
-            monkeypatch.setattr(module, "MAX_COMPARED_ITEMS", items)
-
-    return set_bound
+    """`compare_at_most`, until the test ends."""
+    return partial(compare_at_most, monkeypatch=monkeypatch)
 
 
 def world(*, repeats: bool) -> tuple[NDArray[np.float32], Window]:
