@@ -14,8 +14,7 @@ WINDOW_SHARE = 0.1  # of all events
 _MAX_HISTORY = 500
 MAX_SCORES = 8_000_000  # cases times items, scores in memory at once for each block
 MAX_COMPARED_ITEMS = 100_000  # in a larger catalogue, targets are compared with a sample
-# The same in a larger catalogue, of whose vectors each block of cases takes another reading.
-MAX_LARGE_SCORES = 16_000_000
+MAX_LARGE_SCORES = 16_000_000  # the same there: each block of cases reads all vectors anew
 _MIN_CASES, _MAX_CASES = 100, 1000
 _CASES_OF_SAMPLE = 300
 
