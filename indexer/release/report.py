@@ -71,9 +71,15 @@ def _describe_build(build: FinishedBuild) -> dict[str, Any]:
 def _describe_tuning(build: FinishedBuild) -> list[str]:
     """Say how targets were ranked while tuning, if not among all items; else nothing."""
     facts = build.taste.report
-    if "compared" not in facts:
+    compared = facts.get("compared")
+    if not compared:
         return []
-    return [f"Settings were tuned on {facts['cases']:,} held-out picks, {facts['compared']}."]
+    return [
+        f"Settings were tuned on {facts['cases']:,} held-out picks, each compared with "
+        f"{compared['items']:,} of {compared['of']:,} items: {compared['for_certain']:,} that may "
+        f"come first or are picked most, and {compared['drawn']:,} drawn from the others, each of "
+        f"which stands for {compared['each_drawn_stands_for']:g}."
+    ]
 
 
 def _compare_with_live(

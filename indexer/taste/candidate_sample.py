@@ -42,14 +42,15 @@ class CandidateSample:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def describe(self) -> str:
-        """Return how many items targets are compared with, for people."""
-        return (
-            f"each compared with {len(self):,} of {len(self.columns):,} items: "
-            f"{self.certain_count:,} that may come first or are picked most, and "
-            f"{len(self) - self.certain_count:,} drawn at random, each of which stands for "
-            f"{self.drawn_weight:,.1f}"
-        )
+    def summarise(self) -> dict[str, float]:
+        """Return how many items targets are compared with, for `report.json`."""
+        return {
+            "items": len(self),
+            "of": len(self.columns),
+            "for_certain": self.certain_count,
+            "drawn": len(self) - self.certain_count,
+            "each_drawn_stands_for": round(self.drawn_weight, 2),
+        }
 
     def select_columns(self, matrix: Matrix) -> Matrix:
         """Return the columns `(c, s)` of a sparse matrix `(c, n)`."""

@@ -110,12 +110,12 @@ def _tune_settings(
             f"{trials.resumed_count} settings were tried before the last fit was stopped"
         )
     sample = scorers[0].sample if scorers else None
-    compared = f", {sample.describe()}" if sample else ""
-    report_progress(f"{len(holdout)} held-out cases{compared}")
+    items = f", each compared with {len(sample):,} of {events.n_items:,} items" if sample else ""
+    report_progress(f"{len(holdout)} held-out cases{items}")
     settings = tune(holdout, zero_shot, starts)
     report = _build_report(holdout, zero_shot, settings, starts) | {"events": len(events)}
     if sample:
-        report["compared"] = sample.describe()
+        report["compared"] = sample.summarise()
     if events.has_times:
         report |= _tune_without_newest(holdout, zero_shot, starts)
     return settings, report
