@@ -14,7 +14,7 @@ WINDOW_SHARE = 0.1  # of all events
 _MAX_HISTORY = 500
 MAX_SCORES = 8_000_000  # cases times items, scores in memory at once for each block
 MAX_COMPARED_ITEMS = 100_000  # in a larger catalogue, targets are compared with a sample
-MAX_LARGE_SCORES = 16_000_000  # the same there: each block of cases reads all vectors anew
+MAX_LARGE_SCORES = 16_000_000  # cases times items there, of a sample or of all items in turn
 _MIN_CASES, _MAX_CASES = 100, 1000
 _CASES_OF_SAMPLE = 300
 

@@ -19,12 +19,7 @@ from numpy.typing import NDArray
 from indexer.cores import count_threads, map_in_threads
 from indexer.taste.blocks import TasteBlocks
 from indexer.taste.candidate_sample import ABSENT, CandidateSample
-from indexer.taste.cases import (
-    MAX_COMPARED_ITEMS,
-    MAX_LARGE_SCORES,
-    MAX_SCORES,
-    HoldoutCases,
-)
+from indexer.taste.cases import MAX_SCORES, HoldoutCases
 from indexer.taste.history import (
     AFFINITY_SHRINKAGE,
     compute_entry_weights,
@@ -101,17 +96,12 @@ class Scorer:
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
         """Return the rank of each target, `(c,)` from 1; ties count against it.
 
-        With a sample it is estimated. Without one, in a large catalogue, the cases are scored a few
-        at a time, and nothing of them is kept.
+        With a sample it is estimated.
         """
-        parts = [self] if self.width <= MAX_COMPARED_ITEMS else self.split()
-        ranks = [rank for one in parts for rank in one.map_blocks(settings, one.rank_block)]
-        return np.concatenate([np.zeros(0, np.int64), *ranks])
+        return np.concatenate([np.zeros(0, np.int64), *self.map_blocks(settings, self.rank_block)])
 
-    def split(self) -> Iterator["Scorer"]:
-        """Yield scorers of as many cases as are scored at once."""
-        at_once = MAX_SCORES if self.width <= MAX_COMPARED_ITEMS else MAX_LARGE_SCORES
-        size = max(1, at_once // max(self.width, 1))
+    def split(self, size: int) -> Iterator["Scorer"]:
+        """Yield scorers of at most `size` of the cases each."""
         for start in range(0, len(self.cases), size):
             some_cases = self.cases.take_slice(slice(start, min(start + size, len(self.cases))))
             yield replace(self, cases=some_cases, _part_cache={})

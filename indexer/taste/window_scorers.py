@@ -13,8 +13,8 @@ from indexer.arrays import Rows
 from indexer.taste.blocks import TasteBlocks
 from indexer.taste.candidate_sample import CandidateSample, alternate, draw_sample
 from indexer.taste.cases import MAX_COMPARED_ITEMS, MAX_LARGE_SCORES, Window
+from indexer.taste.catalogue_ranking import rank_in_tiles
 from indexer.taste.events import Events
-from indexer.taste.model_scorer import select_first
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
 
@@ -62,13 +62,9 @@ def _sample_items(
 
 def _find_first_rows(scorers: Sequence[Scorer], probes: Sequence[TasteSettings]) -> Rows:
     """Return the first items of all cases: what is first for any, then what is second, and on."""
-    found: list[Rows] = []
-    for scorer in scorers:
-        for part in scorer.split():
-            for settings in probes:
-                found += part.map_blocks(
-                    settings, lambda _, scores: select_first(scores, FIRST_COUNT)[0]
-                )
+    found = [
+        ranked.rows for scorer in scorers for ranked in rank_in_tiles(scorer, probes, FIRST_COUNT)
+    ]
     by_place: Rows = np.concatenate(found).T.ravel()
     _, first = np.unique(by_place, return_index=True)
     return by_place[np.sort(first)]

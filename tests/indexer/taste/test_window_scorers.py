@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.metrics import compute_ndcg10
-from indexer.taste import TasteModel, cases, fit_taste, scorer, window_scorers
+from indexer.taste import TasteModel, cases, catalogue_ranking, fit_taste, window_scorers
 from indexer.taste.candidate_sample import draw_sample
 from indexer.taste.cases import Window, split_windows
+from indexer.taste.catalogue_ranking import compute_ranks, rank_in_tiles
 from indexer.taste.events import build_events
 from indexer.taste.fit import fit_blocks
 from indexer.taste.scorer import HIDDEN_SCORE, Scorer
@@ -102,17 +103,23 @@ def test_text_is_fitted_alike_from_the_rows_that_have_neighbours(bound: Bound) -
     )
 
 
-def test_without_a_sample_a_large_catalogue_is_ranked_a_few_cases_at_a_time(
-    bound: Bound, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("repeats", [True, False])
+def test_all_items_are_ranked_alike_in_tiles_of_items_and_cases(
+    bound: Bound, monkeypatch: pytest.MonkeyPatch, *, repeats: bool
 ) -> None:
-    meaning, window = world(repeats=False)
-    at_once = Scorer(fit_blocks(window.train, meaning), window.cases, repeats=False)
-    expected = at_once.compute_ranks(SETTINGS)
-    bound(100)
-    monkeypatch.setattr(scorer, "MAX_LARGE_SCORES", 5 * N)
-    parts = Scorer(fit_blocks(window.train, meaning), window.cases, repeats=False)
-    np.testing.assert_array_equal(parts.compute_ranks(SETTINGS), expected)
-    assert max(len(part.cases) for part in parts.split()) == 5
+    meaning, window = world(repeats=repeats)
+    hidden = np.array([3, 4, 5])
+    at_once = Scorer(fit_blocks(window.train, meaning), window.cases, repeats, hidden)
+    scores, ranks = at_once.compute_scores(SETTINGS), at_once.compute_ranks(SETTINGS)
+    bound(400)
+    monkeypatch.setattr(catalogue_ranking, "MAX_LARGE_SCORES", 7 * 400)
+    found = rank_in_tiles(at_once, [TasteSettings(), SETTINGS], 5)
+    np.testing.assert_array_equal(found[1].ranks, ranks)
+    np.testing.assert_array_equal(found[1].rows, np.argsort(-scores, axis=1, kind="stable")[:, :5])
+    np.testing.assert_allclose(found[1].scores, -np.sort(-scores, axis=1)[:, :5], atol=2e-5)
+    np.testing.assert_array_equal(compute_ranks(at_once, SETTINGS), ranks)
+    alone = rank_in_tiles(at_once, [TasteSettings()], 5)[0]
+    np.testing.assert_array_equal(found[0].ranks, alone.ranks)
 
 
 def fit_chains(told: list[str] | None = None) -> TasteModel:
@@ -165,7 +172,7 @@ def build_scorers(n: int, probes: list[TasteSettings]) -> list[Scorer]:
 
 
 def rank(scorers: list[Scorer], settings: TasteSettings) -> NDArray[np.int64]:
-    return np.concatenate([one.compute_ranks(settings) for one in scorers])
+    return np.concatenate([compute_ranks(one, settings) for one in scorers])
 
 
 def test_up_to_the_bound_there_is_no_sample(bound: Bound) -> None:
@@ -226,7 +233,7 @@ def test_the_scores_in_memory_do_not_grow_with_the_catalogue(
         return part
 
     monkeypatch.setattr(Scorer, "_find_part", record)
-    for module in (scorer, window_scorers):
+    for module in (catalogue_ranking, window_scorers):
         monkeypatch.setattr(module, "MAX_LARGE_SCORES", 60_000)
     bound(1_000)
     scorers = build_scorers(n, [PLAIN])
