@@ -140,7 +140,7 @@ def _join_tiles(parts: Sequence[RankedCases], count: int) -> RankedCases:
     order = np.argsort(np.where(np.isnan(scores), np.inf, -scores), axis=1, kind="stable")
     first = order[:, :count]
     return RankedCases(
-        ranks=1 + np.sum([part.ranks for part in parts], axis=0, dtype=np.int64),
+        ranks=1 + np.stack([part.ranks for part in parts]).sum(axis=0),
         rows=np.take_along_axis(rows, first, axis=1),
         scores=np.take_along_axis(scores, first, axis=1),
     )
