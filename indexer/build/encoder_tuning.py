@@ -37,6 +37,7 @@ from indexer.taste import (
     Window,
     build_events,
     build_next_item_examples,
+    compute_ranks,
     compute_repeat_share,
     compute_standard_error,
     fit_blocks,
@@ -209,4 +210,4 @@ def _compute_ndcg10(
     """`(c,)`, NDCG@10 of each case of a window with the taste fitted on what lies before it."""
     settings = fit_taste(window.train, item_ids, meaning).settings
     blocks = fit_blocks(window.train, meaning, settings=settings)
-    return compute_ndcg10(Scorer(blocks, window.cases, repeats).compute_ranks(settings))
+    return compute_ndcg10(compute_ranks(Scorer(blocks, window.cases, repeats), settings))

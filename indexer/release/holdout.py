@@ -20,6 +20,9 @@ HOLDOUT_SHARE = WINDOW_SHARE  # so that settings tuned without the newest window
 MIN_NEW_ROWS = 200  # liked rows after the live snapshot's last one, to hold out only those
 MIN_CASES = 30  # fewer prove nothing
 MAX_CASES = 1_000
+MAX_UNTUNED_CASES = 300  # where nothing was tuned, more cases would take longer than the fit
+_MAX_SCORES = 1_000_000_000  # cases times items: in a larger catalogue fewer cases are asked
+_MIN_LARGE_CASES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,17 @@ def split_holdout(
         starts_at=float(cut) if timed else None,
         is_unseen_by_live=last_learned is not None and bool(last_learned < cut),
     )
+
+
+def count_most_cases(n_items: int, *, is_tuned: bool) -> int:
+    """Return how many cases are asked at most of a build.
+
+    Args:
+        n_items: Items of the catalogue, with each of which every case is compared.
+        is_tuned: Whether the build was tuned anew.
+    """
+    affordable = max(_MIN_LARGE_CASES, _MAX_SCORES // max(n_items, 1))
+    return min(affordable, MAX_CASES if is_tuned else MAX_UNTUNED_CASES)
 
 
 def _find_cut(log: InteractionLog, last_learned: float | None) -> float:

@@ -20,14 +20,13 @@ from indexer.release.diagnostics import (
     compute_release_metrics,
 )
 from indexer.release.gate import GuardrailMetrics, check_guardrails, judge_release
-from indexer.release.holdout import MAX_CASES, Holdout, split_holdout
+from indexer.release.holdout import Holdout, count_most_cases, split_holdout
 from indexer.release.live_baseline import LiveBaseline
 from indexer.release.report_page import render_release_page
 from indexer.release.setting_descriptions import describe_settings
 
 # Folder beside the snapshots that holds the report of the last build that was refused.
 REFUSED_FOLDER = "refused"
-_MAX_UNTUNED_CASES = 300  # where nothing was tuned, more cases would take longer than the fit
 
 
 def evaluate_release(build: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def evaluate_release(build: FinishedBuild, *, report: StageProgress) -> dict[str
             build.stats.ids,
             learned_until=live.learned_until,
             own_weights=dict(build.taste.settings.scale.own_weights),
-            max_cases=MAX_CASES if build.kept_settings is None else _MAX_UNTUNED_CASES,
+            max_cases=count_most_cases(len(build.stats.ids), is_tuned=build.kept_settings is None),
         )
         if holdout is not None:
             release_report |= _compare_with_live(build, live, holdout, report)
@@ -63,10 +62,24 @@ def _describe_build(build: FinishedBuild) -> dict[str, Any]:
         "learned_until": max(times, default=None) if timed else None,
         "settings": settings,
         "settings_kept": build.kept_settings is not None,
-        "blocks": describe_settings(settings),
+        "blocks": [*_describe_tuning(build), *describe_settings(settings)],
         "reasons": [],
         "what": "There were too few interactions to compare anything.",
     }
+
+
+def _describe_tuning(build: FinishedBuild) -> list[str]:
+    """Say how targets were ranked while tuning, if not among all items; else nothing."""
+    facts = build.taste.report
+    compared = facts.get("compared")
+    if not compared:
+        return []
+    return [
+        f"Settings were tuned on {facts['cases']:,} held-out picks, each compared with "
+        f"{compared['items']:,} of {compared['of']:,} items: {compared['for_certain']:,} that may "
+        f"come first or are picked most, and {compared['drawn']:,} drawn from the others, each of "
+        f"which stands for {compared['each_drawn_stands_for']:g}."
+    ]
 
 
 def _compare_with_live(
@@ -80,7 +93,7 @@ def _compare_with_live(
     live_answers, live_note = live.answer(holdout)
     methods = {"new": compute_release_metrics(new_answers, holdout.cases)}
     comparison: dict[str, Any] = {
-        "what": f"{_describe_holdout(holdout)} {live_note}",
+        "what": f"{_describe_holdout(holdout, len(build.stats.ids))} {live_note}",
         "methods": methods,
         "calibration": compute_calibration(new_answers),
     }
@@ -100,10 +113,11 @@ def _compare_with_live(
     return comparison
 
 
-def _describe_holdout(holdout: Holdout) -> str:
+def _describe_holdout(holdout: Holdout, n_items: int) -> str:
     since = "" if holdout.starts_at is None else f" since {_format_time(holdout.starts_at)}"
     return (
-        f"Asked: {len(holdout.cases)} picks of the newest interactions{since}. The new model "
+        f"Asked: {len(holdout.cases)} picks of the newest interactions{since}, each compared with "
+        f"all {n_items:,} items. The new model "
         f"answered without having seen them: it was fitted in the same way on the "
         f"{len(holdout.training_rows)} interactions before."
     )

@@ -11,6 +11,7 @@ from indexer.taste.cases import (
     compute_repeat_share,
     split_windows,
 )
+from indexer.taste.catalogue_ranking import compute_ranks
 from indexer.taste.encoder_examples import build_next_item_examples
 from indexer.taste.event_scale import judge_events, mark_undone
 from indexer.taste.events import Events, build_events
@@ -63,6 +64,7 @@ __all__ = [
     "build_next_item_examples",
     "compute_entry_weights",
     "compute_popularity_affinity",
+    "compute_ranks",
     "compute_repeat_share",
     "compute_repeat_weights",
     "compute_shrinkage_factor",

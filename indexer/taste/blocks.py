@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.taste.cases import MAX_COMPARED_ITEMS
 from indexer.taste.context_directions import ContextDirections
 from indexer.taste.neighbours import Neighbours
 from indexer.taste.prior import PickedPriorStats, compute_picked_prior_stats, compute_prior
 from indexer.taste.settings import TasteSettings
-from indexer.taste.text_block import TextBlock, fit_text_block
+from indexer.taste.text_block import TextBlock, TextFactors, fit_text_block, fit_text_factors
 
 Floats = NDArray[np.float32]
 
@@ -35,6 +36,18 @@ class TasteBlocks:
         default_factory=dict
     )
     _text: dict[float, TextBlock] = field(default_factory=dict)
+    _text_factors: dict[float, TextFactors] = field(default_factory=dict)
+
+    def keeps_text_vectors(self, half_life: float) -> bool:
+        """Return whether the text block of a half-life is, or may be, kept for all items."""
+        return half_life in self._text or len(self.meaning) <= MAX_COMPARED_ITEMS
+
+    def find_text_factors(self, half_life: float) -> TextFactors:
+        """Return the factors of a text block, which take no memory to speak of."""
+        if half_life not in self._text_factors:
+            factors = fit_text_factors(self.neighbours[half_life], self.meaning)
+            self._text_factors[half_life] = factors
+        return self._text_factors[half_life]
 
     def find_text(self, half_life: float) -> TextBlock:
         """Return the text block of a half-life; it is fitted when it is first asked for."""

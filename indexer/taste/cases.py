@@ -13,7 +13,10 @@ NEW_USER_EVENTS = 3  # a user with a history of at most this many events is new
 WINDOW_SHARE = 0.1  # of all events
 _MAX_HISTORY = 500
 MAX_SCORES = 8_000_000  # cases times items, scores in memory at once for each block
+MAX_COMPARED_ITEMS = 100_000  # in a larger catalogue, targets are compared with a sample
+MAX_LARGE_SCORES = 16_000_000  # cases times items there, of a sample or of all items in turn
 _MIN_CASES, _MAX_CASES = 100, 1000
+_CASES_OF_SAMPLE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def _build_cases(
     repeats: bool,
 ) -> HoldoutCases:
     chosen = np.flatnonzero(is_target if repeats else is_target & _find_first_interactions(events))
-    limit = int(np.clip(MAX_SCORES // max(events.n_items, 1), _MIN_CASES, _MAX_CASES))
+    limit = _count_most_cases(events.n_items)
     if len(chosen) > limit:
         chosen = np.sort(rng.choice(chosen, limit, replace=False))
     first = np.searchsorted(events.user, events.user[chosen])
@@ -172,6 +175,12 @@ def _build_cases(
         ),
         context_rows=find_word_rows(events, events.context_words[chosen]),
     )
+
+
+def _count_most_cases(n_items: int) -> int:
+    if n_items > MAX_COMPARED_ITEMS:
+        return _CASES_OF_SAMPLE
+    return int(np.clip(MAX_SCORES // max(n_items, 1), _MIN_CASES, _MAX_CASES))
 
 
 def _compute_step_offsets(events: Events) -> NDArray[np.int64]:

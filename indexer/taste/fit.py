@@ -33,10 +33,12 @@ from indexer.taste.tuning import (
     tune,
 )
 from indexer.taste.tuning_trials import TuningTrials, compute_trials_key
+from indexer.taste.window_scorers import build_scorers
 
 MIN_REPEAT_SHARE = 0.2  # share of repeated liked events from which users may get seen items again
 WINDOW_COUNT = 3
 _MIN_OLDER_CASES = 600
+_PROBED_TEXT_WEIGHT = 2.0  # so that new items that taste finds by text are compared for certain
 MET_PICK_WEIGHT = 0.5  # of an event that is not liking, in the popularity of its item
 
 Meaning = NDArray[np.float32]
@@ -92,23 +94,28 @@ def _tune_settings(
     trials: TuningTrials,
 ) -> tuple[TasteSettings, dict[str, Any]]:
     repeats = compute_repeat_share(events) >= MIN_REPEAT_SHARE
-    holdout = HoldoutEvaluation(
-        [
-            Scorer(fit_blocks(window.train, meaning), window.cases, repeats)
-            for window in split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=seed)
-        ],
-        report_progress,
-        trials,
+    zero_shot = TasteSettings(scale=events.scale, context=events.context_columns)
+    starts = build_presets(zero_shot, has_times=events.has_times, repeats=repeats)
+    scorers = build_scorers(
+        events,
+        split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=seed),
+        lambda train: fit_blocks(train, meaning),
+        repeats=repeats,
+        probes=[zero_shot, starts[0], replace(starts[0], text_weight=_PROBED_TEXT_WEIGHT)],
+        seed=seed,
     )
+    holdout = HoldoutEvaluation(scorers, report_progress, trials)
     if trials.resumed_count:
         report_progress(
             f"{trials.resumed_count} settings were tried before the last fit was stopped"
         )
-    zero_shot = TasteSettings(scale=events.scale, context=events.context_columns)
-    starts = build_presets(zero_shot, has_times=events.has_times, repeats=repeats)
-    report_progress(f"{len(holdout)} held-out cases")
+    sample = scorers[0].sample if scorers else None
+    items = f", each compared with {len(sample):,} of {events.n_items:,} items" if sample else ""
+    report_progress(f"{len(holdout)} held-out cases{items}")
     settings = tune(holdout, zero_shot, starts)
     report = _build_report(holdout, zero_shot, settings, starts) | {"events": len(events)}
+    if sample:
+        report["compared"] = sample.summarise()
     if events.has_times:
         report |= _tune_without_newest(holdout, zero_shot, starts)
     return settings, report

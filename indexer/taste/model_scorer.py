@@ -3,7 +3,6 @@
 The scores are those of `Scorer`: what settings are tuned by is what models are compared by.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,28 +10,13 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from indexer.taste.blocks import TasteBlocks
-from indexer.taste.cases import MAX_SCORES, HoldoutCases
+from indexer.taste.cases import MAX_COMPARED_ITEMS, MAX_SCORES, HoldoutCases
+from indexer.taste.catalogue_ranking import RankedCases, rank_in_tiles, select_first
 from indexer.taste.model import TasteModel
 from indexer.taste.prior import PickedPriorStats
-from indexer.taste.scorer import HIDDEN_SCORE, Scorer, Scores
+from indexer.taste.scorer import Scorer, Scores
 from indexer.taste.settings import TasteSettings
 from indexer.taste.text_block import TextBlock
-
-
-@dataclass(frozen=True, slots=True)
-class RankedCases:
-    """What a model answers to `c` cases.
-
-    Attributes:
-        ranks: `(c,) int64`, of the targets, from 1; ties count against them.
-        rows: `(c, k) int64`, the first items, best first; of equal scores among them the lower
-            row, which of those that tie with the last are among them is not defined.
-        scores: `(c, k) float32`, their scores; NaN where fewer may be recommended.
-    """
-
-    ranks: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    scores: Scores
 
 
 @dataclass(slots=True)
@@ -68,25 +52,20 @@ def rank_cases(
         count: How many first items are returned.
     """
     blocks, settings = _unfold(model, meaning)
+    scorer = Scorer(blocks, cases, repeats, hidden_rows)
+    if len(meaning) > MAX_COMPARED_ITEMS:
+        return rank_in_tiles(scorer, [settings], count)[0]
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], Scores]] = []
-    for some_cases in _split(cases, len(meaning)):
-        scorer = Scorer(blocks, some_cases, repeats, hidden_rows)
+    for some in scorer.split(max(1, MAX_SCORES // max(len(meaning), 1))):
 
         def answer(
-            block: slice, scores: Scores, scorer: Scorer = scorer
+            block: slice, scores: Scores, scorer: Scorer = some
         ) -> tuple[NDArray[np.int64], NDArray[np.int64], Scores]:
-            return (scorer.rank_block(block, scores), *_select_first(scores, count))
+            return (scorer.rank_block(block, scores), *select_first(scores, count))
 
-        parts += scorer.map_blocks(settings, answer)
+        parts += some.map_blocks(settings, answer)
     ranks, rows, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
     return RankedCases(ranks, rows, scores)
-
-
-def _split(cases: HoldoutCases, n: int) -> Iterator[HoldoutCases]:
-    """Yield as many cases as are scored at once."""
-    size = max(1, MAX_SCORES // max(n, 1))
-    for start in range(0, len(cases), size):
-        yield cases.take_slice(slice(start, min(start + size, len(cases))))
 
 
 def _unfold(model: TasteModel, meaning: Scores) -> tuple[TasteBlocks, TasteSettings]:
@@ -110,14 +89,3 @@ def _unfold(model: TasteModel, meaning: Scores) -> tuple[TasteBlocks, TasteSetti
         "context_weight": float(model.context_directions.vectors.any()),
     }
     return blocks, replace(settings, **weights)  # type: ignore[arg-type]  # all are floats
-
-
-def _select_first(scores: Scores, count: int) -> tuple[NDArray[np.int64], Scores]:
-    """Return the rows and scores of the largest scores of each case."""
-    cases = np.arange(len(scores))[:, None]
-    k = min(count, scores.shape[1])
-    near = np.sort(np.argpartition(-scores, k - 1, axis=1)[:, :k], axis=1)
-    order = np.argsort(-scores[cases, near], axis=1, kind="stable")
-    rows = near[cases, order]
-    first = scores[cases, rows]
-    return rows, np.where(first > HIDDEN_SCORE, first, np.float32(np.nan))

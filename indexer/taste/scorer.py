@@ -2,12 +2,13 @@
 
 The arithmetic is that of a served request; a test checks that both give the same scores. The parts
 of the scores are matrices of cases by items. Other weights need only another sum of the same parts,
-which is taken block by block, so that no sum is ever written to memory as a whole.
+which is taken block by block, so that no sum is ever written to memory as a whole. In place of all
+items a sample may be scored.
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from indexer.cores import count_threads, map_in_threads
 from indexer.taste.blocks import TasteBlocks
+from indexer.taste.candidate_sample import ABSENT, CandidateSample
 from indexer.taste.cases import MAX_SCORES, HoldoutCases
 from indexer.taste.history import (
     AFFINITY_SHRINKAGE,
@@ -44,14 +46,14 @@ class _WeighedPart:
 
     Attributes:
         weights: `(c, 1) float32`, by case, or `(1, 1)` for all.
-        part: `(c, n) float32`, or `(1, n)` for all cases.
+        part: `(c, s) float32`, or `(1, s)` for all cases.
     """
 
     weights: Scores
     part: Scores
 
     def write(self, cases: slice, out: Scores) -> None:
-        """Write the weighed part of some cases to `(b, n)`."""
+        """Write the weighed part of some cases to `(b, s)`."""
         weights = self.weights if len(self.weights) == 1 else self.weights[cases]
         part = self.part if len(self.part) == 1 else self.part[cases]
         np.multiply(weights, part, out=out)
@@ -64,7 +66,7 @@ class _RecentItems:
     Attributes:
         cases: `(r,)`, the cases that have one, ascending.
         items: `(r, d) float32`, their meaning vectors.
-        similarities: `(r, n) float32`, their products with all items.
+        similarities: `(r, s) float32`, their products with the items that are scored.
     """
 
     cases: NDArray[np.int64]
@@ -81,27 +83,38 @@ class Scorer:
         cases: The hold-out cases.
         repeats: Whether items of the history may be recommended again.
         hidden_rows: `(m,) int64`, items that are never recommended.
+        sample: The `s` items that are scored; None: all, `s` being `n`.
     """
 
     blocks: TasteBlocks
     cases: HoldoutCases
     repeats: bool
     hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    sample: CandidateSample | None = None
     _part_cache: dict[tuple[str, bytes], Scores] = field(default_factory=dict)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """Return the rank of each target, `(c,)` from 1; ties count against it."""
+        """Return the rank of each target, `(c,)` from 1; ties count against it.
+
+        With a sample it is estimated.
+        """
         return np.concatenate([np.zeros(0, np.int64), *self.map_blocks(settings, self.rank_block)])
 
+    def split(self, size: int) -> Iterator["Scorer"]:
+        """Yield scorers of at most `size` of the cases each."""
+        for start in range(0, len(self.cases), size):
+            some_cases = self.cases.take_slice(slice(start, min(start + size, len(self.cases))))
+            yield replace(self, cases=some_cases, _part_cache={})
+
     def compute_scores(self, settings: TasteSettings) -> Scores:
-        """Return the scores `(c, n)`; items that may not be recommended have `HIDDEN_SCORE`."""
+        """Return the scores `(c, s)`; items that may not be recommended have `HIDDEN_SCORE`."""
         blocks = self.map_blocks(settings, lambda _, scores: scores.copy())
-        return np.concatenate([np.zeros((0, len(self.blocks.meaning)), np.float32), *blocks])
+        return np.concatenate([np.zeros((0, self.width), np.float32), *blocks])
 
     def map_blocks(
         self, settings: TasteSettings, function: Callable[[slice, Scores], Result]
     ) -> list[Result]:
-        """Call a function, on all cores, with the scores `(b, n)` of each block of cases.
+        """Call a function, on all cores, with the scores `(b, s)` of each block of cases.
 
         The scores are overwritten by those of the next block.
         """
@@ -125,13 +138,31 @@ class Scorer:
 
     def allocate(self, count: int) -> list[Scores]:
         """Return matrices for the scores of a block: new memory for each would take longer."""
-        return [
-            np.empty((self._block_size, len(self.blocks.meaning)), np.float32) for _ in range(count)
-        ]
+        return [np.empty((self._block_size, self.width), np.float32) for _ in range(count)]
+
+    @property
+    def width(self) -> int:
+        """How many items are scored."""
+        return len(self.meaning)
+
+    @property
+    def meaning(self) -> Scores:
+        """Meaning vectors of the items that are scored, `(s, d)`."""
+        return self.blocks.meaning if self.sample is None else self.sample.meaning
 
     @property
     def _block_size(self) -> int:
-        return max(1, _BLOCK_SCORES // max(len(self.blocks.meaning), 1))
+        return max(1, _BLOCK_SCORES // max(self.width, 1))
+
+    def select(self, values: Scores) -> Scores:
+        """Return values of all items, `(n,)` or `(n, d)`, for those that are scored."""
+        return values if self.sample is None else values[self.sample.rows]
+
+    def spread(self, matrix: Matrix) -> Scores:
+        """Return a sparse matrix `(c, n)` as a full one for the items that are scored, `(c, s)`."""
+        columns = matrix if self.sample is None else self.sample.select_columns(matrix)
+        spread: Scores = columns.toarray()
+        return spread
 
     def _score_block(self, parts: list[_WeighedPart], cases: slice, space: list[Scores]) -> Scores:
         total, added = (one[: cases.stop - cases.start] for one in space)
@@ -142,15 +173,25 @@ class Scorer:
         if not self.repeats:
             first, last = np.searchsorted(self.cases.entry_case, (cases.start, cases.stop))
             rows = self.cases.entry_case[first:last] - cases.start
-            total[rows, self.cases.history.row[first:last]] = HIDDEN_SCORE
+            columns = self._find_columns(self.cases.history.row[first:last])
+            is_scored = columns != ABSENT
+            total[rows[is_scored], columns[is_scored]] = HIDDEN_SCORE
         if len(self.hidden_rows):
-            total[:, self.hidden_rows] = HIDDEN_SCORE
+            columns = self._find_columns(self.hidden_rows)
+            total[:, columns[columns != ABSENT]] = HIDDEN_SCORE
         return total
 
+    def _find_columns(self, rows: NDArray[np.int64]) -> NDArray[np.integer]:
+        """Return the columns of items among the scores, `ABSENT` for those that are not scored."""
+        return rows if self.sample is None else self.sample.columns[rows]
+
     def rank_block(self, cases: slice, scores: Scores) -> NDArray[np.int64]:
-        """Return the ranks of the targets of a block of cases, by their scores `(b, n)`."""
-        own = scores[np.arange(len(scores)), self.cases.target[cases]]
-        ranks: NDArray[np.int64] = np.count_nonzero(scores >= own[:, None], axis=1)
+        """Return the ranks of the targets of a block of cases, by their scores `(b, s)`."""
+        own = scores[np.arange(len(scores)), self._find_columns(self.cases.target[cases])]
+        is_above = scores >= own[:, None]
+        if self.sample is not None:
+            return self.sample.estimate_ranks(is_above)
+        ranks: NDArray[np.int64] = np.count_nonzero(is_above, axis=1)
         return ranks
 
     def _weigh_parts(self, settings: TasteSettings) -> list[_WeighedPart]:
@@ -186,7 +227,7 @@ class Scorer:
     def _find_part(
         self, name: str, weights: Scores, score: Callable[["Scorer", Scores], Scores]
     ) -> Scores:
-        """Return a part of the scores `(c, n)`, which is cached.
+        """Return a part of the scores `(c, s)`, which is cached.
 
         Args:
             name: Of the part; of the parts whose names begin with the same word the latest few are
@@ -213,12 +254,12 @@ class Scorer:
         """
         prior, picked_prior = self.blocks.weigh_prior(settings)
         if not settings.prior_lean:
-            return _WeighedPart(np.ones((1, 1), np.float32), prior[None, :])
+            return _WeighedPart(np.ones((1, 1), np.float32), self.select(prior)[None, :])
         deviations = picked_prior.compute_deviations(prior[self.cases.history.row])
         popularity_affinity = self.sum_by_case(near * deviations)
         popularity_affinity /= self.sum_by_case(near) + AFFINITY_SHRINKAGE
         weights = (1 + settings.prior_lean * popularity_affinity).astype(np.float32)
-        return _WeighedPart(weights[:, None], prior[None, :])
+        return _WeighedPart(weights[:, None], self.select(prior)[None, :])
 
     def sum_by_case(self, values: Scores) -> NDArray[np.float64]:
         """Return the sums by case, `(c,)`, of values of the history entries, `(h,)`."""
@@ -234,16 +275,16 @@ class Scorer:
         return build_matrix_from_coordinates(weights[used], case, row, shape)
 
     def find_recent_similarities(self, position: int, used: NDArray[np.int64]) -> _RecentItems:
-        """Return the similarity of all items to one of the latest items of each history.
+        """Return the similarity of each item to one of the latest items of each history.
 
         Args:
             position: 0 for the last of the used entries of each history, 1 for the one before.
             used: The history entries with a weight.
         """
-        meaning, case = self.blocks.meaning, self.cases.entry_case[used]
+        meaning, case = self.meaning, self.cases.entry_case[used]
         from_end = np.searchsorted(case, case, side="right") - 1 - np.arange(len(case))
         rows = used[from_end == position]
-        items = meaning[self.cases.history.row[rows]]
+        items = self.blocks.meaning[self.cases.history.row[rows]]
         name = f"recent {position}"
         if len(self.cases) * len(meaning) > MAX_SCORES:  # too large to be kept
             similarities = items @ meaning.T
@@ -260,9 +301,8 @@ def _score_meaning(scorer: Scorer, weights: Scores) -> Scores:
     A mix is a weighted sum of the profile and an item, so its products are the same sum of theirs:
     those of the profile are computed once, those of an item whatever the weights.
     """
-    meaning = scorer.blocks.meaning
-    profiles = _normalize(scorer.build_history_matrix(weights) @ meaning)
-    profile_scores = profiles @ meaning.T
+    profiles = _normalize(scorer.build_history_matrix(weights) @ scorer.blocks.meaning)
+    profile_scores = profiles @ scorer.meaning.T
     used = np.flatnonzero(weights > 0)
     recent = [scorer.find_recent_similarities(p, used) for p in range(RECENT_VECTORS)]
 
@@ -291,26 +331,29 @@ def _score_meaning(scorer: Scorer, weights: Scores) -> Scores:
 
 def _score_neighbours(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
     neighbours = scorer.blocks.neighbours[half_life].to_matrix()
-    scores: Scores = (scorer.build_history_matrix(weights) @ neighbours).toarray()
-    return scores
+    return scorer.spread(scorer.build_history_matrix(weights) @ neighbours)
 
 
 def _score_text(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
-    text = scorer.blocks.find_text(half_life)
-    scores: Scores = (scorer.build_history_matrix(weights) @ text.sources) @ text.targets.T
-    return scores
+    history = scorer.build_history_matrix(weights)
+    if scorer.blocks.keeps_text_vectors(half_life):
+        text = scorer.blocks.find_text(half_life)
+        scores: Scores = (history @ text.sources) @ scorer.select(text.targets).T
+        return scores
+    factors = scorer.blocks.find_text_factors(half_life)
+    profiles: Scores = ((history @ scorer.blocks.meaning) @ factors.left) @ factors.right.T
+    return profiles @ scorer.meaning.T
 
 
 def _score_repeats(scorer: Scorer, weights: Scores) -> Scores:
-    scores: Scores = np.sqrt(scorer.build_history_matrix(weights).toarray())
-    return scores
+    return np.sqrt(scorer.spread(scorer.build_history_matrix(weights)))
 
 
 def _score_context(scorer: Scorer, _: Scores) -> Scores:
     directions = scorer.blocks.context_directions.vectors
     # A row of zeros at the end, for the row -1 of words without a direction.
     padded = np.concatenate([directions, np.zeros((1, directions.shape[1]), np.float32)])
-    scores: Scores = padded[scorer.cases.context_rows].sum(axis=1) @ scorer.blocks.meaning.T
+    scores: Scores = padded[scorer.cases.context_rows].sum(axis=1) @ scorer.meaning.T
     return scores
 
 

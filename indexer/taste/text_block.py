@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.taste.cases import MAX_COMPARED_ITEMS
 from indexer.taste.matrices import Matrix
 from indexer.taste.neighbours import Neighbours
 
@@ -36,6 +37,19 @@ class TextBlock:
     targets: Block
 
 
+@dataclass(frozen=True, slots=True)
+class TextFactors:
+    """What meaning vectors are multiplied by, to give sources and targets of no certain length.
+
+    Attributes:
+        left: `(w, d) float32`, for sources.
+        right: `(w, d) float32`, for targets.
+    """
+
+    left: Block
+    right: Block
+
+
 def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_DIM) -> TextBlock:
     """Fit by ridge regression, and split it by its first singular vectors.
 
@@ -44,18 +58,42 @@ def fit_text_block(neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_D
         meaning: `(n, w) float32`.
         dim: Width of the vectors, lowered to `w` if it is larger.
     """
-    n, width = meaning.shape
+    factors = fit_text_factors(neighbours, meaning, dim=dim)
+    if factors.left.shape[1] == 0:
+        empty = np.zeros((len(meaning), 0), np.float32)
+        return TextBlock(empty, empty)
+    sources = meaning @ factors.left
+    targets = meaning @ factors.right
+    size = np.float32(max(float(np.quantile(np.linalg.norm(targets, axis=1), 0.95)), _TINY))
+    sources *= size
+    targets /= size
+    return TextBlock(sources, targets)
+
+
+def fit_text_factors(
+    neighbours: Neighbours, meaning: Block, *, dim: int = BLOCK_DIM
+) -> TextFactors:
+    """Fit what `fit_text_block` multiplies the meaning vectors by; `(w, 0)` without neighbours."""
+    width = meaning.shape[1]
     if len(neighbours.values) == 0 or width == 0:
-        return TextBlock(np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32))
-    followed = _multiply_in_strips(neighbours.to_matrix(), meaning)
+        return TextFactors(np.zeros((width, 0), np.float32), np.zeros((width, 0), np.float32))
     moments = (meaning.T @ meaning).astype(np.float64)
     moments[np.diag_indices(width)] += _RIDGE * np.trace(moments) / width
-    half = np.linalg.solve(moments, (meaning.T @ followed).astype(np.float64))
+    half = np.linalg.solve(moments, _correlate(neighbours, meaning).astype(np.float64))
     left, right = _split(np.linalg.solve(moments, half.T).T, min(dim, width))
-    sources = meaning @ left.astype(np.float32)
-    targets = meaning @ right.astype(np.float32)
-    size = max(float(np.quantile(np.linalg.norm(targets, axis=1), 0.95)), _TINY)
-    return TextBlock((sources * size).astype(np.float32), (targets / size).astype(np.float32))
+    return TextFactors(left.astype(np.float32), right.astype(np.float32))
+
+
+def _correlate(neighbours: Neighbours, meaning: Block) -> Block:
+    """Return `Mᵀ B M`, `(w, w) float32`; in a large catalogue only from rows with neighbours."""
+    matrix = neighbours.to_matrix()
+    if len(meaning) > MAX_COMPARED_ITEMS:
+        sources = np.flatnonzero(np.diff(neighbours.starts))
+        matrix, own = matrix[sources], meaning[sources]
+    else:
+        own = meaning
+    correlated: Block = own.T @ _multiply_in_strips(matrix, meaning)
+    return correlated
 
 
 def _split(weights: Wide, d: int) -> tuple[Wide, Wide]:

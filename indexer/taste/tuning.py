@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.metrics import compute_ndcg10
+from indexer.taste.catalogue_ranking import compute_ranks
 from indexer.taste.event_scale import BROWSED, RATED_LOW
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
@@ -64,7 +65,7 @@ class HoldoutEvaluation:
         """Return the rank of each target, `(c,)` over all windows."""
         known = self.trials.get(settings)
         if known is None:
-            parts = [scorer.compute_ranks(settings) for scorer in self.scorers]
+            parts = [compute_ranks(scorer, settings) for scorer in self.scorers]
             known = np.concatenate([np.zeros(0, np.int64), *parts])
             self.trials.add(settings, known)
         return known

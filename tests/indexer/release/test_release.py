@@ -20,7 +20,7 @@ from indexer.taste import fit as fitting
 from indexer.taste.model import TasteModel
 from indexer.taste.settings import TasteSettings
 from tests.indexer.evaluation.worlds import write_world
-from tests.indexer.taste.worlds import chains
+from tests.indexer.taste.worlds import chains, compare_at_most
 from tests.paths import SCRIPTS
 
 ITEMS = 60
@@ -60,6 +60,7 @@ def test_the_first_build_keeps_a_report(root: Path) -> None:
     report = release_of(root)
     assert report["decision"] == "published"
     assert "no live snapshot" in report["what"]
+    assert "each compared with all 60 items" in report["what"]
     assert {"new", "popular", "popular_recent", "itemknn_decay"} == report["methods"].keys()
     assert (
         report["methods"]["new"]["all"]["ndcg10"]
@@ -110,6 +111,20 @@ def test_what_came_after_the_live_snapshot_is_asked_of_it_as_it_is(tmp_path: Pat
     report = build(tmp_path, BY_TIME)
     assert "learned from nothing of them" in report["what"]
     assert report["compared"]["all"]["ratio"] > 0.8
+
+
+@pytest.mark.slow
+def test_it_is_told_if_settings_were_tuned_on_a_sample_of_the_items(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare_at_most(30, monkeypatch)
+    report = build(tmp_path, BY_TIME)
+    assert report["blocks"][0].startswith("Settings were tuned on ")
+    assert " held-out picks, each compared with " in report["blocks"][0]
+    assert report["blocks"][0] in (live(tmp_path) / "report.html").read_text(encoding="utf-8")
+    found, expected = (one["methods"]["new"]["all"] for one in (report, release_of(root)))
+    assert found["cases"] == expected["cases"]
+    assert found["ndcg10"] == pytest.approx(expected["ndcg10"], abs=0.03)
 
 
 def learn_nothing(

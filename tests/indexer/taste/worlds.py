@@ -1,11 +1,26 @@
 """Small synthetic interactions whose structure is known."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from indexer.reading.interaction import Interaction
+from indexer.taste import (
+    blocks,
+    cases,
+    catalogue_ranking,
+    model_scorer,
+    text_block,
+    window_scorers,
+)
 
 Meaning = NDArray[np.float32]
+
+
+def compare_at_most(items: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set how many items a catalogue may have for all of them to be compared."""
+    for module in (cases, catalogue_ranking, model_scorer, blocks, text_block, window_scorers):
+        monkeypatch.setattr(module, "MAX_COMPARED_ITEMS", items)
 
 
 def interaction(
