@@ -17,6 +17,7 @@ from indexer.field_names import (
     PROSE_FIELDS,
     REVIEW_FIELDS,
     TAG_FIELDS,
+    TIME_FIELDS,
     TITLE_FIELDS,
 )
 from indexer.reading.name_spellings import CATALOGUE_SPELLINGS, INTERACTION_SPELLINGS
@@ -66,7 +67,7 @@ _AMBIGUOUS = frozenset(CATALOGUE_SPELLINGS["id"]).intersection(CATALOGUE_SPELLIN
 # Names that mean one field of an interaction; a source with one of them needs no other.
 _SAME_FIELD = (
     {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
-    {"timestamp", "time", "at"},
+    {*TIME_FIELDS},
 )  # fmt: skip
 _REQUIRED_FIELDS = {
     Role.CATALOGUE: ({"id"},),

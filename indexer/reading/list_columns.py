@@ -28,12 +28,14 @@ class ListColumn:
         self._cells: dict[str, None] = {}  # distinct ones without brackets
         self._first_bracketed = ""
         self._has_bars = False
-        self._mark: str | None = None
+        self._known_mark: str | None = None
+        self._is_decided = False
 
     def observe(self, cell: str) -> None:
         """Note one cell."""
         if is_missing_cell(cell):
             return
+        self._is_decided = False
         if cell.lstrip()[:1] in ("[", "{", "("):
             if not self._first_bracketed and read_list(cell) is not None:
                 self._first_bracketed = cell
@@ -42,9 +44,13 @@ class ListColumn:
         elif len(self._cells) < _MAX_KEPT_CELLS:
             self._cells[cell[:_MAX_CELL_CHARS]] = None
 
-    def decide(self) -> None:
-        """Settle what stands between the tags of a cell, from the cells that were observed."""
-        self._mark = None if self._has_bars else find_mark(self._cells)
+    @property
+    def _mark(self) -> str | None:
+        """What stands between the tags of a cell, as the cells that were observed show it."""
+        if not self._is_decided:
+            self._known_mark = None if self._has_bars else find_mark(self._cells)
+            self._is_decided = True
+        return self._known_mark
 
     @property
     def changes_cells(self) -> bool:
@@ -61,7 +67,8 @@ class ListColumn:
                 return take_names(entries)
         if "|" in cell:
             return split_list(cell)
-        return _split(cell, self._mark) if self._mark else cell
+        mark = self._mark
+        return _split(cell, mark) if mark else cell
 
     def describe(self) -> list[str]:
         """Return what was guessed, each as the end of a sentence that names the column."""

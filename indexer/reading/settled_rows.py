@@ -2,13 +2,15 @@
 
 The first rows are kept until they tell: which columns are renamed, how lists are written in columns
 of tags, which number of `05/04/2024` is the day, whether ids are all written as `12.0`. Only text
-is touched: what a source gives as a number, a list or a time is that.
+is touched, and numbers among dates that may be days of Excel: what else a source gives as a number,
+a list or a time is that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from indexer.reading.cell_conversions import UNREADABLE, Conversion, describe_unreadable
 from indexer.reading.column_names import (
     INDEX_COLUMN,
     SourceNames,
@@ -16,9 +18,9 @@ from indexer.reading.column_names import (
     describe_names,
     recognise_names,
 )
-from indexer.reading.column_watches import ColumnWatch, watch_typed_column
+from indexer.reading.column_watches import ColumnWatch, converts_numbers, watch_typed_column
+from indexer.reading.field_parsers import is_number
 from indexer.reading.rows import BadRow, Row, render_value
-from indexer.reading.value_column import UNREADABLE, Conversion, describe_unreadable
 
 _HEAD_ROWS = 10_000
 _HEAD_SIZE = 16 * 1024 * 1024  # about as many characters
@@ -59,8 +61,9 @@ def settle_rows(
         yield from settled
         return
     del head
+    with_numbers = frozenset(name for name, c in conversions.items() if converts_numbers(c))
     for row in settled:
-        yield row if isinstance(row, BadRow) else _settle(row, renamed, conversions)
+        yield (row if isinstance(row, BadRow) else _settle(row, renamed, conversions, with_numbers))
 
 
 def _drop_index(row: Row | BadRow) -> Row | BadRow:
@@ -135,11 +138,16 @@ def _decide_conversions(
     return {column: convert for column, convert in found.items() if convert is not None}
 
 
-def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]) -> Row:
+def _settle(
+    row: Row,
+    renamed: Mapping[str, str],
+    conversions: Mapping[str, Conversion],
+    with_numbers: frozenset[str],
+) -> Row:
     values, findings = dict(row.values), row.findings
     for column, convert in conversions.items():
-        cell = values.get(column)
-        if isinstance(cell, str):
+        cell: Any = values.get(column)
+        if isinstance(cell, str) or (column in with_numbers and is_number(cell)):
             value = values[column] = convert(cell)
             if value is UNREADABLE:
                 values[column] = None

@@ -20,6 +20,7 @@ from indexer.reading.field_parsers import (
     parse_title,
 )
 from indexer.reading.locations import is_place_name, parse_location
+from indexer.reading.missing_words import is_missing_word
 from indexer.reading.plain_dates import (
     find_date_order,
     parse_date_instant,
@@ -28,7 +29,6 @@ from indexer.reading.plain_dates import (
     read_iso_instant,
 )
 from indexer.reading.plain_values import (
-    is_missing_word,
     read_amount,
     read_availability,
     read_boolean,
