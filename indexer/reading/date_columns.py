@@ -61,6 +61,10 @@ class DateColumn:
         else:
             self._others += 1
 
+    def observe_iso_dates(self, count: int) -> None:
+        """Note so many cells that are dates in ISO 8601, which tell no order."""
+        self._dates += count
+
     def observe_numbers(self, least: float, most: float, shown: str) -> None:
         """Note the least and the most of some numbers, and one as it is shown."""
         if is_excel_day(least) and is_excel_day(most):

@@ -1,17 +1,13 @@
 """Text of separated cells to rows, with one type per column (see `indexer.reading.csv_columns`).
 
-A catalogue is read twice: once to infer the types, once for the rows. An unclosed quote loses only
-the line it is on: the lines after it, which the csv module took for part of the cell, are read
-again.
+A catalogue is read twice: once to infer the types, once for the rows.
 """
 
-import csv
 import io
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO, TextIO
 
 from indexer.errors import CatalogError
@@ -29,19 +25,14 @@ from indexer.reading.csv_columns import (
     TextColumn,
     watch_column,
 )
-from indexer.reading.dialect import UNIT_SEPARATOR, Dialect, detect_dialect
+from indexer.reading.delimited_records import Record, read_chunks
+from indexer.reading.dialect import Dialect, detect_dialect
 from indexer.reading.headless import lacks_header, name_columns
 from indexer.reading.rows import BadRow, Row, clip, render_value
 
-_MAX_CELL_CHARS = 16 * 1024 * 1024
-_MAX_LINE_CHARS = 4 * _MAX_CELL_CHARS
 _SAMPLE_LINES, _SAMPLE_CHARS = 100, 1 << 16
 _MAX_NOTED_COLUMNS = 20
-_CHUNK_RECORDS, _CHUNK_CHARS = 512, 1 << 22
 _MIN_STRANGE_CELLS = 3  # of a row whose cells have moved
-_BOM = "\ufeff"
-
-Record = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,8 @@ class DelimitedFile:
         if dialect.delimiter != self.delimiter:
             self.naming.notes.add(f"{self.name}: its cells are separated by {dialect.describe()}")
         with self._open_text() as text:
-            records = list(islice(self._read_records(text, dialect), _SAMPLE_LINES))
+            chunks = read_chunks(self.name, text, dialect)
+            records = list(islice(chain.from_iterable(chunks), _SAMPLE_LINES))
         if records and isinstance(records[0], BadRow):
             first = records[0]
             raise CatalogError(
@@ -210,124 +202,16 @@ class DelimitedFile:
         return Row(self.name, line, kept, findings)
 
     def _read_chunks(self, text: TextIO, layout: _Layout) -> Iterator[list[Record | BadRow]]:
-        """Yield the records after the header, many at once: columns are read much quicker so."""
-        data = self._read_data(text, layout)
-        size = 0
-        chunk: list[Record | BadRow] = []
-        for record in data:
-            chunk.append(record)
-            size += sum(map(len, record[1])) if isinstance(record, tuple) else 0
-            if len(chunk) == _CHUNK_RECORDS or size >= _CHUNK_CHARS:
-                yield chunk
-                chunk, size = [], 0
-        if chunk:
-            yield chunk
-
-    def _read_data(self, text: TextIO, layout: _Layout) -> Iterator[Record | BadRow]:
         """Yield the records after the header; the header of a file joined to this one is none."""
-        records = self._read_records(text, layout.dialect)
-        if not layout.header:
-            yield from records
-            return
-        next(records, None)
-        for record in records:
-            if isinstance(record, tuple) and record[1] == layout.header:
+        is_first = bool(layout.header)
+        for chunk in read_chunks(self.name, text, layout.dialect):
+            repeated = [r[0] for r in chunk if isinstance(r, tuple) and r[1] == layout.header]
+            if not (is_first or repeated):
+                yield chunk
+                continue
+            for line in repeated[1:] if is_first else repeated:
                 self.naming.notes.add(
-                    f"{self.name}: line {record[0]} repeats the header and is left out"
+                    f"{self.name}: line {line} repeats the header and is left out"
                 )
-            else:
-                yield record
-
-    def _read_records(self, text: TextIO, dialect: Dialect) -> Iterator[Record | BadRow]:
-        """Yield `(line, cells)` of records as long as the first one, and a `BadRow` for others."""
-        csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_CHARS))
-        lines = _LineReader(text, dialect)
-        reader = _make_csv_reader(lines, dialect)
-        width = 0
-        while True:
-            line = lines.begin_record()
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                yield BadRow(self.name, line, _describe_csv_error(error), lines.rewind())
-                continue
-            if cells is None:
-                return
-            if len(cells) <= 1 and not "".join(cells).strip():
-                continue
-            width = width or len(cells)
-            reason = _find_flaw(cells, width)
-            yield BadRow(self.name, line, reason, lines.rewind()) if reason else (line, cells)
-
-
-def _make_csv_reader(lines: "_LineReader", dialect: Dialect) -> Iterator[list[str]]:
-    is_single = len(dialect.delimiter) == 1
-    return csv.reader(
-        lines,
-        delimiter=dialect.delimiter if is_single else UNIT_SEPARATOR,
-        skipinitialspace=dialect.has_space_after,
-        quoting=csv.QUOTE_MINIMAL if dialect.has_quotes else csv.QUOTE_NONE,
-        strict=True,
-    )
-
-
-class _LineReader:
-    """Iterator over physical lines that can put back the lines of a malformed record."""
-
-    def __init__(self, text: TextIO, dialect: Dialect) -> None:
-        lines = iter(partial(text.readline, _MAX_LINE_CHARS), "")
-        for _ in range(dialect.skipped_lines):
-            next(lines, None)
-        if len(dialect.delimiter) > 1:
-            lines = (line.replace(dialect.delimiter, UNIT_SEPARATOR) for line in lines)
-        self._source = iter(lines)
-        self._pushback: deque[str] = deque()
-        self._record: list[str] = []
-        self._line = dialect.skipped_lines
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        text = self._pushback.popleft() if self._pushback else next(self._source)
-        if text[0] == _BOM:  # of a file that was joined to another
-            text = text[1:]
-        self._record.append(text)
-        self._line += 1
-        return text
-
-    def begin_record(self) -> int:
-        """Start a new record; return the number of its first line, from 1."""
-        self._record.clear()
-        return self._line + 1
-
-    def rewind(self) -> str:
-        """Put back all lines of the record except the first; return that one, clipped."""
-        self._pushback.extendleft(reversed(self._record[1:]))
-        self._line -= len(self._record) - 1
-        first = clip(self._record[0].rstrip("\r\n"))
-        return first.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _find_flaw(cells: list[str], width: int) -> str:
-    """Describe what is wrong with a record; an empty string if nothing is."""
-    if len(cells) != width:
-        return f"has {len(cells)} cells where the header has {width}"
-    joined = "".join(cells)
-    if joined.isascii():
-        return ""
-    try:
-        joined.encode()
-    except UnicodeEncodeError as error:
-        byte = ord(error.object[error.start]) - 0xDC00
-        return f"has the byte 0x{byte:02x}, which is not UTF-8; save the file as UTF-8"
-    return ""
-
-
-def _describe_csv_error(error: csv.Error) -> str:
-    text = str(error)
-    if "unexpected end of data" in text:
-        return "has a quoted cell that is never closed"
-    if "field limit" in text:
-        return f"has a cell of more than {_MAX_CELL_CHARS} characters; is a quote unclosed?"
-    return f"cannot be split into cells: {text}"
+            yield [r for r in chunk if isinstance(r, BadRow) or r[0] not in repeated]
+            is_first = is_first and not repeated

@@ -13,6 +13,7 @@ item without an id, without text, or beyond a limit is refused.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ _SHOP_PARSERS: dict[str, Callable[[str, Any], dict[str, Any]]] = {
     "price": parse_price,
     "available": parse_available,
 }
+_PARSED_FIELDS = frozenset((*_PARSERS, *_SHOP_PARSERS))
 _LEAST_WHOLE, _TOP_WHOLE = -(2**63), 2**64  # what programs that read JSON hold exactly
 
 
@@ -165,8 +167,8 @@ def to_item(
         return reject(row, str(error))
     ours = {theirs: name for name, theirs in mapping.items()}
     earlier = [replace(one, field=ours.get(one.field, one.field)) for one in row.findings]
-    findings = (*earlier, *parser.findings)
-    return replace(item, source=row.source, line=row.line, findings=findings)
+    findings = (*earlier, *parser.findings) if earlier else tuple(parser.findings)
+    return Item(item.id, item.fields, item.vector, row.source, row.line, findings)
 
 
 class ItemParser:
@@ -205,6 +207,9 @@ class ItemParser:
         own: dict[str, Any] = {}
         beside: dict[str, Any] = {}
         for name, value in raw_fields.items():
+            if name not in _PARSED_FIELDS and _is_plain(value):
+                own[name] = value
+                continue
             parsed = self._try(name, value, _parse_field)
             own |= {name: parsed.pop(name)} if name in parsed else {}
             beside |= parsed
@@ -232,7 +237,7 @@ class ItemParser:
         """Return the values of a row under names without spaces and underscores around them."""
         cleaned: dict[str, Any] = {}
         for name, value in values.items():
-            ours = name.strip().lstrip("_")
+            ours = _clean_name(name)
             if not ours:
                 reason = f"has a field without a name ({render_value(name)})"
                 self._leave_out(name, value, BadValueError(reason))
@@ -254,6 +259,11 @@ class ItemParser:
         if value is not None and name not in _PARSERS and value != raw and _has_long_number(raw):
             reason = f"{name} has more than 64 bits and is kept as text"
             self.findings.append(FieldFinding(name, raw, reason, Outcome.KEPT_AS_TEXT))
+
+
+@lru_cache(maxsize=1 << 12)
+def _clean_name(name: str) -> str:
+    return name.strip().lstrip("_")
 
 
 def _move_name_to_title(fields: dict[str, Any]) -> None:
@@ -303,6 +313,16 @@ def _to_jsonable(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_to_jsonable(name, part, depth - 1) for part in value]
     raise BadValueError(f"{name} is {render_value(value)}, which JSON cannot hold")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value stays what it is in a field without a parser: text, a number, a boolean."""
+    kind = type(value)
+    if kind is str or kind is bool:
+        return True
+    if kind is int:
+        return bool(_LEAST_WHOLE <= value < _TOP_WHOLE)
+    return kind is float and math.isfinite(value)
 
 
 def _has_long_number(value: Any) -> bool:

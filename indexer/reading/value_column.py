@@ -31,6 +31,11 @@ from indexer.reading.rows import render_value
 _PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:e[-+]\d{2,3})?", re.ASCII)
 # Cells in lines: by far the quickest way to see that all of many are numbers or empty.
 _PLAIN_CELLS = re.compile(r"(?:(?:-?(?:0|[1-9]\d{0,14})(?:\.\d+)?)?\n)*+", re.ASCII)
+_ISO_CELLS = re.compile(
+    r"(?:(?:\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[-+]\d\d:?\d\d)?)?)?\n)*+",
+    re.ASCII,
+)
 _DIGIT_NAME = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", re.ASCII)
 _MIN_TYPED_SHARE = 0.95
 _MIN_TYPED = 20
@@ -83,8 +88,11 @@ class ValueColumn:
     def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Note cells and the lines of their rows, as `observe` does one by one."""
         joined = "\n".join(cells) + "\n"
-        is_plain = joined.count("\n") == len(cells) and _PLAIN_CELLS.fullmatch(joined)
-        if not is_plain:
+        are_lines = joined.count("\n") == len(cells)
+        if are_lines and self._is_date and _ISO_CELLS.fullmatch(joined):
+            self._observe_iso_dates(cells, lines)
+            return
+        if not (are_lines and _PLAIN_CELLS.fullmatch(joined)):
             for cell, line in zip(cells, lines, strict=True):
                 self.observe(cell, line)
             return
@@ -99,6 +107,15 @@ class ValueColumn:
             if not self._marks.has_points:
                 for cell in cells:
                     self._marks.observe(cell)
+
+    def _observe_iso_dates(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        count = len(cells) - cells.count("")
+        self._others += count
+        self._dates.observe_iso_dates(count)
+        if count and not self._first_other:
+            self._first_other, self._first_other_line = next(
+                pair for pair in zip(cells, lines, strict=True) if pair[0]
+            )
 
     def observe(self, cell: str, line: int) -> None:
         """Note a cell and the line of its row."""

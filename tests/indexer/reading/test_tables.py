@@ -191,7 +191,7 @@ def test_a_cell_beyond_the_limit_is_a_bad_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = csv.field_size_limit(100)
-    monkeypatch.setattr("indexer.reading.delimited_file._MAX_CELL_CHARS", 100)
+    monkeypatch.setattr("indexer.reading.delimited_records.MAX_CELL_CHARS", 100)
     try:
         source = write(tmp_path / "a.csv", f"id,text\n1,{'x' * 200}\n2,b\n")
         first, second = read_rows(source)
