@@ -5,8 +5,6 @@ English and Chinese; see `indexer.reading.name_spellings`. A column that has our
 `--fields` names, is never renamed.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +18,11 @@ from indexer.field_names import (
     TIME_FIELDS,
     TITLE_FIELDS,
 )
-from indexer.reading.name_spellings import CATALOGUE_SPELLINGS, INTERACTION_SPELLINGS
+from indexer.reading.name_spellings import (
+    CATALOGUE_SPELLINGS,
+    INTERACTION_SPELLINGS,
+    normalise_name,
+)
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import INTERACTION_FIELDS, clip, find_nearest_name
 from indexer.reading.value_meaning import VALUE_COLUMNS
@@ -90,7 +92,7 @@ def recognise_names(
     """
     given = list(columns)
     mapped = {ours: theirs for ours, theirs in mapping.items() if theirs in given}
-    free = {name: _normalise(name) for name in given if name not in mapped.values()}
+    free = {name: normalise_name(name) for name in given if name not in mapped.values()}
     present = {*free, *mapped}
     renamed: dict[str, str] = {}
     is_untitled = role is Role.CATALOGUE and not _has_title(free, present)
@@ -109,8 +111,8 @@ def recognise_names(
 
 def _has_title(free: Mapping[str, str], present: Collection[str]) -> bool:
     """Whether a catalogue has a title beside columns that may as well be the id."""
-    titles = {*map(_normalise, TITLE_FIELDS), *CATALOGUE_SPELLINGS["title"]} - _AMBIGUOUS
-    return not titles.isdisjoint((*free.values(), *map(_normalise, present)))
+    titles = {*map(normalise_name, TITLE_FIELDS), *CATALOGUE_SPELLINGS["title"]} - _AMBIGUOUS
+    return not titles.isdisjoint((*free.values(), *map(normalise_name, present)))
 
 
 def _list_own_names(role: Role) -> frozenset[str]:
@@ -124,7 +126,7 @@ def _list_spellings(role: Role, context: Collection[str]) -> Iterator[tuple[str,
     own = _OWN_CATALOGUE_NAMES if is_catalogue else (*_OWN_INTERACTION_NAMES, *context)
     for ours in own:
         if ours not in _NEVER_RENAMED:
-            yield ours, (_normalise(ours),)
+            yield ours, (normalise_name(ours),)
     yield from (CATALOGUE_SPELLINGS if is_catalogue else INTERACTION_SPELLINGS).items()
 
 
@@ -169,8 +171,8 @@ def check_field_names(mapping: Mapping[str, str]) -> None:
 
 def has_known_name(columns: Iterable[str], role: Role) -> bool:
     """Whether any of the names is one of ours or one that is recognised."""
-    normal = {_normalise(name) for name in columns}
-    known = {_normalise(name) for name in _list_own_names(role)}
+    normal = {normalise_name(name) for name in columns}
+    known = {normalise_name(name) for name in _list_own_names(role)}
     return not normal.isdisjoint(known.union(*(words for _, words in _list_spellings(role, ()))))
 
 
@@ -197,9 +199,3 @@ def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> s
                 f"name it with --fields {ours}=COLUMN"
             )
     return None
-
-
-def _normalise(name: str) -> str:
-    """A name in small half-width letters, without spaces and marks."""
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    return re.sub(r"[\W_]+", "", plain)

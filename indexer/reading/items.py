@@ -55,6 +55,7 @@ from indexer.reading.rows import (
     rename_columns,
     render_value,
 )
+from indexer.reading.sale_states import read_sale_state
 from indexer.reading.shop_fields import parse_available, parse_price, parse_rating
 from indexer.reading.tables import is_database_url, read_rows
 
@@ -193,6 +194,7 @@ class ItemParser:
         fields = {"id": item_id, **own, **{n: v for n, v in beside.items() if n not in own}}
         if "location" not in fields and find_coordinates(fields):
             fields |= self._try("location", fields, _parse_coordinates)
+        self._note_sale_state(fields)
         check_item_size(fields)
         if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
             raise BadValueError("has no text; give it a title, a description or tags")
@@ -254,6 +256,18 @@ class ItemParser:
             fields["place"] = fields.pop("location")
             reason = f"location is {render_value(value)}, which is kept as place"
             self.findings.append(FieldFinding("location", value, reason, Outcome.KEPT_AS_PLACE))
+
+    def _note_sale_state(self, fields: dict[str, Any]) -> None:
+        """Make an item unavailable that its shop does not sell, which becomes a finding."""
+        states = {name: read_sale_state(name, value) for name, value in fields.items()}
+        unsold = next((name for name, is_sold in states.items() if is_sold is False), None)
+        if unsold is None:
+            if True in states.values():
+                fields.setdefault("available", True)
+        elif fields.get("available") is not False:
+            fields["available"] = False
+            reason = f"{unsold} is {render_value(fields[unsold])}, so the item is not available"
+            self.findings.append(FieldFinding(unsold, fields[unsold], reason, Outcome.NOT_SOLD))
 
     def _note_long_number(self, name: str, raw: Any, value: Any) -> None:
         if value is not None and name not in _PARSERS and value != raw and _has_long_number(raw):

@@ -51,6 +51,11 @@ def read_rows(
             query fails.
     """
     check_field_names(naming.mapping)
+    rows = _read_source(source, naming, query)
+    return drop_variants(rows, naming.notes) if naming.role is Role.CATALOGUE else rows
+
+
+def _read_source(source: Source, naming: SourceNames, query: str | None) -> Iterator[Row | BadRow]:
     if isinstance(source, MemoryRows):
         return settle_rows(source.read(), naming)
     if is_database_url(source):
@@ -133,7 +138,7 @@ def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Itera
         return
     table = DelimitedFile(source, file.open, _DELIMITERS[kind], naming)
     if naming.role is Role.CATALOGUE:
-        yield from drop_variants(table.read_typed_rows(), naming.notes)
+        yield from table.read_typed_rows()
     else:
         yield from settle_rows(table.read_text_rows(), naming, is_named=True)
 
