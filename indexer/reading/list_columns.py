@@ -17,6 +17,8 @@ _MAX_CELL_CHARS = 1_000
 _MAX_KEPT_CELLS = 20_000
 _FEW_CELLS = 20  # distinct ones; too few for their parts to come again
 _MIN_RECURRING_SHARE = 0.3  # of the parts, which are in several distinct cells
+_MIN_TAGS_SHARE = 0.95  # of the parts, which are short enough for tags
+_MIN_KEYWORDS, _MAX_KEYWORD_WORDS = 3, 1.5  # of a cell, of a keyword; both on average
 _CONJUNCTION = re.compile(r"&| and |和|及|与", re.IGNORECASE)
 _CJK = re.compile(r"[\u3400-\u9fff]")
 
@@ -141,16 +143,27 @@ def find_mark(cells: Collection[str]) -> str | None:
 
 def _separates(mark: str, cells: Collection[str]) -> bool:
     marked = [_split(cell, mark) for cell in cells if _has_mark(cell, mark)]
-    if len(marked) < 2 or not all(map(_is_tag, (tag for tags in marked for tag in tags))):
+    tags = [tag for parts in marked for tag in parts]
+    if len(marked) < 2 or sum(map(_is_tag, tags)) < _MIN_TAGS_SHARE * len(tags):
         return False
     if mark in _SURE_MARKS:
         return True
     if len(cells) >= _FEW_CELLS:
-        return 5 * len(marked) >= len(cells) and _recur(marked, cells)
-    tags = [tag for tags in marked for tag in tags]
-    is_like_names = any(map(_CONJUNCTION.search, tags))
+        is_usual = 5 * len(marked) >= len(cells) and _recur(marked, cells)
+        return is_usual or (2 * len(marked) >= len(cells) and _are_short_lists(marked))
     is_sure = mark != "/／" or all(map(_CJK.search, tags))
+    like_names = sum(1 for parts in marked if any(map(_CONJUNCTION.search, parts)))
+    is_like_names = 2 * like_names > len(marked) and not _recur(marked, cells)
     return 2 * len(marked) >= len(cells) and is_sure and not is_like_names
+
+
+def _are_short_lists(marked: list[list[str]]) -> bool:
+    """Whether cells hold three words and more, as keywords do that hardly come again."""
+    tags = [tag for parts in marked for tag in parts]
+    is_long = len(tags) >= _MIN_KEYWORDS * len(marked)
+    like_names = sum(1 for tag in tags if _CONJUNCTION.search(tag))
+    words = sum(len(tag.split()) for tag in tags)
+    return is_long and words <= _MAX_KEYWORD_WORDS * len(tags) and 10 * like_names <= len(tags)
 
 
 def _recur(marked: list[list[str]], cells: Collection[str]) -> bool:
