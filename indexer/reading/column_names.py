@@ -44,12 +44,14 @@ class SourceNames:
         mapping: Our names to the source's, as `--fields` gives them.
         context: Names of circumstances that are asked for.
         notes: Where guesses are told.
+        needs_ids: Whether a source is refused in which no row can have the ids that all need.
     """
 
     role: Role
     mapping: Mapping[str, str]
     context: Sequence[str] = ()
     notes: ReadingNotes = field(default_factory=ReadingNotes)
+    needs_ids: bool = False
 
 
 # As pandas names an index without a name. It is the id if nothing else is, else left out.
@@ -71,9 +73,18 @@ _SAME_FIELD = (
     {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
     {*TIME_FIELDS},
 )  # fmt: skip
-_REQUIRED_FIELDS = {
-    Role.CATALOGUE: ({"id"},),
-    Role.INTERACTIONS: ({"user_id", "user"}, {"item_id", "item"}),
+_REQUIRED_FIELDS: Mapping[Role, Mapping[str, frozenset[str]]] = {
+    Role.CATALOGUE: {"id": frozenset(("id",))},
+    Role.INTERACTIONS: {
+        "user_id": frozenset(("user_id", "user")),
+        "item_id": frozenset(("item_id", "item")),
+    },
+}
+# Of the many names that are recognised, those that show in a message what may be written.
+KNOWN_EXAMPLES = {
+    "id": "id, item_id, movieId, product_id, asin, sku, isbn, 商品ID, 编号",
+    "user_id": "user_id, userId, uid, customer_id, reviewerID, 用户ID",
+    "item_id": "item_id, movieId, product_id, asin, sku, isbn, 商品ID, 编号",
 }
 _INTERACTION_NAMES = frozenset((*_OWN_INTERACTION_NAMES, *frozenset().union(*_SAME_FIELD)))
 _KNOWN_LEFT_SIDES = _INTERACTION_NAMES | {*_OWN_CATALOGUE_NAMES, *INTERACTION_FIELDS}
@@ -183,7 +194,7 @@ def describe_names(source: str, renamed: Mapping[str, str]) -> str:
 
 
 def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> str | None:
-    """Return the sentence that no column can be an id that every row needs; None if all are there.
+    """Return the sentence that no column can be what every row needs; None if all are there.
 
     Args:
         source: Its name.
@@ -191,11 +202,11 @@ def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> s
         naming: What decides the names.
     """
     mapped = {ours for ours, theirs in naming.mapping.items() if theirs in names}
-    for field_names in _REQUIRED_FIELDS[naming.role]:
-        if field_names.isdisjoint({*names, *mapped}):
-            ours = max(field_names)  # user_id rather than user
+    cleaned = {name.strip().lstrip("_") for name in (*names, *mapped)}
+    for ours, field_names in _REQUIRED_FIELDS[naming.role].items():
+        if field_names.isdisjoint(cleaned):
             return (
-                f"{source}: no column is known as {ours}; there are {clip(', '.join(names))}; "
-                f"name it with --fields {ours}=COLUMN"
+                f"{source}: no column is known as {ours} (such as {KNOWN_EXAMPLES[ours]}); there "
+                f"are {clip(', '.join(names))}; name it with --fields {ours}=COLUMN"
             )
     return None

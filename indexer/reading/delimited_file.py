@@ -119,6 +119,8 @@ class DelimitedFile:
             notes.add(describe_names(self.name, renamed))
         names = [renamed.get(name, name) for name in header]
         if header and (sentence := describe_absent(self.name, names, self.naming)):
+            if self.naming.needs_ids:
+                raise CatalogError(sentence)
             notes.add(sentence)
         return _Layout(dialect, first, names)
 

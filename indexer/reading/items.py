@@ -122,13 +122,14 @@ def read_catalog(
         notes: Where guesses about the sources are told.
 
     Raises:
-        CatalogError: At once if a source does not exist; while iterating if one is damaged; at the
-            end if no row of any source had a mapped column.
+        CatalogError: At once if a source does not exist; while iterating if one is damaged, or has
+            no column of ids; at the end if no row of any source had a mapped column.
     """
     urls = [source for source in sources if is_database_url(source)]
     if query and not urls:
         raise CatalogError("--query needs a database URL among --catalog; give one or drop --query")
-    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes or ReadingNotes())
+    notes = notes or ReadingNotes()
+    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes, needs_ids=True)
     tables = [
         read_rows(source, naming, query=query if source in urls else None) for source in sources
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from indexer.errors import CatalogError
 from indexer.reading.cell_conversions import UNREADABLE, Conversion, describe_unreadable
 from indexer.reading.column_names import (
     INDEX_COLUMN,
@@ -30,7 +31,11 @@ _MAX_WATCHED_COLUMNS = 2_000  # twice as many as an item may have
 
 
 def settle_rows(
-    rows: Iterable[Row | BadRow], naming: SourceNames, *, is_named: bool = False
+    rows: Iterable[Row | BadRow],
+    naming: SourceNames,
+    *,
+    is_named: bool = False,
+    has_fixed_columns: bool = False,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows under our names.
 
@@ -38,6 +43,10 @@ def settle_rows(
         rows: Under the source's own names.
         naming: What decides the names.
         is_named: Whether the rows have our names already.
+        has_fixed_columns: Whether all rows have the same columns.
+
+    Raises:
+        CatalogError: If all rows have the same columns, and ids that are needed are not there.
     """
     iterator = iter(rows)
     head = _take_head(iterator)
@@ -52,6 +61,8 @@ def settle_rows(
             naming.notes.add(describe_names(source, renamed))
         ours = [renamed.get(column, column) for column in columns]
         if columns and (sentence := describe_absent(source, ours, naming)):
+            if has_fixed_columns and naming.needs_ids:
+                raise CatalogError(sentence)
             naming.notes.add(sentence)
     conversions = _decide_conversions(source, head, columns, renamed, naming)
     settled: Iterator[Row | BadRow] = chain(head, iterator)

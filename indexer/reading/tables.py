@@ -61,7 +61,7 @@ def _read_source(source: Source, naming: SourceNames, query: str | None) -> Iter
     if is_database_url(source):
         from indexer.reading.database import read_database
 
-        return settle_rows(read_database(source, query), naming)
+        return settle_rows(read_database(source, query), naming, has_fixed_columns=True)
     if query:
         raise CatalogError(f"--query needs a database URL, but {source} is a file; drop --query")
     path = _check_readable(source)
@@ -127,7 +127,7 @@ def _check_readable(source: str) -> Path:
 
 def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Iterator[Row | BadRow]:
     if kind == "parquet":
-        yield from settle_rows(_read_parquet(source, path), naming)
+        yield from settle_rows(_read_parquet(source, path), naming, has_fixed_columns=True)
         return
     file = inspect_text_file(path)
     if file.encoding:
