@@ -24,13 +24,17 @@ _DATE_NAME = re.compile(
     r"|[a-z](?:Date|Time|At)$|日期|时间|時間",
 )
 _YEAR_LAST = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b.*", re.ASCII | re.DOTALL)
-_EXCEL_NUMBER = re.compile(r"\d{5}(?:\.\d+)?", re.ASCII)
+_EXCEL_NUMBER = re.compile(r"\d{5}(?:[.,]\d+)?", re.ASCII)
 _MIN_DATES, _MIN_DATES_SHARE = 20, 0.95
 
 
 def is_date_name(name: str) -> bool:
     """Whether a column's name says that it holds dates or times."""
     return name in DATE_FIELDS or bool(_DATE_NAME.search(name) or _DATE_NAME.search(name.lower()))
+
+
+def _parse_day(text: str) -> float:
+    return float(text.replace(",", "."))
 
 
 class DateColumn:
@@ -51,7 +55,7 @@ class DateColumn:
         """Note one cell that is not missing."""
         stripped = cell.strip()
         if _EXCEL_NUMBER.fullmatch(stripped):
-            number = float(stripped)
+            number = _parse_day(stripped)
             self.observe_numbers(number, number, stripped)
         elif _YEAR_LAST.fullmatch(stripped):
             self._dates += 1
@@ -119,7 +123,7 @@ class DateColumn:
             return None
         stripped = cell.strip()
         if self.has_excel_days and _EXCEL_NUMBER.fullmatch(stripped):
-            return self.convert(float(stripped))
+            return self.convert(_parse_day(stripped))
         if not _YEAR_LAST.fullmatch(stripped):
             return cell
         return read_datetime(cell, order=self.order) or cell

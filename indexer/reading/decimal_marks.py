@@ -80,11 +80,9 @@ class DecimalMarks:
                 f"({point}); each is read by itself"
             ]
         if self.is_comma:
-            shown = render_value(self.convert(self._first_unsure or self._first[","]))
-            return [
-                f"holds numbers with a comma before the decimals, such as {comma}; "
-                f"{unsure if self._unsure else comma} is read as {shown}"
-            ]
+            told = f"holds numbers with a comma before the decimals, such as {comma}"
+            read = render_value(self.convert(self._first_unsure))
+            return [f"{told}; {unsure} is read as {read}" if self._unsure else told]
         if self._unsure and not self._first["."]:
             is_point = "." in self._first_unsure
             kinds = ("decimals", "thousands") if is_point else ("thousands", "decimals")

@@ -220,7 +220,7 @@ class ValueColumn:
 
     def contradicts(self, cell: str) -> bool | None:
         """Whether a cell is not what its column holds; None if it is missing or anything fits."""
-        if is_missing_cell(cell) or is_missing_number(cell):
+        if is_missing_cell(cell) or is_missing_number(cell) or self._total < _MIN_TYPED:
             return None
         if self.is_typed or self.leaves_out():
             return self.conversion(cell) in (None, UNREADABLE)

@@ -183,6 +183,14 @@ def test_what_the_column_tells_is_told_where_it_matters(tmp_path: Path, kind: st
 def test_semicolons_between_cells_make_commas_decimal_in_any_column(tmp_path: Path) -> None:
     cells = ["1,5", "12,99", "3", "1.299,00", ""]
     assert read(tmp_path / "a.csv", "weight", cells, ";")[0] == [1.5, 12.99, 3, 1299, None]
+    assert read(tmp_path / "a.csv", "weight", ["1,5"], ";")[1] == [
+        "holds numbers with a comma before the decimals, such as '1,5'"
+    ]
+    days = ["45321", "45321,5"]
+    assert read(tmp_path / "a.csv", "added_at", days, ";")[0] == [
+        "2024-01-30",
+        "2024-01-30T12:00:00",
+    ]
     assert read(tmp_path / "a.csv", "weight", ["1,5", "2.5"], ";")[0] == ["1,5", "2.5"]
     assert read(tmp_path / "a.csv", "weight", ["1,5", "red"], ";")[0] == ["1,5", "red"]
 
@@ -225,7 +233,11 @@ FILMS = "adult,budget,id,title,release_date\n" + "".join(
 
 def test_a_row_whose_cells_have_moved_is_a_bad_row(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(FILMS + "- Written by Ann,/a.jpg,1997-08-20,Midnight,1\n")
+    rows = (FILMS + "- Written by Ann,/a.jpg,1997-08-20,Midnight,1\n").splitlines()
+    # In a column that is empty elsewhere a number shows nothing.
+    path.write_text(
+        "\n".join([f"{rows[0]},part_of", *(f"{r}," for r in rows[1:-1]), rows[-1] + ",7"])
+    )
     *items, bad = read_catalog([str(path)])
     assert all(isinstance(item, Item) for item in items)
     assert isinstance(bad, Rejection)
