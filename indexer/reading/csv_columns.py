@@ -36,7 +36,7 @@ from indexer.reading.cell_conversions import convert_text
 from indexer.reading.cells import is_identifier
 from indexer.reading.date_columns import is_date_name
 from indexer.reading.list_columns import ListColumn
-from indexer.reading.missing_words import MAX_WORD_CHARS, is_missing_text
+from indexer.reading.missing_words import MAX_WORD_CHARS, PROGRAM_WORDS, is_missing_text
 from indexer.reading.value_column import ValueColumn
 from indexer.reading.whole_ids import WholeIds
 
@@ -104,10 +104,7 @@ class TextColumn(CsvColumn):
 
     @override
     def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
-        return [
-            cell if len(cell) > MAX_WORD_CHARS and cell[0].isalnum() else convert_words(cell)
-            for cell in cells
-        ]
+        return _convert_all_words(cells)
 
     @override
     def contradicts(self, cell: str) -> bool | None:
@@ -123,7 +120,21 @@ class RawColumn(TextColumn):
 
     @override
     def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
-        return [cell if cell.isalnum() else convert_text(cell) for cell in cells]
+        return [cell if cell[:1].isalnum() else convert_text(cell) for cell in cells]
+
+
+def _convert_all_words(cells: Sequence[str]) -> list[str | None]:
+    """Return what `convert_words` does of each cell; most are text, which is seen in no time."""
+    return [
+        cell
+        if (
+            cell[0].isalnum() and not cell[-1].isspace()
+            if len(cell) > MAX_WORD_CHARS
+            else cell.isalnum() and cell not in PROGRAM_WORDS
+        )
+        else convert_words(cell)
+        for cell in cells
+    ]
 
 
 def convert_words(cell: str) -> str | None:
@@ -155,7 +166,7 @@ class _IdColumn(CsvColumn):
     def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
         if self._ids.changes_cells:
             return [None if is_missing_text(cell) else self._ids.convert(cell) for cell in cells]
-        return [cell if cell.isdigit() else convert_words(cell) for cell in cells]
+        return _convert_all_words(cells)
 
     @override
     def contradicts(self, cell: str) -> bool | None:

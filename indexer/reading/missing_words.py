@@ -6,11 +6,11 @@ those are that programs write, spelt as they do, since somebody may be called Na
 """
 
 # In text. A cell of CSV cannot say otherwise that it holds nothing, as JSON can.
-_OF_PROGRAMS = frozenset(
+PROGRAM_WORDS = frozenset(
     ("NULL", "null", "Null", "nan", "NaN", "None", "N/A", "n/a", "#N/A", "undefined")
 )
 # Among numbers, booleans and dates, in any case.
-_OF_VALUES = frozenset(word.lower() for word in _OF_PROGRAMS) | frozenset(
+_OF_VALUES = frozenset(word.lower() for word in PROGRAM_WORDS) | frozenset(
     ("na", "n.a.", "<na>", "nat", "(null)", "nil", "\\n", "-", "--", "–", "—", "——", "暂无", "暫無")
 )
 _NOT_FINITE = frozenset(("nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"))
@@ -31,7 +31,7 @@ def is_missing_number(text: str) -> bool:
 
 def is_missing_text(cell: str) -> bool:
     """Whether a cell of text is a word that programs write for nothing: NULL, nan, None, N/A."""
-    return cell.strip() in _OF_PROGRAMS
+    return cell.strip() in PROGRAM_WORDS
 
 
 def is_unknown_circumstance(word: str) -> bool:

@@ -54,16 +54,9 @@ def settle_rows(
     columns = _list_columns(head)
     renamed: dict[str, str] = {}
     if not is_named:
-        renamed = recognise_names(
-            columns, naming.role, mapping=naming.mapping, context=naming.context
+        renamed = _rename(
+            source, columns, naming, is_refused=has_fixed_columns and naming.needs_ids
         )
-        if renamed:
-            naming.notes.add(describe_names(source, renamed))
-        ours = [renamed.get(column, column) for column in columns]
-        if columns and (sentence := describe_absent(source, ours, naming)):
-            if has_fixed_columns and naming.needs_ids:
-                raise CatalogError(sentence)
-            naming.notes.add(sentence)
     conversions = _decide_conversions(source, head, columns, renamed, naming)
     settled: Iterator[Row | BadRow] = chain(head, iterator)
     if INDEX_COLUMN in columns and INDEX_COLUMN not in (*renamed, *naming.mapping.values()):
@@ -75,6 +68,21 @@ def settle_rows(
     with_numbers = frozenset(name for name, c in conversions.items() if converts_numbers(c))
     for row in settled:
         yield (row if isinstance(row, BadRow) else _settle(row, renamed, conversions, with_numbers))
+
+
+def _rename(
+    source: str, columns: list[str], naming: SourceNames, *, is_refused: bool
+) -> dict[str, str]:
+    """Return which columns are renamed; that ids are missing is told, or refused."""
+    renamed = recognise_names(columns, naming.role, mapping=naming.mapping, context=naming.context)
+    if renamed:
+        naming.notes.add(describe_names(source, renamed))
+    ours = [renamed.get(column, column) for column in columns]
+    if columns and (sentence := describe_absent(source, ours, naming)):
+        if is_refused:
+            raise CatalogError(sentence)
+        naming.notes.add(sentence)
+    return renamed
 
 
 def _drop_index(row: Row | BadRow) -> Row | BadRow:
