@@ -10,4 +10,5 @@ PROSE_FIELDS = (
 )  # fmt: skip
 REVIEW_FIELDS = ("reviews", "review", "comments")
 TEXT_FIELDS = (*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS, *TAG_FIELDS)
+TIME_FIELDS = ("timestamp", "time", "at")  # when an interaction happened
 DATE_FIELDS = ("year", "created_at", "published_at", "published", "release_date", "date")

@@ -32,7 +32,7 @@ def is_missing_cell(cell: str) -> bool:
 
 def split_list(text: str) -> list[str]:
     """Return the non-empty parts of `a|b|c`."""
-    return [part.strip() for part in text.split("|") if part.strip()]
+    return [stripped for part in text.split("|") if (stripped := part.strip())]
 
 
 def to_plain(value: Any) -> Any:

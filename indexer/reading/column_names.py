@@ -5,8 +5,6 @@ English and Chinese; see `indexer.reading.name_spellings`. A column that has our
 `--fields` names, is never renamed.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,9 +15,14 @@ from indexer.field_names import (
     PROSE_FIELDS,
     REVIEW_FIELDS,
     TAG_FIELDS,
+    TIME_FIELDS,
     TITLE_FIELDS,
 )
-from indexer.reading.name_spellings import CATALOGUE_SPELLINGS, INTERACTION_SPELLINGS
+from indexer.reading.name_spellings import (
+    CATALOGUE_SPELLINGS,
+    INTERACTION_SPELLINGS,
+    normalise_name,
+)
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import INTERACTION_FIELDS, clip, find_nearest_name
 from indexer.reading.value_meaning import VALUE_COLUMNS
@@ -41,12 +44,14 @@ class SourceNames:
         mapping: Our names to the source's, as `--fields` gives them.
         context: Names of circumstances that are asked for.
         notes: Where guesses are told.
+        needs_ids: Whether a source is refused in which no row can have the ids that all need.
     """
 
     role: Role
     mapping: Mapping[str, str]
     context: Sequence[str] = ()
     notes: ReadingNotes = field(default_factory=ReadingNotes)
+    needs_ids: bool = False
 
 
 # As pandas names an index without a name. It is the id if nothing else is, else left out.
@@ -66,11 +71,20 @@ _AMBIGUOUS = frozenset(CATALOGUE_SPELLINGS["id"]).intersection(CATALOGUE_SPELLIN
 # Names that mean one field of an interaction; a source with one of them needs no other.
 _SAME_FIELD = (
     {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
-    {"timestamp", "time", "at"},
+    {*TIME_FIELDS},
 )  # fmt: skip
-_REQUIRED_FIELDS = {
-    Role.CATALOGUE: ({"id"},),
-    Role.INTERACTIONS: ({"user_id", "user"}, {"item_id", "item"}),
+_REQUIRED_FIELDS: Mapping[Role, Mapping[str, frozenset[str]]] = {
+    Role.CATALOGUE: {"id": frozenset(("id",))},
+    Role.INTERACTIONS: {
+        "user_id": frozenset(("user_id", "user")),
+        "item_id": frozenset(("item_id", "item")),
+    },
+}
+# Of the many names that are recognised, those that show in a message what may be written.
+KNOWN_EXAMPLES = {
+    "id": "id, item_id, movieId, product_id, asin, sku, isbn, 商品ID, 编号",
+    "user_id": "user_id, userId, uid, customer_id, reviewerID, 用户ID",
+    "item_id": "item_id, movieId, product_id, asin, sku, isbn, 商品ID, 编号",
 }
 _INTERACTION_NAMES = frozenset((*_OWN_INTERACTION_NAMES, *frozenset().union(*_SAME_FIELD)))
 _KNOWN_LEFT_SIDES = _INTERACTION_NAMES | {*_OWN_CATALOGUE_NAMES, *INTERACTION_FIELDS}
@@ -89,7 +103,7 @@ def recognise_names(
     """
     given = list(columns)
     mapped = {ours: theirs for ours, theirs in mapping.items() if theirs in given}
-    free = {name: _normalise(name) for name in given if name not in mapped.values()}
+    free = {name: normalise_name(name) for name in given if name not in mapped.values()}
     present = {*free, *mapped}
     renamed: dict[str, str] = {}
     is_untitled = role is Role.CATALOGUE and not _has_title(free, present)
@@ -108,8 +122,8 @@ def recognise_names(
 
 def _has_title(free: Mapping[str, str], present: Collection[str]) -> bool:
     """Whether a catalogue has a title beside columns that may as well be the id."""
-    titles = {*map(_normalise, TITLE_FIELDS), *CATALOGUE_SPELLINGS["title"]} - _AMBIGUOUS
-    return not titles.isdisjoint((*free.values(), *map(_normalise, present)))
+    titles = {*map(normalise_name, TITLE_FIELDS), *CATALOGUE_SPELLINGS["title"]} - _AMBIGUOUS
+    return not titles.isdisjoint((*free.values(), *map(normalise_name, present)))
 
 
 def _list_own_names(role: Role) -> frozenset[str]:
@@ -123,7 +137,7 @@ def _list_spellings(role: Role, context: Collection[str]) -> Iterator[tuple[str,
     own = _OWN_CATALOGUE_NAMES if is_catalogue else (*_OWN_INTERACTION_NAMES, *context)
     for ours in own:
         if ours not in _NEVER_RENAMED:
-            yield ours, (_normalise(ours),)
+            yield ours, (normalise_name(ours),)
     yield from (CATALOGUE_SPELLINGS if is_catalogue else INTERACTION_SPELLINGS).items()
 
 
@@ -168,8 +182,8 @@ def check_field_names(mapping: Mapping[str, str]) -> None:
 
 def has_known_name(columns: Iterable[str], role: Role) -> bool:
     """Whether any of the names is one of ours or one that is recognised."""
-    normal = {_normalise(name) for name in columns}
-    known = {_normalise(name) for name in _list_own_names(role)}
+    normal = {normalise_name(name) for name in columns}
+    known = {normalise_name(name) for name in _list_own_names(role)}
     return not normal.isdisjoint(known.union(*(words for _, words in _list_spellings(role, ()))))
 
 
@@ -180,7 +194,7 @@ def describe_names(source: str, renamed: Mapping[str, str]) -> str:
 
 
 def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> str | None:
-    """Return the sentence that no column can be an id that every row needs; None if all are there.
+    """Return the sentence that no column can be what every row needs; None if all are there.
 
     Args:
         source: Its name.
@@ -188,17 +202,11 @@ def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> s
         naming: What decides the names.
     """
     mapped = {ours for ours, theirs in naming.mapping.items() if theirs in names}
-    for field_names in _REQUIRED_FIELDS[naming.role]:
-        if field_names.isdisjoint({*names, *mapped}):
-            ours = max(field_names)  # user_id rather than user
+    cleaned = {name.strip().lstrip("_") for name in (*names, *mapped)}
+    for ours, field_names in _REQUIRED_FIELDS[naming.role].items():
+        if field_names.isdisjoint(cleaned):
             return (
-                f"{source}: no column is known as {ours}; there are {clip(', '.join(names))}; "
-                f"name it with --fields {ours}=COLUMN"
+                f"{source}: no column is known as {ours} (such as {KNOWN_EXAMPLES[ours]}); there "
+                f"are {clip(', '.join(names))}; name it with --fields {ours}=COLUMN"
             )
     return None
-
-
-def _normalise(name: str) -> str:
-    """A name in small half-width letters, without spaces and marks."""
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    return re.sub(r"[\W_]+", "", plain)

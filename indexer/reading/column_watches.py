@@ -6,34 +6,42 @@ touched, as the first rows show it to be meant.
 
 from typing import Any, TypeAlias
 
+from indexer.field_names import TIME_FIELDS
+from indexer.reading.cell_conversions import Conversion
 from indexer.reading.cells import is_identifier
 from indexer.reading.column_names import Role
-from indexer.reading.csv_columns import ID_FIELDS, LIST_COLUMNS, PARSED_FIELDS, TEXT_COLUMNS
+from indexer.reading.csv_columns import (
+    AMOUNT_FIELDS,
+    ID_FIELDS,
+    LIST_COLUMNS,
+    PARSED_FIELDS,
+    TEXT_COLUMNS,
+)
 from indexer.reading.date_columns import DateColumn, is_date_name
+from indexer.reading.decimal_marks import DecimalMarks
+from indexer.reading.field_parsers import is_number
 from indexer.reading.list_columns import ListColumn, StructureColumn
-from indexer.reading.value_column import Conversion, ValueColumn
+from indexer.reading.value_column import ValueColumn
 from indexer.reading.whole_ids import WholeIds
-
-_TIME_FIELDS = frozenset(("timestamp", "time", "at"))
 
 
 class _TextWatch:
-    """Watches the text of a column that has a meaning: ids, tags or dates."""
+    """Watches the text of a column that has a meaning: ids, tags, dates or amounts."""
 
-    def __init__(self, column: ListColumn | DateColumn | WholeIds) -> None:
+    def __init__(self, column: ListColumn | DateColumn | WholeIds | DecimalMarks) -> None:
         self._column = column
 
     def observe(self, value: Any, line: int) -> None:
-        """Note a value; only text tells anything."""
+        """Note a value; only text tells anything, and numbers among dates."""
         del line
         if isinstance(value, str):
             self._column.observe(value)
+        elif isinstance(self._column, DateColumn) and is_number(value):
+            self._column.observe_numbers(value, value, str(value))
 
     def find_conversion(self) -> Conversion | None:
         """Return how text is read; None if it stays."""
         column = self._column
-        if isinstance(column, ListColumn):
-            column.decide()
         return column.convert if column.changes_cells else None
 
     def describe(self) -> list[str]:
@@ -80,6 +88,11 @@ class _FreeWatch:
         return self._structures.describe() if self._values is None else self._values.describe()
 
 
+def converts_numbers(conversion: Conversion) -> bool:
+    """Whether a conversion is for the numbers of a column too: they may be days of Excel."""
+    return isinstance(getattr(conversion, "__self__", None), DateColumn)
+
+
 ColumnWatch: TypeAlias = _TextWatch | _FreeWatch
 
 
@@ -93,10 +106,12 @@ def watch_typed_column(names: set[str], role: Role) -> ColumnWatch | None:
     if names & ID_FIELDS:
         return _TextWatch(WholeIds())
     if role is Role.INTERACTIONS:
-        return _TextWatch(DateColumn()) if names & _TIME_FIELDS else None
+        return _TextWatch(DateColumn()) if names & {*TIME_FIELDS} else None
     if names & LIST_COLUMNS:
         return _TextWatch(ListColumn())
     if any(map(is_date_name, names)):
         return _TextWatch(DateColumn())
+    if names & AMOUNT_FIELDS:
+        return _TextWatch(DecimalMarks())
     has_meaning = names & (PARSED_FIELDS | TEXT_COLUMNS) or any(map(is_identifier, names))
     return None if has_meaning else _FreeWatch()

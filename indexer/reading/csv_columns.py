@@ -10,65 +10,73 @@ A column gets one type for the whole file, so that filters compare values of one
 * Otherwise numbers, if every cell is written as programs write numbers (`-3`, `9.90`, `1e-05`,
   `1.5E7`, `1,299`), or if at least 95% of at least 20 are: the others are left out then, and named.
   Names that consist of digits make a column text: `007`, `+1`, `.5`, `1e5`, 16 and more digits.
-* Otherwise booleans, if every cell is `true` or `false` in any case.
+* Otherwise booleans, if every cell is `true` or `false` in any case, or 95% of at least 20.
+* In a file with semicolons between cells `1,5` is a number too, if the whole column is of such.
+  In prices and ratings the whole column tells whether `1.299` and `1,299` have decimals.
+* A column of dates, or one named so, may hold numbers of 20,000 to 60,000: they are days of Excel.
 * Otherwise lists and objects, if every cell spells one in JSON or Python or all are PostgreSQL's.
 * Otherwise text, and a list in the rows that have `a|b|c`. Dates like `29/01/2021` in a column
   named as one (`release_date`, …) become ISO 8601 if the column tells which number is the day.
 
-In ids, texts and tags a cell that programs write for nothing (`NULL`, `nan`, `None`, `N/A`,
-`undefined`) is missing: a cell of CSV cannot say otherwise, as JSON can.
+In ids, texts and tags a cell that programs write for nothing is missing, see
+`indexer.reading.missing_words`.
 
 An empty cell, or the `\N` of database dumps, is missing; so are words for nothing (`NA`, `None`,
 `-`), `nan` and infinities in a column of numbers, booleans or dates.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from typing_extensions import override
 
 from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_FIELDS
+from indexer.reading.cell_conversions import convert_text
 from indexer.reading.cells import is_identifier
 from indexer.reading.date_columns import is_date_name
 from indexer.reading.list_columns import ListColumn
-from indexer.reading.value_column import Conversion, ValueColumn, convert_text
+from indexer.reading.missing_words import MAX_WORD_CHARS, PROGRAM_WORDS, is_missing_text
+from indexer.reading.value_column import ValueColumn
 from indexer.reading.whole_ids import WholeIds
 
 LIST_COLUMNS = frozenset((*TAG_FIELDS, "tags", "categories", "genres", "keywords", "topics"))
 TEXT_COLUMNS = frozenset((*TITLE_FIELDS, *PROSE_FIELDS, *REVIEW_FIELDS))
+AMOUNT_FIELDS = frozenset(("price", "rating"))
 # Fields whose own parser reads more forms than a column of numbers may have.
-PARSED_FIELDS = frozenset(("price", "rating", "available", "location", "created_at", "vector"))
+PARSED_FIELDS = AMOUNT_FIELDS | {"available", "location", "created_at", "vector"}
 ID_FIELDS = frozenset(("id", "item_id", "item", "user_id", "user"))
 
-
-# Spelt as programs write them: somebody may be called Nan.
-_NOTHING = frozenset(
-    ("NULL", "null", "Null", "nan", "NaN", "None", "N/A", "n/a", "#N/A", "undefined")
-)
+_DIGITS = re.compile(r"\d+", re.ASCII)
+_MIN_DIGITS_SHARE, _MIN_IDS, _ENOUGH_IDS = 0.95, 20, 10_000
 
 
 class CsvColumn(Protocol):
-    """Infers the type of one column: `observe` every cell, then read `conversion`."""
+    """Infers the type of one column: `observe_all` its cells, then `convert_all` of them."""
 
     @property
     def is_undecided(self) -> bool:
         """Whether a further cell could still change the type."""
 
-    def observe(self, cell: str, line: int) -> None:
-        """Note a cell and the line of its row."""
+    def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """Note some cells and the lines of their rows."""
 
-    @property
-    def conversion(self) -> Conversion:
-        """The function from a cell of this column to its value, or to `UNREADABLE`."""
+    def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
+        """Return the values of some cells, or `UNREADABLE`."""
+
+    def contradicts(self, cell: str) -> bool | None:
+        """Whether a cell is not what its column holds; None if it is missing or anything fits."""
 
     def describe(self) -> list[str]:
         """Return what was guessed, each as the end of a sentence that names the column."""
 
 
-def watch_column(*names: str) -> CsvColumn:
+def watch_column(*names: str, has_commas: bool = False) -> CsvColumn:
     """Return what infers the type of a column.
 
     Args:
         names: The column's own name and the field names that it is mapped to.
+        has_commas: Whether the source writes commas before decimals if any does.
     """
     known = frozenset(names)
     if known & ID_FIELDS:
@@ -76,31 +84,62 @@ def watch_column(*names: str) -> CsvColumn:
     if known & LIST_COLUMNS:
         return _TagColumn()
     if known & TEXT_COLUMNS or any(map(is_identifier, names)):
-        return _TextColumn()
-    is_date = any(map(is_date_name, names))
-    return ValueColumn(has_parser=bool(known & PARSED_FIELDS), is_date=is_date)
+        return TextColumn()
+    return ValueColumn(
+        has_parser=bool(known & PARSED_FIELDS),
+        is_date=any(map(is_date_name, names)),
+        is_amount=bool(known & AMOUNT_FIELDS),
+        has_commas=has_commas,
+    )
 
 
-class _TextColumn(CsvColumn):
+class TextColumn(CsvColumn):
+    """Text, without words for nothing."""
+
     is_undecided = False
 
     @override
-    def observe(self, cell: str, line: int) -> None:
+    def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         pass
 
-    @property
     @override
-    def conversion(self) -> Conversion:
-        return convert_words
+    def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
+        return _convert_all_words(cells)
+
+    @override
+    def contradicts(self, cell: str) -> bool | None:
+        return None
 
     @override
     def describe(self) -> list[str]:
         return []
 
 
+class RawColumn(TextColumn):
+    """Text as it is."""
+
+    @override
+    def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
+        return [cell if cell[:1].isalnum() else convert_text(cell) for cell in cells]
+
+
+def _convert_all_words(cells: Sequence[str]) -> list[str | None]:
+    """Return what `convert_words` does of each cell; most are text, which is seen in no time."""
+    return [
+        cell
+        if (
+            cell[0].isalnum() and not cell[-1].isspace()
+            if len(cell) > MAX_WORD_CHARS
+            else cell.isalnum() and cell not in PROGRAM_WORDS
+        )
+        else convert_words(cell)
+        for cell in cells
+    ]
+
+
 def convert_words(cell: str) -> str | None:
     """Return the text of a cell; None if it is missing or is a word for nothing."""
-    return None if cell.strip() in _NOTHING else convert_text(cell)
+    return None if is_missing_text(cell) else convert_text(cell)
 
 
 class _IdColumn(CsvColumn):
@@ -108,24 +147,31 @@ class _IdColumn(CsvColumn):
 
     def __init__(self) -> None:
         self._ids = WholeIds()
+        self._digits = self._seen = 0
 
     @property
     @override
     def is_undecided(self) -> bool:
-        return self._ids.may_be_floats
+        return self._ids.may_be_floats or self._seen < _ENOUGH_IDS
 
     @override
-    def observe(self, cell: str, line: int) -> None:
-        if cell.strip() not in _NOTHING:
-            self._ids.observe(cell)
+    def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        for cell in cells if self._ids.may_be_floats else ():
+            if not is_missing_text(cell):
+                self._ids.observe(cell)
+        self._seen += len(cells)
+        self._digits += sum(1 for cell in cells if _DIGITS.fullmatch(cell))
 
-    @property
     @override
-    def conversion(self) -> Conversion:
-        return self._convert_id if self._ids.changes_cells else convert_words
+    def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
+        if self._ids.changes_cells:
+            return [None if is_missing_text(cell) else self._ids.convert(cell) for cell in cells]
+        return _convert_all_words(cells)
 
-    def _convert_id(self, cell: str) -> str | None:
-        return None if cell.strip() in _NOTHING else self._ids.convert(cell)
+    @override
+    def contradicts(self, cell: str) -> bool | None:
+        are_digits = self._seen >= _MIN_IDS and self._digits >= _MIN_DIGITS_SHARE * self._seen
+        return _DIGITS.fullmatch(cell.strip()) is None if are_digits else None
 
     @override
     def describe(self) -> list[str]:
@@ -141,19 +187,24 @@ class _TagColumn(CsvColumn):
         self._lists = ListColumn()
 
     @override
-    def observe(self, cell: str, line: int) -> None:
-        if cell.strip() not in _NOTHING:
-            self._lists.observe(cell)
+    def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        for cell in dict.fromkeys(cells):
+            if not is_missing_text(cell):
+                self._lists.observe(cell)
 
-    @property
     @override
-    def conversion(self) -> Conversion:
-        self._lists.decide()
-        return self._convert_tags
+    def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
+        return [self._convert(cell) for cell in cells]
 
-    def _convert_tags(self, cell: str) -> Any:
-        value = None if cell.strip() in _NOTHING else self._lists.convert(cell)
-        return [tag for tag in value if tag not in _NOTHING] if isinstance(value, list) else value
+    def _convert(self, cell: str) -> Any:
+        value = None if is_missing_text(cell) else self._lists.convert(cell)
+        if isinstance(value, list):
+            return [tag for tag in value if not (isinstance(tag, str) and is_missing_text(tag))]
+        return value
+
+    @override
+    def contradicts(self, cell: str) -> bool | None:
+        return None
 
     @override
     def describe(self) -> list[str]:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from indexer.field_names import MAX_ID_CHARS
 from indexer.reading.cell_lists import read_list
 from indexer.reading.cells import split_list
-from indexer.reading.plain_dates import read_datetime, read_iso_instant, to_instant
-from indexer.reading.plain_values import (
-    is_missing_word,
-    read_amount,
-    read_number,
-    to_finite_number,
+from indexer.reading.missing_words import is_missing_word
+from indexer.reading.plain_dates import (
+    is_excel_day,
+    read_datetime,
+    read_iso_instant,
+    to_instant,
 )
+from indexer.reading.plain_values import read_amount, read_number, to_finite_number
 from indexer.reading.rows import render_value
 
 Parser = Callable[[str, Any], Any]
@@ -203,6 +204,10 @@ def parse_datetime(name: str, value: Any) -> str:
     ):
         return iso
     seconds = parse_unix_seconds(name, value)
+    if is_excel_day(seconds):  # a day of Excel more likely than one of 1970
+        raise BadValueError(
+            f"{name} {VALUE} may be a day number of Excel; write an ISO date", value
+        )
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, OSError, ValueError):

@@ -13,6 +13,7 @@ class Outcome(StrEnum):
 
     LEFT_OUT = "unreadable"
     KEPT_AS_PLACE = "place names, kept as 'place'"
+    NOT_SOLD = "not sold, so not available"
     KEPT_AS_TEXT = "whole numbers of more than 64 bits, kept as text"
 
 

@@ -11,6 +11,7 @@ from indexer.event_kinds import (
     settle_event,
     suggest_event,
 )
+from indexer.field_names import TIME_FIELDS
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import (
     VALUE,
@@ -23,6 +24,7 @@ from indexer.reading.field_parsers import (
     parse_unix_seconds,
 )
 from indexer.reading.interaction import Interaction
+from indexer.reading.missing_words import is_unknown_circumstance
 from indexer.reading.rows import clip, render_value
 from indexer.reading.value_meaning import VALUE_COLUMNS, ValueKind
 
@@ -30,9 +32,8 @@ COLUMN_ALIASES = {
     "user_id": ("user_id", "user"),
     "item_id": ("item_id", "item"),
     "value": ("value", "rating"),
-    "timestamp": ("timestamp", "time", "at"),
+    "timestamp": TIME_FIELDS,
 }
-_UNKNOWN_WORDS = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
 _MAX_EVENT_CHARS = 64
 _SECONDS_DIGITS = (9, 10)  # of whole Unix seconds; longer ones may be milliseconds, eight a day
 _NO_CONTEXT: Mapping[str, str] = {}  # shared by all rows that have none
@@ -267,7 +268,7 @@ def _parse_context(values: Mapping[str, Any], columns: Sequence[str]) -> dict[st
     nested = find_nested_context(values)
     candidates = {**nested, **values} if nested else values
     words = {name: _to_word(candidates[name]) for name in columns if name in candidates}
-    return {name: word for name, word in words.items() if word.lower() not in _UNKNOWN_WORDS}
+    return {name: word for name, word in words.items() if not is_unknown_circumstance(word)}
 
 
 def _to_word(value: Any) -> str:

@@ -18,6 +18,8 @@ MAX_KEY_CHARS = 256
 MAX_PATH_CHARS = 1_024
 _MAX_PATHS_CHARS = 1 << 20  # of the paths of all values
 _NUMBER_BYTES = 8
+_MAX_CHAR_BYTES = 4  # in UTF-8
+_NUMBER_TYPES = (int, float, bool, type(None))
 
 
 class ItemLimitError(BadValueError):
@@ -33,9 +35,34 @@ def check_item_size(fields: Mapping[str, Any]) -> None:
     Raises:
         ItemLimitError: If it is not; the limit is named.
     """
+    if _is_clearly_small(fields):
+        return
     measure = _Measure()
     for name, value in fields.items():
         measure.add_field(str(name), value)
+
+
+def _is_clearly_small(fields: Mapping[str, Any]) -> bool:
+    """Whether fields without objects are so small that nothing of them needs to be counted."""
+    chars = entries = path_chars = 0
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is str:
+            chars += len(value)
+        elif kind is list:
+            if not all(type(part) is str for part in value):
+                return False
+            chars += sum(map(len, value))
+            entries += len(value)
+            path_chars += len(name) * len(value)
+        elif kind not in _NUMBER_TYPES:
+            return False
+        path_chars += len(name)
+        if len(name) > MAX_KEY_CHARS:
+            return False
+    bytes_at_most = _MAX_CHAR_BYTES * (chars + path_chars) + _NUMBER_BYTES * len(fields)
+    is_few = len(fields) <= MAX_LEAVES and entries <= MAX_LIST_ENTRIES
+    return is_few and max(bytes_at_most, path_chars) <= MAX_ITEM_BYTES
 
 
 def describe_excess(fields: Mapping[str, Any]) -> str | None:

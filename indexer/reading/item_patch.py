@@ -2,7 +2,8 @@
 
 A value may bring more than its field holds: `"$5"` is a price and a currency. What a changed field
 brings takes the place of what its earlier value brought, unless the patch names that itself. What
-only the earlier value could mean goes with it, which is told.
+only the earlier value could mean goes with it, which is told: that an item was not available too,
+if it was not sold (`status` archived) and is now.
 """
 
 from collections.abc import Mapping, Set
@@ -14,6 +15,7 @@ from indexer.reading.findings import FieldFinding
 from indexer.reading.items import Item, ItemParser
 from indexer.reading.locations import COORDINATE_FIELDS, find_coordinates
 from indexer.reading.rows import Rejection, Row, reject, render_value
+from indexer.reading.sale_states import read_sale_state
 
 # What an earlier value of each brought and a later one does not mean any more. A currency and the
 # number of ratings stay, as most callers change the number alone.
@@ -58,6 +60,8 @@ def _find_outdated(
 ) -> set[str]:
     """Return the fields of an item that only meant something beside earlier values."""
     outdated = {name for changed in asked for name in _COMPANIONS.get(changed, ())}
+    was_unsold = any(read_sale_state(n, v) is False for n, v in current.items() if n in asked)
+    outdated |= {"available"} if was_unsold and current.get("available") is False else set()
     if find_coordinates(current) or find_coordinates(patched):
         outdated |= {*COORDINATE_FIELDS} if "location" in asked else set()
         outdated |= set() if asked.isdisjoint(COORDINATE_FIELDS) else {"location"}

@@ -13,6 +13,7 @@ item without an id, without text, or beyond a limit is refused.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ from indexer.reading.rows import (
     rename_columns,
     render_value,
 )
+from indexer.reading.sale_states import read_sale_state
 from indexer.reading.shop_fields import parse_available, parse_price, parse_rating
 from indexer.reading.tables import is_database_url, read_rows
 
@@ -72,6 +74,7 @@ _SHOP_PARSERS: dict[str, Callable[[str, Any], dict[str, Any]]] = {
     "price": parse_price,
     "available": parse_available,
 }
+_PARSED_FIELDS = frozenset((*_PARSERS, *_SHOP_PARSERS))
 _LEAST_WHOLE, _TOP_WHOLE = -(2**63), 2**64  # what programs that read JSON hold exactly
 
 
@@ -119,13 +122,14 @@ def read_catalog(
         notes: Where guesses about the sources are told.
 
     Raises:
-        CatalogError: At once if a source does not exist; while iterating if one is damaged; at the
-            end if no row of any source had a mapped column.
+        CatalogError: At once if a source does not exist; while iterating if one is damaged, or has
+            no column of ids; at the end if no row of any source had a mapped column.
     """
     urls = [source for source in sources if is_database_url(source)]
     if query and not urls:
         raise CatalogError("--query needs a database URL among --catalog; give one or drop --query")
-    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes or ReadingNotes())
+    notes = notes or ReadingNotes()
+    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes, needs_ids=True)
     tables = [
         read_rows(source, naming, query=query if source in urls else None) for source in sources
     ]
@@ -165,8 +169,8 @@ def to_item(
         return reject(row, str(error))
     ours = {theirs: name for name, theirs in mapping.items()}
     earlier = [replace(one, field=ours.get(one.field, one.field)) for one in row.findings]
-    findings = (*earlier, *parser.findings)
-    return replace(item, source=row.source, line=row.line, findings=findings)
+    findings = (*earlier, *parser.findings) if earlier else tuple(parser.findings)
+    return Item(item.id, item.fields, item.vector, row.source, row.line, findings)
 
 
 class ItemParser:
@@ -191,6 +195,7 @@ class ItemParser:
         fields = {"id": item_id, **own, **{n: v for n, v in beside.items() if n not in own}}
         if "location" not in fields and find_coordinates(fields):
             fields |= self._try("location", fields, _parse_coordinates)
+        self._note_sale_state(fields)
         check_item_size(fields)
         if not any(_has_words(fields.get(name)) for name in TEXT_FIELDS):
             raise BadValueError("has no text; give it a title, a description or tags")
@@ -205,6 +210,9 @@ class ItemParser:
         own: dict[str, Any] = {}
         beside: dict[str, Any] = {}
         for name, value in raw_fields.items():
+            if name not in _PARSED_FIELDS and _is_plain(value):
+                own[name] = value
+                continue
             parsed = self._try(name, value, _parse_field)
             own |= {name: parsed.pop(name)} if name in parsed else {}
             beside |= parsed
@@ -232,7 +240,7 @@ class ItemParser:
         """Return the values of a row under names without spaces and underscores around them."""
         cleaned: dict[str, Any] = {}
         for name, value in values.items():
-            ours = name.strip().lstrip("_")
+            ours = _clean_name(name)
             if not ours:
                 reason = f"has a field without a name ({render_value(name)})"
                 self._leave_out(name, value, BadValueError(reason))
@@ -250,10 +258,27 @@ class ItemParser:
             reason = f"location is {render_value(value)}, which is kept as place"
             self.findings.append(FieldFinding("location", value, reason, Outcome.KEPT_AS_PLACE))
 
+    def _note_sale_state(self, fields: dict[str, Any]) -> None:
+        """Make an item unavailable that its shop does not sell, which becomes a finding."""
+        states = {name: read_sale_state(name, value) for name, value in fields.items()}
+        unsold = next((name for name, is_sold in states.items() if is_sold is False), None)
+        if unsold is None:
+            if True in states.values():
+                fields.setdefault("available", True)
+        elif fields.get("available") is not False:
+            fields["available"] = False
+            reason = f"{unsold} is {render_value(fields[unsold])}, so the item is not available"
+            self.findings.append(FieldFinding(unsold, fields[unsold], reason, Outcome.NOT_SOLD))
+
     def _note_long_number(self, name: str, raw: Any, value: Any) -> None:
         if value is not None and name not in _PARSERS and value != raw and _has_long_number(raw):
             reason = f"{name} has more than 64 bits and is kept as text"
             self.findings.append(FieldFinding(name, raw, reason, Outcome.KEPT_AS_TEXT))
+
+
+@lru_cache(maxsize=1 << 12)
+def _clean_name(name: str) -> str:
+    return name.strip().lstrip("_")
 
 
 def _move_name_to_title(fields: dict[str, Any]) -> None:
@@ -303,6 +328,16 @@ def _to_jsonable(name: str, value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_to_jsonable(name, part, depth - 1) for part in value]
     raise BadValueError(f"{name} is {render_value(value)}, which JSON cannot hold")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value stays what it is in a field without a parser: text, a number, a boolean."""
+    kind = type(value)
+    if kind is str or kind is bool:
+        return True
+    if kind is int:
+        return bool(_LEAST_WHOLE <= value < _TOP_WHOLE)
+    return kind is float and math.isfinite(value)
 
 
 def _has_long_number(value: Any) -> bool:

@@ -1,25 +1,27 @@
 """JSON text to rows: one object a line, one array of objects, or objects over several lines.
 
-A line that is no object is a `BadRow`. Of an array, and of objects over several lines, `line` is
-the number of the object, from 1: they have no lines of their own.
+The array may be within an object, as pages of an API have it: `{"items": […], "total": 2}`. A line
+that is no object is a `BadRow`. Of an array, and of objects over several lines, `line` is the
+number of the object, from 1: they have no lines of their own.
 """
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import orjson
 
 from indexer.errors import CatalogError
+from indexer.reading.column_names import Role, recognise_names
 from indexer.reading.json_values import BrokenJsonError, JsonValues, LongValueError
 from indexer.reading.notes import ReadingNotes
-from indexer.reading.rows import BadRow, Row, clip, render_value
+from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip, render_value
 
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_TRIED_BYTES = 8 * 1024 * 1024  # of a first line that is decoded to see what it is
 _BOM = b"\xef\xbb\xbf"
-_WRAPPER = re.compile(rb'\{\s*+"[^"\\]*+"\s*+:\s*+\[\s*+\{')
 _NOT_A_NUMBER = re.compile(rb"[:\[,]\s*+-?(?:NaN|Infinity)\b")
 _TEXT_OR_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 
@@ -47,12 +49,12 @@ class JsonFile:
         with self.open() as file:
             first = _read_first_line(file)
             is_only = not _read_first_line(file)
-        is_wrapper = is_only and _WRAPPER.match(first) and first.endswith(b"]}")
-        if _is_object_a_line(first) and not is_wrapper:
+        is_line = _is_object_a_line(first)
+        path = self._find_path(first) if is_only or not is_line else ""
+        if is_line and not path:
             with self.open() as file:
                 yield from _read_lines(self.name, file)
             return
-        path = self._find_path(first)
         kind = f"one JSON array ({path!r})" if "." in path else "one JSON array"
         self.notes.add(
             f"{self.name} is {kind if path else 'JSON over several lines'}; its rows are counted "
@@ -65,18 +67,11 @@ class JsonFile:
         if first.startswith(b"["):
             return "item"
         with self.open() as file:
-            values = JsonValues(file)
             try:
-                name = _open_wrapper(values)
-                if name is None or values.peek() != b"[":
-                    return ""
-                entries = values.take_list()
-                is_wrapper = _opens_object(next(entries, b""))
-                for _ in entries:
-                    pass
-                return f"{name}.item" if is_wrapper and values.peek() == b"}" else ""
-            except BrokenJsonError:
+                name = _find_only_list(JsonValues(file))
+            except (BrokenJsonError, orjson.JSONDecodeError):
                 return ""  # told when it is read
+        return "" if name is None else f"{name}.item"
 
     def _read_objects(self, path: str) -> Iterator[Row | BadRow]:
         number = 0
@@ -95,19 +90,49 @@ class JsonFile:
             ) from error
 
 
-def _open_wrapper(values: JsonValues) -> str | None:
-    """Go to the value of the first name of an object; None if there is no name."""
+def _find_only_list(values: JsonValues) -> str | None:
+    """Return the name of the only list of objects in an object without an id; None without one.
+
+    So an API answers: what stands beside tells how many there are, and which page it is.
+    """
+    lists: dict[str, bool] = {}  # to whether they hold anything
+    others: list[str] = []
+    for name in _take_names(values):
+        if values.peek() != b"[":
+            others.append(name)
+            _skip_value(values)
+            continue
+        entries = values.take_list()
+        first = next(entries, None)
+        for _ in entries:
+            pass
+        if first is None or _opens_object(first):
+            lists[name] = first is not None
+        else:
+            others.append(name)
+    candidates = [name for name, is_filled in lists.items() if is_filled] or list(lists)
+    renamed = recognise_names(others, Role.CATALOGUE, mapping=NO_MAPPING)
+    has_id = "id" in (*others, *renamed.values())
+    return candidates[0] if len(candidates) == 1 and not has_id else None
+
+
+def _take_names(values: JsonValues) -> Iterator[str]:
+    """Yield the names of an object; after each its value is next, which the caller takes."""
     if values.peek() != b"{":
-        return None
+        return
     values.take_mark(b"{")
-    if values.peek() != b'"':
-        return None
-    try:
+    while values.peek() == b'"':
         name = orjson.loads(values.take_value())
-    except (orjson.JSONDecodeError, LongValueError):
-        return None
-    values.take_mark(b":")
-    return str(name)
+        values.take_mark(b":")
+        yield str(name)
+        if values.peek() == b",":
+            values.take_mark(b",")
+    values.take_mark(b"}")
+
+
+def _skip_value(values: JsonValues) -> None:
+    with suppress(LongValueError):
+        values.take_value()
 
 
 def _opens_object(value: bytes | LongValueError) -> bool:
@@ -115,19 +140,21 @@ def _opens_object(value: bytes | LongValueError) -> bool:
 
 
 def _take_objects(values: JsonValues, path: str) -> Iterator[bytes | LongValueError]:
+    wrapped_name = path.removesuffix(".item")
     while values.peek():
-        if not path:
+        if path == "item":
+            yield from values.take_list()
+        elif path:
+            for name in _take_names(values):
+                if name == wrapped_name:
+                    yield from values.take_list()
+                else:
+                    _skip_value(values)
+        else:
             try:
                 yield values.take_value()
             except LongValueError as error:
                 yield error
-            continue
-        is_wrapped = path != "item"
-        if is_wrapped:
-            _open_wrapper(values)
-        yield from values.take_list()
-        if is_wrapped:
-            values.take_mark(b"}")
 
 
 def _read_first_line(file: BinaryIO) -> bytes:
@@ -149,7 +176,7 @@ def _is_object_a_line(first: bytes) -> bool:
     except orjson.JSONDecodeError:
         return not (first.startswith(b"[") or first.endswith((b"{", b"[", b",")))
     if isinstance(value, list):
-        return not (value and all(isinstance(entry, dict) for entry in value))
+        return not all(isinstance(entry, dict) for entry in value)
     return not (isinstance(value, dict) and _is_wrapped(value))
 
 

@@ -17,6 +17,8 @@ _MAX_CELL_CHARS = 1_000
 _MAX_KEPT_CELLS = 20_000
 _FEW_CELLS = 20  # distinct ones; too few for their parts to come again
 _MIN_RECURRING_SHARE = 0.3  # of the parts, which are in several distinct cells
+_MIN_TAGS_SHARE = 0.95  # of the parts, which are short enough for tags
+_MIN_KEYWORDS, _MAX_KEYWORD_WORDS = 3, 1.5  # of a cell, of a keyword; both on average
 _CONJUNCTION = re.compile(r"&| and |和|及|与", re.IGNORECASE)
 _CJK = re.compile(r"[\u3400-\u9fff]")
 
@@ -28,12 +30,14 @@ class ListColumn:
         self._cells: dict[str, None] = {}  # distinct ones without brackets
         self._first_bracketed = ""
         self._has_bars = False
-        self._mark: str | None = None
+        self._known_mark: str | None = None
+        self._is_decided = False
 
     def observe(self, cell: str) -> None:
         """Note one cell."""
         if is_missing_cell(cell):
             return
+        self._is_decided = False
         if cell.lstrip()[:1] in ("[", "{", "("):
             if not self._first_bracketed and read_list(cell) is not None:
                 self._first_bracketed = cell
@@ -42,9 +46,13 @@ class ListColumn:
         elif len(self._cells) < _MAX_KEPT_CELLS:
             self._cells[cell[:_MAX_CELL_CHARS]] = None
 
-    def decide(self) -> None:
-        """Settle what stands between the tags of a cell, from the cells that were observed."""
-        self._mark = None if self._has_bars else find_mark(self._cells)
+    @property
+    def _mark(self) -> str | None:
+        """What stands between the tags of a cell, as the cells that were observed show it."""
+        if not self._is_decided:
+            self._known_mark = None if self._has_bars else find_mark(self._cells)
+            self._is_decided = True
+        return self._known_mark
 
     @property
     def changes_cells(self) -> bool:
@@ -61,7 +69,8 @@ class ListColumn:
                 return take_names(entries)
         if "|" in cell:
             return split_list(cell)
-        return _split(cell, self._mark) if self._mark else cell
+        mark = self._mark
+        return _split(cell, mark) if mark else cell
 
     def describe(self) -> list[str]:
         """Return what was guessed, each as the end of a sentence that names the column."""
@@ -134,16 +143,27 @@ def find_mark(cells: Collection[str]) -> str | None:
 
 def _separates(mark: str, cells: Collection[str]) -> bool:
     marked = [_split(cell, mark) for cell in cells if _has_mark(cell, mark)]
-    if len(marked) < 2 or not all(map(_is_tag, (tag for tags in marked for tag in tags))):
+    tags = [tag for parts in marked for tag in parts]
+    if len(marked) < 2 or sum(map(_is_tag, tags)) < _MIN_TAGS_SHARE * len(tags):
         return False
     if mark in _SURE_MARKS:
         return True
     if len(cells) >= _FEW_CELLS:
-        return 5 * len(marked) >= len(cells) and _recur(marked, cells)
-    tags = [tag for tags in marked for tag in tags]
-    is_like_names = any(map(_CONJUNCTION.search, tags))
+        is_usual = 5 * len(marked) >= len(cells) and _recur(marked, cells)
+        return is_usual or (2 * len(marked) >= len(cells) and _are_short_lists(marked))
     is_sure = mark != "/／" or all(map(_CJK.search, tags))
+    like_names = sum(1 for parts in marked if any(map(_CONJUNCTION.search, parts)))
+    is_like_names = 2 * like_names > len(marked) and not _recur(marked, cells)
     return 2 * len(marked) >= len(cells) and is_sure and not is_like_names
+
+
+def _are_short_lists(marked: list[list[str]]) -> bool:
+    """Whether cells hold three words and more, as keywords do that hardly come again."""
+    tags = [tag for parts in marked for tag in parts]
+    is_long = len(tags) >= _MIN_KEYWORDS * len(marked)
+    like_names = sum(1 for tag in tags if _CONJUNCTION.search(tag))
+    words = sum(len(tag.split()) for tag in tags)
+    return is_long and words <= _MAX_KEYWORD_WORDS * len(tags) and 10 * like_names <= len(tags)
 
 
 def _recur(marked: list[list[str]], cells: Collection[str]) -> bool:

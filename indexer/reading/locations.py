@@ -15,6 +15,7 @@ from indexer.reading.field_parsers import (
 
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
 COORDINATE_FIELDS = (*_LATITUDES, *_LONGITUDES)
+_COORDINATE_NAMES = frozenset(COORDINATE_FIELDS)
 _GEOJSON_KEYS = frozenset(("type", "coordinates", "geometry", "bbox", "crs", "properties"))
 _MAX_CHARS = 200  # no pair of degrees is longer
 _DEGREES_PAIR = re.compile(r"([-+\d.]++)\s*+,\s*+([-+\d.]++)")
@@ -65,6 +66,8 @@ def is_place_name(value: Any) -> bool:
 
 def find_coordinates(values: Mapping[str, Any]) -> tuple[Any, Any] | None:
     """Return the raw latitude and longitude of an object or a row; None unless it has both."""
+    if _COORDINATE_NAMES.isdisjoint(values):
+        return None
     lat = next((values[key] for key in _LATITUDES if not is_missing(values.get(key))), None)
     lon = next((values[key] for key in _LONGITUDES if not is_missing(values.get(key))), None)
     return None if lat is None or lon is None else (lat, lon)

@@ -4,6 +4,8 @@ Spelt in small letters without spaces and marks. Of the columns of one source th
 taken.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping
 
 # A catalogue and its interactions name their items alike, so that both take the first of one list:
@@ -117,3 +119,9 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "reviewtext", "reviewbody", "评论", "評論", "评论内容", "评价内容",
     ),
 }  # fmt: skip
+
+
+def normalise_name(name: str) -> str:
+    """Return a name in small half-width letters, without spaces and marks."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"[\W_]+", "", plain)

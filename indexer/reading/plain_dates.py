@@ -57,6 +57,11 @@ _NAMED_WORD = re.compile(
 )
 
 
+_MIN_EXCEL_DAY, _MAX_EXCEL_DAY = 20_000, 60_000
+_EXCEL_START = datetime(1899, 12, 30)  # so that the days from March 1900 on are right
+_DAY_SECONDS = 86_400
+
+
 class DateOrder(StrEnum):
     """Which number of a date like `05/04/2024` is the day; a whole column decides it."""
 
@@ -101,6 +106,18 @@ def read_datetime(text: str, *, order: DateOrder | None = None) -> str | None:
     if len(text) > _MAX_CHARS:
         return None
     return _read_datetime(text, order)
+
+
+def is_excel_day(number: float) -> bool:
+    """Whether a number may be a day of Excel: one from 1954 to 2064, with the time as decimals."""
+    return _MIN_EXCEL_DAY <= number <= _MAX_EXCEL_DAY
+
+
+def read_excel_day(number: float) -> str:
+    """Return a day of Excel in ISO 8601: 45321 is 2024-01-30, 45321.5 is noon of that day."""
+    seconds = round(number * _DAY_SECONDS)
+    moment = _EXCEL_START + timedelta(seconds=seconds)
+    return moment.isoformat() if seconds % _DAY_SECONDS else moment.date().isoformat()
 
 
 def parse_instant(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Text as people and programs write it to numbers, booleans and missing values. Pure.
+"""Text as people and programs write it to numbers, booleans and availability. Pure.
 
 The forms are those whose meaning nobody doubts. `None` means that a text is no such form; what
 becomes of it then is the caller's choice.
@@ -41,10 +41,6 @@ _AMOUNT = re.compile(
 _OUT_OF = re.compile(r"(\S+?)\s*(?:/|out of|von|sur|de)\s*(\d+(?:\.\d+)?)(?:\s*stars?)?", re.ASCII)
 _STARS = re.compile(r"(\S+?)\s*(?:stars?|星|分)", re.IGNORECASE)
 
-_MISSING_WORDS = frozenset(
-    ("na", "n/a", "#n/a", "n.a.", "<na>", "nan", "nat", "null", "(null)", "none", "nil",
-     "undefined", "\\n", "-", "--", "–", "—", "——", "暂无", "暫無")
-)  # fmt: skip
 _TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1", "1.0", "是", "真", "对", "對"))
 _FALSE_WORDS = frozenset(
     ("false", "f", "no", "n", "off", "0", "0.0", "否", "假", "不是", "错", "錯")
@@ -68,11 +64,6 @@ class Amount(NamedTuple):
 
     number: float
     currency: str
-
-
-def is_missing_word(text: str) -> bool:
-    """Whether a text says that there is no value: NA, N/A, NULL, None, -, —, nan."""
-    return text.strip().lower() in _MISSING_WORDS
 
 
 def to_half_width(text: str) -> str:

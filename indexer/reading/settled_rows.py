@@ -2,13 +2,16 @@
 
 The first rows are kept until they tell: which columns are renamed, how lists are written in columns
 of tags, which number of `05/04/2024` is the day, whether ids are all written as `12.0`. Only text
-is touched: what a source gives as a number, a list or a time is that.
+is touched, and numbers among dates that may be days of Excel: what else a source gives as a number,
+a list or a time is that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from indexer.errors import CatalogError
+from indexer.reading.cell_conversions import UNREADABLE, Conversion, describe_unreadable
 from indexer.reading.column_names import (
     INDEX_COLUMN,
     SourceNames,
@@ -16,9 +19,9 @@ from indexer.reading.column_names import (
     describe_names,
     recognise_names,
 )
-from indexer.reading.column_watches import ColumnWatch, watch_typed_column
+from indexer.reading.column_watches import ColumnWatch, converts_numbers, watch_typed_column
+from indexer.reading.field_parsers import is_number
 from indexer.reading.rows import BadRow, Row, render_value
-from indexer.reading.value_column import UNREADABLE, Conversion, describe_unreadable
 
 _HEAD_ROWS = 10_000
 _HEAD_SIZE = 16 * 1024 * 1024  # about as many characters
@@ -28,7 +31,11 @@ _MAX_WATCHED_COLUMNS = 2_000  # twice as many as an item may have
 
 
 def settle_rows(
-    rows: Iterable[Row | BadRow], naming: SourceNames, *, is_named: bool = False
+    rows: Iterable[Row | BadRow],
+    naming: SourceNames,
+    *,
+    is_named: bool = False,
+    has_fixed_columns: bool = False,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows under our names.
 
@@ -36,6 +43,10 @@ def settle_rows(
         rows: Under the source's own names.
         naming: What decides the names.
         is_named: Whether the rows have our names already.
+        has_fixed_columns: Whether all rows have the same columns.
+
+    Raises:
+        CatalogError: If all rows have the same columns, and ids that are needed are not there.
     """
     iterator = iter(rows)
     head = _take_head(iterator)
@@ -43,14 +54,9 @@ def settle_rows(
     columns = _list_columns(head)
     renamed: dict[str, str] = {}
     if not is_named:
-        renamed = recognise_names(
-            columns, naming.role, mapping=naming.mapping, context=naming.context
+        renamed = _rename(
+            source, columns, naming, is_refused=has_fixed_columns and naming.needs_ids
         )
-        if renamed:
-            naming.notes.add(describe_names(source, renamed))
-        ours = [renamed.get(column, column) for column in columns]
-        if columns and (sentence := describe_absent(source, ours, naming)):
-            naming.notes.add(sentence)
     conversions = _decide_conversions(source, head, columns, renamed, naming)
     settled: Iterator[Row | BadRow] = chain(head, iterator)
     if INDEX_COLUMN in columns and INDEX_COLUMN not in (*renamed, *naming.mapping.values()):
@@ -59,8 +65,24 @@ def settle_rows(
         yield from settled
         return
     del head
+    with_numbers = frozenset(name for name, c in conversions.items() if converts_numbers(c))
     for row in settled:
-        yield row if isinstance(row, BadRow) else _settle(row, renamed, conversions)
+        yield (row if isinstance(row, BadRow) else _settle(row, renamed, conversions, with_numbers))
+
+
+def _rename(
+    source: str, columns: list[str], naming: SourceNames, *, is_refused: bool
+) -> dict[str, str]:
+    """Return which columns are renamed; that ids are missing is told, or refused."""
+    renamed = recognise_names(columns, naming.role, mapping=naming.mapping, context=naming.context)
+    if renamed:
+        naming.notes.add(describe_names(source, renamed))
+    ours = [renamed.get(column, column) for column in columns]
+    if columns and (sentence := describe_absent(source, ours, naming)):
+        if is_refused:
+            raise CatalogError(sentence)
+        naming.notes.add(sentence)
+    return renamed
 
 
 def _drop_index(row: Row | BadRow) -> Row | BadRow:
@@ -135,11 +157,16 @@ def _decide_conversions(
     return {column: convert for column, convert in found.items() if convert is not None}
 
 
-def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]) -> Row:
+def _settle(
+    row: Row,
+    renamed: Mapping[str, str],
+    conversions: Mapping[str, Conversion],
+    with_numbers: frozenset[str],
+) -> Row:
     values, findings = dict(row.values), row.findings
     for column, convert in conversions.items():
-        cell = values.get(column)
-        if isinstance(cell, str):
+        cell: Any = values.get(column)
+        if isinstance(cell, str) or (column in with_numbers and is_number(cell)):
             value = values[column] = convert(cell)
             if value is UNREADABLE:
                 values[column] = None

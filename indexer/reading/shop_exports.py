@@ -1,6 +1,7 @@
 """Rows of a shop's export to rows of products: those of further variants and pictures are left out.
 
 Shopify writes a product over several rows of one handle, of which only the first has a title.
+WooCommerce gives a variation a row of its own, which names its product as the parent.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,11 @@ def drop_variants(rows: Iterable[Row | BadRow], notes: ReadingNotes) -> Iterator
         rows: Of one source.
         notes: Where it is told how many were left out.
     """
-    last_id, dropped_count, source = None, 0, ""
+    last_id, dropped_count, variation_count, source = None, 0, 0, ""
     for row in rows:
+        if isinstance(row, Row) and _is_variation(row):
+            variation_count, source = variation_count + 1, row.source
+            continue
         if isinstance(row, BadRow) or _VARIANT_COLUMNS.isdisjoint(row.values):
             yield row
             continue
@@ -35,6 +39,16 @@ def drop_variants(rows: Iterable[Row | BadRow], notes: ReadingNotes) -> Iterator
             f"{source}: {dropped_count:,} rows without a title go on with the product before them "
             f"(variants, pictures) and are left out"
         )
+    if variation_count:
+        notes.add(
+            f"{source}: {variation_count:,} rows are variations of the product that they name as "
+            f"their parent, and are left out"
+        )
+
+
+def _is_variation(row: Row) -> bool:
+    """Whether a row is a variation of WooCommerce: its type says so, and it has a parent."""
+    return row.values.get("Type") == "variation" and row.values.get("Parent") is not None
 
 
 def _find(row: Row, columns: tuple[str, ...]) -> object:

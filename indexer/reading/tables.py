@@ -15,18 +15,21 @@ from typing import BinaryIO, cast
 from indexer.errors import CatalogError
 from indexer.reading.column_names import Role, SourceNames, check_field_names
 from indexer.reading.delimited_file import DelimitedFile
+from indexer.reading.file_kinds import describe_kind, find_actual_kind
 from indexer.reading.json_file import JsonFile
 from indexer.reading.memory import MemoryRows, Source
+from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
 from indexer.reading.settled_rows import settle_rows
 from indexer.reading.shop_exports import drop_variants
-from indexer.reading.text_file import inspect_text_file, open_bytes
+from indexer.reading.text_file import inspect_text_file, is_packed, open_bytes
 
 _KINDS = {
     ".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv",
     ".tab": "tsv", ".txt": "csv", ".dat": "csv", ".data": "tsv", ".parquet": "parquet",
 }  # fmt: skip
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_START_BYTES = 1 << 16  # that tell what a file is
 _CATALOGUE = SourceNames(Role.CATALOGUE, NO_MAPPING)
 
 
@@ -48,15 +51,21 @@ def read_rows(
             query fails.
     """
     check_field_names(naming.mapping)
+    rows = _read_source(source, naming, query)
+    return drop_variants(rows, naming.notes) if naming.role is Role.CATALOGUE else rows
+
+
+def _read_source(source: Source, naming: SourceNames, query: str | None) -> Iterator[Row | BadRow]:
     if isinstance(source, MemoryRows):
         return settle_rows(source.read(), naming)
     if is_database_url(source):
         from indexer.reading.database import read_database
 
-        return settle_rows(read_database(source, query), naming)
+        return settle_rows(read_database(source, query), naming, has_fixed_columns=True)
     if query:
         raise CatalogError(f"--query needs a database URL, but {source} is a file; drop --query")
-    kind, path = _find_kind(source), _check_readable(source)
+    path = _check_readable(source)
+    kind = _find_kind(source, path, naming.notes)
     return _name_damage(source, _read_file(source, path, kind, naming))
 
 
@@ -65,17 +74,37 @@ def is_database_url(source: Source) -> bool:
     return isinstance(source, str) and "://" in source
 
 
-def _find_kind(source: str) -> str:
+def _find_kind(source: str, path: Path, notes: ReadingNotes) -> str:
+    named = _find_named_kind(source)
+    kind = find_actual_kind(source, path, _read_start(source, path), named)
+    if kind is None:
+        raise _refuse_kind(source)
+    if kind != named:
+        notes.add(describe_kind(source, kind))
+    return kind
+
+
+def _find_named_kind(source: str) -> str | None:
+    """Return the kind that a file's name says; None if it says nothing."""
     suffixes = [suffix.lower() for suffix in Path(source).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
-    kind = _KINDS.get(suffixes[-1] if suffixes else "")
-    if kind is None:
-        raise CatalogError(
-            f"{source} is of no known kind; give a .jsonl, .json, .csv, .tsv, .txt, .dat or "
-            ".parquet file, plain or .gz, or a database URL"
-        )
-    return kind
+    return _KINDS.get(suffixes[-1] if suffixes else "")
+
+
+def _refuse_kind(source: str) -> CatalogError:
+    return CatalogError(
+        f"{source} is of no known kind; give a .jsonl, .json, .csv, .tsv, .txt, .dat or "
+        ".parquet file, plain or .gz, or a database URL"
+    )
+
+
+def _read_start(source: str, path: Path) -> bytes:
+    try:
+        with open_bytes(path) as file:
+            return file.read(_START_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _name_cause(source, error) from error
 
 
 def _check_readable(source: str) -> Path:
@@ -87,6 +116,8 @@ def _check_readable(source: str) -> Path:
         raise CatalogError(f"{clip(source)} is no path ({reason}); check it") from error
     if is_folder:
         raise CatalogError(f"{source} is a directory; give the files in it one by one")
+    if not is_there and _find_named_kind(source) is None:
+        raise _refuse_kind(source)
     if not is_there:
         raise CatalogError(f"{source} does not exist; check the path")
     if not os.access(path, os.R_OK):
@@ -96,7 +127,7 @@ def _check_readable(source: str) -> Path:
 
 def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Iterator[Row | BadRow]:
     if kind == "parquet":
-        yield from settle_rows(_read_parquet(source, path), naming)
+        yield from settle_rows(_read_parquet(source, path), naming, has_fixed_columns=True)
         return
     file = inspect_text_file(path)
     if file.encoding:
@@ -107,7 +138,7 @@ def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Itera
         return
     table = DelimitedFile(source, file.open, _DELIMITERS[kind], naming)
     if naming.role is Role.CATALOGUE:
-        yield from drop_variants(table.read_typed_rows(), naming.notes)
+        yield from table.read_typed_rows()
     else:
         yield from settle_rows(table.read_text_rows(), naming, is_named=True)
 
@@ -116,17 +147,19 @@ def _name_damage(source: str, rows: Iterator[Row | BadRow]) -> Iterator[Row | Ba
     try:
         yield from rows
     except (OSError, EOFError, zlib.error) as error:
-        reason = clip(str(error) or type(error).__name__)
-        raise CatalogError(
-            f"{source} cannot be read to its end ({reason}); copy or make it again"
-        ) from error
+        raise _name_cause(source, error) from error
+
+
+def _name_cause(source: str, error: Exception) -> CatalogError:
+    reason = clip(str(error) or type(error).__name__)
+    return CatalogError(f"{source} cannot be read to its end ({reason}); copy or make it again")
 
 
 def _read_parquet(source: str, path: Path) -> Iterator[Row | BadRow]:
     from indexer.reading.parquet import read_parquet
 
     with open_bytes(path) as file:
-        if path.suffix.lower() != ".gz":
+        if not is_packed(path):
             yield from read_parquet(source, file)
             return
         with tempfile.TemporaryFile() as unpacked:  # Parquet is read from its end

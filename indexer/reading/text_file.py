@@ -1,8 +1,9 @@
 """File to the UTF-8 bytes of its text: unpacked, decoded, without byte order marks.
 
 An encoding is read if there is no doubt of it: it has a byte order mark, or the text is Chinese and
-charset-normalizer finds one of the Chinese encodings, or UTF-16. Bytes of any other encoding are
-left as they are, so that the lines that hold them say so.
+charset-normalizer finds one of the Chinese encodings, or UTF-16, or its words are those of Western
+Europe in Windows-1252. Bytes of any other encoding are left as they are, so that the lines that
+hold them say so.
 """
 
 import codecs
@@ -14,6 +15,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from typing_extensions import override
+
+from indexer.reading.file_kinds import GZIP_MARK
+from indexer.reading.rows import render_value
+from indexer.reading.western_text import is_western
 
 UTF_8_BOM = codecs.BOM_UTF8
 
@@ -34,7 +39,8 @@ _SURE_ENCODINGS = {
 _USUAL_LEADS = {"gb18030": range(0xB0, 0xD8), "cp950": range(0xA4, 0xC7)}
 _MIN_USUAL_SHARE, _MIN_LEAD_OVER_OTHER = 0.85, 0.15
 _MIN_IDEOGRAPHS = 4
-_SHOWN_NAMES = {"gb18030": "GB18030", "cp950": "Big5"}
+_WESTERN = "cp1252"
+_SHOWN_NAMES = {"gb18030": "GB18030", "cp950": "Big5", _WESTERN: "Windows-1252"}
 _SAMPLE_BYTES = 1 << 20
 _DETECTED_BYTES = 1 << 16  # given to charset-normalizer, which reads some 100 kB a second
 _CHINESE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef·—…“”‘’¥×°]")
@@ -50,12 +56,14 @@ class TextFile:
     """A file of text that can be opened more than once.
 
     Attributes:
-        path: Where it is; with the ending `.gz` it is unpacked.
+        path: Where it is; it is unpacked if it is compressed by gzip.
         encoding: A codec that its bytes are decoded with first; "" for UTF-8.
+        evidence: The first line that shows the encoding where it was told by words; else empty.
     """
 
     path: Path
     encoding: str
+    evidence: str = ""
 
     def open(self) -> BinaryIO:
         """Return its text in UTF-8 from the start, without a byte order mark."""
@@ -68,21 +76,40 @@ class TextFile:
 
     def describe(self) -> str:
         """Return the name of the encoding for people; empty for UTF-8."""
-        return _SHOWN_NAMES.get(self.encoding, self.encoding.upper())
+        name = _SHOWN_NAMES.get(self.encoding, self.encoding.upper())
+        return f"{name}, since it is not UTF-8 (first: {self.evidence})" if self.evidence else name
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is compressed by gzip, whatever its name says."""
+    with path.open("rb") as file:
+        return file.read(len(GZIP_MARK)) == GZIP_MARK
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Open a file; its bytes are unpacked if its name ends with `.gz`."""
-    if path.suffix.lower() == ".gz":
+    """Open a file; its bytes are unpacked if they are compressed by gzip."""
+    if is_packed(path):
         return io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")))
     return path.open("rb")
 
 
 def inspect_text_file(path: Path) -> TextFile:
-    """Return the file with its encoding, found from its first mebibyte."""
+    """Return the file with its encoding, found from its first mebibyte that is not all ASCII."""
+    first_line = 1  # of the sample
     with open_bytes(path) as file:
-        sample = file.read(_SAMPLE_BYTES)
-    return TextFile(path, _detect_encoding(sample))
+        while (sample := file.read(_SAMPLE_BYTES)) and sample.isascii() and b"\0" not in sample:
+            first_line += sample.count(b"\n")
+    encoding = _detect_encoding(sample)
+    evidence = _find_evidence(sample, first_line) if encoding == _WESTERN else ""
+    return TextFile(path, encoding, evidence)
+
+
+def _find_evidence(sample: bytes, first_line: int) -> str:
+    """Return the first line beyond ASCII of a sample in Windows-1252, `line 73 'Misérables'`."""
+    for number, line in enumerate(sample.splitlines(), start=first_line):
+        if not line.isascii():
+            return f"line {number} {render_value(line.decode(_WESTERN, 'replace').strip())}"
+    return ""
 
 
 def _detect_encoding(sample: bytes) -> str:
@@ -96,7 +123,14 @@ def _detect_encoding(sample: bytes) -> str:
     for encoding in likely:
         if encoding.startswith("utf-16"):  # whose commas and line ends have a zero
             return encoding if b"\0" in sample and _can_decode(sample, encoding) else ""
-    return _choose_chinese(sample, lines, likely)
+    return _choose_chinese(sample, lines, likely) or _choose_western(sample, lines)
+
+
+def _choose_western(sample: bytes, lines: bytes) -> str:
+    """Return Windows-1252 if the words of a sample are such; "" otherwise."""
+    if b"\0" in sample or not _can_decode(sample, _WESTERN):
+        return ""
+    return _WESTERN if is_western(lines.decode(_WESTERN, "replace")) else ""
 
 
 def _can_decode(sample: bytes, encoding: str) -> bool:

@@ -42,10 +42,11 @@ def test_guesses_about_both_files_are_told_at_once_and_kept(tmp_path: Path) -> N
 
 def test_a_guess_is_told_before_the_build_fails(tmp_path: Path) -> None:
     items = tmp_path / "items.csv"
-    items.write_text("film,year\nHeat,1995\nRan,1985\n")
     told: list[str] = []
+    items.write_text("SKU;title\n;Heat\n;Ran\n")
     with pytest.raises(CatalogError, match="id is missing"):
         build_index(str(items), tmp_path / "out", model="none", notice=told.append)
     assert told == [
-        f"{items}: no column is known as id; there are film, year; name it with --fields id=COLUMN"
+        f"{items}: its cells are separated by semicolons",
+        f"{items}: reads SKU as id (--fields ours=theirs decides otherwise)",
     ]

@@ -1,8 +1,11 @@
 """Columns are known under the names that data sets give them, and --fields decides otherwise."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from indexer.errors import CatalogError
@@ -11,11 +14,10 @@ from indexer.reading import (
     Interaction,
     Item,
     ReadingNotes,
-    Rejection,
     read_catalog,
     read_interactions,
 )
-from indexer.reading.column_names import Role, recognise_names
+from indexer.reading.column_names import KNOWN_EXAMPLES, Role, recognise_names
 from indexer.reading.memory import to_sources
 from indexer.reading.name_spellings import CATALOGUE_SPELLINGS, INTERACTION_SPELLINGS
 
@@ -75,12 +77,9 @@ def test_columns_of_interactions(columns: str, expected: dict[str, str]) -> None
 def test_a_catalogue_of_names_alone_says_that_its_ids_are_missing(tmp_path: Path) -> None:
     file = tmp_path / "tea.csv"
     file.write_text("商品,价格\n大吉岭 红茶,12\n龙井 绿茶,30\n")
-    lines: list[str] = []
-    rows = list(read_catalog([str(file)], notes=ReadingNotes(lines.append)))
-    assert all(isinstance(row, Rejection) and "id" in row.reason for row in rows)
-    told = [line for line in lines if "no column is known as id" in line]
-    assert len(told) == 1
-    assert "--fields id=COLUMN" in told[0]
+    with pytest.raises(CatalogError, match="no column is known as id") as refusal:
+        list(read_catalog([str(file)]))
+    assert "--fields id=COLUMN" in str(refusal.value)
     file.write_text("商品,标签\n17,红茶\n18,绿茶\n")
     items = list(read_catalog([str(file)], mapping={"id": "商品"}))
     assert [item.id for item in items if isinstance(item, Item)] == ["17", "18"]
@@ -173,14 +172,50 @@ def test_a_source_without_ids_says_what_it_has(tmp_path: Path, role: Role) -> No
     path.write_text("film,who,when\nA,B,C\n" if role is Role.CATALOGUE else "film,who\nA,B\n")
     notes = ReadingNotes()
     if role is Role.CATALOGUE:
-        list(read_catalog([str(path)], notes=notes))
-        assert notes.sentences == [
-            f"{path}: no column is known as id; there are film, who, when; "
-            f"name it with --fields id=COLUMN"
-        ]
+        with pytest.raises(CatalogError) as refusal:
+            list(read_catalog([str(path)], notes=notes))
+        assert str(refusal.value) == (
+            f"{path}: no column is known as id (such as {KNOWN_EXAMPLES['id']}); there are film, "
+            f"who, when; name it with --fields id=COLUMN"
+        )
+        assert notes.sentences == []  # one fault, one sentence
     else:
         list(read_interactions(str(path), reading=EventReading(notes=notes)))
         assert notes.sentences[-1] == (
-            f"{path}: no column is known as user_id; there are item_id, who; "
-            f"name it with --fields user_id=COLUMN"
+            f"{path}: no column is known as user_id (such as {KNOWN_EXAMPLES['user_id']}); there "
+            f"are item_id, who; name it with --fields user_id=COLUMN"
         )
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "db"])
+def test_columns_without_an_id_are_refused_by_every_door(tmp_path: Path, kind: str) -> None:
+    def refuse(columns: dict[str, list[str]]) -> str:
+        path = tmp_path / f"a.{kind}"
+        path.unlink(missing_ok=True)
+        source, query = str(path), None
+        if kind == "csv":
+            rows = zip(*columns.values(), strict=True)
+            path.write_text("\n".join([",".join(columns), *map(",".join, rows)]))
+        elif kind == "parquet":
+            pq.write_table(pa.table(columns), path)
+        else:
+            connection = sqlite3.connect(path)
+            connection.execute(f"CREATE TABLE t ({', '.join(columns)})")
+            for row in zip(*columns.values(), strict=True):
+                connection.execute("INSERT INTO t VALUES (?, ?)", row)
+            connection.commit()
+            connection.close()
+            source, query = f"sqlite:///{path}", "t"
+        with pytest.raises(CatalogError) as refusal:
+            list(read_catalog([source], query=query))
+        return str(refusal.value).partition(": ")[2]
+
+    assert refuse({"title": ["A"], "price": ["2"]}).startswith("no column is known as id (such as")
+
+
+def test_the_names_that_messages_show_are_recognised() -> None:
+    for field, examples in KNOWN_EXAMPLES.items():
+        role = Role.INTERACTIONS if field in ("user_id", "item_id") else Role.CATALOGUE
+        for name in examples.split(", "):
+            ours = recognise(f"title,{name}" if field == "id" else name, role).get(name, name)
+            assert ours == field, name

@@ -6,9 +6,11 @@ A mebibyte of it takes milliseconds; one step for each pair of its characters wo
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
+from indexer.errors import CatalogError
 from indexer.markup import strip_markup
 from indexer.reading.cell_lists import read_list
 from indexer.reading.dialect import detect_dialect
@@ -19,7 +21,9 @@ from indexer.reading.field_parsers import (
     parse_number,
     parse_title,
 )
+from indexer.reading.file_kinds import find_actual_kind
 from indexer.reading.locations import is_place_name, parse_location
+from indexer.reading.missing_words import is_missing_word
 from indexer.reading.plain_dates import (
     find_date_order,
     parse_date_instant,
@@ -28,15 +32,16 @@ from indexer.reading.plain_dates import (
     read_iso_instant,
 )
 from indexer.reading.plain_values import (
-    is_missing_word,
     read_amount,
     read_availability,
     read_boolean,
     read_number,
     read_rating,
 )
+from indexer.reading.sale_states import read_sale_state
 from indexer.reading.shop_fields import parse_available, parse_price, parse_rating
 from indexer.reading.value_column import ValueColumn
+from indexer.reading.western_text import is_western
 
 _SIZE = 1 << 20
 _SAMPLE = 1 << 16  # of a file, for its dialect
@@ -63,6 +68,13 @@ def _observe(text: str) -> object:
     return column.conversion(text), column.describe()
 
 
+def _find_kinds(text: str) -> object:
+    start = text.encode(errors="surrogatepass")
+    with suppress(CatalogError):
+        return [find_actual_kind("a", Path("a"), start, kind) for kind in ("csv", "json")]
+    return []
+
+
 _READERS: tuple[Callable[[str], object], ...] = (
     read_number, read_amount, read_rating, read_boolean, read_availability, is_missing_word,
     read_datetime, read_iso_instant, parse_instant, parse_date_instant,
@@ -73,6 +85,7 @@ _READERS: tuple[Callable[[str], object], ...] = (
     lambda text: parse_location("location", text), lambda text: parse_price("price", text),
     lambda text: parse_rating("rating", text), lambda text: parse_available("available", text),
     lambda text: parse_number("value", text), lambda text: parse_date_seconds("created_at", text),
+    is_western, lambda text: read_sale_state("status", text), _find_kinds,
     lambda text: parse_list("tags", text), lambda text: parse_title("title", text),
 )  # fmt: skip
 
@@ -98,6 +111,8 @@ _HOSTILE = (
     ("", "<template>", "</template>"), ("", "</svg>", ""), ("", "&", ";"), ("", "&amp;", ""),
     ("", "<noscript>", "</noscript>"), ("", "<iframe>", "</iframe>"), ("", "<svg/>", "</svg>"),
     ("", ' "', ""), ("", ', "', ""), ('sep=', " ", "x"), ("", '"', ""), ("", ",", ""),
+    ("", "é", ""), ("", "šè", ""), ("š", "a", "è"), ("", "a’", ""), ("", "®", "x"), ("", "\n", "{"),
+    ("", " ", "<html"), ("a", ",", "x"), ("a", ";", "\n"), ("", "\n ", "x"), ("1", "1,1", "-"),
     ("", "|", ""), ("", "\t", "x"), ("", "::", ""), ("jan ", "1", " 2024"), ("", "jan ", "2024"),
 )  # fmt: skip
 

@@ -352,10 +352,10 @@ def test_what_is_written_to_a_csv_is_read(rows: list[tuple[str, str, Event, int]
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["user_id", "item_id", "event", "value", "timestamp"])
-            writer.writerows([*row, row[3]] for row in rows)
+            writer.writerows([*row, row[3] + 1_000_000] for row in rows)
         found = list(read_interactions(str(path)))
     assert found == [
-        Interaction(user, item, event, float(value), float(value), None, {})
+        Interaction(user, item, event, float(value), float(value + 1_000_000), None, {})
         for user, item, event, value in rows
     ]
 

@@ -86,6 +86,10 @@ def column(tmp_path: Path, name: str, cells: list[Any], kind: str) -> tuple[list
         (["剧情，爱情", "战争,剧情"], [["剧情", "爱情"], ["战争", "剧情"]]),
         (["剧情/爱情", "战争 / 剧情"], [["剧情", "爱情"], ["战争", "剧情"]]),
         (["a; b", "c;d", "e"], [["a", "b"], ["c", "d"], ["e"]]),
+        (["Bars, Nightlife", "Doctors, Health & Medical", "Food"],
+         [["Bars", "Nightlife"], ["Doctors", "Health & Medical"], ["Food"]]),
+        (["Shops & Co, Food", "Food, Health & Care", "Food"],
+         [["Shops & Co", "Food"], ["Food", "Health & Care"], ["Food"]]),
         (["a|b, c", "d, e", "f, g"], [["a", "b, c"], ["d, e"], ["f, g"]]),
     ],
 )  # fmt: skip
@@ -117,6 +121,15 @@ def test_in_many_cells_parts_that_come_again_are_tags() -> None:
     assert find_mark(genres) == ",，"
     shops = [f"Home {n}, Garden {n} & More" for n in range(30)]
     assert find_mark(shops) is None
+
+
+def test_a_few_long_parts_among_many_tags_do_not_keep_them_together() -> None:
+    cells = [f"{a}, {b}" for a in ("Bars", "Food", "Pets") for b in ("Health & Medical", "A", "B")]
+    long = "Restaurants, A very long name of one category that nobody would call a tag"
+    assert find_mark([*cells, *cells[::-1], long, *(f"Food {n}" for n in range(12))]) == ",，"
+    assert find_mark([f"wool{n}, winter{n}, red coat{n}" for n in range(30)]) == ",，"
+    sentences = [f"I came, saw it {n} times over the years and liked it, mostly" for n in range(30)]
+    assert find_mark(sentences) is None
 
 
 def test_reviews_are_never_split(tmp_path: Path) -> None:

@@ -50,3 +50,15 @@ def test_json_can_say_that_it_means_the_word(tmp_path: Path) -> None:
     (item,) = read_catalog([str(path)])
     assert isinstance(item, Item)
     assert item.fields == {"id": "None", "title": "NULL", "tags": ["None"]}
+
+
+def test_words_for_nothing_with_spaces_around_are_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    wide = "\u3000" * 12
+    text = f"id,title,tags,summary\n1,A,x,nan            \n2,B, None ,{wide}\n"
+    path.write_text(text, encoding="utf-8")
+    items = [item for item in read_catalog([str(path)]) if isinstance(item, Item)]
+    assert [item.fields for item in items] == [
+        {"id": "1", "title": "A", "tags": ["x"]},
+        {"id": "2", "title": "B"},
+    ]

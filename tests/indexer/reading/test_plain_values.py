@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.reading.missing_words import is_missing_word
 from indexer.reading.plain_values import (
-    is_missing_word,
     read_amount,
     read_availability,
     read_boolean,

@@ -75,7 +75,7 @@ def test_json_lines_keep_their_types_and_line_numbers(tmp_path: Path) -> None:
         (b"[1, 2]", "is JSON, but not an object with fields"),
         (b'"word"', "is JSON, but not an object with fields"),
         (b'{"rating": NaN', "is not JSON: "),
-        (b'{"id": "caf\xe9"}', "has the byte 0xe9 at position 12, which is not UTF-8"),
+        (b'{"id": "caf\x81"}', "has the byte 0x81 at position 12, which is not UTF-8"),
         (b'{"id": "\\ud800"}', "is not JSON: "),
         (b"[" * 5000, "is not JSON: "),
     ],
@@ -191,7 +191,7 @@ def test_a_cell_beyond_the_limit_is_a_bad_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = csv.field_size_limit(100)
-    monkeypatch.setattr("indexer.reading.delimited_file._MAX_CELL_CHARS", 100)
+    monkeypatch.setattr("indexer.reading.delimited_records.MAX_CELL_CHARS", 100)
     try:
         source = write(tmp_path / "a.csv", f"id,text\n1,{'x' * 200}\n2,b\n")
         first, second = read_rows(source)
@@ -212,7 +212,7 @@ def test_a_cell_of_a_million_characters_is_read(tmp_path: Path) -> None:
     [
         (b"1,2,3", "has 3 cells where the header has 2"),
         (b"1", "has 1 cells where the header has 2"),
-        (b"1,caf\xe9", "has the byte 0xe9, which is not UTF-8; save the file as UTF-8"),
+        (b"1,caf\x81", "has the byte 0x81, which is not UTF-8; save the file as UTF-8"),
         (b'1,"a"b', "cannot be split into cells: ',' expected after '\"'"),
     ],
 )

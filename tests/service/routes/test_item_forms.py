@@ -16,6 +16,9 @@ FORMS: list[dict[str, Any]] = [
     {"location": [121.5, 31.2], "description": ["a", "b"], "created_at": "2024年3月10日"},
     {"title": ["Kettle", "水壶"], "description": [], "created_at": "2024-01-10 08:00:00+08"},
     {"location": "上海", "price": "—", "created_at": "2024-05"},
+    {"status": "draft", "available": True},
+    {"Published": 1, "状态": "在售"},
+    {"is_open": 0, "price": "1.299 €"},
     {"barcode": 2**53 + 1, "description": "<p>a <b>b</b></p>"},
 ]
 
@@ -43,7 +46,8 @@ def test_a_value_means_the_same_by_a_request_a_batch_and_a_file(
 @pytest.mark.parametrize(
     ("field", "value"),
     [("price", "from 15.99"), ("rating", "great"), ("available", "maybe"), ("location", "91,0"),
-     ("created_at", "05/04/2024"), ("tags", {"a": 1}), ("description", True)],
+     ("created_at", "05/04/2024"), ("created_at", 45321), ("tags", {"a": 1}),
+     ("description", True)],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_field_and_value(
     own_shop: Shop, serve: Serve, field: str, value: Any
@@ -61,6 +65,21 @@ def test_what_cannot_be_read_is_refused_with_field_and_value(
         detail = problem(client.post("/v1/items", json=batch), 422)
         assert detail.startswith(f"items[1]: the item is refused: {field}")
         assert client.get("/v1/items/n2").status_code == 404
+
+
+def test_an_item_that_is_not_sold_is_told_and_recommended_once_it_is(
+    own_shop: Shop, serve: Serve
+) -> None:
+    with serve(own_shop) as client:
+        body = {"title": "Tea house", "city": "Hangzhou", "状态": "下架"}
+        answer = client.put("/v1/items/n1", json=body).json()
+        assert answer["notes"] == ["状态 is '下架', so the item is not available"]
+        filter_here = {"city": "Hangzhou"}
+        assert ids_for(client, filter=filter_here) == []
+        assert client.patch("/v1/items/n1", json={"状态": "在售"}).status_code == 200
+        assert ids_for(client, filter=filter_here) == ["n1"]
+        assert client.patch("/v1/items/n1", json={"is_open": False}).status_code == 200
+        assert ids_for(client, filter=filter_here) == []
 
 
 def test_a_place_name_kept_as_place_is_told(own_shop: Shop, serve: Serve) -> None:
