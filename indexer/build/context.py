@@ -1,6 +1,7 @@
 """Options and folders of one build to the state that its stages share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from indexer.build.encoder_selection import EncoderSelection
 from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import TrainingData, has_training_data, read_training_data
+from indexer.metadata import MetadataStore
 from indexer.progress import StageProgress
 from indexer.reading import (
     EventReading,
@@ -80,6 +82,12 @@ class BuildContext:
         for line in reading.render():
             self.reading_notes.add(line)
         return data
+
+    def iterate_items(self) -> Iterator[dict[str, Any]]:
+        """Yield the fields of every item, once their files are written."""
+        with closing(MetadataStore.open(self.work / "catalog.sqlite")) as store:
+            for _, fields in store.iterate():
+                yield fields
 
     @cached_property
     def event_weights(self) -> dict[str, float]:

@@ -9,7 +9,15 @@ from typing import Any, TypeAlias, TypedDict
 
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import DeletedId, Interaction, Item, ValueKind, suggest_name
+from indexer.reading import (
+    INTERACTION_FIELDS,
+    DeletedId,
+    Interaction,
+    Item,
+    ValueKind,
+    select_interaction_fields,
+    suggest_name,
+)
 
 NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests have no texts
 
@@ -25,12 +33,14 @@ class BuildOptions:
         query: SELECT statement or name of a table, for a catalogue in a database.
         model: Name or directory of the language model; None: the bundled multilingual one;
             "none": every row brings its vector.
-        fields: Our field names to the catalogue's column names.
+        fields: Our field names to the catalogue's column names. Without `interaction_fields`, those
+            of interactions among them are names of their columns, and not of the catalogue's.
         index: "auto", "flat", "hnsw", "ivf" or a FAISS factory string.
         min_recall: Recall@10 against exact search that the index must reach for every kind of
             request, in (0, 1].
         interactions: File or URL of interactions to learn taste from.
         interactions_query: SELECT statement or name of a table, for interactions in a database.
+        interaction_fields: Our field names to the column names of the interactions.
         event: The event of all interactions; None: as each says, or as its value shows.
         value_is: "rating", "count" or "money": what the values of the interactions are; None:
             inferred from them.
@@ -67,6 +77,7 @@ class BuildOptions:
     min_recall: float = 0.99
     interactions: str | None = None
     interactions_query: str | None = None
+    interaction_fields: Mapping[str, str] = field(default_factory=dict)
     event: str | None = None
     value_is: str | None = None
     context: tuple[str, ...] | None = None
@@ -105,6 +116,16 @@ class BuildOptions:
         if self.tune_encoder:
             self._check_tuning()
 
+    def select_catalogue_fields(self) -> Mapping[str, str]:
+        """Return our names of the catalogue's columns to theirs."""
+        if self.interactions is None or self.interaction_fields:
+            return self.fields
+        return {ours: name for ours, name in self.fields.items() if ours not in INTERACTION_FIELDS}
+
+    def select_interaction_fields(self) -> Mapping[str, str]:
+        """Return our names of the interactions' columns to theirs."""
+        return self.interaction_fields or select_interaction_fields(self.fields, self.context)
+
     def _check_tuning(self) -> None:
         if self.since is not None:
             raise CatalogError(
@@ -128,6 +149,7 @@ class BuildChoices(TypedDict, total=False):
     min_recall: float
     interactions: str | Path | None
     interactions_query: str | None
+    interaction_fields: Mapping[str, str]
     event: str | None
     value_is: str | None
     context: tuple[str, ...] | None

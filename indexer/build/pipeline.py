@@ -35,7 +35,7 @@ from indexer.build.training_data import count_matches, has_training_data
 from indexer.errors import CatalogError
 from indexer.language import SPACE_FILE
 from indexer.progress import StageProgress
-from indexer.reading import Source
+from indexer.reading import ItemNames, Source
 from indexer.snapshot import (
     TUNED_LAYER_FILE,
     BlockVectors,
@@ -178,6 +178,7 @@ def _match_interactions(context: BuildContext, stats: CatalogueStats) -> None:
     if not has_training_data(context.options) or not stats.ids:
         return
     ids, source = frozenset(stats.ids), context.options.interactions
+    context.event_reading.item_names = ItemNames(ids.intersection, context.iterate_items)
     learned = Counter(row.item_id for row in context.interactions if row.item_id)
     count = count_matches(learned, ids, stats.ids[0])
     context.counts["interactions_matched"] = count.matched

@@ -10,14 +10,21 @@ from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import BadValueError, parse_date_seconds
 from indexer.reading.finding_counts import FindingCounts
 from indexer.reading.interaction import Interaction
-from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
+from indexer.reading.interactions import (
+    MAX_AHEAD_S,
+    list_named_items,
+    read_interactions,
+    select_interaction_fields,
+)
 from indexer.reading.item_limits import describe_excess
+from indexer.reading.item_names import ItemNames
 from indexer.reading.item_patch import apply_patch
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.plain_dates import parse_date_instant
 from indexer.reading.rows import (
+    INTERACTION_FIELDS,
     Rejection,
     Row,
     clip,
@@ -30,6 +37,7 @@ from indexer.reading.rows import (
 from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 __all__ = [
+    "INTERACTION_FIELDS",
     "MAX_AHEAD_S",
     "BadValueError",
     "Catalog",
@@ -38,6 +46,7 @@ __all__ = [
     "FindingCounts",
     "Interaction",
     "Item",
+    "ItemNames",
     "ReadingNotes",
     "Rejection",
     "Row",
@@ -48,6 +57,7 @@ __all__ = [
     "describe_excess",
     "explain_missing_driver",
     "infer_rating_scale",
+    "list_named_items",
     "name_row",
     "parse_date_instant",
     "parse_date_seconds",
@@ -58,6 +68,7 @@ __all__ = [
     "render_anonymous_rejection",
     "render_finding",
     "render_rejection",
+    "select_interaction_fields",
     "suggest_name",
     "to_item",
     "to_sources",

@@ -8,7 +8,7 @@ again.
 import csv
 import io
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,14 +16,17 @@ from typing import Any, BinaryIO, TextIO
 
 from indexer.errors import CatalogError
 from indexer.reading.column_names import (
+    Role,
     SourceNames,
     describe_absent,
     describe_names,
-    recognise_names,
+    name_source_columns,
 )
 from indexer.reading.csv_columns import ID_FIELDS, convert_words, watch_column
 from indexer.reading.dialect import UNIT_SEPARATOR, Dialect, detect_dialect
-from indexer.reading.headless import lacks_header, name_columns
+from indexer.reading.id_columns import SAMPLE_ROWS
+from indexer.reading.missing_header import lacks_header, name_columns
+from indexer.reading.order_exports import find_order_columns
 from indexer.reading.rows import BadRow, Row, clip
 from indexer.reading.value_column import (
     UNREADABLE,
@@ -105,11 +108,11 @@ class DelimitedFile:
         return self._name_columns(dialect, [row[1] for row in records if isinstance(row, tuple)])
 
     def _name_columns(self, dialect: Dialect, records: list[list[str]]) -> _Layout:
-        role, mapping, notes = self.naming.role, self.naming.mapping, self.naming.notes
+        notes = self.naming.notes
         first = records[0] if records else []
         header = [name.strip() for name in first]
-        if lacks_header(header, role, mapping):
-            found = name_columns(self.name, records, role, mapping)
+        if lacks_header(header, self.naming):
+            found = name_columns(self.name, records, self.naming)
             notes.add(f"{self.name} has no header; its columns are read as {', '.join(found)}")
             return _Layout(dialect, [], list(found))
         for i, name in enumerate(header):
@@ -117,8 +120,14 @@ class DelimitedFile:
                 raise CatalogError(
                     f"{self.name} has two columns named {name!r}; rename or remove one"
                 )
-        renamed = recognise_names(
-            filter(None, header), role, mapping=mapping, context=self.naming.context
+        is_interactions = self.naming.role is Role.INTERACTIONS
+        if is_interactions and find_order_columns(header) is not None:
+            return _Layout(dialect, first, header)  # `split_orders` gives the rows their names
+        renamed = name_source_columns(
+            self.name,
+            list(filter(None, header)),
+            self.naming,
+            partial(self._take_samples, dialect, header),
         )
         if renamed:
             notes.add(describe_names(self.name, renamed))
@@ -126,6 +135,18 @@ class DelimitedFile:
         if header and (sentence := describe_absent(self.name, names, self.naming)):
             notes.add(sentence)
         return _Layout(dialect, first, names)
+
+    def _take_samples(
+        self, dialect: Dialect, header: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, list[str | None]]:
+        """Return the first cells of some columns."""
+        with self._open_text() as text:
+            records = list(islice(self._read_records(text, dialect), SAMPLE_ROWS + 1))[1:]
+        cells = [record[1] for record in records if isinstance(record, tuple)]
+        places = {column: header.index(column) for column in columns}
+        return {
+            column: [convert_words(row[place]) for row in cells] for column, place in places.items()
+        }
 
     def _infer_conversions(self, text: TextIO, layout: _Layout) -> list[Conversion]:
         mapping, notes = self.naming.mapping, self.naming.notes

@@ -8,33 +8,59 @@ from collections.abc import Iterable, Iterator
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import BadRow, Row
 
-_VARIANT_COLUMNS = frozenset(("Variant SKU", "Variant Price", "Option1 Value", "Image Position"))
+_SKU = "Variant SKU"
+_VARIANT_COLUMNS = frozenset((_SKU, "Variant Price", "Option1 Value", "Image Position"))
 _ID_COLUMNS, _TITLE_COLUMNS = ("id", "Handle"), ("title", "Title")
 
 
 def drop_variants(rows: Iterable[Row | BadRow], notes: ReadingNotes) -> Iterator[Row | BadRow]:
     """Yield the rows without those that only go on with the product of the row before.
 
+    The product keeps the SKUs of all its variants, by which orders name it.
+
     Args:
         rows: Of one source.
         notes: Where it is told how many were left out.
     """
-    last_id, dropped_count, source = None, 0, ""
+    product: Row | None = None  # which the next rows may go on with
+    skus: list[object] = []
+    dropped_count, source = 0, ""
     for row in rows:
+        if product is not None and isinstance(row, Row) and _goes_on_with(row, product):
+            dropped_count, source = dropped_count + 1, row.source
+            skus.append(row.values.get(_SKU))
+            continue
+        if product is not None:
+            yield _add_skus(product, skus)
+            product = None
         if isinstance(row, BadRow) or _VARIANT_COLUMNS.isdisjoint(row.values):
             yield row
-            continue
-        product_id = _find(row, _ID_COLUMNS)
-        if product_id is not None and product_id == last_id and _find(row, _TITLE_COLUMNS) is None:
-            dropped_count, source = dropped_count + 1, row.source
-            continue
-        last_id = product_id
-        yield row
+        else:
+            product, skus = row, [row.values.get(_SKU)]
+    if product is not None:
+        yield _add_skus(product, skus)
     if dropped_count:
         notes.add(
             f"{source}: {dropped_count:,} rows without a title go on with the product before them "
-            f"(variants, pictures) and are left out"
+            f"(variants, pictures) and are left out; it keeps their SKUs"
         )
+
+
+def _goes_on_with(row: Row, product: Row) -> bool:
+    product_id = _find(row, _ID_COLUMNS)
+    return (
+        product_id is not None
+        and product_id == _find(product, _ID_COLUMNS)
+        and _find(row, _TITLE_COLUMNS) is None
+    )
+
+
+def _add_skus(product: Row, skus: list[object]) -> Row:
+    """Return a product with the SKUs of its variants, if they have more than one."""
+    known = list(dict.fromkeys(str(sku) for sku in skus if sku is not None))
+    if len(known) < 2:
+        return product
+    return Row(product.source, product.line, {**product.values, _SKU: known}, product.findings)
 
 
 def _find(row: Row, columns: tuple[str, ...]) -> object:

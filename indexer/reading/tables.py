@@ -17,8 +17,9 @@ from indexer.reading.column_names import Role, SourceNames, check_field_names
 from indexer.reading.delimited_file import DelimitedFile
 from indexer.reading.json_file import JsonFile
 from indexer.reading.memory import MemoryRows, Source
+from indexer.reading.named_rows import name_rows
+from indexer.reading.order_exports import split_orders
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
-from indexer.reading.settled_rows import settle_rows
 from indexer.reading.shop_exports import drop_variants
 from indexer.reading.text_file import inspect_text_file, open_bytes
 
@@ -49,11 +50,11 @@ def read_rows(
     """
     check_field_names(naming.mapping)
     if isinstance(source, MemoryRows):
-        return settle_rows(source.read(), naming)
+        return _name_typed_rows(source.read(), naming)
     if is_database_url(source):
         from indexer.reading.database import read_database
 
-        return settle_rows(read_database(source, query), naming)
+        return _name_typed_rows(read_database(source, query), naming)
     if query:
         raise CatalogError(f"--query needs a database URL, but {source} is a file; drop --query")
     kind, path = _find_kind(source), _check_readable(source)
@@ -96,20 +97,28 @@ def _check_readable(source: str) -> Path:
 
 def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Iterator[Row | BadRow]:
     if kind == "parquet":
-        yield from settle_rows(_read_parquet(source, path), naming)
+        yield from _name_typed_rows(_read_parquet(source, path), naming)
         return
     file = inspect_text_file(path)
     if file.encoding:
         naming.notes.add(f"{source} is read as {file.describe()}")
     if kind == "json":
         rows = JsonFile(source, file.open, naming.notes).read_rows()
-        yield from settle_rows(rows, naming)
+        yield from _name_typed_rows(rows, naming)
         return
     table = DelimitedFile(source, file.open, _DELIMITERS[kind], naming)
     if naming.role is Role.CATALOGUE:
         yield from drop_variants(table.read_typed_rows(), naming.notes)
     else:
-        yield from settle_rows(table.read_text_rows(), naming, is_named=True)
+        orders = split_orders(table.read_text_rows(), naming.notes)
+        yield from name_rows(orders, naming, is_named=True)
+
+
+def _name_typed_rows(rows: Iterator[Row | BadRow], naming: SourceNames) -> Iterator[Row | BadRow]:
+    """Return rows of typed cells under our names, of orders what their customers did."""
+    if naming.role is Role.INTERACTIONS:
+        rows = split_orders(rows, naming.notes)
+    return name_rows(rows, naming)
 
 
 def _name_damage(source: str, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:

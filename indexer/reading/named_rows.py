@@ -6,17 +6,20 @@ is touched: what a source gives as a number, a list or a time is that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from indexer.reading.column_names import (
     INDEX_COLUMN,
+    Role,
     SourceNames,
     describe_absent,
     describe_names,
-    recognise_names,
+    name_source_columns,
 )
 from indexer.reading.column_watches import ColumnWatch, watch_typed_column
+from indexer.reading.id_columns import collect_samples
 from indexer.reading.rows import BadRow, Row, render_value
 from indexer.reading.value_column import UNREADABLE, Conversion, describe_unreadable
 
@@ -27,7 +30,7 @@ _MAX_NOTED_COLUMNS = 20
 _MAX_WATCHED_COLUMNS = 2_000  # twice as many as an item may have
 
 
-def settle_rows(
+def name_rows(
     rows: Iterable[Row | BadRow], naming: SourceNames, *, is_named: bool = False
 ) -> Iterator[Row | BadRow]:
     """Yield the rows under our names.
@@ -43,24 +46,25 @@ def settle_rows(
     columns = _list_columns(head)
     renamed: dict[str, str] = {}
     if not is_named:
-        renamed = recognise_names(
-            columns, naming.role, mapping=naming.mapping, context=naming.context
-        )
+        renamed = name_source_columns(source, columns, naming, partial(collect_samples, head))
         if renamed:
             naming.notes.add(describe_names(source, renamed))
         ours = [renamed.get(column, column) for column in columns]
         if columns and (sentence := describe_absent(source, ours, naming)):
             naming.notes.add(sentence)
     conversions = _decide_conversions(source, head, columns, renamed, naming)
-    settled: Iterator[Row | BadRow] = chain(head, iterator)
+    named: Iterator[Row | BadRow] = chain(head, iterator)
     if INDEX_COLUMN in columns and INDEX_COLUMN not in (*renamed, *naming.mapping.values()):
-        settled = map(_drop_index, settled)
+        named = map(_drop_index, named)
     if not renamed and not conversions:
-        yield from settled
+        yield from named
         return
     del head
-    for row in settled:
-        yield row if isinstance(row, BadRow) else _settle(row, renamed, conversions)
+    for row in named:
+        if isinstance(row, BadRow):
+            yield row
+        else:
+            yield _rename_and_convert(row, renamed, conversions, naming.role)
 
 
 def _drop_index(row: Row | BadRow) -> Row | BadRow:
@@ -135,8 +139,11 @@ def _decide_conversions(
     return {column: convert for column, convert in found.items() if convert is not None}
 
 
-def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion]) -> Row:
+def _rename_and_convert(
+    row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conversion], role: Role
+) -> Row:
     values, findings = dict(row.values), row.findings
+    written: dict[str, Any] = {}
     for column, convert in conversions.items():
         cell = values.get(column)
         if isinstance(cell, str):
@@ -144,8 +151,10 @@ def _settle(row: Row, renamed: Mapping[str, str], conversions: Mapping[str, Conv
             if value is UNREADABLE:
                 values[column] = None
                 findings = (*findings, describe_unreadable(renamed.get(column, column), cell))
+            if role is Role.INTERACTIONS and value != cell:
+                written[renamed.get(column, column)] = cell
     for theirs, ours in renamed.items():
         # A row may have our name too, where others have not: what it holds there stays.
         if theirs in values and values.get(ours) is None:
             values[ours] = values.pop(theirs)
-    return Row(row.source, row.line, values, findings)
+    return Row(row.source, row.line, values, findings, written or None)
