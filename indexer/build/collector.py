@@ -90,7 +90,7 @@ class ItemCollector:
             rows = read_catalog(
                 sources,
                 query=options.query,
-                mapping=options.select_catalogue_fields(),
+                mapping=options.split_fields()[0],
                 notes=self._notes,
                 count_named=None if options.interactions is None else self._count_named,
             )
@@ -116,7 +116,7 @@ class ItemCollector:
         options = self._options
         return list_named_items(
             options.interactions or "",
-            mapping=options.select_interaction_fields(),
+            mapping=options.split_fields()[1],
             query=options.interactions_query,
         )
 

@@ -105,7 +105,11 @@ class BuildContext:
         options = self.options
         kind = ValueKind(options.value_is) if options.value_is else None
         return EventReading(
-            options.event, kind, own_names=self.event_weights, notes=self.reading_notes
+            options.event,
+            kind,
+            own_names=self.event_weights,
+            fields_option="--interaction-fields" if options.interaction_fields else "--fields",
+            notes=self.reading_notes,
         )
 
     @cached_property

@@ -10,12 +10,11 @@ from typing import Any, TypeAlias, TypedDict
 from indexer.errors import CatalogError
 from indexer.language import Encoder
 from indexer.reading import (
-    INTERACTION_FIELDS,
     DeletedId,
     Interaction,
     Item,
     ValueKind,
-    select_interaction_fields,
+    split_fields,
     suggest_name,
 )
 
@@ -116,15 +115,14 @@ class BuildOptions:
         if self.tune_encoder:
             self._check_tuning()
 
-    def select_catalogue_fields(self) -> Mapping[str, str]:
-        """Return our names of the catalogue's columns to theirs."""
-        if self.interactions is None or self.interaction_fields:
-            return self.fields
-        return {ours: name for ours, name in self.fields.items() if ours not in INTERACTION_FIELDS}
-
-    def select_interaction_fields(self) -> Mapping[str, str]:
-        """Return our names of the interactions' columns to theirs."""
-        return self.interaction_fields or select_interaction_fields(self.fields, self.context)
+    def split_fields(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Return our names of the catalogue's columns to theirs, and of the interactions'."""
+        return split_fields(
+            self.fields,
+            self.interaction_fields,
+            context=self.context,
+            has_interactions=self.interactions is not None,
+        )
 
     def _check_tuning(self) -> None:
         if self.since is not None:

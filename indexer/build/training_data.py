@@ -159,7 +159,7 @@ def _read_good_rows(
     rows = read_interactions(
         source,
         context=options.context,
-        mapping=options.select_interaction_fields(),
+        mapping=options.split_fields()[1],
         query=options.interactions_query,
         reading=reading,
     )

@@ -9,12 +9,13 @@ from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import BadValueError, parse_date_seconds
 from indexer.reading.finding_counts import FindingCounts
+from indexer.reading.id_columns import CountKnown
 from indexer.reading.interaction import Interaction
 from indexer.reading.interactions import (
     MAX_AHEAD_S,
     list_named_items,
     read_interactions,
-    select_interaction_fields,
+    split_fields,
 )
 from indexer.reading.item_limits import describe_excess
 from indexer.reading.item_names import ItemNames
@@ -24,7 +25,6 @@ from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.plain_dates import parse_date_instant
 from indexer.reading.rows import (
-    INTERACTION_FIELDS,
     Rejection,
     Row,
     clip,
@@ -37,10 +37,10 @@ from indexer.reading.rows import (
 from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 __all__ = [
-    "INTERACTION_FIELDS",
     "MAX_AHEAD_S",
     "BadValueError",
     "Catalog",
+    "CountKnown",
     "DeletedId",
     "EventReading",
     "FindingCounts",
@@ -68,7 +68,7 @@ __all__ = [
     "render_anonymous_rejection",
     "render_finding",
     "render_rejection",
-    "select_interaction_fields",
+    "split_fields",
     "suggest_name",
     "to_item",
     "to_sources",

@@ -21,6 +21,7 @@ class EventReading:
         value_kind: What the values are; None: inferred.
         own_names: Names of events with a weight in `scenarios.toml`.
         now: Unix seconds; None for the time of the call.
+        fields_option: The option that named columns, for messages.
         item_names: Knows the items of the catalogue by their names; None: there is none yet.
         meaning: What the values of rows without an event were taken for; None: there are none.
         words: How many rows use a word for an event, for each (word, event).
@@ -37,6 +38,7 @@ class EventReading:
     value_kind: ValueKind | None = None
     own_names: Collection[str] = ()
     now: float | None = None
+    fields_option: str = "--fields"
     item_names: ItemNames | None = None
     meaning: ValueMeaning | None = None
     words: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -86,7 +86,9 @@ def read_interactions(
     check_field_names(mapping)
     used = _select_used_fields(mapping, columns)
     for ours in mapping.keys() - used.keys() - {"id"}:
-        reading.notes.add(f"--fields names {ours!r}, which interactions do not have as a field")
+        reading.notes.add(
+            f"{reading.fields_option} names {ours!r}, which is no field of interactions"
+        )
     naming = SourceNames(
         Role.INTERACTIONS,
         used,
@@ -96,25 +98,34 @@ def read_interactions(
     )
     needed = {theirs for ours, theirs in mapping.items() if ours in INTERACTION_FIELDS}
     expected = ExpectedColumns(
-        RequiredColumns(needed, option="--fields"),
-        RequiredColumns(set(used.values()) - needed, option="--fields"),
+        RequiredColumns(needed, option=reading.fields_option),
+        RequiredColumns(set(used.values()) - needed, option=reading.fields_option),
         RequiredColumns(context or (), option="--context"),
     )
     rows = read_rows(source, naming, query=query)
     return _read_interactions(rows, columns, used, expected, reading=reading)
 
 
-def select_interaction_fields(
-    mapping: Mapping[str, str], context: Sequence[str] | None
-) -> dict[str, str]:
-    """Return the part of a mapping for a catalogue and its interactions that concerns the latter.
+def split_fields(
+    fields: Mapping[str, str],
+    interaction_fields: Mapping[str, str],
+    *,
+    context: Sequence[str] | None,
+    has_interactions: bool,
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return our names of a catalogue's columns to theirs, and of its interactions' columns.
 
     Args:
-        mapping: Our field names to columns of either.
+        fields: What the caller says of the catalogue, or, without `interaction_fields`, of both.
+        interaction_fields: What they say of the interactions alone.
         context: As for `read_interactions`.
+        has_interactions: Whether there are any; else all concerns the catalogue.
     """
+    if interaction_fields or not has_interactions:
+        return fields, interaction_fields
+    own = {ours: theirs for ours, theirs in fields.items() if ours not in INTERACTION_FIELDS}
     known = {*_OUR_COLUMNS, *(DEFAULT_CONTEXT if context is None else context), "id"}
-    return {ours: theirs for ours, theirs in mapping.items() if ours in known}
+    return own, {ours: theirs for ours, theirs in fields.items() if ours in known}
 
 
 def _select_used_fields(mapping: Mapping[str, str], context: Sequence[str]) -> dict[str, str]:

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from service.commands.console import (
     Parser,
     Progress,
-    add_event_reading,
+    add_catalogue_fields,
+    add_interactions,
     as_option,
     parse_columns,
-    parse_field_mapping,
     parse_rating_scale,
 )
 
@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         query=arguments.query,
         fields=arguments.fields,
+        interactions_query=arguments.interactions_query,
+        interaction_fields=arguments.interaction_fields,
         context=arguments.context,
         event=arguments.event,
         value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
@@ -131,16 +133,8 @@ def _add_data(parser: Parser) -> None:
     add = parser.add_argument
     add("--catalog", action="append", required=True, metavar="FILE|URL", help="may be repeated")
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
-    add(
-        "--fields",
-        type=parse_field_mapping,
-        default={},
-        metavar="OURS=THEIRS,…",
-        help="names of columns, such as title=name,id=movieId",
-    )
-    add("--interactions", required=True, metavar="FILE|URL", help="what users did")
-    add("--context", type=parse_columns, metavar="COL,…", help="columns that are known when asking")
-    add_event_reading(parser)
+    add_catalogue_fields(parser)
+    add_interactions(parser, is_alone=False)
     add("--rating-scale", type=parse_rating_scale, metavar="LOW-HIGH", help="default: inferred")
     add("--index", metavar="DIR", help="take the encoded vectors and scenarios of it")
     add("--model", metavar="NAME|DIR", help="encoder; 'none' if every row has a vector")

@@ -121,7 +121,7 @@ def _keep_interactions(
         db=url,
         root=plan.out,
         query=options.interactions_query,
-        fields=options.select_interaction_fields(),
+        fields=options.split_fields()[1],
         event=options.event,
         value_kind=ValueKind(options.value_is) if options.value_is else None,
         context=options.context,

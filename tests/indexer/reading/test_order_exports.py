@@ -1,6 +1,7 @@
 """Orders as shop systems export them: lines are purchases, and what was refunded is undone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_orders_name_products_by_the_sku_of_any_variant_or_by_title(tmp_path: Pa
 
 
 def test_a_name_of_two_items_is_neither_and_ids_come_first() -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"id": "a", "title": "Cup", "sku": "1"},
         {"id": "b", "title": "cup", "sku": "2"},
         {"id": "2", "title": "Plate", "variants": [{"sku": "p-1"}]},

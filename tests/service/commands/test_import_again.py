@@ -20,8 +20,9 @@ from tests.oracle import write_rows
 
 ITEMS = [{"id": f"film-{n}", "title": f"Film {n}", "sku": f"s-{n}"} for n in range(1, 6)]
 RATED = "user_id,item_id,rating,score,seen,timestamp\n" + "".join(
-    f"u{n},film-{n % 5 + 1},{n % 5 + 1},{5 - n % 5},film-{(n + 1) % 5 + 1},{n % 12 + 1:02}/04/2024\n"
+    f"u{n},film-{n % 5 + 1},{n % 5 + 1},{5 - n % 5},film-{(n + 1) % 5 + 1},{day:02}/04/2024\n"
     for n in range(20)
+    for day in [n % 12 + 1]
 )
 DATED = RATED + "u99,film-1,3,3,film-1,25/04/2024\n"  # tells that the day comes first
 
