@@ -50,6 +50,9 @@ class BuildContext:
         counts: See `COUNT_NAMES`.
         inputs_hash: Of the source files and options; "" if it cannot be known.
         content_hash: Of the items, encoder and options; "" if it cannot be known.
+        inputs_hash_before_import: As the first would be if the live store did not hold what the
+            live snapshot learned from a file; "" if that is all the same.
+        content_hash_before_import: As the second would be then.
         findings: Fields of the catalogue that could not be read as they came.
         encoder_report: How the tuned encoder compared; None if it was not tuned.
         notes: What was guessed or left out, one sentence each, for the summary.
@@ -65,6 +68,7 @@ class BuildContext:
         self.encoder_selection = EncoderSelection(root, options, self.parent)
         self.counts = dict.fromkeys(COUNT_NAMES, 0)
         self.inputs_hash = self.content_hash = ""
+        self.inputs_hash_before_import = self.content_hash_before_import = ""
         self.findings = FindingCounts()
         self.encoder_report: dict[str, Any] | None = None
         self.notes: list[str] = []
@@ -126,4 +130,7 @@ class BuildContext:
     def is_unchanged(self) -> bool:
         """Whether the live snapshot may stay: the caller allows it and a hash is its own."""
         may_stay = bool(self.options.since) and not self.options.force_full
-        return may_stay and self.parent.matches(inputs=self.inputs_hash, content=self.content_hash)
+        return may_stay and self.parent.matches(
+            inputs={self.inputs_hash, self.inputs_hash_before_import},
+            content={self.content_hash, self.content_hash_before_import},
+        )

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Self, TypeAlias, TypedDict
 
 from indexer.errors import CatalogError
 from indexer.language import Encoder
@@ -22,6 +22,19 @@ NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests
 
 # Called with a sentence for whoever waits for a build.
 Notice: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What a live store was at one moment, as `BuildOptions` names it.
+
+    Attributes:
+        live_state: A hash; empty: there was no store.
+        applied_seq: Its sequence number.
+    """
+
+    live_state: str
+    applied_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,8 @@ class BuildOptions:
         live_state: Names what the three before hold, such as a hash; empty: a build cannot know
             whether that has changed.
         applied_seq: Sequence number of the last of `changes`.
+        before_import: What the live store was when the live snapshot was built, if nothing but the
+            interactions of that build has been added since; None: that is not so, or not known.
     """
 
     query: str | None = None
@@ -95,6 +110,7 @@ class BuildOptions:
     select_new: Callable[[Sequence[Interaction]], Sequence[Interaction]] | None = None
     live_state: str = ""
     applied_seq: int = 0
+    before_import: LiveState | None = None
 
     def __post_init__(self) -> None:
         """Check the options that can be checked without reading anything.
@@ -122,6 +138,21 @@ class BuildOptions:
             self.interaction_fields,
             context=self.context,
             has_interactions=self.interactions is not None,
+        )
+
+    def restore_before_import(self) -> Self | None:
+        """Return the options as they were before the import; None if nothing is known of it."""
+        before = self.before_import
+        if before is None:
+            return None
+        has_store = bool(before.live_state)
+        return replace(
+            self,
+            live_events=self.live_events if has_store else (),
+            select_new=self.select_new if has_store else None,
+            live_state=before.live_state,
+            applied_seq=before.applied_seq,
+            before_import=None,
         )
 
     def _check_tuning(self) -> None:
@@ -166,6 +197,7 @@ class BuildChoices(TypedDict, total=False):
     select_new: Callable[[Sequence[Interaction]], Sequence[Interaction]] | None
     live_state: str
     applied_seq: int
+    before_import: LiveState | None
 
 
 def override_options(options: BuildOptions, choices: BuildChoices) -> BuildOptions:

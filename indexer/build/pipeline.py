@@ -92,15 +92,13 @@ def _run(
     context: BuildContext, sources: Sequence[Source], check_release: ReleaseCheck | None
 ) -> BuildSummary:
     """Read, encode, write and publish; stop as soon as it is known that nothing has changed."""
-    context.inputs_hash = hash_inputs(
-        context.options, sources, context.encoder_selection, context.learned_weights
-    )
+    _hash_inputs(context, sources)
     if context.is_unchanged():
         return summarise_unchanged(context)
     staging = Staging(context.work / "staging.sqlite")
     try:
         dim = _read_items(context, sources, staging)
-        context.content_hash = _hash_content(context, staging)
+        _hash_content(context, staging)
         if context.is_unchanged():
             return summarise_unchanged(context)
         stats, catalogue = _encode_items(context, staging, dim)
@@ -114,13 +112,25 @@ def _run(
     return summarise_build(context, manifest)
 
 
-def _hash_content(context: BuildContext, staging: Staging) -> str:
-    return hash_content(
-        context.options,
-        staging.compute_digest(),
-        context.encoder_selection,
-        context.learned_weights,
-    )
+def _hash_inputs(context: BuildContext, sources: Sequence[Source]) -> None:
+    """Set the hashes of the inputs, now and before the last import."""
+    hashes = [
+        hash_inputs(options, sources, context.encoder_selection, context.learned_weights)
+        for options in (context.options, context.options.restore_before_import())
+        if options is not None
+    ]
+    context.inputs_hash, context.inputs_hash_before_import = (*hashes, "")[:2]
+
+
+def _hash_content(context: BuildContext, staging: Staging) -> None:
+    """Set the hashes of the content, now and before the last import."""
+    digest = staging.compute_digest()
+    hashes = [
+        hash_content(options, digest, context.encoder_selection, context.learned_weights)
+        for options in (context.options, context.options.restore_before_import())
+        if options is not None
+    ]
+    context.content_hash, context.content_hash_before_import = (*hashes, "")[:2]
 
 
 def _read_items(context: BuildContext, sources: Sequence[Source], staging: Staging) -> int:
@@ -213,7 +223,7 @@ def _tune_encoder(
         for name in ("raw.npy", "hashes.npy", TUNED_LAYER_FILE):
             (folder / name).replace(context.work / name)
         selection.replace_encoder(tuned.encoder)
-        context.content_hash = _hash_content(context, staged.staging)
+        _hash_content(context, staged.staging)
     shutil.rmtree(folder, ignore_errors=True)
     return tuned or untuned
 
