@@ -113,17 +113,26 @@ def read_log_rows(
         )
     )
     bad = [row for row in found if isinstance(row, Rejection)]
-    first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}" if bad else ""
-    if len(bad) > _MAX_REJECTED * len(found):
+    good = [row for row in found if isinstance(row, Interaction)]
+    notes = [*reading.render(), *_describe_bad_rows(source, bad, len(found))]
+    return LogRows(good, len(bad), tuple(notes))
+
+
+def _describe_bad_rows(source: str, bad: Sequence[Rejection], total: int) -> list[str]:
+    """Return the sentence that bad rows are left out; nothing without any.
+
+    Raises:
+        CatalogError: If they are more than 1% of all.
+    """
+    if not bad:
+        return []
+    first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}"
+    if len(bad) > _MAX_REJECTED * total:
         raise CatalogError(
-            f"{len(bad)} of {len(found)} rows of {source} are bad (first: {first}), more than the "
+            f"{len(bad)} of {total} rows of {source} are bad (first: {first}), more than the "
             f"{_MAX_REJECTED:.0%} allowed; fix them"
         )
-    notes = reading.render()
-    if bad:
-        notes.append(f"{len(bad):,} bad rows of {source} left out; the first: {first}")
-    good = [row for row in found if isinstance(row, Interaction)]
-    return LogRows(good, len(bad), tuple(notes))
+    return [f"{len(bad):,} bad rows of {source} left out; the first: {first}"]
 
 
 def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> tuple[str, ...]:

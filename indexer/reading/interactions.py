@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from indexer.errors import CatalogError
 from indexer.event_kinds import Event, find_event, suggest_event
@@ -83,27 +83,29 @@ def read_interactions(
     """
     reading = _check_event(EventReading() if reading is None else reading)
     columns = (*(DEFAULT_CONTEXT if context is None else context), *extra_columns)
+    used = _check_fields(mapping, columns, reading)
+    expected = ExpectedColumns.from_options(mapping, used, context, option=reading.fields_option)
+    count_known = reading.item_names.count_known if reading.item_names else None
+    naming = SourceNames(Role.INTERACTIONS, used, columns, reading.notes, count_known)
+    rows = read_rows(source, naming, query=query)
+    return _read_interactions(rows, columns, used, expected, reading=reading)
+
+
+def _check_fields(
+    mapping: Mapping[str, str], columns: Sequence[str], reading: EventReading
+) -> dict[str, str]:
+    """Return the part of a mapping that concerns interactions; what does not is told.
+
+    Raises:
+        CatalogError: If one of our names is misspelt.
+    """
     check_field_names(mapping)
     used = _select_used_fields(mapping, columns)
     for ours in mapping.keys() - used.keys() - {"id"}:
         reading.notes.add(
             f"{reading.fields_option} names {ours!r}, which is no field of interactions"
         )
-    naming = SourceNames(
-        Role.INTERACTIONS,
-        used,
-        columns,
-        reading.notes,
-        reading.item_names.count_known if reading.item_names else None,
-    )
-    needed = {theirs for ours, theirs in mapping.items() if ours in INTERACTION_FIELDS}
-    expected = ExpectedColumns(
-        RequiredColumns(needed, option=reading.fields_option),
-        RequiredColumns(set(used.values()) - needed, option=reading.fields_option),
-        RequiredColumns(context or (), option="--context"),
-    )
-    rows = read_rows(source, naming, query=query)
-    return _read_interactions(rows, columns, used, expected, reading=reading)
+    return used
 
 
 def split_fields(
@@ -174,6 +176,41 @@ class ExpectedColumns(NamedTuple):
     others: RequiredColumns
     context: RequiredColumns
 
+    @classmethod
+    def from_options(
+        cls,
+        mapping: Mapping[str, str],
+        used: Mapping[str, str],
+        context: Sequence[str] | None,
+        *,
+        option: str,
+    ) -> Self:
+        """Take our names to the source's, those of interactions among them, and what gave them."""
+        needed = {theirs for ours, theirs in mapping.items() if ours in INTERACTION_FIELDS}
+        return cls(
+            RequiredColumns(needed, option=option),
+            RequiredColumns(set(used.values()) - needed, option=option),
+            RequiredColumns(context or (), option="--context"),
+        )
+
+    def observe(self, row: Row, values: Mapping[str, Any]) -> None:
+        """Note the columns of a row, and those after mapping."""
+        self.fields.observe(row.values)
+        self.others.observe(row.values)
+        self.context.observe(values)
+        self.context.observe(find_nested_context(values))
+
+    def check(self, reading: EventReading) -> None:
+        """Refuse, or tell, what no row had.
+
+        Raises:
+            CatalogError: Naming a column and the nearest one that exists.
+        """
+        self.fields.check()
+        self.context.check()
+        for sentence in self.others.describe_missing():
+            reading.notes.add(sentence)
+
 
 def _check_event(reading: EventReading) -> EventReading:
     """Return what the caller says, with the event that their word means.
@@ -212,10 +249,7 @@ def _read_interactions(
             yield reject(row)
             continue
         values = rename_columns(row.values, mapping) if mapping else row.values
-        expected.fields.observe(row.values)
-        expected.others.observe(row.values)
-        expected.context.observe(values)
-        expected.context.observe(find_nested_context(values))
+        expected.observe(row, values)
         try:
             interaction = parser.parse(values, f"{row.source}:{row.line}", written.find(row))
             if interaction is not None:
@@ -223,10 +257,7 @@ def _read_interactions(
                 yield interaction
         except BadValueError as error:
             yield reject(row, str(error), error.anonymous_message)
-    expected.fields.check()
-    expected.context.check()
-    for sentence in expected.others.describe_missing():
-        reading.notes.add(sentence)
+    expected.check(reading)
 
 
 def _decide(

@@ -32,7 +32,7 @@ from service.commands.console import (
 from service.commands.live_store import find_live_store
 
 if TYPE_CHECKING:  # loaded by `run` alone, so that --help is quick
-    from indexer import BuildSummary
+    from indexer import BuildOptions, BuildSummary
     from service.jobs import StoreBuildSummary
 
 
@@ -149,14 +149,31 @@ def _add_publishing(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, publish, say what was done."""
-    from indexer import BuildOptions
     from service.jobs import StoreBuildPlan, build_with_store
 
     out = Path(arguments.out)
     db = find_live_store(arguments, out)
     if arguments.drop_live and db is None:
         arguments.refuse("--drop-live needs a live store: --db, or live.sqlite in --out")
-    options = BuildOptions(
+    plan = StoreBuildPlan(
+        catalog=arguments.catalog,
+        out=out,
+        options=_read_options(arguments),
+        db=db,
+        drops_live=arguments.drop_live,
+        import_db=_find_import_store(arguments, db),
+    )
+    with Progress() as progress:
+        summary = build_with_store(plan, report=progress)
+    print(_to_json(summary) if arguments.json else _describe(summary))
+    return 0
+
+
+def _read_options(arguments: argparse.Namespace) -> "BuildOptions":
+    """Return the options of the build itself."""
+    from indexer import BuildOptions
+
+    return BuildOptions(
         query=arguments.query,
         model=arguments.model,
         fields=arguments.fields,
@@ -176,18 +193,6 @@ def run(arguments: argparse.Namespace) -> int:
         rating_scale=arguments.rating_scale,
         tune_encoder=arguments.tune_encoder,
     )
-    plan = StoreBuildPlan(
-        catalog=arguments.catalog,
-        out=out,
-        options=options,
-        db=db,
-        drops_live=arguments.drop_live,
-        import_db=_find_import_store(arguments, db),
-    )
-    with Progress() as progress:
-        summary = build_with_store(plan, report=progress)
-    print(_to_json(summary) if arguments.json else _describe(summary))
-    return 0
 
 
 def _find_import_store(arguments: argparse.Namespace, db: str | None) -> str | None:

@@ -137,6 +137,12 @@ def add_interactions(parser: Parser, *, is_alone: bool, required: bool = True) -
         metavar="OURS=THEIRS,…",
         help="names of the interactions' columns, such as user_id=who,item_id=what",
     )
+    _add_event_reading(parser)
+
+
+def _add_event_reading(parser: Parser) -> None:
+    """Add what a caller may say of the events of a source."""
+    add = parser.add_argument
     add(
         "--context",
         type=parse_columns,

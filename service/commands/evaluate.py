@@ -29,6 +29,7 @@ from service.commands.console import (
 )
 
 if TYPE_CHECKING:  # loaded by `run` alone, so that --help is quick
+    from indexer.evaluation import EvaluationPlan
     from service.jobs import LlmMeasurement
 
 _LIST_LENGTH = 50  # of the lists of an evaluation
@@ -45,16 +46,27 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, write and print."""
-    from indexer.evaluation import (
-        LEAKING_FIELDS,
-        MAX_CASES,
-        EvaluationPlan,
-        Part,
-        evaluate,
+    from indexer.evaluation import evaluate
+
+    plan = _read_plan(arguments)
+    with Progress() as progress:
+        extra = {} if arguments.llm is None else {"llm": _measure_llm(arguments, progress)}
+        evaluation = evaluate(plan, report=progress, extra=extra)
+    _write(evaluation, Path(arguments.out))
+    print(
+        json.dumps(evaluation, ensure_ascii=False)
+        if arguments.json
+        else _describe(evaluation, arguments.out)
     )
+    return 0
+
+
+def _read_plan(arguments: argparse.Namespace) -> "EvaluationPlan":
+    """Return what is evaluated."""
+    from indexer.evaluation import LEAKING_FIELDS, MAX_CASES, EvaluationPlan, Part
     from indexer.reading import ValueKind
 
-    plan = EvaluationPlan(
+    return EvaluationPlan(
         catalog=arguments.catalog,
         interactions=arguments.interactions,
         peers=arguments.peers,
@@ -74,16 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
         max_cases=MAX_CASES if arguments.cases is None else arguments.cases,
         seed=arguments.seed,
     )
-    with Progress() as progress:
-        extra = {} if arguments.llm is None else {"llm": _measure_llm(arguments, progress)}
-        evaluation = evaluate(plan, report=progress, extra=extra)
-    _write(evaluation, Path(arguments.out))
-    print(
-        json.dumps(evaluation, ensure_ascii=False)
-        if arguments.json
-        else _describe(evaluation, arguments.out)
-    )
-    return 0
 
 
 def _write(evaluation: dict[str, Any], out: Path) -> None:
