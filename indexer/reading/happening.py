@@ -49,10 +49,11 @@ class HappeningReader:
             BadValueError: If the event is not known, or a rating cannot be read.
         """
         event = self._find_event(values)
-        happened = _read_answer(find_number(values), event)
+        raw = find_number(values)
+        happened = _read_answer(raw, event)
         if happened is False and event == Event.LIKE:
             return Happening(Event.DISLIKE, None)
-        value = self._parse_value(values, event, place) if happened is None else None
+        value = self._parse_value(raw, event, place) if happened is None else None
         if event == Event.RATING and value is None:
             raise BadValueError("value is missing, and a rating needs one")
         if value == 0 and event == Event.RATING and self._is_unrated(values):
@@ -99,9 +100,8 @@ class HappeningReader:
             raise BadValueError("event is missing; name its column with --fields event=…")
         return reading.meaning.event
 
-    def _parse_value(self, values: Mapping[str, Any], event: str, place: str) -> float | None:
+    def _parse_value(self, raw: Any, event: str, place: str) -> float | None:
         """Return the number of a row; only a rating is refused for one that cannot be read."""
-        raw = find_number(values)
         if raw is None or is_missing_for(parse_number, raw):
             return None
         try:
@@ -148,11 +148,11 @@ def _read_answer(value: Any, event: str) -> bool | None:
 
     A rating is a number, and so is 0: it may be a price, or a count.
     """
-    if event == Event.RATING or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if value is None or event == Event.RATING:
         return None
-    if isinstance(value, str) and not value.strip().isalpha():
-        return None
-    return read_yes_or_no(value)
+    if isinstance(value, str):
+        return read_yes_or_no(value) if value.strip().isalpha() else None
+    return value if isinstance(value, bool) else None
 
 
 def _parse_event(word: str, reading: EventReading) -> str:

@@ -30,6 +30,7 @@ from indexer.reading.row_identity import (
 from indexer.reading.rows import clip, render_value
 
 _UNKNOWN_WORDS = {"", "unknown", "nan", "-1", "none", "null", "n/a"}
+_MAX_KNOWN_VALUES = 100_000  # ratings are few, amounts of money are not
 _SECONDS_DIGITS = (9, 10)  # of whole Unix seconds; longer ones may be milliseconds, eight a day
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class InteractionParser:
         self._items: dict[str, str] = {}
         self._ids_by_name: dict[str, str] = {}
         self._happenings = HappeningReader(reading)
+        self._raw_values: dict[str, Any] = {}
         self._raw_events: dict[str, str] = {}
 
     def parse(
@@ -84,11 +86,22 @@ class InteractionParser:
             text=text,
             context=_parse_context(values, self._columns) if has_context else NO_CONTEXT,
             raw_event=self._describe_event(written),
-            raw_value=describe_written_number(find_number(written)),
+            raw_value=self._describe_value(find_number(written)),
             raw_user_id=_describe_raw_id("user_id", written, user_id),
             raw_item_id=_describe_raw_id("item_id", written, item_id),
             raw_at=_describe_raw_time(written, at),
         )
+
+    def _describe_value(self, raw: Any) -> float | str | None:
+        """Return a value as the row writes it."""
+        if type(raw) is not str:
+            return describe_written_number(raw)
+        known = self._raw_values.get(raw, self)
+        if known is self:
+            known = describe_written_number(raw)
+            if len(self._raw_values) < _MAX_KNOWN_VALUES:
+                self._raw_values[raw] = known
+        return known
 
     def _find_item(self, values: Mapping[str, Any]) -> str:
         """Return the id of the item that a row names, which may be called otherwise there."""
@@ -116,18 +129,21 @@ class InteractionParser:
 
 def _describe_raw_id(name: str, written: Mapping[str, Any], parsed: str) -> str | None:
     """Return an id as the row writes it; None if it is the parsed one."""
-    raw = find_value(name, written)
-    if raw == parsed and type(raw) is str:
+    raw = written.get(name)
+    if type(raw) is str and raw == parsed:
         return None
+    raw = find_value(name, written)
     described = describe_written_id(raw)
     return None if described == parsed or described is None else _to_utf8_text(described)
 
 
 def _describe_raw_time(written: Mapping[str, Any], at: float | None) -> float | str | None:
     """Return a time as the row writes it; None if it is the parsed one."""
-    raw = find_value("timestamp", written)
+    raw = written.get("timestamp")
     if type(raw) is str and len(raw) in _SECONDS_DIGITS and raw.isascii() and raw.isdigit():
         return None
+    if raw is None:
+        raw = find_value("timestamp", written)
     described = describe_written_time(raw)
     return None if described == at else described
 

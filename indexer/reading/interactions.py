@@ -193,6 +193,11 @@ class ExpectedColumns(NamedTuple):
             RequiredColumns(context or (), option="--context"),
         )
 
+    @property
+    def are_awaited(self) -> bool:
+        """Whether a further row could still have one that none had so far."""
+        return self.fields.are_awaited or self.others.are_awaited or self.context.are_awaited
+
     def observe(self, row: Row, values: Mapping[str, Any]) -> None:
         """Note the columns of a row, and those after mapping."""
         self.fields.observe(row.values)
@@ -244,12 +249,15 @@ def _read_interactions(
     first = list(islice(rows, _SAMPLE_ROWS))
     written = _decide(first, mapping, reading)
     parser = InteractionParser(columns, reading)
+    are_awaited = expected.are_awaited
     for row in chain(first, rows):
         if isinstance(row, BadRow):
             yield reject(row)
             continue
         values = rename_columns(row.values, mapping) if mapping else row.values
-        expected.observe(row, values)
+        if are_awaited:
+            expected.observe(row, values)
+            are_awaited = expected.are_awaited
         try:
             interaction = parser.parse(values, f"{row.source}:{row.line}", written.find(row))
             if interaction is not None:

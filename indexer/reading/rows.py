@@ -182,6 +182,11 @@ class RequiredColumns:
         self._option = option
         self._seen: dict[str, None] = {}
 
+    @property
+    def are_awaited(self) -> bool:
+        """Whether some wanted column was not seen so far."""
+        return bool(self._missing)
+
     def observe(self, names: Iterable[str]) -> None:
         """Note the columns of one row; costs nothing once every wanted column was seen."""
         if self._missing:
