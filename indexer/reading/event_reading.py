@@ -30,6 +30,7 @@ class EventReading:
         zero_counts: Rows that are left out, since they count 0 of something, or say no to it.
         has_likings: Whether the cells of `liked` answer yes or no, and decide for rows without an
             event.
+        has_silent_noes: Whether nearly all of them are no, which says nothing then.
         likings: How many rows are likes and dislikes by such a cell.
         notes: Where guesses about the source itself are told: its columns, delimiter, encoding.
     """
@@ -46,6 +47,7 @@ class EventReading:
     first_unreadable: str = ""
     zero_counts: int = 0
     has_likings: bool = False
+    has_silent_noes: bool = False
     likings: Counter[str] = field(default_factory=Counter)
     notes: ReadingNotes = field(default_factory=ReadingNotes)
 
@@ -54,9 +56,11 @@ class EventReading:
         lines = list(self.notes.sentences)
         if self.likings:
             likes, dislikes = self.likings["like"], self.likings["dislike"]
+            noes = "those with a no, as nearly all have," if self.has_silent_noes else ""
+            others = noes or f"{dislikes:,} with a no dislikes, those without an answer"
             lines.append(
-                f"liked says what happened: {likes:,} rows with a yes are likes, {dislikes:,} with "
-                f"a no dislikes, those without an answer clicks; --event decides otherwise"
+                f"liked says what happened: {likes:,} rows with a yes are likes, {others} clicks; "
+                f"--event decides otherwise"
             )
         if self.meaning is not None and not (self.likings and self.meaning.kind is None):
             lines.append(_describe_meaning(self.meaning, is_given=self.event is not None))

@@ -84,7 +84,7 @@ class HappeningReader:
         """Return like or dislike if a row answers whether its user liked it."""
         reading = self._reading
         answer = read_yes_or_no(values.get(LIKING_COLUMN)) if reading.has_likings else None
-        if answer is None:
+        if answer is None or (reading.has_silent_noes and not answer):
             return None
         event = Event.LIKE if answer else Event.DISLIKE
         reading.likings[event] += 1

@@ -51,6 +51,8 @@ _OUR_COLUMNS = {
 }
 _SAMPLE_ROWS = 10_000  # read before it is decided what their values are
 _MIN_ANSWERS_SHARE = 0.95  # of the cells of `liked`, from which they answer yes or no
+_SILENT_NOES = 0.8  # of many answers, above which a no only says that nobody pressed the button
+_MIN_TELLING_ANSWERS = 20
 
 
 def read_interactions(
@@ -150,12 +152,15 @@ def list_named_items(
         mapping: Our field names to the source's columns.
         query: A SELECT or the name of a table, for a database.
 
-    Raises:
-        CatalogError: If the source cannot be read.
+    Returns:
+        Nothing if the source cannot be read: whoever reads it for its interactions says why.
     """
     used = _select_used_fields(mapping, ())
-    rows = read_rows(source, SourceNames(Role.INTERACTIONS, used), query=query)
-    first = islice(rows, _SAMPLE_ROWS)
+    try:
+        rows = read_rows(source, SourceNames(Role.INTERACTIONS, used), query=query)
+        first = list(islice(rows, _SAMPLE_ROWS))
+    except CatalogError:
+        return frozenset()
     cells = [
         value
         for row in first
@@ -312,9 +317,11 @@ def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) ->
     """
     cells = [row.get(LIKING_COLUMN) for row in samples]
     given = [cell for cell in cells if not is_missing(cell)]
-    answers = sum(read_yes_or_no(cell) is not None for cell in given)
-    if reading.event is not None or not given or answers < _MIN_ANSWERS_SHARE * len(given):
+    answers = [answer for cell in given if (answer := read_yes_or_no(cell)) is not None]
+    if reading.event is not None or not given or len(answers) < _MIN_ANSWERS_SHARE * len(given):
         return False
+    many = len(answers) >= _MIN_TELLING_ANSWERS
+    reading.has_silent_noes = many and answers.count(False) > _SILENT_NOES * len(answers)
     is_rated = reading.meaning is not None and reading.meaning.kind is ValueKind.RATING
     if is_rated:
         reading.notes.add("liked is not read, since there are ratings")

@@ -128,7 +128,7 @@ class _OrderReader:
         self.partly_refunded += status == _PARTLY_REFUNDED
         bought = {
             **values,
-            "user_id": _find_first(values, (*columns.users, columns.order)),
+            "user_id": _find_first(values, (*columns.users, columns.order), no_value="0"),
             "item_id": _find_first(values, columns.items),
             "event": Event.PURCHASE.value,
             "value": quantity,
@@ -180,9 +180,10 @@ class _OrderReader:
         return {**values, **self._order, **known}
 
 
-def _find_first(values: Mapping[str, Any], columns: Iterable[str]) -> Any:
+def _find_first(values: Mapping[str, Any], columns: Iterable[str], *, no_value: str = "") -> Any:
+    """Return the first cell that is filled; `no_value`, as the id of a guest, counts as empty."""
     found = (values.get(name) for name in columns)
-    return next((value for value in found if not is_missing(value)), None)
+    return next((v for v in found if not is_missing(v) and str(v).strip() != no_value), None)
 
 
 def _is_zero(quantity: Any) -> bool:

@@ -289,6 +289,12 @@ def _parse_body(text: str) -> dict[str, Any]:
     if not isinstance(body, dict) or "request_id" not in body:
         raise RequestError("a request is an object with a request_id")
     refuse_surrogates(json.dumps(body["request_id"], ensure_ascii=False), "request_id")
+    try:
+        orjson.dumps(body["request_id"])
+    except TypeError as error:
+        raise RequestError(
+            "request_id holds a whole number of more than 64 bits; write it in quotes"
+        ) from error
     return body
 
 

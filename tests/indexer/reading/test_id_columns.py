@@ -63,6 +63,11 @@ def test_the_interactions_tell_which_column_they_name(tmp_path: Path) -> None:
     assert found[:3] == ["p0", "p0", "p1"]
 
 
+def test_interactions_that_cannot_be_read_yet_tell_nothing(tmp_path: Path) -> None:
+    assert list_named_items(save(tmp_path, "a.csv", "7,8,9\n")) == frozenset()
+    assert list_named_items(str(tmp_path / "none.csv")) == frozenset()
+
+
 def test_the_catalogue_tells_which_column_of_interactions_names_it(tmp_path: Path) -> None:
     text = "user_id,product_code,article_id\nu1,c1,a1\nu2,c1,a2\n"
     source = save(tmp_path, "events.csv", text)

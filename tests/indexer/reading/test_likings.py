@@ -48,6 +48,14 @@ def test_likes_that_are_counted_are_no_answers(tmp_path: Path) -> None:
     assert found == [("a", "click"), ("b", "click")]
 
 
+def test_a_no_that_nearly_all_rows_have_is_no_dislike(tmp_path: Path) -> None:
+    """As in a log of all that was shown, where 1 is a button that was pressed."""
+    text = "user_id,item_id,is_like\n" + "".join(f"u{n},i{n},{int(n < 3)}\n" for n in range(40))
+    found, told = read(tmp_path, text)
+    assert [event for _, event in found] == ["like"] * 3 + ["click"] * 37
+    assert "3 rows with a yes are likes, those with a no, as nearly all have, clicks" in told[-1]
+
+
 def test_what_a_row_says_otherwise_beats_the_answer(tmp_path: Path) -> None:
     text = "user_id,item_id,event,liked\nmia,a,view,yes\nbo,b,,yes\n"
     assert read(tmp_path, text)[0] == [("a", "view"), ("b", "like")]

@@ -127,6 +127,12 @@ def test_orders_of_woocommerce_are_read_alike(tmp_path: Path, kind: str) -> None
     ]
 
 
+def test_a_guest_is_known_by_the_order(tmp_path: Path) -> None:
+    text = WOOCOMMERCE.replace("Email (Billing)", "Customer User ID").replace("mia@x.org", "0")
+    rows = read(save(tmp_path, "orders.csv", text))
+    assert [row.user_id for row in rows] == ["71", "71", "72", "72"]
+
+
 def test_fields_decide_for_orders_too(tmp_path: Path) -> None:
     source = save(tmp_path, "orders.csv", SHOPIFY)
     rows = list(read_interactions(source, mapping={"user_id": "Name", "item_id": "Lineitem name"}))

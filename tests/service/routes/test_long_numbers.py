@@ -63,6 +63,13 @@ def test_a_number_of_more_than_64_bits_is_text_by_every_door_and_refused_in_a_fi
         assert ids_for(client, filter={"n": 2.0**64}) == ["z"]
 
 
+def test_attributes_of_a_user_with_such_a_number_are_refused(own_shop: Shop, serve: Serve) -> None:
+    with serve(own_shop) as client:
+        detail = problem(client.put("/v1/users/mia", json={"attributes": {"card": LONG}}), 422)
+        assert "attributes hold a whole number of more than 64 bits; write it in quotes" in detail
+        assert client.put("/v1/users/mia", json={"card": 2**64 - 1}).status_code == 200
+
+
 def test_a_number_of_thousands_of_digits_is_refused_as_a_sentence(
     own_shop: Shop, serve: Serve
 ) -> None:
