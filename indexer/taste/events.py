@@ -10,6 +10,7 @@ from indexer.reading import Interaction
 from indexer.taste.event_scale import (
     LIKED,
     EventScale,
+    Reactions,
     judge_events,
     mark_undone,
     measure_event_scale,
@@ -97,10 +98,7 @@ def build_events(
     )
     users: dict[str, int] = {}
     user = np.array([users.setdefault(e.user_id, len(users)) for e in known], np.int32)
-    names = [event.event for event in known]
-    values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
-    scale = measure_event_scale(names, values, own_weights)
-    reactions = judge_events(names, values, scale, user)
+    scale, reactions = _judge(known, user, own_weights)
     columns = tuple(sorted({name for e in known for name in e.context}))
     words, vocabulary = _encode_context(known, columns)
     timestamps, has_times = _find_timestamps(known)
@@ -118,7 +116,19 @@ def build_events(
         n_items=len(item_ids),
         has_times=has_times,
     )
-    return _sort_events(unsorted, names, timestamps)
+    return _sort_events(unsorted, [event.event for event in known], timestamps)
+
+
+def _judge(
+    events: Sequence[Interaction],
+    user: NDArray[np.int32],
+    own_weights: Mapping[str, float] | None,
+) -> tuple[EventScale, Reactions]:
+    """Return what the kinds and values of `m` events are worth, and what each event says."""
+    names = [event.event for event in events]
+    values = np.array([np.nan if e.value is None else e.value for e in events], np.float64)
+    scale = measure_event_scale(names, values, own_weights)
+    return scale, judge_events(names, values, scale, user)
 
 
 def _sort_events(events: Events, names: Sequence[str], timestamps: NDArray[np.float64]) -> Events:

@@ -9,6 +9,7 @@ and needs no interactions again.
 
 Examples:
   zhiyin build --catalog films.csv --fields title=name,tags=genres,id=movieId --out data/index
+  zhiyin build --catalog products_export.csv --interactions orders_export.csv --out data/index
   zhiyin build --catalog films.csv --out data/index --db postgresql://me@db/live
   zhiyin build --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
 """
