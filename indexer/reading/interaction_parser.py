@@ -50,7 +50,7 @@ class InteractionParser:
         self._items: dict[str, str] = {}
         self._ids_by_name: dict[str, str] = {}
         self._happenings = HappeningReader(reading)
-        self._raw_values: dict[str, Any] = {}
+        self._raw_values: dict[str, float | str | None] = {}
         self._raw_events: dict[str, str] = {}
 
     def parse(
@@ -96,12 +96,12 @@ class InteractionParser:
         """Return a value as the row writes it."""
         if type(raw) is not str:
             return describe_written_number(raw)
-        known = self._raw_values.get(raw, self)
-        if known is self:
-            known = describe_written_number(raw)
-            if len(self._raw_values) < _MAX_KNOWN_VALUES:
-                self._raw_values[raw] = known
-        return known
+        if raw in self._raw_values:
+            return self._raw_values[raw]
+        described = describe_written_number(raw)
+        if len(self._raw_values) < _MAX_KNOWN_VALUES:
+            self._raw_values[raw] = described
+        return described
 
     def _find_item(self, values: Mapping[str, Any]) -> str:
         """Return the id of the item that a row names, which may be called otherwise there."""
