@@ -70,6 +70,9 @@ EVENT_WEIGHTS: Mapping[str, float] = MappingProxyType(
         "report": -0.8,
     }
 )
+# Of the top of the rating scale, from which a rating is liking: 4 of 5, 8 of 10, 1 of 0/1.
+LIKED_SHARE = 0.8
+RATING_MAJORITY = 0.5  # of events with a rating, from which one without says nothing about liking
 RATING_WEIGHT = 1.0  # of a rating that is liking; the others are weighed by their value
 # Built-in events without a weight: a rating is weighed by its value, an impression is not counted.
 NEUTRAL_EVENTS = ("rating", "impression")

@@ -5,7 +5,13 @@ Out: a published snapshot and a `BuildSummary`.
 """
 
 from indexer.build.finished import FinishedBuild
-from indexer.build.options import BuildChoices, BuildOptions, BuildSummary, override_options
+from indexer.build.options import (
+    BuildChoices,
+    BuildOptions,
+    BuildSummary,
+    LiveState,
+    override_options,
+)
 from indexer.build.pipeline import build_snapshot
 
 __all__ = [
@@ -13,6 +19,7 @@ __all__ = [
     "BuildOptions",
     "BuildSummary",
     "FinishedBuild",
+    "LiveState",
     "build_snapshot",
     "override_options",
 ]

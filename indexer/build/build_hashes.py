@@ -15,7 +15,7 @@ from indexer.reading import Source
 from indexer.snapshot import compute_sha256
 
 # Raise when a release reads rows or indexes words in another way, so that nothing is kept as it is.
-_READING_VERSION = 3
+_READING_VERSION = 4
 
 
 def hash_inputs(
@@ -88,7 +88,8 @@ def _list_hashed_options(
 ) -> tuple[object, ...]:
     option_values = (options.index, options.min_recall, options.rating_scale, options.applied_seq)
     event_values = (options.event, options.value_is, options.live_state)
-    names = (sorted(options.fields.items()), sorted(event_weights.items()))
+    fields = (sorted(options.fields.items()), sorted(options.interaction_fields.items()))
+    names = (*fields, options.interactions_query, sorted(event_weights.items()))
     return (*option_values, *event_values, options.context, *names)
 
 

@@ -4,8 +4,9 @@ A line of that file is a row that was refused, or has a `field`: then the row wa
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +23,7 @@ from indexer.reading import (
     Rejection,
     Source,
     describe_excess,
+    list_named_items,
     name_row,
     read_catalog,
     render_finding,
@@ -86,7 +88,11 @@ class ItemCollector:
         options, staging = self._options, self._staging
         with (work / REJECTED_FILE).open("w", encoding="utf-8") as rejected:
             rows = read_catalog(
-                sources, query=options.query, mapping=options.fields, notes=self._notes
+                sources,
+                query=options.query,
+                mapping=options.split_fields()[0],
+                notes=self._notes,
+                count_named=None if options.interactions is None else self._count_named,
             )
             for done, row in enumerate(rows):
                 if self._stage_row(row, rejected) and isinstance(row, Item):
@@ -100,6 +106,19 @@ class ItemCollector:
         self._check_rejected_share(sources, work / REJECTED_FILE)
         duplicates = added + changed - items
         return CollectionSummary(items, self._rejected_count, duplicates, self._dim, self._findings)
+
+    def _count_named(self, ids: Collection[str]) -> int:
+        """Return how many of some ids the first interactions name."""
+        return len(self._named_items.intersection(ids))
+
+    @cached_property
+    def _named_items(self) -> frozenset[str]:
+        options = self._options
+        return list_named_items(
+            options.interactions or "",
+            mapping=options.split_fields()[1],
+            query=options.interactions_query,
+        )
 
     def _stage_row(self, row: Item | Rejection, rejected: TextIO) -> bool:
         """Stage a row if it is good; return whether it was."""

@@ -1,6 +1,7 @@
 """Options and folders of one build to the state that its stages share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from indexer.build.encoder_selection import EncoderSelection
 from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.training_data import TrainingData, has_training_data, read_training_data
+from indexer.metadata import MetadataStore
 from indexer.progress import StageProgress
 from indexer.reading import (
     EventReading,
@@ -48,6 +50,9 @@ class BuildContext:
         counts: See `COUNT_NAMES`.
         inputs_hash: Of the source files and options; "" if it cannot be known.
         content_hash: Of the items, encoder and options; "" if it cannot be known.
+        inputs_hash_before_import: As the first would be if the live store did not hold what the
+            live snapshot learned from a file; "" if that is all the same.
+        content_hash_before_import: As the second would be then.
         findings: Fields of the catalogue that could not be read as they came.
         encoder_report: How the tuned encoder compared; None if it was not tuned.
         notes: What was guessed or left out, one sentence each, for the summary.
@@ -63,6 +68,7 @@ class BuildContext:
         self.encoder_selection = EncoderSelection(root, options, self.parent)
         self.counts = dict.fromkeys(COUNT_NAMES, 0)
         self.inputs_hash = self.content_hash = ""
+        self.inputs_hash_before_import = self.content_hash_before_import = ""
         self.findings = FindingCounts()
         self.encoder_report: dict[str, Any] | None = None
         self.notes: list[str] = []
@@ -81,6 +87,12 @@ class BuildContext:
             self.reading_notes.add(line)
         return data
 
+    def iterate_items(self) -> Iterator[dict[str, Any]]:
+        """Yield the fields of every item, once their files are written."""
+        with closing(MetadataStore.open(self.work / "catalog.sqlite")) as store:
+            for _, fields in store.iterate():
+                yield fields
+
     @cached_property
     def event_weights(self) -> dict[str, float]:
         """The weights of events that `scenarios.toml` of the index directory adds."""
@@ -97,7 +109,11 @@ class BuildContext:
         options = self.options
         kind = ValueKind(options.value_is) if options.value_is else None
         return EventReading(
-            options.event, kind, own_names=self.event_weights, notes=self.reading_notes
+            options.event,
+            kind,
+            own_names=self.event_weights,
+            fields_option="--interaction-fields" if options.interaction_fields else "--fields",
+            notes=self.reading_notes,
         )
 
     @cached_property
@@ -114,4 +130,7 @@ class BuildContext:
     def is_unchanged(self) -> bool:
         """Whether the live snapshot may stay: the caller allows it and a hash is its own."""
         may_stay = bool(self.options.since) and not self.options.force_full
-        return may_stay and self.parent.matches(inputs=self.inputs_hash, content=self.content_hash)
+        return may_stay and self.parent.matches(
+            inputs={self.inputs_hash, self.inputs_hash_before_import},
+            content={self.content_hash, self.content_hash_before_import},
+        )

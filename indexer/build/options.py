@@ -5,16 +5,36 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, Self, TypeAlias, TypedDict
 
 from indexer.errors import CatalogError
 from indexer.language import Encoder
-from indexer.reading import DeletedId, Interaction, Item, ValueKind, suggest_name
+from indexer.reading import (
+    DeletedId,
+    Interaction,
+    Item,
+    ValueKind,
+    split_fields,
+    suggest_name,
+)
 
 NO_MODEL = "none"  # value of `model`: every row brings its vector, and requests have no texts
 
 # Called with a sentence for whoever waits for a build.
 Notice: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What a live store was at one moment, as `BuildOptions` names it.
+
+    Attributes:
+        live_state: A hash; empty: there was no store.
+        applied_seq: Its sequence number.
+    """
+
+    live_state: str
+    applied_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +45,14 @@ class BuildOptions:
         query: SELECT statement or name of a table, for a catalogue in a database.
         model: Name or directory of the language model; None: the bundled multilingual one;
             "none": every row brings its vector.
-        fields: Our field names to the catalogue's column names.
+        fields: Our field names to the catalogue's column names. Without `interaction_fields`, those
+            of interactions among them are names of their columns, and not of the catalogue's.
         index: "auto", "flat", "hnsw", "ivf" or a FAISS factory string.
         min_recall: Recall@10 against exact search that the index must reach for every kind of
             request, in (0, 1].
         interactions: File or URL of interactions to learn taste from.
         interactions_query: SELECT statement or name of a table, for interactions in a database.
+        interaction_fields: Our field names to the column names of the interactions.
         event: The event of all interactions; None: as each says, or as its value shows.
         value_is: "rating", "count" or "money": what the values of the interactions are; None:
             inferred from them.
@@ -58,6 +80,8 @@ class BuildOptions:
         live_state: Names what the three before hold, such as a hash; empty: a build cannot know
             whether that has changed.
         applied_seq: Sequence number of the last of `changes`.
+        before_import: What the live store was when the live snapshot was built, if nothing but the
+            interactions of that build has been added since; None: that is not so, or not known.
     """
 
     query: str | None = None
@@ -67,6 +91,7 @@ class BuildOptions:
     min_recall: float = 0.99
     interactions: str | None = None
     interactions_query: str | None = None
+    interaction_fields: Mapping[str, str] = field(default_factory=dict)
     event: str | None = None
     value_is: str | None = None
     context: tuple[str, ...] | None = None
@@ -85,6 +110,7 @@ class BuildOptions:
     select_new: Callable[[Sequence[Interaction]], Sequence[Interaction]] | None = None
     live_state: str = ""
     applied_seq: int = 0
+    before_import: LiveState | None = None
 
     def __post_init__(self) -> None:
         """Check the options that can be checked without reading anything.
@@ -104,6 +130,30 @@ class BuildOptions:
             _check_rating_scale(self.rating_scale)
         if self.tune_encoder:
             self._check_tuning()
+
+    def split_fields(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Return our names of the catalogue's columns to theirs, and of the interactions'."""
+        return split_fields(
+            self.fields,
+            self.interaction_fields,
+            context=self.context,
+            has_interactions=self.interactions is not None,
+        )
+
+    def restore_before_import(self) -> Self | None:
+        """Return the options as they were before the import; None if nothing is known of it."""
+        before = self.before_import
+        if before is None:
+            return None
+        has_store = bool(before.live_state)
+        return replace(
+            self,
+            live_events=self.live_events if has_store else (),
+            select_new=self.select_new if has_store else None,
+            live_state=before.live_state,
+            applied_seq=before.applied_seq,
+            before_import=None,
+        )
 
     def _check_tuning(self) -> None:
         if self.since is not None:
@@ -128,6 +178,7 @@ class BuildChoices(TypedDict, total=False):
     min_recall: float
     interactions: str | Path | None
     interactions_query: str | None
+    interaction_fields: Mapping[str, str]
     event: str | None
     value_is: str | None
     context: tuple[str, ...] | None
@@ -146,6 +197,7 @@ class BuildChoices(TypedDict, total=False):
     select_new: Callable[[Sequence[Interaction]], Sequence[Interaction]] | None
     live_state: str
     applied_seq: int
+    before_import: LiveState | None
 
 
 def override_options(options: BuildOptions, choices: BuildChoices) -> BuildOptions:

@@ -1,5 +1,6 @@
 """The live snapshot of an index directory to the work that it saves a build that replaces it."""
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -53,12 +54,12 @@ class ParentSnapshot:
         except SnapshotError:
             return None
 
-    def matches(self, *, inputs: str = "", content: str = "") -> bool:
+    def matches(self, *, inputs: Collection[str] = (), content: Collection[str] = ()) -> bool:
         """Whether its files are whole and one of the hashes is its own; "" equals nothing."""
         if self.manifest is None:
             return False
-        is_same_input = bool(inputs) and self.manifest.inputs == inputs
-        is_same_content = bool(content) and self.manifest.content == content
+        is_same_input = bool(self.manifest.inputs) and self.manifest.inputs in inputs
+        is_same_content = bool(self.manifest.content) and self.manifest.content in content
         if not (is_same_input or is_same_content):
             return False
         try:

@@ -35,7 +35,7 @@ from indexer.build.training_data import count_matches, has_training_data
 from indexer.errors import CatalogError
 from indexer.language import SPACE_FILE
 from indexer.progress import StageProgress
-from indexer.reading import Source
+from indexer.reading import ItemNames, Source
 from indexer.snapshot import (
     TUNED_LAYER_FILE,
     BlockVectors,
@@ -92,15 +92,13 @@ def _run(
     context: BuildContext, sources: Sequence[Source], check_release: ReleaseCheck | None
 ) -> BuildSummary:
     """Read, encode, write and publish; stop as soon as it is known that nothing has changed."""
-    context.inputs_hash = hash_inputs(
-        context.options, sources, context.encoder_selection, context.learned_weights
-    )
+    _hash_inputs(context, sources)
     if context.is_unchanged():
         return summarise_unchanged(context)
     staging = Staging(context.work / "staging.sqlite")
     try:
         dim = _read_items(context, sources, staging)
-        context.content_hash = _hash_content(context, staging)
+        _hash_content(context, staging)
         if context.is_unchanged():
             return summarise_unchanged(context)
         stats, catalogue = _encode_items(context, staging, dim)
@@ -114,13 +112,25 @@ def _run(
     return summarise_build(context, manifest)
 
 
-def _hash_content(context: BuildContext, staging: Staging) -> str:
-    return hash_content(
-        context.options,
-        staging.compute_digest(),
-        context.encoder_selection,
-        context.learned_weights,
-    )
+def _hash_inputs(context: BuildContext, sources: Sequence[Source]) -> None:
+    """Set the hashes of the inputs, now and before the last import."""
+    hashes = [
+        hash_inputs(options, sources, context.encoder_selection, context.learned_weights)
+        for options in (context.options, context.options.restore_before_import())
+        if options is not None
+    ]
+    context.inputs_hash, context.inputs_hash_before_import = (*hashes, "")[:2]
+
+
+def _hash_content(context: BuildContext, staging: Staging) -> None:
+    """Set the hashes of the content, now and before the last import."""
+    digest = staging.compute_digest()
+    hashes = [
+        hash_content(options, digest, context.encoder_selection, context.learned_weights)
+        for options in (context.options, context.options.restore_before_import())
+        if options is not None
+    ]
+    context.content_hash, context.content_hash_before_import = (*hashes, "")[:2]
 
 
 def _read_items(context: BuildContext, sources: Sequence[Source], staging: Staging) -> int:
@@ -178,6 +188,7 @@ def _match_interactions(context: BuildContext, stats: CatalogueStats) -> None:
     if not has_training_data(context.options) or not stats.ids:
         return
     ids, source = frozenset(stats.ids), context.options.interactions
+    context.event_reading.item_names = ItemNames(ids.intersection, context.iterate_items)
     learned = Counter(row.item_id for row in context.interactions if row.item_id)
     count = count_matches(learned, ids, stats.ids[0])
     context.counts["interactions_matched"] = count.matched
@@ -212,7 +223,7 @@ def _tune_encoder(
         for name in ("raw.npy", "hashes.npy", TUNED_LAYER_FILE):
             (folder / name).replace(context.work / name)
         selection.replace_encoder(tuned.encoder)
-        context.content_hash = _hash_content(context, staged.staging)
+        _hash_content(context, staged.staging)
     shutil.rmtree(folder, ignore_errors=True)
     return tuned or untuned
 

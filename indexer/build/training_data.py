@@ -52,7 +52,7 @@ class MatchCount:
         if self.named and not self.matched:
             raise CatalogError(
                 f"{self.describe()}, in {source}; give the interactions of this catalogue, or name "
-                f"the columns of the ids with --fields id=…,item_id=…"
+                f"the columns of the ids with --fields id=… and --interaction-fields item_id=…"
             )
 
     def describe(self) -> str:
@@ -159,7 +159,7 @@ def _read_good_rows(
     rows = read_interactions(
         source,
         context=options.context,
-        mapping=options.fields,
+        mapping=options.split_fields()[1],
         query=options.interactions_query,
         reading=reading,
     )

@@ -30,6 +30,7 @@ from indexer.evaluation.svg import Bar, draw_bars, draw_lines
 from indexer.evaluation.tuning import PeerAnswers, ask_peer
 from indexer.evaluation.workspace import (
     LEAKING_FIELDS,
+    LogRows,
     link_vectors,
     read_log_rows,
     write_catalogue,
@@ -50,6 +51,7 @@ __all__ = [
     "IndexAnswers",
     "InteractionLog",
     "ItemKnn",
+    "LogRows",
     "Part",
     "PeerAnswers",
     "TopItems",

@@ -16,14 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import CatalogError
-from indexer.event_kinds import EVENT_WEIGHTS, Event, find_undone, has_happened
+from indexer.event_kinds import (
+    EVENT_WEIGHTS,
+    LIKED_SHARE,
+    RATING_MAJORITY,
+    Event,
+    find_undone,
+    has_happened,
+)
 from indexer.reading import Interaction
 
 SPLIT, ORDER = "split", "order_in_user"  # columns of a source that has parts of its own
 REPEAT_SHARE = 0.2  # of liked rows whose pair comes again; from there on items are repeated
 NO_OWN_WEIGHTS: Mapping[str, float] = MappingProxyType({})
-_LIKED_SHARE = 0.8  # of the highest possible rating, from which a rating means liking
-_RATING_MAJORITY = 0.5  # of rows, from which a row without a rating says nothing about liking
 
 
 class Part(IntEnum):
@@ -162,8 +167,8 @@ def find_positives(
     if unrated.all():
         return is_positive
     scale = top if top is not None else _infer_scale_top(float(np.nanmax(value)))
-    is_liked = np.nan_to_num(value, nan=-np.inf) >= _LIKED_SHARE * scale
-    return is_liked | is_positive if unrated.mean() > 1 - _RATING_MAJORITY else is_liked
+    is_liked = np.nan_to_num(value, nan=-np.inf) >= LIKED_SHARE * scale
+    return is_liked | is_positive if unrated.mean() > 1 - RATING_MAJORITY else is_liked
 
 
 def _infer_scale_top(highest: float) -> float:

@@ -4,10 +4,12 @@ Our method tunes itself: an index is built from files by the same pipeline as an
 asked as any caller would ask it. Peers are tuned, fitted and asked by `peer_measurement`.
 """
 
+import json
 import resource
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -35,7 +37,13 @@ from indexer.evaluation.workspace import (
 from indexer.index import Index
 from indexer.language import Encoder
 from indexer.progress import StageProgress
-from indexer.reading import EventReading, ValueKind
+from indexer.reading import (
+    EventReading,
+    ItemNames,
+    ValueKind,
+    list_named_items,
+    split_fields,
+)
 from indexer.request import collect_own_weights, load_index_scenarios
 
 OWN_METHOD = "zhiyin"
@@ -55,7 +63,10 @@ class EvaluationPlan:
             your own their weights; None: all is encoded here.
         model: Name or directory of the language model; "none" if every row has a vector.
         query: SELECT statement or name of a table, for a catalogue in a database.
-        fields: Our field names to the sources' column names.
+        fields: Our field names to the catalogue's column names; without `interaction_fields` also
+            to those of the interactions.
+        interactions_query: SELECT statement or name of a table, for interactions in a database.
+        interaction_fields: Our field names to the column names of the interactions.
         context: Columns of the interactions that are known when asking.
         event: The event of rows that name none; None: as their values say.
         value_kind: What the values are; None: inferred.
@@ -74,6 +85,8 @@ class EvaluationPlan:
     model: str | None = None
     query: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    interactions_query: str | None = None
+    interaction_fields: Mapping[str, str] = field(default_factory=dict)
     context: tuple[str, ...] | None = None
     event: str | None = None
     value_kind: ValueKind | None = None
@@ -122,14 +135,7 @@ def evaluate(
     """
     with tempfile.TemporaryDirectory(prefix="zhiyin-evaluate-") as name:
         work = Path(name)
-        ids = write_catalogue(
-            plan.catalog,
-            work / "items.jsonl",
-            query=plan.query,
-            fields=plan.fields,
-            drop=frozenset(plan.drop),
-        )
-        rows = _read_rows(plan)
+        ids, rows = _read_sources(plan, work / "items.jsonl")
         log = build_log(
             rows.interactions,
             ids,
@@ -155,14 +161,50 @@ def evaluate(
     }
 
 
-def _read_rows(plan: EvaluationPlan) -> LogRows:
-    """Read the interactions as a build of the plan's index would."""
-    return read_log_rows(
+def _read_sources(plan: EvaluationPlan, items_file: Path) -> tuple[list[str], LogRows]:
+    """Write the catalogue, and read the interactions as a build of the plan's index would.
+
+    Returns:
+        The ids of the items, and the interactions.
+    """
+    fields, interaction_fields = split_fields(
+        plan.fields, plan.interaction_fields, context=plan.context, has_interactions=True
+    )
+
+    @cache
+    def list_named() -> frozenset[str]:
+        return list_named_items(
+            plan.interactions, mapping=interaction_fields, query=plan.interactions_query
+        )
+
+    ids = write_catalogue(
+        plan.catalog,
+        items_file,
+        query=plan.query,
+        fields=fields,
+        drop=frozenset(plan.drop),
+        count_named=lambda ids: len(list_named().intersection(ids)),
+    )
+    reading = EventReading(
+        plan.event,
+        plan.value_kind,
+        own_names=_load_own_weights(plan),
+        fields_option="--interaction-fields" if plan.interaction_fields else "--fields",
+        item_names=ItemNames(frozenset(ids).intersection, lambda: _iterate_items(items_file)),
+    )
+    rows = read_log_rows(
         plan.interactions,
         context=plan.context,
-        fields=plan.fields,
-        reading=EventReading(plan.event, plan.value_kind, own_names=_load_own_weights(plan)),
+        fields=interaction_fields,
+        query=plan.interactions_query,
+        reading=reading,
     )
+    return ids, rows
+
+
+def _iterate_items(file: Path) -> Iterator[dict[str, Any]]:
+    with file.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def _load_own_weights(plan: EvaluationPlan) -> dict[str, float]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from indexer.errors import CatalogError, SnapshotError
 from indexer.evaluation.interaction_log import ORDER, SPLIT, InteractionLog
 from indexer.reading import (
+    CountKnown,
     EventReading,
     Interaction,
     Item,
@@ -41,11 +42,22 @@ def write_catalogue(
     query: str | None,
     fields: Mapping[str, str],
     drop: Collection[str],
+    count_named: CountKnown | None = None,
 ) -> list[str]:
-    """Write the good rows as JSONL without the fields in `drop`; return the ids."""
+    """Write the good rows as JSONL without the fields in `drop`; return the ids.
+
+    Args:
+        sources: Files or URLs of the catalogue.
+        path: The file to write.
+        query: SELECT statement or name of a table, for a database.
+        fields: Our names to the sources' columns.
+        drop: Names of fields.
+        count_named: Counts the ids that interactions name.
+    """
     ids: dict[str, None] = {}
+    rows = read_catalog(sources, query=query, mapping=fields, count_named=count_named)
     with path.open("w", encoding="utf-8") as file:
-        for row in read_catalog(sources, query=query, mapping=fields):
+        for row in rows:
             if isinstance(row, Item):
                 ids[row.id] = None
                 kept = {name: value for name, value in row.fields.items() if name not in drop}
@@ -74,6 +86,7 @@ def read_log_rows(
     *,
     context: Sequence[str] | None,
     fields: Mapping[str, str],
+    query: str | None = None,
     reading: EventReading | None = None,
 ) -> LogRows:
     """Return the good rows of a source of interactions, with its own parts and order, if any.
@@ -82,6 +95,7 @@ def read_log_rows(
         source: A file or a database URL.
         context: Columns that are known when asking; None: the usual ones.
         fields: Our names to the source's columns.
+        query: SELECT statement or name of a table, for a database.
         reading: What the caller says of the events.
 
     Raises:
@@ -90,21 +104,35 @@ def read_log_rows(
     reading = EventReading() if reading is None else reading
     found = list(
         read_interactions(
-            source, context=context, mapping=fields, extra_columns=(SPLIT, ORDER), reading=reading
+            source,
+            context=context,
+            mapping=fields,
+            query=query,
+            extra_columns=(SPLIT, ORDER),
+            reading=reading,
         )
     )
     bad = [row for row in found if isinstance(row, Rejection)]
-    first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}" if bad else ""
-    if len(bad) > _MAX_REJECTED * len(found):
+    good = [row for row in found if isinstance(row, Interaction)]
+    notes = [*reading.render(), *_describe_bad_rows(source, bad, len(found))]
+    return LogRows(good, len(bad), tuple(notes))
+
+
+def _describe_bad_rows(source: str, bad: Sequence[Rejection], total: int) -> list[str]:
+    """Return the sentence that bad rows are left out; nothing without any.
+
+    Raises:
+        CatalogError: If they are more than 1% of all.
+    """
+    if not bad:
+        return []
+    first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}"
+    if len(bad) > _MAX_REJECTED * total:
         raise CatalogError(
-            f"{len(bad)} of {len(found)} rows of {source} are bad (first: {first}), more than the "
+            f"{len(bad)} of {total} rows of {source} are bad (first: {first}), more than the "
             f"{_MAX_REJECTED:.0%} allowed; fix them"
         )
-    notes = reading.render()
-    if bad:
-        notes.append(f"{len(bad):,} bad rows of {source} left out; the first: {first}")
-    good = [row for row in found if isinstance(row, Interaction)]
-    return LogRows(good, len(bad), tuple(notes))
+    return [f"{len(bad):,} bad rows of {source} left out; the first: {first}"]
 
 
 def write_rows(log: InteractionLog, row_mask: NDArray[np.bool_], path: Path) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from indexer.metadata.close_on_exit import CloseOnExit
 from indexer.metadata.field_columns import write_field
-from indexer.metadata.field_spools import MAX_FIELDS, FieldSpool, Scratch
+from indexer.metadata.field_spools import MAX_FIELDS, FieldSpool, SpoolFolder
 from indexer.metadata.flat_arrays import FlatArraysWriter
 from indexer.metadata.schema import Schema
 from indexer.metadata.values import NonValue, collect_elements, collect_leaves
@@ -31,13 +31,13 @@ class ColumnsWriter(CloseOnExit):
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._scratch = Scratch(self._folder)
-        self._rows = TableSpool(self._scratch)
+        self._spool_folder = SpoolFolder(self._folder)
+        self._rows = TableSpool(self._spool_folder)
 
     def add(self, fields: Mapping[str, Any]) -> None:
         """Add the values of the item of the next row."""
         self._rows.add(fields)
-        self._scratch.limit_word_caches()
+        self._spool_folder.limit_word_caches()
 
     def finish(self) -> Schema:
         """Write the columns and return the schema of their fields."""
@@ -55,7 +55,7 @@ class ColumnsWriter(CloseOnExit):
 
     def close(self) -> None:
         """Remove the temporary files."""
-        self._scratch.close()
+        self._spool_folder.close()
 
 
 class TableSpool:
@@ -64,12 +64,12 @@ class TableSpool:
     In the table of a list each object is a row, so that a filter can ask for one of them.
     """
 
-    def __init__(self, scratch: Scratch, *, is_nested: bool = False) -> None:
-        self._scratch = scratch
+    def __init__(self, spool_folder: SpoolFolder, *, is_nested: bool = False) -> None:
+        self._spool_folder = spool_folder
         self._is_nested = is_nested
         self._spools: dict[str, FieldSpool] = {}
         self._elements: dict[str, TableSpool] = {}
-        self._owner_rows = scratch.make_spool("i")
+        self._owner_rows = spool_folder.make_spool("i")
         self._count = 0
 
     def add(self, fields: Mapping[str, Any], owner_row: int = 0) -> None:
@@ -82,12 +82,12 @@ class TableSpool:
         for path, value, in_list in leaves:
             spool = self._spools.get(path) or self._add_field(path)
             if spool is not None:
-                self._scratch.cached_word_count += spool.add(self._count, value)
+                self._spool_folder.cached_word_count += spool.add(self._count, value)
                 spool.is_list |= in_list
         for path, element in collect_elements(fields):
             table = self._elements.get(path)
             if table is None:
-                table = self._elements[path] = TableSpool(self._scratch, is_nested=True)
+                table = self._elements[path] = TableSpool(self._spool_folder, is_nested=True)
             table.add(element, self._count)
         self._count += 1
 
@@ -109,7 +109,7 @@ class TableSpool:
                 is_date = name in outer.fields and outer.fields[name].is_date
                 values = replace(values, may_be_date=is_date)
             infos[name], parts[name] = write_field(
-                values, self._count, files, self._scratch.texts.file
+                values, self._count, files, self._spool_folder.texts.file
             )
         schema = Schema(infos)
         known = outer if self._is_nested else schema
@@ -122,9 +122,9 @@ class TableSpool:
 
     def _add_field(self, path: str) -> FieldSpool | None:
         if self._is_nested:
-            spool = self._scratch.add_nested_field(path)
+            spool = self._spool_folder.add_nested_field(path)
         else:
-            spool = self._scratch.add_field(path) if len(self._spools) < MAX_FIELDS else None
+            spool = self._spool_folder.add_field(path) if len(self._spools) < MAX_FIELDS else None
         if spool is not None:
             self._spools[path] = spool
         return spool

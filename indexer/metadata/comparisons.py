@@ -15,6 +15,7 @@ MAX_LIST_VALUES = 1_000
 BOUNDS = ("gte", "gt", "lte", "lt")
 
 _NEAR_LIMITS = {"lat": (-90.0, 90.0), "lon": (-180.0, 180.0), "km": (0.0, float("inf"))}
+_TOP_WHOLE = 2**64  # from which on whole numbers of items are kept as text
 _UNTYPED = (FieldType.MIXED, FieldType.EMPTY)
 
 
@@ -70,7 +71,7 @@ def _parse_comparand(info: FieldInfo, raw: Any) -> str | bool | Number:
     """Return a value as the field compares it: a date as its instant, every number exactly."""
     if info.is_date:
         return _parse_instant(info, raw)
-    value = raw if isinstance(raw, str | bool) else to_exact_number(raw)
+    value = raw if isinstance(raw, str | bool) else _parse_number(info, raw)
     kind = _find_type(value)
     if value is None or not (info.type in _UNTYPED or kind is info.type):
         raise _make_type_error(info, raw)
@@ -98,10 +99,20 @@ def _parse_bound(info: FieldInfo, operator: str, raw: Any) -> Number:
             f"{operator!r} needs a number or date field, but {info.name!r} is of type "
             f"{info.type}; compare it with equality, 'any', 'all' or 'none'"
         )
-    number = to_exact_number(raw)
+    number = _parse_number(info, raw)
     if number is None:
         raise _make_type_error(info, raw)
     return number
+
+
+def _parse_number(info: FieldInfo, raw: Any) -> Number | None:
+    """Return a number exactly; None for what is none."""
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) >= _TOP_WHOLE:
+        raise FilterError(
+            f"{info.name!r} is compared with {render_value(raw)}, which has more than 64 bits; "
+            f"items hold such a number as text: write it in quotes"
+        )
+    return to_exact_number(raw)
 
 
 def _parse_exists(info: FieldInfo, raw: Any) -> Filter:

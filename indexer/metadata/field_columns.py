@@ -95,6 +95,29 @@ def write_field(
     dictionary = _build_dictionary(values, row_count)
     present = _build_presence_mask(values, row_count)
     parts = {"present": Presence.from_mask(present).write(files)}
+    parts |= _write_values(values, dictionary, row_count, files)
+    counted = _count_top_words(dictionary, values.code_texts, texts)
+    if field_type is not FieldType.DATE:
+        counted += _count_top_numbers(values)
+    has_repeats = _has_repeats(values.word_rows) or _has_repeats(values.number_rows)
+    info = FieldInfo(
+        values.name,
+        field_type,
+        is_list=values.is_list or has_repeats,
+        present=int(np.count_nonzero(present)),
+        distinct=_count_distinct(values, dictionary),
+        top_values=tuple(sorted(counted, key=lambda pair: -pair[1])[:MAX_TOP_VALUES]),
+        minimum=float(values.numbers.min()) if len(values.numbers) else None,
+        maximum=float(values.numbers.max()) if len(values.numbers) else None,
+    )
+    return info, parts
+
+
+def _write_values(
+    values: FieldValues, dictionary: _TermDictionary, row_count: int, files: FlatArraysWriter
+) -> dict[str, dict[str, Span]]:
+    """Append the part of each type of values that the field has."""
+    parts = {}
     if len(values.word_rows):
         parts["words"] = dictionary.postings.write(files)
     if len(values.number_rows):
@@ -105,22 +128,7 @@ def write_field(
     if len(values.place_rows):
         degrees = values.degrees.reshape(-1, 2)
         parts["places"] = GeoPoints.from_pairs(row_count, values.place_rows, degrees).write(files)
-    counted = _count_top_words(dictionary, values.code_texts, texts)
-    if field_type is not FieldType.DATE:
-        counted += _count_top_numbers(values)
-    info = FieldInfo(
-        values.name,
-        field_type,
-        is_list=values.is_list
-        or _has_repeats(values.word_rows)
-        or _has_repeats(values.number_rows),
-        present=int(np.count_nonzero(present)),
-        distinct=_count_distinct(values, dictionary),
-        top_values=tuple(sorted(counted, key=lambda pair: -pair[1])[:MAX_TOP_VALUES]),
-        minimum=float(values.numbers.min()) if len(values.numbers) else None,
-        maximum=float(values.numbers.max()) if len(values.numbers) else None,
-    )
-    return info, parts
+    return parts
 
 
 def _infer_type(values: FieldValues) -> FieldType:

@@ -23,7 +23,7 @@ _CHUNK_VALUES = 16_384
 _MAX_CACHED_WORDS = 200_000
 
 
-class Scratch:
+class SpoolFolder:
     """The temporary files of a writer, and the spools of all its fields."""
 
     def __init__(self, folder: Path) -> None:
@@ -71,12 +71,12 @@ class FieldSpool:
     one, and `write_field` merges the codes of equal words by their key.
     """
 
-    def __init__(self, path: str, scratch: Scratch) -> None:
+    def __init__(self, path: str, spool_folder: SpoolFolder) -> None:
         self.is_list = False
         self.codes: dict[str | bool, int] = {}
-        self._texts = scratch.texts
+        self._texts = spool_folder.texts
         self._arrays = {
-            name: scratch.make_spool(typecode) for name, typecode in _SPOOL_TYPECODES.items()
+            name: spool_folder.make_spool(typecode) for name, typecode in _SPOOL_TYPECODES.items()
         }
         self._next_code = 0
         self._dates = DateGuess(path)

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.arrays import Mask
 from indexer.errors import FilterError, SnapshotError
@@ -52,8 +53,9 @@ class _FieldColumns:
         if self.postings and kind is RowValueKind.KEYS:
             parts.append(RowValues.from_pairs(self.postings.rows, self.postings.repeat_keys()))
         if self.numbers and kind is not RowValueKind.POINTS:
-            numbers = self.numbers.sorted_values
-            values = compute_number_keys(numbers) if kind is RowValueKind.KEYS else numbers
+            values: NDArray[Any] = self.numbers.sorted_values
+            if kind is RowValueKind.KEYS:
+                values = compute_number_keys(values, self.numbers.remainders)
             parts.append(RowValues.from_pairs(self.numbers.rows, values))
         if self.geo_points and kind is RowValueKind.POINTS:
             parts.append(RowValues.from_pairs(*self.geo_points.to_pairs()))

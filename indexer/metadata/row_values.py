@@ -12,8 +12,10 @@ from indexer.arrays import Rows
 from indexer.metadata.item_matcher import PathValues
 from indexer.metadata.postings import hash_word
 from indexer.metadata.schema import FieldInfo
-from indexer.metadata.values import to_unit_vectors
+from indexer.metadata.values import split_number, to_unit_vectors
 from indexer.reading import parse_date_instant
+
+_ODD_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # spreads what a number is more than its float
 
 
 class RowValueKind(StrEnum):
@@ -53,10 +55,20 @@ class RowValues:
         return RowValues(self.rows[kept], self.values[kept])
 
 
-def compute_number_keys(numbers: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return `uint64` keys that are equal for equal numbers."""
+def compute_number_keys(
+    numbers: NDArray[np.float64], remainders: NDArray[np.float64] | None = None
+) -> NDArray[np.uint64]:
+    """Return `(z,) uint64` keys that are equal for equal numbers.
+
+    Args:
+        numbers: `(z,)`, the nearest float of each.
+        remainders: `(z,)`, what each is more than its float; None: nothing.
+    """
     positive = numbers + 0.0  # -0.0 is 0.0
-    return positive.astype(np.float64).view(np.uint64)
+    keys: NDArray[np.uint64] = positive.astype(np.float64).view(np.uint64)
+    if remainders is None:
+        return keys
+    return keys + (remainders.astype(np.int64).view(np.uint64) * _ODD_MULTIPLIER)
 
 
 def collect_row_values(
@@ -93,7 +105,8 @@ def _convert_values(path_values: PathValues, info: FieldInfo, kind: RowValueKind
     if kind is RowValueKind.NUMBERS:
         return numbers
     words = [*path_values.booleans, *(() if info.is_date else path_values.strings)]
-    keys = compute_number_keys(np.array(numbers, np.float64)).tolist()
+    parts = np.array([split_number(number) for number in numbers], np.float64).reshape(-1, 2)
+    keys = compute_number_keys(parts[:, 0].copy(), parts[:, 1]).tolist()
     return [*keys, *(hash_word(word).high for word in words)]
 
 

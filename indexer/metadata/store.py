@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # sqlalchemy is slow to import: only when a file is opened
 _FOLDS = {1: fold_case_and_width, METADATA_VERSION: fold_for_search}
 _MAX_SQL_PARAMETERS = 500
 _MAX_EXACT = 1_000
+_PAGE_ROWS = 1_000  # read at once where all are wanted
 _IDLE_CONNECTIONS = 16
 
 _MAX_CACHED_ROWS = 500_000
@@ -198,6 +199,13 @@ class MetadataStore(CloseOnExit):
         with self._borrow_connection() as connection:
             page = connection.execute(query.order_by(columns.row).limit(int(limit)))
             return [(row, self._parse_item(body)) for row, body in page]
+
+    def iterate(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield every row with its item, ascending."""
+        last = -1
+        while page := self.read_page(last, _PAGE_ROWS):
+            yield from page
+            last = page[-1][0]
 
     def find_exact(self, text: str) -> list[int]:
         """Return the row whose id is the text, then those whose title equals it.

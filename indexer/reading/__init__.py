@@ -9,9 +9,16 @@ from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import BadValueError, parse_date_seconds
 from indexer.reading.finding_counts import FindingCounts
+from indexer.reading.id_columns import CountKnown
 from indexer.reading.interaction import Interaction
-from indexer.reading.interactions import MAX_AHEAD_S, read_interactions
+from indexer.reading.interactions import (
+    MAX_AHEAD_S,
+    list_named_items,
+    read_interactions,
+    split_fields,
+)
 from indexer.reading.item_limits import describe_excess
+from indexer.reading.item_names import ItemNames
 from indexer.reading.item_patch import apply_patch
 from indexer.reading.items import DeletedId, Item, read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
@@ -33,11 +40,13 @@ __all__ = [
     "MAX_AHEAD_S",
     "BadValueError",
     "Catalog",
+    "CountKnown",
     "DeletedId",
     "EventReading",
     "FindingCounts",
     "Interaction",
     "Item",
+    "ItemNames",
     "ReadingNotes",
     "Rejection",
     "Row",
@@ -48,6 +57,7 @@ __all__ = [
     "describe_excess",
     "explain_missing_driver",
     "infer_rating_scale",
+    "list_named_items",
     "name_row",
     "parse_date_instant",
     "parse_date_seconds",
@@ -58,6 +68,7 @@ __all__ = [
     "render_anonymous_rejection",
     "render_finding",
     "render_rejection",
+    "split_fields",
     "suggest_name",
     "to_item",
     "to_sources",

@@ -5,9 +5,10 @@ English and Chinese; see `indexer.reading.name_spellings`. A column that has our
 `--fields` names, is never renamed.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from indexer.errors import CatalogError
 from indexer.field_names import (
@@ -18,6 +19,7 @@ from indexer.field_names import (
     TIME_FIELDS,
     TITLE_FIELDS,
 )
+from indexer.reading.id_columns import CountKnown, choose_id_column
 from indexer.reading.name_spellings import (
     CATALOGUE_SPELLINGS,
     INTERACTION_SPELLINGS,
@@ -45,6 +47,8 @@ class SourceNames:
         context: Names of circumstances that are asked for.
         notes: Where guesses are told.
         needs_ids: Whether a source is refused in which no row can have the ids that all need.
+        count_known: Counts the ids that the catalogue has, for interactions; that the interactions
+            have, for a catalogue. None: nothing is known of the other source.
     """
 
     role: Role
@@ -52,6 +56,7 @@ class SourceNames:
     context: Sequence[str] = ()
     notes: ReadingNotes = field(default_factory=ReadingNotes)
     needs_ids: bool = False
+    count_known: CountKnown | None = None
 
 
 # As pandas names an index without a name. It is the id if nothing else is, else left out.
@@ -64,12 +69,12 @@ _OWN_CATALOGUE_NAMES = (
 # Shop systems write whether a product is published under this name, and no date.
 _NEVER_RENAMED = frozenset(("published",))
 _OWN_INTERACTION_NAMES = (
-    "user_id", "item_id", "event", "value", *VALUE_COLUMNS, "timestamp", "text", "context",
+    "user_id", "item_id", "event", "value", *VALUE_COLUMNS, "liked", "timestamp", "text", "context",
 )  # fmt: skip
 # A column such as 商品 holds ids where there is a title besides, else what the items are called.
 _AMBIGUOUS = frozenset(CATALOGUE_SPELLINGS["id"]).intersection(CATALOGUE_SPELLINGS["title"])
 # Names that mean one field of an interaction; a source with one of them needs no other.
-_SAME_FIELD = (
+SAME_FIELD_NAMES: tuple[set[str], ...] = (
     {"user_id", "user"}, {"item_id", "item"}, {"value", *VALUE_COLUMNS},
     {*TIME_FIELDS},
 )  # fmt: skip
@@ -86,12 +91,17 @@ KNOWN_EXAMPLES = {
     "user_id": "user_id, userId, uid, customer_id, reviewerID, 用户ID",
     "item_id": "item_id, movieId, product_id, asin, sku, isbn, 商品ID, 编号",
 }
-_INTERACTION_NAMES = frozenset((*_OWN_INTERACTION_NAMES, *frozenset().union(*_SAME_FIELD)))
+_INTERACTION_NAMES = frozenset((*_OWN_INTERACTION_NAMES, *frozenset().union(*SAME_FIELD_NAMES)))
 _KNOWN_LEFT_SIDES = _INTERACTION_NAMES | {*_OWN_CATALOGUE_NAMES, *INTERACTION_FIELDS}
 
 
 def recognise_names(
-    columns: Iterable[str], role: Role, *, mapping: Mapping[str, str], context: Collection[str] = ()
+    columns: Iterable[str],
+    role: Role,
+    *,
+    mapping: Mapping[str, str],
+    context: Collection[str] = (),
+    choose_id: Callable[[Sequence[str]], str] = lambda columns: columns[0],
 ) -> dict[str, str]:
     """Return which columns of a source are renamed: its name to ours.
 
@@ -100,6 +110,7 @@ def recognise_names(
         role: What its rows are.
         mapping: Our names to the source's, as `--fields` gives them; such columns stay.
         context: Names of circumstances that are asked for, which are ours too.
+        choose_id: Returns the column of the items' ids among several, the usual one first.
     """
     given = list(columns)
     mapped = {ours: theirs for ours, theirs in mapping.items() if theirs in given}
@@ -113,11 +124,44 @@ def recognise_names(
             spellings = tuple(word for word in spellings if word not in unclear)
         if _is_covered(ours, present, mapped, role):
             continue
-        theirs = _find_column(spellings, free, {*renamed, *_list_own_names(role)})
-        if theirs is not None:
+        found = _find_columns(spellings, free, {*renamed, *_list_own_names(role)})
+        if found:
+            theirs = choose_id(found) if ours in ("id", "item_id") and len(found) > 1 else found[0]
             renamed[theirs] = ours
             present.add(ours)
     return {theirs: renamed[theirs] for theirs in free if theirs in renamed}
+
+
+def name_source_columns(
+    source: str,
+    columns: Sequence[str],
+    naming: SourceNames,
+    take_samples: Callable[[Sequence[str]], Mapping[str, Sequence[Any]]],
+) -> dict[str, str]:
+    """Return which columns of a source are renamed, as its first rows show; a choice is told.
+
+    Args:
+        source: Its name.
+        columns: Its column names.
+        naming: What decides the names.
+        take_samples: Returns the first values of some columns.
+    """
+
+    def choose_id(candidates: Sequence[str]) -> str:
+        samples = take_samples(candidates)
+        column, reason = choose_id_column(
+            samples, count_known=naming.count_known, is_unique=naming.role is Role.CATALOGUE
+        )
+        if reason:
+            naming.notes.add(
+                f"{source}: takes the ids of items from {column} and not from {candidates[0]}, "
+                f"{reason}"
+            )
+        return column
+
+    return recognise_names(
+        columns, naming.role, mapping=naming.mapping, context=naming.context, choose_id=choose_id
+    )
 
 
 def _has_title(free: Mapping[str, str], present: Collection[str]) -> bool:
@@ -141,15 +185,23 @@ def _list_spellings(role: Role, context: Collection[str]) -> Iterator[tuple[str,
     yield from (CATALOGUE_SPELLINGS if is_catalogue else INTERACTION_SPELLINGS).items()
 
 
-def _find_column(
+def _find_columns(
     spellings: Iterable[str], free: Mapping[str, str], kept: Collection[str]
-) -> str | None:
-    """The first column, in the order of the spellings, that is not to be kept."""
-    for spelling in spellings:
-        for column, normal in free.items():
-            if normal == spelling and column not in kept:
-                return column
-    return None
+) -> list[str]:
+    """Return the columns, in the order of the spellings, that are not to be kept."""
+    return [
+        column
+        for spelling in spellings
+        for column, normal in free.items()
+        if normal == spelling and column not in kept
+    ]
+
+
+def names_items(column: str) -> bool:
+    """Whether a column of interactions may hold the ids of items, as it is called."""
+    return (
+        column in ("item_id", "item") or normalise_name(column) in INTERACTION_SPELLINGS["item_id"]
+    )
 
 
 def _is_covered(ours: str, present: Collection[str], mapped: Collection[str], role: Role) -> bool:
@@ -160,7 +212,7 @@ def _is_covered(ours: str, present: Collection[str], mapped: Collection[str], ro
         return ours in ("title", "name") and ("title" in present or "name" in present)
     if ours == "item_id" and "id" in mapped:  # it names the item of interactions too
         return True
-    return any(ours in names and not names.isdisjoint(present) for names in _SAME_FIELD)
+    return any(ours in names and not names.isdisjoint(present) for names in SAME_FIELD_NAMES)
 
 
 def check_field_names(mapping: Mapping[str, str]) -> None:

@@ -13,10 +13,11 @@ from typing import Any, BinaryIO, TextIO
 from indexer.errors import CatalogError
 from indexer.reading.cell_conversions import UNREADABLE, describe_unreadable
 from indexer.reading.column_names import (
+    Role,
     SourceNames,
     describe_absent,
     describe_names,
-    recognise_names,
+    name_source_columns,
 )
 from indexer.reading.csv_columns import (
     ID_FIELDS,
@@ -27,7 +28,9 @@ from indexer.reading.csv_columns import (
 )
 from indexer.reading.delimited_records import Record, read_chunks
 from indexer.reading.dialect import Dialect, detect_dialect
-from indexer.reading.headless import lacks_header, name_columns
+from indexer.reading.id_columns import SAMPLE_ROWS
+from indexer.reading.missing_header import lacks_header, name_columns
+from indexer.reading.order_exports import find_order_columns
 from indexer.reading.rows import BadRow, Row, clip, render_value
 
 _SAMPLE_LINES, _SAMPLE_CHARS = 100, 1 << 16
@@ -100,11 +103,11 @@ class DelimitedFile:
         return self._name_columns(dialect, [row[1] for row in records if isinstance(row, tuple)])
 
     def _name_columns(self, dialect: Dialect, records: list[list[str]]) -> _Layout:
-        role, mapping, notes = self.naming.role, self.naming.mapping, self.naming.notes
+        notes = self.naming.notes
         first = records[0] if records else []
         header = [name.strip() for name in first]
-        if lacks_header(header, role, mapping):
-            found = name_columns(self.name, records, role, mapping)
+        if lacks_header(header, self.naming):
+            found = name_columns(self.name, records, self.naming)
             notes.add(f"{self.name} has no header; its columns are read as {', '.join(found)}")
             return _Layout(dialect, [], list(found))
         for i, name in enumerate(header):
@@ -112,8 +115,14 @@ class DelimitedFile:
                 raise CatalogError(
                     f"{self.name} has two columns named {name!r}; rename or remove one"
                 )
-        renamed = recognise_names(
-            filter(None, header), role, mapping=mapping, context=self.naming.context
+        is_interactions = self.naming.role is Role.INTERACTIONS
+        if is_interactions and find_order_columns(header) is not None:
+            return _Layout(dialect, first, header)  # `split_orders` gives the rows their names
+        renamed = name_source_columns(
+            self.name,
+            list(filter(None, header)),
+            self.naming,
+            partial(self._take_samples, dialect, header),
         )
         if renamed:
             notes.add(describe_names(self.name, renamed))
@@ -123,6 +132,20 @@ class DelimitedFile:
                 raise CatalogError(sentence)
             notes.add(sentence)
         return _Layout(dialect, first, names)
+
+    def _take_samples(
+        self, dialect: Dialect, header: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, list[Any]]:
+        """Return the first cells of some columns."""
+        with self._open_text() as text:
+            chunks = read_chunks(self.name, text, dialect)
+            records = list(islice(chain.from_iterable(chunks), SAMPLE_ROWS + 1))[1:]
+        cells = [record[1] for record in records if isinstance(record, tuple)]
+        places = {column: header.index(column) for column in columns}
+        return {
+            column: list(TextColumn().convert_all([row[place] for row in cells]))
+            for column, place in places.items()
+        }
 
     def _infer_columns(self, text: TextIO, layout: _Layout) -> list[CsvColumn]:
         mapping, notes = self.naming.mapping, self.naming.notes

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from indexer.reading.item_names import ItemNames
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import clip
 from indexer.reading.value_meaning import ValueKind, ValueMeaning
@@ -20,11 +21,17 @@ class EventReading:
         value_kind: What the values are; None: inferred.
         own_names: Names of events with a weight in `scenarios.toml`.
         now: Unix seconds; None for the time of the call.
+        fields_option: The option that named columns, for messages.
+        item_names: Knows the items of the catalogue by their names; None: there is none yet.
         meaning: What the values of rows without an event were taken for; None: there are none.
         words: How many rows use a word for an event, for each (word, event).
         unreadable_values: Rows that are kept without a value that cannot be read.
         first_unreadable: Where and what the first of them is.
-        zero_counts: Rows that are left out, since they count 0 of something.
+        zero_counts: Rows that are left out, since they count 0 of something, or say no to it.
+        has_likings: Whether the cells of `liked` answer yes or no, and decide for rows without an
+            event.
+        has_silent_noes: Whether nearly all of them are no, which says nothing then.
+        likings: How many rows are likes and dislikes by such a cell.
         notes: Where guesses about the source itself are told: its columns, delimiter, encoding.
     """
 
@@ -32,17 +39,30 @@ class EventReading:
     value_kind: ValueKind | None = None
     own_names: Collection[str] = ()
     now: float | None = None
+    fields_option: str = "--fields"
+    item_names: ItemNames | None = None
     meaning: ValueMeaning | None = None
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
     unreadable_values: int = 0
     first_unreadable: str = ""
     zero_counts: int = 0
+    has_likings: bool = False
+    has_silent_noes: bool = False
+    likings: Counter[str] = field(default_factory=Counter)
     notes: ReadingNotes = field(default_factory=ReadingNotes)
 
     def render(self) -> list[str]:
         """Return what was guessed or left out, one sentence each."""
         lines = list(self.notes.sentences)
-        if self.meaning is not None:
+        if self.likings:
+            likes, dislikes = self.likings["like"], self.likings["dislike"]
+            noes = "those with a no, as nearly all have," if self.has_silent_noes else ""
+            others = noes or f"{dislikes:,} with a no dislikes, those without an answer"
+            lines.append(
+                f"liked says what happened: {likes:,} rows with a yes are likes, {others} clicks; "
+                f"--event decides otherwise"
+            )
+        if self.meaning is not None and not (self.likings and self.meaning.kind is None):
             lines.append(_describe_meaning(self.meaning, is_given=self.event is not None))
         if self.value_kind is ValueKind.MONEY:
             lines.append("value is money: what was paid does not change how much an item is liked")
@@ -57,6 +77,8 @@ class EventReading:
                 f"value: {self.unreadable_values:,} unreadable, first {self.first_unreadable}; the "
                 f"events are kept without it"
             )
+        if self.item_names is not None:
+            lines += self.item_names.describe()
         if self.zero_counts:
             lines.append(f"{self.zero_counts:,} rows with a count of 0 are no events")
         return lines

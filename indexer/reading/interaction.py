@@ -19,7 +19,10 @@ class Interaction:
         raw_event: The word of the row for the event, in plain spelling; empty without one, None if
             `event` is that word. Unlike `event`, it depends on no other row and on no option.
         raw_value: The value of the row, whatever it was taken for: a number, or the text of one
-            that cannot be read. It counts with `raw_event`.
+            that is not plainly written. It counts with `raw_event`.
+        raw_user_id: The user as the row writes them; None: so is `user_id`.
+        raw_item_id: The item as the row writes it; None: so is `item_id`.
+        raw_at: The time as the row writes it; None: it is `at`.
     """
 
     user_id: str
@@ -31,3 +34,6 @@ class Interaction:
     context: Mapping[str, str]
     raw_event: str | None = field(default=None, compare=False, repr=False)
     raw_value: float | str | None = field(default=None, compare=False, repr=False)
+    raw_user_id: str | None = field(default=None, compare=False, repr=False)
+    raw_item_id: str | None = field(default=None, compare=False, repr=False)
+    raw_at: float | str | None = field(default=None, compare=False, repr=False)

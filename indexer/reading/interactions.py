@@ -4,22 +4,25 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from indexer.errors import CatalogError
 from indexer.event_kinds import Event, find_event, suggest_event
-from indexer.reading.column_names import Role, SourceNames, check_field_names
+from indexer.reading.column_names import Role, SourceNames, check_field_names, names_items
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import VALUE, BadValueError, is_missing, parse_number
+from indexer.reading.happening import LIKING_COLUMN, read_yes_or_no
+from indexer.reading.id_columns import collect_ids
 from indexer.reading.interaction import Interaction
-from indexer.reading.interaction_parser import (
+from indexer.reading.interaction_columns import (
     COLUMN_ALIASES,
-    InteractionParser,
     find_nested_context,
     find_number,
     find_number_column,
     find_value,
 )
+from indexer.reading.interaction_parser import InteractionParser
+from indexer.reading.row_identity import WrittenCells
 from indexer.reading.rows import (
     INTERACTION_FIELDS,
     NO_MAPPING,
@@ -42,10 +45,14 @@ MAX_AHEAD_S = 86_400.0  # of an event's time before now; what is later is a wron
 _OUR_COLUMNS = {
     "event",
     "text",
+    LIKING_COLUMN,
     *COLUMN_ALIASES,
     *(name for names in COLUMN_ALIASES.values() for name in names),
 }
 _SAMPLE_ROWS = 10_000  # read before it is decided what their values are
+_MIN_ANSWERS_SHARE = 0.95  # of the cells of `liked`, from which they answer yes or no
+_SILENT_NOES = 0.8  # of many answers, above which a no only says that nobody pressed the button
+_MIN_TELLING_ANSWERS = 20
 
 
 def read_interactions(
@@ -65,8 +72,8 @@ def read_interactions(
     Args:
         source: A file or a database URL.
         context: The context columns, named as after mapping; None for `DEFAULT_CONTEXT`.
-        mapping: Our field names to the source's columns. Only `INTERACTION_FIELDS` must exist, so
-            that one mapping can serve the catalogue too; its `id` also names the item's column.
+        mapping: Our field names to the source's columns, of which `INTERACTION_FIELDS` must exist;
+            `id` also names the item's column. What concerns no interaction is told.
         query: A SELECT or the name of a table, for a database.
         extra_columns: Further columns to keep as context where they exist.
         reading: What the caller says of the events; what is found is noted there.
@@ -78,20 +85,141 @@ def read_interactions(
     """
     reading = _check_event(EventReading() if reading is None else reading)
     columns = (*(DEFAULT_CONTEXT if context is None else context), *extra_columns)
+    used = _check_fields(mapping, columns, reading)
+    expected = ExpectedColumns.from_options(mapping, used, context, option=reading.fields_option)
+    count_known = reading.item_names.count_known if reading.item_names else None
+    naming = SourceNames(Role.INTERACTIONS, used, columns, reading.notes, count_known=count_known)
+    rows = read_rows(source, naming, query=query)
+    return _read_interactions(rows, columns, used, expected, reading=reading)
+
+
+def _check_fields(
+    mapping: Mapping[str, str], columns: Sequence[str], reading: EventReading
+) -> dict[str, str]:
+    """Return the part of a mapping that concerns interactions; what does not is told.
+
+    Raises:
+        CatalogError: If one of our names is misspelt.
+    """
+    check_field_names(mapping)
+    used = _select_used_fields(mapping, columns)
+    for ours in mapping.keys() - used.keys() - {"id"}:
+        reading.notes.add(
+            f"{reading.fields_option} names {ours!r}, which is no field of interactions"
+        )
+    return used
+
+
+def split_fields(
+    fields: Mapping[str, str],
+    interaction_fields: Mapping[str, str],
+    *,
+    context: Sequence[str] | None,
+    has_interactions: bool,
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return our names of a catalogue's columns to theirs, and of its interactions' columns.
+
+    Args:
+        fields: What the caller says of the catalogue, or, without `interaction_fields`, of both.
+        interaction_fields: What they say of the interactions alone.
+        context: As for `read_interactions`.
+        has_interactions: Whether there are any; else all concerns the catalogue.
+    """
+    if interaction_fields or not has_interactions:
+        return fields, interaction_fields
+    own = {ours: theirs for ours, theirs in fields.items() if ours not in INTERACTION_FIELDS}
+    known = {*_OUR_COLUMNS, *(DEFAULT_CONTEXT if context is None else context), "id"}
+    return own, {ours: theirs for ours, theirs in fields.items() if ours in known}
+
+
+def _select_used_fields(mapping: Mapping[str, str], context: Sequence[str]) -> dict[str, str]:
+    """Return the fields of interactions in a mapping; its `id` names their items, too."""
     used = {
-        ours: theirs for ours, theirs in mapping.items() if ours in _OUR_COLUMNS or ours in columns
+        ours: theirs for ours, theirs in mapping.items() if ours in _OUR_COLUMNS or ours in context
     }
-    required = [theirs for ours, theirs in used.items() if ours in INTERACTION_FIELDS]
-    required_columns = (
-        RequiredColumns(required, option="--fields"),
-        RequiredColumns(context or (), option="--context"),
-    )
     if "id" in mapping and not {"item_id", "item"} & used.keys():
         used["item_id"] = mapping["id"]
-    check_field_names(mapping)
-    naming = SourceNames(Role.INTERACTIONS, used, columns, reading.notes)
-    rows = read_rows(source, naming, query=query)
-    return _read_interactions(rows, columns, used, required_columns, reading=reading)
+    return used
+
+
+def list_named_items(
+    source: str, *, mapping: Mapping[str, str] = NO_MAPPING, query: str | None = None
+) -> frozenset[str]:
+    """Return what the first rows of a source hold in all columns that may name items.
+
+    Args:
+        source: A file or a database URL.
+        mapping: Our field names to the source's columns.
+        query: A SELECT or the name of a table, for a database.
+
+    Returns:
+        Nothing if the source cannot be read: whoever reads it for its interactions says why.
+    """
+    used = _select_used_fields(mapping, ())
+    try:
+        rows = read_rows(source, SourceNames(Role.INTERACTIONS, used), query=query)
+        first = list(islice(rows, _SAMPLE_ROWS))
+    except CatalogError:
+        return frozenset()
+    cells = [
+        value
+        for row in first
+        if isinstance(row, Row)
+        for name, value in rename_columns(row.values, used).items()
+        if names_items(name)
+    ]
+    return collect_ids(cells)
+
+
+class ExpectedColumns(NamedTuple):
+    """Columns that some row must have, of the source or, those of context, after mapping.
+
+    That none has one of the `others` is told, and no error.
+    """
+
+    fields: RequiredColumns
+    others: RequiredColumns
+    context: RequiredColumns
+
+    @classmethod
+    def from_options(
+        cls,
+        mapping: Mapping[str, str],
+        used: Mapping[str, str],
+        context: Sequence[str] | None,
+        *,
+        option: str,
+    ) -> Self:
+        """Take our names to the source's, those of interactions among them, and what gave them."""
+        needed = {theirs for ours, theirs in mapping.items() if ours in INTERACTION_FIELDS}
+        return cls(
+            RequiredColumns(needed, option=option),
+            RequiredColumns(set(used.values()) - needed, option=option),
+            RequiredColumns(context or (), option="--context"),
+        )
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether a further row could still have one that none had so far."""
+        return self.fields.are_awaited or self.others.are_awaited or self.context.are_awaited
+
+    def observe(self, row: Row, values: Mapping[str, Any]) -> None:
+        """Note the columns of a row, and those after mapping."""
+        self.fields.observe(row.values)
+        self.others.observe(row.values)
+        self.context.observe(values)
+        self.context.observe(find_nested_context(values))
+
+    def check(self, reading: EventReading) -> None:
+        """Refuse, or tell, what no row had.
+
+        Raises:
+            CatalogError: Naming a column and the nearest one that exists.
+        """
+        self.fields.check()
+        self.context.check()
+        for sentence in self.others.describe_missing():
+            reading.notes.add(sentence)
 
 
 def _check_event(reading: EventReading) -> EventReading:
@@ -117,44 +245,55 @@ def _read_interactions(
     rows: Iterator[Row | BadRow],
     columns: Sequence[str],
     mapping: Mapping[str, str],
-    required: tuple[RequiredColumns, RequiredColumns],
+    expected: ExpectedColumns,
     *,
     reading: EventReading,
 ) -> Iterator[Interaction | Rejection]:
-    """Parse rows; `required` watches source columns, then context columns after mapping."""
-    required_fields, required_context = required
+    """Parse rows; what they are taken for is decided by the first of them."""
     latest_at = (time.time() if reading.now is None else reading.now) + MAX_AHEAD_S
     first = list(islice(rows, _SAMPLE_ROWS))
-    reading.meaning = _decide_meaning(first, mapping, reading)
+    written = _decide(first, mapping, reading)
     parser = InteractionParser(columns, reading)
+    are_awaited = expected.are_awaited
     for row in chain(first, rows):
         if isinstance(row, BadRow):
             yield reject(row)
             continue
         values = rename_columns(row.values, mapping) if mapping else row.values
-        required_fields.observe(row.values)
-        required_context.observe(values)
-        required_context.observe(find_nested_context(values))
+        if are_awaited:
+            expected.observe(row, values)
+            are_awaited = expected.are_awaited
         try:
-            interaction = parser.parse(values, f"{row.source}:{row.line}")
+            interaction = parser.parse(values, f"{row.source}:{row.line}", written.find(row))
             if interaction is not None:
                 _refuse_later_than(latest_at, interaction.at, values)
                 yield interaction
         except BadValueError as error:
             yield reject(row, str(error), error.anonymous_message)
-    required_fields.check()
-    required_context.check()
+    expected.check(reading)
+
+
+def _decide(
+    first: Sequence[Row | BadRow], mapping: Mapping[str, str], reading: EventReading
+) -> WrittenCells:
+    """Decide by the first rows what values, answers and names of items mean.
+
+    Returns:
+        What finds the cells by which a row is known again.
+    """
+    rows = [row for row in first if isinstance(row, Row)]
+    samples = [rename_columns(row.values, mapping) if mapping else row.values for row in rows]
+    reading.meaning = _decide_meaning(samples, mapping, reading)
+    reading.has_likings = _has_likings(samples, reading)
+    if reading.item_names is not None:
+        reading.item_names.observe(collect_ids(find_value("item_id", row) for row in samples))
+    return WrittenCells(dict.fromkeys(name for row in rows for name in row.values), mapping)
 
 
 def _decide_meaning(
-    rows: Sequence[Row | BadRow], mapping: Mapping[str, str], reading: EventReading
+    samples: Sequence[Mapping[str, Any]], mapping: Mapping[str, str], reading: EventReading
 ) -> ValueMeaning | None:
     """Return what the first rows show of rows without an event; None if they all have one."""
-    samples = [
-        rename_columns(row.values, mapping) if mapping else row.values
-        for row in rows
-        if isinstance(row, Row)
-    ]
     without = [row for row in samples if reading.event or is_missing(row.get("event"))]
     if not without:
         return None
@@ -169,6 +308,24 @@ def _decide_meaning(
     if reading.event is None:
         return meaning
     return replace(meaning, event=reading.event)
+
+
+def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) -> bool:
+    """Whether the first rows answer yes or no to whether their user liked the item.
+
+    Ratings say it better, and then the answers are not read, which is told.
+    """
+    cells = [row.get(LIKING_COLUMN) for row in samples]
+    given = [cell for cell in cells if not is_missing(cell)]
+    answers = [answer for cell in given if (answer := read_yes_or_no(cell)) is not None]
+    if reading.event is not None or not given or len(answers) < _MIN_ANSWERS_SHARE * len(given):
+        return False
+    many = len(answers) >= _MIN_TELLING_ANSWERS
+    reading.has_silent_noes = many and answers.count(False) > _SILENT_NOES * len(answers)
+    is_rated = reading.meaning is not None and reading.meaning.kind is ValueKind.RATING
+    if is_rated:
+        reading.notes.add("liked is not read, since there are ratings")
+    return not is_rated
 
 
 def _find_finite(values: Mapping[str, Any]) -> float | None:

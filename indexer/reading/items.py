@@ -35,6 +35,7 @@ from indexer.reading.field_parsers import (
     parse_vector,
 )
 from indexer.reading.findings import FieldFinding, Outcome
+from indexer.reading.id_columns import CountKnown
 from indexer.reading.item_limits import MAX_NESTING, ItemLimitError, check_item_size
 from indexer.reading.locations import (
     find_coordinates,
@@ -112,6 +113,7 @@ def read_catalog(
     query: str | None = None,
     mapping: Mapping[str, str] = NO_MAPPING,
     notes: ReadingNotes | None = None,
+    count_named: CountKnown | None = None,
 ) -> Iterator[Item | Rejection]:
     """Return the items of all sources in order; an id may come more than once.
 
@@ -120,6 +122,7 @@ def read_catalog(
         query: A SELECT or the name of a table, for the databases among the sources.
         mapping: Our field names to the sources' columns, as `parse_mapping` returns it.
         notes: Where guesses about the sources are told.
+        count_named: Counts the ids that interactions name; it helps to find the column of ids.
 
     Raises:
         CatalogError: At once if a source does not exist; while iterating if one is damaged, or has
@@ -128,27 +131,34 @@ def read_catalog(
     urls = [source for source in sources if is_database_url(source)]
     if query and not urls:
         raise CatalogError("--query needs a database URL among --catalog; give one or drop --query")
-    notes = notes or ReadingNotes()
-    naming = SourceNames(Role.CATALOGUE, mapping, notes=notes, needs_ids=True)
+    notes = ReadingNotes() if notes is None else notes
+    naming = SourceNames(
+        Role.CATALOGUE, mapping, notes=notes, needs_ids=True, count_known=count_named
+    )
     tables = [
         read_rows(source, naming, query=query if source in urls else None) for source in sources
     ]
-    return _read_items(tables, mapping)
+    return _read_items(tables, mapping, notes)
 
 
 def _read_items(
-    tables: Sequence[Iterator[Row | BadRow]], mapping: Mapping[str, str]
+    tables: Sequence[Iterator[Row | BadRow]], mapping: Mapping[str, str], notes: ReadingNotes
 ) -> Iterator[Item | Rejection]:
     wanted = [theirs for ours, theirs in mapping.items() if ours not in INTERACTION_FIELDS]
     required = RequiredColumns(wanted, option="--fields")
+    # An earlier build may have had interactions that the option was meant for.
+    others = RequiredColumns(set(mapping.values()) - set(wanted), option="--fields")
     for table in tables:
         for row in table:
             if isinstance(row, BadRow):
                 yield reject(row)
             else:
                 required.observe(row.values)
+                others.observe(row.values)
                 yield to_item(row, mapping=mapping, keep_readable=True)
     required.check()
+    for sentence in others.describe_missing():
+        notes.add(sentence)
 
 
 def to_item(

@@ -28,14 +28,15 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "產品名稱", "商品名", "品名", "片名", "电影名称", "电影名", "電影名稱", "影片名称",
         "书名", "書名", "歌名", "歌曲名", "游戏名称", "名字", "producttitle", "productname",
         "itemname", "itemtitle", "movietitle", "moviename", "filmname", "booktitle", "bookname",
-        "songname", "songtitle", "trackname", "tracktitle", "gamename", "gametitle", "animename",
-        "artistname", "newstitle", "articletitle", "videotitle", "originaltitle", "商品", "物品",
+        "prodname", "songname", "songtitle", "trackname", "tracktitle", "gamename", "gametitle",
+        "animename", "artistname", "newstitle", "articletitle", "videotitle", "originaltitle",
+        "商品", "物品",
     ),
     "description": (
         "描述", "简介", "簡介", "介绍", "介紹", "详情", "詳情", "商品描述", "产品描述",
         "產品描述", "商品详情", "内容简介", "内容", "剧情简介", "剧情", "摘要", "说明", "說明",
         "bodyhtml", "productdescription", "itemdescription", "longdescription", "fulldescription",
-        "shortdescription", "synopsis", "storyline",
+        "shortdescription", "detaildesc", "synopsis", "storyline",
     ),
     "tags": (
         "标签", "標籤", "producttags", "taglist",
@@ -111,9 +112,15 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "timestamp": (
         "timestamp", "unixreviewtime", "unixtime", "timestampms", "eventtime", "ratingtime",
         "time", "datetime", "ts", "createdat", "createtime", "reviewtime", "reviewdate",
-        "orderdate", "invoicedate", "date", "时间", "時間", "时间戳", "時間戳", "评分时间",
+        "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳", "時間戳", "评分时间",
         "評分時間", "评论时间", "行为时间", "事件时间", "下单时间", "購買時間", "购买时间",
         "点击时间", "创建时间", "日期", "at",
+    ),
+    "liked": (
+        "liked", "isliked", "islike", "like", "favorite", "favourite", "isfavorite",
+        "isfavourite", "favorited", "favourited", "recommended", "isrecommended", "recommend",
+        "votedup", "thumbsup", "是否喜欢", "是否喜歡", "喜欢", "喜歡", "是否推荐", "是否推薦",
+        "推荐", "推薦", "是否点赞", "点赞", "是否收藏", "收藏",
     ),
     "text": (
         "reviewtext", "reviewbody", "评论", "評論", "评论内容", "评价内容",

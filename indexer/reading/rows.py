@@ -30,12 +30,15 @@ class Row:
 
     Attributes:
         findings: Cells that the reader of the source left out or changed, under the source's names.
+        written: Of interactions the cells as the source writes them, where the rest of their column
+            decided how they are read, under the names of `values`; None: all are as there.
     """
 
     source: str
     line: int
     values: Mapping[str, Any]
     findings: tuple[FieldFinding, ...] = ()
+    written: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +182,22 @@ class RequiredColumns:
         self._option = option
         self._seen: dict[str, None] = {}
 
+    @property
+    def are_awaited(self) -> bool:
+        """Whether some wanted column was not seen so far."""
+        return bool(self._missing)
+
     def observe(self, names: Iterable[str]) -> None:
         """Note the columns of one row; costs nothing once every wanted column was seen."""
         if self._missing:
             self._missing.difference_update(names)
             if len(self._seen) < _MAX_REMEMBERED_COLUMNS:
                 self._seen.update(dict.fromkeys(names))
+
+    def describe_missing(self) -> list[str]:
+        """Return a sentence for each column that no row had; none without any row or column."""
+        missing = sorted(self._missing) if self._seen else []
+        return [f"{self._option} names {column!r}, which no file has" for column in missing]
 
     def check(self) -> None:
         """Refuse a column that no row had; without any row or column nothing is refused.

@@ -18,9 +18,10 @@ from indexer.reading.delimited_file import DelimitedFile
 from indexer.reading.file_kinds import describe_kind, find_actual_kind
 from indexer.reading.json_file import JsonFile
 from indexer.reading.memory import MemoryRows, Source
+from indexer.reading.named_rows import name_rows
 from indexer.reading.notes import ReadingNotes
+from indexer.reading.order_exports import split_orders
 from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip
-from indexer.reading.settled_rows import settle_rows
 from indexer.reading.shop_exports import drop_variants
 from indexer.reading.text_file import inspect_text_file, is_packed, open_bytes
 
@@ -57,11 +58,11 @@ def read_rows(
 
 def _read_source(source: Source, naming: SourceNames, query: str | None) -> Iterator[Row | BadRow]:
     if isinstance(source, MemoryRows):
-        return settle_rows(source.read(), naming)
+        return _name_typed_rows(source.read(), naming)
     if is_database_url(source):
         from indexer.reading.database import read_database
 
-        return settle_rows(read_database(source, query), naming, has_fixed_columns=True)
+        return _name_typed_rows(read_database(source, query), naming, has_fixed_columns=True)
     if query:
         raise CatalogError(f"--query needs a database URL, but {source} is a file; drop --query")
     path = _check_readable(source)
@@ -127,20 +128,30 @@ def _check_readable(source: str) -> Path:
 
 def _read_file(source: str, path: Path, kind: str, naming: SourceNames) -> Iterator[Row | BadRow]:
     if kind == "parquet":
-        yield from settle_rows(_read_parquet(source, path), naming, has_fixed_columns=True)
+        yield from _name_typed_rows(_read_parquet(source, path), naming, has_fixed_columns=True)
         return
     file = inspect_text_file(path)
     if file.encoding:
         naming.notes.add(f"{source} is read as {file.describe()}")
     if kind == "json":
         rows = JsonFile(source, file.open, naming.notes).read_rows()
-        yield from settle_rows(rows, naming)
+        yield from _name_typed_rows(rows, naming)
         return
     table = DelimitedFile(source, file.open, _DELIMITERS[kind], naming)
     if naming.role is Role.CATALOGUE:
         yield from table.read_typed_rows()
     else:
-        yield from settle_rows(table.read_text_rows(), naming, is_named=True)
+        orders = split_orders(table.read_text_rows(), naming.notes)
+        yield from name_rows(orders, naming, is_named=True)
+
+
+def _name_typed_rows(
+    rows: Iterator[Row | BadRow], naming: SourceNames, *, has_fixed_columns: bool = False
+) -> Iterator[Row | BadRow]:
+    """Return rows of typed cells under our names, of orders what their customers did."""
+    if naming.role is Role.INTERACTIONS:
+        rows = split_orders(rows, naming.notes)
+    return name_rows(rows, naming, has_fixed_columns=has_fixed_columns)
 
 
 def _name_damage(source: str, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from indexer.event_kinds import (
     COUNTED_EVENTS,
     EVENT_WEIGHTS,
+    LIKED_SHARE,
     MAX_COUNT_STRENGTH,
+    RATING_MAJORITY,
     RATING_WEIGHT,
     UNDONE_EVENTS,
     Event,
@@ -26,9 +28,7 @@ from indexer.event_kinds import (
 from indexer.reading import infer_rating_scale
 
 LIKED, BROWSED, RATED_LOW, DISLIKED = 1.0, 0.5, 0.0, -1.0
-POSITIVE_SHARE = 0.8  # of the top of the rating scale is liking: 4 of 5, 8 of 10, 1 of 0/1
 _CLEAR_LIKINGS = frozenset(["like", "purchase", "finish"])  # also where ratings say what is liked
-_RATING_MAJORITY = 0.5  # of events, from which an event without a rating is no liking
 _USER_MEAN_SHRINKAGE = 5.0  # ratings at the threshold that are mixed into a user's mean
 _RATING_SPREAD = 0.2  # by which share a rating half the scale above the user's mean counts more
 
@@ -113,9 +113,9 @@ def measure_event_scale(
     rated = int(is_rating.sum())
     low, high = infer_rating_scale(values[is_rating].tolist())
     return EventScale(
-        like_from=POSITIVE_SHARE * high if rated else None,
+        like_from=LIKED_SHARE * high if rated else None,
         lowest_rating=low if rated else 0.0,
-        likes_unrated=rated < _RATING_MAJORITY * total,
+        likes_unrated=rated < RATING_MAJORITY * total,
         unit=float(counts @ weights / total) if total else 1.0,
         own_weights=scale.own_weights,
         count_units=_measure_count_units(names.tolist(), kind, values),
@@ -192,7 +192,7 @@ def _judge_ratings(
     rating is a dislike.
     """
     # A rating beside a model that knows none, as the first in a live store is.
-    threshold = POSITIVE_SHARE * infer_rating_scale(values.tolist())[1]
+    threshold = LIKED_SHARE * infer_rating_scale(values.tolist())[1]
     like_from = threshold if scale.like_from is None else scale.like_from
     count = np.bincount(owner)
     total = np.bincount(owner, values)
@@ -200,7 +200,7 @@ def _judge_ratings(
     mean = usual[owner]
     least = np.minimum(like_from, mean)
     is_liked = values >= least
-    half = max((like_from / POSITIVE_SHARE - scale.lowest_rating) / 2, 1e-9)
+    half = max((like_from / LIKED_SHARE - scale.lowest_rating) / 2, 1e-9)
     above = 1 + _RATING_SPREAD * np.clip((values - mean) / half, -1, 1)
     below = np.clip(
         (values - scale.lowest_rating) / np.maximum(least - scale.lowest_rating, 1e-9), 0, 1

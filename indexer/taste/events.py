@@ -10,6 +10,7 @@ from indexer.reading import Interaction
 from indexer.taste.event_scale import (
     LIKED,
     EventScale,
+    Reactions,
     judge_events,
     mark_undone,
     measure_event_scale,
@@ -95,39 +96,86 @@ def build_events(
     known = _keep_telling(
         [event for event in interactions if event.item_id in rows], own_weights or {}
     )
-    has_times = bool(known) and all(event.at is not None for event in known)
     users: dict[str, int] = {}
     user = np.array([users.setdefault(e.user_id, len(users)) for e in known], np.int32)
-    item = np.array([rows[e.item_id] for e in known], np.int32)
-    timestamps = (
-        np.array([e.at for e in known], np.float64)
-        if has_times
-        else np.arange(len(known), dtype=float)
-    )
-    names = [event.event for event in known]
-    values = np.array([np.nan if e.value is None else e.value for e in known], np.float64)
-    scale = measure_event_scale(names, values, own_weights)
-    reactions = judge_events(names, values, scale, user)
-    order = np.lexsort((item, timestamps, user))
-    pair = user.astype(np.int64) * max(len(item_ids), 1) + item
-    order = order[~mark_undone([names[position] for position in order.tolist()], pair[order])]
+    scale, reactions = _judge(known, user, own_weights)
     columns = tuple(sorted({name for e in known for name in e.context}))
     words, vocabulary = _encode_context(known, columns)
-    newest_first = -timestamps if has_times else np.zeros(len(known))
-    return Events(
-        user=user[order],
-        item=item[order],
-        step=compute_steps(user[order], timestamps[order]),
-        age=_compute_ages(newest_first[order].astype(np.float64)),
-        liking=reactions.liking[order],
-        strength=reactions.strength[order],
-        context_words=words[order],
+    timestamps, has_times = _find_timestamps(known)
+    unsorted = Events(
+        user=user,
+        item=np.array([rows[e.item_id] for e in known], np.int32),
+        step=np.zeros(len(known), np.int32),
+        age=np.zeros(len(known), np.float32),
+        liking=reactions.liking,
+        strength=reactions.strength,
+        context_words=words,
         context_columns=columns,
         vocabulary=vocabulary,
         scale=scale,
         n_items=len(item_ids),
         has_times=has_times,
     )
+    return _sort_events(unsorted, [event.event for event in known], timestamps)
+
+
+def _judge(
+    events: Sequence[Interaction],
+    user: NDArray[np.int32],
+    own_weights: Mapping[str, float] | None,
+) -> tuple[EventScale, Reactions]:
+    """Return what the kinds and values of `m` events are worth, and what each event says."""
+    names = [event.event for event in events]
+    values = np.array([np.nan if e.value is None else e.value for e in events], np.float64)
+    scale = measure_event_scale(names, values, own_weights)
+    return scale, judge_events(names, values, scale, user)
+
+
+def _sort_events(events: Events, names: Sequence[str], timestamps: NDArray[np.float64]) -> Events:
+    """Return events by user and time, with their steps and ages, without those taken back.
+
+    Args:
+        events: In the order of the source.
+        names: `m` kinds of event.
+        timestamps: `(m,)`, times or positions in the source.
+    """
+    order = _order_events(names, events.user, events.item, timestamps)
+    newest_first = -timestamps[order] if events.has_times else np.zeros(len(order))
+    return replace(
+        events,
+        user=events.user[order],
+        item=events.item[order],
+        step=compute_steps(events.user[order], timestamps[order]),
+        age=_compute_ages(newest_first),
+        liking=events.liking[order],
+        strength=events.strength[order],
+        context_words=events.context_words[order],
+    )
+
+
+def _find_timestamps(events: Sequence[Interaction]) -> tuple[NDArray[np.float64], bool]:
+    """Return the times of `m` events, `(m,)`, and whether they are times.
+
+    Else they are the positions of the events in the source.
+    """
+    has_times = bool(events) and all(event.at is not None for event in events)
+    if has_times:
+        return np.array([event.at for event in events], np.float64), True
+    return np.arange(len(events), dtype=np.float64), False
+
+
+def _order_events(
+    names: Sequence[str],
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    timestamps: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return the positions of `m` events by user and time, without those that were taken back."""
+    order = np.lexsort((item, timestamps, user))
+    pair = user.astype(np.int64) * (int(item.max(initial=0)) + 1) + item
+    undone = mark_undone([names[position] for position in order.tolist()], pair[order])
+    kept: NDArray[np.int64] = order[~undone]
+    return kept
 
 
 def _keep_telling(

@@ -9,6 +9,7 @@ and needs no interactions again.
 
 Examples:
   zhiyin build --catalog films.csv --fields title=name,tags=genres,id=movieId --out data/index
+  zhiyin build --catalog products_export.csv --interactions orders_export.csv --out data/index
   zhiyin build --catalog films.csv --out data/index --db postgresql://me@db/live
   zhiyin build --catalog postgresql://me@db/shop --query "SELECT * FROM items" --out data/index
 """
@@ -24,28 +25,29 @@ from typing import TYPE_CHECKING, Any
 from service.commands.console import (
     Parser,
     Progress,
-    parse_columns,
-    parse_field_mapping,
+    add_catalogue_fields,
+    add_interactions,
     parse_rating_scale,
     parse_share,
 )
 from service.commands.live_store import find_live_store
 
 if TYPE_CHECKING:  # loaded by `run` alone, so that --help is quick
-    from indexer import BuildSummary
+    from indexer import BuildOptions, BuildSummary
     from service.jobs import StoreBuildSummary
 
 
 def add_arguments(parser: Parser) -> None:
     """Add the options of a build."""
     _add_sources(parser)
+    _add_live_store(parser)
     _add_model_and_index(parser)
     _add_learning(parser)
     _add_publishing(parser)
 
 
 def _add_sources(parser: Parser) -> None:
-    """Add where the catalogue, the interactions and live changes come from."""
+    """Add where the catalogue, the interactions and live changes come from, and where it goes."""
     add = parser.add_argument
     add(
         "--catalog",
@@ -55,24 +57,26 @@ def _add_sources(parser: Parser) -> None:
         help="JSON, CSV, TSV or Parquet, plain or .gz, or a SQLAlchemy URL; may be repeated",
     )
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
-    add(
-        "--fields",
-        type=parse_field_mapping,
-        default={},
-        metavar="OURS=THEIRS,…",
-        help="names of columns, such as title=name,tags=genres,id=movieId",
-    )
-    add(
-        "--interactions",
-        metavar="FILE|URL",
-        help="learn taste from interactions, and keep them as the histories of their users",
-    )
+    add_catalogue_fields(parser)
+    add_interactions(parser, is_alone=False, required=False)
     add(
         "--no-import",
         action="store_true",
         help="only learn from --interactions: users stay unknown to the live store",
     )
-    add("--interactions-query", metavar="SQL", help="SELECT or table name for a URL of those")
+    add("--out", required=True, metavar="DIR", help="index directory")
+    add(
+        "--max-rejected",
+        type=parse_share,
+        default=0.01,
+        metavar="1%",
+        help="fail, publishing nothing, if more rows than this are bad (default 1%%)",
+    )
+
+
+def _add_live_store(parser: Parser) -> None:
+    """Add which live store is folded in."""
+    add = parser.add_argument
     add(
         "--db",
         metavar="URL",
@@ -84,14 +88,6 @@ def _add_sources(parser: Parser) -> None:
         "--drop-live",
         action="store_true",
         help="the catalogue is right again, live item changes so far are dropped",
-    )
-    add("--out", required=True, metavar="DIR", help="index directory")
-    add(
-        "--max-rejected",
-        type=parse_share,
-        default=0.01,
-        metavar="1%",
-        help="fail, publishing nothing, if more rows than this are bad (default 1%%)",
     )
 
 
@@ -120,25 +116,8 @@ def _add_model_and_index(parser: Parser) -> None:
 
 
 def _add_learning(parser: Parser) -> None:
-    """Add what is learned from interactions, and how they are read."""
+    """Add what is learned from interactions."""
     add = parser.add_argument
-    add(
-        "--context",
-        type=parse_columns,
-        metavar="COL,…",
-        help="interaction columns that are known when asking (default: time, place, weather …)",
-    )
-    add(
-        "--event",
-        metavar="NAME",
-        help="the event of all interactions, such as play (default: as each says, or as its value "
-        "shows)",
-    )
-    add(
-        "--value-is",
-        choices=("rating", "count", "money"),
-        help="what the values of interactions are (default: inferred and told)",
-    )
     add(
         "--rating-scale",
         type=parse_rating_scale,
@@ -171,14 +150,31 @@ def _add_publishing(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, publish, say what was done."""
-    from indexer import BuildOptions
     from service.jobs import StoreBuildPlan, build_with_store
 
     out = Path(arguments.out)
     db = find_live_store(arguments, out)
     if arguments.drop_live and db is None:
         arguments.refuse("--drop-live needs a live store: --db, or live.sqlite in --out")
-    options = BuildOptions(
+    plan = StoreBuildPlan(
+        catalog=arguments.catalog,
+        out=out,
+        options=_read_options(arguments),
+        db=db,
+        drops_live=arguments.drop_live,
+        import_db=_find_import_store(arguments, db),
+    )
+    with Progress() as progress:
+        summary = build_with_store(plan, report=progress)
+    print(_to_json(summary) if arguments.json else _describe(summary))
+    return 0
+
+
+def _read_options(arguments: argparse.Namespace) -> "BuildOptions":
+    """Return the options of the build itself."""
+    from indexer import BuildOptions
+
+    return BuildOptions(
         query=arguments.query,
         model=arguments.model,
         fields=arguments.fields,
@@ -191,24 +187,13 @@ def run(arguments: argparse.Namespace) -> int:
         notice=partial(print, file=sys.stderr, flush=True),
         interactions=arguments.interactions,
         interactions_query=arguments.interactions_query,
+        interaction_fields=arguments.interaction_fields,
         event=arguments.event,
         value_is=arguments.value_is,
         context=arguments.context,
         rating_scale=arguments.rating_scale,
         tune_encoder=arguments.tune_encoder,
     )
-    plan = StoreBuildPlan(
-        catalog=arguments.catalog,
-        out=out,
-        options=options,
-        db=db,
-        drops_live=arguments.drop_live,
-        import_db=_find_import_store(arguments, db),
-    )
-    with Progress() as progress:
-        summary = build_with_store(plan, report=progress)
-    print(_to_json(summary) if arguments.json else _describe(summary))
-    return 0
 
 
 def _find_import_store(arguments: argparse.Namespace, db: str | None) -> str | None:

@@ -105,26 +105,72 @@ def parse_field_mapping(text: str) -> Mapping[str, str]:
     return as_option(parse_mapping)(text)
 
 
-def add_interaction_fields(parser: Parser) -> None:
-    """Add how the columns are called of a file that holds interactions alone."""
+def add_interactions(parser: Parser, *, is_alone: bool, required: bool = True) -> None:
+    """Add a source of interactions, and how it is read.
+
+    Args:
+        parser: Of a command.
+        is_alone: Whether the command reads no catalogue, so that `--fields` and `--query` mean the
+            interactions, too.
+        required: Whether the command needs them.
+    """
+    add = parser.add_argument
+    add(
+        "--interactions",
+        required=required,
+        metavar="FILE|URL",
+        help="what users did: JSON, CSV, TSV or Parquet, plain or .gz, or a SQLAlchemy URL",
+    )
+    add(
+        "--interactions-query",
+        *(["--query"] if is_alone else []),
+        dest="interactions_query",
+        metavar="SQL",
+        help="SELECT statement or table name for a URL of interactions",
+    )
+    add(
+        "--interaction-fields",
+        *(["--fields"] if is_alone else []),
+        dest="interaction_fields",
+        type=parse_field_mapping,
+        default={},
+        metavar="OURS=THEIRS,…",
+        help="names of the interactions' columns, such as user_id=who,item_id=what",
+    )
+    _add_event_reading(parser)
+
+
+def _add_event_reading(parser: Parser) -> None:
+    """Add what a caller may say of the events of a source."""
+    add = parser.add_argument
+    add(
+        "--context",
+        type=parse_columns,
+        metavar="COL,…",
+        help="columns that are known when asking (default: daytime, place, weather …)",
+    )
+    add(
+        "--event",
+        metavar="NAME",
+        help="the event of all interactions, such as play (default: as each says, or as its value "
+        "shows)",
+    )
+    add(
+        "--value-is",
+        choices=("rating", "count", "money"),
+        help="what the values of interactions are (default: inferred and told)",
+    )
+
+
+def add_catalogue_fields(parser: Parser) -> None:
+    """Add how the columns of a catalogue are called, where interactions may come beside it."""
     parser.add_argument(
         "--fields",
         type=parse_field_mapping,
         default={},
         metavar="OURS=THEIRS,…",
-        help="names of columns, such as user_id=who,item_id=what",
-    )
-
-
-def add_event_reading(parser: Parser) -> None:
-    """Add what a caller may say of the events of a file."""
-    parser.add_argument(
-        "--event", metavar="NAME", help="the event of rows that name none, such as play"
-    )
-    parser.add_argument(
-        "--value-is",
-        choices=("rating", "count", "money"),
-        help="what the values are (default: inferred and told)",
+        help="names of the catalogue's columns, such as title=name,tags=genres,id=movieId; without "
+        "--interaction-fields also those of the interactions",
     )
 
 

@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from service.commands.console import (
     Parser,
     Progress,
-    add_event_reading,
+    add_catalogue_fields,
+    add_interactions,
     as_option,
     parse_columns,
-    parse_field_mapping,
     parse_rating_scale,
 )
 
 if TYPE_CHECKING:  # loaded by `run` alone, so that --help is quick
+    from indexer.evaluation import EvaluationPlan
     from service.jobs import LlmMeasurement
 
 _LIST_LENGTH = 50  # of the lists of an evaluation
@@ -45,33 +46,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, write and print."""
-    from indexer.evaluation import (
-        LEAKING_FIELDS,
-        MAX_CASES,
-        EvaluationPlan,
-        Part,
-        evaluate,
-    )
-    from indexer.reading import ValueKind
+    from indexer.evaluation import evaluate
 
-    plan = EvaluationPlan(
-        catalog=arguments.catalog,
-        interactions=arguments.interactions,
-        peers=arguments.peers,
-        part=Part.TEST if arguments.part == "test" else Part.VALID,
-        index=arguments.index,
-        model=arguments.model,
-        query=arguments.query,
-        fields=arguments.fields,
-        context=arguments.context,
-        event=arguments.event,
-        value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
-        rating_scale=arguments.rating_scale,
-        repeats=_REPEATS[arguments.repeats],
-        drop=LEAKING_FIELDS if arguments.drop is None else arguments.drop,
-        max_cases=MAX_CASES if arguments.cases is None else arguments.cases,
-        seed=arguments.seed,
-    )
+    plan = _read_plan(arguments)
     with Progress() as progress:
         extra = {} if arguments.llm is None else {"llm": _measure_llm(arguments, progress)}
         evaluation = evaluate(plan, report=progress, extra=extra)
@@ -82,6 +59,33 @@ def run(arguments: argparse.Namespace) -> int:
         else _describe(evaluation, arguments.out)
     )
     return 0
+
+
+def _read_plan(arguments: argparse.Namespace) -> "EvaluationPlan":
+    """Return what is evaluated."""
+    from indexer.evaluation import LEAKING_FIELDS, MAX_CASES, EvaluationPlan, Part
+    from indexer.reading import ValueKind
+
+    return EvaluationPlan(
+        catalog=arguments.catalog,
+        interactions=arguments.interactions,
+        peers=arguments.peers,
+        part=Part.TEST if arguments.part == "test" else Part.VALID,
+        index=arguments.index,
+        model=arguments.model,
+        query=arguments.query,
+        fields=arguments.fields,
+        interactions_query=arguments.interactions_query,
+        interaction_fields=arguments.interaction_fields,
+        context=arguments.context,
+        event=arguments.event,
+        value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
+        rating_scale=arguments.rating_scale,
+        repeats=_REPEATS[arguments.repeats],
+        drop=LEAKING_FIELDS if arguments.drop is None else arguments.drop,
+        max_cases=MAX_CASES if arguments.cases is None else arguments.cases,
+        seed=arguments.seed,
+    )
 
 
 def _write(evaluation: dict[str, Any], out: Path) -> None:
@@ -131,16 +135,8 @@ def _add_data(parser: Parser) -> None:
     add = parser.add_argument
     add("--catalog", action="append", required=True, metavar="FILE|URL", help="may be repeated")
     add("--query", help="SELECT statement or table name for a SQLAlchemy URL")
-    add(
-        "--fields",
-        type=parse_field_mapping,
-        default={},
-        metavar="OURS=THEIRS,…",
-        help="names of columns, such as title=name,id=movieId",
-    )
-    add("--interactions", required=True, metavar="FILE|URL", help="what users did")
-    add("--context", type=parse_columns, metavar="COL,…", help="columns that are known when asking")
-    add_event_reading(parser)
+    add_catalogue_fields(parser)
+    add_interactions(parser, is_alone=False)
     add("--rating-scale", type=parse_rating_scale, metavar="LOW-HIGH", help="default: inferred")
     add("--index", metavar="DIR", help="take the encoded vectors and scenarios of it")
     add("--model", metavar="NAME|DIR", help="encoder; 'none' if every row has a vector")

@@ -17,9 +17,7 @@ from pathlib import Path
 from service.commands.console import (
     Parser,
     Progress,
-    add_event_reading,
-    add_interaction_fields,
-    parse_columns,
+    add_interactions,
     parse_share,
 )
 
@@ -28,12 +26,8 @@ def add_arguments(parser: Parser) -> None:
     """Add the file, the store, and how the file is read."""
     add = parser.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
-    add("--interactions", required=True, metavar="FILE|URL", help="what users did")
-    add("--query", metavar="SQL", help="SELECT or table name for a URL")
     add("--db", metavar="URL", help="live store (default: live.sqlite in the index directory)")
-    add_interaction_fields(parser)
-    add_event_reading(parser)
-    add("--context", type=parse_columns, metavar="COL,…", help="columns that are circumstances")
+    add_interactions(parser, is_alone=True)
     add(
         "--max-rejected",
         type=parse_share,
@@ -63,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         source=arguments.interactions,
         db=url,
         root=arguments.index,
-        query=arguments.query,
-        fields=arguments.fields,
+        query=arguments.interactions_query,
+        fields=arguments.interaction_fields,
         event=arguments.event,
         value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
         context=arguments.context,

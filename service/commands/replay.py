@@ -1,4 +1,4 @@
-"""Replay the end of an interactions file through the service, and tell what live state is worth.
+"""Replay the end of a log of interactions through the service, and tell what live state is worth.
 
 The last tenth of the events is replayed in order of time over HTTP: before each one that says yes
 to an item not met before, the service recommends; then the event is posted. Three answers are
@@ -20,8 +20,7 @@ from pathlib import Path
 from service.commands.console import (
     Parser,
     Progress,
-    add_event_reading,
-    add_interaction_fields,
+    add_interactions,
     parse_share,
 )
 
@@ -30,9 +29,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the index, the file, and how much of it is replayed."""
     add = parser.add_argument
     add("--index", required=True, type=Path, metavar="DIR", help="index directory")
-    add("--interactions", required=True, metavar="FILE", help="with times")
-    add_interaction_fields(parser)
-    add_event_reading(parser)
+    add_interactions(parser, is_alone=True)
     add(
         "--last",
         type=parse_share,
@@ -53,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.interactions,
         last=arguments.last,
         most=arguments.most,
-        fields=arguments.fields,
+        query=arguments.interactions_query,
+        fields=arguments.interaction_fields,
+        context=arguments.context,
         event=arguments.event,
         value_kind=ValueKind(arguments.value_is) if arguments.value_is else None,
     )

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
 from service.edge.api_keys import Role
+from service.edge.exact_json import parse_json
 from service.edge.problems import Problem
 
 MAX_BODY_BYTES = 1 << 20
@@ -48,8 +49,8 @@ class JsonRequest(Request):
         """Return the parsed body; NaN, infinity, invalid UTF-8 and deep nesting are refused."""
         content = await self.body()
         try:
-            parsed = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
+            parsed = parse_json(content)
+        except ValueError as error:
             raise _build_body_problem(f"the body is not JSON in UTF-8: {error}") from error
         if (
             content.count(b"[") + content.count(b"{") > MAX_DEPTH

@@ -93,31 +93,60 @@ def recommend_batch(
     Raises:
         RequestError: If a file cannot be used, or some lines hold an error in place of an answer.
     """
+    _check_place(out)
+    tally = _BatchTally(requests)
+    answers = _answer_all(str(root), db, _read_pieces(requests), workers)
+    with _replace_file(out) as file, closing(answers):
+        for line in answers:
+            file.write(line.answer + "\n")
+            tally.observe(line)
+            report("recommend", tally.lines, 0)
+    if tally.refused:
+        raise RequestError(
+            f"{tally.first_refused} ({tally.refused} of {tally.lines} lines have an error in {out} "
+            f"in place of an answer)"
+        )
+    return BatchSummary(tally.named, tally.strangers, tally.first_stranger)
+
+
+def _check_place(out: Path) -> None:
+    """Refuse a file that cannot be written.
+
+    Raises:
+        RequestError: Saying what to do.
+    """
     if not out.absolute().parent.is_dir():
         raise RequestError(f"--out {out}: there is no directory {out.parent}; make it first")
     if out.is_dir():
         raise RequestError(f"--out {out} is a directory; name a file in it")
-    refused: list[str] = []
-    done = named = strangers = 0
-    first_stranger = ""
-    answers = _answer_all(str(root), db, _read_pieces(requests), workers)
-    with _replace_file(out) as file, closing(answers):
-        for line in answers:
-            if line.error is not None:
-                refused.append(f"{requests}:{line.number}: {line.error}")
-            file.write(line.answer + "\n")
-            done += 1
-            named += line.user_known is not None
-            if line.user_known is False:
-                strangers += 1
-                first_stranger = first_stranger or f"{requests}:{line.number}"
-            report("recommend", done, 0)
-    if refused:
-        raise RequestError(
-            f"{refused[0]} ({len(refused)} of {done} lines have an error in {out} in place of an "
-            f"answer)"
-        )
-    return BatchSummary(named, strangers, first_stranger)
+
+
+class _BatchTally:
+    """What has become of the lines of a file of requests so far.
+
+    Attributes:
+        lines: How many were answered, with an error or without.
+        refused: How many have an error; the first is told by `first_refused`.
+        named: How many name a user or a session.
+        strangers: Of these, those of whom nothing is known; the first is at `first_stranger`.
+    """
+
+    def __init__(self, requests: Path) -> None:
+        self._requests = requests
+        self.lines = self.refused = self.named = self.strangers = 0
+        self.first_refused = self.first_stranger = ""
+
+    def observe(self, line: AnsweredLine) -> None:
+        """Count one line."""
+        place = f"{self._requests}:{line.number}"
+        self.lines += 1
+        if line.error is not None:
+            self.refused += 1
+            self.first_refused = self.first_refused or f"{place}: {line.error}"
+        self.named += line.user_known is not None
+        if line.user_known is False:
+            self.strangers += 1
+            self.first_stranger = self.first_stranger or place
 
 
 @contextmanager
@@ -260,6 +289,12 @@ def _parse_body(text: str) -> dict[str, Any]:
     if not isinstance(body, dict) or "request_id" not in body:
         raise RequestError("a request is an object with a request_id")
     refuse_surrogates(json.dumps(body["request_id"], ensure_ascii=False), "request_id")
+    try:
+        orjson.dumps(body["request_id"])
+    except TypeError as error:
+        raise RequestError(
+            "request_id holds a whole number of more than 64 bits; write it in quotes"
+        ) from error
     return body
 
 

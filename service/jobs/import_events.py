@@ -40,8 +40,8 @@ class ImportSummary:
         events: Rows that are events of users.
         accepted: Of these, those that were new.
         duplicates: Those that an earlier import, or the service, had kept already.
-        changed: Of these, those that were kept as another event or with another value, which are
-            now what this import takes them for.
+        changed: Of these, those that were kept as another event, or with another value, item or
+            time, which are now what this import takes them for.
         refused: Those that were retracted, or of users who were erased.
         rejected: Rows that could not be read.
         first_rejection: Where and why the first of them could not; empty without any.
@@ -72,8 +72,8 @@ class ImportSummary:
         ]
         if self.changed:
             lines.append(
-                f"{self.changed:,} of those that were there had been taken for another event or "
-                f"value, and are now what this import takes them for"
+                f"{self.changed:,} of those that were there had been taken for another event, "
+                f"value, item or time, and are now what this import takes them for"
             )
         if self.in_catalogue is not None:
             lines.append(
@@ -128,43 +128,53 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
         SettingsError: If the store cannot be opened.
     """
     started = time.monotonic()
-    counts: Counter[str] = Counter()
-    rejections: list[str] = []
+    tally = _Tally()
     reading = EventReading(plan.event, plan.value_kind, own_names=plan.known_names)
-    rows = _select_good(
-        read_interactions(
-            plan.source,
-            context=plan.context,
-            mapping=plan.fields,
-            query=plan.query,
-            reading=reading,
-        ),
-        counts,
-        rejections,
-    )
     with (
         raise_as_failure(),
         closing(LiveDatabase.open(plan.db)) as database,
         closing(ItemCheck(plan.root, database)) as check,
     ):
-        _append_all(plan, rows, database, check, counts, report)
-        unknown = check.describe_unknown() if check.first_unknown else ""
-    summary = ImportSummary(
+        reading.item_names = check.make_names()
+        rows = _select_good(_read(plan, reading), tally)
+        _append_all(plan, rows, database, check, tally.counts, report)
+        summary = _summarise(tally, check, reading, started)
+    _check_rejected(summary, plan)
+    return summary
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How often each thing became of a row, by the names of `ImportSummary`."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first_rejection: str = ""
+
+
+def _read(plan: ImportPlan, reading: EventReading) -> Iterator[Interaction | Rejection]:
+    return read_interactions(
+        plan.source, context=plan.context, mapping=plan.fields, query=plan.query, reading=reading
+    )
+
+
+def _summarise(
+    tally: _Tally, check: ItemCheck, reading: EventReading, started: float
+) -> ImportSummary:
+    counts = tally.counts
+    return ImportSummary(
         events=counts["events"],
         accepted=counts["accepted"],
         duplicates=counts["duplicates"],
         changed=counts["changed"],
         refused=counts["refused"],
         rejected=counts["rejected"],
-        first_rejection=rejections[0] if rejections else "",
+        first_rejection=tally.first_rejection,
         named=counts["named"],
         in_catalogue=check.known if check.has_catalogue else None,
-        first_unknown=unknown,
+        first_unknown=check.describe_unknown() if check.first_unknown else "",
         notes=tuple(reading.render()),
         seconds=round(time.monotonic() - started, 2),
     )
-    _check_rejected(summary, plan)
-    return summary
 
 
 def _append_all(
@@ -210,13 +220,12 @@ def _check_rejected(summary: ImportSummary, plan: ImportPlan) -> None:
         )
 
 
-def _select_good(
-    rows: Iterator[Interaction | Rejection], counts: Counter[str], rejections: list[str]
-) -> Iterator[Interaction]:
+def _select_good(rows: Iterator[Interaction | Rejection], tally: _Tally) -> Iterator[Interaction]:
     """Yield the good rows; bad ones are counted, and the first is remembered."""
     for row in rows:
         if isinstance(row, Rejection):
-            counts["rejected"] += 1
-            rejections[:] = rejections[:1] or [f"{row.source}:{row.line}: {row.reason}"]
+            tally.counts["rejected"] += 1
+            place = f"{row.source}:{row.line}: {row.reason}"
+            tally.first_rejection = tally.first_rejection or place
         else:
             yield row

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from indexer.errors import CatalogError, SnapshotError
 from indexer.metadata import MetadataStore
+from indexer.reading import ItemNames
 from indexer.snapshot import find_snapshot, read_manifest
 from service.store import Event, LiveDatabase, load_changes
 
@@ -46,6 +47,17 @@ class ItemCheck:
     def has_catalogue(self) -> bool:
         """Whether there is a catalogue to compare with."""
         return self._metadata is not None
+
+    def make_names(self) -> ItemNames | None:
+        """Return what finds the items of the catalogue by other names; None without one."""
+        metadata = self._metadata
+        if metadata is None:
+            return None
+        return ItemNames(self._find_known, lambda: (item for _, item in metadata.iterate()))
+
+    def _find_known(self, ids: Collection[str]) -> set[str]:
+        self._look_up({item_id for item_id in ids if item_id not in self._is_known})
+        return {item_id for item_id in ids if self._is_known[item_id]}
 
     def close(self) -> None:
         """Close the catalogue."""

@@ -15,7 +15,7 @@ Intervals are 95% bootstrap over users.
 import math
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer import Index, RequestError
-from indexer.evaluation import read_log_rows
+from indexer.evaluation import LogRows, read_log_rows
 from indexer.progress import StageProgress
 from indexer.query import build_history_inputs
-from indexer.reading import EventReading, Interaction, ValueKind
+from indexer.reading import EventReading, Interaction, ItemNames, ValueKind
 from indexer.request import (
     HistoryEntry,
     Scenario,
@@ -77,10 +77,12 @@ class ReplayPlan:
 
     Attributes:
         root: Index directory; it must not have been built with the events that are replayed.
-        interactions: File of interactions, every row with a time.
+        interactions: File or URL of interactions, every row with a time.
         last: Share of the events that is replayed, from 0 to 1.
         most: The most cases; of more, an evenly spaced part is taken.
-        fields: Our names to the file's columns.
+        query: A SELECT or the name of a table, for a database.
+        fields: Our names to the source's columns.
+        context: Columns that are circumstances; None: the usual ones.
         event: The event of rows that name none; None: as their values say.
         value_kind: What the values are; None: inferred.
     """
@@ -89,7 +91,9 @@ class ReplayPlan:
     interactions: str
     last: float = 0.1
     most: int = 2_000
+    query: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    context: tuple[str, ...] | None = None
     event: str | None = None
     value_kind: ValueKind | None = None
 
@@ -106,11 +110,10 @@ def replay_events(plan: ReplayPlan, *, report: StageProgress) -> dict[str, Any]:
         RequestError: If a row has no time, or no event gives a case.
     """
     scenarios = load_index_scenarios(plan.root)
-    reading = EventReading(plan.event, plan.value_kind, own_names=collect_known_events(scenarios))
-    found = read_log_rows(plan.interactions, context=None, fields=plan.fields, reading=reading)
+    index = Index.open(plan.root)
+    found = _read_events(plan, index, collect_known_events(scenarios))
     events = _sort_events(found.interactions, plan.interactions)
     cut = math.floor(len(events) * (1 - plan.last))
-    index = Index.open(plan.root)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'replay.sqlite'}"
         with Service(plan.root, url) as service:
@@ -130,6 +133,23 @@ def replay_events(plan: ReplayPlan, *, report: StageProgress) -> dict[str, Any]:
         **_compute_figures(cases),
         "users_known_at_the_cut": _compute_figures(known) if known else None,
     }
+
+
+def _read_events(plan: ReplayPlan, index: Index, known_names: Collection[str]) -> LogRows:
+    items = {item["id"]: item for _, item in index.page(limit=len(index))}
+    reading = EventReading(
+        plan.event,
+        plan.value_kind,
+        own_names=known_names,
+        item_names=ItemNames(frozenset(items).intersection, items.values),
+    )
+    return read_log_rows(
+        plan.interactions,
+        context=plan.context,
+        fields=plan.fields,
+        query=plan.query,
+        reading=reading,
+    )
 
 
 def _sort_events(interactions: Sequence[Interaction], file: str) -> list[Interaction]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer import BuildOptions, BuildSummary, IndexerError, SnapshotError, build_index
+from indexer.build import LiveState
 from indexer.progress import StageProgress
 from indexer.reading import ValueKind
 from indexer.request import collect_known_events, load_index_scenarios
 from service.edge import load_secret
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
+from service.jobs.import_memory import recall_before_import, remember_import
 from service.store import (
     LiveDatabase,
     UserHasher,
@@ -80,6 +82,14 @@ def build_with_store(plan: StoreBuildPlan, *, report: StageProgress) -> StoreBui
         imported = _keep_interactions(
             plan.import_db, plan.options.interactions, plan, summary, report
         )
+        remember_import(
+            plan.out,
+            plan.import_db,
+            load_secret(None, os.environ),
+            learned=options,
+            built=summary,
+            imported=imported,
+        )
     return StoreBuildSummary(
         summary,
         live_items=len(list(options.changes)),
@@ -109,6 +119,7 @@ def _fold_in(plan: StoreBuildPlan) -> Iterator[BuildOptions]:
             select_new=found.select_new,
             live_state=found.state,
             applied_seq=found.applied_seq,
+            before_import=recall_before_import(plan.out, LiveState(found.state, found.applied_seq)),
         )
         prune_applied_changes(
             database, plan.out, drop_up_to_seq=found.applied_seq if plan.drops_live else None
@@ -124,7 +135,7 @@ def _keep_interactions(
         db=url,
         root=plan.out,
         query=options.interactions_query,
-        fields=options.fields,
+        fields=options.split_fields()[1],
         event=options.event,
         value_kind=ValueKind(options.value_is) if options.value_is else None,
         context=options.context,

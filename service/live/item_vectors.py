@@ -93,25 +93,30 @@ def draft_items(
     """
     vectors: dict[int, _Vector] = {}
     texts: dict[int, str] = {}
-    for position, item in enumerate(items):
+    for position, (item, label) in enumerate(zip(items, labels, strict=True)):
         if item.vector is not None:
-            vectors[position] = _normalise_vector(index, item, labels[position]), ""
+            vectors[position] = _normalise_vector(index, item, label), ""
             continue
         text = describe_item(item.fields, rating_scale=index.manifest.rating_scale)
         known = _find_known_vector(index, item.id, text, base_change)
         if known is None and base_change is None:
             known = _find_stored_vector(index, stored_changes.get(item.id), text)
-        if known is not None:
-            vectors[position] = known
-        elif index.manifest.encoder is None:
-            raise RequestError(
-                f"{labels[position]}item {item.id[:60]!r} has no vector, and this index was built "
-                f"with --model none; send its vector"
-            )
-        else:
+        if known is None:
+            _require_encoder(index, item, label)
             texts[position] = text
+        else:
+            vectors[position] = known
     TextCost.of_texts(texts.values()).check_items()
     return ItemDrafts(items, labels, vectors, texts)
+
+
+def _require_encoder(index: Index, item: Item, label: str) -> None:
+    """Refuse an item without a vector if nothing can encode its text."""
+    if index.manifest.encoder is None:
+        raise RequestError(
+            f"{label}item {item.id[:60]!r} has no vector, and this index was built with --model "
+            f"none; send its vector"
+        )
 
 
 def to_live_changes(index: Index, changes: Sequence[ItemChange]) -> list[LiveItem | Tombstone]:

@@ -39,9 +39,23 @@ def parse_profile(body: Mapping[str, Any]) -> UserProfile:
     if not isinstance(attributes, Mapping):
         raise RequestError(f"attributes must be an object, got {str(attributes)[:60]!r}")
     attributes = {**attributes, **other_fields}
-    if len(orjson.dumps(attributes)) > MAX_ATTRIBUTES_BYTES:
+    if _measure_json(attributes) > MAX_ATTRIBUTES_BYTES:
         raise RequestError(f"attributes are longer than {MAX_ATTRIBUTES_BYTES} bytes; keep less")
     return UserProfile(interests, attributes)
+
+
+def _measure_json(attributes: Mapping[str, Any]) -> int:
+    """Return the bytes of attributes as JSON.
+
+    Raises:
+        RequestError: If they hold a whole number that JSON of 64 bits does not.
+    """
+    try:
+        return len(orjson.dumps(attributes))
+    except TypeError as error:
+        raise RequestError(
+            "attributes hold a whole number of more than 64 bits; write it in quotes"
+        ) from error
 
 
 def describe_user(view: RequestView, user_id: str, *, now: float) -> dict[str, Any] | None:

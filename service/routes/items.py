@@ -3,11 +3,10 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Response
 
 from indexer import RequestError
-from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, decode_id
+from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, decode_id, parse_json
 from service.live import RequestView
 from service.services import Services, ServicesDep
 from service.wire import ItemsOut, ItemsQuery, SchemaOut
@@ -65,8 +64,8 @@ def _parse_filter(text: str | None) -> Any:
     if not text:
         return None
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        return parse_json(text.encode())
+    except ValueError as error:
         raise RequestError(
             f'filter is not JSON ({error}); percent-encode an object such as {{"available": true}}'
         ) from error

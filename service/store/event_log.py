@@ -13,6 +13,7 @@ from service.edge import Problem
 from service.store.database import LiveDatabase
 from service.store.engine import make_room_for_many
 from service.store.event_rows import (
+    describe_meaning,
     list_owners,
     load_recent_events,
     remove_hidden_events,
@@ -48,7 +49,13 @@ _INTERESTS = sa.select(users.c.interests).where(
 _UPDATE_MEANING = (
     events.update()
     .where(events.c.event_id == sa.bindparam("id"))
-    .values(seq=sa.bindparam("seq_"), event=sa.bindparam("event_"), value=sa.bindparam("value_"))
+    .values(
+        seq=sa.bindparam("seq_"),
+        event=sa.bindparam("event_"),
+        value=sa.bindparam("value_"),
+        item_id=sa.bindparam("item_id_"),
+        at=sa.bindparam("at_"),
+    )
 )
 
 
@@ -100,13 +107,13 @@ class EventLog:
         return AppendResult(len(new_rows), duplicates, refused, ids, live_seq)
 
     def update_meanings(self, batch: Sequence[Event]) -> int:
-        """Give events that are in the log the event and value that the same ids have in a batch.
+        """Give events that are in the log what the same ids have in a batch.
 
-        A changed event gets a new sequence number: whoever counted it subtracts the old one and
-        adds the new.
+        That is their event, value, item and, unless it is unknown, time. A changed event gets a new
+        sequence number: whoever counted it subtracts the old one and adds the new.
 
         Returns:
-            How many events had another event or value.
+            How many events were another.
 
         Raises:
             Problem: 503 if the store is busy; then nothing was changed.
@@ -114,24 +121,27 @@ class EventLog:
         with self._database.begin_write() as transaction:
             known = select_meanings(transaction.connection, [event.event_id for event in batch])
             changed = {
-                event.event_id: event
+                event.event_id: meaning
                 for event in batch
                 if event.event_id in known
-                and known[event.event_id][1:] != (event.event, event.value)
+                and (meaning := describe_meaning(event, known[event.event_id]))
+                != known[event.event_id]
             }
             if changed:
                 first = transaction.reserve(len(changed))
                 rows = [
                     {
-                        "id": event.event_id,
+                        "id": event_id,
                         "seq_": seq,
-                        "event_": event.event,
-                        "value_": event.value,
+                        "event_": meaning.event,
+                        "value_": meaning.value,
+                        "item_id_": meaning.item_id,
+                        "at_": meaning.at,
                     }
-                    for seq, event in enumerate(changed.values(), first)
+                    for seq, (event_id, meaning) in enumerate(changed.items(), first)
                 ]
                 transaction.connection.execute(_UPDATE_MEANING, rows)
-                transaction.mark_events_changed(known[event_id][0] for event_id in changed)
+                transaction.mark_events_changed(known[event_id].seq for event_id in changed)
         return len(changed)
 
     def _select_new_rows(

@@ -4,7 +4,7 @@ An owner is a pair `(user_id, session_id)`: a user, or an anonymous session if `
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -80,9 +80,9 @@ _IS_LISTED = events.c.event_id.in_(
     sa.select(sa.column("value")).select_from(sa.func.json_each(sa.bindparam("event_ids")))
 )
 _KNOWN_IDS = sa.select(events.c.event_id).where(_IS_LISTED)
-_MEANINGS = sa.select(events.c.event_id, events.c.seq, events.c.event, events.c.value).where(
-    is_visible()
-)
+_MEANINGS = sa.select(
+    events.c.event_id, events.c.seq, events.c.event, events.c.value, events.c.item_id, events.c.at
+).where(is_visible())
 _LISTED_MEANINGS = _MEANINGS.where(_IS_LISTED)
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
@@ -152,10 +152,24 @@ def remove_hidden_events(connection: sa.Connection, event_ids: Set[str]) -> set[
     return hidden
 
 
-def select_meanings(
-    connection: sa.Connection, event_ids: Sequence[str]
-) -> dict[str, tuple[int, str, float | None]]:
-    """Return the sequence number, event and value of those of some ids that the log holds."""
+class EventMeaning(NamedTuple):
+    """What an event of the log says, which another reading of its source may change."""
+
+    seq: int
+    event: str
+    value: float | None
+    item_id: str | None
+    at: float
+
+
+def describe_meaning(event: Event, known: EventMeaning) -> EventMeaning:
+    """Return what an event would say with the place of a known one, and its time if it has none."""
+    at = known.at if event.is_undated else event.at
+    return EventMeaning(known.seq, event.event, event.value, event.item_id, at)
+
+
+def select_meanings(connection: sa.Connection, event_ids: Sequence[str]) -> dict[str, EventMeaning]:
+    """Return what those of some ids say that the log holds."""
     if connection.dialect.name == "sqlite":
         listed = {"event_ids": orjson.dumps(event_ids).decode()}
         rows = list(connection.execute(_LISTED_MEANINGS, listed))
@@ -163,7 +177,7 @@ def select_meanings(
         rows = []
         for chunk in split_parameters(event_ids):
             rows += connection.execute(_MEANINGS.where(events.c.event_id.in_(chunk)))
-    return {event_id: (seq, event, value) for event_id, seq, event, value in rows}
+    return {event_id: EventMeaning(*said) for event_id, *said in rows}
 
 
 def merge_events(transaction: WriteTransaction, source_id: str, target_id: str) -> list[int]:

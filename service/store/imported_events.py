@@ -1,8 +1,8 @@
 """Interactions of a source to events whose ids say what they hold, so that each counts once. Pure.
 
-A row read again has the id that it had before, in whatever file it comes and whatever its value is
-taken for. Rows that say the same
-are as many events as there are rows: the second of them has an id of its own, the third another.
+A row read again has the id that it had before, in whatever file it comes and whatever its cells are
+taken for. Rows that say the same are as many events as there are rows: the second of them has an id
+of its own, the third another.
 """
 
 import hashlib
@@ -129,7 +129,9 @@ def _hash_content(row: Interaction) -> bytes:
     said: list[object] = (
         [str(row.event), row.value] if row.raw_event is None else [row.raw_event, row.raw_value]
     )
-    act = [row.user_id, row.item_id, *said, row.at, row.text]
+    user_id = row.user_id if row.raw_user_id is None else row.raw_user_id
+    item_id = row.item_id if row.raw_item_id is None else row.raw_item_id
+    act = [user_id, item_id, *said, row.at if row.raw_at is None else row.raw_at, row.text]
     return hashlib.blake2b(orjson.dumps(act), digest_size=_DIGEST_BYTES).digest()
 
 

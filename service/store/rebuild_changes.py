@@ -235,8 +235,13 @@ def _build_selection(
 
 def _update_meaning(interactions: list[Interaction], place: int, row: Interaction) -> None:
     known = interactions[place]
-    if (known.event, known.value) != (row.event, row.value):
-        interactions[place] = replace(known, event=row.event, value=row.value)
+    interactions[place] = replace(
+        known,
+        event=row.event,
+        value=row.value,
+        item_id=row.item_id,
+        at=known.at if row.at is None else row.at,
+    )
 
 
 def _build_erasure_check(

@@ -18,7 +18,8 @@ from indexer.metadata import columns_writer, field_spools
 from indexer.metadata.columns_writer import ColumnsWriter
 from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.filter_rows import Columns
-from indexer.metadata.item_matcher import matches
+from indexer.metadata.item_matcher import collect_path_values, matches
+from indexer.metadata.row_values import RowValueKind, collect_row_values
 from indexer.metadata.schema import FieldType, Schema
 
 # Imported by name: mypy would find the file a second time, as a package member.
@@ -522,3 +523,30 @@ def test_a_field_that_no_row_ever_had_matches_nothing(tmp_path: Path) -> None:
     columns = written(tmp_path / "one", [{"a": 1}])
     other = written(tmp_path / "two", [{"b": 1}]).schema
     assert columns.match_rows(parse_filter({"b": 1}, other)).tolist() == [False]
+
+
+def test_keys_of_whole_numbers_tell_neighbours_apart_in_columns_and_single_items(
+    tmp_path: Path,
+) -> None:
+    numbers = [2**53, 2**53 + 1, 2**53 + 2, 2**53 + 1, -(2**53) - 1, 2**64 - 1, 2**64 - 2, 7]
+    items = [{"barcode": number} for number in numbers]
+    columns = written(tmp_path, items)
+    stored = columns.read_values("barcode", RowValueKind.KEYS)
+    by_row = dict(zip(stored.rows.tolist(), stored.values.tolist(), strict=True))
+    assert len(set(by_row.values())) == len(set(numbers))
+    assert by_row[1] == by_row[3]
+    info = columns.schema.fields["barcode"]
+    paths = [(row, collect_path_values(item)) for row, item in enumerate(items)]
+    single = collect_row_values(paths, info, RowValueKind.KEYS)
+    assert dict(zip(single.rows.tolist(), single.values.tolist(), strict=True)) == by_row
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**64), 10**30])
+@pytest.mark.parametrize("form", ["equal", "any", "gte"])
+def test_a_whole_number_of_more_than_64_bits_is_refused(
+    tmp_path: Path, number: int, form: str
+) -> None:
+    columns = written(tmp_path, [{"barcode": 1}, {"barcode": 2.0**64}])
+    condition = {"equal": number, "any": {"any": [number]}, "gte": {"gte": number}}[form]
+    with pytest.raises(FilterError, match=r"'barcode' is compared .* more than 64 bits"):
+        rows(columns, {"barcode": condition})

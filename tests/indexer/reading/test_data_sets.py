@@ -216,5 +216,5 @@ def test_further_variants_of_a_product_are_no_bad_rows(tmp_path: Path) -> None:
     assert bad.line == 6
     assert notes.sentences[-1] == (
         f"{path}: 2 rows without a title go on with the product before them (variants, pictures) "
-        f"and are left out"
+        f"and are left out; it keeps their SKUs"
     )

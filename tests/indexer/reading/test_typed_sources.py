@@ -13,8 +13,8 @@ import pytest
 from indexer.reading import Item, ReadingNotes, read_catalog
 from indexer.reading.column_names import Role, SourceNames
 from indexer.reading.memory import to_sources
+from indexer.reading.named_rows import name_rows
 from indexer.reading.rows import Row
-from indexer.reading.settled_rows import settle_rows
 from indexer.reading.tables import read_rows
 
 
@@ -174,14 +174,14 @@ def test_text_that_spells_lists_throughout_is_lists() -> None:
 def test_rows_with_many_names_are_read_in_linear_time() -> None:
     rows = (Row("a", n, {f"n{n}_{i}": "x" for i in range(20)}) for n in range(10_000))
     naming = SourceNames(Role.CATALOGUE, {})
-    assert sum(1 for _ in settle_rows(rows, naming)) == 10_000
+    assert sum(1 for _ in name_rows(rows, naming)) == 10_000
 
 
 def test_of_many_columns_the_first_are_watched_and_it_is_told() -> None:
     names = [f"n{n}" for n in range(2_001)]
     rows = [Row("a", 1, dict.fromkeys(names, 1)), Row("a", 2, dict.fromkeys(names, "2"))]
     naming = SourceNames(Role.CATALOGUE, {})
-    _, second = settle_rows(rows, naming)
+    _, second = name_rows(rows, naming)
     assert isinstance(second, Row)
     assert (second.values["n0"], second.values["n1999"], second.values["n2000"]) == (2, 2, "2")
     (note,) = [note for note in naming.notes.sentences if "2,000" in note]
@@ -196,7 +196,7 @@ def test_long_names_are_part_of_the_size_of_the_rows_that_are_kept() -> None:
             taken.append(n)
             yield Row("a", n, {"note": {"x" * 200_000: None}})
 
-    next(settle_rows(make_rows(), SourceNames(Role.CATALOGUE, {})))
+    next(name_rows(make_rows(), SourceNames(Role.CATALOGUE, {})))
     assert len(taken) < 100  # of 16 MiB
 
 

@@ -89,6 +89,15 @@ def test_a_bad_line_has_an_error_in_its_place_and_the_others_are_answered(batch:
     assert len(told[0]["items"]) == len(told[6]["items"]) == 2
 
 
+def test_a_request_id_that_no_answer_can_hold_is_a_bad_line(batch: Any) -> None:
+    ended, told = batch(lines({"request_id": 2**64, "k": 1}, {"request_id": 2**64 - 1, "k": 1}))
+    assert ended.returncode == 1
+    assert told[0]["error"] == (
+        "request_id holds a whole number of more than 64 bits; write it in quotes"
+    )
+    assert told[1]["request_id"] == 2**64 - 1
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_line(batch: Any) -> None:
     ended, told = batch(b"\xef\xbb\xbf" + lines({"request_id": "a", "k": 1}))
     assert ended.returncode == 0

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from indexer import BuildOptions, CatalogError, Index
+from indexer import BuildOptions, BuildSummary, CatalogError, Index, build_index
 from indexer.reading import EventReading, Interaction, read_interactions
 from indexer.snapshot import list_ids
+from service.jobs import store_build
 from service.jobs.import_events import ImportPlan, import_interactions
 from service.jobs.store_build import StoreBuildPlan, StoreBuildSummary, build_with_store
 from service.live import build_default_url
@@ -228,6 +229,48 @@ def test_a_store_that_has_not_changed_is_no_reason_to_build(world: World) -> Non
     with world.opened() as (_, log, _):
         log.append([parse_event({"user_id": "u5", "item_id": "i1", "event": "like"}, now=1.7e9)])
     assert not world.build(since="last", with_file=False).build.unchanged
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_what_a_build_has_imported_itself_is_nothing_new(world: World, repeats: int) -> None:
+    """Neither after the first build, which knew no store, nor after one that learned more rows."""
+    for repeat in range(repeats):
+        write_rows(world.file, [*world.rows, *world.rows[: 30 * repeat]])
+        assert not world.build(since="last").build.unchanged
+    for _ in range(2):
+        again = world.build(since="last")
+        assert again.build.unchanged
+        assert again.imported is not None
+        assert again.imported.accepted == 0
+    with world.opened() as (_, log, _):
+        log.append([parse_event({"user_id": "u5", "item_id": "i1", "event": "like"}, now=1.7e9)])
+    assert not world.build(since="last").build.unchanged
+    assert world.build(since="last").build.unchanged
+    assert not world.build(since="last", rating_scale=(1, 10)).build.unchanged
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_what_others_add_while_a_build_runs_is_new_to_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, has_store: bool
+) -> None:
+    def build_beside_a_user(*arguments: Any, **options: Any) -> BuildSummary:
+        summary = build_index(*arguments, **options)
+        with world.opened() as (_, log, _):
+            event = {"user_id": "u5", "item_id": "i1", "event": "like"}
+            log.append([parse_event(event, now=time.time())])
+        return summary
+
+    world.build(with_file=False)
+    if has_store:
+        with world.opened():
+            pass
+    with monkeypatch.context() as patched:
+        patched.setattr(store_build, "build_index", build_beside_a_user)
+        world.build(since="last")
+    again = world.build(since="last")
+    assert not again.build.unchanged
+    assert again.live_events == 321
+    assert world.build(since="last").build.unchanged
 
 
 def test_a_removal_of_what_only_the_file_tells_is_a_reason_to_build(world: World) -> None:

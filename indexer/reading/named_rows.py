@@ -6,7 +6,8 @@ is touched, and numbers among dates that may be days of Excel: what else a sourc
 a list or a time is that.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -14,13 +15,15 @@ from indexer.errors import CatalogError
 from indexer.reading.cell_conversions import UNREADABLE, Conversion, describe_unreadable
 from indexer.reading.column_names import (
     INDEX_COLUMN,
+    Role,
     SourceNames,
     describe_absent,
     describe_names,
-    recognise_names,
+    name_source_columns,
 )
 from indexer.reading.column_watches import ColumnWatch, converts_numbers, watch_typed_column
 from indexer.reading.field_parsers import is_number
+from indexer.reading.id_columns import collect_samples
 from indexer.reading.rows import BadRow, Row, render_value
 
 _HEAD_ROWS = 10_000
@@ -30,7 +33,7 @@ _MAX_NOTED_COLUMNS = 20
 _MAX_WATCHED_COLUMNS = 2_000  # twice as many as an item may have
 
 
-def settle_rows(
+def name_rows(
     rows: Iterable[Row | BadRow],
     naming: SourceNames,
     *,
@@ -54,27 +57,29 @@ def settle_rows(
     columns = _list_columns(head)
     renamed: dict[str, str] = {}
     if not is_named:
-        renamed = _rename(
-            source, columns, naming, is_refused=has_fixed_columns and naming.needs_ids
-        )
+        renamed = _rename(head, columns, naming, is_refused=has_fixed_columns and naming.needs_ids)
     conversions = _decide_conversions(source, head, columns, renamed, naming)
-    settled: Iterator[Row | BadRow] = chain(head, iterator)
+    named: Iterator[Row | BadRow] = chain(head, iterator)
     if INDEX_COLUMN in columns and INDEX_COLUMN not in (*renamed, *naming.mapping.values()):
-        settled = map(_drop_index, settled)
+        named = map(_drop_index, named)
     if not renamed and not conversions:
-        yield from settled
+        yield from named
         return
     del head
     with_numbers = frozenset(name for name, c in conversions.items() if converts_numbers(c))
-    for row in settled:
-        yield (row if isinstance(row, BadRow) else _settle(row, renamed, conversions, with_numbers))
+    for row in named:
+        if isinstance(row, BadRow):
+            yield row
+        else:
+            yield _rename_and_convert(row, renamed, conversions, with_numbers, naming.role)
 
 
 def _rename(
-    source: str, columns: list[str], naming: SourceNames, *, is_refused: bool
+    head: Sequence[Row | BadRow], columns: list[str], naming: SourceNames, *, is_refused: bool
 ) -> dict[str, str]:
     """Return which columns are renamed; that ids are missing is told, or refused."""
-    renamed = recognise_names(columns, naming.role, mapping=naming.mapping, context=naming.context)
+    source = head[0].source if head else ""
+    renamed = name_source_columns(source, columns, naming, partial(collect_samples, head))
     if renamed:
         naming.notes.add(describe_names(source, renamed))
     ours = [renamed.get(column, column) for column in columns]
@@ -157,13 +162,15 @@ def _decide_conversions(
     return {column: convert for column, convert in found.items() if convert is not None}
 
 
-def _settle(
+def _rename_and_convert(
     row: Row,
     renamed: Mapping[str, str],
     conversions: Mapping[str, Conversion],
     with_numbers: frozenset[str],
+    role: Role,
 ) -> Row:
     values, findings = dict(row.values), row.findings
+    written: dict[str, Any] = {}
     for column, convert in conversions.items():
         cell: Any = values.get(column)
         if isinstance(cell, str) or (column in with_numbers and is_number(cell)):
@@ -171,8 +178,10 @@ def _settle(
             if value is UNREADABLE:
                 values[column] = None
                 findings = (*findings, describe_unreadable(renamed.get(column, column), cell))
+            if role is Role.INTERACTIONS and value != cell:
+                written[renamed.get(column, column)] = cell
     for theirs, ours in renamed.items():
         # A row may have our name too, where others have not: what it holds there stays.
         if theirs in values and values.get(ours) is None:
             values[ours] = values.pop(theirs)
-    return Row(row.source, row.line, values, findings)
+    return Row(row.source, row.line, values, findings, written or None)

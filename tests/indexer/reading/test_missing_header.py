@@ -1,0 +1,73 @@
+"""Interactions without a header are read if the catalogue and the cells tell what they are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.errors import CatalogError
+from indexer.reading import EventReading, Interaction, ItemNames, read_interactions
+
+ITEMS = [{"id": f"i{n}", "title": f"Band {n}"} for n in range(1, 6)]
+
+
+def know_items() -> ItemNames:
+    ids = {item["id"] for item in ITEMS}
+    return ItemNames(ids.intersection, lambda: ITEMS)
+
+
+def read(
+    folder: Path, text: str, name: str = "a.tsv", **options: Any
+) -> tuple[list[tuple[Any, ...]], list[str]]:
+    (folder / name).write_text(text, encoding="utf-8")
+    reading = EventReading(item_names=know_items())
+    rows = list(read_interactions(str(folder / name), reading=reading, **options))
+    assert all(isinstance(row, Interaction) for row in rows), rows
+    found = [
+        (row.user_id, row.item_id, str(row.event), row.value, row.at)
+        for row in rows
+        if isinstance(row, Interaction)
+    ]
+    return found, reading.render()
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "names"),
+    [
+        ("u1\ti1\t137\nu2\ti2\t4521\nu2\ti3\t12\n",  # plays of artists by id
+         ("u1", "i1", "click", 137, None), "user_id, item_id, value"),
+        ("u1\tmbid-1\tBand 1\t137\nu2\tmbid-2\tBand 2\t4521\n",  # by name, as Last.fm 360K
+         ("u1", "i1", "click", 137, None), "user_id, 2, item_id, value"),
+        ("1\ti1\tc9\tpv\t1511544070\n1\ti2\tc9\tbuy\t1511561733\n",  # as Taobao
+         ("1", "i1", "view", None, 1511544070), "user_id, item_id, category, event, timestamp"),
+        ("1\ti1\tlike\n2\ti2\tview\n", ("1", "i1", "like", None, None), "user_id, item_id, event"),
+        ("a\ti1\tlike\nb\ti2\tview\n", ("a", "i1", "like", None, None), "user_id, item_id, event"),
+        ("i1\tu1\t2024-05-01\t5\ni2\tu2\t2024-05-02\t3\n",
+         ("u1", "i1", "rating", 5, 1714521600), "item_id, user_id, timestamp, value"),
+    ],
+)  # fmt: skip
+def test_the_cells_tell_what_columns_are_and_that_is_told(
+    tmp_path: Path, text: str, first: tuple[Any, ...], names: str
+) -> None:
+    found, told = read(tmp_path, text)
+    assert found[0] == first
+    assert told[0].endswith(f"a.tsv has no header; its columns are read as {names}")
+
+
+def test_without_an_item_of_the_catalogue_the_remedy_is_complete(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError) as refusal:
+        read(tmp_path, "u1,x1,view,2,1511544070\nu2,x2,buy,1,1511561733\n", name="a.csv")
+    assert str(refusal.value).endswith(
+        "or name them by number with --fields user_id=1,item_id=2,event=3,value=4,timestamp=5"
+    )
+
+
+def test_the_remedy_keeps_what_was_given(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError) as refusal:
+        read(tmp_path, "u1\tx1\t3\nu2\tx2\t5\n", mapping={"weather": "sky", "item_id": "film"})
+    assert str(refusal.value).endswith("--fields weather=sky,user_id=1,item_id=2,value=3")
+
+
+def test_a_header_whose_names_are_known_stays_one(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, "user\titem\tplays\nu1\ti1\t7\n")
+    assert found == [("u1", "i1", "play", 7, None)]
