@@ -17,10 +17,11 @@ from indexer.reading.interactions import (
     read_interactions,
     split_fields,
 )
+from indexer.reading.item import DeletedId, Item
 from indexer.reading.item_limits import describe_excess
 from indexer.reading.item_names import ItemNames
 from indexer.reading.item_patch import apply_patch
-from indexer.reading.items import DeletedId, Item, read_catalog, to_item
+from indexer.reading.items import read_catalog, to_item
 from indexer.reading.memory import Catalog, Source, name_row, to_sources
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.plain_dates import parse_date_instant

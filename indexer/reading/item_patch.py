@@ -12,7 +12,8 @@ from typing import Any
 
 from indexer.reading.field_parsers import BadValueError
 from indexer.reading.findings import FieldFinding
-from indexer.reading.items import Item, ItemParser
+from indexer.reading.item import Item
+from indexer.reading.item_parser import ItemParser
 from indexer.reading.locations import COORDINATE_FIELDS, find_coordinates
 from indexer.reading.rows import Rejection, Row, reject, render_value
 from indexer.reading.sale_states import read_sale_state

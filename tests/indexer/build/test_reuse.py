@@ -18,7 +18,7 @@ from indexer.ann import recall
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.language.encoder_identity import compute_model_stamp
 from indexer.language.vector_cache import VectorCache, hash_text
-from indexer.reading.items import Item
+from indexer.reading.item import Item
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 

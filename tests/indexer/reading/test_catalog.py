@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError
-from indexer.reading.items import Item, read_catalog, to_item
+from indexer.reading.item import Item
+from indexer.reading.items import read_catalog, to_item
 from indexer.reading.rows import Rejection, Row, parse_mapping, render_rejection
 from tests.paths import SAMPLE
 

@@ -7,7 +7,7 @@ import pytest
 
 from indexer.event_kinds import find_undone
 from indexer.reading import EventReading, Interaction, ItemNames, read_catalog, read_interactions
-from indexer.reading.items import Item
+from indexer.reading.item import Item
 from tests.oracle import write_rows
 
 SHOPIFY = """Name,Email,Financial Status,Paid at,Created at,Lineitem quantity,Lineitem name,\

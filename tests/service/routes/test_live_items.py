@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from indexer import Index, build_index
 from indexer.language.encoder_background import load_background_texts
-from indexer.reading.items import DeletedId
+from indexer.reading.item import DeletedId
 from service import Settings
 from service.live.items import LiveItems
 from service.store.database import LiveDatabase
