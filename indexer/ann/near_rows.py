@@ -45,10 +45,11 @@ def select_distinct_best(
         limit: How many.
         each: The best so many of each vector are returned in any case.
     """
-    # A table with a place for each row is a third of the time of a sort by row and score; it is not
-    # looked through, so that its size, that of a catalogue, hardly matters.
+    # A table with a place for each row is a third of the time of a sort by row and score. Only the
+    # places of candidates are ever written or read, so that its size, a catalogue's, costs nothing.
     near_rows, near_scores = rows[usable], scores[usable]
-    best = np.full(int(rows.max(initial=-1)) + 1, -np.inf, np.float32)
+    best = np.empty(int(rows.max(initial=-1)) + 1, np.float32)
+    best[near_rows] = -np.inf
     np.maximum.at(best, near_rows, near_scores)
     distinct = sort_distinct(near_rows[best[near_rows] == near_scores])
     if len(distinct) > limit:
