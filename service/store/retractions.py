@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.edge import Problem
 from service.store.database import LiveDatabase
-from service.store.file_cleaning import FileCleaner
+from service.store.file_cleaning import FileCleaner, note_uncleaned
 from service.store.ownership import UserHasher
 from service.store.parameters import may_hold_rows, split_parameters
 from service.store.schema import old_retractions, retractions
@@ -98,7 +98,9 @@ def _move_old_retractions(database: LiveDatabase, hasher: UserHasher) -> int:
         if rows:
             transaction.connection.execute(retractions.insert(), rows)
             transaction.connection.execute(old_retractions.delete())
-        return transaction.reserve()
+        seq = transaction.reserve()
+        note_uncleaned(transaction)
+        return seq
 
 
 def hash_without_key(event_id: str) -> bytes:

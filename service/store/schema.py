@@ -107,6 +107,14 @@ erasing = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False),
 )
 
+# Up to which sequence numbers rows were deleted whose bytes may still be in the files: from the
+# transaction that deletes until the files were cleaned, whoever is killed between.
+uncleaned = sa.Table(
+    "live_uncleaned",
+    tables,
+    sa.Column("seq", _SEQUENCE_TYPE, primary_key=True, autoincrement=False),
+)
+
 # The last change of each item. `fields` is null if the item was deleted. `vector` is little-endian
 # float16, from the encoder whose key is in `encoder`, or from the caller (then `encoder` is empty).
 # Later builds leave out a change that is `dropped`; older snapshots still need it.
@@ -135,7 +143,7 @@ removals = sa.Table(
 version = sa.Table("live_version", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False))
 
 
-_LATER_TABLES = (removals, retractions, erasing)
+_LATER_TABLES = (removals, retractions, erasing, uncleaned)
 
 
 def _create_tables(connection: sa.Connection) -> None:
@@ -153,12 +161,17 @@ def _create_keyed_retractions_and_erasing(connection: sa.Connection) -> None:
     erasing.create(connection)
 
 
+def _create_uncleaned(connection: sa.Connection) -> None:
+    uncleaned.create(connection)
+
+
 # Migration n brings a store of version n to version n + 1. A released migration is never edited: a
 # table that changes later gets a migration with its own SQL.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_tables,
     _create_removals,
     _create_keyed_retractions_and_erasing,
+    _create_uncleaned,
 )
 
 

@@ -102,6 +102,7 @@ def test_a_store_of_the_release_before_is_migrated_with_its_retractions(tmp_path
     with sqlite3.connect(file) as connection:
         connection.execute("DROP TABLE live_refused")
         connection.execute("DROP TABLE live_erasing")
+        connection.execute("DROP TABLE live_uncleaned")
         connection.execute("UPDATE live_version SET version = 2")
     connection.close()
     store = LiveStore.from_database(LiveDatabase.open(f"sqlite:///{file}"), SECRET, lambda: 0.0)
