@@ -65,7 +65,8 @@ retractions = sa.Table(
 )
 
 # The same from releases that used no key, SHA-256: whoever guessed an id could find it here. They
-# are moved when a store is opened, and count until then.
+# are moved when a service starts with the store, and count until then; so do those of a backup that
+# is put in its place while a service runs.
 old_retractions = sa.Table(
     "live_retracted",
     tables,
@@ -107,6 +108,11 @@ erasing = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False),
 )
 
+# At most one row: by which the secret is known that the hashes above are keyed with.
+secret_check = sa.Table(
+    "live_secret", tables, sa.Column("check_value", sa.LargeBinary, primary_key=True)
+)
+
 # Up to which sequence numbers rows were deleted whose bytes may still be in the files: from the
 # transaction that deletes until the files were cleaned, whoever is killed between.
 uncleaned = sa.Table(
@@ -143,7 +149,7 @@ removals = sa.Table(
 version = sa.Table("live_version", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False))
 
 
-_LATER_TABLES = (removals, retractions, erasing, uncleaned)
+_LATER_TABLES = (removals, retractions, erasing, uncleaned, secret_check)
 
 
 def _create_tables(connection: sa.Connection) -> None:
@@ -161,7 +167,8 @@ def _create_keyed_retractions_and_erasing(connection: sa.Connection) -> None:
     erasing.create(connection)
 
 
-def _create_uncleaned(connection: sa.Connection) -> None:
+def _create_uncleaned_and_secret(connection: sa.Connection) -> None:
+    secret_check.create(connection)
     uncleaned.create(connection)
 
 
@@ -171,7 +178,7 @@ MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_tables,
     _create_removals,
     _create_keyed_retractions_and_erasing,
-    _create_uncleaned,
+    _create_uncleaned_and_secret,
 )
 
 

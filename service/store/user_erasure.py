@@ -20,6 +20,7 @@ from service.store.event_rows import match_owner
 from service.store.file_cleaning import note_uncleaned
 from service.store.ownership import UserHasher
 from service.store.schema import erasing, erasures, events, merges, users
+from service.store.store_secret import claim_secret
 from service.store.write_transaction import WriteTransaction
 
 _SLICE_S = 0.02  # after which a transaction removes no more
@@ -65,7 +66,8 @@ class UserEraser:
             The number of events that were removed, and the sequence number afterwards.
 
         Raises:
-            Problem: 503 if others write for too long, or the store is gone. If anything was done,
+            Problem: 409 if the store has hashes under another secret, then nothing was done; 503 if
+                others write for too long, or the store is gone. If anything was done,
                 the user is hidden, and repeating the call removes the rest.
         """
         blocks = self._load_blocks(user_id)
@@ -123,6 +125,7 @@ class UserEraser:
     def _record_erasure(self, transaction: WriteTransaction, user_id: str) -> None:
         """Remove the profile and merges of a user, and note the erasure under hashes of all ids."""
         connection = transaction.connection
+        claim_secret(connection, self._user_hasher)
         connection.execute(users.delete().where(users.c.user_id == user_id))
         merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
         all_ids = {user_id, *connection.execute(merged_ids).scalars()}
