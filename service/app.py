@@ -47,6 +47,7 @@ from service.llm import Endpoint, LlmClient, LlmConfig
 from service.routes import HOT_GETS, HOT_POSTS, OPEN_ROUTERS, ROUTERS
 from service.services import Services
 from service.settings import Settings, SettingsError
+from service.store_check import StoreCheck
 from service.store_writer import StoreWriter
 
 SETTINGS_VARIABLE = "ZHIYIN_SERVICE_SETTINGS"
@@ -212,6 +213,9 @@ def _build_services(
         text_queue=TextQueue(),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         live_store=live_store,
+        store_check=StoreCheck(
+            live_store.database if live_store else None, deadline_s=settings.deadline_s
+        ),
         writer=StoreWriter(settings, active_index, live_store, views),
         views=views,
         refresher=Refresher(active_index, views, interval_s=settings.poll_s),

@@ -26,6 +26,7 @@ from service.live import (
 from service.llm import LlmClient
 from service.settings import Settings
 from service.store import KeptTextEncoder, TextVectorFile
+from service.store_check import StoreCheck
 from service.store_writer import StoreWriter
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Services:
         text_queue: Encodes the new texts of requests that have many.
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         live_store: None: nothing can be stored.
+        store_check: Tells whether it can be used.
         writer: Changes it.
         views: Opens views of snapshot and store.
         refresher: Loads changed items in the background.
@@ -65,6 +67,7 @@ class Services:
     text_queue: TextQueue
     admin_queue: WorkQueue
     live_store: LiveStore | None
+    store_check: StoreCheck
     writer: StoreWriter
     views: RequestViews
     refresher: Refresher
@@ -79,6 +82,7 @@ class Services:
             self.long_queue,
             self.text_queue,
             self.admin_queue,
+            self.store_check.queue,
             *self.writer.queues,
         )
 
@@ -226,11 +230,7 @@ class Services:
         Raises:
             Problem: 503 if it cannot.
         """
-        live = self.live_store
-        if live is None:
-            return
-        if live.database.is_damaged or live.database.peek_sequence() is None:
-            await self.admin_queue.run(live.database.check, deadline_s=self.settings.deadline_s)
+        await self.store_check.run()
 
     async def run_admin(self, call: Callable[[], _T]) -> _T:
         """Run `call`, which may open a snapshot, in a thread; there is no deadline."""

@@ -1,5 +1,6 @@
 """Calls that change the live store, each in a thread of the queue that its kind waits in."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -53,6 +54,7 @@ class StoreWriter:
         self._item_queue = WorkQueue("items", threads=1, max_waiting=size)
         self._long_item_queue = WorkQueue("long items", threads=1, max_waiting=_LONG_QUEUE_SIZE)
         self._erasure_queue = WorkQueue("erasures", threads=1, max_waiting=size)
+        self._finishing: asyncio.Task[None] | None = None  # an erasure that nobody waits for
 
     @property
     def queues(self) -> tuple[WorkQueue, ...]:
@@ -89,16 +91,31 @@ class StoreWriter:
 
         Raises:
             Problem: 409 if there is no live store; 503 if it could not be done in time: then the
-                user is hidden, and removed in the background.
+                user is hidden, and removed in the background, from rows and files.
         """
         live = require_live_store(self._live_store, self._settings)
         deadline_s = self._settings.batch_deadline_s
-        erased_count, seq = await self._erasure_queue.run(
-            lambda: live.users.erase_rows(user_id), deadline_s=deadline_s
-        )
-        # Behind the erasures that wait, so that the files are cleaned once for all of them.
-        await self._erasure_queue.run(lambda: live.users.clean_files(seq), deadline_s=deadline_s)
+        is_clean = False
+        try:
+            erased_count, seq = await self._erasure_queue.run(
+                lambda: live.users.erase_rows(user_id), deadline_s=deadline_s
+            )
+            # Behind the erasures that wait, so that the files are cleaned once for all of them.
+            await self._erasure_queue.run(
+                lambda: live.users.clean_files(seq), deadline_s=deadline_s
+            )
+            is_clean = True
+        finally:  # also if the caller has left
+            if not is_clean and self._finishing is None:
+                self._finishing = asyncio.create_task(self._finish_later())
         return erased_count, seq
+
+    async def _finish_later(self) -> None:
+        """Finish, behind the erasure that nobody waits for any more."""
+        try:
+            await self.finish_erasures()
+        finally:
+            self._finishing = None
 
     async def finish_erasures(self) -> None:
         """Remove what erasures that were interrupted have left; no caller waits for it."""

@@ -1,6 +1,7 @@
 """Environment or file to the secret of a service, which is created on first use.
 
-The secret signs cursors and keys the hashes of erased user ids.
+The secret signs cursors, keys the hashes of erased users and retracted ids, and encrypts the kept
+vectors of texts. Everything that writes to a live store needs the one of its service.
 """
 
 import os
@@ -17,8 +18,8 @@ _MIN_SECRET_CHARS = 16
 def load_secret(file: Path | None, environment: Mapping[str, str]) -> str:
     """Return the secret of `$ZHIYIN_SECRET`, or else that of a file, created if it is missing.
 
-    Services that read each other's cursors (replicas, or a service moved to another machine) need
-    the same secret.
+    What works with one live store needs the same secret: with another one nobody can tell who was
+    erased and which ids were retracted. So do services that read each other's cursors.
 
     Args:
         file: Where the secret is kept; None: `find_default_secret_file`.
@@ -36,7 +37,7 @@ def load_secret(file: Path | None, environment: Mapping[str, str]) -> str:
         return _check_secret(path.read_text(encoding="utf-8").strip(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"the secret that signs cursors cannot be kept in {path} ({error}); set "
+            f"the secret of the service cannot be kept in {path} ({error}); set "
             f"{SECRET_VARIABLE} instead"
         ) from error
 

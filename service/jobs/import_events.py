@@ -24,8 +24,8 @@ from service.store import (
     ImportIds,
     LiveDatabase,
     UserHasher,
-    key_old_retractions,
     raise_as_failure,
+    require_secret,
     to_imported_events,
 )
 
@@ -187,7 +187,7 @@ def _append_all(
 ) -> None:
     """Keep the events of all rows, batch by batch."""
     hasher = UserHasher(load_secret(None, os.environ))
-    key_old_retractions(database, hasher)
+    require_secret(database, hasher)
     log, ids = EventLog(database, hasher), ImportIds()
     now = time.time()
     while batch := list(islice(rows, _EVENTS_PER_TRANSACTION)):

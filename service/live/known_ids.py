@@ -34,7 +34,9 @@ class KnownIds:
         ids = list(item_ids)
         wanted = _hash_ids(ids)
         places = np.searchsorted(hashes, wanted)
-        found = np.take(hashes, places, mode="clip") == wanted
+        found = np.zeros(len(ids), np.bool_)
+        if len(hashes):  # nothing can be taken from an empty array
+            found = np.take(hashes, places, mode="clip") == wanted
         return [i for i, known in zip(ids, found.tolist(), strict=True) if known or i in new_ids]
 
     def _load_hashes(self, base: Index) -> _Hashes:
@@ -44,7 +46,7 @@ class KnownIds:
                     _hash_ids(base.ids(range(first, min(first + _IDS_PER_READ, base.count))))
                     for first in range(0, base.count, _IDS_PER_READ)
                 ]
-                self._hashes = np.sort(np.concatenate(parts))
+                self._hashes = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
                 self._base = weakref.ref(base)
             return self._hashes
 

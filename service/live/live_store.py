@@ -22,6 +22,7 @@ from service.store import (
     UserStore,
     find_text_vector_path,
     key_old_retractions,
+    settle_secret,
 )
 
 DEFAULT_FILE_NAME = "live.sqlite"
@@ -46,7 +47,7 @@ class LiveStore:
     def from_database(
         cls, database: LiveDatabase, secret: str, clock: Callable[[], float]
     ) -> "LiveStore":
-        """Return the parts of an open database, where no hash of an event id is without a key.
+        """Return the parts of an open database; nothing is written.
 
         Args:
             database: The live store.
@@ -55,7 +56,6 @@ class LiveStore:
             clock: Returns the time, Unix seconds.
         """
         hasher = UserHasher(secret)
-        key_old_retractions(database, hasher)
         event_log = EventLog(database, hasher)
         vector_path = database.file and find_text_vector_path(database.file)
         text_vectors = TextVectorFile(vector_path, secret)
@@ -75,6 +75,8 @@ def open_live_store(
 ) -> LiveStore | None:
     """Open the live store that the settings name, or the one in the index directory.
 
+    Hashes of retracted ids without a key are keyed, unless the store is of another secret.
+
     Returns:
         None if the settings name none and the index directory cannot be written: then the service
         answers requests, and refuses calls that would have to store something.
@@ -91,6 +93,9 @@ def open_live_store(
         database.look_over(limit_s=_LOOKING_OVER_S)
     except Problem as problem:  # the service starts, and is not ready
         _log.warning("%s", problem.detail)
+    hasher = UserHasher(secret)
+    if settle_secret(database, hasher):
+        key_old_retractions(database, hasher)
     return LiveStore.from_database(database, secret, clock)
 
 

@@ -16,6 +16,7 @@ from service.store.rebuild_changes import cache_live_vectors, prune_applied_chan
 from service.store.retractions import key_old_retractions
 from service.store.schema import events
 from service.store.sequence_reader import Owner
+from service.store.store_secret import require_secret, settle_secret
 from service.store.text_vectors import KeptTextEncoder, TextVectorFile, find_text_vector_path
 from service.store.trending import Trending
 from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
@@ -55,6 +56,8 @@ __all__ = [
     "prune_applied_changes",
     "raise_as_failure",
     "read_changes",
+    "require_secret",
+    "settle_secret",
     "store_changes",
     "to_imported_events",
 ]

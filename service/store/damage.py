@@ -7,10 +7,14 @@ it was read without a fault.
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import sqlalchemy as sa
 
+from indexer.cancellation import raise_if_given_up
+from indexer.errors import GivenUpError
 from service.store.schema import tables
 
 LOOK_AGAIN_S = 5.0  # between two looks at a store that was found damaged
@@ -25,7 +29,14 @@ class Damage:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sentence: str | None = None
+        self._count = 0
         self._next_look_at = 0.0
+        self._is_looking = False
+
+    @property
+    def count(self) -> int:
+        """How often damage was met, or another store opened; see `clear`."""
+        return self._count
 
     @property
     def sentence(self) -> str | None:
@@ -38,23 +49,44 @@ class Damage:
             if self._sentence is None:
                 _log.error("%s", sentence)
             self._sentence = sentence
+            self._count += 1
             self._next_look_at = time.monotonic() + LOOK_AGAIN_S
 
-    def claim_look(self) -> bool:
-        """Return whether the caller should look at the store now: it is known to be damaged."""
+    @contextmanager
+    def claim_look(self) -> Iterator[bool]:
+        """Yield whether to look at the store now: it is known to be damaged, and nobody looks."""
         with self._lock:
-            now = time.monotonic()
-            is_due = self._sentence is not None and now >= self._next_look_at
+            is_late = time.monotonic() >= self._next_look_at
+            is_due = self._sentence is not None and is_late and not self._is_looking
+            self._is_looking |= is_due
+        try:
+            yield is_due
+        finally:
             if is_due:
-                self._next_look_at = now + LOOK_AGAIN_S
-            return is_due
+                with self._lock:
+                    self._is_looking = False
+                    self._next_look_at = time.monotonic() + LOOK_AGAIN_S
 
-    def clear(self) -> None:
-        """Count the store as sound: all of it was read, or another one is open."""
+    def clear(self, known: int) -> None:
+        """Count the store as sound, since all of it was read without a fault.
+
+        Args:
+            known: `count` from before it was read; damage that was met since is kept.
+        """
         with self._lock:
-            if self._sentence is not None:
-                _log.warning("the live store reads well again")
-            self._sentence = None
+            if self._count == known:
+                self._forget()
+
+    def start_again(self) -> None:
+        """Count the store as sound, since it is another one; a look at the former tells nothing."""
+        with self._lock:
+            self._count += 1
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._sentence is not None:
+            _log.warning("the live store reads well again")
+        self._sentence = None
 
 
 def find_damage(connection: sa.Connection, *, limit_s: float | None = None) -> str | None:
@@ -65,6 +97,7 @@ def find_damage(connection: sa.Connection, *, limit_s: float | None = None) -> s
         limit_s: After which a larger SQLite file is taken for sound; None: all of it is read.
 
     Raises:
+        GivenUpError: If nobody waits for it any more.
         sa.exc.DBAPIError: If a table is missing, or cannot be read at all.
     """
     for table in tables.sorted_tables:
@@ -75,16 +108,25 @@ def find_damage(connection: sa.Connection, *, limit_s: float | None = None) -> s
     if driver is None:
         raise TypeError(connection)
     is_over = partial(_has_passed, None if limit_s is None else time.monotonic() + limit_s)
-    driver.set_progress_handler(is_over, _OPCODES_PER_LOOK)
+    driver.set_progress_handler(lambda: is_over() or _is_given_up(), _OPCODES_PER_LOOK)
     try:
         found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
     except sa.exc.OperationalError:
+        raise_if_given_up()
         if is_over():  # interrupted: what could be read was sound
             return None
         raise
     finally:
         driver.set_progress_handler(None, 0)
     return None if found == "ok" else " ".join(found.split())
+
+
+def _is_given_up() -> bool:
+    try:
+        raise_if_given_up()
+    except GivenUpError:  # which would be lost within SQLite
+        return True
+    return False
 
 
 def _has_passed(deadline: float | None) -> bool:

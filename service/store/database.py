@@ -77,17 +77,29 @@ class LiveDatabase:
     def check(self) -> None:
         """Check that the store can be read, and is of this release.
 
-        Of one that was found damaged everything is read, every few seconds at most.
+        Of one that was found damaged everything is read, every few seconds at most, and by one
+        thread at a time.
 
         Raises:
+            GivenUpError: If nobody waits for it any more.
             Problem: 503 if it is not.
         """
         with self.begin_read() as connection:
             self.read_sequence(connection)
-            if self._damage.claim_look():
-                self._look_over(connection, limit_s=None)
-        if self._damage.sentence is not None:
-            raise unavailable(self._damage.sentence)
+        with self._damage.claim_look() as is_due:
+            if is_due:
+                self._look_over(limit_s=None)
+        self.raise_if_damaged()
+
+    def raise_if_damaged(self) -> None:
+        """Go on only if no damage is known.
+
+        Raises:
+            Problem: 503 if the store was found damaged, and not sound since.
+        """
+        sentence = self._damage.sentence
+        if sentence is not None:
+            raise unavailable(sentence)
 
     def look_over(self, *, limit_s: float) -> None:
         """Look for damage, as long as `limit_s` at most; `is_damaged` tells, and the log.
@@ -95,8 +107,7 @@ class LiveDatabase:
         Raises:
             Problem: 503 if the store cannot be read at all.
         """
-        with self.begin_read() as connection:
-            self._look_over(connection, limit_s=limit_s)
+        self._look_over(limit_s=limit_s)
 
     @property
     def is_damaged(self) -> bool:
@@ -251,7 +262,7 @@ class LiveDatabase:
     def _start_again(self) -> None:
         """Count from the numbers of another store, of which no damage is known."""
         self._highest.start_again()
-        self._damage.clear()
+        self._damage.start_again()
 
     def _to_sequence(self, row: Sequence[int], mark: Mark) -> SequenceNumbers:
         """Return the numbers in a row of `_SEQUENCE_QUERY`.
@@ -268,11 +279,13 @@ class LiveDatabase:
         generation = self._highest.compare(seq, mark)
         return SequenceNumbers(seq, items_seq, removals_seq, generation)
 
-    def _look_over(self, connection: sa.Connection, *, limit_s: float | None) -> None:
-        """Note whether a store is damaged."""
-        found = find_damage(connection, limit_s=limit_s)
+    def _look_over(self, *, limit_s: float | None) -> None:
+        """Note whether the store is damaged."""
+        known = self._damage.count
+        with self.begin_read() as connection:
+            found = find_damage(connection, limit_s=limit_s)
         if found is None:
-            self._damage.clear()
+            self._damage.clear(known)
         else:
             self._damage.note(describe_damage(self._name, found).detail)
 

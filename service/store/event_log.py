@@ -171,7 +171,8 @@ class EventLog:
             The sequence number of the store afterwards.
 
         Raises:
-            Problem: 404 if there is no event of that id; 503 if the store is busy.
+            Problem: 404 if there is no event of that id; 409 if the store has hashes under another
+                secret; 503 if it is busy.
         """
         with self._database.begin_write() as transaction:
             connection = transaction.connection

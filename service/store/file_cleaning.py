@@ -1,6 +1,7 @@
 """The files of a SQLite store to the same files without a byte of what was deleted.
 
-The work is done in a process of its own, see `service.store.page_slack`.
+The work is done in a process of its own, see `service.store.page_slack`. What is still to be
+cleaned is noted in the store, so that a process that is killed before leaves it to the next one.
 """
 
 import logging
@@ -9,9 +10,13 @@ import sys
 import threading
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from service.edge import Problem, unavailable
 from service.store.database import LiveDatabase
 from service.store.page_slack import EXIT_BLOCKED
+from service.store.schema import uncleaned
+from service.store.write_transaction import WriteTransaction
 
 CLEANING_TIMEOUT_S = 5.0
 _STARTING_S = 30.0  # that the process may take beyond its own time limit
@@ -45,16 +50,37 @@ class FileCleaner:
                 written. Repeating the call cleans them.
         """
         file = self._database.file
-        if file is None:
-            return
+        if file is not None:
+            self._clean_once(file.resolve(), seq)  # a log lies beside the file a link leads to
+        with self._database.begin_write() as transaction:
+            transaction.connection.execute(uncleaned.delete().where(uncleaned.c.seq <= seq))
+
+    def find_uncleaned(self) -> int | None:
+        """Return up to which number there is something to clean, of whatever process; None: no."""
+        with self._database.begin_read() as connection:
+            last: int | None = connection.execute(sa.select(sa.func.max(uncleaned.c.seq))).scalar()
+        return last
+
+    def _clean_once(self, file: Path, seq: int) -> None:
         with self._lock:
             with self._database.begin_read() as connection:
                 reached = self._database.read_sequence(connection)
             is_same_store = reached.generation == self._clean_generation
             if is_same_store and self._clean_seq >= seq:  # another call has cleaned for this one
                 return
-            _clean_files(file.resolve())  # the log lies beside the file that a link leads to
+            _clean_files(file)
             self._clean_generation, self._clean_seq = reached.generation, reached.seq
+
+
+def note_uncleaned(transaction: WriteTransaction) -> None:
+    """Note that a transaction deletes what must leave the files; `FileCleaner.clean` must follow.
+
+    Args:
+        transaction: Has taken its sequence numbers.
+    """
+    is_noted = uncleaned.c.seq == transaction.seq
+    transaction.connection.execute(uncleaned.delete().where(is_noted))
+    transaction.connection.execute(uncleaned.insert().values(seq=transaction.seq))
 
 
 def _clean_files(file: Path) -> None:

@@ -10,6 +10,7 @@ from service.store.parameters import may_hold_rows, split_parameters
 from service.store.schema import erasures, merges
 
 _USER_DOMAIN = b"zhiyin erased user 1\0"
+_CHECK_DOMAIN = b"zhiyin live store 1\0"
 _EVENT_DOMAIN = b"zhiyin retracted event 1\0"
 
 
@@ -18,6 +19,11 @@ class UserHasher:
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
+
+    @property
+    def check_value(self) -> bytes:
+        """By which the same secret is known again: an HMAC-SHA256, 32 bytes."""
+        return hmac.digest(self._secret, _CHECK_DOMAIN, "sha256")
 
     def hash_user_id(self, user_id: str) -> bytes:
         """Return the HMAC-SHA256 of an id, 32 bytes."""

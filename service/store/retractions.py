@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from service.edge import Problem
 from service.store.database import LiveDatabase
-from service.store.file_cleaning import FileCleaner
+from service.store.file_cleaning import FileCleaner, note_uncleaned
 from service.store.ownership import UserHasher
 from service.store.parameters import may_hold_rows, split_parameters
 from service.store.schema import old_retractions, retractions
+from service.store.store_secret import claim_secret
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,12 @@ def find_retracted_ids(
 def refuse_event_id(
     connection: sa.Connection, hasher: UserHasher, event_id: str, *, seq: int
 ) -> None:
-    """Let no event of this id come again."""
+    """Let no event of this id come again.
+
+    Raises:
+        Problem: 409 if the store has hashes under another secret.
+    """
+    claim_secret(connection, hasher)
     event_hash = hasher.key_event_hash(hash_without_key(event_id))
     connection.execute(retractions.insert().values(event_hash=event_hash, seq=seq))
 
@@ -76,7 +82,8 @@ def refuse_event_id(
 def key_old_retractions(database: LiveDatabase, hasher: UserHasher) -> None:
     """Put keyed hashes in place of those that earlier releases stored without a key.
 
-    If the store is busy, or its files cannot be cleaned, it is logged: they count as they are.
+    If the store is busy or of another secret, or its files cannot be cleaned, it is logged: they
+    count as they are.
     """
     any_row = sa.select(sa.literal(1)).select_from(old_retractions).limit(1)
     try:
@@ -91,6 +98,7 @@ def key_old_retractions(database: LiveDatabase, hasher: UserHasher) -> None:
 def _move_old_retractions(database: LiveDatabase, hasher: UserHasher) -> int:
     """Key all hashes that have no key; return the sequence number afterwards."""
     with database.begin_write() as transaction:
+        claim_secret(transaction.connection, hasher)
         found = transaction.connection.execute(
             sa.select(old_retractions.c.event_hash, old_retractions.c.seq)
         )
@@ -98,7 +106,9 @@ def _move_old_retractions(database: LiveDatabase, hasher: UserHasher) -> int:
         if rows:
             transaction.connection.execute(retractions.insert(), rows)
             transaction.connection.execute(old_retractions.delete())
-        return transaction.reserve()
+        seq = transaction.reserve()
+        note_uncleaned(transaction)
+        return seq
 
 
 def hash_without_key(event_id: str) -> bytes:

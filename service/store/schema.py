@@ -65,7 +65,8 @@ retractions = sa.Table(
 )
 
 # The same from releases that used no key, SHA-256: whoever guessed an id could find it here. They
-# are moved when a store is opened, and count until then.
+# are moved when a service starts with the store, and count until then; so do those of a backup that
+# is put in its place while a service runs.
 old_retractions = sa.Table(
     "live_retracted",
     tables,
@@ -107,6 +108,19 @@ erasing = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False),
 )
 
+# At most one row: by which the secret is known that the hashes above are keyed with.
+secret_check = sa.Table(
+    "live_secret", tables, sa.Column("check_value", sa.LargeBinary, primary_key=True)
+)
+
+# Up to which sequence numbers rows were deleted whose bytes may still be in the files: from the
+# transaction that deletes until the files were cleaned, whoever is killed between.
+uncleaned = sa.Table(
+    "live_uncleaned",
+    tables,
+    sa.Column("seq", _SEQUENCE_TYPE, primary_key=True, autoincrement=False),
+)
+
 # The last change of each item. `fields` is null if the item was deleted. `vector` is little-endian
 # float16, from the encoder whose key is in `encoder`, or from the caller (then `encoder` is empty).
 # Later builds leave out a change that is `dropped`; older snapshots still need it.
@@ -135,7 +149,7 @@ removals = sa.Table(
 version = sa.Table("live_version", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False))
 
 
-_LATER_TABLES = (removals, retractions, erasing)
+_LATER_TABLES = (removals, retractions, erasing, uncleaned, secret_check)
 
 
 def _create_tables(connection: sa.Connection) -> None:
@@ -153,12 +167,18 @@ def _create_keyed_retractions_and_erasing(connection: sa.Connection) -> None:
     erasing.create(connection)
 
 
+def _create_uncleaned_and_secret(connection: sa.Connection) -> None:
+    secret_check.create(connection)
+    uncleaned.create(connection)
+
+
 # Migration n brings a store of version n to version n + 1. A released migration is never edited: a
 # table that changes later gets a migration with its own SQL.
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _create_tables,
     _create_removals,
     _create_keyed_retractions_and_erasing,
+    _create_uncleaned_and_secret,
 )
 
 

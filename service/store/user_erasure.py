@@ -3,7 +3,8 @@
 The first transaction records the erasure, removes the profile, and hides the events that are there,
 see `service.store.hidden_events`. Others write between the slices that follow. What the user does
 after the first transaction is of somebody new, and stays. A process that is killed half-way leaves
-the user hidden, and the next service removes the rest.
+the user hidden, and the next service removes the rest. The transaction that removes the last row
+notes that the files are to be cleaned.
 """
 
 import logging
@@ -16,8 +17,10 @@ import sqlalchemy as sa
 from service.store.database import LiveDatabase
 from service.store.decayed_sums import BLOCK_EVENTS
 from service.store.event_rows import match_owner
+from service.store.file_cleaning import note_uncleaned
 from service.store.ownership import UserHasher
 from service.store.schema import erasing, erasures, events, merges, users
+from service.store.store_secret import claim_secret
 from service.store.write_transaction import WriteTransaction
 
 _SLICE_S = 0.02  # after which a transaction removes no more
@@ -63,7 +66,8 @@ class UserEraser:
             The number of events that were removed, and the sequence number afterwards.
 
         Raises:
-            Problem: 503 if others write for too long, or the store is gone. If anything was done,
+            Problem: 409 if the store has hashes under another secret, then nothing was done; 503 if
+                others write for too long, or the store is gone. If anything was done,
                 the user is hidden, and repeating the call removes the rest.
         """
         blocks = self._load_blocks(user_id)
@@ -76,7 +80,9 @@ class UserEraser:
             if len(marked) <= _FEW_BLOCKS:  # else it has taken long enough already
                 removed, is_complete = _remove_slice(transaction.connection, user_id, last_seq)
             transaction.connection.execute(erasing.delete().where(erasing.c.user_id == user_id))
-            if not is_complete:
+            if is_complete:
+                note_uncleaned(transaction)
+            else:
                 transaction.connection.execute(
                     erasing.insert().values(user_id=user_id, seq=last_seq)
                 )
@@ -85,19 +91,13 @@ class UserEraser:
         more, seq = self._remove_hidden(user_id, last_seq)
         return removed + more, seq
 
-    def finish(self) -> int | None:
-        """Remove what erasures that were interrupted have left.
-
-        Returns:
-            The sequence number afterwards; None if there was none.
-        """
+    def finish(self) -> None:
+        """Remove the rows that erasures which were interrupted have left."""
         with self._database.begin_read() as connection:
             left = connection.execute(sa.select(erasing.c.user_id, erasing.c.seq)).all()
-        seq = None
         for user_id, last_seq in left:
-            removed, seq = self._remove_hidden(user_id, last_seq)
+            removed, _ = self._remove_hidden(user_id, last_seq)
             _log.warning("an erasure that was interrupted is complete: %d events", removed)
-        return seq
 
     def _remove_hidden(self, user_id: str, last_seq: int) -> tuple[int, int]:
         """Remove the hidden events of a user; return how many, and the sequence number then."""
@@ -110,6 +110,7 @@ class UserEraser:
                     is_meant = sa.and_(erasing.c.user_id == user_id, erasing.c.seq == last_seq)
                     transaction.connection.execute(erasing.delete().where(is_meant))
                     transaction.reserve()  # files are clean only if they were cleaned after this
+                    note_uncleaned(transaction)
                 seq = transaction.seq
             count += removed
         return count, seq
@@ -124,6 +125,7 @@ class UserEraser:
     def _record_erasure(self, transaction: WriteTransaction, user_id: str) -> None:
         """Remove the profile and merges of a user, and note the erasure under hashes of all ids."""
         connection = transaction.connection
+        claim_secret(connection, self._user_hasher)
         connection.execute(users.delete().where(users.c.user_id == user_id))
         merged_ids = sa.select(merges.c.from_id).where(merges.c.into_id == user_id)
         all_ids = {user_id, *connection.execute(merged_ids).scalars()}

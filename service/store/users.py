@@ -118,10 +118,13 @@ class UserStore:
     def finish_erasures(self) -> None:
         """Remove, from rows and files, what erasures that were interrupted have left.
 
+        Those whose rows are gone, while the files were not cleaned yet, are among them.
+
         Raises:
             Problem: 503 if it cannot be done now.
         """
-        seq = self._eraser.finish()
+        self._eraser.finish()
+        seq = self._cleaner.find_uncleaned()
         if seq is not None:
             self.clean_files(seq)
 

@@ -3,13 +3,18 @@
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
+from indexer.cancellation import give_up_when, raise_if_given_up
+from indexer.errors import GivenUpError
 from service import Settings, create_app
+from service.edge import Problem
 from service.store import damage
 from service.store.damage import find_damage
 from service.store.database import LiveDatabase
@@ -146,3 +151,76 @@ def test_a_look_at_a_large_store_is_bounded(
     database.look_over(limit_s=10.0)
     assert not database.is_damaged
     database.close()
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveDatabase]:
+    """A store in which damage was met that is mended since."""
+    monkeypatch.setattr(damage, "LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(damage, "_OPCODES_PER_LOOK", 10)
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    meet_damage(database)
+    yield database
+    database.close()
+
+
+def meet_damage(database: LiveDatabase) -> None:
+    with pytest.raises(Problem, match="damaged"), database.begin_read() as connection:
+        connection.exec_driver_sql("SELECT * FROM live_away")
+    assert database.is_damaged
+
+
+def test_a_look_that_nobody_waits_for_is_given_up_and_tells_nothing(damaged: LiveDatabase) -> None:
+    with give_up_when(lambda: True), pytest.raises(GivenUpError):
+        damaged.check()
+    assert damaged.is_damaged
+    damaged.check()
+    assert not damaged.is_damaged
+
+
+def test_one_thread_looks_at_a_time_and_clears_no_damage_that_was_met_meanwhile(
+    damaged: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float | None] = []
+
+    def find(connection: sa.Connection, *, limit_s: float | None) -> str | None:
+        looks.append(limit_s)
+        found = find_damage(connection, limit_s=limit_s)
+        if len(looks) == 1:
+            with pytest.raises(Problem, match="damaged"):  # another call looks already
+                damaged.check()
+            meet_damage(damaged)
+        return found
+
+    monkeypatch.setattr("service.store.database.find_damage", find)
+    with pytest.raises(Problem, match="damaged"):
+        damaged.check()
+    assert looks == [None]
+    damaged.check()
+    assert not damaged.is_damaged
+
+
+def test_nothing_waits_for_a_long_look_and_it_outlasts_who_asked(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(damage, "LOOK_AGAIN_S", 0.0)
+    looks: list[float | None] = []
+    may_end = threading.Event()
+
+    def find(connection: sa.Connection, *, limit_s: float | None) -> str | None:
+        if limit_s is None:
+            looks.append(limit_s)
+            may_end.wait(30)
+        raise_if_given_up()
+        return find_damage(connection, limit_s=limit_s)
+
+    monkeypatch.setattr("service.store.database.find_damage", find)
+    with serve(own_shop, deadline_s=0.3) as client:
+        meet_damage(client.app.state.services.live_store.database)  # type: ignore[attr-defined]  # of the application
+        for _ in range(2):
+            assert "is damaged" in problem(client.get("/health/ready"), 503)
+        assert client.post("/v1/snapshots/reload").status_code == 200
+        assert looks == [None]
+        may_end.set()
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
+        assert looks == [None]

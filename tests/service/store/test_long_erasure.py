@@ -4,8 +4,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,12 +24,12 @@ from service.store.event_log import EventLog
 from service.store.events import Event
 from service.store.ownership import UserHasher
 from service.store.rebuild_changes import read_changes
-from service.store.schema import erasing, events
+from service.store.schema import erasing, events, uncleaned
 from service.store.text_vectors import TextVectorFile
 from service.store.trending import Trending
 from service.store.users import UserProfile, UserStore
 from tests.paths import REPOSITORY
-from tests.service.conftest import Serve, Shop, problem, wait_until
+from tests.service.conftest import Serve, Shop, liked, problem, wait_until
 
 SECRET = "a secret of the tests"
 ERASED_AT = 1_000.0
@@ -238,6 +240,97 @@ def test_an_erasure_that_was_killed_shows_nobody_by_halves_and_is_finished(tmp_p
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+KILLED_BEFORE_CLEANING = """
+import os, signal, sys
+from service.store.database import LiveDatabase
+from service.store.ownership import UserHasher
+from service.store.users import UserStore
+database = LiveDatabase.open(sys.argv[1])
+users = UserStore(database, UserHasher("a secret of the tests"), lambda: 1_000.0)
+users.erase_rows(sys.argv[2])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("user", ["big", "ann"])
+def test_an_erasure_that_was_killed_before_the_files_were_cleaned_is_cleaned(
+    tmp_path: Path, user: str
+) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+    Store(database).fill()
+    database.close()
+    command = [sys.executable, "-c", KILLED_BEFORE_CLEANING, f"sqlite:///{file}", user]
+    assert subprocess.run(command, cwd=REPOSITORY, check=False).returncode == -signal.SIGKILL
+
+    def read() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.glob("live.sqlite*"))
+
+    assert f"<{user}>".encode() in read()
+    database = LiveDatabase.open(f"sqlite:///{file}")
+    vectors = TextVectorFile(tmp_path / "vectors", SECRET)
+    vectors.add("a model", {"a search of theirs": np.ones(4, np.float32)})
+    store = Store(database, vectors)
+    store.users.finish_erasures()
+    assert not vectors.find("a model", ["a search of theirs"])
+    vectors.add("a model", {"a later search": np.ones(4, np.float32)})
+    store.users.finish_erasures()  # there is nothing left to do
+    assert vectors.find("a model", ["a later search"])
+    database.close()
+    content = read()
+    assert f"<{user}>".encode() not in content
+    assert f"s-{user}".encode() not in content
+    other = {"big": b"<ann>", "ann": b"<big>"}[user]
+    assert other in content
+
+
+def test_files_that_could_not_be_cleaned_are_cleaned_with_the_next_erasure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    store = Store(database)
+    store.fill()
+    with monkeypatch.context() as patch:
+        patch.setattr("service.store.file_cleaning._PROGRAM", tmp_path / "nothing.py")
+        with pytest.raises(Problem, match="repeat the call"):
+            store.users.erase("big")
+    with database.begin_read() as connection:
+        assert connection.execute(sa.select(uncleaned)).all()
+    store.users.erase("ann")
+    with database.begin_read() as connection:
+        assert not connection.execute(sa.select(uncleaned)).all()
+    database.close()
+
+
+def test_an_erasure_that_nobody_waits_for_any_more_cleans_the_files_too(
+    own_shop: Shop, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(own_shop) as client:
+        liked(client, "theirs-4711", "i0001", "i0002")
+        services = client.app.state.services  # type: ignore[attr-defined]  # of the application
+        users, has_given_up = services.live_store.users, threading.Event()
+        erase_rows = UserStore.erase_rows
+
+        def erase_late(store: UserStore, user_id: str) -> tuple[int, int]:
+            has_given_up.wait(30)
+            return erase_rows(store, user_id)
+
+        monkeypatch.setattr(UserStore, "erase_rows", erase_late)
+        late = replace(services.settings, batch_deadline_s=0.05)
+        monkeypatch.setattr(services.writer, "_settings", late)
+        assert "took longer" in problem(client.delete("/v1/users/theirs-4711"), 503)
+        has_given_up.set()
+        file = own_shop.root / "live.sqlite"
+
+        def is_clean() -> bool:
+            copied = subprocess.run(["cat", *map(str, file.parent.glob("live.sqlite*"))],
+                                    capture_output=True, check=True).stdout  # fmt: skip
+            return b"theirs-4711" not in copied
+
+        wait_until(is_clean)
+        wait_until(lambda: users._cleaner.find_uncleaned() is None)
 
 
 @pytest.mark.slow

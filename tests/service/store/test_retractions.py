@@ -1,4 +1,4 @@
-"""Retracted ids: kept as keyed hashes; those of earlier releases are keyed at the opening."""
+"""Retracted ids: kept as keyed hashes; a service keys those of earlier releases at its start."""
 
 import hashlib
 import sqlite3
@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from indexer.reading import Interaction
-from service.live import LiveStore
+from service.live import LiveStore, open_live_store
+from service.settings import Settings
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog
 from service.store.events import Event
+from service.store.file_cleaning import FileCleaner
 from service.store.imported_events import ImportIds
 from service.store.ownership import UserHasher
 from service.store.rebuild_changes import read_changes
@@ -59,7 +61,7 @@ def test_the_files_do_not_tell_whether_a_guessed_id_was_retracted(tmp_path: Path
     assert hashlib.sha256(GUESSED.encode()).digest() not in content
 
 
-def test_hashes_without_a_key_count_and_are_keyed_when_a_store_is_opened(tmp_path: Path) -> None:
+def test_hashes_without_a_key_count_and_a_service_that_starts_keys_them(tmp_path: Path) -> None:
     file = tmp_path / "live.sqlite"
     database = LiveDatabase.open(f"sqlite:///{file}")
     hasher = UserHasher(SECRET)
@@ -76,6 +78,13 @@ def test_hashes_without_a_key_count_and_are_keyed_when_a_store_is_opened(tmp_pat
     check()
     assert hashlib.sha256(GUESSED.encode()).digest() in read_files_by_another(file)
     LiveStore.from_database(database, SECRET, lambda: 0.0)
+    with database.begin_read() as connection:  # who only reads keys nothing
+        assert len(connection.execute(old_retractions.select()).all()) == 2
+    database.close()
+    settings = Settings(tmp_path, secret_file=tmp_path / "unused")
+    store = open_live_store(settings, SECRET, lambda: 0.0)
+    assert store is not None
+    database, log = store.database, store.event_log
     check()
     with database.begin_read() as connection:
         assert connection.execute(old_retractions.select()).all() == []
@@ -102,6 +111,8 @@ def test_a_store_of_the_release_before_is_migrated_with_its_retractions(tmp_path
     with sqlite3.connect(file) as connection:
         connection.execute("DROP TABLE live_refused")
         connection.execute("DROP TABLE live_erasing")
+        connection.execute("DROP TABLE live_uncleaned")
+        connection.execute("DROP TABLE live_secret")
         connection.execute("UPDATE live_version SET version = 2")
     connection.close()
     store = LiveStore.from_database(LiveDatabase.open(f"sqlite:///{file}"), SECRET, lambda: 0.0)
@@ -117,5 +128,6 @@ def test_files_that_cannot_be_cleaned_keep_no_store_from_opening(
     monkeypatch.setattr("service.store.file_cleaning._PROGRAM", tmp_path / "nothing.py")
     key_old_retractions(database, UserHasher(SECRET))
     assert "without a key are still there" in caplog.text
+    assert FileCleaner(database).find_uncleaned() is not None
     assert EventLog(database, UserHasher(SECRET)).append([event(GUESSED)]).refused == 1
     database.close()
