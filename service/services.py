@@ -14,7 +14,7 @@ from indexer.errors import TextBudgetError
 from indexer.language import limit_new_tokens, use_query_store
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
-from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
+from service.edge import ApiKeys, Problem, TextQueue, WorkQueue, send_json
 from service.live import (
     ActiveIndex,
     LiveStore,
@@ -93,7 +93,7 @@ class Services:
         content = await self.run_on_view(
             lambda view: orjson.dumps(call(view)), is_long=is_long, deadline_s=deadline_s
         )
-        return _render(content)
+        return send_json(content)
 
     def answer_from_memory(
         self, call: Callable[[RequestView], dict[str, Any] | None]
@@ -115,7 +115,7 @@ class Services:
                 content = call(view)
             except StaleViewError:
                 return None
-        return None if content is None else _render(orjson.dumps(content))
+        return None if content is None else send_json(orjson.dumps(content))
 
     async def run_on_view(
         self,
@@ -256,10 +256,6 @@ def check_text_cost(body: Mapping[str, Any]) -> None:
         RequestError: If they take so long to encode that they are refused.
     """
     measure_text_cost([body]).check_request()
-
-
-def _render(content: bytes) -> Response:
-    return Response(content, media_type="application/json")
 
 
 def _get_services(request: Request) -> Services:

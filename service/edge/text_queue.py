@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from indexer.cancellation import give_up_when
-from service.edge.problems import Problem, unavailable
+from service.edge.problems import Problem, shutting_down, unavailable
 from service.edge.text_turns import EncodeTexts, TextCall, TextTurns
 
 _MAX_TOKENS = 48 * 4_096  # of 48 of the largest requests: an encoder remembers no more vectors
@@ -77,7 +77,7 @@ class TextQueue:
         with self._changed:
             self._is_closed = True
             for call in list(self._waiters):
-                self._settle(call, _shutting_down())
+                self._settle(call, shutting_down())
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(max(0, wait_s))
@@ -86,7 +86,7 @@ class TextQueue:
     def _join(self, encode: EncodeTexts, texts: Sequence[str], waiter: _Waiter) -> TextCall:
         with self._changed:
             if self._is_closed:
-                raise _shutting_down()
+                raise shutting_down()
             call = self._turns.find(encode, texts)
             if call is None:
                 if len(self._turns) and self._turns.tokens >= self._max_tokens:
@@ -172,7 +172,3 @@ def _set_outcome(future: "asyncio.Future[None]", error: Exception | None) -> Non
         future.set_result(None)
     else:
         future.set_exception(error)
-
-
-def _shutting_down() -> Problem:
-    return unavailable("the service is shutting down; try again in a moment")

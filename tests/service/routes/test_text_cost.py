@@ -131,6 +131,20 @@ def asking(client: TestClient, path: str, bodies: Sequence[Any]) -> Iterator[lis
             caller.join()
 
 
+def ask_while_held(
+    client: TestClient, encoder: _GatedEncoder, path: str, bodies: Sequence[Any]
+) -> list[int]:
+    """Return the statuses of bodies sent while dear texts hold the encoder, but no cheap search."""
+    try:
+        with asking(client, path, bodies) as statuses:
+            wait_until(lambda: encoder.waiting == 1)
+            assert len(ids_for(client, query="sea")) == 10
+            encoder.gate.set()
+    finally:
+        encoder.gate.set()
+    return statuses
+
+
 def test_cheap_requests_are_answered_while_dear_ones_wait(own_shop: Shop, serve: Serve) -> None:
     encoder = _GatedEncoder()
     bodies = [{"history": HISTORY, "seed": number} for number in range(6)]
@@ -181,14 +195,7 @@ def test_more_callers_than_threads_bring_as_many_texts_as_they_may_and_all_are_a
         Shop(own_shop.rows, own_shop.root, own_shop.world, encoder), threads=1, queue=8
     ) as client:
         bodies = [{"interests": interests} for interests in texts]
-        try:
-            with asking(client, "/v1/recommend", bodies) as statuses:
-                wait_until(lambda: encoder.waiting == 1)
-                assert len(ids_for(client, query="sea")) == 10
-                encoder.gate.set()
-        finally:
-            encoder.gate.set()
-        assert statuses == [200] * 8
+        assert ask_while_held(client, encoder, "/v1/recommend", bodies) == [200] * 8
         assert {text for part in texts for text in part} <= encoder.query_texts.keys()
 
 
@@ -209,14 +216,8 @@ def test_many_users_with_many_searches_ask_at_once_and_all_are_answered(
         for start in range(0, len(events), 800):
             posted = client.post("/v1/events", json={"events": events[start : start + 800]})
             assert posted.status_code == 200, posted.text
-        try:
-            with asking(client, "/v1/recommend", [{"user_id": user} for user in users]) as statuses:
-                wait_until(lambda: encoder.waiting == 1)
-                assert len(ids_for(client, query="sea")) == 10
-                encoder.gate.set()
-        finally:
-            encoder.gate.set()
-        assert statuses == [200] * 60
+        bodies = [{"user_id": user} for user in users]
+        assert ask_while_held(client, encoder, "/v1/recommend", bodies) == [200] * 60
 
 
 def test_texts_of_a_user_are_encoded_once_over_restarts_until_someone_is_erased(
