@@ -169,7 +169,7 @@ class Services:
             except TextBudgetError as error:
                 texts, encode = error.texts, KeptTextEncoder(error.encoder, self._text_vectors)
             left_s = max(0, ends_at - time.monotonic())
-            await self.text_queue.encode(encode, texts, deadline_s=left_s)
+            await self.text_queue.encode(encode, texts, deadline_s=left_s, is_admitted=turn > 0)
         return await self.long_queue.run(call, deadline_s=max(0, ends_at - time.monotonic()))
 
     @property

@@ -199,6 +199,23 @@ def test_more_callers_than_threads_bring_as_many_texts_as_they_may_and_all_are_a
         assert {text for part in texts for text in part} <= encoder.query_texts.keys()
 
 
+def test_of_many_identical_requests_as_many_wait_for_their_texts_as_may_wait(
+    own_shop: Shop, serve: Serve
+) -> None:
+    encoder = _GatedEncoder()
+    shop = Shop(own_shop.rows, own_shop.root, own_shop.world, encoder)
+    with serve(shop, threads=1, queue=4, deadline_s=60) as client:
+        try:
+            with asking(client, "/v1/recommend", [{"history": HISTORY}] * 30) as statuses:
+                wait_until(lambda: encoder.waiting == 1 and len(statuses) == 26)
+                assert statuses == [503] * 26
+                assert len(ids_for(client, query="sea")) == 10
+                encoder.gate.set()
+        finally:
+            encoder.gate.set()
+        assert statuses[26:] == [200] * 4
+
+
 def test_many_users_with_many_searches_ask_at_once_and_all_are_answered(
     own_shop: Shop, serve: Serve
 ) -> None:
