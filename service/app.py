@@ -210,7 +210,7 @@ def _build_services(
         pages=pages,
         answer_queue=WorkQueue("answers", threads=settings.threads, max_waiting=settings.queue),
         long_queue=WorkQueue("long answers", threads=_LONG_THREADS, max_waiting=_LONG_QUEUE_SIZE),
-        text_queue=TextQueue(),
+        text_queue=TextQueue(max_waiting=settings.queue),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         live_store=live_store,
         store_check=StoreCheck(

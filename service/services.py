@@ -14,7 +14,7 @@ from indexer.errors import TextBudgetError
 from indexer.language import limit_new_tokens, use_query_store
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
-from service.edge import ApiKeys, Problem, TextQueue, WorkQueue
+from service.edge import ApiKeys, Problem, TextQueue, WorkQueue, send_json
 from service.live import (
     ActiveIndex,
     LiveStore,
@@ -25,7 +25,7 @@ from service.live import (
 )
 from service.llm import LlmClient
 from service.settings import Settings
-from service.store import KeptTextEncoder, TextVectorFile
+from service.store import KeptTextEncoder, TextVectors
 from service.store_check import StoreCheck
 from service.store_writer import StoreWriter
 
@@ -35,6 +35,14 @@ _CLOSING_S = 5  # for calls that run when the service ends, all queues together
 _LONG_TOKENS = 64  # of new text; more than a search asks for, and some 40 ms of encoding
 _MAX_TEXT_TURNS = 4  # of one call: its history, its examples, tags of the catalogue
 _OPENING_S = 5  # that a request waits for the first snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _NewTexts:
+    """What must be encoded before a call can go on."""
+
+    texts: Sequence[str]
+    encode: KeptTextEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class Services:
         content = await self.run_on_view(
             lambda view: orjson.dumps(call(view)), is_long=is_long, deadline_s=deadline_s
         )
-        return _render(content)
+        return send_json(content)
 
     def answer_from_memory(
         self, call: Callable[[RequestView], dict[str, Any] | None]
@@ -119,7 +127,7 @@ class Services:
                 content = call(view)
             except StaleViewError:
                 return None
-        return None if content is None else _render(orjson.dumps(content))
+        return None if content is None else send_json(orjson.dumps(content))
 
     async def run_on_view(
         self,
@@ -140,45 +148,56 @@ class Services:
             Problem: 503 if the queue is full, the deadline passes, or no snapshot serves yet.
         """
 
-        def run_call() -> _T:
+        def run_call(vectors: TextVectors | None) -> _T:
             with (
-                use_query_store(self._text_vectors),
+                use_query_store(vectors),
                 self.active_index.borrow(wait_s=_OPENING_S) as index,
             ):
                 return self.views.answer(index, call)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         if is_long:
-            return await self.long_queue.run(run_call, deadline_s=deadline_s)
+            return await self.long_queue.run(
+                lambda: run_call(self._begin_text_vectors()), deadline_s=deadline_s
+            )
         return await self._run_between_texts(run_call, ends_at=time.monotonic() + deadline_s)
 
-    async def _run_between_texts(self, call: Callable[[], _T], *, ends_at: float) -> _T:
+    async def _run_between_texts(
+        self, call: Callable[[TextVectors | None], _T], *, ends_at: float
+    ) -> _T:
         """Run `call` until it needs no new texts; between, these are encoded.
 
         Args:
-            call: Blocking; it begins anew.
+            call: Blocking; it begins anew. It gets where to keep vectors of what it reads.
             ends_at: Monotonic time of its deadline.
         """
 
-        def run_short_call() -> _T:
-            with limit_new_tokens(_LONG_TOKENS):
-                return call()
+        def run_short_call() -> _T | _NewTexts:
+            vectors = self._begin_text_vectors()
+            try:
+                with limit_new_tokens(_LONG_TOKENS):
+                    return call(vectors)
+            except TextBudgetError as error:
+                return _NewTexts(error.texts, KeptTextEncoder(error.encoder, vectors))
 
         for turn in range(_MAX_TEXT_TURNS):
             left_s = max(0, ends_at - time.monotonic())
-            try:
-                return await self.answer_queue.run(
-                    run_short_call, deadline_s=left_s, is_admitted=turn > 0
-                )
-            except TextBudgetError as error:
-                texts, encode = error.texts, KeptTextEncoder(error.encoder, self._text_vectors)
+            result = await self.answer_queue.run(
+                run_short_call, deadline_s=left_s, is_admitted=turn > 0
+            )
+            if not isinstance(result, _NewTexts):
+                return result
             left_s = max(0, ends_at - time.monotonic())
-            await self.text_queue.encode(encode, texts, deadline_s=left_s)
-        return await self.long_queue.run(call, deadline_s=max(0, ends_at - time.monotonic()))
+            await self.text_queue.encode(
+                result.encode, result.texts, deadline_s=left_s, is_admitted=turn > 0
+            )
+        return await self.long_queue.run(
+            lambda: call(self._begin_text_vectors()), deadline_s=max(0, ends_at - time.monotonic())
+        )
 
-    @property
-    def _text_vectors(self) -> TextVectorFile | None:
-        return self.live_store.text_vectors if self.live_store else None
+    def _begin_text_vectors(self) -> TextVectors | None:
+        """Return where to keep vectors of what is read from now on, until somebody is erased."""
+        return self.live_store.text_vectors.begin() if self.live_store else None
 
     async def find_unknown_items(
         self, item_ids: Sequence[str], *, deadline_s: float
@@ -256,10 +275,6 @@ def check_text_cost(body: Mapping[str, Any]) -> None:
         RequestError: If they take so long to encode that they are refused.
     """
     measure_text_cost([body]).check_request()
-
-
-def _render(content: bytes) -> Response:
-    return Response(content, media_type="application/json")
 
 
 def _get_services(request: Request) -> Services:

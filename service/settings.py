@@ -32,7 +32,8 @@ class Settings:
             place.
         cursor_lifetime_s: An older cursor has expired.
         threads: Requests answered at the same time, in each process.
-        queue: Requests that may wait for a thread; one more is refused with 503.
+        queue: Requests that may wait for a thread, and as many more for their texts to be encoded;
+            one more is refused with 503.
         write_queue: The same for writes, which one thread does in turn.
         deadline_s: A request that takes longer is answered 503.
         batch_deadline_s: The same for a batch.

@@ -10,7 +10,7 @@ from fastapi import Response
 
 from indexer import Index
 from indexer.live import LiveCatalogue
-from service.edge import Problem, WorkQueue
+from service.edge import Problem, WorkQueue, send_json
 from service.live import (
     ActiveIndex,
     ItemDrafts,
@@ -72,7 +72,7 @@ class StoreWriter:
         Raises:
             Problem: 409 if there is no live store.
         """
-        return _render(await self.run_write(lambda live: orjson.dumps(call(live))))
+        return send_json(await self.run_write(lambda live: orjson.dumps(call(live))))
 
     async def run_write(self, call: Callable[[LiveStore], _T]) -> _T:
         """Run `call`, which writes to the live store, in a thread; return what it returns.
@@ -140,7 +140,7 @@ class StoreWriter:
                 return orjson.dumps(call(live, index))
 
         deadline_s = self._settings.batch_deadline_s
-        return _render(await self._item_queue.run(run_call, deadline_s=deadline_s))
+        return send_json(await self._item_queue.run(run_call, deadline_s=deadline_s))
 
     async def put_items(self, bodies: Sequence[Mapping[str, Any]]) -> KeptItems:
         """Store whole items; many new texts are encoded in a thread of their own.
@@ -172,7 +172,3 @@ class StoreWriter:
         """Return the catalogue as it is now."""
         with self._views.open(index) as view:
             return view.catalogue
-
-
-def _render(content: bytes) -> Response:
-    return Response(content, media_type="application/json")

@@ -13,7 +13,7 @@ from indexer.language.fingerprint import MIN_PROBE_COSINE, PROBE_TEXT, TUNED_SUF
 from indexer.language.item_text import TEXT_VERSION, describe_item, find_title, is_chinese
 from indexer.language.model_loading import is_path
 from indexer.language.next_item_examples import HISTORY_ITEMS, NO_ITEM, NextItemExamples
-from indexer.language.text_budget import QueryEncoder, limit_new_tokens, use_query_store
+from indexer.language.text_budget import QueryEncoder, QueryStore, limit_new_tokens, use_query_store
 from indexer.language.text_cost import estimate_tokens, estimate_total_tokens, split_by_cost
 from indexer.language.tuned_layer import tune_layer
 from indexer.language.vector_cache import VectorCache, hash_text
@@ -44,6 +44,7 @@ __all__ = [
     "Moments",
     "NextItemExamples",
     "QueryEncoder",
+    "QueryStore",
     "TextEncoder",
     "VectorCache",
     "build_identity_space",

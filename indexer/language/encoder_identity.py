@@ -6,7 +6,6 @@ Importing torch and loading a model take seconds, which a build of unchanged tex
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 from indexer.arrays import Vectors
@@ -15,9 +14,8 @@ from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL
 from indexer.language.encoder import Encoder, Progress, load_encoder
 from indexer.language.fingerprint import Fingerprint
 from indexer.language.item_text import TEXT_VERSION
+from indexer.language.library_versions import read_library_versions
 from indexer.language.model_loading import MAX_TOKENS, is_path
-
-_LIBRARIES = ("sentence-transformers", "sentencepiece", "tokenizers", "torch", "transformers")
 
 
 def compute_model_stamp(name: str | None) -> str:
@@ -35,7 +33,7 @@ def compute_model_stamp(name: str | None) -> str:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     ]
-    library_versions = [version(library) for library in _LIBRARIES]
+    library_versions = list(read_library_versions().values())
     stamp_parts = (name, str(folder.resolve()), TEXT_VERSION, MAX_TOKENS, library_versions, files)
     return hashlib.sha256(repr(stamp_parts).encode()).hexdigest()[:32]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeAlias
 
+from indexer.language.library_versions import read_library_versions
 from indexer.package_version import read_version
 
 if TYPE_CHECKING:  # torch takes seconds to import: only when a model is loaded
@@ -26,7 +26,7 @@ def describe_arithmetic(arithmetic: Arithmetic) -> str:
     """Return an arithmetic with the libraries and instructions that it is computed by."""
     import torch
 
-    libraries = [f"{name} {version(name)}" for name in ("torch", "tokenizers", "transformers")]
+    libraries = [f"{name} {version}" for name, version in read_library_versions().items()]
     instructions = torch.backends.cpu.get_cpu_capability()
     return ", ".join([arithmetic, *libraries, instructions, f"zhiyin {read_version()}"])
 

@@ -9,8 +9,8 @@ special tokens); such texts go to the tokenizers library, which is loaded for th
 import base64
 import json
 import re
+import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,23 +72,29 @@ class SentencePieceTokenizer(Tokenizer):
         self._pieces: Any = SentencePieceProcessor(model_file=str(folder / SENTENCE_PIECE_FILE))
         self._begin, self._end = self._pieces.bos_id(), self._pieces.eos_id()
         self._file = folder / TOKENIZER_FILE
+        self._loading = threading.Lock()  # of `_exact`
+        self._exact: FileTokenizer | None = None  # until a text needs it
 
     @override
     def tokenize(self, texts: Sequence[str], max_tokens: int) -> list[Sequence[int]]:
-        others = [number for number, text in enumerate(texts) if _find_other(text)]
-        split: list[Sequence[int]] = [
-            [self._begin, *ids[: max_tokens - 2], self._end]
-            for ids in self._pieces.encode(list(texts), num_threads=1)
-        ]
-        if others:
-            exact = self._exact.tokenize([texts[number] for number in others], max_tokens)
-            for number, ids in zip(others, exact, strict=True):
-                split[number] = ids
-        return split
+        is_other = [bool(_find_other(text)) for text in texts]
+        usual = [text for text, other in zip(texts, is_other, strict=True) if not other]
+        others = [text for text, other in zip(texts, is_other, strict=True) if other]
+        split = iter(self._split(usual, max_tokens) if usual else [])
+        exact = iter(self._load_exact().tokenize(others, max_tokens) if others else [])
+        return [next(exact if other else split) for other in is_other]
 
-    @cached_property
-    def _exact(self) -> FileTokenizer:
-        return FileTokenizer(self._file)
+    def _split(self, texts: list[str], max_tokens: int) -> list[Sequence[int]]:
+        return [
+            [self._begin, *ids[: max_tokens - 2], self._end]
+            for ids in self._pieces.encode(texts, num_threads=1)
+        ]
+
+    def _load_exact(self) -> FileTokenizer:
+        with self._loading:  # of threads that need it at the same time, one loads it
+            if self._exact is None:
+                self._exact = FileTokenizer(self._file)
+            return self._exact
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

@@ -28,6 +28,7 @@ from service.edge.routing import (
     WriteRoute,
     decode_id,
     render_json,
+    send_json,
 )
 from service.edge.secret import load_secret
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
@@ -69,6 +70,7 @@ __all__ = [
     "render_json",
     "render_processes",
     "render_snapshot",
+    "send_json",
     "share_counters",
     "unavailable",
 ]

@@ -75,6 +75,11 @@ def unavailable(detail: str, retry_after_s: int = _RETRY_AFTER_S) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 
+def shutting_down() -> Problem:
+    """Return the 503 of what comes, or waits still, when the service ends."""
+    return unavailable("the service is shutting down; try again in a moment")
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Make an application answer every exception with a problem."""
     handlers: dict[type[Exception], ExceptionHandler] = {

@@ -168,7 +168,12 @@ def decode_id(encoded_id: str) -> str:
 
 def render_json(content: Any) -> Response:
     """Return a JSON response."""
-    return Response(orjson.dumps(content), media_type="application/json")
+    return send_json(orjson.dumps(content))
+
+
+def send_json(content: bytes) -> Response:
+    """Return a JSON response of what was written as JSON elsewhere, such as in a thread."""
+    return Response(content, media_type="application/json")
 
 
 def _measure_depth(value: Any) -> int:

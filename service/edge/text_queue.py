@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from indexer.cancellation import give_up_when
-from service.edge.problems import Problem, unavailable
+from service.edge.problems import Problem, shutting_down, unavailable
 from service.edge.text_turns import EncodeTexts, TextCall, TextTurns
 
 _MAX_TOKENS = 48 * 4_096  # of 48 of the largest requests: an encoder remembers no more vectors
@@ -29,10 +29,12 @@ class TextQueue:
     """Encodes texts of many calls in turn.
 
     Args:
+        max_waiting: Callers who may wait, each of whom holds its request.
         max_tokens: About how many tokens may wait.
     """
 
-    def __init__(self, *, max_tokens: int = _MAX_TOKENS) -> None:
+    def __init__(self, *, max_waiting: int, max_tokens: int = _MAX_TOKENS) -> None:
+        self._places = max_waiting  # free ones; below zero after callers who had waited before
         self._max_tokens = max_tokens
         self._changed = threading.Condition()  # its lock is of all that follows
         self._turns = TextTurns()
@@ -42,21 +44,31 @@ class TextQueue:
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="texts", daemon=True)
 
-    async def encode(self, encode: EncodeTexts, texts: Sequence[str], *, deadline_s: float) -> None:
+    async def encode(
+        self,
+        encode: EncodeTexts,
+        texts: Sequence[str],
+        *,
+        deadline_s: float,
+        is_admitted: bool = False,
+    ) -> None:
         """Wait until texts are encoded.
 
         Args:
             encode: Encodes texts, and remembers their vectors; calls with the same one share texts.
             texts: Distinct ones.
             deadline_s: How long to wait.
+            is_admitted: Whether the caller waited for other texts before: it is not refused,
+                however many callers wait.
 
         Raises:
-            Problem: 503 with the time to come back, if it takes longer, or too many texts wait.
+            Problem: 503 with the time to come back, if it takes longer, or too many callers or
+                texts wait.
             Exception: Whatever `encode` raised.
         """
         loop = asyncio.get_running_loop()
         waiter = (loop, loop.create_future())
-        call = self._join(encode, texts, waiter)
+        call = self._join(encode, texts, waiter, is_admitted=is_admitted)
         try:
             async with asyncio.timeout(deadline_s):
                 await waiter[1]
@@ -77,16 +89,23 @@ class TextQueue:
         with self._changed:
             self._is_closed = True
             for call in list(self._waiters):
-                self._settle(call, _shutting_down())
+                self._settle(call, shutting_down())
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(max(0, wait_s))
         return not self._thread.is_alive()
 
-    def _join(self, encode: EncodeTexts, texts: Sequence[str], waiter: _Waiter) -> TextCall:
+    def _join(
+        self, encode: EncodeTexts, texts: Sequence[str], waiter: _Waiter, *, is_admitted: bool
+    ) -> TextCall:
         with self._changed:
             if self._is_closed:
-                raise _shutting_down()
+                raise shutting_down()
+            if self._places <= 0 and not is_admitted:
+                raise unavailable(
+                    "too many requests wait for new texts to be encoded; try again later",
+                    self._estimate_s(self._turns.tokens // 2),
+                )
             call = self._turns.find(encode, texts)
             if call is None:
                 if len(self._turns) and self._turns.tokens >= self._max_tokens:
@@ -96,6 +115,7 @@ class TextQueue:
                     )
                 call = self._turns.add(encode, texts)
             self._waiters.setdefault(call, []).append(waiter)
+            self._places -= 1
             if self._thread.ident is None:
                 self._thread.start()
             self._changed.notify_all()
@@ -120,6 +140,7 @@ class TextQueue:
     def _leave(self, call: TextCall, waiter: _Waiter) -> None:
         """Forget a waiter, and a call whose callers have all left without a promise."""
         with self._changed:
+            self._places += 1
             waiters = self._waiters.get(call)
             if waiters is None:
                 return
@@ -172,7 +193,3 @@ def _set_outcome(future: "asyncio.Future[None]", error: Exception | None) -> Non
         future.set_result(None)
     else:
         future.set_exception(error)
-
-
-def _shutting_down() -> Problem:
-    return unavailable("the service is shutting down; try again in a moment")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from indexer.cancellation import give_up_when
 from indexer.errors import GivenUpError
-from service.edge.problems import Problem, unavailable
+from service.edge.problems import Problem, shutting_down, unavailable
 
 _T = TypeVar("_T")
 
@@ -114,7 +114,7 @@ class WorkQueue:
             except Empty:
                 break
             if task is not None:
-                task.settle(None, _shutting_down())
+                task.settle(None, shutting_down())
         for thread in self._threads:
             if thread.ident is not None:
                 self._tasks.put(None)
@@ -126,7 +126,7 @@ class WorkQueue:
     def _submit(self, task: _Task, *, is_admitted: bool) -> None:
         with self._lock:
             if self._is_closed:
-                raise _shutting_down()
+                raise shutting_down()
             if self._places <= 0 and not is_admitted:
                 raise unavailable("the service is busy; try again in a moment", retry_after_s=1)
             self._places -= 1
@@ -159,7 +159,7 @@ class WorkQueue:
             with give_up_when(lambda: task.is_given_up or self._is_closed):
                 return task.call(), None
         except GivenUpError:  # somebody may await it still
-            return None, _shutting_down() if self._is_closed else _given_up()
+            return None, shutting_down() if self._is_closed else _given_up()
         except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
             return None, error
 
@@ -188,7 +188,3 @@ def _give_up(future: asyncio.Future[Any], deadline_s: float) -> None:
 
 def _given_up() -> Problem:
     return unavailable("the call took too long and was given up; ask for less, or try again")
-
-
-def _shutting_down() -> Problem:
-    return unavailable("the service is shutting down; try again in a moment")

@@ -17,7 +17,12 @@ from service.store.retractions import key_old_retractions
 from service.store.schema import events
 from service.store.sequence_reader import Owner
 from service.store.store_secret import require_secret, settle_secret
-from service.store.text_vectors import KeptTextEncoder, TextVectorFile, find_text_vector_path
+from service.store.text_vectors import (
+    KeptTextEncoder,
+    TextVectorFile,
+    TextVectors,
+    find_text_vector_path,
+)
 from service.store.trending import Trending
 from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
 from service.store.users import UserProfile, UserStore
@@ -36,6 +41,7 @@ __all__ = [
     "Owner",
     "SequenceNumbers",
     "TextVectorFile",
+    "TextVectors",
     "Trending",
     "UserHasher",
     "UserProfile",

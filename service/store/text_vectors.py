@@ -5,29 +5,37 @@ neither texts nor anything that can be compared with texts: a keyed hash finds a
 vector is encrypted with a key that takes the service's secret and the text itself. It is a cache:
 whatever is wrong with it, it is begun anew.
 
-    header: magic, SHA-256 of what decides about vectors, dimension
+Every erasure clears it. What was read before, and is encoded meanwhile, must not be kept after: so
+a file has a generation, a random number that each erasure draws anew. Whoever will add vectors
+notes the generation before reading texts, and a file of another one takes none of them.
+
+    header: magic, generation (16 bytes), SHA-256 of it and what decides about vectors, dimension
     record: keyed hash of the text (16 bytes), checksum (8), encrypted vector (d float32)
 """
 
+import fcntl
 import hashlib
 import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import override
 
 from indexer.arrays import Vectors
-from indexer.language import QueryEncoder, use_query_store
+from indexer.language import QueryEncoder, QueryStore, use_query_store
 from service.edge import unavailable
 
 _MAX_BYTES = 64_000_000
-_MAGIC = b"ZYTEXTV1"
-_IDENTITY_BYTES, _DIM_BYTES = 32, 4
-_HEADER_BYTES = len(_MAGIC) + _IDENTITY_BYTES + _DIM_BYTES
+_MAGIC = b"ZYTEXTV2"
+_GENERATION_BYTES, _IDENTITY_BYTES, _DIM_BYTES = 16, 32, 4
+_IDENTITY_START = len(_MAGIC) + _GENERATION_BYTES
+_HEADER_BYTES = _IDENTITY_START + _IDENTITY_BYTES + _DIM_BYTES
 _KEY_BYTES, _CHECK_BYTES = 16, 8
 _DATA_START = _KEY_BYTES + _CHECK_BYTES
 _READ_RECORDS = 1_000
@@ -81,38 +89,52 @@ class TextVectorFile:
                 self._report(error)
         return found
 
-    def add(self, identity: str, vectors: Mapping[str, Vectors]) -> None:
-        """Hold the vectors `(d,) float32` of texts."""
-        if self._path is None or not vectors:
+    def begin(self) -> "TextVectors":
+        """Return the vectors of now: what is added to them is kept until the next erasure.
+
+        Call it before reading the texts. It takes some microseconds.
+        """
+        generation = b""
+        if self._path is not None:
+            with self._lock:
+                try:
+                    if not self._open():
+                        self._begin(_draw_generation())
+                    generation = self._generation
+                except OSError as error:
+                    self._report(error)
+        return TextVectors(self, generation)
+
+    def add(self, identity: str, vectors: Mapping[str, Vectors], *, generation: bytes) -> None:
+        """Hold the vectors `(d,) float32` of texts, unless all were cleared since a generation."""
+        if not vectors or not generation:
             return
         dim = len(next(iter(vectors.values())))
         with self._lock:
             try:
-                is_ours = self._look(identity) and self._is_whole(identity, dim)
-                data = self._pack(identity, vectors, only_new=is_ours)
-                if not is_ours or self._read_bytes + len(data) > self._max_bytes:
-                    self._begin(_build_header(identity, dim))
-                if self._file is not None and os.write(self._file, data) != len(data):
-                    self._begin(_build_header(identity, dim))  # the disk is full
+                with self._hold():
+                    if self._generation == generation:
+                        self._append(identity, vectors, dim)
             except OSError as error:
                 self._report(error)
 
     def clear(self) -> None:
-        """Remove every vector, such as those of a user who is erased.
+        """Remove every vector, such as those of a user who is erased; none begun before comes back.
 
         Raises:
-            Problem: 503 if the file cannot be removed.
+            Problem: 503 if that cannot be done.
         """
         if self._path is None:
             return
         with self._lock:
-            self._close()
             try:
-                os.truncate(self._path, 0)
-                self._path.unlink()
+                with self._hold() as file:
+                    os.truncate(file, 0)
+                    self._begin(_draw_generation())
             except FileNotFoundError:
-                pass  # there is none, or another process was first
+                pass  # its folder is not there
             except OSError as error:
+                self._close()
                 raise unavailable(
                     f"the user is erased, but vectors of texts in {self._path.name} are not "
                     f"({error.strerror}); make it writable and repeat the call"
@@ -123,28 +145,69 @@ class TextVectorFile:
         with self._lock:
             self._close()
 
-    def _look(self, identity: str) -> bool:
-        """Read what the file holds now; return whether it is of this identity."""
-        if self._path is None or not self._path.exists():
+    def _open(self) -> bool:
+        """Open what is at the path now; return whether it is a file of ours."""
+        if not self._is_current():
             self._close()
-            return False
-        status = self._path.stat()
-        if self._file is not None:
-            own = os.fstat(self._file)
-            if (own.st_ino, own.st_dev) != (status.st_ino, status.st_dev):
-                self._close()
-        if self._file is None:
+            if self._path is None or not self._path.exists():
+                return False
             self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             self._header = os.pread(self._file, _HEADER_BYTES, 0)
             self._read_bytes = _HEADER_BYTES
-        is_ours = self._header[:-_DIM_BYTES] == _build_header(identity, 0)[:-_DIM_BYTES]
+        return self._header.startswith(_MAGIC) and len(self._header) == _HEADER_BYTES
+
+    def _is_current(self) -> bool:
+        """Whether the open file is what is at the path, and was not emptied."""
+        if self._path is None or self._file is None:
+            return False
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        own = os.fstat(self._file)
+        is_same = (own.st_ino, own.st_dev) == (there.st_ino, there.st_dev)
+        return is_same and own.st_size >= len(self._header)
+
+    @contextmanager
+    def _hold(self) -> Iterator[int]:
+        """Let no other process clear the file or put another in its place, in the block."""
+        while True:
+            if not self._open():
+                self._begin(_draw_generation())
+            if self._file is None:
+                raise FileNotFoundError
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            if self._is_current():
+                break
+            self._close()  # it was replaced meanwhile; this frees it
+        try:
+            yield self._file
+        finally:
+            if self._file is not None:  # a file that was replaced in the block is closed
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _look(self, identity: str) -> bool:
+        """Read what the file holds now; return whether it is of this identity."""
+        if not self._open() or self._file is None:
+            return False
+        ours = _build_header(self._generation, identity, 0)
+        is_ours = self._header[:-_DIM_BYTES] == ours[:-_DIM_BYTES]
         if is_ours:
             self._read_keys(os.fstat(self._file).st_size)
         return is_ours
 
+    def _append(self, identity: str, vectors: Mapping[str, Vectors], dim: int) -> None:
+        is_ours = self._look(identity) and self._is_whole(identity, dim)
+        data = self._pack(identity, vectors, only_new=is_ours)
+        generation = self._generation
+        if not is_ours or self._read_bytes + len(data) > self._max_bytes:
+            self._begin(generation, identity, dim)
+        if self._file is not None and os.write(self._file, data) != len(data):
+            self._begin(_draw_generation())  # the disk is full
+
     def _is_whole(self, identity: str, dim: int) -> bool:
         """Whether records can be appended: a killed process may have left a part of one."""
-        if self._file is None or self._header != _build_header(identity, dim):
+        if self._file is None or self._header != _build_header(self._generation, identity, dim):
             return False
         return (os.fstat(self._file).st_size - _HEADER_BYTES) % self._record_bytes == 0
 
@@ -159,6 +222,10 @@ class TextVectorFile:
             if len(records) < record_bytes:  # it was cut off meanwhile
                 return
             self._read_bytes += len(records) // record_bytes * record_bytes
+
+    @property
+    def _generation(self) -> bytes:
+        return self._header[len(_MAGIC) : _IDENTITY_START]
 
     @property
     def _record_bytes(self) -> int:
@@ -184,11 +251,11 @@ class TextVectorFile:
                 parts += [key, self._compute_checksum(key, data), data]
         return b"".join(parts)
 
-    def _begin(self, header: bytes) -> None:
+    def _begin(self, generation: bytes, identity: str = "", dim: int = 0) -> None:
         """Put a file without records in the place of what is there."""
         if self._path is None:
             return
-        self._close()
+        header = _build_header(generation, identity, dim)
         temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
         file = os.open(temporary, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -198,6 +265,7 @@ class TextVectorFile:
             os.close(file)
             temporary.unlink(missing_ok=True)
             raise
+        self._close()
         self._file, self._header, self._read_bytes = file, header, len(header)
 
     def _close(self) -> None:
@@ -227,14 +295,30 @@ class TextVectorFile:
 
 
 @dataclass(frozen=True, slots=True)
+class TextVectors(QueryStore):
+    """Vectors of texts that are read from now on; equal for the same file between two erasures."""
+
+    file: TextVectorFile
+    generation: bytes
+
+    @override
+    def find(self, query_key: str, texts: Iterable[str]) -> dict[str, Vectors]:
+        return self.file.find(query_key, texts)
+
+    @override
+    def add(self, query_key: str, vectors: Mapping[str, Vectors]) -> None:
+        self.file.add(query_key, vectors, generation=self.generation)
+
+
+@dataclass(frozen=True, slots=True)
 class KeptTextEncoder:
     """An encoder whose vectors of queries are looked for in a file first, and kept in it.
 
-    Equal for the same encoder and file.
+    Equal for the same encoder and vectors.
     """
 
     encoder: QueryEncoder
-    file: TextVectorFile | None
+    vectors: TextVectors | None
 
     def __call__(self, texts: Sequence[str]) -> None:
         """Let the encoder remember the vectors of texts.
@@ -242,10 +326,14 @@ class KeptTextEncoder:
         Raises:
             Exception: Whatever encoding raises.
         """
-        with use_query_store(self.file):
+        with use_query_store(self.vectors):
             self.encoder.encode_queries(texts)
 
 
-def _build_header(identity: str, dim: int) -> bytes:
-    identity_hash = hashlib.sha256(identity.encode()).digest()
-    return _MAGIC + identity_hash + dim.to_bytes(_DIM_BYTES, "little")
+def _draw_generation() -> bytes:
+    return secrets.token_bytes(_GENERATION_BYTES)
+
+
+def _build_header(generation: bytes, identity: str, dim: int) -> bytes:
+    identity_hash = hashlib.sha256(generation + identity.encode()).digest()
+    return _MAGIC + generation + identity_hash + dim.to_bytes(_DIM_BYTES, "little")

@@ -3,8 +3,11 @@
 import json
 import random
 import re
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +62,7 @@ def test_the_bundled_model_has_the_fast_form_and_others_their_file(
 def test_usual_texts_never_load_the_large_tokenizer(folder: Path, exact: FileTokenizer) -> None:
     fresh = SentencePieceTokenizer(folder)
     assert fresh.tokenize(TEXTS, 512) == exact.tokenize(TEXTS, 512)
-    assert "_exact" not in vars(fresh)
+    assert fresh._exact is None
 
 
 def test_texts_that_it_would_split_otherwise_are_split_by_the_library(
@@ -67,6 +70,52 @@ def test_texts_that_it_would_split_otherwise_are_split_by_the_library(
 ) -> None:
     texts = [TEXTS[0], *UNLIKE, TEXTS[1]]
     assert pieces.tokenize(texts, 512) == exact.tokenize(texts, 512)
+
+
+class _CountedPieces:
+    """SentencePiece that records the texts it is given."""
+
+    def __init__(self, pieces: Any) -> None:
+        self._pieces = pieces
+        self.texts: list[str] = []
+
+    def encode(self, texts: list[str], **options: Any) -> Any:
+        self.texts += texts
+        return self._pieces.encode(texts, **options)
+
+
+def test_a_text_is_split_by_one_of_the_two(folder: Path, exact: FileTokenizer) -> None:
+    fresh = SentencePieceTokenizer(folder)
+    fresh._pieces = counted = _CountedPieces(fresh._pieces)
+    fresh._exact = exact
+    thai, arabic = "query: หนังเงียบเกี่ยวกับทะเล", "query: فيلم هادئ عن البحر"
+    texts = [thai, TEXTS[0], arabic, TEXTS[1]]
+    assert fresh.tokenize(texts, 512) == exact.tokenize(texts, 512)
+    assert counted.texts == [TEXTS[0], TEXTS[1]]
+    assert fresh.tokenize([thai, arabic], 512) == exact.tokenize([thai, arabic], 512)
+    assert fresh.tokenize([], 512) == []
+
+
+def test_many_threads_load_the_large_tokenizer_once(
+    folder: Path, exact: FileTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, gate = threading.Semaphore(0), threading.Event()
+
+    def load(file: Path) -> FileTokenizer:
+        started.release()
+        assert gate.wait(60)
+        return exact
+
+    monkeypatch.setattr(module, "FileTokenizer", load)
+    fresh = SentencePieceTokenizer(folder)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(fresh.tokenize, UNLIKE, 512) for _ in range(4)]
+        assert started.acquire(timeout=60)
+        is_loaded_again = started.acquire(timeout=0.2)
+        gate.set()
+        assert all(one.result() == exact.tokenize(UNLIKE, 512) for one in asked)
+    assert not is_loaded_again
+    assert not started.acquire(blocking=False)
 
 
 @pytest.mark.parametrize("limit", [3, 7, 8, 200])

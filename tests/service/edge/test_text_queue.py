@@ -17,6 +17,7 @@ from tests.service.conftest import wait_until
 T = TypeVar("T")
 FOR_EVER = 60.0
 SOON = 0.02
+MANY = 1_000
 
 
 class GatedEncoder:
@@ -53,7 +54,7 @@ def run(queue: TextQueue, coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def test_calls_are_done_in_order_of_what_they_cost() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
     done: list[str] = []
 
     async def ask(name: str, count: int) -> None:
@@ -74,7 +75,7 @@ def test_calls_are_done_in_order_of_what_they_cost() -> None:
 
 
 def test_who_waits_too_long_is_told_when_to_come_back_and_the_texts_go_on() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
     texts = name_texts("wish", 90)
 
     async def ask_twice() -> None:
@@ -93,7 +94,7 @@ def test_who_waits_too_long_is_told_when_to_come_back_and_the_texts_go_on() -> N
 
 
 def test_texts_that_were_promised_are_encoded_though_nobody_waits() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
     texts = name_texts("wish", 90)
 
     async def ask() -> None:
@@ -106,7 +107,7 @@ def test_texts_that_were_promised_are_encoded_though_nobody_waits() -> None:
 
 
 def test_many_callers_who_need_the_same_texts_wait_for_one_encoding() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
     texts = name_texts("wish", 70)
 
     async def crowd() -> None:
@@ -120,8 +121,55 @@ def test_many_callers_who_need_the_same_texts_wait_for_one_encoding() -> None:
     assert encoder.texts == texts
 
 
+def test_a_thousand_callers_who_need_the_same_texts_are_refused_beyond_those_who_may_wait() -> None:
+    queue, encoder = TextQueue(max_waiting=64), GatedEncoder()
+    texts = name_texts("wish", 70)
+
+    async def crowd() -> None:
+        waits = (queue.encode(encoder.encode, texts, deadline_s=FOR_EVER) for _ in range(1_000))
+        tasks = [asyncio.create_task(wait) for wait in waits]
+        await encoder.wait_for_start()
+        refused = [task.exception() for task in tasks if task.done()]
+        assert len(refused) == 1_000 - 64
+        for problem in refused:
+            assert isinstance(problem, Problem)
+            assert problem.status_code == 503
+            assert problem.headers is not None
+            assert int(problem.headers["Retry-After"]) >= 1
+            assert "too many requests wait for new texts" in problem.detail
+        # Who waited before, such as for other texts of the same request, is not refused.
+        again = asyncio.create_task(
+            queue.encode(encoder.encode, texts, deadline_s=FOR_EVER, is_admitted=True)
+        )
+        await asyncio.sleep(0)
+        encoder.gate.set()
+        await asyncio.gather(again, *(task for task in tasks if not task.done()))
+        await queue.encode(encoder.encode, ["more"], deadline_s=FOR_EVER)
+
+    run(queue, crowd())
+    assert encoder.texts == [*texts, "more"]
+
+
+def test_places_are_free_again_after_callers_who_left_or_waited_too_long() -> None:
+    queue, encoder = TextQueue(max_waiting=2), GatedEncoder()
+
+    async def come_and_go() -> None:
+        for number in range(3):
+            texts = name_texts(f"wish {number}", 9)
+            slow = queue.encode(encoder.encode, texts, deadline_s=SOON)
+            leaves = asyncio.create_task(queue.encode(encoder.encode, texts, deadline_s=FOR_EVER))
+            with pytest.raises(Problem, match="takes longer than"):
+                await slow
+            leaves.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaves
+        encoder.gate.set()
+
+    run(queue, come_and_go())
+
+
 def test_what_a_caller_who_has_left_wanted_is_dropped() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
 
     async def leave() -> None:
         stays = asyncio.create_task(queue.encode(encoder.encode, ["stay"], deadline_s=FOR_EVER))
@@ -144,7 +192,7 @@ def test_what_a_caller_who_has_left_wanted_is_dropped() -> None:
 
 
 def test_when_too_many_tokens_wait_one_more_call_is_refused_until_there_is_room() -> None:
-    queue, encoder = TextQueue(max_tokens=100), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY, max_tokens=100), GatedEncoder()
 
     async def crowd() -> None:
         first = asyncio.create_task(
@@ -163,7 +211,7 @@ def test_when_too_many_tokens_wait_one_more_call_is_refused_until_there_is_room(
 
 
 def test_an_error_reaches_those_who_wait_for_it_and_others_go_on() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
     encoder.gate.set()
 
     async def crowd() -> None:
@@ -178,7 +226,7 @@ def test_an_error_reaches_those_who_wait_for_it_and_others_go_on() -> None:
 
 
 def test_closing_refuses_what_waits_and_what_comes() -> None:
-    queue, encoder = TextQueue(), GatedEncoder()
+    queue, encoder = TextQueue(max_waiting=MANY), GatedEncoder()
 
     async def close() -> None:
         waits = asyncio.create_task(

@@ -224,7 +224,7 @@ def test_an_erasure_that_was_killed_shows_nobody_by_halves_and_is_finished(tmp_p
     erase_and_be_killed(file)
     database = LiveDatabase.open(f"sqlite:///{file}")
     vectors = TextVectorFile(tmp_path / "vectors", SECRET)
-    vectors.add("a model", {"a search of theirs": np.ones(4, np.float32)})
+    vectors.begin().add("a model", {"a search of theirs": np.ones(4, np.float32)})
     store = Store(database, vectors)
     assert store.seen("big") == set()
     assert store.trending_items(Trending()) == {f"a{n}" for n in range(5)}
