@@ -74,7 +74,7 @@ class InteractionParser:
         is_text_search = event == Event.SEARCH and text is not None
         has_no_item = is_text_search and is_missing(find_value("item_id", values))
         has_context = not self._context_names.isdisjoint(values)
-        user_id = _parse_known_id("user_id", values, self._users)
+        user_id = self._parse_known_id("user_id", values, self._users)
         item_id = "" if has_no_item else self._find_item(values)
         at = _parse_time(values)
         return Interaction(
@@ -103,9 +103,25 @@ class InteractionParser:
             self._raw_values[raw] = described
         return described
 
+    def _parse_known_id(self, name: str, values: Mapping[str, Any], known: dict[str, str]) -> str:
+        """Return an id as `parse_id` does, from `known` if the same text was parsed before."""
+        raw = find_value(name, values)
+        if type(raw) is not str:
+            if raw is None and values.keys().isdisjoint((name, *COLUMN_ALIASES[name])):
+                columns = clip(", ".join(map(str, values)))
+                raise BadValueError(
+                    f"{name} is missing: the columns are {columns}; say which it is with "
+                    f"{self._reading.fields_option} {name}=…"
+                )
+            return parse_id(name, raw)
+        found = known.get(raw)
+        if found is None:
+            found = known[raw] = parse_id(name, raw)
+        return found
+
     def _find_item(self, values: Mapping[str, Any]) -> str:
         """Return the id of the item that a row names, which may be called otherwise there."""
-        name = _parse_known_id("item_id", values, self._items)
+        name = self._parse_known_id("item_id", values, self._items)
         names = self._reading.item_names
         if names is None:
             return name
@@ -150,23 +166,6 @@ def _describe_raw_time(written: Mapping[str, Any], at: float | None) -> float | 
 
 def _to_utf8_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _parse_known_id(name: str, values: Mapping[str, Any], known: dict[str, str]) -> str:
-    """Return an id as `parse_id` does, from `known` if the same text was parsed before."""
-    raw = find_value(name, values)
-    if type(raw) is not str:
-        if raw is None and values.keys().isdisjoint((name, *COLUMN_ALIASES[name])):
-            columns = clip(", ".join(map(str, values)))
-            raise BadValueError(
-                f"{name} is missing: the columns are {columns}; say which it is with "
-                f"--fields {name}=…"
-            )
-        return parse_id(name, raw)
-    found = known.get(raw)
-    if found is None:
-        found = known[raw] = parse_id(name, raw)
-    return found
 
 
 def _parse_time(values: Mapping[str, Any]) -> float | None:
