@@ -106,6 +106,30 @@ def test_a_name_of_two_items_is_neither_and_ids_come_first() -> None:
     assert found == ["a", "2", "2", "Cup", "2", "2", "x"]
 
 
+def test_a_name_of_two_items_is_not_that_of_a_third_and_is_told() -> None:
+    items: list[dict[str, Any]] = [
+        {"id": "a", "title": "Shirt - Red"},
+        {"id": "b", "title": "shirt - red"},
+        {"id": "c", "title": "Shirt"},
+        {"id": "d", "title": "Cap"},
+        {"id": "e", "title": "Cap"},
+        {"id": "f", "title": " "},
+    ]
+    names = ItemNames({item["id"] for item in items}.intersection, lambda: items)
+    assert names.count_known(["Shirt - Red", "Shirt - Blue", "Cap - S", "x", "x - y"]) == 1
+    called = ["Shirt - Red", "Shirt - Blue", "Cap - S", "Shirt", "x", "x - y"]
+    names.observe(called)
+    assert [names.resolve(name) for name in called] == [
+        "Shirt - Red", "c", "Cap - S", "c", "x", "x - y",
+    ]  # fmt: skip
+    assert names.describe() == [
+        "2 items are named by SKU or title, and read as ids of the catalogue "
+        "(first: 'Shirt - Blue' is 'c')",
+        "2 names are each that of several items of the catalogue, and are taken for none of them "
+        "(first: 'Shirt - Red')",
+    ]
+
+
 def test_where_most_names_are_ids_no_other_is_consulted() -> None:
     names = ItemNames({"a", "b"}.intersection, lambda: pytest.fail("the items were read"))
     names.observe(["a", "b", "Cup"])
