@@ -27,6 +27,7 @@ from indexer.reading.row_identity import (
     describe_written_id,
     describe_written_number,
     describe_written_time,
+    to_utf8_text,
 )
 from indexer.reading.rows import clip, render_value
 
@@ -139,7 +140,7 @@ class InteractionParser:
         known = self._raw_events.get(word)
         if known is None:
             plain = "" if is_missing(raw) else normalize_event_word(word)
-            known = self._raw_events[word] = _to_utf8_text(plain)
+            known = self._raw_events[word] = to_utf8_text(plain)
         return known
 
 
@@ -150,7 +151,7 @@ def _describe_raw_id(name: str, written: Mapping[str, Any], parsed: str) -> str 
         return None
     raw = find_value(name, written)
     described = describe_written_id(raw)
-    return None if described == parsed or described is None else _to_utf8_text(described)
+    return None if described == parsed or described is None else to_utf8_text(described)
 
 
 def _describe_raw_time(written: Mapping[str, Any], at: float | None) -> float | str | None:
@@ -162,10 +163,6 @@ def _describe_raw_time(written: Mapping[str, Any], at: float | None) -> float | 
         raw = find_value("timestamp", written)
     described = describe_written_time(raw)
     return None if described == at else described
-
-
-def _to_utf8_text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _parse_time(values: Mapping[str, Any]) -> float | None:
