@@ -19,6 +19,7 @@ from indexer.reading import (
     Interaction,
     ReadingNotes,
     ValueKind,
+    choose_fields_option,
 )
 from indexer.request import collect_own_weights, load_index_scenarios
 
@@ -112,7 +113,7 @@ class BuildContext:
             options.event,
             kind,
             own_names=self.event_weights,
-            fields_option="--interaction-fields" if options.interaction_fields else "--fields",
+            fields_option=choose_fields_option(options.interaction_fields),
             notes=self.reading_notes,
         )
 

@@ -41,6 +41,7 @@ from indexer.reading import (
     EventReading,
     ItemNames,
     ValueKind,
+    choose_fields_option,
     list_named_items,
     split_fields,
 )
@@ -189,7 +190,7 @@ def _read_sources(plan: EvaluationPlan, items_file: Path) -> tuple[list[str], Lo
         plan.event,
         plan.value_kind,
         own_names=_load_own_weights(plan),
-        fields_option="--interaction-fields" if plan.interaction_fields else "--fields",
+        fields_option=choose_fields_option(plan.interaction_fields),
         item_names=ItemNames(frozenset(ids).intersection, lambda: _iterate_items(items_file)),
     )
     rows = read_log_rows(

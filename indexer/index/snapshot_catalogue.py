@@ -5,7 +5,7 @@ model is loaded with the first text.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
@@ -172,6 +172,11 @@ class SnapshotCatalogue:
     def mask(self, condition: Filter) -> Mask:
         """Return which rows pass a filter, `(count,) bool`, read-only."""
         return self._columns.match_rows(condition)
+
+    @property
+    def element_paths(self) -> Collection[str]:
+        """The fields that are lists of objects, each of which a filter can ask alone."""
+        return self._columns.element_paths
 
     def row_values(self, field: str, kind: RowValueKind) -> RowValues:
         """Return the values of a field by row."""

@@ -192,7 +192,9 @@ class LiveCatalogue:
         if not len(self._live_rows):
             return base_mask
         mask = np.concatenate([base_mask, np.zeros(len(self._new_ids), np.bool_)])
-        mask[self._live_rows] = self._delta.mask(condition, self._live_positions)
+        mask[self._live_rows] = self._delta.mask(
+            condition, self._live_positions, base_elements=self.base.element_paths
+        )
         return mask
 
     def row_values(self, field: str, kind: RowValueKind) -> RowValues:

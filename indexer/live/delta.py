@@ -5,7 +5,7 @@ state shows any more remain, until `compact_delta` writes a new delta without th
 """
 
 import threading
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,17 @@ class Delta:
         selected: Vectors = self._vectors[positions]
         return selected
 
-    def mask(self, condition: Filter, positions: Rows) -> Mask:
-        """Return which of some positions pass a filter, `(m,) bool`."""
+    def mask(
+        self, condition: Filter, positions: Rows, *, base_elements: Collection[str] = ()
+    ) -> Mask:
+        """Return which of some positions pass a filter, `(m,) bool`.
+
+        Raises:
+            FilterError: If it asks for an element of what is a list within a list, and not among
+                the lists of the snapshot, `base_elements`.
+        """
         with self._lock:
+            self._masks.check_elements(condition, base_elements)
             selected: Mask = self._masks.mask(condition)[positions]
         return selected
 

@@ -4,13 +4,23 @@ Comparisons with words are answered by inverted lists. The results of other comp
 and only items that were added since are tested.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
 
 import numpy as np
 
 from indexer.arrays import Mask
-from indexer.metadata import And, AnyOf, Filter, Not, Or, PathValues, matches_values
+from indexer.metadata import (
+    And,
+    AnyOf,
+    Elem,
+    Filter,
+    Not,
+    Or,
+    PathValues,
+    matches_values,
+    refuse_inner_list,
+)
 
 _MAX_CACHED_MASKS = 256
 
@@ -22,14 +32,36 @@ class DeltaMasks:
         self.values_by_path: list[Mapping[str, PathValues]] = []
         self._inverted_lists: dict[tuple[str, str | bool], list[int]] = {}
         self._cached_masks: dict[Filter, Mask] = {}
+        self._element_paths: set[str] = set()  # of lists of objects
 
     def add(self, values_by_path: Mapping[str, PathValues]) -> None:
         """Add the values of the item at the next position, by field path."""
         position = len(self.values_by_path)
         self.values_by_path.append(values_by_path)
         for path, values in values_by_path.items():
+            if values.elements:
+                self._element_paths.add(path)
             for word in _iter_keywords(values):
                 self._inverted_lists.setdefault((path, word), []).append(position)
+
+    def check_elements(self, condition: Filter, base_elements: Collection[str]) -> None:
+        """Refuse to ask for one element of what is a list within each element of another.
+
+        Args:
+            condition: A filter.
+            base_elements: Lists of objects that other items have.
+
+        Raises:
+            FilterError: Telling how it is asked.
+        """
+        match condition:
+            case And(parts) | Or(parts):
+                for part in parts:
+                    self.check_elements(part, base_elements)
+            case Not(part):
+                self.check_elements(part, base_elements)
+            case Elem(field) if field not in base_elements:
+                refuse_inner_list(field, self._element_paths)
 
     def mask(self, condition: Filter) -> Mask:
         """Return which positions pass, `(m,) bool`; the caller must not write to it."""

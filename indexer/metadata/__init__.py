@@ -17,7 +17,7 @@ from indexer.metadata.full_text import (
     parse_query_terms,
 )
 from indexer.metadata.item_matcher import PathValues, collect_path_values, matches_values
-from indexer.metadata.predicates import And, AnyOf, Exists, Filter, Not, Or
+from indexer.metadata.predicates import And, AnyOf, Elem, Exists, Filter, Not, Or, refuse_inner_list
 from indexer.metadata.row_values import RowValueKind, RowValues, collect_row_values
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.metadata.store import MetadataStore, StoredItem
@@ -41,6 +41,7 @@ __all__ = [
     "Columns",
     "ColumnsWriter",
     "DateGuess",
+    "Elem",
     "Exists",
     "FieldInfo",
     "FieldType",
@@ -69,5 +70,6 @@ __all__ = [
     "matches_values",
     "parse_filter",
     "parse_query_terms",
+    "refuse_inner_list",
     "to_unit_vectors",
 ]

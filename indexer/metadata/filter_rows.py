@@ -2,7 +2,7 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -30,6 +30,7 @@ from indexer.metadata.predicates import (
     Not,
     Or,
     Range,
+    refuse_inner_list,
 )
 from indexer.metadata.row_values import RowValueKind, RowValues, compute_number_keys
 from indexer.metadata.schema import Schema
@@ -102,6 +103,11 @@ class Columns:
         return self._schema
 
     @property
+    def element_paths(self) -> Collection[str]:
+        """The fields that are lists of objects, each of which can be asked alone."""
+        return self._elements or ()
+
+    @property
     def count(self) -> int:
         """Number of rows."""
         return self._count
@@ -157,13 +163,7 @@ class Columns:
                 f"the snapshot is of an earlier release and cannot be asked for one element of "
                 f"{field!r}; rebuild the index"
             )
-        outer = next((name for name in self._elements if field.startswith(f"{name}.")), None)
-        if field not in self._elements and outer is not None:
-            inner = field.removeprefix(f"{outer}.")
-            raise FilterError(
-                f"{field!r} is a list within each element of {outer!r}; write "
-                f'{{"{outer}": {{"elem": {{"{inner}": {{"elem": …}}}}}}}}'
-            )
+        refuse_inner_list(field, self._elements)
         mask = np.zeros(self._count, dtype=np.bool_)
         if field in self._elements:
             content = {"fields": (), "folded": self._is_folded, **self._elements[field]}

@@ -1,8 +1,10 @@
 """A checked filter: a frozen, hashable tree of conditions over dotted field names."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from indexer.errors import FilterError
 from indexer.metadata.values import GeoPoint, Number
 
 
@@ -113,3 +115,22 @@ class Not:
 
 
 Filter: TypeAlias = AnyOf | AllOf | Range | Exists | Near | Elem | And | Or | Not
+
+
+def refuse_inner_list(field: str, element_paths: Collection[str]) -> None:
+    """Refuse to ask for one element of a list that is within each element of another.
+
+    Args:
+        field: The path of the list.
+        element_paths: The paths of all lists of objects.
+
+    Raises:
+        FilterError: Telling how it is asked.
+    """
+    outer = next((name for name in element_paths if field.startswith(f"{name}.")), None)
+    if field not in element_paths and outer is not None:
+        inner = field.removeprefix(f"{outer}.")
+        raise FilterError(
+            f"{field!r} is a list within each element of {outer!r}; write "
+            f'{{"{outer}": {{"elem": {{"{inner}": {{"elem": …}}}}}}}}'
+        )

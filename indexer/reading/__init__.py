@@ -13,6 +13,7 @@ from indexer.reading.id_columns import CountKnown
 from indexer.reading.interaction import Interaction
 from indexer.reading.interactions import (
     MAX_AHEAD_S,
+    choose_fields_option,
     list_named_items,
     read_interactions,
     split_fields,
@@ -54,6 +55,7 @@ __all__ = [
     "Source",
     "ValueKind",
     "apply_patch",
+    "choose_fields_option",
     "clip",
     "describe_excess",
     "explain_missing_driver",

@@ -46,6 +46,7 @@ class SourceNames:
         mapping: Our names to the source's, as `--fields` gives them.
         context: Names of circumstances that are asked for.
         notes: Where guesses are told.
+        fields_option: The option that names columns, for messages.
         needs_ids: Whether a source is refused in which no row can have the ids that all need.
         count_known: Counts the ids that the catalogue has, for interactions; that the interactions
             have, for a catalogue. None: nothing is known of the other source.
@@ -55,6 +56,7 @@ class SourceNames:
     mapping: Mapping[str, str]
     context: Sequence[str] = ()
     notes: ReadingNotes = field(default_factory=ReadingNotes)
+    fields_option: str = "--fields"
     needs_ids: bool = False
     count_known: CountKnown | None = None
 
@@ -215,8 +217,8 @@ def _is_covered(ours: str, present: Collection[str], mapped: Collection[str], ro
     return any(ours in names and not names.isdisjoint(present) for names in SAME_FIELD_NAMES)
 
 
-def check_field_names(mapping: Mapping[str, str]) -> None:
-    """Refuse a misspelt field name on the left of `--fields`, such as `titel=name`.
+def check_field_names(mapping: Mapping[str, str], *, option: str) -> None:
+    """Refuse a misspelt field name on the left of an option, such as `--fields titel=name`.
 
     Names that are far from every known one are the user's own, and stay.
 
@@ -227,7 +229,7 @@ def check_field_names(mapping: Mapping[str, str]) -> None:
         nearest = None if ours in _KNOWN_LEFT_SIDES else find_nearest_name(ours, _KNOWN_LEFT_SIDES)
         if nearest is not None and ours != theirs:
             raise CatalogError(
-                f"--fields names the field {ours!r}, which is not known; did you mean {nearest!r}? "
+                f"{option} names the field {ours!r}, which is not known; did you mean {nearest!r}? "
                 f"A field of your own needs a name that is less like it"
             )
 
@@ -239,10 +241,10 @@ def has_known_name(columns: Iterable[str], role: Role) -> bool:
     return not normal.isdisjoint(known.union(*(words for _, words in _list_spellings(role, ()))))
 
 
-def describe_names(source: str, renamed: Mapping[str, str]) -> str:
-    """Return the sentence that tells which columns were renamed."""
+def describe_names(source: str, renamed: Mapping[str, str], *, option: str) -> str:
+    """Return the sentence that tells which columns were renamed, and the option that decides."""
     pairs = ", ".join(f"{theirs} as {ours}" for theirs, ours in renamed.items())
-    return f"{source}: reads {pairs} (--fields ours=theirs decides otherwise)"
+    return f"{source}: reads {pairs} ({option} ours=theirs decides otherwise)"
 
 
 def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> str | None:
@@ -259,6 +261,6 @@ def describe_absent(source: str, names: Sequence[str], naming: SourceNames) -> s
         if field_names.isdisjoint(cleaned):
             return (
                 f"{source}: no column is known as {ours} (such as {KNOWN_EXAMPLES[ours]}); there "
-                f"are {clip(', '.join(names))}; name it with --fields {ours}=COLUMN"
+                f"are {clip(', '.join(names))}; name it with {naming.fields_option} {ours}=COLUMN"
             )
     return None

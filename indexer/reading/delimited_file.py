@@ -125,7 +125,7 @@ class DelimitedFile:
             partial(self._take_samples, dialect, header),
         )
         if renamed:
-            notes.add(describe_names(self.name, renamed))
+            notes.add(describe_names(self.name, renamed, option=self.naming.fields_option))
         names = [renamed.get(name, name) for name in header]
         if header and (sentence := describe_absent(self.name, names, self.naming)):
             if self.naming.needs_ids:

@@ -51,10 +51,12 @@ def read_chunks(source: str, text: TextIO, dialect: Dialect) -> Iterator[list[Re
             failed_count += 1
             lines.put_back(chunk)
         singles: list[Record | BadRow] = []
+        chars = 0
         for record in _read_singles(source, lines, reader, width):
             singles.append(record)
+            chars += _count_chars(record)
             is_enough = not width or (is_quick and not lines.has_pushback)
-            if is_enough or len(singles) == _CHUNK_LINES or _count_chars(record) >= _CHUNK_CHARS:
+            if is_enough or len(singles) == _CHUNK_LINES or chars >= _CHUNK_CHARS:
                 break
         if not singles:
             return

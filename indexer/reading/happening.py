@@ -97,7 +97,9 @@ class HappeningReader:
         if reading.event is None and "event" in values and is_missing(find_number(values)):
             raise BadValueError("event is missing; say what happened, or give --event NAME")
         if reading.meaning is None:
-            raise BadValueError("event is missing; name its column with --fields event=…")
+            raise BadValueError(
+                f"event is missing; name its column with {reading.fields_option} event=…"
+            )
         return reading.meaning.event
 
     def _parse_value(self, raw: Any, event: str, place: str) -> float | None:

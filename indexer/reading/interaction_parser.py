@@ -27,6 +27,7 @@ from indexer.reading.row_identity import (
     describe_written_id,
     describe_written_number,
     describe_written_time,
+    to_utf8_text,
 )
 from indexer.reading.rows import clip, render_value
 
@@ -74,7 +75,7 @@ class InteractionParser:
         is_text_search = event == Event.SEARCH and text is not None
         has_no_item = is_text_search and is_missing(find_value("item_id", values))
         has_context = not self._context_names.isdisjoint(values)
-        user_id = _parse_known_id("user_id", values, self._users)
+        user_id = self._parse_known_id("user_id", values, self._users)
         item_id = "" if has_no_item else self._find_item(values)
         at = _parse_time(values)
         return Interaction(
@@ -103,9 +104,25 @@ class InteractionParser:
             self._raw_values[raw] = described
         return described
 
+    def _parse_known_id(self, name: str, values: Mapping[str, Any], known: dict[str, str]) -> str:
+        """Return an id as `parse_id` does, from `known` if the same text was parsed before."""
+        raw = find_value(name, values)
+        if type(raw) is not str:
+            if raw is None and values.keys().isdisjoint((name, *COLUMN_ALIASES[name])):
+                columns = clip(", ".join(map(str, values)))
+                raise BadValueError(
+                    f"{name} is missing: the columns are {columns}; say which it is with "
+                    f"{self._reading.fields_option} {name}=…"
+                )
+            return parse_id(name, raw)
+        found = known.get(raw)
+        if found is None:
+            found = known[raw] = parse_id(name, raw)
+        return found
+
     def _find_item(self, values: Mapping[str, Any]) -> str:
         """Return the id of the item that a row names, which may be called otherwise there."""
-        name = _parse_known_id("item_id", values, self._items)
+        name = self._parse_known_id("item_id", values, self._items)
         names = self._reading.item_names
         if names is None:
             return name
@@ -123,7 +140,7 @@ class InteractionParser:
         known = self._raw_events.get(word)
         if known is None:
             plain = "" if is_missing(raw) else normalize_event_word(word)
-            known = self._raw_events[word] = _to_utf8_text(plain)
+            known = self._raw_events[word] = to_utf8_text(plain)
         return known
 
 
@@ -134,7 +151,7 @@ def _describe_raw_id(name: str, written: Mapping[str, Any], parsed: str) -> str 
         return None
     raw = find_value(name, written)
     described = describe_written_id(raw)
-    return None if described == parsed or described is None else _to_utf8_text(described)
+    return None if described == parsed or described is None else to_utf8_text(described)
 
 
 def _describe_raw_time(written: Mapping[str, Any], at: float | None) -> float | str | None:
@@ -146,27 +163,6 @@ def _describe_raw_time(written: Mapping[str, Any], at: float | None) -> float | 
         raw = find_value("timestamp", written)
     described = describe_written_time(raw)
     return None if described == at else described
-
-
-def _to_utf8_text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _parse_known_id(name: str, values: Mapping[str, Any], known: dict[str, str]) -> str:
-    """Return an id as `parse_id` does, from `known` if the same text was parsed before."""
-    raw = find_value(name, values)
-    if type(raw) is not str:
-        if raw is None and values.keys().isdisjoint((name, *COLUMN_ALIASES[name])):
-            columns = clip(", ".join(map(str, values)))
-            raise BadValueError(
-                f"{name} is missing: the columns are {columns}; say which it is with "
-                f"--fields {name}=…"
-            )
-        return parse_id(name, raw)
-    found = known.get(raw)
-    if found is None:
-        found = known[raw] = parse_id(name, raw)
-    return found
 
 
 def _parse_time(values: Mapping[str, Any]) -> float | None:

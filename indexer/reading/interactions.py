@@ -88,7 +88,14 @@ def read_interactions(
     used = _check_fields(mapping, columns, reading)
     expected = ExpectedColumns.from_options(mapping, used, context, option=reading.fields_option)
     count_known = reading.item_names.count_known if reading.item_names else None
-    naming = SourceNames(Role.INTERACTIONS, used, columns, reading.notes, count_known=count_known)
+    naming = SourceNames(
+        Role.INTERACTIONS,
+        used,
+        columns,
+        reading.notes,
+        fields_option=reading.fields_option,
+        count_known=count_known,
+    )
     rows = read_rows(source, naming, query=query)
     return _read_interactions(rows, columns, used, expected, reading=reading)
 
@@ -101,7 +108,7 @@ def _check_fields(
     Raises:
         CatalogError: If one of our names is misspelt.
     """
-    check_field_names(mapping)
+    check_field_names(mapping, option=reading.fields_option)
     used = _select_used_fields(mapping, columns)
     for ours in mapping.keys() - used.keys() - {"id"}:
         reading.notes.add(
@@ -130,6 +137,11 @@ def split_fields(
     own = {ours: theirs for ours, theirs in fields.items() if ours not in INTERACTION_FIELDS}
     known = {*_OUR_COLUMNS, *(DEFAULT_CONTEXT if context is None else context), "id"}
     return own, {ours: theirs for ours, theirs in fields.items() if ours in known}
+
+
+def choose_fields_option(interaction_fields: Mapping[str, str]) -> str:
+    """Return the option that names the columns of interactions, beside those of a catalogue."""
+    return "--interaction-fields" if interaction_fields else "--fields"
 
 
 def _select_used_fields(mapping: Mapping[str, str], context: Sequence[str]) -> dict[str, str]:

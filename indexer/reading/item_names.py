@@ -32,6 +32,8 @@ class ItemNames:
         self._is_consulted = False
         self._resolved_count = 0
         self._first = ("", "")
+        self._ambiguous_count = 0
+        self._first_ambiguous = ""
 
     def count_known(self, names: Collection[str]) -> int:
         """Return how many of some names are those of items."""
@@ -60,15 +62,27 @@ class ItemNames:
         self._ids = frozenset(ids)
 
     def _look_up(self, name: str) -> str | None:
-        """Return the id of the item that is called so; None if none is."""
+        """Return the id of the item that is called so; None if none is, or several are."""
         if name in self._ids:
             return name
+        key = self._find_key(name)
+        return None if key is None else self._id_by_name[key]
+
+    def _find_key(self, name: str) -> str | None:
+        """Return what items are known by that are called so: all of it, or a title before a mark.
+
+        A name of several items is theirs, and not that of another one with a shorter title.
+        """
         title, _, _ = name.rpartition(_VARIANT_MARK)
-        return self._id_by_name.get(_fold(name)) or self._id_by_name.get(_fold(title))
+        keys = (_fold(name), _fold(title))
+        return next((key for key in keys if key in self._id_by_name), None)
 
     def resolve(self, name: str) -> str:
         """Return the id of the item that is called so; the name itself if none is known to be."""
         found = self._look_up(name) if self._is_consulted else name
+        if found is None and self._find_key(name) is not None:
+            self._first_ambiguous = self._first_ambiguous or name
+            self._ambiguous_count += 1
         if found is None or found == name:
             return name
         self._first = self._first if self._resolved_count else (name, found)
@@ -76,19 +90,25 @@ class ItemNames:
         return found
 
     def describe(self) -> list[str]:
-        """Return the sentence that items were found by other names; nothing if none was."""
-        if not self._resolved_count:
-            return []
-        name, item_id = self._first
-        return [
-            f"{self._resolved_count:,} items are named by SKU or title, and read as ids of the "
-            f"catalogue (first: {name[:60]!r} is {item_id[:60]!r})"
-        ]
+        """Return that items were found by other names, and that some names are of several."""
+        told = []
+        if self._resolved_count:
+            name, item_id = self._first
+            told.append(
+                f"{self._resolved_count:,} items are named by SKU or title, and read as ids of the "
+                f"catalogue (first: {name[:60]!r} is {item_id[:60]!r})"
+            )
+        if self._ambiguous_count:
+            told.append(
+                f"{self._ambiguous_count:,} names are each that of several items of the catalogue, "
+                f"and are taken for none of them (first: {self._first_ambiguous[:60]!r})"
+            )
+        return told
 
 
 def _list_other_names(fields: Mapping[str, Any]) -> Iterator[str]:
     for field_name, value in fields.items():
-        if field_name == "title" and isinstance(value, str):
+        if field_name == "title" and isinstance(value, str) and value.strip():
             yield _fold(value)
         elif normalise_name(field_name) in _SKU_FIELDS:
             yield from _list_words(value)

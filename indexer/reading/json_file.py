@@ -69,7 +69,7 @@ class JsonFile:
         with self.open() as file:
             try:
                 name = _find_only_list(JsonValues(file))
-            except (BrokenJsonError, orjson.JSONDecodeError):
+            except BrokenJsonError:
                 return ""  # told when it is read
         return "" if name is None else f"{name}.item"
 
@@ -117,17 +117,29 @@ def _find_only_list(values: JsonValues) -> str | None:
 
 
 def _take_names(values: JsonValues) -> Iterator[str]:
-    """Yield the names of an object; after each its value is next, which the caller takes."""
-    if values.peek() != b"{":
-        return
+    """Yield the names of an object; after each its value is next, which the caller takes.
+
+    Raises:
+        BrokenJsonError: If no object is next, or if it is damaged.
+    """
     values.take_mark(b"{")
     while values.peek() == b'"':
-        name = orjson.loads(values.take_value())
+        name = _take_name(values)
         values.take_mark(b":")
-        yield str(name)
+        yield name
         if values.peek() == b",":
             values.take_mark(b",")
     values.take_mark(b"}")
+
+
+def _take_name(values: JsonValues) -> str:
+    """Return the next name; of one that is too long its start."""
+    try:
+        return str(orjson.loads(values.take_value()))
+    except LongValueError as error:
+        return error.start[1:].decode("utf-8", "replace")
+    except orjson.JSONDecodeError as error:
+        raise BrokenJsonError(f"a name is no text: {error.msg}") from error
 
 
 def _skip_value(values: JsonValues) -> None:

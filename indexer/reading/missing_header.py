@@ -84,8 +84,8 @@ def name_columns(
     ]
     raise CatalogError(
         f"{source} has no header: its first line is {clip(', '.join(records[0]), 80)!r}; write a "
-        f"line with the names of its columns before it, or name them by number with --fields "
-        f"{','.join([*given, example])}"
+        f"line with the names of its columns before it, or name them by number with "
+        f"{naming.fields_option} {','.join([*given, example])}"
     )
 
 

@@ -81,7 +81,7 @@ def _rename(
     source = head[0].source if head else ""
     renamed = name_source_columns(source, columns, naming, partial(collect_samples, head))
     if renamed:
-        naming.notes.add(describe_names(source, renamed))
+        naming.notes.add(describe_names(source, renamed, option=naming.fields_option))
     ours = [renamed.get(column, column) for column in columns]
     if columns and (sentence := describe_absent(source, ours, naming)):
         if is_refused:

@@ -79,18 +79,24 @@ def split_orders(rows: Iterable[Row | BadRow], notes: ReadingNotes) -> Iterator[
     """Yield what the customers did if the rows are an export of orders, else the rows.
 
     Each line of an order is a purchase, followed by a refund or a cancellation if the whole order
-    was taken back. Columns of the export stay beside ours.
+    was taken back. Columns of the export stay beside ours. The first row that is good tells which
+    it is.
 
     Args:
         rows: Of one source, under its own names.
         notes: Where it is told what the rows were taken for.
     """
     iterator = iter(rows)
-    first = next(iterator, None)
+    first = None
+    for row in iterator:
+        if isinstance(row, Row):
+            first = row
+            break
+        yield row
     if first is None:
         return
     rows = chain([first], iterator)
-    columns = find_order_columns(first.values) if isinstance(first, Row) else None
+    columns = find_order_columns(first.values)
     if columns is None:
         yield from rows
         return

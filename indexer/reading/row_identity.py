@@ -65,7 +65,7 @@ def describe_written_number(value: Any) -> float | str | None:
     """Return a number as a row writes it, or the text that is none; None if there is nothing."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _to_float(value)
-    text = "" if value is None else _to_utf8_text(str(value).strip())
+    text = "" if value is None else to_utf8_text(str(value).strip())
     return _to_float(float(text)) if _NUMBER.fullmatch(text) else text or None
 
 
@@ -92,5 +92,6 @@ def _to_float(number: float) -> float | str | None:
     return str(found) if found in (float("inf"), float("-inf")) else found
 
 
-def _to_utf8_text(text: str) -> str:
+def to_utf8_text(text: str) -> str:
+    """Return text with halves of surrogate pairs written as escapes, as UTF-8 can hold it."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -141,7 +141,7 @@ _value_repr.maxlevel = 2
 
 
 def parse_mapping(text: str) -> dict[str, str]:
-    """Return `--fields title=name,tags=genres` as `{"title": "name", "tags": "genres"}`.
+    """Return `title=name,tags=genres` as `{"title": "name", "tags": "genres"}`.
 
     Raises:
         CatalogError: If a part is not `ours=theirs`, or a field is given twice.
@@ -151,11 +151,11 @@ def parse_mapping(text: str) -> dict[str, str]:
         ours, equals, theirs = (word.strip() for word in part.partition("="))
         if not (ours and equals and theirs):
             raise CatalogError(
-                f"--fields has {part!r}, which is not our_field=your_column; write title=name"
+                f"{clip(part)!r} is not our_field=your_column; write such as title=name"
             )
         if ours in mapping:
             raise CatalogError(
-                f"--fields takes {ours!r} from {mapping[ours]!r} and from {theirs!r}; keep one"
+                f"{ours!r} is taken from {mapping[ours]!r} and from {theirs!r}; keep one"
             )
         mapping[ours] = theirs
     return mapping

@@ -30,8 +30,6 @@ _UNSOLD_WORDS = frozenset(
      "notvisibleindividually", "草稿", "隐藏", "隱藏", "禁用", "已禁用", "停用", "已停用", "未发布",
      "未發佈", "未上架", "待上架", "仓库中", "倉庫中", "删除", "刪除", "已删除", "已刪除")
 )  # fmt: skip
-
-
 _SOLD_WORDS = frozenset(("active", "publish", "published", "enabled", "visible", "public"))
 
 

@@ -51,7 +51,7 @@ def read_rows(
             `--fields` has a misspelt field name; on the way if it turns out to be damaged or the
             query fails.
     """
-    check_field_names(naming.mapping)
+    check_field_names(naming.mapping, option=naming.fields_option)
     rows = _read_source(source, naming, query)
     return drop_variants(rows, naming.notes) if naming.role is Role.CATALOGUE else rows
 

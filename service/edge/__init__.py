@@ -8,7 +8,7 @@ from service.edge.api_keys import ApiKeys, Role
 from service.edge.cancelled_calls import CancelledCallMiddleware
 from service.edge.connection import Connection
 from service.edge.cursors import Cursor, CursorSigner, ListKind
-from service.edge.exact_json import parse_json
+from service.edge.exact_json import DeepJsonError, parse_json
 from service.edge.hot_calls import HotCallMiddleware, HotGet, HotPost
 from service.edge.metrics import (
     FOLDER_VARIABLE,
@@ -46,6 +46,7 @@ __all__ = [
     "Connection",
     "Cursor",
     "CursorSigner",
+    "DeepJsonError",
     "HeadAsGetMiddleware",
     "HotCallMiddleware",
     "HotGet",

@@ -14,11 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
 from service.edge.api_keys import Role
-from service.edge.exact_json import parse_json
+from service.edge.exact_json import DeepJsonError, parse_json
 from service.edge.problems import Problem
 
 MAX_BODY_BYTES = 1 << 20
-MAX_DEPTH = 64  # of nested lists and objects; JSON encoders fail at some hundreds
 _ID_PATHS = ("/v1/items/", "/v1/users/", "/v1/events/")
 
 
@@ -49,15 +48,11 @@ class JsonRequest(Request):
         """Return the parsed body; NaN, infinity, invalid UTF-8 and deep nesting are refused."""
         content = await self.body()
         try:
-            parsed = parse_json(content)
+            return parse_json(content)
+        except DeepJsonError as error:
+            raise _build_body_problem(f"the body {error}") from error
         except ValueError as error:
             raise _build_body_problem(f"the body is not JSON in UTF-8: {error}") from error
-        if (
-            content.count(b"[") + content.count(b"{") > MAX_DEPTH
-            and _measure_depth(parsed) > MAX_DEPTH
-        ):
-            raise _build_body_problem(f"the body is nested more than {MAX_DEPTH} deep; flatten it")
-        return parsed
 
     def _check_content_type(self) -> None:
         content_type = self.headers.get("content-type", "")
@@ -174,16 +169,6 @@ def render_json(content: Any) -> Response:
 def send_json(content: bytes) -> Response:
     """Return a JSON response of what was written as JSON elsewhere, such as in a thread."""
     return Response(content, media_type="application/json")
-
-
-def _measure_depth(value: Any) -> int:
-    """Return how deep lists and objects are nested; 1 for a flat value."""
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        inner = (node.values() if isinstance(node, dict) else node for node in level)
-        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
-    return depth
 
 
 def _build_size_problem() -> Problem:

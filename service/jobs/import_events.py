@@ -95,6 +95,7 @@ class ImportPlan:
         root: Index directory, with whose catalogue the items are compared.
         query: A SELECT or the name of a table, for a database.
         fields: Our names to the source's columns.
+        fields_option: The option that named columns, for messages.
         event: The event of rows that name none; None: as their values say.
         value_kind: What the values are; None: inferred.
         context: Columns that are circumstances; None: the usual ones.
@@ -107,6 +108,7 @@ class ImportPlan:
     root: Path
     query: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    fields_option: str = "--fields"
     event: str | None = None
     value_kind: ValueKind | None = None
     context: tuple[str, ...] | None = None
@@ -129,11 +131,16 @@ def import_interactions(plan: ImportPlan, *, report: StageProgress) -> ImportSum
     """
     started = time.monotonic()
     tally = _Tally()
-    reading = EventReading(plan.event, plan.value_kind, own_names=plan.known_names)
+    reading = EventReading(
+        plan.event,
+        plan.value_kind,
+        own_names=plan.known_names,
+        fields_option=plan.fields_option,
+    )
     with (
         raise_as_failure(),
         closing(LiveDatabase.open(plan.db)) as database,
-        closing(ItemCheck(plan.root, database)) as check,
+        closing(ItemCheck(plan.root, database, fields_option=plan.fields_option)) as check,
     ):
         reading.item_names = check.make_names()
         rows = _select_good(_read(plan, reading), tally)

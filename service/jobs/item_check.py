@@ -19,6 +19,7 @@ class ItemCheck:
     Args:
         root: Index directory.
         database: The live store.
+        fields_option: The option that names columns of events, for messages.
 
     Attributes:
         named: Events that name an item.
@@ -27,10 +28,10 @@ class ItemCheck:
         has_catalogue: Whether there is a snapshot; without one nothing is counted.
     """
 
-    def __init__(self, root: Path, database: LiveDatabase) -> None:
+    def __init__(self, root: Path, database: LiveDatabase, *, fields_option: str) -> None:
         self.named = self.known = 0
         self.first_unknown = ""
-        self._database = database
+        self._database, self._fields_option = database, fields_option
         self._is_known: dict[str, bool] = {}
         self._opened = ExitStack()
         self._metadata: MetadataStore | None = None
@@ -86,7 +87,8 @@ class ItemCheck:
             raise CatalogError(
                 f"none of the first {len(ids):,} interactions of {source} names an item of the "
                 f"catalogue {self.describe_unknown()}; nothing was kept; name the column of item "
-                f"ids with --fields item_id=…, or build the index over these items first"
+                f"ids with {self._fields_option} item_id=…, or build the index over these items "
+                f"first"
             )
 
     def describe_unknown(self) -> str:

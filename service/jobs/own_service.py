@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ class Service:
             text=True,
         )
         self.port = 0
+        self._callers: list[Caller] = []
 
     def __enter__(self) -> Self:
         line = self._process.stdout.readline() if self._process.stdout else ""
@@ -48,8 +50,12 @@ class Service:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for caller in self._callers:
+            caller.close()
         self._process.terminate()
         self._process.wait(30)
+        if self._process.stdout:
+            self._process.stdout.close()
 
     @property
     def pid(self) -> int:
@@ -57,16 +63,18 @@ class Service:
         return self._process.pid
 
     def connect(self) -> "Caller":
-        """Return a new connection; each thread needs one of its own."""
-        return Caller(self.port)
+        """Return a new connection, closed with the service; each thread needs one of its own."""
+        self._callers.append(Caller(self.port))
+        return self._callers[-1]
 
     def _is_ready(self) -> bool:
-        try:
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-            connection.request("GET", "/health/ready")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with closing(connection):
+            try:
+                connection.request("GET", "/health/ready")
+                return connection.getresponse().status == 200
+            except OSError:
+                return False
 
 
 class Caller:
@@ -74,6 +82,10 @@ class Caller:
 
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
         """Return the answer to a JSON body.

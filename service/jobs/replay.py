@@ -40,6 +40,7 @@ from service.jobs.own_service import Caller, Service
 K = 10
 ARMS = ("live", "frozen", "mean")
 _RESAMPLES, _BATCH = 2_000, 1_000
+_ITEMS_PER_READ = 1_000
 
 
 @dataclass(slots=True)
@@ -136,12 +137,12 @@ def replay_events(plan: ReplayPlan, *, report: StageProgress) -> dict[str, Any]:
 
 
 def _read_events(plan: ReplayPlan, index: Index, known_names: Collection[str]) -> LogRows:
-    items = {item["id"]: item for _, item in index.page(limit=len(index))}
+    ids = frozenset(index)
     reading = EventReading(
         plan.event,
         plan.value_kind,
         own_names=known_names,
-        item_names=ItemNames(frozenset(items).intersection, items.values),
+        item_names=ItemNames(ids.intersection, lambda: _iterate_items(index)),
     )
     return read_log_rows(
         plan.interactions,
@@ -150,6 +151,12 @@ def _read_events(plan: ReplayPlan, index: Index, known_names: Collection[str]) -
         query=plan.query,
         reading=reading,
     )
+
+
+def _iterate_items(index: Index) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(index), _ITEMS_PER_READ):
+        for _, item in index.page(after=start - 1, limit=_ITEMS_PER_READ):
+            yield item
 
 
 def _sort_events(interactions: Sequence[Interaction], file: str) -> list[Interaction]:
@@ -174,8 +181,7 @@ class _Replay:
         self._scale = index.manifest.rating_scale
         self._people: dict[str, _Person] = defaultdict(_Person)
         self._known: set[str] = set()
-        items = [item for _, item in index.page(limit=len(index))]
-        self._row = {item["id"]: row for row, item in enumerate(items)}
+        self._row = {item_id: row for row, item_id in enumerate(index)}
         self._vectors = index.vectors(list(self._row))
 
     def store(self, events: Sequence[Interaction]) -> None:

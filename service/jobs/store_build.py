@@ -10,7 +10,7 @@ from pathlib import Path
 from indexer import BuildOptions, BuildSummary, IndexerError, SnapshotError, build_index
 from indexer.build import LiveState
 from indexer.progress import StageProgress
-from indexer.reading import ValueKind
+from indexer.reading import ValueKind, choose_fields_option
 from indexer.request import collect_known_events, load_index_scenarios
 from service.edge import load_secret
 from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
@@ -137,6 +137,7 @@ def _keep_interactions(
         root=plan.out,
         query=options.interactions_query,
         fields=options.split_fields()[1],
+        fields_option=choose_fields_option(options.interaction_fields),
         event=options.event,
         value_kind=ValueKind(options.value_is) if options.value_is else None,
         context=options.context,

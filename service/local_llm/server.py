@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         try:
             return json.loads(self.rfile.read(int(length)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadChatRequestError("the body is not JSON") from error
 
     def _answer_whole(self, request: ChatRequest) -> None:

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from indexer import RequestError
-from service.edge import PROBLEM_RESPONSES, Problem, ReadRoute, decode_id, parse_json
+from service.edge import (
+    PROBLEM_RESPONSES,
+    DeepJsonError,
+    Problem,
+    ReadRoute,
+    decode_id,
+    parse_json,
+)
 from service.live import RequestView
 from service.services import Services, ServicesDep
 from service.wire import ItemsOut, ItemsQuery, SchemaOut
@@ -65,6 +72,8 @@ def _parse_filter(text: str | None) -> Any:
         return None
     try:
         return parse_json(text.encode())
+    except DeepJsonError as error:
+        raise RequestError(f"filter {error}") from error
     except ValueError as error:
         raise RequestError(
             f'filter is not JSON ({error}); percent-encode an object such as {{"available": true}}'

@@ -396,10 +396,10 @@ def test_a_mapping_is_ours_equals_theirs(text: str, expected: dict[str, str]) ->
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("title", "--fields has 'title', which is not our_field=your_column; write title=name"),
-        ("title=", "--fields has 'title=', which is not"),
-        ("=name", "--fields has '=name', which is not"),
-        ("id=a,id=b", "--fields takes 'id' from 'a' and from 'b'; keep one"),
+        ("title", "'title' is not our_field=your_column; write such as title=name"),
+        ("title=", "'title=' is not our_field"),
+        ("=name", "'=name' is not our_field"),
+        ("id=a,id=b", "'id' is taken from 'a' and from 'b'; keep one"),
     ],
 )
 def test_a_mapping_that_maps_nothing_is_refused(text: str, sentence: str) -> None:

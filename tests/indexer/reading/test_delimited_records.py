@@ -81,3 +81,15 @@ def test_a_column_is_inferred_and_converted_at_once_as_cell_by_cell(
     found = at_once.convert_all(column_cells)
     assert found == expected
     assert [type(value) for value in found] == [type(value) for value in expected]
+
+
+def test_long_records_are_not_gathered_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of several lines make records be read one by one, of which a chunk holds few."""
+    monkeypatch.setattr(delimited_records, "_CHUNK_CHARS", 1_000)
+    cell = "\n".join(["x" * 50] * 6)
+    text = "a,b\n" + f'1,"{cell}"\n' * 300
+    chunks = list(read_chunks("a.csv", io.StringIO(text, newline=""), COMMAS))
+    assert sum(map(len, chunks)) == 301
+    records = [[row[1] for row in chunk if isinstance(row, tuple)] for chunk in chunks]
+    sizes = [sum(len("".join(cells)) for cells in chunk) for chunk in records]
+    assert max(sizes) < 1_000 + len(cell) + 2

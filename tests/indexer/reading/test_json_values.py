@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from indexer.errors import CatalogError
 from indexer.reading import Item, Rejection, read_catalog
 from indexer.reading.json_values import BrokenJsonError, JsonValues, LongValueError
 
@@ -92,3 +94,24 @@ def test_one_bad_object_costs_that_row_only_in_any_layout(
     assert isinstance(third, Item)
     assert "price" not in first.fields
     assert third.fields["title"] == 'B, "]} NaN'
+
+
+@pytest.mark.parametrize("text", ['{"LONG": 1, "items": [ROW]}', '{"LONG": [ROW], "total": 1}'])
+def test_a_name_that_is_too_long_is_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr("indexer.reading.json_values.MAX_VALUE_BYTES", 64)
+    monkeypatch.setattr("indexer.reading.json_values._CHUNK_BYTES", 16)
+    path = tmp_path / "a.json"
+    path.write_text(text.replace("LONG", "n" * 200).replace("ROW", '{"id": "a", "title": "A"}'))
+    (item,) = read_catalog([str(path)])
+    assert isinstance(item, Item)
+    assert item.id == "a"
+
+
+@pytest.mark.parametrize("behind", ['{"\\x": 1}', "5", '"text"', "[1]", '{"items": 5}', "}"])
+def test_what_is_no_page_behind_a_page_is_told(tmp_path: Path, behind: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"items": [{"id": "a", "title": "A"}]}\n' + behind + "\n")
+    with pytest.raises(CatalogError, match="is not JSON after its 1 first objects"):
+        list(islice(read_catalog([str(path)]), 5))

@@ -1,5 +1,6 @@
 """Orders as shop systems export them: lines are purchases, and what was refunded is undone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from indexer.event_kinds import find_undone
 from indexer.reading import EventReading, Interaction, ItemNames, read_catalog, read_interactions
 from indexer.reading.item import Item
+from indexer.reading.rows import Rejection
 from tests.oracle import write_rows
 
 SHOPIFY = """Name,Email,Financial Status,Paid at,Created at,Lineitem quantity,Lineitem name,\
@@ -104,6 +106,30 @@ def test_a_name_of_two_items_is_neither_and_ids_come_first() -> None:
     assert found == ["a", "2", "2", "Cup", "2", "2", "x"]
 
 
+def test_a_name_of_two_items_is_not_that_of_a_third_and_is_told() -> None:
+    items: list[dict[str, Any]] = [
+        {"id": "a", "title": "Shirt - Red"},
+        {"id": "b", "title": "shirt - red"},
+        {"id": "c", "title": "Shirt"},
+        {"id": "d", "title": "Cap"},
+        {"id": "e", "title": "Cap"},
+        {"id": "f", "title": " "},
+    ]
+    names = ItemNames({item["id"] for item in items}.intersection, lambda: items)
+    assert names.count_known(["Shirt - Red", "Shirt - Blue", "Cap - S", "x", "x - y"]) == 1
+    called = ["Shirt - Red", "Shirt - Blue", "Cap - S", "Shirt", "x", "x - y"]
+    names.observe(called)
+    assert [names.resolve(name) for name in called] == [
+        "Shirt - Red", "c", "Cap - S", "c", "x", "x - y",
+    ]  # fmt: skip
+    assert names.describe() == [
+        "2 items are named by SKU or title, and read as ids of the catalogue "
+        "(first: 'Shirt - Blue' is 'c')",
+        "2 names are each that of several items of the catalogue, and are taken for none of them "
+        "(first: 'Shirt - Red')",
+    ]
+
+
 def test_where_most_names_are_ids_no_other_is_consulted() -> None:
     names = ItemNames({"a", "b"}.intersection, lambda: pytest.fail("the items were read"))
     names.observe(["a", "b", "Cup"])
@@ -124,6 +150,25 @@ def test_orders_of_woocommerce_are_read_alike(tmp_path: Path, kind: str) -> None
         ("mia@x.org", "c-1", "purchase", 2, 1704448800),
         ("mia@x.org", "c-1", "purchase", 1, 1704538800),
         ("mia@x.org", "c-1", "cancel", 1, 1704538801),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_orders_are_recognised_behind_bad_rows(tmp_path: Path, kind: str) -> None:
+    header, *lines = WOOCOMMERCE.splitlines()
+    if kind == "csv":
+        text = "\n".join([header, "70", "69,x", *lines])
+    else:
+        cells = [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+        text = "\n".join(["70", '{"Order Number"', *map(json.dumps, cells)])
+    rows = list(read_interactions(save(tmp_path, f"orders.{kind}", text)))
+    assert [isinstance(row, Rejection) for row in rows] == [True, True, *[False] * 4]
+    good = [row for row in rows if isinstance(row, Interaction)]
+    assert [(row.user_id, row.item_id, row.event) for row in good] == [
+        ("mia@x.org", "h-1", "purchase"),
+        ("mia@x.org", "c-1", "purchase"),
+        ("mia@x.org", "c-1", "purchase"),
+        ("mia@x.org", "c-1", "cancel"),
     ]
 
 

@@ -304,8 +304,9 @@ def test_many_events_of_which_none_names_an_item_are_refused_and_none_is_kept(
     build(tmp_path)
     rows = "user_id,item_id,event\n" + "".join(f"u{n},movie {n},click\n" for n in range(120))
     said = r'none of the first 120 .* \(first: "movie 0"; the catalogue\'s look like "film-1"\)'
-    with pytest.raises(CatalogError, match=said):
-        imported(tmp_path, url, rows)
+    with pytest.raises(CatalogError, match=said) as refusal:
+        imported(tmp_path, url, rows, fields_option="--interaction-fields")
+    assert "item ids with --interaction-fields item_id=…" in str(refusal.value)
     with opened(url) as (database, log, _), database.begin_read() as connection:
         assert not log.load_user_state(connection, "u1", None).is_known
     few = imported(tmp_path, url, rows[: rows.index("u99")])

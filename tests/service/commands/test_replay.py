@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer import build_index
+from indexer import Index, build_index
+from service.jobs.replay import ReplayPlan, replay_events
 from tests.oracle import write_rows
 from tests.paths import REPOSITORY
 
@@ -63,6 +64,30 @@ def test_a_file_that_a_build_reads_is_replayed_in_the_same_way(tmp_path: Path) -
     assert (told["events"], told["rejected"], told["users"]) == (len(rows), 1, USERS)
     assert "user_id is missing" in told["notes"][-1]
     assert told["ndcg@10_live"][1] > told["ndcg@10_frozen"][2]
+
+
+def test_where_interactions_name_ids_no_item_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, interactions = world(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(Index, "page", lambda *_, **__: pytest.fail("the items were read"))
+    plan = ReplayPlan(root, str(interactions), last=0.5, most=5)
+    assert replay_events(plan, report=lambda *_: None)["cases"] == 5
+
+
+def test_items_that_are_called_by_their_titles_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, interactions = world(tmp_path)
+    rows = [json.loads(line) for line in interactions.read_text().splitlines()]
+    write_rows(interactions, [{**r, "item_id": f"item {r['item_id'][1:]}"} for r in rows])
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("service.jobs.replay._ITEMS_PER_READ", 7)
+    plan = ReplayPlan(root, str(interactions), last=0.5, most=5)
+    told = replay_events(plan, report=lambda *_: None)
+    assert told["cases"] == 5
+    assert "are named by SKU or title" in "\n".join(told["notes"])
 
 
 def replayed(folder: Path, index: Path, interactions: Path, *more: str) -> dict[str, Any]:

@@ -312,6 +312,14 @@ def test_a_build_learns_what_the_file_is_taken_for_now(world: World) -> None:
     assert Counter(row.event for row in found.events) == {"purchase": 320}
 
 
+def test_what_the_import_of_a_build_tells_names_the_option_of_interactions(world: World) -> None:
+    rows = [{"who": r["user_id"], "movieId": r["item_id"], "event": "like"} for r in world.rows]
+    write_rows(world.file, rows)
+    summary = world.build(interaction_fields={"user_id": "who"})
+    assert summary.imported is not None
+    assert "(--interaction-fields ours=theirs decides otherwise)" in summary.imported.notes[0]
+
+
 def test_a_weight_of_your_own_for_an_event_is_a_reason_to_build(world: World) -> None:
     """The rows with that event were refused before, and are learned from now."""
     write_rows(world.file, [*world.rows, {**world.rows[0], "event": "stroll"}])

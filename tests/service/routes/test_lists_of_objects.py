@@ -46,6 +46,14 @@ def test_a_filter_asks_for_one_element_of_a_list_and_of_a_list_within(
             assert answer.status_code == 200, answer.text
             found = sorted(hit["id"] for hit in answer.json()["items"])
             assert found == expected, condition
+        flat = {"variants.sizes": {"elem": {"name": "L"}}}
+        for condition in (flat, {"or": [{"id": "plain"}, {"not": flat}]}):
+            answer = client.post("/v1/recommend", json={"filter": condition})
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["detail"] == (
+                "'variants.sizes' is a list within each element of 'variants'; write "
+                '{"variants": {"elem": {"sizes": {"elem": …}}}}'
+            )
         detail = client.post(
             "/v1/recommend", json={"filter": {"title": {"elem": {"a": 1}}}}
         ).json()["detail"]
