@@ -17,13 +17,18 @@ from indexer.taste.cases import MAX_COMPARED_ITEMS, MAX_LARGE_SCORES
 from indexer.taste.scorer import HIDDEN_SCORE, Scorer, Scores
 from indexer.taste.settings import TasteSettings
 
+# Sums of the same numbers in matrices of other shapes differ in their last bits, by up to about ten
+# roundings of 6e-8, and so would copies of an item in other tiles than its own.
+TIE_TOLERANCE = np.float32(1e-6)  # times the score, if that is above 1
+
 
 @dataclass(frozen=True, slots=True)
 class RankedCases:
     """What some settings answer to `c` cases.
 
     Attributes:
-        ranks: `(c,) int64`, of the targets, from 1; ties count against them.
+        ranks: `(c,) int64`, of the targets, from 1; ties count against them, and in tiles also what
+            is lower by `TIE_TOLERANCE` or less.
         rows: `(c, k) int64`, the first items, best first; of equal scores among them the lower
             row, which of those that tie with the last are among them is not defined.
         scores: `(c, k) float32`, their scores; NaN where fewer may be recommended.
@@ -115,13 +120,19 @@ def _rank_in_tile(
         first, first_scores = select_first(scores, count)
         at = columns[cases]
         scores[at != ABSENT, at[at != ABSENT]] = -np.inf
-        above = np.count_nonzero(scores >= own[cases][:, None], axis=1)
+        above = np.count_nonzero(scores >= _find_lowest_tie(own[cases])[:, None], axis=1)
         return RankedCases(above, tile.rows[first], first_scores)
 
     return [
         _join_cases(part.map_blocks(settings, partial(answer, own=own)))
         for settings, own in zip(trials, owns, strict=True)
     ]
+
+
+def _find_lowest_tie(scores: Scores) -> Scores:
+    """Return the lowest score that ties with each score."""
+    lowest: Scores = scores - TIE_TOLERANCE * np.maximum(np.abs(scores), np.float32(1))
+    return lowest
 
 
 def _join_cases(parts: Sequence[RankedCases]) -> RankedCases:
