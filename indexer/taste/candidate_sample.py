@@ -31,6 +31,7 @@ class CandidateSample:
         drawn_weight: How many items each of the drawn ones stands for, at least 1.
         columns: `(n,) int32`, position of each item in `rows`, or `ABSENT`.
         meaning: `(s, d) float32`, meaning vectors of the rows.
+        span: The same rows where they are neighbours; a slice is many times as fast.
     """
 
     rows: Rows
@@ -38,6 +39,7 @@ class CandidateSample:
     drawn_weight: float
     columns: NDArray[np.int32]
     meaning: Vectors
+    span: slice | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,9 +54,14 @@ class CandidateSample:
             "each_drawn_stands_for": round(self.drawn_weight, 2),
         }
 
+    @property
+    def places(self) -> Rows | slice:
+        """What takes the items of the sample from an array of all."""
+        return self.rows if self.span is None else self.span
+
     def select_columns(self, matrix: Matrix) -> Matrix:
         """Return the columns `(c, s)` of a sparse matrix `(c, n)`."""
-        return matrix[:, self.rows]
+        return matrix[:, self.places]
 
     def estimate_ranks(self, is_above: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the estimated rank of each case's target, `(c,)` from 1.

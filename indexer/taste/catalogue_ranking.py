@@ -80,15 +80,17 @@ def select_first(scores: Scores, count: int) -> tuple[Rows, Scores]:
 def _build_tiles(meaning: Vectors) -> Iterator[CandidateSample]:
     """Yield neighbouring items, all for certain, as many as a sample may hold."""
     for start in range(0, len(meaning), MAX_COMPARED_ITEMS):
-        rows = np.arange(start, min(start + MAX_COMPARED_ITEMS, len(meaning)))
+        span = slice(start, min(start + MAX_COMPARED_ITEMS, len(meaning)))
+        rows = np.arange(span.start, span.stop)
         columns = np.full(len(meaning), ABSENT, np.int32)
-        columns[rows] = rows - start
-        yield CandidateSample(rows, len(rows), 1.0, columns, meaning[start : start + len(rows)])
+        columns[span] = rows - start
+        yield CandidateSample(rows, len(rows), 1.0, columns, meaning[span], span)
 
 
 def _rank_cases(
     scorer: Scorer, tiles: list[CandidateSample], trials: Sequence[TasteSettings], count: int
 ) -> list[RankedCases]:
+    scorer = replace(scorer, case_cache={})
     owns = _score_targets(scorer, trials)
     parts = [_rank_in_tile(scorer, tile, trials, owns, count) for tile in tiles]
     return [_join_tiles(of_settings, count) for of_settings in zip(*parts, strict=True)]
@@ -100,7 +102,7 @@ def _score_targets(scorer: Scorer, trials: Sequence[TasteSettings]) -> list[Scor
     only = draw_sample(
         scorer.blocks.meaning, targets, targets[:0], size=0, rng=np.random.default_rng(0)
     )
-    part = replace(scorer, sample=only, _part_cache={})
+    part = scorer.look_at(only)
     at = np.arange(len(targets)), only.columns[targets]
     return [part.compute_scores(settings)[at] for settings in trials]
 
@@ -113,7 +115,7 @@ def _rank_in_tile(
     count: int,
 ) -> list[RankedCases]:
     """Count the items of a tile that are as high as the targets, these left out; find the first."""
-    part = replace(scorer, sample=tile, _part_cache={})
+    part = scorer.look_at(tile)
     columns = tile.columns[scorer.cases.target]
 
     def answer(cases: slice, scores: Scores, own: Scores) -> RankedCases:
@@ -131,8 +133,8 @@ def _rank_in_tile(
 
 def _find_lowest_tie(scores: Scores) -> Scores:
     """Return the lowest score that ties with each score."""
-    lowest: Scores = scores - TIE_TOLERANCE * np.maximum(np.abs(scores), np.float32(1))
-    return lowest
+    margin = TIE_TOLERANCE * np.maximum(np.abs(scores), np.float32(1))
+    return np.subtract(scores, margin, dtype=np.float32)
 
 
 def _join_cases(parts: Sequence[RankedCases]) -> RankedCases:

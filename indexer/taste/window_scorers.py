@@ -5,7 +5,6 @@ targets, the first items of every case under a few settings, and the items with 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +43,7 @@ def build_scorers(
     if events.n_items <= MAX_COMPARED_ITEMS or not scorers:
         return scorers
     sample = _sample_items(events, scorers, probes, seed)
-    return [replace(scorer, sample=sample) for scorer in scorers]
+    return [scorer.look_at(sample) for scorer in scorers]
 
 
 def _sample_items(

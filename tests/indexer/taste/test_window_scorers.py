@@ -144,6 +144,29 @@ def test_copies_of_a_target_count_against_it_wherever_they_are(
     np.testing.assert_array_equal(compute_ranks(scorer, settings), expected)
 
 
+def test_what_depends_on_cases_alone_is_computed_once_for_all_tiles(
+    bound: Bound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meaning, window = world(repeats=False)
+    scorer = Scorer(fit_blocks(window.train, meaning), window.cases, repeats=False)
+    heights: list[int] = []
+    build = Scorer.build_history_matrix
+
+    def record(one: Scorer, weights: NDArray[np.float32]) -> Any:
+        heights.append(len(one.cases))
+        return build(one, weights)
+
+    monkeypatch.setattr(Scorer, "build_history_matrix", record)
+    bound(100)
+    monkeypatch.setattr(catalogue_ranking, "MAX_LARGE_SCORES", 30 * 100)
+    trials = [SETTINGS, replace(SETTINGS, neighbour_weight=1.0, prior_weight=0.3)]
+    found = rank_in_tiles(scorer, trials, 1)
+    # The profiles, what is near them and their text: once each for every case, in fifteen tiles.
+    assert sum(heights) == 3 * len(window.cases)
+    alone = rank_in_tiles(scorer, trials[1:], 1)[0]
+    np.testing.assert_array_equal(found[1].ranks, alone.ranks)
+
+
 def fit_chains(told: list[str] | None = None) -> TasteModel:
     progress = None if told is None else told.append
     return fit_taste(chains(500, PICKED), ids(N), random_meaning(N), progress=progress)
