@@ -5,7 +5,12 @@ rank among some of them, each counted as one, makes every method look better and
 which of two is the better one (Krichene & Rendle 2020, "On sampled metrics for item
 recommendation"). So the items that can be near the top are compared for certain, and only the
 others are sampled, each standing for as many as were not drawn (Horvitz & Thompson 1952): the mean
-of the estimated rank over all draws is the exact rank, and the first ranks are exact.
+of the estimated rank over all draws is the exact rank.
+
+The mean of what is computed from it, such as NDCG, is not: it counts most what is first, and an
+item above the target that is not compared for certain is missed by most draws. Only if all that
+comes before the target is compared for certain is the rank exact. What settings put first must
+therefore be so compared before they are believed, and what is reported of them be ranked among all.
 """
 
 from dataclasses import dataclass
