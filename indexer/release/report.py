@@ -78,7 +78,8 @@ def _describe_tuning(build: FinishedBuild) -> list[str]:
         f"Settings were tuned on {facts['cases']:,} held-out picks, each compared with "
         f"{compared['items']:,} of {compared['of']:,} items: {compared['for_certain']:,} that may "
         f"come first or are picked most, and {compared['drawn']:,} drawn from the others, each of "
-        f"which stands for {compared['each_drawn_stands_for']:g}."
+        f"which stands for {compared['each_drawn_stands_for']:g}. What was kept was then compared "
+        "with all."
     ]
 
 

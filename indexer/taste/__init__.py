@@ -34,12 +34,13 @@ from indexer.taste.history import (
     compute_shrinkage_factor,
     keep_heaviest,
 )
+from indexer.taste.holdout_evaluation import STANDARD_ERRORS, compute_standard_error
 from indexer.taste.matrices import Matrix, build_matrix_from_coordinates
 from indexer.taste.model import TasteModel, load_settings, parse_settings_without_newest
 from indexer.taste.model_scorer import rank_cases
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import PROFILE_SHARE, TasteSettings
-from indexer.taste.tuning import MIN_CASES, STANDARD_ERRORS, compute_standard_error
+from indexer.taste.tuning import MIN_CASES
 
 __all__ = [
     "MIN_CASES",

@@ -17,13 +17,18 @@ from indexer.taste.cases import MAX_COMPARED_ITEMS, MAX_LARGE_SCORES
 from indexer.taste.scorer import HIDDEN_SCORE, Scorer, Scores
 from indexer.taste.settings import TasteSettings
 
+# Sums of the same numbers in matrices of other shapes differ in their last bits, by up to about ten
+# roundings of 6e-8, and so would copies of an item in other tiles than its own.
+TIE_TOLERANCE = np.float32(1e-6)  # times the score, or the best one of the tile if it is larger
+
 
 @dataclass(frozen=True, slots=True)
 class RankedCases:
     """What some settings answer to `c` cases.
 
     Attributes:
-        ranks: `(c,) int64`, of the targets, from 1; ties count against them.
+        ranks: `(c,) int64`, of the targets, from 1; ties count against them, and in tiles also what
+            is lower by `TIE_TOLERANCE` or less.
         rows: `(c, k) int64`, the first items, best first; of equal scores among them the lower
             row, which of those that tie with the last are among them is not defined.
         scores: `(c, k) float32`, their scores; NaN where fewer may be recommended.
@@ -39,9 +44,19 @@ def compute_ranks(scorer: Scorer, settings: TasteSettings) -> NDArray[np.int64]:
 
     With a sample it is estimated.
     """
-    if scorer.width <= MAX_COMPARED_ITEMS:
-        return scorer.compute_ranks(settings)
-    return rank_in_tiles(scorer, [settings], 1)[0].ranks
+    return compute_ranks_by_each(scorer, [settings])[0]
+
+
+def compute_ranks_by_each(
+    scorer: Scorer, trials: Sequence[TasteSettings]
+) -> list[NDArray[np.int64]]:
+    """Return the ranks `(c,)` by each of some settings, see `compute_ranks`.
+
+    In a large catalogue without a sample this takes less time than one after the other.
+    """
+    if scorer.width <= MAX_COMPARED_ITEMS or not trials:
+        return [scorer.compute_ranks(settings) for settings in trials]
+    return [ranked.ranks for ranked in rank_in_tiles(scorer, trials, 1)]
 
 
 def rank_in_tiles(scorer: Scorer, trials: Sequence[TasteSettings], count: int) -> list[RankedCases]:
@@ -75,15 +90,17 @@ def select_first(scores: Scores, count: int) -> tuple[Rows, Scores]:
 def _build_tiles(meaning: Vectors) -> Iterator[CandidateSample]:
     """Yield neighbouring items, all for certain, as many as a sample may hold."""
     for start in range(0, len(meaning), MAX_COMPARED_ITEMS):
-        rows = np.arange(start, min(start + MAX_COMPARED_ITEMS, len(meaning)))
+        span = slice(start, min(start + MAX_COMPARED_ITEMS, len(meaning)))
+        rows = np.arange(span.start, span.stop)
         columns = np.full(len(meaning), ABSENT, np.int32)
-        columns[rows] = rows - start
-        yield CandidateSample(rows, len(rows), 1.0, columns, meaning[start : start + len(rows)])
+        columns[span] = rows - start
+        yield CandidateSample(rows, len(rows), 1.0, columns, meaning[span], span)
 
 
 def _rank_cases(
     scorer: Scorer, tiles: list[CandidateSample], trials: Sequence[TasteSettings], count: int
 ) -> list[RankedCases]:
+    scorer = replace(scorer, case_cache={})
     owns = _score_targets(scorer, trials)
     parts = [_rank_in_tile(scorer, tile, trials, owns, count) for tile in tiles]
     return [_join_tiles(of_settings, count) for of_settings in zip(*parts, strict=True)]
@@ -95,7 +112,7 @@ def _score_targets(scorer: Scorer, trials: Sequence[TasteSettings]) -> list[Scor
     only = draw_sample(
         scorer.blocks.meaning, targets, targets[:0], size=0, rng=np.random.default_rng(0)
     )
-    part = replace(scorer, sample=only, _part_cache={})
+    part = scorer.look_at(only)
     at = np.arange(len(targets)), only.columns[targets]
     return [part.compute_scores(settings)[at] for settings in trials]
 
@@ -108,20 +125,33 @@ def _rank_in_tile(
     count: int,
 ) -> list[RankedCases]:
     """Count the items of a tile that are as high as the targets, these left out; find the first."""
-    part = replace(scorer, sample=tile, _part_cache={})
+    part = scorer.look_at(tile)
     columns = tile.columns[scorer.cases.target]
 
     def answer(cases: slice, scores: Scores, own: Scores) -> RankedCases:
         first, first_scores = select_first(scores, count)
         at = columns[cases]
         scores[at != ABSENT, at[at != ABSENT]] = -np.inf
-        above = np.count_nonzero(scores >= own[cases][:, None], axis=1)
+        above = np.count_nonzero(
+            scores >= _find_lowest_tie(own[cases], first_scores[:, 0])[:, None], axis=1
+        )
         return RankedCases(above, tile.rows[first], first_scores)
 
     return [
         _join_cases(part.map_blocks(settings, partial(answer, own=own)))
         for settings, own in zip(trials, owns, strict=True)
     ]
+
+
+def _find_lowest_tie(own: Scores, best: Scores) -> Scores:
+    """Return the lowest scores, `(c,)`, that tie with those of the targets in a tile.
+
+    Args:
+        own: `(c,)`, of the targets.
+        best: `(c,)`, of the tile; NaN where none of it may be recommended.
+    """
+    margin = TIE_TOLERANCE * np.fmax(np.abs(own), np.abs(best))
+    return np.subtract(own, margin, dtype=np.float32)
 
 
 def _join_cases(parts: Sequence[RankedCases]) -> RankedCases:

@@ -17,6 +17,7 @@ from indexer.taste.blocks import TasteBlocks
 from indexer.taste.cases import compute_repeat_share, split_windows
 from indexer.taste.context_directions import ContextDirections, fit_context_directions
 from indexer.taste.events import Events, build_events
+from indexer.taste.holdout_evaluation import HoldoutEvaluation, compute_rank_gains
 from indexer.taste.model import TasteModel
 from indexer.taste.neighbours import Neighbours, fit_neighbours_of_half_lives
 from indexer.taste.prior import count_picks
@@ -26,9 +27,7 @@ from indexer.taste.text_block import TextBlock
 from indexer.taste.tuning import (
     PRIOR_HALF_LIVES,
     TASTE_HALF_LIVES,
-    HoldoutEvaluation,
     build_presets,
-    compute_rank_gains,
     has_lead,
     tune,
 )
@@ -101,10 +100,10 @@ def _tune_settings(
         split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=seed),
         lambda train: fit_blocks(train, meaning),
         repeats=repeats,
-        probes=[zero_shot, starts[0], replace(starts[0], text_weight=_PROBED_TEXT_WEIGHT)],
+        probes=[zero_shot, *starts, replace(starts[0], text_weight=_PROBED_TEXT_WEIGHT)],
         seed=seed,
     )
-    holdout = HoldoutEvaluation(scorers, report_progress, trials)
+    holdout = HoldoutEvaluation(scorers, report_progress, trials, seed)
     if trials.resumed_count:
         report_progress(
             f"{trials.resumed_count} settings were tried before the last fit was stopped"
@@ -114,8 +113,8 @@ def _tune_settings(
     report_progress(f"{len(holdout)} held-out cases{items}")
     settings = tune(holdout, zero_shot, starts)
     report = _build_report(holdout, zero_shot, settings, starts) | {"events": len(events)}
-    if sample:
-        report["compared"] = sample.summarise()
+    if last_sample := holdout.scorers[0].sample if scorers else None:
+        report["compared"] = last_sample.summarise()
     if events.has_times:
         report |= _tune_without_newest(holdout, zero_shot, starts)
     return settings, report
@@ -266,7 +265,10 @@ def _build_report(
     settings: TasteSettings,
     starts: Sequence[TasteSettings],
 ) -> dict[str, Any]:
-    """Return metrics on the held-out cases of the learned settings and of three simpler ones."""
+    """Return metrics on the held-out cases of the learned settings and of three simpler ones.
+
+    All are among all items, whatever the settings were tuned with.
+    """
     if not len(holdout):
         return {"cases": 0}
     candidates = {
@@ -285,9 +287,11 @@ def _build_report(
             prior_half_life=starts[0].prior_half_life,
         ),
     }
+    among_all = holdout.look_at_all()
+    among_all.rank_together(list(candidates.values()))
     report: dict[str, Any] = {"cases": len(holdout)}
     for name, candidate in candidates.items():
-        ranks = holdout.compute_ranks(candidate)
+        ranks = among_all.compute_ranks(candidate)
         slices = {
             "all": ranks > 0,
             "cold": holdout.collect_cold(),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,8 @@ class Scorer:
         repeats: Whether items of the history may be recommended again.
         hidden_rows: `(m,) int64`, items that are never recommended.
         sample: The `s` items that are scored; None: all, `s` being `n`.
+        case_cache: What depends on the cases alone, for scorers of other items that share it;
+            None: it is not kept.
     """
 
     blocks: TasteBlocks
@@ -91,6 +93,7 @@ class Scorer:
     repeats: bool
     hidden_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     sample: CandidateSample | None = None
+    case_cache: dict[tuple[str, bytes], Any] | None = None
     _part_cache: dict[tuple[str, bytes], Scores] = field(default_factory=dict)
 
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
@@ -104,7 +107,11 @@ class Scorer:
         """Yield scorers of at most `size` of the cases each."""
         for start in range(0, len(self.cases), size):
             some_cases = self.cases.take_slice(slice(start, min(start + size, len(self.cases))))
-            yield replace(self, cases=some_cases, _part_cache={})
+            yield replace(self, cases=some_cases, case_cache=None, _part_cache={})
+
+    def look_at(self, sample: CandidateSample | None) -> "Scorer":
+        """Return a scorer of other items for the same cases."""
+        return replace(self, sample=sample, _part_cache={})
 
     def compute_scores(self, settings: TasteSettings) -> Scores:
         """Return the scores `(c, s)`; items that may not be recommended have `HIDDEN_SCORE`."""
@@ -156,7 +163,7 @@ class Scorer:
 
     def select(self, values: Scores) -> Scores:
         """Return values of all items, `(n,)` or `(n, d)`, for those that are scored."""
-        return values if self.sample is None else values[self.sample.rows]
+        return values if self.sample is None else values[self.sample.places]
 
     def spread(self, matrix: Matrix) -> Scores:
         """Return a sparse matrix `(c, n)` as a full one for the items that are scored, `(c, s)`."""
@@ -236,7 +243,7 @@ class Scorer:
                 that differ may give the same weights, and then the same part.
             score: Computes the part.
         """
-        key = (name, hashlib.blake2b(weights.tobytes()).digest())
+        key = _build_key(name, weights)
         if key not in self._part_cache:
             kind = name.split()[0]
             same = [old for old in self._part_cache if old[0].split()[0] == kind]
@@ -244,6 +251,16 @@ class Scorer:
                 del self._part_cache[old]
             self._part_cache[key] = score(self, weights)
         return self._part_cache[key]
+
+    def find_of_cases(self, name: str, weights: Scores, compute: Callable[[], Result]) -> Result:
+        """Return what depends on the cases and on weights of history entries, `(h,)`, alone."""
+        if self.case_cache is None:
+            return compute()
+        key = _build_key(name, weights)
+        if key not in self.case_cache:
+            self.case_cache[key] = compute()
+        found: Result = self.case_cache[key]
+        return found
 
     def _weigh_prior(self, settings: TasteSettings, near: Scores) -> _WeighedPart:
         """Return the prior; its weight depends on the user if it leans.
@@ -301,7 +318,11 @@ def _score_meaning(scorer: Scorer, weights: Scores) -> Scores:
     A mix is a weighted sum of the profile and an item, so its products are the same sum of theirs:
     those of the profile are computed once, those of an item whatever the weights.
     """
-    profiles = _normalize(scorer.build_history_matrix(weights) @ scorer.blocks.meaning)
+    profiles = scorer.find_of_cases(
+        "profiles",
+        weights,
+        lambda: _normalize(scorer.build_history_matrix(weights) @ scorer.blocks.meaning),
+    )
     profile_scores = profiles @ scorer.meaning.T
     used = np.flatnonzero(weights > 0)
     recent = [scorer.find_recent_similarities(p, used) for p in range(RECENT_VECTORS)]
@@ -330,19 +351,33 @@ def _score_meaning(scorer: Scorer, weights: Scores) -> Scores:
 
 
 def _score_neighbours(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
-    neighbours = scorer.blocks.neighbours[half_life].to_matrix()
-    return scorer.spread(scorer.build_history_matrix(weights) @ neighbours)
+    near: Matrix = scorer.find_of_cases(
+        f"neighbours {half_life}",
+        weights,
+        lambda: (
+            scorer.build_history_matrix(weights) @ scorer.blocks.neighbours[half_life].to_matrix()
+        ),
+    )
+    return scorer.spread(near)
 
 
 def _score_text(scorer: Scorer, weights: Scores, *, half_life: float) -> Scores:
-    history = scorer.build_history_matrix(weights)
+    name = f"text {half_life}"
     if scorer.blocks.keeps_text_vectors(half_life):
         text = scorer.blocks.find_text(half_life)
-        scores: Scores = (history @ text.sources) @ scorer.select(text.targets).T
+        sources: Scores = scorer.find_of_cases(
+            name, weights, lambda: scorer.build_history_matrix(weights) @ text.sources
+        )
+        scores: Scores = sources @ scorer.select(text.targets).T
         return scores
-    factors = scorer.blocks.find_text_factors(half_life)
-    profiles: Scores = ((history @ scorer.blocks.meaning) @ factors.left) @ factors.right.T
-    return profiles @ scorer.meaning.T
+
+    def combine() -> Scores:
+        factors = scorer.blocks.find_text_factors(half_life)
+        history = scorer.build_history_matrix(weights) @ scorer.blocks.meaning
+        profiles: Scores = (history @ factors.left) @ factors.right.T
+        return profiles
+
+    return scorer.find_of_cases(name, weights, combine) @ scorer.meaning.T
 
 
 def _score_repeats(scorer: Scorer, weights: Scores) -> Scores:
@@ -355,6 +390,10 @@ def _score_context(scorer: Scorer, _: Scores) -> Scores:
     padded = np.concatenate([directions, np.zeros((1, directions.shape[1]), np.float32)])
     scores: Scores = padded[scorer.cases.context_rows].sum(axis=1) @ scorer.meaning.T
     return scores
+
+
+def _build_key(name: str, weights: Scores) -> tuple[str, bytes]:
+    return name, hashlib.blake2b(weights.tobytes()).digest()
 
 
 def _normalize(vectors: Scores) -> Scores:

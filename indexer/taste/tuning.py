@@ -5,24 +5,25 @@ mean paired gain, with standard errors over users, is at least two standard erro
 (the rule of Breiman et al. 1984) is too little for the best of many changes, and overfitted the
 windows. A block that does not help is turned off. With too few cases all blocks stay off, which is
 zero-shot.
+
+In a large catalogue the search looks at a sample, in which settings that put first what nobody
+looked at seem better than they are. So what the winner of a round puts first joins the sample
+before the next, and what is decided at last is decided by ranks among all items.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.metrics import compute_ndcg10
-from indexer.taste.catalogue_ranking import compute_ranks
 from indexer.taste.event_scale import BROWSED, RATED_LOW
-from indexer.taste.scorer import Scorer
+from indexer.taste.holdout_evaluation import HoldoutEvaluation
 from indexer.taste.settings import TasteSettings
-from indexer.taste.tuning_trials import TuningTrials
 
 MIN_CASES = 30
-STANDARD_ERRORS = 2.0
 MAX_COLD_LOSS = 0.03  # share of NDCG@10 that a higher prior of new items may cost
 COLD_MARGIN = 1.1  # times the recall of cold items by meaning alone that is aimed at
 MIN_COLD_CASES = 20
@@ -40,70 +41,6 @@ _BLOCK_WEIGHTS = (
     "context_gain",
     "context_weight",
 )
-
-Gains = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class HoldoutEvaluation:
-    """Evaluates settings on the hold-out cases of all windows.
-
-    Attributes:
-        scorers: One for each window.
-        report: Called with a sentence about each decision.
-        trials: Ranks of the settings tried so far.
-    """
-
-    scorers: Sequence[Scorer]
-    report: Callable[[str], None] = lambda _: None
-    trials: TuningTrials = field(default_factory=TuningTrials, repr=False)
-
-    def __len__(self) -> int:
-        return sum(len(scorer.cases) for scorer in self.scorers)
-
-    def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        """Return the rank of each target, `(c,)` over all windows."""
-        known = self.trials.get(settings)
-        if known is None:
-            parts = [compute_ranks(scorer, settings) for scorer in self.scorers]
-            known = np.concatenate([np.zeros(0, np.int64), *parts])
-            self.trials.add(settings, known)
-        return known
-
-    def drop_newest(self) -> "HoldoutEvaluation":
-        """Return the evaluation on all windows but the newest; ranks known already are not lost."""
-        known = TuningTrials()
-        skipped = len(self.scorers[0].cases)
-        for settings, ranks in self.trials.list_all():
-            known.add(settings, ranks[skipped:])
-        return HoldoutEvaluation(self.scorers[1:], trials=known)
-
-    def compute_gains(self, settings: TasteSettings) -> Gains:
-        """Return the gain of each case, `(c,)`, see `compute_rank_gains`."""
-        return compute_rank_gains(self.compute_ranks(settings))
-
-    def compute_lead(self, gains: Gains) -> float:
-        """Return a mean of paired gains `(c,)` minus two standard errors over users."""
-        _, user = np.unique(self._collect_users(), return_inverse=True)
-        return float(gains.mean()) - STANDARD_ERRORS * compute_standard_error(gains, user)
-
-    def collect_cold(self) -> NDArray[np.bool_]:
-        """Return whether the target of each case is a cold item, `(c,) bool`."""
-        return np.concatenate([scorer.cases.cold for scorer in self.scorers])
-
-    def collect_new_user(self) -> NDArray[np.bool_]:
-        """Return whether the user of each case is new, `(c,) bool`."""
-        return np.concatenate([scorer.cases.new_user for scorer in self.scorers])
-
-    def count_cases_with(self, liking: float) -> int:
-        """Return how many cases have an event of a `liking` of `Reactions` in their history."""
-        return sum(
-            len(np.unique(cases.entry_case[cases.history.liking == liking]))
-            for cases in (scorer.cases for scorer in self.scorers)
-        )
-
-    def _collect_users(self) -> NDArray[np.int64]:
-        return np.concatenate([scorer.cases.user for scorer in self.scorers])
 
 
 def build_presets(
@@ -163,16 +100,33 @@ def tune(
     if len(holdout) < MIN_CASES:
         return zero_shot
     chosen = _find_best_settings(holdout, starts[0], starts[1:])
+    winners = [chosen]
     for _ in range(_ROUNDS):
-        before = chosen
         for name, values in _list_moves(holdout, chosen):
             chosen = _try_move(holdout, chosen, name, values)
-        if chosen == before:
+        if chosen == winners[-1]:
             break
-    chosen = _disable_idle_blocks(holdout, chosen)
-    if not has_lead(holdout, chosen, zero_shot):
+        winners.append(chosen)
+        holdout.widen_sample(chosen)
+    among_all = holdout.look_at_all()
+    if among_all is not holdout:
+        among_all.rank_together([zero_shot, *winners])
+        chosen = _find_best_settings(among_all, winners[0], winners[1:])
+    chosen = _confirm_idle(among_all, chosen, _disable_idle_blocks(holdout, chosen))
+    if not has_lead(among_all, chosen, zero_shot):
         return zero_shot
-    return _raise_cold_level(holdout, chosen, zero_shot)
+    return _raise_cold_level(among_all, chosen, zero_shot)
+
+
+def _confirm_idle(
+    among_all: HoldoutEvaluation, current: TasteSettings, without: TasteSettings
+) -> TasteSettings:
+    """Return the settings without idle blocks, unless these are of use among all items."""
+    loss = among_all.compute_gains(current).mean() - among_all.compute_gains(without).mean()
+    if loss > 0:
+        among_all.report("among all items it is of use, and stays on")
+        return current
+    return without
 
 
 def has_lead(holdout: HoldoutEvaluation, settings: TasteSettings, zero_shot: TasteSettings) -> bool:
@@ -181,25 +135,6 @@ def has_lead(holdout: HoldoutEvaluation, settings: TasteSettings, zero_shot: Tas
         return False
     gains = holdout.compute_gains(settings) - holdout.compute_gains(zero_shot)
     return holdout.compute_lead(gains) > 0
-
-
-def compute_rank_gains(ranks: NDArray[np.int64]) -> Gains:
-    """Return the mean of NDCG@10 and NDCG@50 of each rank; NDCG@50 alone varies less by chance."""
-    ndcg50: Gains = np.where(ranks <= 50, 1 / np.log2(1 + ranks), 0.0)
-    return (compute_ndcg10(ranks) + ndcg50) / 2
-
-
-def compute_standard_error(gains: Gains, user: NDArray[np.int64]) -> float:
-    """Return the standard error of the mean gain, clustered by user.
-
-    The cases of one user are not independent, so their deviations are summed before squaring.
-
-    Args:
-        gains: `(c,)`.
-        user: `(c,)`, users numbered from 0.
-    """
-    deviation = np.bincount(user, gains - gains.mean())
-    return float(np.sqrt((deviation**2).sum())) / len(gains)
 
 
 def _list_moves(
@@ -295,6 +230,8 @@ def _raise_cold_level(
     cold, new_user = holdout.collect_cold(), holdout.collect_new_user()
     if cold.sum() < MIN_COLD_CASES or not current.prior_weight:
         return current
+    levels = [replace(current, cold_level=level) for level in _COLD_LEVELS]
+    holdout.rank_together([*levels, zero_shot])
     ranks_by_level = {
         level: holdout.compute_ranks(replace(current, cold_level=level)) for level in _COLD_LEVELS
     }

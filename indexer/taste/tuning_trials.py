@@ -14,6 +14,9 @@ from indexer.taste.events import Events
 from indexer.taste.settings import TasteSettings, parse_settings
 
 Ranks = NDArray[np.int64]  # (c,), 1 is best
+Trial = tuple[TasteSettings, int]  # settings, and the stage of the sample that they were tried with
+
+AMONG_ALL = -1  # the stage of ranks that are among all items of a catalogue that is sampled
 
 
 class TuningTrials:
@@ -32,23 +35,32 @@ class TuningTrials:
         self._known = _read_trials(path, key) if path else {}
         self.resumed_count = len(self._known)
 
-    def get(self, settings: TasteSettings) -> Ranks | None:
-        """Return the ranks `(c,)` of some settings, or None if they were not tried yet."""
-        return self._known.get(settings)
+    def has(self, settings: TasteSettings, stage: int = 0) -> bool:
+        """Return whether some settings were tried at a stage of the sample."""
+        return (settings, stage) in self._known
 
-    def list_all(self) -> list[tuple[TasteSettings, Ranks]]:
-        """Return all settings that were tried, with their ranks `(c,)`."""
-        return list(self._known.items())
+    def get(self, settings: TasteSettings, stage: int = 0) -> Ranks:
+        """Return the ranks `(c,)` of some settings.
 
-    def add(self, settings: TasteSettings, ranks: Ranks) -> None:
-        """Store the ranks `(c,)` of settings that were not tried before."""
-        self._known[settings] = ranks
+        Raises:
+            KeyError: If they were not tried yet, see `has`.
+        """
+        return self._known[settings, stage]
+
+    def list_all(self) -> list[tuple[TasteSettings, int, Ranks]]:
+        """Return all settings that were tried, each with its stage and its ranks `(c,)`."""
+        return [(settings, stage, ranks) for (settings, stage), ranks in self._known.items()]
+
+    def add(self, settings: TasteSettings, ranks: Ranks, stage: int = 0) -> None:
+        """Store the ranks `(c,)` of settings that were not tried before at the stage."""
+        self._known[settings, stage] = ranks
         if self._path is None:
             return
         if len(self._known) == 1:
             self._path.write_text(_encode_line({"key": self._key}), encoding="utf-8")
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(_encode_line({"settings": asdict(settings), "ranks": ranks.tolist()}))
+            record = {"settings": asdict(settings), "stage": stage, "ranks": ranks.tolist()}
+            file.write(_encode_line(record))
 
 
 def compute_trials_key(events: Events, meaning: NDArray[np.float32], seed: int) -> str:
@@ -69,9 +81,9 @@ def _encode_line(record: dict[str, Any]) -> str:
     return json.dumps(record) + "\n"
 
 
-def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
+def _read_trials(path: Path, key: str) -> dict[Trial, Ranks]:
     """Read the trials of a key and cut off a last line that was not written completely."""
-    trials: dict[TasteSettings, Ranks] = {}
+    trials: dict[Trial, Ranks] = {}
     try:
         with path.open("rb+") as file:
             valid_bytes = 0
@@ -84,7 +96,7 @@ def _read_trials(path: Path, key: str) -> dict[TasteSettings, Ranks]:
                 valid_bytes += len(line)
                 if number:
                     settings = parse_settings(record["settings"])
-                    trials[settings] = np.array(record["ranks"], np.int64)
+                    trials[settings, int(record["stage"])] = np.array(record["ranks"], np.int64)
             file.truncate(valid_bytes)
     except FileNotFoundError:
         return {}

@@ -2,10 +2,11 @@
 
 The sample is the same for all windows. What may come near the top is in it for certain: the
 targets, the first items of every case under a few settings, and the items with the most events.
+Settings that put other items first seem better than they are (see `candidate_sample`), so the
+sample is drawn anew with the first items of settings that win.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +45,37 @@ def build_scorers(
     if events.n_items <= MAX_COMPARED_ITEMS or not scorers:
         return scorers
     sample = _sample_items(events, scorers, probes, seed)
-    return [replace(scorer, sample=sample) for scorer in scorers]
+    return [scorer.look_at(sample) for scorer in scorers]
+
+
+def widen_sample(
+    scorers: Sequence[Scorer], first_rows: Rows, *, rng_seed: Sequence[int]
+) -> list[Scorer]:
+    """Return the scorers with a sample, as large, that has some first items of the cases.
+
+    They take turns with what was compared for certain, the targets before all; the others are drawn
+    anew.
+
+    Args:
+        scorers: They have one sample, or none and are returned as they are.
+        first_rows: `(c, k)`, of all cases, best first.
+        rng_seed: Of the random draw.
+    """
+    sample = scorers[0].sample
+    if sample is None:
+        return list(scorers)
+    wider = draw_sample(
+        scorers[0].blocks.meaning,
+        _collect_targets(scorers),
+        alternate(_order_by_place(first_rows), sample.rows[: sample.certain_count]),
+        size=len(sample),
+        rng=np.random.default_rng(rng_seed),
+    )
+    return [scorer.look_at(wider) for scorer in scorers]
+
+
+def _collect_targets(scorers: Sequence[Scorer]) -> Rows:
+    return np.concatenate([scorer.cases.target for scorer in scorers])
 
 
 def _sample_items(
@@ -53,7 +84,7 @@ def _sample_items(
     most_cases = max(len(scorer.cases) for scorer in scorers)
     return draw_sample(
         scorers[0].blocks.meaning,
-        np.concatenate([scorer.cases.target for scorer in scorers]),
+        _collect_targets(scorers),
         alternate(_find_first_rows(scorers, probes), _order_by_events(events)),
         size=min(MAX_COMPARED_ITEMS, MAX_LARGE_SCORES // most_cases),
         rng=np.random.default_rng(seed),
@@ -61,11 +92,16 @@ def _sample_items(
 
 
 def _find_first_rows(scorers: Sequence[Scorer], probes: Sequence[TasteSettings]) -> Rows:
-    """Return the first items of all cases: what is first for any, then what is second, and on."""
+    """Return the first items of all cases by each of some settings, see `_order_by_place`."""
     found = [
         ranked.rows for scorer in scorers for ranked in rank_in_tiles(scorer, probes, FIRST_COUNT)
     ]
-    by_place: Rows = np.concatenate(found).T.ravel()
+    return _order_by_place(np.concatenate(found))
+
+
+def _order_by_place(first_rows: Rows) -> Rows:
+    """Return the distinct rows of `(c, k)`: what is first in any case, then what is second, on."""
+    by_place: Rows = first_rows.T.ravel()
     _, first = np.unique(by_place, return_index=True)
     return by_place[np.sort(first)]
 

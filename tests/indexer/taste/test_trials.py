@@ -100,7 +100,7 @@ def test_a_file_that_holds_no_trials_of_this_fit_is_begun_anew(
     path = tmp_path / "tried.jsonl"
     path.write_bytes(content)
     trials = TuningTrials(path, "mine")
-    assert trials.get(ZERO_SHOT) is None
+    assert not trials.has(ZERO_SHOT)
     trials.add(ZERO_SHOT, np.array([3, 1]))
     again = TuningTrials(path, "mine")
     assert again.resumed_count == 1
@@ -117,7 +117,7 @@ def test_a_line_that_a_kill_cut_off_is_tried_again(tmp_path: Path) -> None:
     for cut in range(1, 40):
         path.write_bytes(whole[:-cut])
         again = TuningTrials(path, "mine")
-        assert (again.resumed_count, again.get(other)) == (1, None), cut
+        assert (again.resumed_count, again.has(other)) == (1, False), cut
     trials = TuningTrials(path, "mine")
     trials.add(other, np.array([2, 2]))
     np.testing.assert_array_equal(TuningTrials(path, "mine").get(other), [2, 2])
