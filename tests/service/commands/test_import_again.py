@@ -12,11 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from indexer import build_index
-from service.jobs.import_events import ImportPlan, ImportSummary, import_interactions
+from service.jobs.import_events import ImportSummary
 from service.store import LiveDatabase
 from service.store.schema import events
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
+from tests.service.commands.conftest import import_file, import_text
 
 ITEMS = [{"id": f"film-{n}", "title": f"Film {n}", "sku": f"s-{n}"} for n in range(1, 6)]
 RATED = "user_id,item_id,rating,score,seen,timestamp\n" + "".join(
@@ -27,26 +28,7 @@ RATED = "user_id,item_id,rating,score,seen,timestamp\n" + "".join(
 DATED = RATED + "u99,film-1,3,3,film-1,25/04/2024\n"  # tells that the day comes first
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'live.sqlite'}"
-
-
-@pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("ZHIYIN_SECRET", "a secret of the tests")
-
-
-def import_text(folder: Path, url: str, text: str, **chosen: Any) -> ImportSummary:
-    file = folder / "events.csv"
-    file.write_text(text, encoding="utf-8")
-    return import_file(folder, url, file, **chosen)
-
-
-def import_file(folder: Path, url: str, file: Path, **chosen: Any) -> ImportSummary:
-    plan = ImportPlan(str(file), url, folder / "index", **chosen)
-    return import_interactions(plan, report=lambda *_: None)
+pytestmark = pytest.mark.usefixtures("own_state")
 
 
 def told(summary: ImportSummary) -> tuple[int, int, int]:
