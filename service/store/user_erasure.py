@@ -99,16 +99,29 @@ class UserEraser:
             removed, _ = self._remove_hidden(user_id, last_seq)
             _log.warning("an erasure that was interrupted is complete: %d events", removed)
 
-    def _remove_hidden(self, user_id: str, last_seq: int) -> tuple[int, int]:
-        """Remove the hidden events of a user; return how many, and the sequence number then."""
-        count, seq, is_complete = 0, last_seq, False
+    def _remove_hidden(self, user_id: str, seq: int) -> tuple[int, int]:
+        """Remove the hidden events of a user; return how many, and the sequence number then.
+
+        Another process may remove them too, and end first: each transaction looks whether the
+        erasure is still under way, and up to where, for what comes after it is of somebody new.
+
+        Args:
+            user_id: The user.
+            seq: The sequence number that is returned if nothing is left to do.
+        """
+        under_way = sa.select(erasing.c.seq).where(erasing.c.user_id == user_id)
+        count, is_complete = 0, False
         while not is_complete:
             time.sleep(_PAUSE_S)  # so that who waits for the write lock gets it
             with self._database.begin_write() as transaction:
+                last_seq = transaction.connection.execute(under_way).scalar()
+                if last_seq is None:
+                    return count, max(seq, transaction.seq)
                 removed, is_complete = _remove_slice(transaction.connection, user_id, last_seq)
                 if is_complete:
-                    is_meant = sa.and_(erasing.c.user_id == user_id, erasing.c.seq == last_seq)
-                    transaction.connection.execute(erasing.delete().where(is_meant))
+                    transaction.connection.execute(
+                        erasing.delete().where(erasing.c.user_id == user_id)
+                    )
                     transaction.reserve()  # files are clean only if they were cleaned after this
                     note_uncleaned(transaction)
                 seq = transaction.seq
