@@ -38,6 +38,7 @@ _IDENTITY_START = len(_MAGIC) + _GENERATION_BYTES
 _HEADER_BYTES = _IDENTITY_START + _IDENTITY_BYTES + _DIM_BYTES
 _KEY_BYTES, _CHECK_BYTES = 16, 8
 _DATA_START = _KEY_BYTES + _CHECK_BYTES
+_MAX_RECORD_BYTES = _DATA_START + 4 * 16_384  # wider vectors are of no model
 _READ_RECORDS = 1_000
 
 _log = logging.getLogger(__name__)
@@ -192,9 +193,10 @@ class TextVectorFile:
             return False
         ours = _build_header(self._generation, identity, 0)
         is_ours = self._header[:-_DIM_BYTES] == ours[:-_DIM_BYTES]
-        if is_ours:
-            self._read_keys(os.fstat(self._file).st_size)
-        return is_ours
+        if not is_ours or self._record_bytes > _MAX_RECORD_BYTES:  # the width may be damaged
+            return False
+        self._read_keys(min(os.fstat(self._file).st_size, self._max_bytes))
+        return True
 
     def _append(self, identity: str, vectors: Mapping[str, Vectors], dim: int) -> None:
         is_ours = self._look(identity) and self._is_whole(identity, dim)

@@ -311,11 +311,11 @@ def test_an_erasure_that_was_killed_before_the_files_were_cleaned_is_cleaned(
     assert f"<{user}>".encode() in read()
     database = LiveDatabase.open(f"sqlite:///{file}")
     vectors = TextVectorFile(tmp_path / "vectors", SECRET)
-    vectors.add("a model", {"a search of theirs": np.ones(4, np.float32)})
+    vectors.begin().add("a model", {"a search of theirs": np.ones(4, np.float32)})
     store = Store(database, vectors)
     store.users.finish_erasures()
     assert not vectors.find("a model", ["a search of theirs"])
-    vectors.add("a model", {"a later search": np.ones(4, np.float32)})
+    vectors.begin().add("a model", {"a later search": np.ones(4, np.float32)})
     store.users.finish_erasures()  # there is nothing left to do
     assert vectors.find("a model", ["a later search"])
     database.close()

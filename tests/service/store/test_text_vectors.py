@@ -235,3 +235,25 @@ def test_cheap_texts_are_not_kept(tmp_path: Path) -> None:
     with limit_new_tokens(64), use_query_store(open_file(path).begin()):
         encoder.encode_queries(TEXTS[:2])
     assert path.stat().st_size == HEADER_BYTES
+
+
+def test_a_width_that_no_model_has_is_damage_and_reads_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: HEADER_BYTES - 4] + (1 << 28).to_bytes(4, "little"))
+    with path.open("ab") as file:
+        file.truncate(1 << 33)  # sparse: several records of a gigabyte
+    sizes: list[int] = []
+    read = os.pread
+
+    def count(descriptor: int, size: int, offset: int) -> bytes:
+        sizes.append(size)
+        return read(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", count)
+    held = open_file(path)
+    assert held.find("model", TEXTS) == {}
+    keep(held, encode(TEXTS))
+    assert list(held.find("model", TEXTS)) == TEXTS
+    assert max(sizes) < 1 << 20
