@@ -55,7 +55,7 @@ class WebsitePolicy:
         Args:
             hosts: Its `Host` headers.
             origins: Its `Origin` headers.
-            site: Its `Sec-Fetch-Site`.
+            site: Its `Sec-Fetch-Site`, lower case; several, which no browser sends, with commas.
             is_page: Whether a browser opens a page for a person to read, which no other can read.
             needs_host: Whether there must be a `Host`, as in HTTP/1.1.
         """
@@ -72,7 +72,7 @@ class WebsitePolicy:
         for origin in origins:
             if origin not in self.origins and _remove_scheme(origin) not in own:
                 return self._refuse_website(f"the website {origin[:_MAX_SHOWN_CHARS]}")
-        is_foreign = site == "cross-site" and not origins
+        is_foreign = site is not None and "cross-site" in site and not origins
         return self._refuse_website("another website") if is_foreign and not is_page else None
 
     def _answers_to(self, host: str) -> bool:
@@ -141,4 +141,4 @@ def is_origin(text: str) -> bool:
 def _remove_scheme(origin: str) -> str:
     """Return what a page of an origin sends as `Host`."""
     scheme, _, host = origin.lower().partition("://")
-    return host.removesuffix(_DEFAULT_PORTS.get(scheme, "\0"))
+    return host.removesuffix(_DEFAULT_PORTS[scheme]) if scheme in _DEFAULT_PORTS else origin

@@ -45,7 +45,7 @@ class WebsiteGuard:
             origins,
             site,
             is_page=_is_page(scope),
-            needs_host=scope.get("http_version") == "1.1",
+            needs_host=scope.get("http_version") != "1.0",
         )
         if refusal is None and hosts and not origins and site is None:
             self._last_hosts = hosts
@@ -111,7 +111,8 @@ def _read_headers(
         elif name == b"origin":
             origins.append(value.decode("latin-1"))
         elif name == b"sec-fetch-site":
-            site = value.decode("latin-1").strip()
+            text = value.decode("latin-1").strip().lower()
+            site = text if site is None else f"{site}, {text}"
     return hosts, origins, site
 
 

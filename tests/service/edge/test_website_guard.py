@@ -35,7 +35,9 @@ FOREIGN = (
     ({"Origin": "https://evil.example"}, 403),
     ({"Origin": "null"}, 403),
     ({"Origin": "http://localhost:3000"}, 403),
+    ({"Origin": "file://127.0.0.1:8000", "Host": "127.0.0.1:8000"}, 403),
     ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "Cross-Site"}, 403),
 )  # fmt: skip
 
 
@@ -74,6 +76,12 @@ def test_clients_of_this_machine_are_answered(client: TestClient, headers: dict[
     assert client.get("/v1/items/i0001", headers=headers).status_code == 200
     assert client.post("/v1/recommend", json={}, headers=headers).status_code == 200
     assert client.get("/docs", headers=headers).status_code == 200
+
+
+def test_of_several_fetch_sites_a_foreign_one_decides(client: TestClient) -> None:
+    for sites in (("cross-site", "same-origin"), ("same-origin", "cross-site")):
+        response = client.get("/v1/trending", headers=[("Sec-Fetch-Site", site) for site in sites])
+        problem(response, 403)
 
 
 def test_a_link_on_another_website_may_open_the_page_of_the_interface(client: TestClient) -> None:
