@@ -11,7 +11,13 @@ from indexer.event_kinds import Event, find_event, suggest_event
 from indexer.reading.column_names import Role, SourceNames, check_field_names, names_items
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import VALUE, BadValueError, is_missing, parse_number
-from indexer.reading.happening import LIKING_COLUMN, read_yes_or_no
+from indexer.reading.flag_columns import (
+    find_flag_columns,
+    find_unnamed_flag,
+    is_log_of_shown,
+    read_yes_or_no,
+)
+from indexer.reading.happening import LIKING_COLUMN
 from indexer.reading.id_columns import collect_ids
 from indexer.reading.interaction import Interaction
 from indexer.reading.interaction_columns import (
@@ -53,6 +59,7 @@ _SAMPLE_ROWS = 10_000  # read before it is decided what their values are
 _MIN_ANSWERS_SHARE = 0.95  # of the cells of `liked`, from which they answer yes or no
 _SILENT_NOES = 0.8  # of many answers, above which a no only says that nobody pressed the button
 _MIN_TELLING_ANSWERS = 20
+_LENGTHS = ("duration", "hours", "minutes", "seconds", "时长")  # of an item, or of a play
 
 
 def read_interactions(
@@ -297,6 +304,7 @@ def _decide(
     samples = [rename_columns(row.values, mapping) if mapping else row.values for row in rows]
     reading.meaning = _decide_meaning(samples, mapping, reading)
     reading.has_likings = _has_likings(samples, reading)
+    _decide_flags(samples, mapping, reading)
     if reading.item_names is not None:
         reading.item_names.observe(collect_ids(find_value("item_id", row) for row in samples))
     return WrittenCells(dict.fromkeys(name for row in rows for name in row.values), mapping)
@@ -322,6 +330,32 @@ def _decide_meaning(
     return replace(meaning, event=reading.event)
 
 
+def _decide_flags(
+    samples: Sequence[Mapping[str, Any]], mapping: Mapping[str, str], reading: EventReading
+) -> None:
+    """Decide which columns of yes and no say what happened in rows that do not say it otherwise."""
+    if reading.event is not None or reading.meaning is None:
+        return
+    flags = find_flag_columns(samples)
+    # What was paid, or how long the item lasts, stands in rows of which nothing came, too.
+    lasts = any(find_number_column(row) in _LENGTHS for row in samples)
+    if lasts or reading.meaning.kind in (None, ValueKind.MONEY):
+        reading.flags = flags
+    elif flags:
+        names = ", ".join(flag.name for flag in flags)
+        reading.notes.add(f"{names}: not read, since there are values that say what happened")
+    if flags or reading.has_likings or reading.meaning.kind is not None:
+        return
+    names = {*_OUR_COLUMNS, *mapping, *DEFAULT_CONTEXT}
+    unknown = find_unnamed_flag(samples, names)
+    if unknown is not None:
+        reading.notes.add(
+            f"{unknown} holds yes and no, and is not read; if it says whether something happened, "
+            f"give {reading.fields_option} value={unknown} --value-is count, and those with a no "
+            f"are no events"
+        )
+
+
 def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) -> bool:
     """Whether the first rows answer yes or no to whether their user liked the item.
 
@@ -333,7 +367,11 @@ def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) ->
     if reading.event is not None or not given or len(answers) < _MIN_ANSWERS_SHARE * len(given):
         return False
     many = len(answers) >= _MIN_TELLING_ANSWERS
-    reading.has_silent_noes = many and answers.count(False) > _SILENT_NOES * len(answers)
+    nearly_all = many and answers.count(False) > _SILENT_NOES * len(answers)
+    reading.has_others = is_log_of_shown(samples) or any(
+        find_number_column(row) or not is_missing(row.get("event")) for row in samples
+    )
+    reading.has_silent_noes = nearly_all or reading.has_others
     is_rated = reading.meaning is not None and reading.meaning.kind is ValueKind.RATING
     if is_rated:
         reading.notes.add("liked is not read, since there are ratings")
