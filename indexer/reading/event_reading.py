@@ -131,7 +131,7 @@ def _describe_meaning(meaning: ValueMeaning, *, is_given: bool) -> str:
     if meaning.kind is None:
         return event if is_given else f"{event}, since there is neither an event nor a value column"
     says = f"value is a {meaning.kind}" if meaning.kind != "money" else "value is money"
-    if meaning.zero_is_unrated:
-        event += "; 0 is no rating, such a row is a view"
+    if meaning.unrated is not None:
+        event += f"; {meaning.unrated:g} is no rating, such a row is a view"
     way = "" if is_given else "; --event and --value-is decide otherwise"
     return f"{says} ({meaning.reason}): {event}{way}"

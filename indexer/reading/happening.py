@@ -16,7 +16,7 @@ from indexer.reading.field_parsers import (
 from indexer.reading.flag_columns import find_flagged, read_yes_or_no
 from indexer.reading.interaction_columns import find_number, find_number_column
 from indexer.reading.rows import render_value
-from indexer.reading.value_meaning import ValueKind
+from indexer.reading.value_meaning import ValueKind, read_stars
 
 LIKING_COLUMN = "liked"  # yes or no
 _MAX_EVENT_CHARS = 64
@@ -58,7 +58,7 @@ class HappeningReader:
         value = self._parse_value(raw, event, place) if happened is None else None
         if event == Event.RATING and value is None:
             raise BadValueError("value is missing, and a rating needs one")
-        if value == 0 and event == Event.RATING and self._is_unrated(values):
+        if event == Event.RATING and self._is_unrated(value, values):
             event, value = Event.VIEW, None
         if happened is False or (value == 0 and self._is_counted(event, values)):
             self._reading.zero_counts += 1
@@ -119,7 +119,7 @@ class HappeningReader:
         if raw is None or is_missing_for(parse_number, raw):
             return None
         try:
-            return parse_number("value", raw)
+            return parse_number("value", read_stars(raw))
         except BadValueError:
             if event == Event.RATING:
                 raise
@@ -128,10 +128,11 @@ class HappeningReader:
         reading.first_unreadable = reading.first_unreadable or f"{place} {render_value(raw)}"
         return None
 
-    def _is_unrated(self, values: Mapping[str, Any]) -> bool:
+    def _is_unrated(self, value: float | None, values: Mapping[str, Any]) -> bool:
         meaning = self._reading.meaning
-        says_itself = self._reading.event is None and not is_missing(values.get("event"))
-        return meaning is not None and meaning.zero_is_unrated and not says_itself
+        if meaning is None or meaning.unrated is None or value != meaning.unrated:
+            return False
+        return self._reading.event is not None or is_missing(values.get("event"))
 
     @property
     def _kind(self) -> ValueKind | None:
