@@ -386,8 +386,8 @@ def _decide_flags(
     if lasts or reading.meaning.kind in (None, ValueKind.MONEY):
         reading.flags = flags
     elif flags:
-        names = ", ".join(flag.name for flag in flags)
-        reading.notes.add(f"{names}: not read, since there are values that say what happened")
+        unread = ", ".join(flag.name for flag in flags)
+        reading.notes.add(f"{unread}: not read, since there are values that say what happened")
     if flags or reading.has_likings or reading.meaning.kind is not None:
         return
     names = {*_OUR_COLUMNS, *mapping, *DEFAULT_CONTEXT}

@@ -112,9 +112,9 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "timestamp": (
         "timestamp", "unixreviewtime", "unixtime", "timestampms", "timems", "eventtime",
         "ratingtime", "time", "datetime", "ts", "createdat", "createtime", "reviewtime",
-        "reviewdate", "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳", "時間戳",
-        "评分时间", "評分時間", "评论时间", "行为时间", "事件时间", "下单时间", "購買時間", "购买时间",
-        "点击时间", "创建时间", "日期", "at",
+        "reviewdate", "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳",
+        "時間戳", "评分时间", "評分時間", "评论时间", "行为时间", "事件时间", "下单时间",
+        "購買時間", "购买时间", "点击时间", "创建时间", "日期", "at",
     ),
     "liked": (
         "liked", "isliked", "islike", "like", "favorite", "favourite", "isfavorite",
