@@ -71,18 +71,19 @@ class CsvColumn(Protocol):
         """Return what was guessed, each as the end of a sentence that names the column."""
 
 
-def watch_column(*names: str, has_commas: bool = False) -> CsvColumn:
+def watch_column(*names: str, has_commas: bool = False, has_comma_lists: bool = False) -> CsvColumn:
     """Return what infers the type of a column.
 
     Args:
         names: The column's own name and the field names that it is mapped to.
         has_commas: Whether the source writes commas before decimals if any does.
+        has_comma_lists: Whether the source's own format puts commas between its tags.
     """
     known = frozenset(names)
     if known & ID_FIELDS:
         return _IdColumn()
     if known & LIST_COLUMNS:
-        return _TagColumn()
+        return _TagColumn(has_commas=has_comma_lists)
     if known & TEXT_COLUMNS or any(map(is_identifier, names)):
         return TextColumn()
     return ValueColumn(
@@ -183,8 +184,8 @@ class _TagColumn(CsvColumn):
 
     is_undecided = True
 
-    def __init__(self) -> None:
-        self._lists = ListColumn()
+    def __init__(self, *, has_commas: bool) -> None:
+        self._lists = ListColumn(has_commas=has_commas)
 
     @override
     def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:

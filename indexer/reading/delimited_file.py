@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any, BinaryIO, TextIO
 
 from indexer.errors import CatalogError
@@ -32,6 +32,7 @@ from indexer.reading.id_columns import SAMPLE_ROWS
 from indexer.reading.missing_header import lacks_header, name_columns
 from indexer.reading.order_exports import find_order_columns
 from indexer.reading.rows import BadRow, Row, clip, render_value
+from indexer.reading.shop_exports import list_comma_columns
 
 _SAMPLE_LINES, _SAMPLE_CHARS = 100, 1 << 16
 _MAX_NOTED_COLUMNS = 20
@@ -150,13 +151,15 @@ class DelimitedFile:
     def _infer_columns(self, text: TextIO, layout: _Layout) -> list[CsvColumn]:
         mapping, notes = self.naming.mapping, self.naming.notes
         has_commas = layout.dialect.delimiter == ";"
+        comma_columns = list_comma_columns([name.strip() for name in layout.header])
         columns = [
             watch_column(
                 name,
                 *(ours for ours, theirs in mapping.items() if theirs == name),
                 has_commas=has_commas,
+                has_comma_lists=(written or "").strip() in comma_columns,
             )
-            for name in layout.names
+            for name, written in zip_longest(layout.names, layout.header)
         ]
         undecided = [pair for pair in enumerate(columns) if layout.names[pair[0]]]
         for chunk in self._read_chunks(text, layout):
