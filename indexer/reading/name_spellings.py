@@ -128,6 +128,23 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+# What the items are of which a column holds the ids; other names say nothing of it.
+_KINDS = (
+    "movieid filmid movie film 电影id 电影编号 電影編號 影片id 电影 電影 影片",
+    "bookid isbn isbn13 book 图书id 图书编号 書籍編號 书籍id 图书",
+    "articleid newsid postid 文章id 新闻id", "animeid", "gameid appid",
+    "songid trackid musicid albumid artistid 歌曲id 音乐id", "recipeid", "hotelid 酒店id",
+    "restaurantid 餐厅id", "courseid 课程id", "jobid",
+)  # fmt: skip
+_KIND_BY_NAME = {name: names for names in _KINDS for name in names.split()}
+
+
+def are_of_other_kinds(one: str, other: str) -> bool:
+    """Whether two columns of ids are, by their names, of different things: films and books."""
+    kinds = {_KIND_BY_NAME.get(normalise_name(name)) for name in (one, other)}
+    return len(kinds) == 2 and None not in kinds
+
+
 def normalise_name(name: str) -> str:
     """Return a name in small half-width letters, without spaces and marks."""
     plain = unicodedata.normalize("NFKC", name).casefold()
