@@ -23,6 +23,7 @@ from indexer.reading.id_columns import CountKnown, choose_id_column
 from indexer.reading.name_spellings import (
     CATALOGUE_SPELLINGS,
     INTERACTION_SPELLINGS,
+    are_of_other_kinds,
     normalise_name,
 )
 from indexer.reading.notes import ReadingNotes
@@ -161,9 +162,26 @@ def name_source_columns(
             )
         return column
 
-    return recognise_names(
+    renamed = recognise_names(
         columns, naming.role, mapping=naming.mapping, context=naming.context, choose_id=choose_id
     )
+    _compare_kinds(source, renamed, naming)
+    return renamed
+
+
+def _compare_kinds(source: str, renamed: Mapping[str, str], naming: SourceNames) -> None:
+    """Tell if interactions name items of another kind; small whole ids fit any catalogue."""
+    notes = naming.notes
+    if naming.role is Role.CATALOGUE:
+        notes.id_column = next((theirs for theirs, ours in renamed.items() if ours == "id"), "")
+        return
+    column = next((theirs for theirs, ours in renamed.items() if ours == "item_id"), "")
+    if are_of_other_kinds(notes.id_column, column):
+        notes.add(
+            f"{source}: names its items by {column}, and the catalogue by {notes.id_column}; if "
+            f"they are not the same things, equal numbers say nothing: give the interactions of "
+            f"this catalogue"
+        )
 
 
 def _has_title(free: Mapping[str, str], present: Collection[str]) -> bool:

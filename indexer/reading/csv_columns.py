@@ -37,7 +37,7 @@ from indexer.reading.cells import is_identifier
 from indexer.reading.date_columns import is_date_name
 from indexer.reading.list_columns import ListColumn
 from indexer.reading.missing_words import MAX_WORD_CHARS, PROGRAM_WORDS, is_missing_text
-from indexer.reading.value_column import ValueColumn
+from indexer.reading.value_column import MIN_TYPED, ValueColumn
 from indexer.reading.whole_ids import WholeIds
 
 LIST_COLUMNS = frozenset((*TAG_FIELDS, "tags", "categories", "genres", "keywords", "topics"))
@@ -48,7 +48,7 @@ PARSED_FIELDS = AMOUNT_FIELDS | {"available", "location", "created_at", "vector"
 ID_FIELDS = frozenset(("id", "item_id", "item", "user_id", "user"))
 
 _DIGITS = re.compile(r"\d+", re.ASCII)
-_MIN_DIGITS_SHARE, _MIN_IDS, _ENOUGH_IDS = 0.95, 20, 10_000
+_MIN_DIGITS_SHARE, _ENOUGH_IDS = 0.95, 10_000
 
 
 class CsvColumn(Protocol):
@@ -64,25 +64,31 @@ class CsvColumn(Protocol):
     def convert_all(self, cells: Sequence[str]) -> Sequence[Any]:
         """Return the values of some cells, or `UNREADABLE`."""
 
-    def contradicts(self, cell: str) -> bool | None:
-        """Whether a cell is not what its column holds; None if it is missing or anything fits."""
+    def contradicts(self, cell: str, min_cells: int = MIN_TYPED) -> bool | None:
+        """Whether a cell is not what its column holds; None if it is missing or anything fits.
+
+        Args:
+            cell: As it is written.
+            min_cells: That the column has, at least; of fewer than usual all must agree.
+        """
 
     def describe(self) -> list[str]:
         """Return what was guessed, each as the end of a sentence that names the column."""
 
 
-def watch_column(*names: str, has_commas: bool = False) -> CsvColumn:
+def watch_column(*names: str, has_commas: bool = False, has_comma_lists: bool = False) -> CsvColumn:
     """Return what infers the type of a column.
 
     Args:
         names: The column's own name and the field names that it is mapped to.
         has_commas: Whether the source writes commas before decimals if any does.
+        has_comma_lists: Whether the source's own format puts commas between its tags.
     """
     known = frozenset(names)
     if known & ID_FIELDS:
         return _IdColumn()
     if known & LIST_COLUMNS:
-        return _TagColumn()
+        return _TagColumn(has_commas=has_comma_lists)
     if known & TEXT_COLUMNS or any(map(is_identifier, names)):
         return TextColumn()
     return ValueColumn(
@@ -107,7 +113,7 @@ class TextColumn(CsvColumn):
         return _convert_all_words(cells)
 
     @override
-    def contradicts(self, cell: str) -> bool | None:
+    def contradicts(self, cell: str, min_cells: int = MIN_TYPED) -> bool | None:
         return None
 
     @override
@@ -169,8 +175,8 @@ class _IdColumn(CsvColumn):
         return _convert_all_words(cells)
 
     @override
-    def contradicts(self, cell: str) -> bool | None:
-        are_digits = self._seen >= _MIN_IDS and self._digits >= _MIN_DIGITS_SHARE * self._seen
+    def contradicts(self, cell: str, min_cells: int = MIN_TYPED) -> bool | None:
+        are_digits = self._seen >= min_cells and self._digits >= _MIN_DIGITS_SHARE * self._seen
         return _DIGITS.fullmatch(cell.strip()) is None if are_digits else None
 
     @override
@@ -183,8 +189,8 @@ class _TagColumn(CsvColumn):
 
     is_undecided = True
 
-    def __init__(self) -> None:
-        self._lists = ListColumn()
+    def __init__(self, *, has_commas: bool) -> None:
+        self._lists = ListColumn(has_commas=has_commas)
 
     @override
     def observe_all(self, cells: Sequence[str], lines: Sequence[int]) -> None:
@@ -203,7 +209,7 @@ class _TagColumn(CsvColumn):
         return value
 
     @override
-    def contradicts(self, cell: str) -> bool | None:
+    def contradicts(self, cell: str, min_cells: int = MIN_TYPED) -> bool | None:
         return None
 
     @override

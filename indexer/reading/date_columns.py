@@ -99,11 +99,10 @@ class DateColumn:
         """Whether there are numbers, all of which may be days of Excel, beside dates alone."""
         return bool(self._first_day) and self.are_dates and not self._has_other_numbers
 
-    @property
-    def is_mostly_dates(self) -> bool:
-        """Whether hardly a cell of many is something else."""
+    def are_mostly_dates(self, min_cells: int = _MIN_DATES) -> bool:
+        """Whether hardly a cell of at least so many is something else."""
         total = self._dates + self._others
-        return total >= _MIN_DATES and self._dates >= _MIN_DATES_SHARE * total
+        return total >= min_cells and self._dates >= _MIN_DATES_SHARE * total
 
     @property
     def changes_cells(self) -> bool:
@@ -129,8 +128,8 @@ class DateColumn:
         return read_datetime(cell, order=self.order) or cell
 
     def contradicts(self, cell: str) -> bool:
-        """Whether a cell that is not missing is no date, though the column holds dates."""
-        return self.is_mostly_dates and read_datetime(cell, order=self.order) is None
+        """Whether a cell that is not missing is no date, which a column of dates holds."""
+        return read_datetime(cell, order=self.order) is None
 
     def describe(self) -> list[str]:
         """Return what was guessed, each as the end of a sentence that names the column."""

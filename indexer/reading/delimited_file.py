@@ -4,10 +4,10 @@ A catalogue is read twice: once to infer the types, once for the rows.
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any, BinaryIO, TextIO
 
 from indexer.errors import CatalogError
@@ -30,12 +30,13 @@ from indexer.reading.delimited_records import Record, read_chunks
 from indexer.reading.dialect import Dialect, detect_dialect
 from indexer.reading.id_columns import SAMPLE_ROWS
 from indexer.reading.missing_header import lacks_header, name_columns
+from indexer.reading.moved_cells import MAX_FEW_ROWS, find_moved_rows, find_strange_cells
 from indexer.reading.order_exports import find_order_columns
 from indexer.reading.rows import BadRow, Row, clip, render_value
+from indexer.reading.shop_exports import list_comma_columns
 
 _SAMPLE_LINES, _SAMPLE_CHARS = 100, 1 << 16
 _MAX_NOTED_COLUMNS = 20
-_MIN_STRANGE_CELLS = 3  # of a row whose cells have moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,11 @@ class DelimitedFile:
     def read_typed_rows(self) -> Iterator[Row | BadRow]:
         """Yield rows with typed cells, under our names where they are recognised."""
         layout = self._find_layout()
+        moved = self._find_moved_rows(layout)
         with self._open_text() as text:
-            columns = self._infer_columns(text, layout)
+            columns = self._infer_columns(text, layout, moved)
         with self._open_text() as text:
-            yield from self._read_rows(text, layout, columns)
+            yield from self._read_rows(text, layout, columns, moved)
 
     def read_text_rows(self) -> Iterator[Row | BadRow]:
         """Yield rows whose cells are strings or None, under our names where they are recognised."""
@@ -80,7 +82,7 @@ class DelimitedFile:
                 TextColumn() if name in ID_FIELDS or name in mapped else RawColumn()
                 for name in layout.names
             ]
-            yield from self._read_rows(text, layout, columns)
+            yield from self._read_rows(text, layout, columns, {})
 
     def _open_text(self) -> TextIO:
         # Undecodable bytes become surrogates, so that only the row that holds them is refused.
@@ -147,23 +149,39 @@ class DelimitedFile:
             for column, place in places.items()
         }
 
-    def _infer_columns(self, text: TextIO, layout: _Layout) -> list[CsvColumn]:
-        mapping, notes = self.naming.mapping, self.naming.notes
+    def _find_moved_rows(self, layout: _Layout) -> dict[int, list[str]]:
+        """Return the lines of a short file whose cells have moved, and the columns that show it."""
+        with self._open_text() as text:
+            chunks = read_chunks(self.name, text, layout.dialect)
+            first = list(islice(chain.from_iterable(chunks), MAX_FEW_ROWS + 2))
+        records = [row for row in first if isinstance(row, tuple) and row[1] != layout.header]
+        return find_moved_rows(records, layout.names, partial(self._watch_columns, layout))
+
+    def _watch_columns(self, layout: _Layout) -> list[CsvColumn]:
+        mapping = self.naming.mapping
         has_commas = layout.dialect.delimiter == ";"
-        columns = [
+        comma_columns = list_comma_columns([name.strip() for name in layout.header])
+        return [
             watch_column(
                 name,
                 *(ours for ours, theirs in mapping.items() if theirs == name),
                 has_commas=has_commas,
+                has_comma_lists=(written or "").strip() in comma_columns,
             )
-            for name in layout.names
+            for name, written in zip_longest(layout.names, layout.header)
         ]
+
+    def _infer_columns(
+        self, text: TextIO, layout: _Layout, moved: Container[int]
+    ) -> list[CsvColumn]:
+        notes = self.naming.notes
+        columns = self._watch_columns(layout)
         undecided = [pair for pair in enumerate(columns) if layout.names[pair[0]]]
         for chunk in self._read_chunks(text, layout):
             undecided = [pair for pair in undecided if pair[1].is_undecided]
             if not undecided:
                 break
-            records = [record for record in chunk if isinstance(record, tuple)]
+            records = [row for row in chunk if isinstance(row, tuple) and row[0] not in moved]
             lines = [line for line, _ in records]
             for i, column in undecided:
                 column.observe_all([cells[i] for _, cells in records], lines)
@@ -175,7 +193,11 @@ class DelimitedFile:
         return columns
 
     def _read_rows(
-        self, text: TextIO, layout: _Layout, columns: Sequence[CsvColumn]
+        self,
+        text: TextIO,
+        layout: _Layout,
+        columns: Sequence[CsvColumn],
+        moved: Mapping[int, Sequence[str]],
     ) -> Iterator[Row | BadRow]:
         # A column without a name is the row number that pandas writes.
         wanted = [(i, name) for i, name in enumerate(layout.names) if name]
@@ -190,7 +212,9 @@ class DelimitedFile:
                     yield record
                     continue
                 values = dict(zip(names, next(rows), strict=True))
-                if has_unreadable and UNREADABLE in values.values():
+                if record[0] in moved:
+                    yield self._reject_moved(record, moved[record[0]], layout)
+                elif has_unreadable and UNREADABLE in values.values():
                     yield self._leave_out(record, values, layout, columns)
                 else:
                     yield Row(self.name, record[0], values)
@@ -203,21 +227,15 @@ class DelimitedFile:
         columns: Sequence[CsvColumn],
     ) -> Row | BadRow:
         """The row without the cells that are not of their column's type; bad if nearly all are."""
-        line, cells = record
-        by_name = dict(zip(layout.names, cells, strict=True))
+        line = record[0]
+        by_name = dict(zip(layout.names, record[1], strict=True))
         verdicts = {
             name: column.contradicts(by_name[name])
             for name, column in zip(layout.names, columns, strict=True)
             if name
         }
-        strange = [name for name, verdict in verdicts.items() if verdict]
-        if len(strange) >= _MIN_STRANGE_CELLS and False not in verdicts.values():
-            shown = ", ".join(f"{name} {render_value(by_name[name])}" for name in strange)
-            reason = (
-                f"has cells of other columns ({clip(shown)}), as if they had moved; check the "
-                f"quotes and separators of this line and of the one before"
-            )
-            return BadRow(self.name, line, reason, clip(layout.dialect.delimiter.join(cells)))
+        if strange := find_strange_cells(verdicts):
+            return self._reject_moved(record, strange, layout)
         findings = tuple(
             describe_unreadable(name, by_name[name])
             for name, value in values.items()
@@ -225,6 +243,16 @@ class DelimitedFile:
         )
         kept = {name: None if value is UNREADABLE else value for name, value in values.items()}
         return Row(self.name, line, kept, findings)
+
+    def _reject_moved(self, record: Record, strange: Sequence[str], layout: _Layout) -> BadRow:
+        line, cells = record
+        by_name = dict(zip(layout.names, cells, strict=True))
+        shown = ", ".join(f"{name} {render_value(by_name[name])}" for name in strange)
+        reason = (
+            f"has cells of other columns ({clip(shown)}), as if they had moved; check the "
+            f"quotes and separators of this line and of the one before"
+        )
+        return BadRow(self.name, line, reason, clip(layout.dialect.delimiter.join(cells)))
 
     def _read_chunks(self, text: TextIO, layout: _Layout) -> Iterator[list[Record | BadRow]]:
         """Yield the records after the header; the header of a file joined to this one is none."""

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from indexer.event_kinds import Event
+from indexer.reading.flag_columns import FlagColumn
 from indexer.reading.item_names import ItemNames
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import clip
@@ -30,8 +32,12 @@ class EventReading:
         zero_counts: Rows that are left out, since they count 0 of something, or say no to it.
         has_likings: Whether the cells of `liked` answer yes or no, and decide for rows without an
             event.
-        has_silent_noes: Whether nearly all of them are no, which says nothing then.
+        has_silent_noes: Whether a no says nothing: nearly all of them are no, or other columns say
+            what happened.
+        has_others: Whether it is because of the other columns.
         likings: How many rows are likes and dislikes by such a cell.
+        flags: The columns of yes and no that decide for rows without an event.
+        flagged: How many rows are which event by them; None: they say no to all.
         notes: Where guesses about the source itself are told: its columns, delimiter, encoding.
     """
 
@@ -48,22 +54,15 @@ class EventReading:
     zero_counts: int = 0
     has_likings: bool = False
     has_silent_noes: bool = False
+    has_others: bool = False
     likings: Counter[str] = field(default_factory=Counter)
+    flags: tuple[FlagColumn, ...] = ()
+    flagged: Counter[Event | None] = field(default_factory=Counter)
     notes: ReadingNotes = field(default_factory=ReadingNotes)
 
     def render(self) -> list[str]:
         """Return what was guessed or left out, one sentence each."""
-        lines = list(self.notes.sentences)
-        if self.likings:
-            likes, dislikes = self.likings["like"], self.likings["dislike"]
-            noes = "those with a no, as nearly all have," if self.has_silent_noes else ""
-            others = noes or f"{dislikes:,} with a no dislikes, those without an answer"
-            lines.append(
-                f"liked says what happened: {likes:,} rows with a yes are likes, {others} clicks; "
-                f"--event decides otherwise"
-            )
-        if self.meaning is not None and not (self.likings and self.meaning.kind is None):
-            lines.append(_describe_meaning(self.meaning, is_given=self.event is not None))
+        lines = [*self.notes.sentences, *self._describe_events()]
         if self.value_kind is ValueKind.MONEY:
             lines.append("value is money: what was paid does not change how much an item is liked")
         told = [
@@ -85,10 +84,41 @@ class EventReading:
 
     def to_json(self) -> dict[str, str]:
         """Return what rows without an event were taken for; empty if all rows have one."""
-        if self.meaning is None:
+        if self.meaning is None or self.flags:
             return {}
         kind = self.meaning.kind
         return {"event": self.meaning.event, **({"value_is": kind.value} if kind else {})}
+
+    def _describe_events(self) -> list[str]:
+        """Return what rows without an event were taken for."""
+        if self.flags:
+            return [self._describe_flags()]
+        lines = [self._describe_likings()] * bool(self.likings)
+        if self.meaning is not None and not (self.likings and self.meaning.kind is None):
+            lines.append(_describe_meaning(self.meaning, is_given=self.event is not None))
+        return lines
+
+    def _describe_flags(self) -> str:
+        names = ", ".join(dict.fromkeys(flag.name for flag in self.flags))
+        counts = [f"{self.likings['like']:,} rows are like (liked)"] * bool(self.likings)
+        counts += [f"{count:,} rows are {event}" for event, count in self.flagged.items() if event]
+        verb = "says" if len(self.flags) == 1 else "say"
+        return (
+            f"{names} {verb} what happened: {', '.join([*counts, ''])}"
+            f"{self.flagged[None]:,} with a no are no events; --event decides otherwise"
+        )
+
+    def _describe_likings(self) -> str:
+        likes, dislikes = self.likings["like"], self.likings["dislike"]
+        is_counted = self.meaning is not None and self.meaning.kind is not None
+        usual = f"{self.meaning.event}s" if self.meaning and is_counted else "clicks"
+        many = "those with a no, beside columns that say more," if self.has_others else ""
+        noes = many or ("those with a no, as nearly all have," if self.has_silent_noes else "")
+        others = noes or f"{dislikes:,} with a no dislikes, those without an answer"
+        return (
+            f"liked says what happened: {likes:,} rows with a yes are likes, {others} {usual}; "
+            f"--event decides otherwise"
+        )
 
     def note_word(self, word: str, event: str) -> None:
         """Count a row whose event is called by another word."""
@@ -101,7 +131,7 @@ def _describe_meaning(meaning: ValueMeaning, *, is_given: bool) -> str:
     if meaning.kind is None:
         return event if is_given else f"{event}, since there is neither an event nor a value column"
     says = f"value is a {meaning.kind}" if meaning.kind != "money" else "value is money"
-    if meaning.zero_is_unrated:
-        event += "; 0 is no rating, such a row is a view"
+    if meaning.unrated is not None:
+        event += f"; {meaning.unrated:g} is no rating, such a row is a view"
     way = "" if is_given else "; --event and --value-is decide otherwise"
     return f"{says} ({meaning.reason}): {event}{way}"

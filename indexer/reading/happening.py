@@ -13,10 +13,10 @@ from indexer.reading.field_parsers import (
     parse_id,
     parse_number,
 )
+from indexer.reading.flag_columns import find_flagged, read_yes_or_no
 from indexer.reading.interaction_columns import find_number, find_number_column
-from indexer.reading.plain_values import read_boolean
 from indexer.reading.rows import render_value
-from indexer.reading.value_meaning import ValueKind
+from indexer.reading.value_meaning import ValueKind, read_stars
 
 LIKING_COLUMN = "liked"  # yes or no
 _MAX_EVENT_CHARS = 64
@@ -48,6 +48,8 @@ class HappeningReader:
         Raises:
             BadValueError: If the event is not known, or a rating cannot be read.
         """
+        if self._reading.flags and is_missing(values.get("event")):
+            return self._read_flags(values)
         event = self._find_event(values)
         raw = find_number(values)
         happened = _read_answer(raw, event)
@@ -56,7 +58,7 @@ class HappeningReader:
         value = self._parse_value(raw, event, place) if happened is None else None
         if event == Event.RATING and value is None:
             raise BadValueError("value is missing, and a rating needs one")
-        if value == 0 and event == Event.RATING and self._is_unrated(values):
+        if event == Event.RATING and self._is_unrated(value, values):
             event, value = Event.VIEW, None
         if happened is False or (value == 0 and self._is_counted(event, values)):
             self._reading.zero_counts += 1
@@ -65,6 +67,16 @@ class HappeningReader:
             value = None
         event, value = settle_event(event, value)
         return Happening(event, None if self._is_money(event) else value)
+
+    def _read_flags(self, values: Mapping[str, Any]) -> Happening | None:
+        """Return what the columns of yes and no say; None if they say no to all, which is noted."""
+        found = find_flagged(self._reading.flags, values)
+        is_weak = found is None or found[0] not in (Event.PURCHASE, Event.ADD_TO_CART)
+        liking = self._find_liking(values) if is_weak else None
+        if liking is not None:
+            return Happening(liking, None)
+        self._reading.flagged[None if found is None else found[0]] += 1
+        return None if found is None else Happening(*found)
 
     def _find_event(self, values: Mapping[str, Any]) -> str:
         reading = self._reading
@@ -107,7 +119,7 @@ class HappeningReader:
         if raw is None or is_missing_for(parse_number, raw):
             return None
         try:
-            return parse_number("value", raw)
+            return parse_number("value", read_stars(raw))
         except BadValueError:
             if event == Event.RATING:
                 raise
@@ -116,10 +128,11 @@ class HappeningReader:
         reading.first_unreadable = reading.first_unreadable or f"{place} {render_value(raw)}"
         return None
 
-    def _is_unrated(self, values: Mapping[str, Any]) -> bool:
+    def _is_unrated(self, value: float | None, values: Mapping[str, Any]) -> bool:
         meaning = self._reading.meaning
-        says_itself = self._reading.event is None and not is_missing(values.get("event"))
-        return meaning is not None and meaning.zero_is_unrated and not says_itself
+        if meaning is None or meaning.unrated is None or value != meaning.unrated:
+            return False
+        return self._reading.event is not None or is_missing(values.get("event"))
 
     @property
     def _kind(self) -> ValueKind | None:
@@ -134,15 +147,6 @@ class HappeningReader:
         if event in COUNTED_EVENTS:
             return not self._is_money(event) and find_number_column(values) != "rating"
         return event == Event.PURCHASE and self._kind is ValueKind.COUNT
-
-
-def read_yes_or_no(value: Any) -> bool | None:
-    """Return the answer in a cell, which 1 and 0 are too; None if it is none."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float):
-        return bool(value) if value in (0, 1) else None
-    return read_boolean(value) if isinstance(value, str) else None
 
 
 def _read_answer(value: Any, event: str) -> bool | None:

@@ -10,8 +10,20 @@ from indexer.errors import CatalogError
 from indexer.event_kinds import Event, find_event, suggest_event
 from indexer.reading.column_names import Role, SourceNames, check_field_names, names_items
 from indexer.reading.event_reading import EventReading
-from indexer.reading.field_parsers import VALUE, BadValueError, is_missing, parse_number
-from indexer.reading.happening import LIKING_COLUMN, read_yes_or_no
+from indexer.reading.field_parsers import (
+    VALUE,
+    BadValueError,
+    is_missing,
+    is_missing_for,
+    parse_number,
+)
+from indexer.reading.flag_columns import (
+    find_flag_columns,
+    find_unnamed_flag,
+    is_log_of_shown,
+    read_yes_or_no,
+)
+from indexer.reading.happening import LIKING_COLUMN
 from indexer.reading.id_columns import collect_ids
 from indexer.reading.interaction import Interaction
 from indexer.reading.interaction_columns import (
@@ -32,9 +44,15 @@ from indexer.reading.rows import (
     Row,
     reject,
     rename_columns,
+    render_value,
 )
 from indexer.reading.tables import read_rows
-from indexer.reading.value_meaning import ValueKind, ValueMeaning, decide_value_meaning
+from indexer.reading.value_meaning import (
+    ValueKind,
+    ValueMeaning,
+    decide_value_meaning,
+    read_stars,
+)
 
 DEFAULT_CONTEXT = (
     "daytime", "daytype", "weekday", "season", "place", "location", "city", "country", "weather",
@@ -53,6 +71,8 @@ _SAMPLE_ROWS = 10_000  # read before it is decided what their values are
 _MIN_ANSWERS_SHARE = 0.95  # of the cells of `liked`, from which they answer yes or no
 _SILENT_NOES = 0.8  # of many answers, above which a no only says that nobody pressed the button
 _MIN_TELLING_ANSWERS = 20
+_MIN_UNREADABLE = 2  # values; a single one may be a slip
+_LENGTHS = ("duration", "hours", "minutes", "seconds", "时长")  # of an item, or of a play
 
 
 def read_interactions(
@@ -296,7 +316,10 @@ def _decide(
     rows = [row for row in first if isinstance(row, Row)]
     samples = [rename_columns(row.values, mapping) if mapping else row.values for row in rows]
     reading.meaning = _decide_meaning(samples, mapping, reading)
+    if reading.meaning is not None and reading.meaning.kind is None:
+        _refuse_unreadable_values(rows, mapping, reading)
     reading.has_likings = _has_likings(samples, reading)
+    _decide_flags(samples, mapping, reading)
     if reading.item_names is not None:
         reading.item_names.observe(collect_ids(find_value("item_id", row) for row in samples))
     return WrittenCells(dict.fromkeys(name for row in rows for name in row.values), mapping)
@@ -322,6 +345,61 @@ def _decide_meaning(
     return replace(meaning, event=reading.event)
 
 
+def _refuse_unreadable_values(
+    rows: Sequence[Row], mapping: Mapping[str, str], reading: EventReading
+) -> None:
+    """Refuse a source of which no value can be read, and nothing else says what happened.
+
+    Raises:
+        CatalogError: Naming the first of them, and what can be done.
+    """
+    if reading.event is not None:
+        return
+    samples = [rename_columns(row.values, mapping) if mapping else row.values for row in rows]
+    found = [
+        (row, values)
+        for row, values in zip(rows, samples, strict=True)
+        if is_missing(values.get("event")) and not is_missing_for(parse_number, find_number(values))
+    ]
+    if len(found) < _MIN_UNREADABLE or any(
+        read_yes_or_no(find_number(values)) is not None for _, values in found
+    ):
+        return
+    row, values = found[0]
+    ours = find_number_column(values) or "value"
+    raise CatalogError(
+        f"{row.source}: no cell of {mapping.get(ours, ours)} is a number (first: line {row.line} "
+        f"{render_value(find_number(values))}); write ratings or counts as numbers, name another "
+        f"column with {reading.fields_option} value=COLUMN, or give --event click to do without"
+    )
+
+
+def _decide_flags(
+    samples: Sequence[Mapping[str, Any]], mapping: Mapping[str, str], reading: EventReading
+) -> None:
+    """Decide which columns of yes and no say what happened in rows that do not say it otherwise."""
+    if reading.event is not None or reading.meaning is None:
+        return
+    flags = find_flag_columns(samples)
+    # What was paid, or how long the item lasts, stands in rows of which nothing came, too.
+    lasts = any(find_number_column(row) in _LENGTHS for row in samples)
+    if lasts or reading.meaning.kind in (None, ValueKind.MONEY):
+        reading.flags = flags
+    elif flags:
+        unread = ", ".join(flag.name for flag in flags)
+        reading.notes.add(f"{unread}: not read, since there are values that say what happened")
+    if flags or reading.has_likings or reading.meaning.kind is not None:
+        return
+    names = {*_OUR_COLUMNS, *mapping, *DEFAULT_CONTEXT}
+    unknown = find_unnamed_flag(samples, names)
+    if unknown is not None:
+        reading.notes.add(
+            f"{unknown} holds yes and no, and is not read; if it says whether something happened, "
+            f"give {reading.fields_option} value={unknown} --value-is count, and those with a no "
+            f"are no events"
+        )
+
+
 def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) -> bool:
     """Whether the first rows answer yes or no to whether their user liked the item.
 
@@ -333,7 +411,11 @@ def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) ->
     if reading.event is not None or not given or len(answers) < _MIN_ANSWERS_SHARE * len(given):
         return False
     many = len(answers) >= _MIN_TELLING_ANSWERS
-    reading.has_silent_noes = many and answers.count(False) > _SILENT_NOES * len(answers)
+    nearly_all = many and answers.count(False) > _SILENT_NOES * len(answers)
+    reading.has_others = is_log_of_shown(samples) or any(
+        find_number_column(row) or not is_missing(row.get("event")) for row in samples
+    )
+    reading.has_silent_noes = nearly_all or reading.has_others
     is_rated = reading.meaning is not None and reading.meaning.kind is ValueKind.RATING
     if is_rated:
         reading.notes.add("liked is not read, since there are ratings")
@@ -342,7 +424,7 @@ def _has_likings(samples: Sequence[Mapping[str, Any]], reading: EventReading) ->
 
 def _find_finite(values: Mapping[str, Any]) -> float | None:
     try:
-        return float(parse_number("value", find_number(values)))
+        return float(parse_number("value", read_stars(find_number(values))))
     except BadValueError:
         return None
 

@@ -11,7 +11,8 @@ from indexer.reading.rows import render_value
 # Marks that may stand between tags, the most certain first. The first two are hardly ever within a
 # tag; a comma or a slash must show by the whole column that it is no part of one.
 _SURE_MARKS = ("、", ";；")
-_MARKS = (*_SURE_MARKS, ",，", "/／")
+_COMMAS = ",，"
+_MARKS = (*_SURE_MARKS, _COMMAS, "/／")
 _MAX_TAG_CHARS, _MAX_TAG_WORDS = 40, 5
 _MAX_CELL_CHARS = 1_000
 _MAX_KEPT_CELLS = 20_000
@@ -26,7 +27,9 @@ _CJK = re.compile(r"[\u3400-\u9fff]")
 class ListColumn:
     """Finds out how the lists of one column are written: `observe` cells, then `convert` them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_commas: bool = False) -> None:
+        """Take whether the source's own format puts commas between tags."""
+        self._has_commas = has_commas
         self._cells: dict[str, None] = {}  # distinct ones without brackets
         self._first_bracketed = ""
         self._has_bars = False
@@ -50,9 +53,14 @@ class ListColumn:
     def _mark(self) -> str | None:
         """What stands between the tags of a cell, as the cells that were observed show it."""
         if not self._is_decided:
-            self._known_mark = None if self._has_bars else find_mark(self._cells)
+            self._known_mark = None if self._has_bars else self._find_mark()
             self._is_decided = True
         return self._known_mark
+
+    def _find_mark(self) -> str | None:
+        if self._has_commas:
+            return _COMMAS if any(_has_mark(cell, _COMMAS) for cell in self._cells) else None
+        return find_mark(self._cells)
 
     @property
     def changes_cells(self) -> bool:
@@ -91,7 +99,7 @@ class ListColumn:
 
     def _find_unsplit_cell(self) -> str | None:
         """The first cell with commas, if so many have some that they may be lists."""
-        marked = [cell for cell in self._cells if _has_mark(cell, ",，")]
+        marked = [cell for cell in self._cells if _has_mark(cell, _COMMAS)]
         return marked[0] if marked and 2 * len(marked) >= len(self._cells) else None
 
 
@@ -189,5 +197,7 @@ def _has_mark(cell: str, mark: str) -> bool:
 
 
 def _split(cell: str, mark: str) -> list[str]:
-    parts = (part.strip() for part in re.split(f"[{re.escape(mark)}]", cell))
+    # WooCommerce writes a comma within a tag with a backslash before it.
+    split = re.split(rf"(?<!\\)[{re.escape(mark)}]", cell)
+    parts = (part.replace("\\,", ",").strip() for part in split)
     return [part for part in parts if part]

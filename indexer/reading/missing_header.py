@@ -13,11 +13,15 @@ from indexer.reading.rows import clip
 _NUMBER = re.compile(r"\s*-?\d+(?:\.\d+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*\d+\s*", re.ASCII)
 _ISO_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", re.ASCII)
-_MIN_UNIX_SECONDS, _MAX_RATING = 1e8, 100.0
+_MAX_RATING = 100.0
+# From the start of 1995 to the end of 2099: ids as large as the seconds of 1974 are no times.
+_MIN_UNIX_SECONDS, _MAX_UNIX_SECONDS = 788_918_400.0, 4_102_444_800.0
+_UNITS = (1.0, 1e3, 1e6)  # of a second: seconds, milliseconds, microseconds
 _BEHAVIOURS = frozenset(("pv", "buy", "cart", "fav"))
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 _BEHAVIOUR_LOG = ("user_id", "item_id", "category", "event", "timestamp")
 _FILMS = ("id", "title", "genres")
+_MANY = 3  # rows, from which a number that all have is no value
 _ITEM_SHARE = 0.5  # of the ids in a column, from which on it is one of items of the catalogue
 
 Columns = Sequence[Sequence[str]]
@@ -95,7 +99,8 @@ class _Guess:
 
     Attributes:
         names: Our name of each column; its number where it is not known.
-        is_sure: Whether a column is known to name items of the catalogue.
+        is_sure: Whether a column is known to name items of the catalogue, and no other reading
+            fits as well.
     """
 
     names: tuple[str, ...]
@@ -122,6 +127,7 @@ def _guess_interactions(columns: Columns, naming: SourceNames) -> _Guess:
         return found is not None
 
     take("event", _are_events, free)
+    has_two_times = sum(_are_times(columns[place]) for place in free) > 1
     take("timestamp", _are_times, free[::-1])
     shares = {place: _measure_item_share(columns[place], naming) for place in free}
     best = max(shares, key=lambda place: shares[place], default=0)
@@ -129,11 +135,12 @@ def _guess_interactions(columns: Columns, naming: SourceNames) -> _Guess:
     if is_sure:
         names[best] = "item_id"
         free.remove(best)
-    take("user_id", lambda _: True, free)
+    if not (take("user_id", _are_many_ids, free) or take("user_id", _are_ids, free)):
+        take("user_id", lambda _: True, free)
     if not is_sure:
         take("item_id", lambda _: True, free)
     take("value", _are_counts_or_ratings, free[::-1])
-    return _Guess(tuple(names.values()), is_sure)
+    return _Guess(tuple(names.values()), is_sure and not has_two_times)
 
 
 def _measure_item_share(cells: Sequence[str], naming: SourceNames) -> float:
@@ -150,7 +157,18 @@ def _are_times(cells: Sequence[str]) -> bool:
 
 
 def _are_counts_or_ratings(cells: Sequence[str]) -> bool:
-    return all(map(_NUMBER.fullmatch, cells))
+    """Whether all are numbers, and not the same one for many rows, which says nothing."""
+    return all(map(_NUMBER.fullmatch, cells)) and (len(cells) < _MANY or len(set(cells)) > 1)
+
+
+def _are_ids(cells: Sequence[str]) -> bool:
+    """Whether no cell is a number with decimals."""
+    return not any("." in cell and _NUMBER.fullmatch(cell) for cell in cells)
+
+
+def _are_many_ids(cells: Sequence[str]) -> bool:
+    """Whether they are ids of more than one."""
+    return _are_ids(cells) and len(set(cells)) > 1
 
 
 def _recognise_shape(columns: Columns, role: Role) -> tuple[str, ...] | None:
@@ -172,4 +190,6 @@ def _are_films(ids: Sequence[str], titles: Sequence[str], genres: Sequence[str])
 
 
 def _is_unix_time(cell: str) -> bool:
-    return bool(_NUMBER.fullmatch(cell)) and float(cell) >= _MIN_UNIX_SECONDS
+    if not _NUMBER.fullmatch(cell):
+        return False
+    return any(_MIN_UNIX_SECONDS <= float(cell) / unit < _MAX_UNIX_SECONDS for unit in _UNITS)

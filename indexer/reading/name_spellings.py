@@ -110,11 +110,11 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "評分", "分数", "分數", "星级", "星級", "weight",
     ),
     "timestamp": (
-        "timestamp", "unixreviewtime", "unixtime", "timestampms", "eventtime", "ratingtime",
-        "time", "datetime", "ts", "createdat", "createtime", "reviewtime", "reviewdate",
-        "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳", "時間戳", "评分时间",
-        "評分時間", "评论时间", "行为时间", "事件时间", "下单时间", "購買時間", "购买时间",
-        "点击时间", "创建时间", "日期", "at",
+        "timestamp", "unixreviewtime", "unixtime", "timestampms", "timems", "eventtime",
+        "ratingtime", "time", "datetime", "ts", "createdat", "createtime", "reviewtime",
+        "reviewdate", "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳",
+        "時間戳", "评分时间", "評分時間", "评论时间", "行为时间", "事件时间", "下单时间",
+        "購買時間", "购买时间", "点击时间", "创建时间", "日期", "at",
     ),
     "liked": (
         "liked", "isliked", "islike", "like", "favorite", "favourite", "isfavorite",
@@ -126,6 +126,23 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "reviewtext", "reviewbody", "评论", "評論", "评论内容", "评价内容",
     ),
 }  # fmt: skip
+
+
+# What the items are of which a column holds the ids; other names say nothing of it.
+_KINDS = (
+    "movieid filmid movie film 电影id 电影编号 電影編號 影片id 电影 電影 影片",
+    "bookid isbn isbn13 book 图书id 图书编号 書籍編號 书籍id 图书",
+    "articleid newsid postid 文章id 新闻id", "animeid", "gameid appid",
+    "songid trackid musicid albumid artistid 歌曲id 音乐id", "recipeid", "hotelid 酒店id",
+    "restaurantid 餐厅id", "courseid 课程id", "jobid",
+)  # fmt: skip
+_KIND_BY_NAME = {name: names for names in _KINDS for name in names.split()}
+
+
+def are_of_other_kinds(one: str, other: str) -> bool:
+    """Whether two columns of ids are, by their names, of different things: films and books."""
+    kinds = {_KIND_BY_NAME.get(normalise_name(name)) for name in (one, other)}
+    return len(kinds) == 2 and None not in kinds
 
 
 def normalise_name(name: str) -> str:

@@ -10,11 +10,13 @@ class ReadingNotes:
 
     Attributes:
         sentences: In the order in which they were added; each is there once.
+        id_column: That of the catalogue which was recognised by its name; "" if none was.
     """
 
     def __init__(self, tell: Callable[[str], None] | None = None) -> None:
         """Take what is called with every new sentence at once; None: they are kept only."""
         self.sentences: list[str] = []
+        self.id_column = ""
         self._tell = tell
 
     def add(self, sentence: str) -> None:

@@ -4,13 +4,15 @@ Shopify writes a product over several rows of one handle, of which only the firs
 WooCommerce gives a variation a row of its own, which names its product as the parent.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from indexer.reading.notes import ReadingNotes
 from indexer.reading.rows import BadRow, Row
 
 _SKU = "Variant SKU"
 _VARIANT_COLUMNS = frozenset((_SKU, "Variant Price", "Option1 Value", "Image Position"))
+_WOO_COLUMNS = frozenset(("Type", "SKU", "Name", "Regular price", "Visibility in catalog"))
+_MIN_WOO_COLUMNS = 4
 _ID_COLUMNS, _TITLE_COLUMNS = ("id", "Handle"), ("title", "Title")
 
 
@@ -24,6 +26,19 @@ def drop_variants(rows: Iterable[Row | BadRow], notes: ReadingNotes) -> Iterator
         notes: Where it is told how many were left out.
     """
     return _join_variants(_drop_variations(rows, notes), notes)
+
+
+def list_comma_columns(header: Collection[str]) -> frozenset[str]:
+    """Return the columns of a shop's export of which the format says that commas separate tags.
+
+    Args:
+        header: The source's own names of its columns.
+    """
+    names = frozenset(header)
+    if "Handle" in names and not _VARIANT_COLUMNS.isdisjoint(names):
+        return frozenset(("Tags",))
+    is_woo = len(_WOO_COLUMNS & names) >= _MIN_WOO_COLUMNS
+    return frozenset(("Tags", "Categories")) if is_woo else frozenset()
 
 
 def _drop_variations(rows: Iterable[Row | BadRow], notes: ReadingNotes) -> Iterator[Row | BadRow]:

@@ -38,7 +38,7 @@ _ISO_CELLS = re.compile(
 )
 _DIGIT_NAME = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", re.ASCII)
 _MIN_TYPED_SHARE = 0.95
-_MIN_TYPED = 20
+MIN_TYPED = 20
 # After so many cells a column with hardly a number cannot become one of numbers any more.
 _ENOUGH_CELLS, _FEW_NUMBERS_SHARE = 10_000, 0.1
 
@@ -218,13 +218,19 @@ class ValueColumn:
         """Whether `conversion` may return `UNREADABLE`."""
         return self.conversion in (self._convert_or_leave_out, convert_boolean_or_leave_out)
 
-    def contradicts(self, cell: str) -> bool | None:
-        """Whether a cell is not what its column holds; None if it is missing or anything fits."""
-        if is_missing_cell(cell) or is_missing_number(cell) or self._total < _MIN_TYPED:
+    def contradicts(self, cell: str, min_cells: int = MIN_TYPED) -> bool | None:
+        """Whether a cell is not what its column holds; None if it is missing or anything fits.
+
+        Args:
+            cell: As it is written.
+            min_cells: That the column has, at least; of fewer than usual all must agree.
+        """
+        if is_missing_cell(cell) or is_missing_number(cell) or self._total < min_cells:
             return None
         if self.is_typed or self.leaves_out():
             return self.conversion(cell) in (None, UNREADABLE)
-        return self._dates.contradicts(cell) if self._dates.is_mostly_dates else None
+        are_dates = self._dates.are_mostly_dates(min_cells)
+        return self._dates.contradicts(cell) if are_dates else None
 
     @property
     def is_typed(self) -> bool:
@@ -257,7 +263,7 @@ class ValueColumn:
     def _is_mostly(self, count: int) -> bool:
         is_free = not (self._has_parser or self._has_digit_names)
         total = self._total
-        return is_free and total >= _MIN_TYPED and count >= _MIN_TYPED_SHARE * total
+        return is_free and total >= MIN_TYPED and count >= _MIN_TYPED_SHARE * total
 
     def _convert_to_number(self, cell: str) -> float | None:
         if is_missing_cell(cell):
@@ -309,8 +315,8 @@ class ValueColumn:
         for count, kind in ((self._numbers, "numbers"), (self._booleans, "true or false")):
             if 2 * count >= total:
                 return [
-                    f"stays text, though {count:,} of {total:,} cells are {kind}: line "
-                    f"{self._first_other_line} holds {render_value(self._first_other)}"
+                    f"stays text, though {count:,} of {total:,} cells are {kind}: "
+                    f"{self._describe_others()}"
                 ]
         if self._structures + self._arrays == total:
             return ["holds lists or objects"]
@@ -320,3 +326,16 @@ class ValueColumn:
                 f"numbers; write a point before decimals"
             ]
         return []
+
+    def _describe_others(self) -> str:
+        """Return what keeps a column text."""
+        if self._first_other:
+            return f"line {self._first_other_line} holds {render_value(self._first_other)}"
+        kinds = {
+            "numbers": self._numbers,
+            "true or false": self._booleans,
+            "lists or objects": self._structures + self._arrays,
+        }
+        usual = max(kinds, key=lambda kind: kinds[kind])
+        others = [kind for kind, count in kinds.items() if count and kind != usual]
+        return f"others are {' and '.join(others)}"

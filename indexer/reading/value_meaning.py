@@ -27,8 +27,12 @@ _USUAL_SMALL_COUNT = 2.0  # median of counts none of which is above ten, at most
 _MIN_COUNT_TOP = 3.0  # of such counts; 1 and 2 alone may be a scale
 _MIN_STARS = 4.0  # of a scale on which 0 may stand for no rating
 _MIN_UNRATED = 0.1  # share of zeros from which they may, if they are ...
+_UNRATED_MINUS = -1.0
 _UNRATED_RATIO = 3  # ... this many times as frequent as ones
 _CENTS = 100  # of an amount of money
+# As Douban calls its stars.
+_STARS_BY_WORD = {"力荐": 5.0, "推荐": 4.0, "还行": 3.0, "较差": 2.0, "很差": 1.0}
+_STARS_BY_WORD |= {"力薦": 5.0, "推薦": 4.0, "還行": 3.0, "較差": 2.0}
 
 
 class ValueKind(StrEnum):
@@ -47,13 +51,13 @@ class ValueMeaning:
         kind: None: there are no values.
         event: The event of a row that names none.
         reason: Why, in words.
-        zero_is_unrated: Whether a value of 0 is no rating: the row is a view.
+        unrated: The value that is no rating: the row is a view; None: all are ratings.
     """
 
     kind: ValueKind | None
     event: str
     reason: str
-    zero_is_unrated: bool = False
+    unrated: float | None = None
 
 
 _EVENT_BY_KIND = {
@@ -99,8 +103,32 @@ def decide_value_meaning(
     else:
         found, reason = infer_value_kind(numbers)
         event = _EVENT_BY_KIND[found]
-    is_unrated = found is ValueKind.RATING and _has_unrated_zeros(numbers)
-    return ValueMeaning(found, event, reason, is_unrated)
+    unrated = _find_unrated(numbers) if found is ValueKind.RATING else None
+    return ValueMeaning(found, event, reason, unrated)
+
+
+def read_stars(value: object) -> object:
+    """Return the stars that a word for them means; any other value as it is."""
+    return _STARS_BY_WORD.get(value.strip(), value) if isinstance(value, str) else value
+
+
+def _find_unrated(values: NDArray[np.float64]) -> float | None:
+    """Return the value that stands for no rating; None if there is none."""
+    if _has_unrated_zeros(values):
+        return 0.0
+    return _UNRATED_MINUS if _has_unrated_minus(values) else None
+
+
+def _has_unrated_minus(values: NDArray[np.float64]) -> bool:
+    """Whether -1 stands for no rating: all others are whole and fill a scale that begins at 1.
+
+    So do data sets of films write that one was watched and not rated.
+    """
+    rated = values[values != _UNRATED_MINUS]
+    if len(rated) in (0, len(values)) or (rated != np.floor(rated)).any() or rated.min() < 1:
+        return False
+    is_top_sure = rated.max() > _MIN_STARS + 1 or len(values) >= _MIN_TELLING
+    return is_top_sure and _MIN_STARS <= rated.max() <= _TOP_GRADE
 
 
 def _has_unrated_zeros(values: NDArray[np.float64]) -> bool:

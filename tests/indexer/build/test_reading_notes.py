@@ -50,3 +50,23 @@ def test_a_guess_is_told_before_the_build_fails(tmp_path: Path) -> None:
         f"{items}: its cells are separated by semicolons",
         f"{items}: reads SKU as id (--fields ours=theirs decides otherwise)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "named", "is_told"),
+    [("movieId", "book_id", True), ("movieId", "film_id", False), ("movieId", "item_id", False),
+     ("id", "book_id", False), ("movie_id", "movieId", False)],
+)  # fmt: skip
+def test_interactions_that_name_items_of_another_kind_are_told(
+    tmp_path: Path, *, ids: str, named: str, is_told: bool
+) -> None:
+    items, events = tmp_path / "items.csv", tmp_path / "events.csv"
+    items.write_text(f"{ids},title,vector\n" + "".join(f'{n},T,"[1, {n}]"\n' for n in range(9)))
+    events.write_text(f"user_id,{named},rating\n" + "".join(f"u{n},{n},5\n" for n in range(9)))
+    told: list[str] = []
+    build_index(
+        str(items), tmp_path / "out", interactions=events, model="none", notice=told.append,
+        examine=False,
+    )  # fmt: skip
+    sentence = f"{events}: names its items by {named}, and the catalogue by {ids};"
+    assert any(line.startswith(sentence) for line in told) is is_told

@@ -249,6 +249,34 @@ def test_a_row_whose_cells_have_moved_is_a_bad_row(tmp_path: Path) -> None:
     )
 
 
+def test_in_a_small_file_the_other_rows_tell_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    few = "".join(FILMS.splitlines(keepends=True)[:9])
+    path.write_text(few + "- Written by Ann,/a.jpg,1997-08-20,Midnight,1\n")
+    notes = ReadingNotes()
+    *items, bad = read_catalog([str(path)], notes=notes)
+    assert isinstance(bad, Rejection)
+    assert bad.reason.startswith("has cells of other columns (adult '- Written by Ann', budget")
+    assert [item.fields["budget"] for item in items if isinstance(item, Item)] == [
+        n * 1000 for n in range(1, 9)
+    ]
+    assert notes.sentences == []
+
+
+@pytest.mark.parametrize(
+    "line", ["False,unknown,9,Film,soon", "maybe,9000,x9,Film,soon", ",unknown,x30,Film,"]
+)
+def test_a_row_of_a_small_file_with_some_odd_cells_is_an_item(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("".join(FILMS.splitlines(keepends=True)[:9]) + line + "\n")
+    assert all(isinstance(item, Item) for item in read_catalog([str(path)]))
+
+
+def test_what_keeps_a_column_text_is_told_without_a_line_that_is_none(tmp_path: Path) -> None:
+    _, told = read(tmp_path / "a.csv", "part_of", ["[1, 2]", "0.07"])
+    assert told == ["stays text, though 1 of 2 cells are numbers: others are lists or objects"]
+
+
 @pytest.mark.parametrize(
     "line",
     ["False,unknown,30,Film,soon", "False,unknown,30,Film,2001-01-01", ",unknown,x30,Film,",

@@ -160,3 +160,37 @@ def test_how_lists_are_read_is_told(tmp_path: Path) -> None:
         "holds cells such as 'Home, Garden & Co' that stay one tag each; if they are lists, write "
         "them as a|b"
     ]
+
+
+SHOPIFY = ("Handle,Title,Body (HTML),Tags,Variant SKU,Variant Price", "Tags", "a,A,Warm.,{},s-1,45")
+WOO = (
+    "ID,Type,SKU,Name,Visibility in catalog,Regular price,Categories,Tags",
+    "Tags", "44,simple,w,A,visible,45,,{}",
+)  # fmt: skip
+WOO_CATEGORIES = (WOO[0], "Categories", "44,simple,w,A,visible,45,{},")
+
+
+@pytest.mark.parametrize("export", [SHOPIFY, WOO, WOO_CATEGORIES])
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("new, sale", ["new", "sale"]), ("new", "new"),
+     ("Home > Kitchen, Gifts for her and him and all of them", None)],
+)  # fmt: skip
+def test_a_shop_whose_format_defines_the_comma_is_always_split(
+    tmp_path: Path, export: tuple[str, str, str], cell: str, expected: Any
+) -> None:
+    header, column, row = export
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n" + row.format(f'"{cell}"') + "\n")
+    (item,) = read_catalog([str(path)])
+    assert isinstance(item, Item)
+    wanted = expected or cell.split(", ")
+    assert item.fields[column.lower()] in (wanted, [wanted])
+
+
+def test_a_comma_within_a_tag_of_woocommerce_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{WOO[0]}\n" + WOO[2].format(r'"Salt\, fine, Pepper"') + "\n")
+    (item,) = read_catalog([str(path)])
+    assert isinstance(item, Item)
+    assert item.fields["tags"] == ["Salt, fine", "Pepper"]

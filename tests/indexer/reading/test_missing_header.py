@@ -44,6 +44,13 @@ def read(
         ("a\ti1\tlike\nb\ti2\tview\n", ("a", "i1", "like", None, None), "user_id, item_id, event"),
         ("i1\tu1\t2024-05-01\t5\ni2\tu2\t2024-05-02\t3\n",
          ("u1", "i1", "rating", 5, 1714521600), "item_id, user_id, timestamp, value"),
+        ("151603712\tBand 1\tpurchase\t1.0\t0\n151603712\tBand 1\tplay\t273.5\t0\n"  # as Steam
+         "59945701\tBand 2\tplay\t8.1\t0\n",
+         ("151603712", "i1", "purchase", 1, None), "user_id, item_id, event, value, 5"),
+        ("i1\t4.5\t7\ni2\t3.0\t8\n",  # a user has no decimals
+         ("7", "i1", "rating", 4.5, None), "item_id, value, user_id"),
+        ("9\ti1\t1511544070123\n9\ti2\t1511561733456\n",  # of one user, in milliseconds
+         ("9", "i1", "click", None, 1511544070.123), "user_id, item_id, timestamp"),
     ],
 )  # fmt: skip
 def test_the_cells_tell_what_columns_are_and_that_is_told(
@@ -60,6 +67,12 @@ def test_without_an_item_of_the_catalogue_the_remedy_is_complete(tmp_path: Path)
     assert str(refusal.value).endswith(
         "or name them by number with --fields user_id=1,item_id=2,event=3,value=4,timestamp=5"
     )
+
+
+def test_two_columns_that_may_be_the_time_are_left_to_the_caller(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError) as refusal:
+        read(tmp_path, "u1\ti1\t1511544070\t1511544999\nu2\ti2\t1511561733\t1511561999\n")
+    assert str(refusal.value).endswith("--fields user_id=1,item_id=2,value=3,timestamp=4")
 
 
 def test_the_remedy_keeps_what_was_given(tmp_path: Path) -> None:
