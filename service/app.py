@@ -34,6 +34,7 @@ from service.edge import (
     RawIdPathMiddleware,
     RequestCounterMiddleware,
     RequestCounters,
+    SharedQueue,
     SlowClients,
     TextQueue,
     WebsiteGuard,
@@ -211,6 +212,7 @@ def _build_services(
         answer_queue=WorkQueue("answers", threads=settings.threads, max_waiting=settings.queue),
         long_queue=WorkQueue("long answers", threads=_LONG_THREADS, max_waiting=_LONG_QUEUE_SIZE),
         text_queue=TextQueue(max_waiting=settings.queue),
+        log_queue=SharedQueue("long logs", max_calls=_LONG_QUEUE_SIZE, max_waiting=settings.queue),
         admin_queue=WorkQueue("snapshots", threads=1, max_waiting=_ADMIN_QUEUE_SIZE),
         live_store=live_store,
         store_check=StoreCheck(

@@ -14,7 +14,7 @@ from indexer.errors import TextBudgetError
 from indexer.language import limit_new_tokens, use_query_store
 from indexer.request import measure_text_cost
 from service.answering import PageBuilder
-from service.edge import ApiKeys, Problem, TextQueue, WorkQueue, send_json
+from service.edge import ApiKeys, Problem, SharedQueue, TextQueue, WorkQueue, send_json
 from service.live import (
     ActiveIndex,
     LiveStore,
@@ -25,7 +25,7 @@ from service.live import (
 )
 from service.llm import LlmClient
 from service.settings import Settings
-from service.store import KeptTextEncoder, TextVectors
+from service.store import KeptTextEncoder, LongLogError, Owner, TextVectors
 from service.store_check import StoreCheck
 from service.store_writer import StoreWriter
 
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _CLOSING_S = 5  # for calls that run when the service ends, all queues together
 _LONG_TOKENS = 64  # of new text; more than a search asks for, and some 40 ms of encoding
-_MAX_TEXT_TURNS = 4  # of one call: its history, its examples, tags of the catalogue
+_MAX_TURNS = 5  # of one call: a long log, its history, its examples, tags of the catalogue
 _OPENING_S = 5  # that a request waits for the first snapshot
 
 
@@ -43,6 +43,13 @@ class _NewTexts:
 
     texts: Sequence[str]
     encode: KeptTextEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class _LongLog:
+    """Whose log must be read before a call can go on."""
+
+    key: Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Services:
         answer_queue: Answers requests.
         long_queue: Answers batches of requests, which take seconds that others need not wait for.
         text_queue: Encodes the new texts of requests that have many.
+        log_queue: Reads the long logs of users who ask.
         admin_queue: Opens snapshots, one at a time, so that this delays no request.
         live_store: None: nothing can be stored.
         store_check: Tells whether it can be used.
@@ -73,6 +81,7 @@ class Services:
     answer_queue: WorkQueue
     long_queue: WorkQueue
     text_queue: TextQueue
+    log_queue: SharedQueue
     admin_queue: WorkQueue
     live_store: LiveStore | None
     store_check: StoreCheck
@@ -83,12 +92,13 @@ class Services:
     clock: Callable[[], float]
 
     @property
-    def queues(self) -> tuple[WorkQueue | TextQueue, ...]:
+    def queues(self) -> tuple[WorkQueue | TextQueue | SharedQueue, ...]:
         """All queues of blocking calls."""
         return (
             self.answer_queue,
             self.long_queue,
             self.text_queue,
+            self.log_queue,
             self.admin_queue,
             self.store_check.queue,
             *self.writer.queues,
@@ -141,59 +151,76 @@ class Services:
         Args:
             call: Blocking.
             is_long: Whether it may take seconds, as a batch of requests does. Of any other call
-                only the new texts can take long: they are encoded first, then it begins anew.
+                only new texts and a long log can take long: they come first, then it begins anew.
             deadline_s: Time limit; None: that of the settings.
 
         Raises:
             Problem: 503 if the queue is full, the deadline passes, or no snapshot serves yet.
         """
 
-        def run_call(vectors: TextVectors | None) -> _T:
+        def run_call(vectors: TextVectors | None, *, is_patient: bool = True) -> _T:
             with (
                 use_query_store(vectors),
                 self.active_index.borrow(wait_s=_OPENING_S) as index,
             ):
-                return self.views.answer(index, call)
+                return self.views.answer(index, call, is_patient=is_patient)
 
         deadline_s = self.settings.deadline_s if deadline_s is None else deadline_s
         if is_long:
             return await self.long_queue.run(
                 lambda: run_call(self._begin_text_vectors()), deadline_s=deadline_s
             )
-        return await self._run_between_texts(run_call, ends_at=time.monotonic() + deadline_s)
+        return await self._run_in_turns(run_call, ends_at=time.monotonic() + deadline_s)
 
-    async def _run_between_texts(
-        self, call: Callable[[TextVectors | None], _T], *, ends_at: float
-    ) -> _T:
-        """Run `call` until it needs no new texts; between, these are encoded.
+    async def _run_in_turns(self, call: Callable[..., _T], *, ends_at: float) -> _T:
+        """Run `call` until it needs no new texts and no long log; between, these are got ready.
 
         Args:
-            call: Blocking; it begins anew. It gets where to keep vectors of what it reads.
+            call: Blocking; it begins anew. It gets where to keep vectors of what it reads, and
+                whether it may read a long log.
             ends_at: Monotonic time of its deadline.
         """
 
-        def run_short_call() -> _T | _NewTexts:
+        def run_short_call() -> _T | _NewTexts | _LongLog:
             vectors = self._begin_text_vectors()
             try:
                 with limit_new_tokens(_LONG_TOKENS):
-                    return call(vectors)
+                    return call(vectors, is_patient=False)
             except TextBudgetError as error:
                 return _NewTexts(error.texts, KeptTextEncoder(error.encoder, vectors))
+            except LongLogError as error:
+                return _LongLog(error.key)
 
-        for turn in range(_MAX_TEXT_TURNS):
+        for turn in range(_MAX_TURNS):
             left_s = max(0, ends_at - time.monotonic())
             result = await self.answer_queue.run(
                 run_short_call, deadline_s=left_s, is_admitted=turn > 0
             )
-            if not isinstance(result, _NewTexts):
+            if not isinstance(result, _NewTexts | _LongLog):
                 return result
             left_s = max(0, ends_at - time.monotonic())
-            await self.text_queue.encode(
-                result.encode, result.texts, deadline_s=left_s, is_admitted=turn > 0
-            )
+            await self._get_ready(result, deadline_s=left_s, is_admitted=turn > 0)
         return await self.long_queue.run(
-            lambda: call(self._begin_text_vectors()), deadline_s=max(0, ends_at - time.monotonic())
+            lambda: call(self._begin_text_vectors()),
+            deadline_s=max(0, ends_at - time.monotonic()),
         )
+
+    async def _get_ready(
+        self, needed: _NewTexts | _LongLog, *, deadline_s: float, is_admitted: bool
+    ) -> None:
+        """Wait until what a call needs is in memory; it holds no thread meanwhile."""
+        if isinstance(needed, _NewTexts):
+            await self.text_queue.encode(
+                needed.encode, needed.texts, deadline_s=deadline_s, is_admitted=is_admitted
+            )
+            return
+        key = needed.key
+
+        def read_log() -> None:
+            with self.active_index.borrow(wait_s=_OPENING_S) as index:
+                self.views.answer(index, lambda view: view.load_user_state(*key))
+
+        await self.log_queue.run(key, read_log, deadline_s=deadline_s, is_admitted=is_admitted)
 
     def _begin_text_vectors(self) -> TextVectors | None:
         """Return where to keep vectors of what is read from now on, until somebody is erased."""

@@ -31,6 +31,7 @@ from service.edge.routing import (
     send_json,
 )
 from service.edge.secret import load_secret
+from service.edge.shared_queue import SharedQueue
 from service.edge.slow_clients import SLOW_CLIENTS_STATE_KEY, SlowClients
 from service.edge.text_queue import TextQueue
 from service.edge.website_guard import WebsiteGuard
@@ -58,6 +59,7 @@ __all__ = [
     "RequestCounterMiddleware",
     "RequestCounters",
     "Role",
+    "SharedQueue",
     "SlowClients",
     "TextQueue",
     "WebsiteGuard",

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -16,14 +16,17 @@ from service.live.known_ids import KnownIds
 from service.store import (
     EventLog,
     LiveDatabase,
+    OutdatedState,
     Owner,
     SequenceNumbers,
     UserState,
     list_owners,
+    renew_user_state,
 )
 
 _MAX_ENTRIES = 1_000_000  # history entries and seen items of all users that are kept
 _MAX_NEW_EVENTS = 2_000  # looked through; after more everything is read anew
+_MAX_NUMBERS = 10_000  # looked through for the new events of one user: some milliseconds
 
 StateKey: TypeAlias = tuple[str | None, str | None]  # user_id and session_id of a request
 
@@ -35,20 +38,23 @@ class _KeptState:
     Attributes:
         only_with: Id of the snapshot, and the number of the last item change, of the only catalogue
             that it is of use with; None: it is with any.
+        events_after: The sequence number after which events of theirs have come, or may have; None:
+            none has.
     """
 
     state: UserState
     read_seq: int
     size: int
     only_with: tuple[str, int] | None
+    events_after: int | None
 
 
 class UserStates:
     """The states of users who asked lately; thread-safe.
 
-    Which users an event, a merge or an erasure concerns is read from the log itself: every change
-    has a sequence number, and a number without a row makes all states be read anew. So a state is
-    never older than the view it is used with.
+    Whose an event is, is read from the log itself: every change has a sequence number. After one
+    that is of no event the profile of each user is looked at again; after a merge, an erasure or a
+    retraction all states are read anew. So a state is never older than the view it is used with.
     """
 
     def __init__(self, database: LiveDatabase, event_log: EventLog) -> None:
@@ -60,6 +66,7 @@ class UserStates:
         self._known_ids = KnownIds()
         self._size = 0
         self._sequence = SequenceNumbers(0, 0, 0)  # what is kept is valid up to here
+        self._others_seq = 0  # a profile may have changed up to here
 
     @contextmanager
     def lock(self, timeout_s: float) -> Iterator[bool]:
@@ -82,12 +89,8 @@ class UserStates:
             key: Whose it is.
         """
         self._advance(sequence)
-        kept = self._states.get(key)
-        if kept is not None and kept.only_with not in (None, (catalogue.id, sequence.items_seq)):
-            return None
-        # A view may be older than what another request has read meanwhile.
-        is_same_store = self._sequence.generation == sequence.generation
-        if kept is None or kept.read_seq > sequence.seq or not is_same_store:
+        kept = self._find_usable(sequence, catalogue, key)
+        if kept is None or kept.events_after is not None or self._is_profile_unsure(key, kept):
             return None
         self._states.move_to_end(key)
         return kept.state
@@ -106,8 +109,12 @@ class UserStates:
         catalogue: LiveCatalogue,
         key: StateKey,
         connect: Callable[[], sa.Connection],
+        *,
+        is_patient: bool = True,
     ) -> UserState:
         """Return the state of a user and their session as the store holds it, and keep it.
+
+        Of a long log only the new events are read, if its state is kept and none was removed.
 
         Args:
             sequence: Of the view that it is for.
@@ -115,45 +122,106 @@ class UserStates:
                 left out.
             key: Whose it is.
             connect: Returns a connection that sees the store at `sequence`.
+            is_patient: Whether a long log may be read.
+
+        Raises:
+            GivenUpError: If nobody waits for it any more.
+            LongLogError: If one would have to be read, and may not.
         """
         keep_known = partial(self._known_ids.keep_known, catalogue)
-        state = self._event_log.read_user_state(sequence, *key, keep_known)
-        if state is None:
-            state = self._event_log.load_user_state(connect(), *key, keep_known)
         with self._lock:
-            if self._sequence == sequence:
-                self._keep(key, state, catalogue)
+            outdated = self._find_outdated(sequence, catalogue, key)
+        if outdated is not None:
+            database = self._database
+            state = renew_user_state(database, connect, sequence, key, outdated, keep_known)
+        else:
+            log, asked = self._event_log, (*key, keep_known)
+            found = log.read_user_state(sequence, *asked, is_patient=is_patient)
+            if found is None:
+                found = log.load_user_state(connect(), *asked, is_patient=is_patient)
+            state = found
+        with self._lock:
+            self._keep(key, state, catalogue, sequence)
         return state
 
+    def _find_usable(
+        self, sequence: SequenceNumbers, catalogue: LiveCatalogue, key: StateKey
+    ) -> _KeptState | None:
+        """Return what is kept, unless it is of a later view, another store or catalogue."""
+        kept = self._states.get(key)
+        if kept is None or kept.only_with not in (None, (catalogue.id, sequence.items_seq)):
+            return None
+        # A view may be older than what another request has read meanwhile.
+        is_same_store = self._sequence.generation == sequence.generation
+        return kept if kept.read_seq <= sequence.seq and is_same_store else None
+
+    def _is_profile_unsure(self, key: StateKey, kept: _KeptState) -> bool:
+        return key[0] is not None and kept.read_seq < self._others_seq
+
+    def _find_outdated(
+        self, sequence: SequenceNumbers, catalogue: LiveCatalogue, key: StateKey
+    ) -> OutdatedState | None:
+        """Return a kept state that can be brought up to date without reading it all again."""
+        kept = self._find_usable(sequence, catalogue, key)
+        if kept is None or self._sequence.removals != sequence.removals:
+            return None
+        if not kept.state.is_known:  # that is quickly read
+            return None
+        after = kept.events_after
+        if after is not None and sequence.seq - after > _MAX_NUMBERS:
+            return None
+        return OutdatedState(kept.state, after)
+
     def _advance(self, sequence: SequenceNumbers) -> None:
-        """Forget the states that changes up to `sequence` may concern."""
+        """Forget the states that changes up to `sequence` may concern, or note what to look at."""
         known = self._sequence
         if (sequence.generation, sequence.seq) <= (known.generation, known.seq):
             return
         self._sequence = sequence
         new_count = sequence.seq - known.seq
-        owners = None
+        new = None
         if sequence.removals == known.removals and new_count <= _MAX_NEW_EVENTS:
             try:
-                owners = self._database.list_new_owners(known.seq, sequence.seq)
+                new = self._database.list_new_owners(known.seq, sequence.seq)
             except sqlite3.Error:  # the view itself will say what is wrong
-                owners = None
-        if owners is None:
+                new = None
+        if new is None:
             self._states.clear()
             self._keys_by_owner.clear()
-            self._size = 0
+            self._size = self._others_seq = 0
             return
-        for owner in owners:
+        if new.has_others:  # nothing was removed: they are of profiles or items
+            self._others_seq = sequence.seq
+        for owner in new.owners:
             for key in list(self._keys_by_owner.get(owner, ())):
-                self._forget(key)
+                self._note_events(key, after=known.seq)
 
-    def _keep(self, key: StateKey, state: UserState, catalogue: LiveCatalogue) -> None:
+    def _note_events(self, key: StateKey, *, after: int) -> None:
+        """Forget a state that events have come for; one of a long log is brought up to date."""
+        kept = self._states[key]
+        if not kept.state.is_of_long_log:
+            self._forget(key)
+        elif kept.events_after is None:
+            self._states[key] = replace(kept, events_after=max(after, kept.read_seq))
+
+    def _keep(
+        self, key: StateKey, state: UserState, catalogue: LiveCatalogue, sequence: SequenceNumbers
+    ) -> None:
+        """Keep a state that was read at some sequence numbers, if it can still be of use."""
+        events_after = None
+        if self._sequence != sequence:
+            # A long log takes so long that others have written meanwhile.
+            is_newer = key not in self._states or self._states[key].read_seq < sequence.seq
+            can_be_renewed = self._sequence.removals == sequence.removals and is_newer
+            if not (can_be_renewed and state.is_of_long_log):
+                return
+            events_after = sequence.seq
         if key in self._states:
             self._forget(key)
         size = 1 + len(state.history) + sum(map(len, state.items_by_event.values()))
         is_bound = state.is_of_catalogue
-        only_with = (catalogue.id, self._sequence.items_seq) if is_bound else None
-        self._states[key] = _KeptState(state, self._sequence.seq, size, only_with)
+        only_with = (catalogue.id, sequence.items_seq) if is_bound else None
+        self._states[key] = _KeptState(state, sequence.seq, size, only_with, events_after)
         for owner in list_owners(*key):
             self._keys_by_owner.setdefault(owner, set()).add(key)
         self._size += size

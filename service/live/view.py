@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -39,6 +39,7 @@ class RequestView:
         live_store: None: there is no store.
         connect: Returns a connection that sees the store in this state; None: there is no store.
         can_wait: Whether it may wait for other threads; the event loop must not.
+        is_patient: Whether it may read a long log of a user, while others wait for its thread.
     """
 
     index: Index
@@ -47,6 +48,7 @@ class RequestView:
     live_store: LiveStore | None = None
     connect: Callable[[], sa.Connection] | None = None
     can_wait: bool = True
+    is_patient: bool = True
 
     def personalise(self, request: Request, *, now: float) -> Request:
         """Return the request with what the store knows of the user.
@@ -76,7 +78,12 @@ class RequestView:
         return add_user_state(request, state, now=now)
 
     def load_user_state(self, user_id: str | None, session_id: str | None) -> UserState:
-        """Return what the store knows of a user and their session."""
+        """Return what the store knows of a user and their session.
+
+        Raises:
+            LongLogError: If a long log must be read, and the view is not patient.
+            StaleViewError: If the view cannot wait, and the store must be read.
+        """
         if self.live_store is None or self.connect is None or (user_id or session_id) is None:
             return EMPTY_USER_STATE
         states, timeout_s = self.live_store.user_states, -1.0 if self.can_wait else 0.0
@@ -88,7 +95,10 @@ class RequestView:
             return kept
         if not self.can_wait:
             raise StaleViewError
-        return states.load(self.sequence, self.catalogue, (user_id, session_id), self.connect)
+        key = user_id, session_id
+        return states.load(
+            self.sequence, self.catalogue, key, self.connect, is_patient=self.is_patient
+        )
 
     def is_user_known(self, request: Request) -> bool | None:
         """Return whether the store holds anything of the user or session of a request.
@@ -140,22 +150,30 @@ class RequestViews:
                 return
         raise unavailable("items change faster than they can be read; try again in a moment")
 
-    def answer(self, index: Index, call: Callable[[RequestView], _T]) -> _T:
+    def answer(
+        self, index: Index, call: Callable[[RequestView], _T], *, is_patient: bool = True
+    ) -> _T:
         """Return what `call`, which only reads, returns for a view.
 
         If memory holds all that it needs, no transaction is begun. One that is begun in the midst
         of the call may see a later state; then the call is made again over a view of that.
 
+        Args:
+            index: The snapshot.
+            call: Reads.
+            is_patient: Whether it may read a long log of a user.
+
         Raises:
+            LongLogError: If one must be read, and may not.
             Problem: 503 if the store cannot be read now.
         """
         with ExitStack() as transactions:
             view = self._peek(index, transactions)
             if view is not None:
                 with suppress(StaleViewError):
-                    return call(view)
+                    return call(replace(view, is_patient=is_patient))
         with self.open(index) as view:
-            return call(view)
+            return call(replace(view, is_patient=is_patient))
 
     def peek(self, index: Index) -> RequestView | None:
         """Return a view of what is in memory, which begins no transaction.

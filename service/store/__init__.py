@@ -25,6 +25,7 @@ from service.store.text_vectors import (
 )
 from service.store.trending import Trending
 from service.store.user_state import EMPTY_USER_STATE, UserState, add_user_state
+from service.store.user_state_rows import LongLogError, OutdatedState, renew_user_state
 from service.store.users import UserProfile, UserStore
 from service.store.write_transaction import SequenceNumbers
 
@@ -38,6 +39,8 @@ __all__ = [
     "ItemChange",
     "KeptTextEncoder",
     "LiveDatabase",
+    "LongLogError",
+    "OutdatedState",
     "Owner",
     "SequenceNumbers",
     "TextVectorFile",
@@ -62,6 +65,7 @@ __all__ = [
     "prune_applied_changes",
     "raise_as_failure",
     "read_changes",
+    "renew_user_state",
     "require_secret",
     "settle_secret",
     "store_changes",

@@ -22,7 +22,7 @@ from service.store.database_errors import describe_damage, raise_as_problem
 from service.store.engine import BUSY_TIMEOUT_S, hide_password
 from service.store.generation import HighestSequence, Mark
 from service.store.schema import MIGRATIONS, counter, version
-from service.store.sequence_reader import BoundQuery, Owner, SequenceReader
+from service.store.sequence_reader import BoundQuery, NewOwners, SequenceReader
 from service.store.write_transaction import SequenceNumbers, WriteTransaction
 
 _log = logging.getLogger(__name__)
@@ -190,11 +190,11 @@ class LiveDatabase:
         except (sqlite3.Error, Problem):  # the transaction that comes next says what is wrong
             return None
 
-    def list_new_owners(self, after: int, last: int) -> set[Owner] | None:
+    def list_new_owners(self, after: int, last: int) -> NewOwners | None:
         """Return the owners of the events with sequence numbers in `(after, last]`.
 
         Returns:
-            None if they are not known, or a change among them is neither of an event nor an item.
+            None if they are not known.
         """
         reader = self._current.get().reader
         return None if reader is None else reader.list_owners(after, last)
@@ -210,18 +210,19 @@ class LiveDatabase:
         """
         return self._read_at(sequence, lambda reader, seq: reader.fetch_at(seq, queries))
 
-    def scan_at(
+    def scan_until(
         self,
         sequence: SequenceNumbers,
         queries: Sequence[BoundQuery],
         take: Callable[[list[Any]], None],
     ) -> bool:
-        """Hand over the rows of all queries, some at a time, as `fetch_at` would return them.
+        """Hand over the rows of all queries, see `SequenceReader.scan_until`.
 
         Returns:
             False if they must be read in a transaction; what was handed over is worth nothing then.
         """
-        read = self._read_at(sequence, lambda reader, seq: reader.scan_at(seq, queries, take))
+        numbers = sequence.seq, sequence.removals_seq
+        read = self._read_at(sequence, lambda reader, _: reader.scan_until(numbers, queries, take))
         return bool(read)
 
     def _read_at(

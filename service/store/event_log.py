@@ -1,14 +1,15 @@
 """Events to durable rows, each id once, and rows back to the state of one user."""
 
-from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
+from indexer.cancellation import raise_if_given_up
 from service.edge import Problem
 from service.store.database import LiveDatabase
 from service.store.engine import make_room_for_many
@@ -18,9 +19,11 @@ from service.store.event_rows import (
     load_recent_events,
     remove_hidden_events,
     select_any_event,
+    select_beyond,
     select_item_pairs,
     select_known_ids,
     select_meanings,
+    select_pairs_until,
     select_recent_events,
     to_event,
     to_row,
@@ -29,23 +32,20 @@ from service.store.events import MAX_EVENTS_PER_CALL, Event
 from service.store.hidden_events import is_visible
 from service.store.ownership import UserHasher, find_new_owners
 from service.store.retractions import find_retracted_ids, refuse_event_id
-from service.store.schema import events, users
+from service.store.schema import events
 from service.store.sequence_reader import ROWS_AT_ONCE, Owner
-from service.store.user_state import (
-    EMPTY_USER_STATE,
-    MAX_RECENT_EVENTS,
-    SeenItems,
-    UserState,
-    build_user_state,
-    keep_all,
+from service.store.user_state import MAX_RECENT_EVENTS, SeenItems, UserState, keep_all
+from service.store.user_state_rows import (
+    KeepKnown,
+    LongLogError,
+    build_state,
+    build_stranger,
+    select_interests,
 )
 from service.store.write_transaction import SequenceNumbers
 
-KeepKnown: TypeAlias = Callable[[Set[str]], Iterable[str]]  # see `SeenItems`
+MAX_SHORT_LOG = 3_000  # events that a call reads while others wait: some 10 ms
 _IN_PARTS = {"yield_per": ROWS_AT_ONCE}
-_INTERESTS = sa.select(users.c.interests).where(
-    users.c.user_id == sa.bindparam("user_id", type_=sa.Text)
-)
 _UPDATE_MEANING = (
     events.update()
     .where(events.c.event_id == sa.bindparam("id"))
@@ -198,6 +198,8 @@ class EventLog:
         user_id: str | None,
         session_id: str | None,
         keep_known: KeepKnown = keep_all,
+        *,
+        is_patient: bool = True,
     ) -> UserState | None:
         """Return what was known of a user and their session at some sequence numbers.
 
@@ -206,6 +208,11 @@ class EventLog:
             user_id: None: no user.
             session_id: None: no session.
             keep_known: See `SeenItems`.
+            is_patient: Whether a log of more than `MAX_SHORT_LOG` events may be read.
+
+        Raises:
+            GivenUpError: If nobody waits for it any more.
+            LongLogError: If one would have to be read, and may not.
 
         Returns:
             None if it must be read in a transaction, see `LiveDatabase.fetch_at`.
@@ -213,30 +220,38 @@ class EventLog:
         owners = list(list_owners(user_id, session_id))
         queries = [select_recent_events(owner, MAX_RECENT_EVENTS) for owner in owners]
         if user_id is not None:
-            queries.append((_INTERESTS, {"user_id": user_id}))
+            queries.append(select_interests(user_id))
         found = self._database.fetch_at(sequence, queries)
         if found is None:
             return None
         profile = found.pop() if user_id is not None else []
         if not profile and not any(found):
             return self._read_stranger(sequence, owners)
-        long_logs = [
-            select_item_pairs(owner)
+        long_owners = [
+            owner
             for owner, rows in zip(owners, found, strict=True)
             if len(rows) >= MAX_RECENT_EVENTS
         ]
-        seen = SeenItems(keep_known)
-        if long_logs and not self._database.scan_at(sequence, long_logs, seen.add):
-            return None
         newest = list(map(to_event, chain(*found)))
-        return _build_state(newest, seen if long_logs else None, profile)
+        if not long_owners:
+            return build_state(newest, None, profile)
+        if not is_patient:
+            beyond = [select_beyond(owner, MAX_SHORT_LOG) for owner in long_owners]
+            counted = self._database.fetch_at(sequence, beyond)
+            if counted is None:
+                return None
+            _require_short(counted, (user_id, session_id))
+        seen = SeenItems(keep_known)
+        logs = [select_pairs_until(owner, sequence.seq) for owner in long_owners]
+        is_complete = self._database.scan_until(sequence, logs, partial(_take_part, seen))
+        return build_state(newest, seen, profile) if is_complete else None
 
     def _read_stranger(
         self, sequence: SequenceNumbers, owners: Sequence[Owner]
     ) -> UserState | None:
         """Return the state of owners who have done nothing; they may have been shown items."""
         found = self._database.fetch_at(sequence, list(map(select_any_event, owners)))
-        return None if found is None else _build_stranger(found)
+        return None if found is None else build_stranger(found)
 
     def load_user_state(
         self,
@@ -244,48 +259,43 @@ class EventLog:
         user_id: str | None,
         session_id: str | None,
         keep_known: KeepKnown = keep_all,
+        *,
+        is_patient: bool = True,
     ) -> UserState:
-        """Return what is known of a user and of the anonymous session before they signed in."""
+        """Return what is known of a user and of the anonymous session before they signed in.
+
+        Raises:
+            GivenUpError: If nobody waits for it any more.
+            LongLogError: See `read_user_state`.
+        """
         newest: list[Event] = []
         seen: SeenItems | None = None
         for owner in list_owners(user_id, session_id):
             recent = load_recent_events(connection, owner, MAX_RECENT_EVENTS)
             newest += recent
             if len(recent) >= MAX_RECENT_EVENTS:
+                if not is_patient:
+                    beyond = select_beyond(owner, MAX_SHORT_LOG)
+                    _require_short([connection.execute(*beyond).all()], (user_id, session_id))
                 seen = seen or SeenItems(keep_known)
                 pairs = connection.execute(*select_item_pairs(owner), execution_options=_IN_PARTS)
                 for part in pairs.partitions():
-                    seen.add(map(tuple, part))
+                    _take_part(seen, map(tuple, part))
         profile: Sequence[Any] = []
         if user_id is not None:
-            profile = connection.execute(_INTERESTS, {"user_id": user_id}).all()
+            profile = connection.execute(*select_interests(user_id)).all()
         if not profile and not newest:
             any_event = map(select_any_event, list_owners(user_id, session_id))
-            return _build_stranger([connection.execute(*query).all() for query in any_event])
-        return _build_state(newest, seen, profile)
+            return build_stranger([connection.execute(*query).all() for query in any_event])
+        return build_state(newest, seen, profile)
 
 
-def _build_stranger(any_events: Sequence[Sequence[Any]]) -> UserState:
-    return replace(EMPTY_USER_STATE, is_known=True) if any(any_events) else EMPTY_USER_STATE
+def _take_part(seen: SeenItems, pairs: Iterable[tuple[str, str | None]]) -> None:
+    raise_if_given_up()
+    seen.add(pairs)
 
 
-def _build_state(
-    newest: Sequence[Event], seen: SeenItems | None, profile: Sequence[Any]
-) -> UserState:
-    """Return the state of a user of whom something is known.
-
-    Args:
-        newest: The latest events of the user, and those of the session.
-        seen: Of all events, where the log holds more than the latest; None: it does not.
-        profile: The row of their interests; empty if none is stored.
-    """
-    state = replace(build_user_state(newest, _parse_interests(profile)), is_known=True)
-    if seen is None:
-        return state
-    seen.add((event.event, event.item_id) for event in newest)
-    return replace(state, items_by_event=seen.list_by_event(), is_of_catalogue=seen.is_checked)
-
-
-def _parse_interests(rows: Sequence[Any]) -> list[str]:
-    """Return the interests in the one row of a user, if there is one."""
-    return list(orjson.loads(rows[0][0])) if rows and rows[0][0] else []
+def _require_short(beyond: Iterable[Sequence[Any]], key: Owner) -> None:
+    """Raise if a log has more events than `MAX_SHORT_LOG`."""
+    if any(beyond):
+        raise LongLogError(f"more than {MAX_SHORT_LOG} events must be read", key)

@@ -74,6 +74,37 @@ def _select_pairs(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(events.c.event, events.c.item_id).where(is_owner)
 
 
+def _select_part(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    place = sa.tuple_(events.c.at, events.c.event_id)
+    after = sa.tuple_(
+        sa.bindparam("after_at", type_=sa.Double), sa.bindparam("after_id", type_=sa.Text)
+    )
+    seq = events.c.seq + sa.literal_column("0")  # so that the index of the owner is read
+    return (
+        sa.select(events.c.event, events.c.item_id, events.c.at, events.c.event_id)
+        .where(is_owner, place > after, seq <= _LAST)
+        .order_by(events.c.at, events.c.event_id)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+
+
+def _select_new(*, of_user: bool) -> sa.Select[Any]:
+    # Expressions, so that the range of sequence numbers is read, and no index.
+    owner = sa.func.coalesce(events.c.user_id, events.c.session_id)
+    is_user = sa.case((events.c.user_id.is_(None), 0), else_=1)
+    return sa.select(events.c.event, events.c.item_id).where(
+        events.c.seq > sa.bindparam("after", type_=sa.BigInteger),
+        events.c.seq <= _LAST,
+        owner == _OWNER,
+        is_user == sa.literal_column(str(int(of_user))),
+    )
+
+
+def _select_beyond(is_owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    count = sa.bindparam("count", type_=sa.Integer)
+    return sa.select(_ONE).select_from(events).where(is_owner).limit(_ONE).offset(count)
+
+
 _ONE: Any = sa.literal_column("1")
 _ANY_ERASING = sa.select(_ONE).select_from(erasing).limit(_ONE)
 _IS_LISTED = events.c.event_id.in_(
@@ -86,10 +117,14 @@ _MEANINGS = sa.select(
 _LISTED_MEANINGS = _MEANINGS.where(_IS_LISTED)
 # Of an anonymous session and of a user.
 _OWNER: Any = sa.bindparam("owner", type_=sa.Text)
+_LAST: Any = sa.bindparam("last", type_=sa.BigInteger)
 _IS_OWNER = match_owner(None, _OWNER), match_owner(_OWNER, None)
 _RECENT = [_select_recent(condition) for condition in _IS_OWNER]
 _PAIRS = [_select_pairs(condition) for condition in _IS_OWNER]
+_PARTS = [_select_part(condition) for condition in _IS_OWNER]
+_NEW_PAIRS = [_select_new(of_user=of_user) for of_user in (False, True)]
 _ANY = [_select_any(condition) for condition in _IS_OWNER]
+_BEYOND = [_select_beyond(condition) for condition in _IS_OWNER]
 
 
 def select_recent_events(owner: Owner, limit: int | None) -> BoundQuery:
@@ -108,6 +143,28 @@ def select_item_pairs(owner: Owner) -> BoundQuery:
     They come again and again: the database would take longer to find that out.
     """
     return _PAIRS[owner[0] is not None], _to_parameters(owner)
+
+
+def select_pairs_until(owner: Owner, last: int) -> BoundQuery:
+    """Return the query of those pairs up to a sequence number, for `SequenceReader.scan_until`."""
+    return _PARTS[owner[0] is not None], {**_to_parameters(owner), "last": last}
+
+
+def select_new_pairs(owner: Owner, after: int, last: int) -> BoundQuery:
+    """Return the query of the pairs of an owner with sequence numbers in `(after, last]`.
+
+    None of these events may have been hidden. It takes as long as there are numbers.
+    """
+    return _NEW_PAIRS[owner[0] is not None], {
+        **_to_parameters(owner),
+        "after": after,
+        "last": last,
+    }
+
+
+def select_beyond(owner: Owner, count: int) -> BoundQuery:
+    """Return the query that has a row if an owner has more than `count` events."""
+    return _BEYOND[owner[0] is not None], {**_to_parameters(owner), "count": count}
 
 
 def select_any_event(owner: Owner) -> BoundQuery:

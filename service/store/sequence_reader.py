@@ -5,12 +5,12 @@ Through SQLAlchemy that takes longer than the answer itself, so it is asked of t
 connection for each thread.
 """
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -28,6 +28,19 @@ _ITEMS_SQL = "SELECT count(*) FROM live_items WHERE seq > ? AND seq <= ?"
 def to_owner(user_id: str | None, session_id: str | None) -> Owner:
     """Return whose a row is: of the user, whatever the session, or else of the session."""
     return (user_id, None) if user_id is not None else (None, session_id)
+
+
+class NewOwners(NamedTuple):
+    """Whose events came between two sequence numbers.
+
+    Attributes:
+        owners: Of the events.
+        has_others: Whether a number belongs to another change than an event or an item as it is
+            now: of a profile, of an item that has changed again, or a removal.
+    """
+
+    owners: set[Owner]
+    has_others: bool
 
 
 class SequenceReader:
@@ -53,22 +66,18 @@ class SequenceReader:
         ((seq, items_seq, removals_seq, version),) = self._fetch(_SEQUENCE_SQL)
         return seq, items_seq, removals_seq, version
 
-    def list_owners(self, after: int, last: int) -> set[Owner] | None:
+    def list_owners(self, after: int, last: int) -> NewOwners:
         """Return the owners of the events with sequence numbers in `(after, last]`.
-
-        Returns:
-            None if one of these numbers belongs to another change than an event or an item: then
-            any user may have changed.
 
         Raises:
             sqlite3.Error: If the store cannot be read now.
         """
         rows = self._fetch(_OWNERS_SQL, (after, last))
-        if len(rows) < last - after:
+        others = last - after - len(rows)
+        if others:
             ((item_count,),) = self._fetch(_ITEMS_SQL, (after, last))
-            if len(rows) + item_count < last - after:
-                return None
-        return {to_owner(user, session) for user, session in rows}
+            others -= item_count
+        return NewOwners({to_owner(user, session) for user, session in rows}, others > 0)
 
     def fetch_at(self, seq: int, queries: Sequence[BoundQuery]) -> list[list[Any]] | None:
         """Return the rows of each query, all of one state of the store.
@@ -90,33 +99,56 @@ class SequenceReader:
         except sqlite3.Error:  # the transaction that comes next says what is wrong
             return None
 
-    def scan_at(
-        self, seq: int, queries: Sequence[BoundQuery], take: Callable[[list[Any]], None]
+    def scan_until(
+        self,
+        sequence: tuple[int, int],
+        queries: Sequence[BoundQuery],
+        take: Callable[[list[Any]], None],
     ) -> bool:
-        """Hand over the rows of all queries, some thousands at a time, all of one state.
+        """Hand over the rows of all queries, some thousands at a time.
+
+        Each part is read in a transaction of its own: whoever cleans the files waits for no more.
+
+        Args:
+            sequence: The numbers of all changes, and of removals, when the read begins.
+            queries: Of rows up to that number. The last two columns of a row are its place, which
+                the parameters `after_at` and `after_id` take; `limit` is how many rows to read.
+            take: Gets the rows.
 
         Returns:
-            False if the store is not at this sequence number, or cannot be read now; then what was
+            False if rows were removed meanwhile, or the store cannot be read now; then what was
             handed over is worth nothing.
         """
         try:
-            connection = self._get_connection()
-            connection.execute("BEGIN")
-            try:
-                if self.read_sequence()[0] != seq:
+            for query, values in queries:
+                after: tuple[float, str] = (-math.inf, "")
+                rows: list[Any] | None = [None] * ROWS_AT_ONCE
+                while rows is not None and len(rows) == ROWS_AT_ONCE:
+                    place = {"after_at": after[0], "after_id": after[1], "limit": ROWS_AT_ONCE}
+                    rows = self._fetch_unless_removed(sequence, query, {**values, **place})
+                    if rows:
+                        take([row[:-2] for row in rows])
+                        after = rows[-1][-2:]
+                if rows is None:
                     return False
-                for query, values in queries:
-                    sql, constants = _compile(query)
-                    with closing(connection.execute(sql, {**constants, **values})) as cursor:
-                        while rows := cursor.fetchmany(ROWS_AT_ONCE):
-                            take(rows)
-                return True
-            finally:
-                connection.execute("ROLLBACK")  # nothing was written
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.Error:  # the transaction that comes next says what is wrong
             return False
+        return True
+
+    def _fetch_unless_removed(
+        self, sequence: tuple[int, int], query: sa.Select[Any], values: Mapping[str, Any]
+    ) -> list[Any] | None:
+        connection = self._get_connection()
+        connection.execute("BEGIN")
+        try:
+            seq, _, removals_seq, _ = self.read_sequence()
+            if seq < sequence[0] or removals_seq != sequence[1]:
+                return None
+            return self._fetch_query(query, values)
+        finally:
+            connection.execute("ROLLBACK")  # nothing was written
 
     def close(self) -> None:
         """Close the connections of all threads; no more are opened."""

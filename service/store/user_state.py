@@ -41,6 +41,8 @@ class UserState:
         is_known: Whether the store holds anything of them, be it an impression alone.
         is_of_catalogue: Whether ids that a catalogue lacked are left out, see `SeenItems`: it is of
             use with this catalogue alone.
+        is_of_long_log: Whether there are more events than the latest, so that a complete log was
+            read for `items_by_event`.
     """
 
     history: tuple[HistoryEntry, ...] = ()
@@ -48,6 +50,7 @@ class UserState:
     interests: tuple[str, ...] = ()
     is_known: bool = False
     is_of_catalogue: bool = False
+    is_of_long_log: bool = False
 
     @cached_property
     def seen(self) -> tuple[str, ...]:
@@ -63,14 +66,22 @@ class SeenItems:
 
     Args:
         keep_known: Returns those of some ids that the catalogue has.
+        known: What was seen before.
     """
 
-    def __init__(self, keep_known: Callable[[Set[str]], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        keep_known: Callable[[Set[str]], Iterable[str]],
+        known: UserState = EMPTY_USER_STATE,
+    ) -> None:
         self._keep_known = keep_known
         # What hides nothing is among them until the end: the loop is short that way.
         self._ids_by_event: defaultdict[str, set[str | None]] = defaultdict(set)
-        self._check_at = MAX_UNCHECKED_ITEMS
-        self.is_checked = False
+        for event, ids in known.items_by_event.items():
+            self._ids_by_event[event].update(ids)
+        self.is_checked = known.is_of_catalogue
+        known_count = 2 * self._count() if self.is_checked else 0
+        self._check_at = MAX_UNCHECKED_ITEMS + known_count
 
     def add(self, pairs: Iterable[tuple[str, str | None]]) -> None:
         """Add pairs of an event and the id of its item."""
@@ -110,7 +121,7 @@ def build_user_state(events: Iterable[Event], interests: Sequence[str] = ()) -> 
     return UserState(
         history=_keep_latest_texts(entries[-MAX_RECENT_EVENTS:]),
         items_by_event=seen.list_by_event(),
-        interests=_keep_first_interests(interests),
+        interests=keep_first_interests(interests),
         is_known=bool(ordered or interests),
     )
 
@@ -134,7 +145,7 @@ def _keep_latest_texts(entries: Sequence[HistoryEntry]) -> tuple[HistoryEntry, .
     return tuple(reversed(kept))
 
 
-def _keep_first_interests(interests: Sequence[str]) -> tuple[str, ...]:
+def keep_first_interests(interests: Sequence[str]) -> tuple[str, ...]:
     """Return the interests that may be encoded for a list: merged users can have any number."""
     kept = interests[:MAX_REQUEST_TEXTS]
     totals = accumulate(map(estimate_tokens, kept))

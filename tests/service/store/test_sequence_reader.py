@@ -76,7 +76,13 @@ def test_the_owners_are_those_of_the_events_between_the_numbers(store: Store) ->
     store.happened("e2", "e3", user="bob")
     store.happened("e4", user=None)
     store.happened("e5", user="ann", event="impression")
-    owners = store.database.list_new_owners
+
+    def owners(after: int, last: int) -> set[Owner]:
+        new = store.database.list_new_owners(after, last)
+        assert new is not None
+        assert not new.has_others
+        return new.owners
+
     assert owners(0, 5) == {ANN, BOB, SESSION}
     assert owners(1, 3) == {BOB}
     assert owners(3, 4) == {SESSION}
@@ -95,20 +101,20 @@ def test_items_between_events_concern_no_user(store: Store) -> None:
     store.happened("e1")
     store.put_items("m1", "m2")
     store.happened("e2", user="bob")
-    assert store.database.list_new_owners(0, 4) == {ANN, BOB}
-    assert store.database.list_new_owners(1, 3) == set()
+    assert store.database.list_new_owners(0, 4) == ({ANN, BOB}, False)
+    assert store.database.list_new_owners(1, 3) == (set(), False)
 
 
 def test_an_item_that_changed_again_leaves_a_gap(store: Store) -> None:
     store.put_items("m1")
     store.put_items("m1")
-    assert store.database.list_new_owners(0, 2) is None
-    assert store.database.list_new_owners(1, 2) == set()
+    assert store.database.list_new_owners(0, 2) == (set(), True)
+    assert store.database.list_new_owners(1, 2) == (set(), False)
 
 
 @pytest.mark.parametrize("change", ["profile", "merge", "erase", "retract"])
 @pytest.mark.parametrize("among", [(), ("e4",)])
-def test_after_a_change_of_users_nobody_is_sure(
+def test_after_a_change_of_users_something_else_is_known_to_have_changed(
     store: Store, change: str, among: tuple[str, ...]
 ) -> None:
     store.happened("e1", "e2", user="ann")
@@ -125,15 +131,16 @@ def test_after_a_change_of_users_nobody_is_sure(
     else:
         store.log.retract("e1")
     store.happened(*(name + "b" for name in among), user="carl")
-    assert store.database.list_new_owners(before, store.seq()) is None
+    new = store.database.list_new_owners(before, store.seq())
+    assert new == ({("carl", None)} if among else set(), True)
 
 
-def test_a_number_that_was_skipped_makes_nobody_sure(store: Store) -> None:
+def test_a_number_that_was_skipped_is_of_another_change(store: Store) -> None:
     store.happened("e1")
     store.database.advance_to(7)
     store.happened("e2")
-    assert store.database.list_new_owners(0, store.seq()) is None
-    assert store.database.list_new_owners(7, 8) == {ANN}
+    assert store.database.list_new_owners(0, store.seq()) == ({ANN}, True)
+    assert store.database.list_new_owners(7, 8) == ({ANN}, False)
 
 
 def test_another_process_is_seen_at_once(store: Store) -> None:
@@ -144,7 +151,7 @@ def test_another_process_is_seen_at_once(store: Store) -> None:
     )
     other.close()
     assert store.seq() == 1
-    assert store.database.list_new_owners(0, 1) == {ANN}
+    assert store.database.list_new_owners(0, 1) == ({ANN}, False)
 
 
 def test_every_thread_reads_and_all_connections_are_closed(store: Store) -> None:
