@@ -177,6 +177,7 @@ def _read_good_rows(
     if bad > options.max_rejected * (bad + len(interactions)):
         raise CatalogError(
             f"{bad} of {bad + len(interactions)} rows of {source} are bad (first: "
-            f"{bad_rows.describe_first()}), more than the {options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+            f"{bad_rows.describe_first()}), more than the {options.max_rejected:.2%} allowed; "
+            f"fix them or raise --max-rejected"
         )
     return interactions
