@@ -13,6 +13,8 @@ from indexer.reading.rows import clip
 _NUMBER = re.compile(r"\s*-?\d+(?:\.\d+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*\d+\s*", re.ASCII)
 _ISO_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", re.ASCII)
+# A time, a list or object, an address: no column is called so.
+_NO_NAME = re.compile(rf"{_ISO_TIME.pattern}|\[.*\]|\{{.*\}}|https?://\S+", re.ASCII | re.DOTALL)
 _MIN_UNIX_SECONDS, _MAX_RATING = 1e8, 100.0
 _BEHAVIOURS = frozenset(("pv", "buy", "cart", "fav"))
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
@@ -26,8 +28,9 @@ Columns = Sequence[Sequence[str]]
 def lacks_header(first: Sequence[str], naming: SourceNames) -> bool:
     """Whether the first record of a file is data.
 
-    It has numbers, times or items of the catalogue, and no name that is known. That `--fields`
-    names columns by number is proof, too, unless the cell of such a column is a known name.
+    It has numbers, times, lists, addresses or items of the catalogue, and no name that is known.
+    That `--fields` names columns by number is proof, too, unless the cell of such a column is a
+    known name.
     """
     mapped = {theirs for theirs in naming.mapping.values() if not _NUMBER.fullmatch(theirs)}
     if not mapped.isdisjoint(first) or list(first) == _number_columns(len(first)):
@@ -38,7 +41,7 @@ def lacks_header(first: Sequence[str], naming: SourceNames) -> bool:
     named = [cell for cell in first if find_event(cell) is None]  # "like" is an event, too
     if has_known_name(named, naming.role):
         return False
-    if any(_NUMBER.fullmatch(cell) or _ISO_TIME.fullmatch(cell) for cell in first):
+    if any(_NUMBER.fullmatch(cell) or _NO_NAME.fullmatch(cell) for cell in first):
         return True
     return naming.role is Role.INTERACTIONS and _count(naming, first) > 0
 

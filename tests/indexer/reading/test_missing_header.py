@@ -101,6 +101,16 @@ def test_columns_named_by_number_prove_that_there_is_no_header(tmp_path: Path) -
     assert [row[:2] for row in found] == [("u_one", "x1"), ("u_one", "x2")]
 
 
+@pytest.mark.parametrize("cells", ["[]\t[]", "https://a.org/x.html\tb", '[{"a": 1}]\t-'])
+def test_a_list_or_an_address_in_the_first_line_is_no_name_of_a_column(
+    tmp_path: Path, cells: str
+) -> None:
+    path = tmp_path / "news.tsv"
+    path.write_text(f"N1\tsport\tKettle\t{cells}\n", encoding="utf-8")
+    with pytest.raises(CatalogError, match=r"has no header: .* with --fields id=1,title=2"):
+        list(read_catalog([str(path)]))
+
+
 @pytest.mark.parametrize("header", ["id,title", "1,2"])
 def test_columns_named_by_number_do_not_make_a_header_an_item(tmp_path: Path, header: str) -> None:
     (tmp_path / "a.csv").write_text(f"{header}\nN1,Kettle\n", encoding="utf-8")
