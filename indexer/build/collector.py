@@ -3,7 +3,6 @@
 A line of that file is a row that was refused, or has a `field`: then the row was kept without it.
 """
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from indexer.errors import CatalogError
 from indexer.language import Encoder
 from indexer.progress import StageProgress
 from indexer.reading import (
+    BadRowCounts,
     DeletedId,
     FindingCounts,
     Item,
@@ -76,7 +76,8 @@ class ItemCollector:
         self._notes = notes
         self._options, self._get_encoder = options, get_encoder
         self._staging, self._report = staging, report
-        self._rejected_count = self._dim = 0
+        self._dim = 0
+        self._bad_rows = BadRowCounts()
         self._findings = FindingCounts()
 
     def collect(self, sources: Sequence[Source], work: Path) -> CollectionSummary:
@@ -103,9 +104,9 @@ class ItemCollector:
             changed = self._apply_changes(rejected)
         items = staging.commit()
         self._report("read", staging.added_count, staging.added_count)
-        self._check_rejected_share(sources, work / REJECTED_FILE)
+        self._check_rejected_share(sources)
         duplicates = added + changed - items
-        return CollectionSummary(items, self._rejected_count, duplicates, self._dim, self._findings)
+        return CollectionSummary(items, self._bad_rows.total, duplicates, self._dim, self._findings)
 
     def _count_named(self, ids: Collection[str]) -> int:
         """Return how many of some ids the first interactions name."""
@@ -126,7 +127,7 @@ class ItemCollector:
         if isinstance(checked, Item):
             self._staging.add(checked)
             return True
-        self._rejected_count += 1
+        self._bad_rows.add(checked.source, checked.line, checked.reason)
         rejected.write(render_rejection(checked) + "\n")
         return False
 
@@ -167,16 +168,24 @@ class ItemCollector:
             reason = f"vector has {len(item.vector)} numbers, expected {self._dim}"
         return Rejection(item.source or "catalogue", item.line, reason, {"id": item.id})
 
-    def _check_rejected_share(self, sources: Sequence[Source], file: Path) -> None:
+    def _check_rejected_share(self, sources: Sequence[Source]) -> None:
         """Fail before anything is published if too many rows are bad."""
-        accepted, rejected = self._staging.added_count, self._rejected_count
+        accepted, rejected = self._staging.added_count, self._bad_rows.total
         names = ", ".join(map(str, sources))
         share = rejected / max(accepted + rejected, 1)
         if accepted and share <= self._options.max_rejected:
             return
-        first = _describe_first_rejection(file)
+        if not (accepted or rejected):
+            raise CatalogError(
+                f"{names} has no usable row; nothing was published; give a source with a row for "
+                f"each item"
+            )
+        first = f" (first: {self._bad_rows.describe_first()})"
         if not accepted:
-            raise CatalogError(f"{names} has no usable row{first}; nothing was published")
+            raise CatalogError(
+                f"{names} has no usable row{first}; nothing was published; mend the rows, or name "
+                f"their columns with --fields id=…,title=…"
+            )
         raise CatalogError(
             f"{rejected} of {accepted + rejected} rows of {names} are bad{first}, more than the "
             f"{self._options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
@@ -187,12 +196,3 @@ def _check_size(change: Item) -> Item | Rejection:
     """Return a live item, or a rejection if it is larger than a row of a source may be."""
     reason = describe_excess(change.fields)
     return Rejection("the live store", 0, reason, {"id": change.id}) if reason else change
-
-
-def _describe_first_rejection(file: Path) -> str:
-    """The place and reason of the first bad row, in brackets; "" if there is none."""
-    with file.open(encoding="utf-8") as lines:
-        first = next((row for row in map(json.loads, lines) if "field" not in row), None)
-    if first is None:
-        return ""
-    return f" (first: {name_row(first['source'], first['line'])}: {first['reason']})"

@@ -9,11 +9,11 @@ from indexer.build.collector import REJECTED_FILE
 from indexer.build.options import BuildOptions
 from indexer.errors import CatalogError
 from indexer.reading import (
+    BadRowCounts,
     EventReading,
     Interaction,
     Rejection,
     clip,
-    name_row,
     read_interactions,
     render_anonymous_rejection,
 )
@@ -155,7 +155,7 @@ def _read_good_rows(
 ) -> list[Interaction]:
     source = options.interactions or ""
     interactions = []
-    first = ""
+    bad_rows = BadRowCounts()
     rows = read_interactions(
         source,
         context=options.context,
@@ -167,7 +167,7 @@ def _read_good_rows(
         for row in rows:
             if isinstance(row, Rejection):
                 counts["rejected_interactions"] += 1
-                first = first or f"{name_row(row.source, row.line)}: {row.reason}"
+                bad_rows.add(row.source, row.line, row.reason)
                 rejected.write(render_anonymous_rejection(row) + "\n")
             else:
                 interactions.append(row)
@@ -176,7 +176,8 @@ def _read_good_rows(
         raise CatalogError(f"{source} has no row that is an event; give a file of interactions")
     if bad > options.max_rejected * (bad + len(interactions)):
         raise CatalogError(
-            f"{bad} of {bad + len(interactions)} rows of {source} are bad (first: {first}), more "
-            f"than the {options.max_rejected:.2%} allowed; fix them or raise --max-rejected"
+            f"{bad} of {bad + len(interactions)} rows of {source} are bad (first: "
+            f"{bad_rows.describe_first()}), more than the {options.max_rejected:.2%} allowed; "
+            f"fix them or raise --max-rejected"
         )
     return interactions

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from indexer.errors import CatalogError, SnapshotError
 from indexer.evaluation.interaction_log import ORDER, SPLIT, InteractionLog
 from indexer.reading import (
+    BadRowCounts,
     CountKnown,
     EventReading,
     Interaction,
     Item,
     Rejection,
-    name_row,
     read_catalog,
     read_interactions,
 )
@@ -126,7 +126,10 @@ def _describe_bad_rows(source: str, bad: Sequence[Rejection], total: int) -> lis
     """
     if not bad:
         return []
-    first = f"{name_row(bad[0].source, bad[0].line)}: {bad[0].reason}"
+    counts = BadRowCounts()
+    for row in bad:
+        counts.add(row.source, row.line, row.reason)
+    first = counts.describe_first()
     if len(bad) > _MAX_REJECTED * total:
         raise CatalogError(
             f"{len(bad)} of {total} rows of {source} are bad (first: {first}), more than the "

@@ -13,6 +13,7 @@ from indexer.language.bert_checkpoint import is_bert_checkpoint, read_bert_check
 from indexer.language.bert_model import BertModel
 from indexer.language.bundled_models import DEFAULT_MODEL, ENGLISH, MULTILINGUAL, ensure_checkpoint
 from indexer.language.fingerprint import hash_weights
+from indexer.language.model_hub import find_hub, reaches_hub
 from indexer.language.sentence_model import SentenceModel
 from indexer.language.text_model import TextModel
 
@@ -125,12 +126,16 @@ def _load_model(path: str, name: str) -> "SentenceTransformer":
     with _silence_libraries():
         from sentence_transformers import SentenceTransformer
 
+        is_unreachable = not is_path(path) and not reaches_hub()
+        is_local = is_unreachable or is_path(path)
         try:
             return SentenceTransformer(
-                path, device="cpu", trust_remote_code=False, local_files_only=is_path(path)
+                path, device="cpu", trust_remote_code=False, local_files_only=is_local
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            if is_unreachable:
+                reason = f"it is not on this machine, and {find_hub()} cannot be reached"
             raise EncoderUnavailableError(
                 f"the model {name!r} cannot be loaded ({reason[:200]}); give --model a directory "
                 f"with an encoder, or one of {MULTILINGUAL}, {ENGLISH}"

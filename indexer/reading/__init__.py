@@ -5,6 +5,7 @@ Out: `Item` and `Interaction`, or a `Rejection` with source, line and reason. Ev
 is here; later stages trust what comes out.
 """
 
+from indexer.reading.bad_row_counts import BadRowCounts
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.event_reading import EventReading
 from indexer.reading.field_parsers import BadValueError, parse_date_seconds
@@ -40,6 +41,7 @@ from indexer.reading.value_meaning import ValueKind, infer_rating_scale
 
 __all__ = [
     "MAX_AHEAD_S",
+    "BadRowCounts",
     "BadValueError",
     "Catalog",
     "CountKnown",

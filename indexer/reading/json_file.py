@@ -1,8 +1,8 @@
 """JSON text to rows: one object a line, one array of objects, or objects over several lines.
 
-The array may be within an object, as pages of an API have it: `{"items": […], "total": 2}`. A line
-that is no object is a `BadRow`. Of an array, and of objects over several lines, `line` is the
-number of the object, from 1: they have no lines of their own.
+The array may be within objects, as pages of an API have it: `{"items": […], "total": 2}`; or the
+objects within one, under their ids (see `indexer.reading.json_layout`). A line that is no object is
+a `BadRow`. Of objects that have no lines of their own `line` is the number of the object, from 1.
 """
 
 import re
@@ -14,13 +14,21 @@ from typing import Any, BinaryIO
 import orjson
 
 from indexer.errors import CatalogError
-from indexer.reading.column_names import Role, recognise_names
+from indexer.reading.json_documents import read_python_object, unwrap_document
+from indexer.reading.json_layout import (
+    JsonLayout,
+    LayoutKind,
+    find_map,
+    find_only_list,
+    take_objects,
+)
 from indexer.reading.json_values import BrokenJsonError, JsonValues, LongValueError
 from indexer.reading.notes import ReadingNotes
-from indexer.reading.rows import NO_MAPPING, BadRow, Row, clip, render_value
+from indexer.reading.rows import BadRow, Row, clip, render_value
 
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_TRIED_BYTES = 8 * 1024 * 1024  # of a first line that is decoded to see what it is
+_TOO_DEEP = "depth limit"  # as orjson says it
 _BOM = b"\xef\xbb\xbf"
 _NOT_A_NUMBER = re.compile(rb"[:\[,]\s*+-?(?:NaN|Infinity)\b")
 _TEXT_OR_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?\b(?:NaN|Infinity)\b', re.DOTALL)
@@ -50,39 +58,49 @@ class JsonFile:
             first = _read_first_line(file)
             is_only = not _read_first_line(file)
         is_line = _is_object_a_line(first)
-        path = self._find_path(first) if is_only or not is_line else ""
-        if is_line and not path:
+        layout = self._find_layout(first) if is_only or not is_line else JsonLayout()
+        if is_line and layout.kind is LayoutKind.OBJECTS:
             with self.open() as file:
                 yield from _read_lines(self.name, file)
             return
-        kind = f"one JSON array ({path!r})" if "." in path else "one JSON array"
         self.notes.add(
-            f"{self.name} is {kind if path else 'JSON over several lines'}; its rows are counted "
-            f"by object, from 1"
+            f"{self.name} is {layout.describe()}; its rows are counted by object, from 1"
         )
-        yield from self._read_objects(path)
+        yield from self._read_objects(layout)
 
-    def _find_path(self, first: bytes) -> str:
-        """Return where the objects are: "item", "products.item" or ""."""
+    def _find_layout(self, first: bytes) -> JsonLayout:
+        """Return where the objects are.
+
+        Raises:
+            CatalogError: If it has a list for each column, and no objects.
+        """
         if first.startswith(b"["):
-            return "item"
-        with self.open() as file:
-            try:
-                name = _find_only_list(JsonValues(file))
-            except BrokenJsonError:
-                return ""  # told when it is read
-        return "" if name is None else f"{name}.item"
+            return JsonLayout(LayoutKind.LIST)
+        layout = JsonLayout()
+        with suppress(BrokenJsonError):  # told when it is read
+            with self.open() as file:
+                layout = find_map(JsonValues(file))
+            if layout.kind is LayoutKind.OBJECTS:
+                with self.open() as file:
+                    layout = find_only_list(JsonValues(file))
+        if layout.kind is LayoutKind.COLUMNS:
+            raise CatalogError(
+                f"{self.name} is JSON with a column beside the other; write it with an object for "
+                f"each row, as pandas' to_json(orient='records', lines=True) does"
+            )
+        return layout
 
-    def _read_objects(self, path: str) -> Iterator[Row | BadRow]:
+    def _read_objects(self, layout: JsonLayout) -> Iterator[Row | BadRow]:
         number = 0
         try:
             with self.open() as file:
-                for number, value in enumerate(_take_objects(JsonValues(file), path), start=1):
+                objects = take_objects(JsonValues(file), layout)
+                for number, (key, value) in enumerate(objects, start=1):
                     if isinstance(value, LongValueError):
                         shown = value.start.decode("utf-8", "replace")
                         yield BadRow(self.name, number, str(value), shown)
                     else:
-                        yield _parse_line(self.name, number, value)
+                        yield _add_key(_parse_line(self.name, number, value), key)
         except BrokenJsonError as error:
             raise CatalogError(
                 f"{self.name} is not JSON after its {number} first objects "
@@ -90,83 +108,11 @@ class JsonFile:
             ) from error
 
 
-def _find_only_list(values: JsonValues) -> str | None:
-    """Return the name of the only list of objects in an object without an id; None without one.
-
-    So an API answers: what stands beside tells how many there are, and which page it is.
-    """
-    lists: dict[str, bool] = {}  # to whether they hold anything
-    others: list[str] = []
-    for name in _take_names(values):
-        if values.peek() != b"[":
-            others.append(name)
-            _skip_value(values)
-            continue
-        entries = values.take_list()
-        first = next(entries, None)
-        for _ in entries:
-            pass
-        if first is None or _opens_object(first):
-            lists[name] = first is not None
-        else:
-            others.append(name)
-    candidates = [name for name, is_filled in lists.items() if is_filled] or list(lists)
-    renamed = recognise_names(others, Role.CATALOGUE, mapping=NO_MAPPING)
-    has_id = "id" in (*others, *renamed.values())
-    return candidates[0] if len(candidates) == 1 and not has_id else None
-
-
-def _take_names(values: JsonValues) -> Iterator[str]:
-    """Yield the names of an object; after each its value is next, which the caller takes.
-
-    Raises:
-        BrokenJsonError: If no object is next, or if it is damaged.
-    """
-    values.take_mark(b"{")
-    while values.peek() == b'"':
-        name = _take_name(values)
-        values.take_mark(b":")
-        yield name
-        if values.peek() == b",":
-            values.take_mark(b",")
-    values.take_mark(b"}")
-
-
-def _take_name(values: JsonValues) -> str:
-    """Return the next name; of one that is too long its start."""
-    try:
-        return str(orjson.loads(values.take_value()))
-    except LongValueError as error:
-        return error.start[1:].decode("utf-8", "replace")
-    except orjson.JSONDecodeError as error:
-        raise BrokenJsonError(f"a name is no text: {error.msg}") from error
-
-
-def _skip_value(values: JsonValues) -> None:
-    with suppress(LongValueError):
-        values.take_value()
-
-
-def _opens_object(value: bytes | LongValueError) -> bool:
-    return (value.start if isinstance(value, LongValueError) else value).startswith(b"{")
-
-
-def _take_objects(values: JsonValues, path: str) -> Iterator[bytes | LongValueError]:
-    wrapped_name = path.removesuffix(".item")
-    while values.peek():
-        if path == "item":
-            yield from values.take_list()
-        elif path:
-            for name in _take_names(values):
-                if name == wrapped_name:
-                    yield from values.take_list()
-                else:
-                    _skip_value(values)
-        else:
-            try:
-                yield values.take_value()
-            except LongValueError as error:
-                yield error
+def _add_key(row: Row | BadRow, key: str | None) -> Row | BadRow:
+    """Return a row with the name it has among others as its id, if it has none."""
+    if key is None or isinstance(row, BadRow) or row.values.get("id") is not None:
+        return row
+    return Row(row.source, row.line, {**row.values, "id": key}, row.findings)
 
 
 def _read_first_line(file: BinaryIO) -> bytes:
@@ -219,7 +165,7 @@ def _skip_line(file: BinaryIO) -> None:
 
 def _parse_line(source: str, line: int, text: bytes) -> Row | BadRow:
     try:
-        return _to_row(source, line, _decode(text))
+        return _to_row(source, line, unwrap_document(_decode(text), text))
     except orjson.JSONDecodeError as error:
         shown = clip(text.strip().decode("utf-8", "replace"))
         return BadRow(source, line, _describe_json_error(text, error), shown)
@@ -228,11 +174,14 @@ def _parse_line(source: str, line: int, text: bytes) -> Row | BadRow:
 def _decode(text: bytes) -> Any:
     """Decode JSON, also with a comma behind it, or with NaN and infinities, which are null.
 
-    So Python and JavaScript's libraries write it, and people who cut an array into lines.
+    So Python and JavaScript's libraries write it, and people who cut an array into lines. Objects
+    as Python prints them are read, too.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
+        if text.startswith(b"{'") and (value := read_python_object(text)) is not None:
+            return value
         stripped = text.rstrip()
         plain = stripped.removesuffix(b",") if stripped[-2:] == b"}," else text
         if _NOT_A_NUMBER.search(plain):
@@ -269,4 +218,6 @@ def _describe_json_error(text: bytes, error: orjson.JSONDecodeError) -> str:
             f"has the byte 0x{byte:02x} at position {wrong.start + 1}, which is not UTF-8; "
             "save the file as UTF-8"
         )
+    if _TOO_DEEP in error.msg:
+        return f"is JSON nested too deep, at position {error.pos + 1}; nest it less"
     return f"is not JSON: {error.msg} at position {error.pos + 1}"

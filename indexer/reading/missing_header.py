@@ -1,7 +1,7 @@
 """The first records of a file without a header to the names of its columns. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from indexer.errors import CatalogError
@@ -17,6 +17,8 @@ _MAX_RATING = 100.0
 # From the start of 1995 to the end of 2099: ids as large as the seconds of 1974 are no times.
 _MIN_UNIX_SECONDS, _MAX_UNIX_SECONDS = 788_918_400.0, 4_102_444_800.0
 _UNITS = (1.0, 1e3, 1e6)  # of a second: seconds, milliseconds, microseconds
+# A time, a list or object, an address: no column is called so.
+_NO_NAME = re.compile(rf"{_ISO_TIME.pattern}|\[.*\]|\{{.*\}}|https?://\S+", re.ASCII | re.DOTALL)
 _BEHAVIOURS = frozenset(("pv", "buy", "cart", "fav"))
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 _BEHAVIOUR_LOG = ("user_id", "item_id", "category", "event", "timestamp")
@@ -30,22 +32,32 @@ Columns = Sequence[Sequence[str]]
 def lacks_header(first: Sequence[str], naming: SourceNames) -> bool:
     """Whether the first record of a file is data.
 
-    It has numbers, or an item of the catalogue, and no name that is known.
+    It has numbers, times, lists, addresses or items of the catalogue, and no name that is known.
+    That `--fields` names columns by number is proof, too, unless the cell of such a column is a
+    known name.
     """
     mapped = {theirs for theirs in naming.mapping.values() if not _NUMBER.fullmatch(theirs)}
     if not mapped.isdisjoint(first) or list(first) == _number_columns(len(first)):
         return False
+    numbered = [first[place] for place in _list_places(naming.mapping.values(), len(first))]
+    if numbered and not has_known_name(numbered, naming.role):
+        return True
     named = [cell for cell in first if find_event(cell) is None]  # "like" is an event, too
     if has_known_name(named, naming.role):
         return False
-    if any(map(_NUMBER.fullmatch, first)):
+    if any(_NUMBER.fullmatch(cell) or _NO_NAME.fullmatch(cell) for cell in first):
         return True
-    is_interaction = naming.role is Role.INTERACTIONS and naming.count_known is not None
-    return is_interaction and any(map(find_event, first)) and _count(naming, first) > 0
+    return naming.role is Role.INTERACTIONS and _count(naming, first) > 0
 
 
 def _count(naming: SourceNames, cells: Sequence[str]) -> int:
     return 0 if naming.count_known is None else naming.count_known(collect_ids(cells))
+
+
+def _list_places(names: Iterable[str], width: int) -> list[int]:
+    """Return the places of columns, from 0, that are named by number."""
+    numbers = _number_columns(width)
+    return [numbers.index(name) for name in names if name in numbers]
 
 
 def _number_columns(width: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""How data sets spell the columns of our fields, in English and Chinese.
+"""How data sets spell the columns of our fields, in English, German and Chinese.
 
 Spelt in small letters without spaces and marks. Of the columns of one source the first in order is
 taken.
@@ -15,7 +15,8 @@ ITEM_IDS = (
     "goodsid", "spuid", "skuid", "sku", "productcode", "articleid", "newsid", "postid", "videoid",
     "showid", "animeid", "gameid", "appid", "songid", "trackid", "musicid", "artistid", "albumid",
     "recipeid", "hotelid", "restaurantid", "courseid", "jobid", "placeid", "poiid", "venueid",
-    "listingid", "isbn13", "isbn", "itemcode", "itemno", "handle", "商品id", "商品编号",
+    "listingid", "adid", "isbn13", "isbn", "itemcode", "itemno", "stockcode", "artikelnummer",
+    "artikelnr", "artikelid", "produktnummer", "produktid", "handle", "商品id", "商品编号",
     "商品編號", "物品id", "物品编号", "产品id", "产品编号", "產品編號", "电影id", "电影编号",
     "電影編號", "影片id", "图书id", "图书编号", "書籍編號", "书籍id", "视频id", "影片編號",
     "歌曲id", "音乐id", "文章id", "新闻id", "课程id", "餐厅id", "酒店id", "店铺id", "条目id",
@@ -30,13 +31,14 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "itemname", "itemtitle", "movietitle", "moviename", "filmname", "booktitle", "bookname",
         "prodname", "songname", "songtitle", "trackname", "tracktitle", "gamename", "gametitle",
         "animename", "artistname", "newstitle", "articletitle", "videotitle", "originaltitle",
-        "商品", "物品",
+        "titel", "bezeichnung", "produktname", "artikelname", "artikelbezeichnung", "商品", "物品",
     ),
     "description": (
         "描述", "简介", "簡介", "介绍", "介紹", "详情", "詳情", "商品描述", "产品描述",
         "產品描述", "商品详情", "内容简介", "内容", "剧情简介", "剧情", "摘要", "说明", "說明",
         "bodyhtml", "productdescription", "itemdescription", "longdescription", "fulldescription",
         "shortdescription", "detaildesc", "synopsis", "storyline",
+        "beschreibung", "produktbeschreibung",
     ),
     "tags": (
         "标签", "標籤", "producttags", "taglist",
@@ -46,33 +48,36 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "categories": (
         "类别", "類別", "分类", "分類", "类目", "類目", "品类", "商品分类", "商品类别",
-        "所属分类", "productcategory", "productcategories", "categoryname",
+        "所属分类", "productcategory", "productcategories", "categoryname", "kategorie",
+        "kategorien",
     ),
     "keywords": (
-        "关键词", "關鍵詞", "关键字",
+        "关键词", "關鍵詞", "关键字", "stichwörter", "schlagwörter",
     ),
     "brand": (
-        "品牌", "商品品牌", "brandname", "vendor",
+        "品牌", "商品品牌", "brandname", "vendor", "marke", "hersteller",
     ),
     "price": (
         "价格", "價格", "售价", "售價", "单价", "單價", "现价", "商品价格", "regularprice",
-        "variantprice", "unitprice", "currentprice",
+        "variantprice", "unitprice", "currentprice", "preis", "verkaufspreis",
     ),
     "rating": (
-        "评分", "評分", "星级", "星級", "打分",
+        "评分", "評分", "星级", "星級", "打分", "豆瓣评分", "豆瓣評分", "averagerating",
+        "avgrating",
+        "ratingaverage", "ratingavg", "bewertung", "durchschnittsbewertung",
     ),
     "reviews": (
         "评论", "評論", "评价", "評價",
     ),
     "available": (
         "是否有货", "是否有貨", "是否上架", "是否可售", "有货", "instock", "isavailable",
-        "availability",
+        "availability", "verfügbar", "verfügbarkeit", "lieferbar", "auflager",
     ),
     "created_at": (
         "创建时间", "創建時間", "发布时间", "發佈時間", "发布日期", "上架时间", "上架日期",
         "上映日期", "上映时间", "出版日期", "出版时间", "日期", "时间", "時間", "createdate",
         "creationdate", "createtime", "datecreated", "dateadded", "publishdate",
-        "publicationdate",
+        "publicationdate", "erstelltam", "eingestelltam", "erscheinungsdatum",
     ),
     "year": (
         "年份", "年代",
@@ -90,20 +95,23 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
 INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "user_id": (
         "userid", "uid", "reviewerid", "visitorid", "customerid", "memberid", "accountid",
-        "buyerid", "usermd5", "profileid", "customer", "reviewer", "visitor", "username",
+        "buyerid", "usermd5", "profileid", "kundennummer", "kundennr", "kundenid", "benutzerid",
+        "nutzerid", "customer", "reviewer", "visitor", "username",
         "用户id", "用戶id", "使用者id", "用户编号", "用戶編號", "会员id", "会员编号", "會員編號",
         "买家id", "客户id", "客户编号", "用户", "用戶", "使用者", "会员", "會員", "用户名",
-        "user",
+        "kunde", "benutzer", "nutzer", "user",
     ),
     "item_id": (
         *ITEM_IDS,
-        "movie", "film", "book", "product", "电影", "電影", "图书", "影片", "产品", "item",
+        "movie", "film", "book", "product", "电影", "電影", "图书", "影片", "产品", "artikel",
+        "produkt",
+        "item",
     ),
     "event": (
         "event", "eventtype", "eventname", "behavior", "behaviour", "behaviortype",
         "behaviourtype", "action", "actiontype", "interaction", "interactiontype", "activity",
         "行为", "行為", "行为类型", "行為類型", "事件", "事件类型", "操作", "操作类型", "动作",
-        "動作",
+        "動作", "ereignis", "aktion",
     ),
     "value": (
         "ratings", "overall", "userrating", "bookrating", "ratingscore", "评分值", "用户评分",
@@ -114,7 +122,8 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "ratingtime", "time", "datetime", "ts", "createdat", "createtime", "reviewtime",
         "reviewdate", "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳",
         "時間戳", "评分时间", "評分時間", "评论时间", "行为时间", "事件时间", "下单时间",
-        "購買時間", "购买时间", "点击时间", "创建时间", "日期", "at",
+        "購買時間", "购买时间", "点击时间", "创建时间", "日期", "datum", "zeit", "zeitpunkt",
+        "zeitstempel", "bestelldatum", "at",
     ),
     "liked": (
         "liked", "isliked", "islike", "like", "favorite", "favourite", "isfavorite",

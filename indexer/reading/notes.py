@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from indexer.terminal_text import escape_controls
+
 _MAX_SENTENCES = 100  # sources may be many; the summary is read by a person
 
 
@@ -20,7 +22,11 @@ class ReadingNotes:
         self._tell = tell
 
     def add(self, sentence: str) -> None:
-        """Keep and tell a sentence, unless it is known already or there are too many."""
+        """Keep and tell a sentence, unless it is known already or there are too many.
+
+        Control characters of names and cells are escaped.
+        """
+        sentence = escape_controls(sentence)
         if sentence in self.sentences or len(self.sentences) >= _MAX_SENTENCES:
             return
         self.sentences.append(sentence)

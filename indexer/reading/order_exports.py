@@ -31,7 +31,7 @@ class OrderColumns:
         order: The number of the order.
         users: Who ordered; of several columns the first that is filled.
         items: What was ordered; of several columns the first that is filled.
-        quantity: How many of it.
+        quantities: How many of it; of several columns the first that is filled.
         status: What became of the order.
         ordered_at: When it was made.
         cancelled_at: When it was cancelled; None: the export does not say.
@@ -42,7 +42,7 @@ class OrderColumns:
     order: str
     users: tuple[str, ...]
     items: tuple[str, ...]
-    quantity: str
+    quantities: tuple[str, ...]
     status: str
     ordered_at: str
     cancelled_at: str | None
@@ -50,18 +50,20 @@ class OrderColumns:
 
     def are_in(self, columns: Collection[str]) -> bool:
         """Whether a source with these columns is such an export."""
-        has_item = not set(self.items).isdisjoint(columns)
-        return has_item and {self.order, self.quantity, self.status} <= set(columns)
+        needed = ((self.order,), self.items, self.quantities, (self.status,))
+        return not any(set(names).isdisjoint(columns) for names in needed)
 
 
 _SHOPS = (
     OrderColumns(
-        "Shopify", "Name", ("Email",), ("Lineitem sku", "Lineitem name"), "Lineitem quantity",
-        "Financial Status", "Created at", "Cancelled at", ("Lineitem ",),
+        "Shopify", "Name", ("Email",), ("Lineitem sku", "Lineitem name"),
+        ("Lineitem quantity",), "Financial Status", "Created at", "Cancelled at", ("Lineitem ",),
     ),
     OrderColumns(
-        "WooCommerce", "Order Number", ("Email (Billing)", "Customer User ID"),
-        ("SKU", "Item Name"), "Quantity", "Order Status", "Order Date", None,
+        "WooCommerce", "Order Number",
+        ("Email (Billing)", "Billing Email Address", "Customer User ID"),
+        ("SKU", "Item Name", "Product ID"), ("Quantity", "Quantity (- Refund)"), "Order Status",
+        "Order Date", None,
         ("SKU", "Item", "Quantity", "Product", "Category"),
     ),
 )  # fmt: skip
@@ -120,13 +122,15 @@ class _OrderReader:
     def __init__(self, columns: OrderColumns) -> None:
         self._columns = columns
         self._order: Mapping[str, Any] = {}
+        self._seen: set[str] = set()  # names of columns
         self.partly_refunded = self.empty_lines = 0
 
     def read(self, row: Row) -> Iterator[Row]:
         """Yield what a line says its customer did."""
         columns = self._columns
         values = self._complete(row.values)
-        quantity = values.get(columns.quantity)
+        self._seen.update(values)
+        quantity = _find_first(values, columns.quantities)
         if _is_zero(quantity):
             self.empty_lines += 1
             return
@@ -160,10 +164,11 @@ class _OrderReader:
     def describe(self, source: str) -> str:
         """Return the sentence that tells what was read."""
         columns = self._columns
+        items = " or ".join(filter(self._seen.__contains__, columns.items))
+        users = " or ".join(filter(self._seen.__contains__, (*columns.users, columns.order)))
         told = (
-            f"{source} is read as orders of {columns.shop}: each line is a purchase of "
-            f"{' or '.join(columns.items)} by {' or '.join((*columns.users, columns.order))}, and "
-            f"an order that was refunded or cancelled is taken back"
+            f"{source} is read as orders of {columns.shop}: each line is a purchase of {items} by "
+            f"{users}, and an order that was refunded or cancelled is taken back"
         )
         if self.partly_refunded:
             told += f"; lines of orders refunded in part, still purchases: {self.partly_refunded:,}"

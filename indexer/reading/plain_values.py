@@ -41,9 +41,9 @@ _AMOUNT = re.compile(
 _OUT_OF = re.compile(r"(\S+?)\s*(?:/|out of|von|sur|de)\s*(\d+(?:\.\d+)?)(?:\s*stars?)?", re.ASCII)
 _STARS = re.compile(r"(\S+?)\s*(?:stars?|星|分)", re.IGNORECASE)
 
-_TRUE_WORDS = frozenset(("true", "t", "yes", "y", "on", "1", "1.0", "是", "真", "对", "對"))
+_TRUE_WORDS = frozenset(("true", "t", "yes", "y", "ja", "on", "1", "1.0", "是", "真", "对", "對"))
 _FALSE_WORDS = frozenset(
-    ("false", "f", "no", "n", "off", "0", "0.0", "否", "假", "不是", "错", "錯")
+    ("false", "f", "no", "n", "nein", "off", "0", "0.0", "否", "假", "不是", "错", "錯")
 )
 _IN_STOCK_WORDS = frozenset(
     ("available", "instock", "limitedavailability", "limitedstock", "lowstock", "onlineonly",
@@ -129,7 +129,7 @@ def read_rating(text: str) -> float | None:
 
 
 def read_boolean(text: str) -> bool | None:
-    """Return the boolean that a word is: true/false, yes/no, Y/N, t/f, 1/0, on/off, 是/否."""
+    """Return the boolean that a word is: yes/no, ja/nein, 是/否, true/false, Y/N, 1/0, on/off."""
     word = to_half_width(text).lower()
     if word in _TRUE_WORDS:
         return True

@@ -160,7 +160,8 @@ class ValueColumn:
 
     def _observe_text(self, stripped: str, line: int) -> None:
         self._others += 1
-        is_comma_number = COMMA_NUMBER.fullmatch(stripped) is not None
+        is_code = stripped.isdecimal()  # it begins with 0, or has more digits than a number
+        is_comma_number = not is_code and COMMA_NUMBER.fullmatch(stripped) is not None
         self._commas += is_comma_number
         if is_comma_number or self._is_amount:
             self._marks.observe(stripped)

@@ -66,7 +66,7 @@ _EVENT_BY_KIND = {
     ValueKind.MONEY: Event.PURCHASE,
 }
 _COLUMNS_BY_MEANING: Mapping[tuple[ValueKind, Event], str] = {
-    (ValueKind.RATING, Event.RATING): "rating score stars 评分 打分",
+    (ValueKind.RATING, Event.RATING): "rating score stars 评分 打分 豆瓣评分 bewertung",
     (ValueKind.COUNT, Event.PLAY): "plays play_count playcount listens listen_count watch_count "
     "play_time watch_time minutes hours seconds duration 播放次数 播放量 时长",
     (ValueKind.COUNT, Event.VIEW): "views view_count pageviews 浏览次数",

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from indexer.terminal_text import escape_controls
 from service.commands.console import (
     Parser,
     Progress,
@@ -166,7 +167,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with Progress() as progress:
         summary = build_with_store(plan, report=progress)
-    print(_to_json(summary) if arguments.json else _describe(summary))
+    print(_to_json(summary) if arguments.json else escape_controls(_describe(summary)))
     return 0
 
 

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from indexer.durations import describe_duration
 from indexer.errors import IndexerError
+from indexer.terminal_text import escape_controls
 
 if TYPE_CHECKING:  # loaded when a bar is drawn
     from tqdm import tqdm
@@ -190,7 +191,7 @@ def run_and_exit(call: Callable[[], int | None], prog: str | None = None) -> NoR
     except (IndexerError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        line = " ".join(str(error).split())
+        line = escape_controls(" ".join(str(error).split()))
         print(f"{prog or sys.argv[0].rpartition('/')[2]}: {line}", file=sys.stderr)
         sys.exit(1)
 

@@ -14,6 +14,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from indexer.terminal_text import escape_controls
 from service.commands.console import (
     Parser,
     Progress,
@@ -70,5 +71,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(asdict(summary), ensure_ascii=False))
         return 0
-    print("\n".join([*summary.notes, summary.describe()]))
+    print(escape_controls("\n".join([*summary.notes, summary.describe()])))
     return 0

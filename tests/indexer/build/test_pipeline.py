@@ -185,6 +185,13 @@ def test_a_catalogue_without_a_usable_row_fails_the_build(tmp_path: Path) -> Non
         )
 
 
+def test_of_bad_rows_the_commonest_reason_is_given(tmp_path: Path) -> None:
+    rows = [{"id": "a"}, {"title": "no id"}, {"title": "none"}]
+    with pytest.raises(CatalogError) as caught:
+        build_index(write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x", encoder=WordEncoder())
+    assert "i.jsonl:2: id is missing); nothing was published; mend the rows" in str(caught.value)
+
+
 def test_a_catalogue_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"nothing\.jsonl"):
         build_index(tmp_path / "nothing.jsonl", tmp_path / "x", encoder=WordEncoder())

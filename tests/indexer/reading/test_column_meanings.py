@@ -204,6 +204,12 @@ def test_commas_between_cells_leave_a_doubtful_column_text_and_say_so(tmp_path: 
     assert read(tmp_path / "a.csv", "parts", ["1,5", "1,2,3"])[1] == []
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_codes_that_begin_with_zero_are_text_without_a_word(tmp_path: Path, separator: str) -> None:
+    codes = ["0108775", "0110065"]
+    assert read(tmp_path / "a.csv", "product_code", codes, separator) == (codes, [])
+
+
 # --- one odd cell among booleans -----------------------------------------------------------------
 
 

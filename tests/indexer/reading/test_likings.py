@@ -22,7 +22,7 @@ def read(folder: Path, text: str, **said: Any) -> tuple[list[tuple[str, str]], l
 @pytest.mark.parametrize(
     ("column", "yes", "no"),
     [("liked", "1", "0"), ("Is_Liked", "true", "false"), ("favorite", "Yes", "No"),
-     ("like", "Y", "N"), ("喜欢", "是", "否"), ("推荐", "是", "不是"),
+     ("like", "Y", "N"), ("喜欢", "是", "否"), ("推荐", "是", "不是"), ("liked", "ja", "nein"),
      ("recommended", "True", "False")],
 )  # fmt: skip
 def test_a_yes_is_a_like_and_a_no_a_dislike(tmp_path: Path, column: str, yes: str, no: str) -> None:

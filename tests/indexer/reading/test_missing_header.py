@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from indexer.errors import CatalogError
-from indexer.reading import EventReading, Interaction, ItemNames, read_interactions
+from indexer.reading import EventReading, Interaction, ItemNames, read_catalog, read_interactions
+from indexer.reading.item import Item
 
 ITEMS = [{"id": f"i{n}", "title": f"Band {n}"} for n in range(1, 6)]
 
@@ -51,6 +52,10 @@ def read(
          ("7", "i1", "rating", 4.5, None), "item_id, value, user_id"),
         ("9\ti1\t1511544070123\n9\ti2\t1511561733456\n",  # of one user, in milliseconds
          ("9", "i1", "click", None, 1511544070.123), "user_id, item_id, timestamp"),
+        ("u_1\t2009-05-04T23:08:57Z\ti1\tBand\t\tSong\n"  # as Last.fm 1K
+         "u_1\t2009-05-04T23:08:58Z\ti2\tBand\t\tSong\n",
+         ("u_1", "i1", "click", None, 1241478537), "user_id, timestamp, item_id, 4, 5, 6"),
+        ("u_one\ti1\nu_one\ti3\n", ("u_one", "i1", "click", None, None), "user_id, item_id"),
     ],
 )  # fmt: skip
 def test_the_cells_tell_what_columns_are_and_that_is_told(
@@ -84,3 +89,49 @@ def test_the_remedy_keeps_what_was_given(tmp_path: Path) -> None:
 def test_a_header_whose_names_are_known_stays_one(tmp_path: Path) -> None:
     found, _ = read(tmp_path, "user\titem\tplays\nu1\ti1\t7\n")
     assert found == [("u1", "i1", "play", 7, None)]
+
+
+def test_a_time_in_the_first_line_is_no_name_of_a_column(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError) as refusal:
+        read(tmp_path, "u_1\t2009-05-04T23:08:57Z\tx1\nu_1\t2009-05-04T23:08:58Z\tx2\n")
+    assert str(refusal.value).endswith("--fields user_id=1,item_id=3,timestamp=2")
+
+
+def test_columns_named_by_number_prove_that_there_is_no_header(tmp_path: Path) -> None:
+    text = "N1\tsport\tKettle\t[]\t[]\nN2\tsport\tTeapot\t[]\t[]\n"  # as MIND
+    (tmp_path / "news.tsv").write_text(text, encoding="utf-8")
+    fields = {"id": "1", "tags": "2", "title": "3"}
+    rows = list(read_catalog([str(tmp_path / "news.tsv")], mapping=fields))
+    assert [(row.id, row.fields["title"]) for row in rows if isinstance(row, Item)] == [
+        ("N1", "Kettle"),
+        ("N2", "Teapot"),
+    ]
+    found, _ = read(
+        tmp_path,
+        "u_one\t2009-05-04T23:08:57Z\tx1\nu_one\t2009-05-04T23:08:58Z\tx2\n",
+        mapping={"user_id": "1", "timestamp": "2", "item_id": "3"},
+    )
+    assert [row[:2] for row in found] == [("u_one", "x1"), ("u_one", "x2")]
+
+
+@pytest.mark.parametrize("cells", ["[]\t[]", "https://a.org/x.html\tb", '[{"a": 1}]\t-'])
+def test_a_list_or_an_address_in_the_first_line_is_no_name_of_a_column(
+    tmp_path: Path, cells: str
+) -> None:
+    path = tmp_path / "news.tsv"
+    path.write_text(f"N1\tsport\tKettle\t{cells}\n", encoding="utf-8")
+    with pytest.raises(CatalogError, match=r"has no header: .* with --fields id=1,title=2"):
+        list(read_catalog([str(path)]))
+
+
+@pytest.mark.parametrize("header", ["id,title", "1,2"])
+def test_columns_named_by_number_do_not_make_a_header_an_item(tmp_path: Path, header: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{header}\nN1,Kettle\n", encoding="utf-8")
+    fields = {"id": "1", "title": "2"}
+    if header == "1,2":
+        (item,) = read_catalog([str(tmp_path / "a.csv")], mapping=fields)
+        assert isinstance(item, Item)
+        assert item.id == "N1"
+    else:
+        with pytest.raises(CatalogError, match="names the column '1', which no row has"):
+            list(read_catalog([str(tmp_path / "a.csv")], mapping=fields))

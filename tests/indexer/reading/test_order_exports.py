@@ -153,6 +153,28 @@ def test_orders_of_woocommerce_are_read_alike(tmp_path: Path, kind: str) -> None
     ]
 
 
+@pytest.mark.parametrize("users", ["Billing Email Address", "Email (Billing)"])
+def test_the_export_plugin_of_woocommerce_names_its_columns_otherwise(
+    tmp_path: Path, users: str
+) -> None:
+    text = f"""Order ID,Order Number,Order Date,Order Status,Customer User ID,{users},Item #,\
+Product ID,SKU,Item Name,Quantity (- Refund)
+71,71,2024-01-05 10:00,Completed,,mia@x.org,1,9,h-1,Hoodie,1
+72,72,2024-01-06 11:00,Completed,5,,1,8,,,2
+73,73,2024-01-06 12:00,Completed,5,,1,8,,,0
+"""
+    reading = EventReading()
+    rows = read(save(tmp_path, "orders.csv", text), reading)
+    assert [(r.user_id, r.item_id, r.event, r.value, r.at) for r in rows] == [
+        ("mia@x.org", "h-1", "purchase", 1, 1704448800),
+        ("5", "8", "purchase", 2, 1704538800),
+    ]
+    assert (
+        f"each line is a purchase of SKU or Item Name or Product ID by {users} or Customer User ID "
+        f"or Order Number, and"
+    ) in "\n".join(reading.render())
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_orders_are_recognised_behind_bad_rows(tmp_path: Path, kind: str) -> None:
     header, *lines = WOOCOMMERCE.splitlines()

@@ -131,8 +131,8 @@ ROWS = [{"id": 1, "title": "红", "tags": ["a", "b"], "n": 1.5}, {"id": 2, "titl
         (json.dumps(ROWS), "one JSON array"),
         (json.dumps(ROWS, indent=2, ensure_ascii=False), "one JSON array"),
         ("\n [\n" + ",\n".join(map(json.dumps, ROWS)) + "\n]\n", "one JSON array"),
-        (json.dumps({"products": ROWS}), "one JSON array ('products.item')"),
-        (json.dumps({"data": ROWS}, indent=1), "one JSON array ('data.item')"),
+        (json.dumps({"products": ROWS}), "one JSON array ('products')"),
+        (json.dumps({"data": ROWS}, indent=1), "one JSON array ('data')"),
         ("\n".join(json.dumps(row, indent=4) for row in ROWS), "JSON over several lines"),
     ],
 )

@@ -11,7 +11,8 @@ import termios
 
 import pytest
 
-from service.commands.console import Progress, parse_rating_scale, parse_share
+from indexer.errors import IndexerError
+from service.commands.console import Progress, parse_rating_scale, parse_share, run_and_exit
 from tests.paths import REPOSITORY
 
 PROGRAM = """
@@ -100,3 +101,14 @@ def test_a_rating_scale_is_two_numbers(text: str, scale: tuple[float, float]) ->
 def test_no_rating_scale_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no rating scale; use LOW-HIGH"):
         parse_rating_scale(text)
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse() -> None:
+        raise IndexerError("a.csv: no column\x00 is \x1b[31mred\x1b[0m")
+
+    with pytest.raises(SystemExit):
+        run_and_exit(refuse, "zhiyin")
+    assert capsys.readouterr().err == "zhiyin: a.csv: no column\\x00 is \\x1b[31mred\\x1b[0m\n"
