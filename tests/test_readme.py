@@ -171,20 +171,6 @@ def test_your_own_csv_in_five_lines_gives_an_index(tmp_path: Path) -> None:
     assert [hit.id for hit in index.search("a murder mystery", k=1)] == ["1"]
 
 
-@pytest.mark.model
-@pytest.mark.slow
-def test_the_python_lines_run_over_the_sample(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    films = (SAMPLE / "films_en.jsonl").read_text(encoding="utf-8")
-    (tmp_path / "items.jsonl").write_text(films, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    for block in blocks(FRONT, "python"):
-        exec(compile(block, "README.md", "exec"), {})
-    printed = capsys.readouterr().out
-    assert "'returned': 10" in printed
-
-
 @pytest.fixture(scope="module")
 def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The bundled sample, encoded by the real model, on any CPU as the README was written."""
@@ -195,6 +181,57 @@ def sample_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("ZHIYIN_PRECISION", "float32")
         build_index(sorted((SAMPLE).glob("*.jsonl")), root)
         yield root
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sample_index: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the README leaves it: the sample, and the two files whose lines it shows."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "quickstart").symlink_to(sample_index)
+    item, asked = re.findall(r'`(\{"(?:id|request_id)": .*?\})`', FRONT)
+    (tmp_path / "items.jsonl").write_text(item, encoding="utf-8")
+    (tmp_path / "asked.jsonl").write_text(asked, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_commands_run_as_written(desk: Path, page: str) -> None:
+    (block,) = (block for block in blocks(ALL[page], "sh") if "items.jsonl" in block)
+    subprocess.run(
+        ["sh", "-ec", block.replace("zhiyin ", f"{sys.executable} -m service.commands ")],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    (answer,) = (desk / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [item["id"] for item in json.loads(answer)["items"]] == ["1"]
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_python_lines_run_as_written(
+    desk: Path, capsys: pytest.CaptureFixture[str], page: str
+) -> None:
+    for block in blocks(ALL[page], "python"):
+        exec(compile(block, page, "exec"), {})
+    assert "'returned': 10" in capsys.readouterr().out
+    assert (desk / "data" / "index").is_dir()
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_request_is_answered_as_written(sample_index: Path, tmp_path: Path, page: str) -> None:
+    (body,) = re.findall(r"/v1/recommend [^']*'[^']*' -d '(\{.*?\})'", ALL[page], re.DOTALL)
+    with served(sample_index, tmp_path) as client:
+        answer = client.post("/v1/recommend", json=json.loads(body))
+    assert answer.status_code == 200, answer.text
+    items = [hit["item"] for hit in answer.json()["items"]]
+    assert len(items) == 3
+    assert all(item["kind"] == "film" and item["year"] < 1980 for item in items)
 
 
 @pytest.mark.model

@@ -219,5 +219,5 @@ def _describe_json_error(text: bytes, error: orjson.JSONDecodeError) -> str:
             "save the file as UTF-8"
         )
     if _TOO_DEEP in error.msg:
-        return f"is JSON nested too deep, at position {error.pos + 1}; nest it less"
+        return f"is nested too deep, at position {error.pos + 1}; nest it less"
     return f"is not JSON: {error.msg} at position {error.pos + 1}"

@@ -77,7 +77,7 @@ def test_json_lines_keep_their_types_and_line_numbers(tmp_path: Path) -> None:
         (b'{"rating": NaN', "is not JSON: "),
         (b'{"id": "caf\x81"}', "has the byte 0x81 at position 12, which is not UTF-8"),
         (b'{"id": "\\ud800"}', "is not JSON: "),
-        (b"[" * 5000, "is not JSON: "),
+        (b"[" * 5000, "is nested too deep, at position 1026"),
     ],
 )
 def test_a_line_that_is_no_json_object_is_a_bad_row(
