@@ -93,7 +93,7 @@ def test_a_header_whose_names_are_known_stays_one(tmp_path: Path) -> None:
 
 def test_a_time_in_the_first_line_is_no_name_of_a_column(tmp_path: Path) -> None:
     with pytest.raises(CatalogError) as refusal:
-        read(tmp_path, "u_1\t2009-05-04T23:08:57Z\tx1\nu_1\t2009-05-04T23:08:58Z\tx2\n")
+        read(tmp_path, "u_1\t2009-05-04T23:08:57Z\tx1\nu_2\t2009-05-04T23:08:58Z\tx2\n")
     assert str(refusal.value).endswith("--fields user_id=1,item_id=3,timestamp=2")
 
 
