@@ -145,11 +145,13 @@ class Client:
         self._count += 1
         user = f"erased-{self._number}-{self._count}"
         self._post_events(user, 2)
+        with self._ledger.lock:  # before it is known that they are erased, it is known neither way
+            kept = {n: who for n, who in self._ledger.events.items() if who != user}
+            self._ledger.uncertain |= self._ledger.events.keys() - kept.keys()
+            self._ledger.events = kept
         self._call("DELETE", f"/v1/users/{user}")
         with self._ledger.lock:
             self._ledger.erased.add(user)
-            kept = {n: who for n, who in self._ledger.events.items() if who != user}
-            self._ledger.events = kept
         if self._call("GET", f"/v1/users/{user}", allowed=(404,)).get("events"):
             self._ledger.fail(f"{user} was erased and is still known")
 

@@ -23,7 +23,9 @@ from service.process import end_with_parent
 
 _POLL_S = 0.25
 _PING_S = 0.25
-_HANGS_AFTER_S = 10  # without a sign of life of any thread
+# Without a sign of life of any thread: long on a machine that others keep busy, most of all
+# while a worker imports its libraries.
+_HANGS_AFTER_S, _HANGS_BEFORE_STARTING_S = 30, 180
 _STOP_S = 25  # more than the requests under way get
 _SHORT_LIFE_S = 5.0  # what ends sooner is replaced later and later
 _MAX_PAUSE_S = 10.0
@@ -37,7 +39,7 @@ class _Worker(Process):
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         self.parent_pid = os.getpid()
         self.started_at = self.seen_at = time.monotonic()
-        self.serves = False
+        self.serves = self.has_answered = False
         super().__init__(config, sockets)
 
     @override
@@ -110,11 +112,12 @@ class WorkerPool:
         serves = worker.process.is_alive() and worker.is_ready(_PING_S)
         # Not ready may be one that loads, which answers a ping, or one that hangs.
         if serves or (worker.process.is_alive() and worker.ping(_PING_S)):
-            worker.seen_at = time.monotonic()
+            worker.seen_at, worker.has_answered = time.monotonic(), True
             worker.serves = serves or worker.serves
             self._has_served = self._has_served or serves
             return 0
-        if worker.process.is_alive() and time.monotonic() < worker.seen_at + _HANGS_AFTER_S:
+        patience_s = _HANGS_AFTER_S if worker.has_answered else _HANGS_BEFORE_STARTING_S
+        if worker.process.is_alive() and time.monotonic() < worker.seen_at + patience_s:
             return 0  # the others are looked after meanwhile
         worker.kill()
         worker.process.join()

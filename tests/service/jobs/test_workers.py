@@ -203,22 +203,39 @@ def test_no_counter_falls_while_workers_are_killed(vectors_only: Path, tmp_path:
         assert load.statuses[200] - 9 <= total <= load.statuses[200] + load.broken
 
 
-@pytest.mark.parametrize("answers", [True, False])
-def test_a_worker_that_hangs_is_ended_and_one_that_loads_is_left(
-    monkeypatch: pytest.MonkeyPatch, *, answers: bool
+@pytest.mark.parametrize(
+    ("answers", "has_answered", "patience_s", "is_left"),
+    [
+        (True, True, 0.2, True),
+        (False, True, 0.2, False),
+        (False, False, 0.2, False),
+        (False, False, 60.0, True),  # it imports its libraries, on a busy machine
+        (False, True, 60.0, False),
+    ],
+)
+def test_a_worker_that_hangs_is_ended_and_one_that_loads_or_starts_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answers: bool,
+    has_answered: bool,
+    patience_s: float,
+    is_left: bool,
 ) -> None:
+    """`patience_s` is what one gets that never answered; 0.2 s one that has."""
     monkeypatch.setattr(workers, "_HANGS_AFTER_S", 0.2)
+    monkeypatch.setattr(workers, "_HANGS_BEFORE_STARTING_S", patience_s)
     with socket.socket() as listener:
         pool = workers.WorkerPool(Config("no:app", workers=1), listener)
         worker = workers._Worker(pool.config, [listener])
         worker.process = get_context("spawn").Process(target=time.sleep, args=(60,))
         worker.process.start()
+        worker.has_answered = has_answered
         if answers:
             threading.Thread(target=worker.always_pong, daemon=True).start()
         (place,) = pool._places
         place.worker = worker
         assert pool._look_after(place) == 0
-        assert worker.process.is_alive() == answers
-        assert (place.worker is worker) == answers
+        assert worker.process.is_alive() == is_left
+        assert (place.worker is worker) == is_left
         worker.process.kill()
         worker.process.join()
