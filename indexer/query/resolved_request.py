@@ -3,10 +3,9 @@
 The next steps are `build_input_vectors`, `apply_taste_model` and `build_query_vectors`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from indexer.event_kinds import UNDONE_EVENTS
 from indexer.query.catalogue import Catalogue
 from indexer.query.inputs import (
     QueryInput,
@@ -81,25 +80,15 @@ def build_inputs(
     language: Language = "zh" if manifest.language == "zh" else "en"
     words = describe_context(request.context, language) if manifest.encoder else {}
     ideal = request.ideal if manifest.encoder else None
-    history = build_history_inputs(
-        request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
-    )
     return [
-        *([] if _only_takes_back(history) else history),
+        *build_history_inputs(
+            request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
+        ),
         *build_interest_inputs(request.interests, scenario=scenario),
         *build_context_inputs(request.query, words, request.context, scenario=scenario),
         *([build_ideal_input(ideal, scenario=scenario)] if ideal else []),
         _PRIOR_INPUT,
     ]
-
-
-def _only_takes_back(history: Sequence[QueryInput]) -> bool:
-    """Whether a history holds nothing but refunds and their kin.
-
-    Alone they would be the whole profile, and push at full strength what they speak against a
-    little; who has bought nothing that stands is like somebody of whom nothing is known.
-    """
-    return all(one.entry is not None and one.entry.event in UNDONE_EVENTS for one in history)
 
 
 def _build_wordless_context_inputs(

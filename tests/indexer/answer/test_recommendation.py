@@ -98,25 +98,6 @@ def test_without_an_input_a_score_falls_by_exactly_its_share(
             assert fall == pytest.approx(share_of(hit, **reason), abs=2e-6)
 
 
-@pytest.mark.parametrize(
-    "events",
-    [["purchase", "cancel"], ["purchase", "refund"], ["cancel"], ["like", "unlike"],
-     ["add_to_cart", "remove_from_cart"], ["purchase", "purchase", "return", "return"]],
-)  # fmt: skip
-def test_whose_events_were_all_taken_back_gets_the_list_of_nobody(
-    worded: Built, events: list[str]
-) -> None:
-    history = [
-        {"item_id": "i0003", "event": event, "at": 1_700_000_000 + n}
-        for n, event in enumerate(events)
-    ]
-    options: dict[str, Any] = {"k": 400, "include_seen": True}
-    nobody = worded.index.recommend(**options)
-    found = worded.index.recommend(history=history, **options)
-    assert [(hit.id, hit.score) for hit in found] == [(hit.id, hit.score) for hit in nobody]
-    assert [hit.reasons for hit in found] == [hit.reasons for hit in nobody]
-
-
 @pytest.mark.parametrize("dropped", [0, 1, 2])
 def test_without_a_history_entry_the_profile_is_scaled_anew(worded: Built, dropped: int) -> None:
     history = [entry for place, entry in enumerate(EVERYTHING["history"]) if place != dropped]
