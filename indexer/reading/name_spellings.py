@@ -63,8 +63,7 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "rating": (
         "评分", "評分", "星级", "星級", "打分", "豆瓣评分", "豆瓣評分", "averagerating",
-        "avgrating",
-        "ratingaverage", "ratingavg", "bewertung", "durchschnittsbewertung",
+        "avgrating", "bewertung", "durchschnittsbewertung",
     ),
     "reviews": (
         "评论", "評論", "评价", "評價",

@@ -50,7 +50,7 @@ class UserState:
     interests: tuple[str, ...] = ()
     is_known: bool = False
     is_of_catalogue: bool = False
-    is_of_long_log: bool = False
+    is_of_long_log: bool = field(default=False, compare=False)
 
     @cached_property
     def seen(self) -> tuple[str, ...]:
