@@ -24,22 +24,9 @@ from indexer.taste.history import (
 )
 from indexer.taste.scorer import Scorer
 from indexer.taste.settings import TasteSettings
-from tests.indexer.taste.worlds import chains, habits, ids, interaction, random_meaning
+from tests.indexer.taste.worlds import ALL_BLOCKS, chains, habits, ids, interaction, random_meaning
 
-OPEN = TasteSettings(
-    meaning_doubt=0.8,
-    taste_reach=3.0,
-    met_weight=0.2,
-    neighbour_weight=2.0,
-    taste_half_life=0.3,
-    text_weight=1.5,
-    prior_weight=0.1,
-    prior_half_life=0.1,
-    prior_lean=0.8,
-    cold_level=1.0,
-    repeat_weight=1.3,
-    context_gain=1.0,
-)
+OPEN = replace(ALL_BLOCKS, taste_reach=3.0, met_weight=0.2, context_gain=1.0)
 
 
 def test_entries_of_one_moment_share_their_age() -> None:

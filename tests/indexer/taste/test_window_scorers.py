@@ -20,6 +20,7 @@ from indexer.taste.scorer import HIDDEN_SCORE, Scorer
 from indexer.taste.settings import TasteSettings
 from indexer.taste.text_block import fit_text_block, fit_text_factors
 from tests.indexer.taste.worlds import (
+    ALL_BLOCKS,
     chains,
     compare_at_most,
     habits,
@@ -29,19 +30,7 @@ from tests.indexer.taste.worlds import (
 )
 
 N, PICKED = 1_500, 150  # items of the catalogue; those that anybody ever picks
-SETTINGS = TasteSettings(
-    meaning_doubt=0.8,
-    neighbour_weight=2.0,
-    taste_half_life=0.3,
-    text_weight=1.5,
-    prior_weight=0.1,
-    prior_half_life=0.1,
-    prior_lean=0.8,
-    cold_level=1.0,
-    repeat_weight=1.3,
-    context=("place",),
-    context_weight=0.5,
-)
+SETTINGS = replace(ALL_BLOCKS, context=("place",), context_weight=0.5)
 
 Bound = Callable[[int], None]
 

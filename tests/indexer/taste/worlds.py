@@ -13,8 +13,22 @@ from indexer.taste import (
     text_block,
     window_scorers,
 )
+from indexer.taste.settings import TasteSettings
 
 Meaning = NDArray[np.float32]
+
+# Every block that needs no circumstances counts.
+ALL_BLOCKS = TasteSettings(
+    meaning_doubt=0.8,
+    neighbour_weight=2.0,
+    taste_half_life=0.3,
+    text_weight=1.5,
+    prior_weight=0.1,
+    prior_half_life=0.1,
+    prior_lean=0.8,
+    cold_level=1.0,
+    repeat_weight=1.3,
+)
 
 
 def compare_at_most(items: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,11 +185,8 @@ def test_a_second_erasure_meanwhile_removes_what_came_between_too(
         assert connection.execute(sa.select(erasing)).all() == []
 
 
-def test_what_joins_the_user_after_another_erasure_has_ended_stays(
-    database: LiveDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two erasures of one user overlap: a repeated call, or another worker that finishes one."""
-    store = Store(database)
+def erase_in_between_and_merge(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let another erasure of `big` end after the first transaction, and a visitor join them."""
     store.log.append([event(f"v{n}", "visitor", 950 + n, f"v{n}") for n in range(5)])
     store.fill()
 
@@ -199,6 +196,14 @@ def test_what_joins_the_user_after_another_erasure_has_ended_stays(
             store.users.merge("visitor", "big")
 
     call_between(monkeypatch, erase_too_and_merge)
+
+
+def test_what_joins_the_user_after_another_erasure_has_ended_stays(
+    database: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two erasures of one user overlap: a repeated call, or another worker that finishes one."""
+    store = Store(database)
+    erase_in_between_and_merge(store, monkeypatch)
     store.users.erase_rows("big")
     kept = {f"v{n}" for n in range(5)}
     assert {name for name, user in store.stored().items() if user == "big"} == kept
@@ -209,18 +214,10 @@ def test_a_service_that_finishes_erasures_takes_none_that_another_has_finished(
     database: LiveDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(database)
-    store.log.append([event(f"v{n}", "visitor", 950 + n, f"v{n}") for n in range(5)])
-    store.fill()
+    erase_in_between_and_merge(store, monkeypatch)
     with database.begin_write() as transaction:  # as a killed service leaves them
         rows = [{"user_id": user, "seq": transaction.seq} for user in ("ann", "big")]
         transaction.connection.execute(erasing.insert(), rows)
-
-    def erase_too_and_merge(call: int) -> None:
-        if call == 0:
-            store.users.erase_rows("big")
-            store.users.merge("visitor", "big")
-
-    call_between(monkeypatch, erase_too_and_merge)
     store.users.finish_erasures()
     assert set(store.stored()) == {f"v{n}" for n in range(5)}
 
