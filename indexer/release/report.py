@@ -28,12 +28,14 @@ from indexer.release.setting_descriptions import describe_settings
 # Folder beside the snapshots that holds the report of the last build that was refused.
 REFUSED_FOLDER = "refused"
 
+_MAX_CURVE_ITEMS = 100_000  # each point of the learning curve ranks its cases among all items
+
 
 def evaluate_release(build: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
     """Return the release report of a build, still without its `decision`.
 
     `reasons` holds a sentence for each thing that speaks against publishing. Peers and a learning
-    curve are measured only if the build was tuned anew.
+    curve are measured only if the build was tuned anew, the curve not for large catalogues.
     """
     release_report = _describe_build(build)
     with LiveBaseline(build) as live:
@@ -107,9 +109,15 @@ def _compare_with_live(
     report("examine", 2, 3)
     if build.kept_settings is None:
         methods |= compute_peer_metrics(holdout.cases)
-        comparison["learning_curve"] = candidate.compute_learning_curve(
-            holdout, new_answers, settings
-        )
+        if len(build.stats.ids) <= _MAX_CURVE_ITEMS:
+            comparison["learning_curve"] = candidate.compute_learning_curve(
+                holdout, new_answers, settings
+            )
+        else:
+            comparison["what"] += (
+                f" What fewer interactions would have given is not computed for more than "
+                f"{_MAX_CURVE_ITEMS:,} items: it would take longer than learning itself."
+            )
     report("examine", 3, 3)
     return comparison
 

@@ -89,6 +89,16 @@ def test_report_and_page_are_checked_files_of_the_snapshot(root: Path) -> None:
     assert not any("holdout" in name for name in files)
 
 
+def test_a_large_catalogue_has_no_learning_curve_and_the_report_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.release.report._MAX_CURVE_ITEMS", 59)
+    report = build(tmp_path, BY_TIME)
+    assert "learning_curve" not in report
+    assert "is not computed for more than 59 items" in report["what"]
+    assert report["methods"]["new"]["all"]["ndcg10"] > 0
+
+
 @pytest.mark.slow
 def test_the_same_again_is_as_good_and_published(root: Path) -> None:
     report = build(root, BY_TIME)
