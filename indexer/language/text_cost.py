@@ -4,6 +4,7 @@ Encoding takes time in proportion to tokens, whatever the texts are. Counting th
 model's tokenizer; this is near enough to bound the work of a request, and the same for every model.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 MAX_TEXT_TOKENS = 256  # the bundled models read no more of a text
@@ -14,10 +15,16 @@ _WORD_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
 
 
 def estimate_tokens(text: str) -> int:
-    """Return about how many tokens a text has: one for four letters, or for any other sign."""
-    beginning = text[:_MAX_COUNTED_CHARS].encode("ascii", "replace")
-    signs = len(beginning.translate(None, _WORD_BYTES))
-    letters = len(beginning) - signs
+    """Return about how many tokens a text has: one for four letters, or for any other sign.
+
+    A sign that stands for several, such as ``ﷺ``, counts as these: so tokenizers read it (NFKC).
+    """
+    beginning = text[:_MAX_COUNTED_CHARS]
+    if not unicodedata.is_normalized("NFKC", beginning):
+        beginning = unicodedata.normalize("NFKC", beginning)
+    ascii_bytes = beginning.encode("ascii", "replace")
+    signs = len(ascii_bytes.translate(None, _WORD_BYTES))
+    letters = len(ascii_bytes) - signs
     return min(MAX_TEXT_TOKENS, _PROMPT_TOKENS + signs + letters // _WORD_CHARS_PER_TOKEN)
 
 

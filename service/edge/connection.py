@@ -34,6 +34,7 @@ _LONG_HEAD = (
     f"the request line and headers are larger than {MAX_HEAD_BYTES} bytes (64 KiB); send what is "
     f"long in the body",
 )
+_HTTP_VERSIONS = frozenset({"1.0", "1.1"})  # llhttp also takes 0.9, and the preface of HTTP/2
 _NO_HTTP = (HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request; see /docs")
 
 
@@ -112,7 +113,10 @@ class Connection(HttpToolsProtocol):
             self._offers_upgrade = True
             return
         app, earlier = self.app, self.cycle
-        if self.parser.get_http_version() == "1.0":
+        http_version = self.parser.get_http_version()
+        if http_version not in _HTTP_VERSIONS:
+            raise _RefusedError
+        if http_version == "1.0":
             self.app = answer_whole(app)
         try:
             super().on_headers_complete()

@@ -1,15 +1,16 @@
 """A store to whether its files are sound, as far as is known; looked at anew once they were not.
 
 Damage shows at whatever statement meets it. From then on the store counts as damaged, until all of
-it was read without a fault.
+it was read without a fault. A file beside a SQLite store tells the other processes that use it.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -19,14 +20,21 @@ from service.store.schema import tables
 
 LOOK_AGAIN_S = 5.0  # between two looks at a store that was found damaged
 _OPCODES_PER_LOOK = 10_000  # of SQLite, between two looks at the clock
+_MARK_SUFFIX = "-damaged"  # of the file beside a store that tells of its damage
+_MET_BY_ANOTHER = "another process met damage in the live store, which is being read through"
 
 _log = logging.getLogger(__name__)
 
 
 class Damage:
-    """What is known of the damage of one store; thread-safe."""
+    """What is known of the damage of one store; thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        store: Path of a SQLite store; None: nothing is told to other processes.
+    """
+
+    def __init__(self, store: Path | None) -> None:
+        self._mark = None if store is None else store.with_name(f"{store.name}{_MARK_SUFFIX}")
         self._lock = threading.Lock()
         self._sentence: str | None = None
         self._count = 0
@@ -51,6 +59,19 @@ class Damage:
             self._sentence = sentence
             self._count += 1
             self._next_look_at = time.monotonic() + LOOK_AGAIN_S
+            with suppress(OSError):  # the folder may be read-only
+                if self._mark is not None:
+                    self._mark.touch(mode=0o600)
+
+    def ask_others(self) -> None:
+        """Count the store as damaged, and to be looked at now, if another process met damage."""
+        if self._sentence is not None or self._mark is None or not self._mark.exists():
+            return
+        with self._lock:
+            if self._sentence is None:
+                self._sentence = f"{_MET_BY_ANOTHER} (it left {self._mark})"
+                self._count += 1
+                self._next_look_at = time.monotonic()
 
     @contextmanager
     def claim_look(self) -> Iterator[bool]:
@@ -86,6 +107,9 @@ class Damage:
     def _forget(self) -> None:
         if self._sentence is not None:
             _log.warning("the live store reads well again")
+            with suppress(OSError):
+                if self._mark is not None:
+                    self._mark.unlink(missing_ok=True)
         self._sentence = None
 
 

@@ -47,7 +47,7 @@ class LiveDatabase:
         self._writer_lock = threading.Lock()
         self._highest = HighestSequence()
         self._name = f"the live store {self.file or hide_password(url)}"
-        self._damage = Damage()
+        self._damage = Damage(self.file)
         self._least_seq = 0  # of writes, see `continue_after`
 
     @classmethod
@@ -111,7 +111,8 @@ class LiveDatabase:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether damage was met, and the store not found sound since."""
+        """Whether damage was met, by this process or another, and the store not sound since."""
+        self._damage.ask_others()
         return self._damage.sentence is not None
 
     @contextmanager

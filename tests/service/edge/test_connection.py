@@ -272,6 +272,13 @@ def test_http_1_0_gets_whole_answers_without_chunks_and_a_closed_connection(
     assert exchange(address, b"GET /n/3 HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\nnumber 3\n")
 
 
+@pytest.mark.parametrize("version", [b"", b" HTTP/0.9", b" HTTP/2.0", b" HTTP/1.2"])
+def test_no_other_version_of_http_is_answered(address: tuple[str, int], version: bytes) -> None:
+    answer = exchange(address, b"GET /n/3%s\r\n\r\n" % version)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"no HTTP/1.1 request" in answer
+
+
 def test_http_1_1_gets_a_stream_in_chunks(address: tuple[str, int]) -> None:
     answer = exchange(address, b"GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert b"transfer-encoding: chunked" in answer

@@ -170,6 +170,24 @@ def meet_damage(database: LiveDatabase) -> None:
     assert database.is_damaged
 
 
+def test_every_process_knows_of_damage_that_one_met_until_a_look_finds_none(
+    damaged: LiveDatabase, tmp_path: Path
+) -> None:
+    other = LiveDatabase.open(f"sqlite:///{tmp_path / 'live.sqlite'}")
+    try:
+        other.look_over(limit_s=-1.0)  # which reads nothing, and so knows nothing better
+        assert other.is_damaged
+        with pytest.raises(Problem, match="another process met damage"):
+            other.raise_if_damaged()
+        other.check()
+        assert not other.is_damaged
+        damaged.check()
+        assert not damaged.is_damaged
+        assert not list(tmp_path.glob("*damaged*"))
+    finally:
+        other.close()
+
+
 def test_a_look_that_nobody_waits_for_is_given_up_and_tells_nothing(damaged: LiveDatabase) -> None:
     with give_up_when(lambda: True), pytest.raises(GivenUpError):
         damaged.check()
