@@ -29,6 +29,8 @@ from indexer.request import (
 )
 
 MAX_EVENTS_PER_CALL = 1_000
+IMPORT_PREFIX = "import-"  # of the ids of imported events
+IMPORT_DIGEST_BYTES = 16  # which follow it, in hexadecimal
 SEARCH, REVIEW, RATING, IMPRESSION = "search", "review", "rating", "impression"
 
 _EVENT_SPACING_S = 1e-6  # between events of one call that have no time of their own
@@ -179,8 +181,26 @@ def parse_clean_text(value: Any, name: str) -> str | None:
     return clean
 
 
+def is_import_id(event_id: str) -> bool:
+    """Whether an id is one that `imported_events.ImportIds` gives, as far as its form tells."""
+    digits = event_id.removeprefix(IMPORT_PREFIX)
+    is_hex = len(digits) == 2 * IMPORT_DIGEST_BYTES and set(digits) <= set("0123456789abcdef")
+    return event_id.startswith(IMPORT_PREFIX) and is_hex
+
+
+def _parse_event_id(value: Any, name: str) -> str:
+    """Return an id that no row of a file has, which would then never be imported."""
+    event_id = parse_clean_id(value, name)
+    if is_import_id(event_id):
+        raise RequestError(
+            f"{name} {format_value(event_id)} has the form of ids that `zhiyin import` gives to "
+            f"rows of files; choose another, or leave it out"
+        )
+    return event_id
+
+
 _PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
-    "event_id": parse_clean_id,
+    "event_id": _parse_event_id,
     "user_id": parse_clean_id,
     "session_id": parse_clean_id,
     "item_id": parse_clean_id,

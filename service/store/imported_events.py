@@ -13,10 +13,9 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer.reading import Interaction
-from service.store.events import Event
+from service.store.events import IMPORT_DIGEST_BYTES, IMPORT_PREFIX, Event
 
-IMPORT_PREFIX = "import-"  # of the ids of imported events
-_DIGEST_BYTES, _KEY_BYTES = 16, 8
+_KEY_BYTES = 8
 _ROW_SPACING_S = 1e-6  # between rows without times: their order is the order
 
 Keys = NDArray[np.uint64]
@@ -84,13 +83,6 @@ class ImportedPlaces:
         return places
 
 
-def is_import_id(event_id: str) -> bool:
-    """Whether an id is one that `ImportIds` gives, as far as its form tells."""
-    digits = event_id.removeprefix(IMPORT_PREFIX)
-    is_hex = len(digits) == 2 * _DIGEST_BYTES and set(digits) <= set("0123456789abcdef")
-    return event_id.startswith(IMPORT_PREFIX) and is_hex
-
-
 def to_imported_events(
     rows: Sequence[Interaction], event_ids: Sequence[str], *, now: float, first: int
 ) -> list[Event]:
@@ -132,7 +124,7 @@ def _hash_content(row: Interaction) -> bytes:
     user_id = row.user_id if row.raw_user_id is None else row.raw_user_id
     item_id = row.item_id if row.raw_item_id is None else row.raw_item_id
     act = [user_id, item_id, *said, row.at if row.raw_at is None else row.raw_at, row.text]
-    return hashlib.blake2b(orjson.dumps(act), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(orjson.dumps(act), digest_size=IMPORT_DIGEST_BYTES).digest()
 
 
 def _parse_keys(event_ids: Iterable[str]) -> Keys:
@@ -142,4 +134,4 @@ def _parse_keys(event_ids: Iterable[str]) -> Keys:
 
 def _build_id(digest: bytes, count: int) -> str:
     name = digest if count == 1 else digest + count.to_bytes(8, "big")
-    return IMPORT_PREFIX + hashlib.blake2b(name, digest_size=_DIGEST_BYTES).hexdigest()
+    return IMPORT_PREFIX + hashlib.blake2b(name, digest_size=IMPORT_DIGEST_BYTES).hexdigest()

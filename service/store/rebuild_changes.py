@@ -16,13 +16,9 @@ from indexer.reading import MAX_AHEAD_S, DeletedId, Interaction, Item
 from indexer.snapshot import find_snapshot, list_ids, read_manifest
 from service.store.database import LiveDatabase
 from service.store.event_rows import EVENT_COLUMNS, to_event
-from service.store.events import IMPRESSION, Event
+from service.store.events import IMPRESSION, Event, is_import_id
 from service.store.hidden_events import is_visible
-from service.store.imported_events import (
-    ImportedPlaces,
-    ImportIds,
-    is_import_id,
-)
+from service.store.imported_events import ImportedPlaces, ImportIds
 from service.store.item_changes import (
     ItemChange,
     drop_changes,

@@ -306,6 +306,7 @@ def test_an_event_more_than_a_day_ahead_is_refused_and_nothing_of_its_call_is_ke
         ({**GOOD, "event": "  "}, "event must be"),
         ({**GOOD, "user_id": ""}, "user_id must be an id"),
         ({**GOOD, "user_id": "a\u0000b"}, "control characters"),
+        ({**GOOD, "event_id": "import-" + "0123456789abcdef" * 2}, "`zhiyin import` gives"),
         ({**GOOD, "item_id": "x" * 513}, "item_id must be an id"),
         ({**GOOD, "value": "4"}, "value must be"),
         ({**GOOD, "value": 1e999}, "not JSON"),
