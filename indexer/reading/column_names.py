@@ -37,6 +37,11 @@ class Role(StrEnum):
     CATALOGUE = "catalogue"
     INTERACTIONS = "interactions"
 
+    @property
+    def query_option(self) -> str:
+        """The option of the command line that asks a database for such rows."""
+        return "--query" if self is Role.CATALOGUE else "--interactions-query"
+
 
 @dataclass(frozen=True, slots=True)
 class SourceNames:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from indexer.errors import CatalogError
 from indexer.reading.cells import parse_json_cell, parse_json_text, to_plain
+from indexer.reading.column_names import Role
 from indexer.reading.database_url import explain_missing_driver, parse_url
 from indexer.reading.rows import BadRow, Row, clip, suggest_name
 
@@ -27,8 +28,15 @@ _READ_ONLY = {
 }
 
 
-def read_database(address: str, query: str | None) -> Iterator[Row | BadRow]:
+def read_database(
+    address: str, query: str | None, role: Role = Role.CATALOGUE
+) -> Iterator[Row | BadRow]:
     """Return the rows of a SELECT or of a whole table; `line` is the row number, from 1.
+
+    Args:
+        address: SQLAlchemy URL.
+        query: The SELECT, or the name of the table.
+        role: What the rows are, for what messages call the query.
 
     Raises:
         CatalogError: If the URL, the driver, the connection or the query does not work.
@@ -36,10 +44,12 @@ def read_database(address: str, query: str | None) -> Iterator[Row | BadRow]:
     url = _parse_address(address)
     name = url.render_as_string(hide_password=True)
     if not query or not query.strip():
-        raise CatalogError(f"{name} needs --query: a SELECT, or the name of a table")
+        raise CatalogError(f"{name} needs {role.query_option}: a SELECT, or the name of a table")
     if not (_TABLE.fullmatch(query.strip()) or _SELECT.match(query)):
-        raise CatalogError(f"--query {clip(query)!r} is neither a SELECT nor the name of a table")
-    return _stream_rows(name, _create_engine(url, name), query.strip())
+        raise CatalogError(
+            f"{role.query_option} {clip(query)!r} is neither a SELECT nor the name of a table"
+        )
+    return _stream_rows(name, _create_engine(url, name), query.strip(), role.query_option)
 
 
 def _parse_address(address: str) -> "URL":
@@ -91,7 +101,7 @@ def _create_sqlite_engine(url: "URL", name: str) -> "Engine":
     )
 
 
-def _stream_rows(name: str, engine: "Engine", query: str) -> Iterator[Row | BadRow]:
+def _stream_rows(name: str, engine: "Engine", query: str, option: str) -> Iterator[Row | BadRow]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -104,7 +114,7 @@ def _stream_rows(name: str, engine: "Engine", query: str) -> Iterator[Row | BadR
             yield from _read_rows(name, connection, select, json_columns)
     except SQLAlchemyError as error:
         raise CatalogError(
-            f"{name} failed ({_describe_cause(error)}); check the URL and --query {clip(query)!r}"
+            f"{name} failed ({_describe_cause(error)}); check the URL and {option} {clip(query)!r}"
         ) from error
     finally:
         engine.dispose()

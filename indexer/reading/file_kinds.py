@@ -21,7 +21,7 @@ _REFUSED_MARKS = {
     ),
     b"SQLite format 3\0": (
         "an SQLite database",
-        "give it as sqlite:///PATH with --query TABLE",
+        "give it as sqlite:///PATH with --query TABLE (--interactions-query for interactions)",
     ),
     b"version https://git-lfs": (
         "a pointer of Git LFS, not the file itself",

@@ -62,9 +62,12 @@ def _read_source(source: Source, naming: SourceNames, query: str | None) -> Iter
     if is_database_url(source):
         from indexer.reading.database import read_database
 
-        return _name_typed_rows(read_database(source, query), naming, has_fixed_columns=True)
+        return _name_typed_rows(
+            read_database(source, query, naming.role), naming, has_fixed_columns=True
+        )
     if query:
-        raise CatalogError(f"--query needs a database URL, but {source} is a file; drop --query")
+        option = naming.role.query_option
+        raise CatalogError(f"{option} needs a database URL, but {source} is a file; drop {option}")
     path = _check_readable(source)
     kind = _find_kind(source, path, naming.notes)
     return _name_damage(source, _read_file(source, path, kind, naming))

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from indexer.errors import CatalogError
 from indexer.reading.cells import to_plain
 from indexer.reading.column_names import Role, SourceNames
+from indexer.reading.interactions import read_interactions
 from indexer.reading.rows import BadRow, Row
 from indexer.reading.tables import read_rows
 
@@ -423,6 +424,20 @@ def test_a_query_that_cannot_work_is_refused(shop: str, query: str | None, sente
     with pytest.raises(CatalogError, match=sentence):
         list(read_rows(shop, query=query))
     assert len(values(shop, query="products")) == 2
+
+
+def test_a_query_of_interactions_is_called_by_its_own_option(shop: str) -> None:
+    with pytest.raises(CatalogError, match="needs --interactions-query: a SELECT"):
+        list(read_interactions(shop))
+    with pytest.raises(CatalogError, match="^--interactions-query 'DROP x' is neither"):
+        list(read_interactions(shop, query="DROP x"))
+
+
+def test_a_query_of_a_file_of_interactions_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "clicks.csv"
+    file.write_text("user_id,item_id\nu,1\n")
+    with pytest.raises(CatalogError, match=r"is a file; drop --interactions-query$"):
+        list(read_interactions(str(file), query="clicks"))
 
 
 @pytest.mark.parametrize(
