@@ -1,7 +1,8 @@
 """Objects as databases and Python write them to plain values. Pure.
 
 MongoDB writes `{"$oid": "5f9f…"}` for an id, Elasticsearch a document as the `_source` beside its
-`_id`, Python a dict as `{'id': 1}`.
+`_id`, GraphQL the entries of a list as `{"edges": [{"node": …}]}` (Relay's cursor connections),
+Python a dict as `{'id': 1}`.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import Any
 from indexer.reading.cell_lists import read_structure
 
 _DATE = "$date"
+_MAX_DEPTH = 10  # that is looked into
 _MAX_DIGITS = 20  # of a whole number of 64 bits
 _PLAIN_MARKS = frozenset(("$oid", _DATE, "$numberLong", "$uuid"))
 _NUMBER_MARKS = frozenset(("$numberInt", "$numberDouble", "$numberDecimal"))
@@ -34,12 +36,26 @@ def unwrap_document(value: Any, text: bytes) -> Any:
     if isinstance(value, dict) and isinstance(source := value.get("_source"), dict):
         is_named = "_id" not in value or source.get("id") is not None
         value = source if is_named else {**source, "_id": value["_id"]}
+    if b'"node"' in text:
+        value = _unwrap_nodes(value, _MAX_DEPTH)
     return _unwrap_values(value) if b'"$' in text else value
+
+
+def _unwrap_nodes(value: Any, depth: int) -> Any:
+    """Return a value with plain lists for those of GraphQL, and the node for an edge."""
+    if not depth or not isinstance(value, dict):
+        return value
+    edges = value.get("edges")
+    if isinstance(edges, list) and value.keys() <= {"edges", "pageInfo", "totalCount"}:
+        return [_unwrap_nodes(edge, depth - 1) for edge in edges]
+    if isinstance(node := value.get("node"), dict) and value.keys() <= {"node", "cursor"}:
+        return _unwrap_nodes(node, depth - 1)
+    return {name: _unwrap_nodes(inner, depth - 1) for name, inner in value.items()}
 
 
 def _unwrap_values(value: Any) -> Any:
     """Return a value without the types that MongoDB names, to a depth that an item has at most."""
-    return _unwrap(value, 10)
+    return _unwrap(value, _MAX_DEPTH)
 
 
 def _unwrap(value: Any, depth: int) -> Any:

@@ -48,6 +48,20 @@ def test_documents_of_elasticsearch_are_read_a_line(tmp_path: Path) -> None:
     assert [{"id": item["id"], "title": item["title"]} for item in items] == ITEMS
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_connections_of_graphql_are_lists_of_their_nodes(
+    tmp_path: Path, indent: int | None
+) -> None:
+    edges: list[Any] = [{"cursor": item["id"], "node": dict(item)} for item in ITEMS]
+    edges[0]["node"]["variants"] = {"edges": [{"node": {"color": "red"}}], "pageInfo": {}}
+    edges[1]["node"]["route"] = {"edges": 3, "node": {"x": 1}, "length": 2}  # which is none
+    page = {"data": {"products": {"edges": edges, "pageInfo": {"hasNextPage": False}}}}
+    items, _ = read(tmp_path / "a.json", json.dumps(page, indent=indent))
+    assert [{"id": item["id"], "title": item["title"]} for item in items] == ITEMS
+    assert items[0]["variants"] == [{"color": "red"}]
+    assert items[1]["route"] == {"edges": 3, "node": {"x": 1}, "length": 2}
+
+
 def test_types_of_mongodb_are_plain_values(tmp_path: Path) -> None:
     row = {
         "_id": {"$oid": "5f9f1b9b9c9d440000000001"}, "title": "Kettle",
