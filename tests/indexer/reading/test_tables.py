@@ -429,7 +429,7 @@ def test_a_query_that_cannot_work_is_refused(shop: str, query: str | None, sente
 def test_a_query_of_interactions_is_called_by_its_own_option(shop: str) -> None:
     with pytest.raises(CatalogError, match="needs --interactions-query: a SELECT"):
         list(read_interactions(shop))
-    with pytest.raises(CatalogError, match="^--interactions-query 'DROP x' is neither"):
+    with pytest.raises(CatalogError, match=r"^--interactions-query 'DROP x' is neither"):
         list(read_interactions(shop, query="DROP x"))
 
 
