@@ -200,7 +200,7 @@ class FaissSearcher:
         share = allowed.mask_count / self.count
         count = kept if allowed.mask is None else math.ceil(_MASK_MARGIN * kept / share)
         count += len(allowed.dropped)
-        queue = max(effort.ef, count if allowed.mask is None else 2 * count)
+        queue = max(effort.ef, count if allowed.mask is None else 2 * count) + len(allowed.dropped)
         if max(count, queue if self._is_graph else 0) > self.count // 2:
             return None
         nprobe = effort.nprobe if allowed.mask is None else math.ceil(effort.nprobe * share**-0.5)

@@ -15,6 +15,11 @@ class Layout:
     prior: int = 1
 
     @property
+    def prior_column(self) -> int:
+        """The first column of the prior."""
+        return self.meaning + self.taste
+
+    @property
     def dim(self) -> int:
         """Width of an item vector."""
         return -(-(self.meaning + self.taste + self.prior) // 8) * 8

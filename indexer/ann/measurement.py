@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from indexer.ann.allowed_rows import AllowedRows
 from indexer.ann.effort import find_least_effort
 from indexer.ann.faiss_searcher import Effort
 from indexer.ann.layout import Layout
+from indexer.ann.lead_rows import build_lead_facts
 from indexer.ann.recall import (
     RECALL_DEPTH,
     GroundTruth,
@@ -57,12 +58,14 @@ class _RecallMeter:
     """The recall of one index file at several efforts; each is measured once.
 
     Attributes:
+        lead: The rows that lead in popularity, see `LeadRows`.
         recalls: Effort to the recall of each query set by name.
     """
 
     path: Path
     items: ItemVectors
     options: IndexOptions
+    lead: Mapping[str, Any]
     report: Progress
     recalls: dict[Effort, dict[str, float]] = field(default_factory=dict)
 
@@ -84,7 +87,7 @@ class _RecallMeter:
     def _measure_worst_recall(self, truths: Sequence[GroundTruth], effort: Effort) -> float:
         self.report("measure", len(self.recalls), len(self.recalls) + 1)
         known = self.recalls.setdefault(effort, {})
-        facts = {"effort": asdict(effort), "usual_effort": asdict(effort)}
+        facts = {"effort": asdict(effort), "usual_effort": asdict(effort), "lead": self.lead}
         index = VectorIndex.open(self.path, facts)
         for truth in truths:
             name = truth.query_set.name
@@ -100,17 +103,22 @@ def measure_index(
 
     Returns:
         Facts for the manifest: `recall` (mean over query sets), `recall_by_weights`, `effort`,
-        `usual_effort` (enough for requests with the usual weights), `search` (exact or ann),
-        `gather_share`, `filtered_recall`.
+        `usual_effort` (enough for requests with the usual weights), `lead` (the rows that lead in
+        popularity), `search` (exact or ann), `gather_share`, `filtered_recall`.
     """
     rng = np.random.default_rng(_SEED)
     ground_truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
     usual = [truth for truth in ground_truths if truth.query_set.is_usual]
-    meter = _RecallMeter(path, items, options, report)
+    lead = build_lead_facts(
+        VectorIndex.open(path).read_column(layout.prior_column), layout.prior_column
+    )
+    if "lead" not in options.known_facts:  # of a release that needed more effort without it
+        options = replace(options, known_facts={})
+    meter = _RecallMeter(path, items, options, lead, report)
     effort = meter.find_effort(ground_truths, "effort")
     usual_effort = meter.find_effort(usual, "usual_effort")
     recalls = meter.recalls
-    index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
+    index = VectorIndex.open(path, {"effort": asdict(effort), "lead": lead, "gather_share": 0.0})
     recall_by_set = recalls[effort]
     report("measure", len(recalls), len(recalls))
     return {
@@ -118,6 +126,7 @@ def measure_index(
         "recall_by_weights": {name: round(value, 5) for name, value in recall_by_set.items()},
         "effort": asdict(effort),
         "usual_effort": asdict(usual_effort),
+        "lead": lead,
         "search": "exact" if index.is_exact else "ann",
         **(
             _reuse_gather_share(options)

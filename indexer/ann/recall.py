@@ -16,7 +16,7 @@ from indexer.ann.vector_index import VectorIndex
 from indexer.arrays import Mask, Rows, Vectors
 
 RECALL_DEPTH = 10  # k of recall@k
-QUERY_COUNT = 1_000
+QUERY_COUNT = 1_250
 _CHUNK_ROWS = 16_384
 _SCORE_TOLERANCE = 1e-6
 _SCORE_BATCH = 16
@@ -24,6 +24,7 @@ _SCORE_BATCH = 16
 _BLOCK_WEIGHTS = (
     (1.0, 1.0, 1.0),
     (1.0, 0.0, 0.0),
+    (1.0, 1.0, 3.0),
     (1.0, 1.0, 10.0),
     (0.0, 1.0, 0.0),
     (0.2, 1.0, 0.5),

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.allowed_rows import AllowedRows
+from indexer.ann.allowed_rows import AllowedRows, contain_rows
 from indexer.ann.column_search import MAX_NONZERO_COLUMNS, ColumnSearch
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions
+from indexer.ann.lead_rows import LeadRows
 from indexer.ann.near_rows import NearRows, find_kth_largest
 from indexer.ann.stored_vectors import measure_column_spread, require_finite
 from indexer.ann.top_rows import (
@@ -42,8 +43,8 @@ class VectorIndex:
 
     Args:
         index: The FAISS index.
-        facts: From the manifest: `effort`, `usual_effort` and `gather_share`, as the build measured
-            them.
+        facts: From the manifest: `effort`, `usual_effort`, `lead` and `gather_share`, as the build
+            measured them.
     """
 
     def __init__(self, index: Any, facts: Mapping[str, Any] | None = None) -> None:
@@ -55,6 +56,7 @@ class VectorIndex:
         self._vectors = self._searcher.vectors
         self._column_spread = measure_column_spread(self._vectors)
         self._column_search = ColumnSearch(self._vectors)
+        self._lead_rows = LeadRows.from_json(known.get("lead"), self._searcher.read_vectors)
 
     @classmethod
     def build(cls, vectors: Vectors) -> "VectorIndex":
@@ -115,6 +117,10 @@ class VectorIndex:
     def read_vectors(self, rows: Sequence[int] | Rows) -> Vectors:
         """Return the stored vectors of some rows, `(m, d) float32`."""
         return self._searcher.read_vectors(np.asarray(rows, dtype=np.int64))
+
+    def read_column(self, column: int) -> Vectors:
+        """Return one number of every stored vector, `(n,) float32`."""
+        return self._vectors[:, column].astype(np.float32)
 
     def compute_scores(self, queries: Vectors, rows: Rows | None = None) -> Vectors:
         """Return exact inner products `(q, m) float32` with `m` rows, or with all rows.
@@ -195,9 +201,21 @@ class VectorIndex:
         while not self._searcher.is_exact and effort.k_factor <= _MAX_EFFORT:
             near = self._searcher.find_near(queries, depth, allowed, effort, each=each)
             if near is not None:
-                return near
+                return self._add_lead_rows(near, queries, depth, allowed)
             effort = effort.scale_by(_EFFORT_STEP)
         return self._find_near_exactly(queries, depth, allowed, each=each)
+
+    def _add_lead_rows(
+        self, near: NearRows, queries: Vectors, depth: int, allowed: AllowedRows
+    ) -> NearRows:
+        def is_new(rows: Rows) -> Mask:
+            return allowed.contain(rows) & ~contain_rows(near.rows, rows)
+
+        rows, products = self._lead_rows.score(queries, is_new)
+        if not len(rows):
+            return near
+        both = near.add(rows, products)
+        return replace(both, bound=find_kth_largest(both.products.max(axis=0), depth))
 
     def _are_usual(self, queries: Vectors) -> bool:
         """Whether no column outweighs the rest of a vector: codes are least exact for such ones.
@@ -292,13 +310,26 @@ class VectorIndex:
             for position, (rows, scores) in zip(open_queries.tolist(), candidates, strict=True):
                 top = select_top_unless_tied(rows, scores, options.k)
                 if top is not None:
-                    top_rows[position] = top
+                    top_rows[position] = self._put_lead_rows(top, queries[position], options)
             open_queries = np.array(
                 [position for position in open_queries.tolist() if position not in top_rows],
                 np.int64,
             )
             options = replace(options, effort_factor=4 * options.effort_factor)
         return [top_rows[position] for position in range(len(queries))]
+
+    def _put_lead_rows(self, top: TopRows, query: Vectors, options: SearchOptions) -> TopRows:
+        """Return the best of a query's top rows and of the lead rows that are not among them."""
+
+        def is_new(rows: Rows) -> Mask:
+            is_known = np.isin(rows, top.rows)
+            return ~is_known if options.allowed is None else options.allowed[rows] & ~is_known
+
+        rows, products = self._lead_rows.score(query[None], is_new)
+        if not len(rows):
+            return top
+        together = np.concatenate([top.rows, rows])
+        return select_top(together, np.concatenate([top.scores, products[0]]), options.k)
 
     def _check_queries(self, queries: Vectors) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.dim or queries.dtype != np.float32:

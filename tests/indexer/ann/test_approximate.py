@@ -42,7 +42,7 @@ def test_the_recall_in_the_facts_is_that_of_other_requests(
     everything = np.ones(COUNT, np.bool_)
     assert "note" not in facts
     assert min(facts["recall_by_weights"].values()) >= 0.99
-    assert facts["recall_by_weights"].keys() == {"1,1,1", "1,0,0", "1,1,10", "3 vectors"}
+    assert facts["recall_by_weights"].keys() == {"1,1,1", "1,0,0", "1,1,3", "1,1,10", "3 vectors"}
     measured = recall(index, vectors, requests(vectors, 300), everything)
     assert measured >= 0.98
     assert facts["recall"] == pytest.approx(measured, abs=0.015)

@@ -1,0 +1,65 @@
+"""The rows that lead in one column, scored exactly whenever a query weighs that column.
+
+The popularity prior is one number of an item's vector, and outweighs all others in many requests.
+Codes of 4 bits tell 16 values of it apart, and inverted lists, made of what is alike, have popular
+rows in each: to find these by codes, every list must be visited and many more candidates scored.
+There are few of them, so their vectors are kept, and one product scores them all.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from indexer.arrays import Mask, Rows, Vectors
+
+LEAD_COUNT = 500  # as many more were measured to find no more
+
+
+class LeadRows:
+    """The rows with the largest numbers in a column; thread-safe.
+
+    Args:
+        column: The column.
+        rows: `(m,) int64`, ascending, distinct.
+        read_vectors: Returns the vectors `(m, d) float32` of rows; called once, when needed.
+    """
+
+    def __init__(self, column: int, rows: Rows, read_vectors: Callable[[Rows], Vectors]) -> None:
+        self._column, self._rows, self._read_vectors = column, rows, read_vectors
+        self._vectors: Vectors | None = None
+
+    @classmethod
+    def from_json(
+        cls, facts: Mapping[str, Any] | None, read_vectors: Callable[[Rows], Vectors]
+    ) -> Self:
+        """Return the rows that `build_lead_facts` chose; none without facts."""
+        known = facts or {"column": 0, "rows": ()}
+        return cls(int(known["column"]), np.array(known["rows"], np.int64), read_vectors)
+
+    def score(self, queries: Vectors, usable: Callable[[Rows], Mask]) -> tuple[Rows, Vectors]:
+        """Return those rows that may be found, if any query vector weighs the column.
+
+        Args:
+            queries: `(q, d) float32`.
+            usable: Returns which of m ascending rows may be found, `(m,) bool`.
+
+        Returns:
+            `(m,)` rows, ascending, and their exact products `(q, m) float32`.
+        """
+        if not len(self._rows) or not (queries[:, self._column] > 0).any():
+            return self._rows[:0], np.empty((len(queries), 0), np.float32)
+        if self._vectors is None:
+            self._vectors = self._read_vectors(self._rows)
+        is_usable = usable(self._rows)
+        return self._rows[is_usable], queries @ self._vectors[is_usable].T
+
+
+def build_lead_facts(values: Vectors, column: int) -> dict[str, Any]:
+    """Return the facts of the rows with the largest of `(n,)` values, and of none that ties others.
+
+    Where many rows share the largest number, as that of no rating, it leads to none of them.
+    """
+    count = min(LEAD_COUNT, len(values) - 1)
+    least = np.partition(values, len(values) - 1 - count)[len(values) - 1 - count]
+    return {"column": column, "rows": np.flatnonzero(values > least).tolist()}
