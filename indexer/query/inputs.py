@@ -223,7 +223,12 @@ def build_interest_inputs(interests: Sequence[str], *, scenario: Scenario) -> li
 
 
 def build_context_inputs(
-    query: str | None, words: Mapping[str, str], context: Mapping[str, Any], *, scenario: Scenario
+    query: str | None,
+    words: Mapping[str, str],
+    context: Mapping[str, Any],
+    *,
+    scenario: Scenario,
+    share: float = 1.0,
 ) -> list[QueryInput]:
     """Return the query and one input for each context field that has a phrase.
 
@@ -235,9 +240,10 @@ def build_context_inputs(
         words: Context field to its phrase, from `describe_context`.
         context: Context field to its raw value, for the reason.
         scenario: Weights of the query and of a context field.
+        share: Of the weight of a context field.
     """
     inputs = []
-    weight = scenario.context_weight * min(1.0, _FULL_WEIGHT_FIELDS / max(len(words), 1))
+    weight = share * scenario.context_weight * min(1.0, _FULL_WEIGHT_FIELDS / max(len(words), 1))
     if query:
         reason = {"kind": "query", "text": query}
         inputs.append(QueryInput(Role.QUERY, scenario.query_weight, reason, text=query))

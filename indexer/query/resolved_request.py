@@ -56,7 +56,11 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
     """
     timestamp = now if request.at is None else request.at
     scenario = find_scenario(request.scenario, catalogue.scenarios)
-    inputs = build_inputs(request, scenario, catalogue.manifest, timestamp)
+    taste = catalogue.taste
+    moment_share = 1.0 if taste is None else taste.settings.moment_share
+    inputs = build_inputs(
+        request, scenario, catalogue.manifest, timestamp, moment_share=moment_share
+    )
     inputs += _build_wordless_context_inputs(catalogue, request, scenario)
     ids = [query_input.item_id for query_input in inputs if query_input.item_id is not None]
     item_rows = catalogue.rows(ids)
@@ -71,11 +75,18 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
 
 
 def build_inputs(
-    request: Request, scenario: Scenario, manifest: Manifest, now: float
+    request: Request, scenario: Scenario, manifest: Manifest, now: float, *, moment_share: float
 ) -> list[QueryInput]:
     """Return every input of a request with its weight and reason, history first.
 
     Without an encoder in the snapshot, context and `ideal` are left out, as they cannot be encoded.
+
+    Args:
+        request: A checked request.
+        scenario: That of the request.
+        manifest: Of the snapshot.
+        now: Time of the request, Unix seconds.
+        moment_share: Of the scenario's weight of context, see `TasteSettings`.
     """
     language: Language = "zh" if manifest.language == "zh" else "en"
     words = describe_context(request.context, language) if manifest.encoder else {}
@@ -85,7 +96,9 @@ def build_inputs(
             request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
         ),
         *build_interest_inputs(request.interests, scenario=scenario),
-        *build_context_inputs(request.query, words, request.context, scenario=scenario),
+        *build_context_inputs(
+            request.query, words, request.context, scenario=scenario, share=moment_share
+        ),
         *([build_ideal_input(ideal, scenario=scenario)] if ideal else []),
         _PRIOR_INPUT,
     ]

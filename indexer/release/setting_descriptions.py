@@ -16,7 +16,13 @@ _REACHES = (
 )  # fmt: skip
 _POPULARITY_AFFINITY = "prior_lean"
 _SCALE = "scale"
-_DESCRIBED = {_POPULARITY_AFFINITY, _SCALE, *(name for name, *_ in (*_WEIGHTS, *_REACHES))}
+_MOMENT_SHARE = "moment_share"
+_DESCRIBED = {
+    _POPULARITY_AFFINITY,
+    _SCALE,
+    _MOMENT_SHARE,
+    *(name for name, *_ in (*_WEIGHTS, *_REACHES)),
+}
 
 
 def describe_settings(settings: Mapping[str, Any]) -> list[str]:
@@ -34,6 +40,12 @@ def describe_settings(settings: Mapping[str, Any]) -> list[str]:
             f"To a user whose picks are one standard deviation more popular than picks are, what "
             f"is popular counts up to {settings[_POPULARITY_AFFINITY]:.0%} more; to one whose "
             f"picks are less so, less."
+        )
+    if settings.get(_MOMENT_SHARE, 1.0) != 1.0:
+        sentences.append(
+            f"Words about the moment of a request, such as a season, count "
+            f"{settings[_MOMENT_SHARE]:g} times what the scenario says: what was learned is worth "
+            f"more."
         )
     sentences += _describe_scale(settings.get(_SCALE) or {})
     rest = {name: value for name, value in settings.items() if name not in _DESCRIBED}

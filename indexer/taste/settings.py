@@ -41,6 +41,8 @@ class TasteSettings:
         repeat_reach: Age in events at which a user's own item counts 1/e.
         context_gain: By which share the weight of an entry grows if its whole context matches.
         context_weight: Of the directions of the current context.
+        moment_share: Of the weight that a scenario gives to words about the moment, such as a
+            season or the weather, the share that is left to them beside what was learned.
         scale: What ratings, counts and events are worth.
         context: The context columns.
     """
@@ -62,6 +64,7 @@ class TasteSettings:
     repeat_reach: float = 100.0
     context_gain: float = 0.0
     context_weight: float = 0.0
+    moment_share: float = 1.0
     scale: EventScale = field(default_factory=EventScale)
     context: tuple[str, ...] = ()
 

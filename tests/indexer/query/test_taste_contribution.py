@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from indexer import Index, build_index
+from tests.fakes import WordEncoder
 from tests.indexer.taste.worlds import chains, random_meaning
 
 ITEMS = 60
@@ -152,3 +153,38 @@ def test_a_build_that_dies_after_learning_does_not_try_again_what_it_tried(
     history = ["i5", "i6"]
     scores = [(hit.id, hit.score) for hit in again.recommend(history=history, k=20)]
     assert scores == [(hit.id, hit.score) for hit in first.recommend(history=history, k=20)]
+
+
+def test_words_about_the_moment_count_a_quarter_beside_what_was_learned(tmp_path: Path) -> None:
+    moods = ["rainy", "sunny", "windy"]
+    with (tmp_path / "items.jsonl").open("w") as file:
+        for item in range(ITEMS):
+            title = f"a {moods[item % 3]} tale of {item}"
+            file.write(json.dumps({"id": f"i{item}", "title": title}) + "\n")
+    with (tmp_path / "events.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", "item_id", "event", "timestamp"])
+        for event in chains(400, ITEMS):
+            writer.writerow([event.user_id, event.item_id, event.event, event.at])
+    shares = []
+    for interactions in (None, str(tmp_path / "events.csv")):
+        root = tmp_path / f"learned {interactions is not None}"
+        build_index(
+            tmp_path / "items.jsonl",
+            root,
+            encoder=WordEncoder(dim=DIM),
+            interactions=interactions,
+        )
+        index = Index.open(root, encoder=WordEncoder(dim=DIM))
+        assert (index.taste is not None) == (interactions is not None)
+        hits = index.recommend(context={"weather": "rainy"}, k=ITEMS)
+        found = {
+            hit.id: reason["share"]
+            for hit in hits
+            for reason in hit.reasons
+            if reason["kind"] == "context"
+        }
+        shares.append(found)
+        assert max(found, key=lambda item_id: found[item_id]) in {f"i{n}" for n in range(0, 60, 3)}
+    quarters = {name: share / 4 for name, share in shares[0].items()}
+    assert shares[1] == pytest.approx(quarters, abs=1e-6)
