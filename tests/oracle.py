@@ -287,9 +287,15 @@ class World:
 
 
 def _mixes(profile: list[tuple[str, float, Any, bool]], vectors: Numbers, most: int) -> list[Any]:
-    """The whole profile at unit length, then it mixed with each of the last liked items."""
+    """The whole profile, then it mixed with each of the last liked items.
+
+    It is at unit length, and down to a quarter of that the more dislikes outweigh likes.
+    """
     weights = np.array([part[1] for part in profile], np.float64)
     whole = _to_length_one(weights, vectors)
+    liking, against = weights[weights > 0].sum(), -weights[weights < 0].sum()
+    if against > liking:
+        whole = whole * (1 + 3 * liking / against) / 4
     mixes = [whole]
     if np.count_nonzero(weights) > 1 and most:
         liked = [row for row, part in enumerate(profile) if part[3] and part[1] > 0]

@@ -5,8 +5,9 @@ exactly into one share for each input; the shares are the reasons of the answer.
 
 The profile (history and interests) is the weighted sum of what is liked, minus what is disliked, as
 in relevance feedback (Rocchio 1971), scaled to unit length: removing one of its inputs changes its
-own share and rescales those of the others. Query, context and prior are added with constant
-weights: removing one of them changes a score by exactly its share.
+own share and rescales those of the others. What is disliked says what not to show, and little of
+what to show instead: a profile of more dislikes than likes is shorter. Query, context and prior are
+added with constant weights: removing one of them changes a score by exactly its share.
 
 There are several query vectors, the profile and one for each recent item; the score of an item is
 its largest inner product with one of them.
@@ -24,6 +25,7 @@ from indexer.query.inputs import InputColumns, QueryInput
 from indexer.request import Scenario, Weights
 from indexer.taste import PROFILE_SHARE, compute_shrinkage_factor
 
+DISLIKES_LENGTH = 0.25  # of a profile of dislikes alone; of likes alone it is 1
 _TINY = 1e-9
 
 
@@ -127,6 +129,7 @@ def compute_profile_coefficients(
     weights = np.where(columns.is_profile, columns.weights, 0).astype(np.float32)
     profiles = weights[None] if members is None else np.where(members, weights, np.float32(0))
     wholes = _to_unit(profiles, input_vectors)
+    wholes *= _compute_lengths(profiles)[:, None]
     recent = [
         (number, position)
         for number, profile in enumerate(profiles)
@@ -173,6 +176,18 @@ def build_example_vectors(
         weights.meaning / max(float(np.abs(input_weights).sum()), _TINY)
     )
     return QueryVectors(tuple(inputs), input_vectors, share[np.newaxis, :])
+
+
+def _compute_lengths(profiles: Vectors) -> Vectors:
+    """Return the length of each of p profiles, `(p,) float32`, by its weights, `(p, m)`.
+
+    It is 1 unless what is disliked weighs more than what is liked.
+    """
+    liked = np.maximum(profiles, 0).sum(axis=1)
+    disliked = np.maximum(-profiles, 0).sum(axis=1)
+    share = np.minimum(liked / np.maximum(disliked, np.float32(_TINY)), 1)
+    lengths: Vectors = (DISLIKES_LENGTH + (1 - DISLIKES_LENGTH) * share).astype(np.float32)
+    return lengths
 
 
 def _to_unit(coefficients: Vectors, input_vectors: Vectors) -> Vectors:

@@ -310,3 +310,24 @@ def test_a_form_with_many_context_fields_counts_as_much_as_three() -> None:
     assert sum(query_input.weight for query_input in inputs) == pytest.approx(
         3 * PLAIN.context_weight
     )
+
+
+@pytest.mark.parametrize(
+    ("weights", "length"),
+    [
+        ([2.0], 1.0),
+        ([-2.0], 0.25),
+        ([-0.1], 0.25),
+        ([1.0, -1.0], 1.0),
+        ([3.0, -1.0], 1.0),
+        ([1.0, -2.0], 0.625),  # half as much liking as disliking: half the way from 1/4 to 1
+    ],
+)
+def test_a_profile_of_dislikes_pushes_a_quarter_as_far_as_likes_pull(
+    weights: list[float], length: float
+) -> None:
+    inputs = [liked(name, weight) for name, weight in zip("xy", weights, strict=False)]
+    vectors = np.array([X, Y][: len(inputs)], np.float32)
+    whole = build_query_vectors(inputs, vectors, scenario=PLAIN, weights=Weights()).vectors[0]
+    assert np.linalg.norm(whole) == pytest.approx(length)
+    assert np.sign(whole @ vectors.T).tolist() == np.sign(weights).tolist()
