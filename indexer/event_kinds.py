@@ -7,11 +7,12 @@ here counts nothing until `scenarios.toml` gives it a weight.
 import difflib
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
+
+from indexer.normal_forms import normalize
 
 
 class Event(StrEnum):
@@ -173,7 +174,7 @@ def find_event(name: str, own_names: Collection[str] = ()) -> str | None:
 
 def normalize_event_word(word: str) -> str:
     """Return a word for an event without what spellings differ in: case, spaces, full width."""
-    return _SEPARATORS.sub("_", unicodedata.normalize("NFKC", word).strip().lower())
+    return _SEPARATORS.sub("_", normalize("NFKC", word).strip().lower())
 
 
 def settle_event(event: str, value: float | None) -> tuple[str, float | None]:

@@ -4,8 +4,9 @@ Encoding takes time in proportion to tokens, whatever the texts are. Counting th
 model's tokenizer; this is near enough to bound the work of a request, and the same for every model.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+
+from indexer.normal_forms import normalize
 
 MAX_TEXT_TOKENS = 256  # the bundled models read no more of a text
 _PROMPT_TOKENS = 5
@@ -20,8 +21,8 @@ def estimate_tokens(text: str) -> int:
     A sign that stands for several, such as ``ﷺ``, counts as these: so tokenizers read it (NFKC).
     """
     beginning = text[:_MAX_COUNTED_CHARS]
-    if not unicodedata.is_normalized("NFKC", beginning):
-        beginning = unicodedata.normalize("NFKC", beginning)
+    if not beginning.isascii():
+        beginning = normalize("NFKC", beginning)
     ascii_bytes = beginning.encode("ascii", "replace")
     signs = len(ascii_bytes.translate(None, _WORD_BYTES))
     letters = len(ascii_bytes) - signs

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from indexer.metadata import IndexedText, QueryTerm, build_indexed_text, parse_query_terms
+from indexer.normal_forms import normalize
 
 _COLUMN_WEIGHTS = (10.0, 4.0, 1.0)  # title, tags, rest: as in the snapshot
 _BM25_K1 = 1.2
@@ -105,7 +106,5 @@ def fold_item_text(fields: Mapping[str, Any]) -> IndexedText:
 
 def _fold_text(text: str) -> str:
     """The words of a text without accents and punctuation, as SQLite's tokenizer sees them."""
-    base_chars = (
-        char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char)
-    )
+    base_chars = (char for char in normalize("NFD", text) if not unicodedata.combining(char))
     return " ".join("".join(char if char.isalnum() else " " for char in base_chars).split())

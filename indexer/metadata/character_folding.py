@@ -10,6 +10,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.normal_forms import normalize
+
 _WIDE_BLOCKS = (range(0x3000, 0x3001), range(0xFF01, 0xFFEF))  # the forms of other characters
 _LONG_CHARS = 64  # numpy needs a few microseconds for any text, and little for each character
 _CODEC, _SURROGATES = "utf-32-le", "surrogatepass"
@@ -23,10 +25,10 @@ def fold_characters(text: str) -> str:
     """
     if text.isascii():
         return text
-    composed = unicodedata.normalize("NFC", text)
+    composed = normalize("NFC", text)
     folded = _fold_long(composed) if len(composed) > _LONG_CHARS else _fold_short(composed)
     # Half-width kana have their voice marks apart; with usual width they compose.
-    return unicodedata.normalize("NFC", folded)
+    return normalize("NFC", folded)
 
 
 def _fold_short(text: str) -> str:

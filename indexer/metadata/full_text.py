@@ -7,7 +7,6 @@ difference.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,6 +15,7 @@ from indexer.language import find_title
 from indexer.markup import strip_html, strip_markup
 from indexer.metadata.character_folding import fold_characters
 from indexer.metadata.values import collect_leaves
+from indexer.normal_forms import normalize
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000
@@ -65,7 +65,7 @@ def fold_case_and_width(text: str) -> str:
         return text.lower()
     # A lone surrogate is legal in JSON but not in UTF-8, which is what SQLite stores.
     storable = text.encode("utf-8", "replace").decode("utf-8")
-    return unicodedata.normalize("NFKC", storable).casefold()
+    return normalize("NFKC", storable).casefold()
 
 
 def fold_for_search(text: str) -> str:

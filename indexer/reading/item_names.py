@@ -1,9 +1,9 @@
 """What interactions call their items to the ids of the catalogue: ids, or else SKUs and titles."""
 
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from indexer.normal_forms import normalize
 from indexer.reading.name_spellings import normalise_name
 
 _SKU_FIELDS = frozenset(("sku", "skus", "variantsku", "itemsku", "productsku", "sellersku"))
@@ -125,4 +125,4 @@ def _list_words(value: Any) -> Iterator[str]:
 
 
 def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    return normalize("NFKC", name).strip().casefold()

@@ -5,8 +5,9 @@ taken.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
+
+from indexer.normal_forms import normalize
 
 # A catalogue and its interactions name their items alike, so that both take the first of one list:
 # Amazon's reviews have an asin and a parent_asin, its products a parent_asin alone.
@@ -155,5 +156,5 @@ def are_of_other_kinds(one: str, other: str) -> bool:
 
 def normalise_name(name: str) -> str:
     """Return a name in small half-width letters, without spaces and marks."""
-    plain = unicodedata.normalize("NFKC", name).casefold()
+    plain = normalize("NFKC", name).casefold()
     return re.sub(r"[\W_]+", "", plain)

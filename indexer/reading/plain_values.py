@@ -6,8 +6,9 @@ becomes of it then is the caller's choice.
 
 import math
 import re
-import unicodedata
 from typing import Any, NamedTuple
+
+from indexer.normal_forms import normalize
 
 MAX_NUMBER = 1e300  # whole numbers much larger do not fit a float
 MAX_WHOLE_DIGITS = 300  # Python refuses to parse whole numbers of thousands of digits
@@ -76,12 +77,12 @@ def to_half_width(text: str) -> str:
         return stripped
     if len(stripped) > _MAX_CHARS or any(map(_is_raised_or_circled, stripped)):
         return ""
-    return unicodedata.normalize("NFKC", stripped).strip()
+    return normalize("NFKC", stripped).strip()
 
 
 def _is_raised_or_circled(char: str) -> bool:
     is_digit = char.isnumeric() and not char.isdecimal()
-    return is_digit and unicodedata.normalize("NFKC", char) != char
+    return is_digit and normalize("NFKC", char) != char
 
 
 def read_number(text: str) -> float | None:

@@ -6,9 +6,9 @@ do not pass, nor do links, markup or words of a prompt.
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
+from indexer.normal_forms import normalize
 from service.llm.prompt_inputs import Language, PromptItem
 
 MAX_CHARS = 300
@@ -73,7 +73,7 @@ def is_grounded(sentence: str, item: PromptItem, causes: Sequence[str], language
         causes: The exact reasons in words.
         language: Of the sentence.
     """
-    text = unicodedata.normalize("NFKC", sentence).strip()
+    text = normalize("NFKC", sentence).strip()
     facts = _join_facts(item, causes)
     return (
         0 < len(text) <= MAX_CHARS
@@ -90,7 +90,7 @@ def is_grounded(sentence: str, item: PromptItem, causes: Sequence[str], language
 
 def _join_facts(item: PromptItem, causes: Sequence[str]) -> str:
     parts = [item.title, *item.tags, item.about, *item.facts, *item.facts.values(), *causes]
-    return unicodedata.normalize("NFKC", " | ".join(parts)).casefold()
+    return normalize("NFKC", " | ".join(parts)).casefold()
 
 
 def _is_one_sentence(text: str, facts: str) -> bool:
@@ -152,7 +152,7 @@ def _reverses_roles(text: str, item: PromptItem, causes: Sequence[str]) -> bool:
 
 def _claims_only_known_actions(text: str, facts: str, causes: Sequence[str]) -> bool:
     """Whether each action of the text is among the causes; words quoted from facts do not count."""
-    causes_text = unicodedata.normalize("NFKC", " | ".join(causes)).casefold()
+    causes_text = normalize("NFKC", " | ".join(causes)).casefold()
     return _find_actions(text.casefold(), facts) <= _find_actions(causes_text)
 
 
@@ -178,12 +178,10 @@ def _find_actions(text: str, quoted: str = "") -> set[int]:
 
 def _states_a_reason(text: str, item: PromptItem, causes: Sequence[str]) -> bool:
     """Whether the text names a cause or a fact of the item, beside title and connectives."""
-    reasons = unicodedata.normalize(
+    reasons = normalize(
         "NFKC", " | ".join([*item.tags, item.about, *item.facts.values(), *causes])
     ).casefold()
-    text_without_title = text.casefold().replace(
-        unicodedata.normalize("NFKC", item.title).casefold(), " ", 1
-    )
+    text_without_title = text.casefold().replace(normalize("NFKC", item.title).casefold(), " ", 1)
     connective_stems = {_stem(word) for word in CONNECTIVES}
     known_stems = {_stem(word) for word in _split_words(reasons)} - connective_stems
     if any(_stem(word) in known_stems for word in _split_words(text_without_title)):

@@ -8,6 +8,8 @@ description.
 import re
 import unicodedata
 
+from indexer.normal_forms import normalize
+
 _IGNORE_VERBS = (
     r"\b(?:ignor\w*|disregard\w*|forget|overrid\w*|bypass|oublie\w*|olvid\w*|verg[ei]ss\w*)\b"
 )
@@ -84,6 +86,6 @@ def is_prompt_injection(text: str) -> bool:
 
 def _deobfuscate(text: str) -> str:
     """Return a text with plain Latin letters, without accents and punctuation."""
-    parts = unicodedata.normalize("NFD", text.translate(_HOMOGLYPHS))
+    parts = normalize("NFD", text.translate(_HOMOGLYPHS))
     bare = "".join(char for char in parts if unicodedata.category(char) != "Mn")
     return _SPACE.sub(" ", _PUNCTUATION.sub(" ", bare))

@@ -10,6 +10,7 @@ import html
 import re
 import unicodedata
 
+from indexer.normal_forms import normalize
 from service.llm.prompt_injection import is_prompt_injection
 
 _MAX_INPUT_CHARS = 4_000  # the rest of a longer text is dropped
@@ -52,7 +53,7 @@ def _remove_markup(text: str) -> str:
     text = text[:_MAX_INPUT_CHARS]
     for _ in range(3):  # entities may be escaped several times
         text = html.unescape(text)
-    text = unicodedata.normalize("NFKC", text)
+    text = normalize("NFKC", text)
     text = "".join(
         char
         for char in _SPACE.sub(lambda found: "\n" if "\n" in found[0] else " ", text)
