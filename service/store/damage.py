@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
@@ -23,7 +24,21 @@ _OPCODES_PER_LOOK = 10_000  # of SQLite, between two looks at the clock
 _MARK_SUFFIX = "-damaged"  # of the file beside a store that tells of its damage
 _MET_BY_ANOTHER = "another process met damage in the live store, which is being read through"
 
+_Mark: TypeAlias = tuple[int, int]  # inode of the file, and when it was last left, nanoseconds
+
 _log = logging.getLogger(__name__)
+
+
+class Known(NamedTuple):
+    """What was known of the damage of a store at some time.
+
+    Attributes:
+        count: How often damage was met by this process, or another store opened.
+        mark: What another process had left; None: nothing.
+    """
+
+    count: int
+    mark: _Mark | None
 
 
 class Damage:
@@ -34,17 +49,18 @@ class Damage:
     """
 
     def __init__(self, store: Path | None) -> None:
-        self._mark = None if store is None else store.with_name(f"{store.name}{_MARK_SUFFIX}")
+        self._store = store
         self._lock = threading.Lock()
         self._sentence: str | None = None
         self._count = 0
+        self._lasting_mark: _Mark | None = None  # that cannot be removed, and tells nothing more
         self._next_look_at = 0.0
         self._is_looking = False
 
     @property
-    def count(self) -> int:
-        """How often damage was met, or another store opened; see `clear`."""
-        return self._count
+    def known(self) -> Known:
+        """What is known by now; see `clear`."""
+        return Known(self._count, self._read_mark())
 
     @property
     def sentence(self) -> str | None:
@@ -60,16 +76,17 @@ class Damage:
             self._count += 1
             self._next_look_at = time.monotonic() + LOOK_AGAIN_S
             with suppress(OSError):  # the folder may be read-only
-                if self._mark is not None:
-                    self._mark.touch(mode=0o600)
+                if self._store is not None:
+                    self._find_mark(self._store).touch(mode=0o600)
 
     def ask_others(self) -> None:
         """Count the store as damaged, and to be looked at now, if another process met damage."""
-        if self._sentence is not None or self._mark is None or not self._mark.exists():
+        if self._sentence is not None or self._store is None:
             return
+        mark = self._read_mark()
         with self._lock:
-            if self._sentence is None:
-                self._sentence = f"{_MET_BY_ANOTHER} (it left {self._mark})"
+            if self._sentence is None and mark not in (None, self._lasting_mark):
+                self._sentence = f"{_MET_BY_ANOTHER} (it left {self._find_mark(self._store)})"
                 self._count += 1
                 self._next_look_at = time.monotonic()
 
@@ -88,14 +105,14 @@ class Damage:
                     self._is_looking = False
                     self._next_look_at = time.monotonic() + LOOK_AGAIN_S
 
-    def clear(self, known: int) -> None:
+    def clear(self, known: Known) -> None:
         """Count the store as sound, since all of it was read without a fault.
 
         Args:
-            known: `count` from before it was read; damage that was met since is kept.
+            known: `known` from before it was read; damage that any process met since is kept.
         """
         with self._lock:
-            if self._count == known:
+            if self._count == known.count and self._read_mark() in (None, known.mark):
                 self._forget()
 
     def start_again(self) -> None:
@@ -107,10 +124,32 @@ class Damage:
     def _forget(self) -> None:
         if self._sentence is not None:
             _log.warning("the live store reads well again")
-            with suppress(OSError):
-                if self._mark is not None:
-                    self._mark.unlink(missing_ok=True)
+            self._remove_mark()
         self._sentence = None
+
+    def _remove_mark(self) -> None:
+        if self._store is None:
+            return
+        mark = self._find_mark(self._store)
+        try:
+            mark.unlink(missing_ok=True)
+        except OSError as error:  # another account left it, or the folder is read-only
+            self._lasting_mark = self._read_mark()
+            _log.warning("%s tells of damage that is no more; delete it (%s)", mark, error)
+
+    def _read_mark(self) -> _Mark | None:
+        if self._store is None:
+            return None
+        try:
+            found = self._find_mark(self._store).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    @staticmethod
+    def _find_mark(store: Path) -> Path:
+        file = store.resolve()  # one for all paths that lead to the store
+        return file.with_name(f"{file.name}{_MARK_SUFFIX}")
 
 
 def find_damage(connection: sa.Connection, *, limit_s: float | None = None) -> str | None:
@@ -132,6 +171,7 @@ def find_damage(connection: sa.Connection, *, limit_s: float | None = None) -> s
     if driver is None:
         raise TypeError(connection)
     is_over = partial(_has_passed, None if limit_s is None else time.monotonic() + limit_s)
+    driver.execute("PRAGMA shrink_memory")  # else pages come from memory as they once were
     driver.set_progress_handler(lambda: is_over() or _is_given_up(), _OPCODES_PER_LOOK)
     try:
         found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())

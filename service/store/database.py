@@ -283,7 +283,7 @@ class LiveDatabase:
 
     def _look_over(self, *, limit_s: float | None) -> None:
         """Note whether the store is damaged."""
-        known = self._damage.count
+        known = self._damage.known
         with self.begin_read() as connection:
             found = find_damage(connection, limit_s=limit_s)
         if found is None:

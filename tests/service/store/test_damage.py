@@ -1,5 +1,6 @@
 """A store that is damaged while it is served: 503 at every door, not ready until it is sound."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from indexer.errors import GivenUpError
 from service import Settings, create_app
 from service.edge import Problem
 from service.store import damage
-from service.store.damage import find_damage
+from service.store.damage import Damage, find_damage
 from service.store.database import LiveDatabase
 from service.store.event_log import EventLog
 from service.store.events import Event
@@ -184,6 +185,73 @@ def test_every_process_knows_of_damage_that_one_met_until_a_look_finds_none(
         damaged.check()
         assert not damaged.is_damaged
         assert not list(tmp_path.glob("*damaged*"))
+    finally:
+        other.close()
+
+
+def test_a_look_reads_the_file_and_not_what_a_connection_remembers_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "live.sqlite"
+    database = LiveDatabase.open(f"sqlite:///{file}")
+    log = EventLog(database, UserHasher("a secret of the tests"))
+    log.append([Event(f"e{n}", "u", None, "i", "like", None, None, 1.0) for n in range(900)])
+    run_sql(file, "PRAGMA wal_checkpoint(TRUNCATE)")
+    database.look_over(limit_s=None)  # which reads every page
+    overwrite_root_page(file, "live_events")
+    (tmp_path / "live.sqlite-damaged").touch()
+    assert database.is_damaged
+    with pytest.raises(Problem, match="damaged"):
+        database.check()
+    assert list(tmp_path.glob("*-damaged"))
+    database.close()
+
+
+def test_damage_that_another_process_meets_while_one_looks_is_kept(
+    damaged: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert damaged.file is not None
+    mark = damaged.file.with_name("live.sqlite-damaged")
+    other = Damage(damaged.file)
+    looks: list[None] = []
+
+    def find(connection: sa.Connection, *, limit_s: float | None) -> str | None:
+        found = find_damage(connection, limit_s=limit_s)
+        looks.append(None)
+        if len(looks) == 1:
+            other.note("another page is malformed")
+            os.utime(mark, ns=(1, 1))  # whatever the clock's steps are
+        return found
+
+    monkeypatch.setattr("service.store.database.find_damage", find)
+    with pytest.raises(Problem, match="damaged"):
+        damaged.check()
+    assert mark.exists()
+    damaged.check()
+    assert not mark.exists()
+
+
+def test_a_mark_that_cannot_be_removed_has_the_store_read_once(damaged: LiveDatabase) -> None:
+    assert damaged.file is not None
+    mark = damaged.file.with_name("live.sqlite-damaged")
+    mark.unlink()
+    (mark / "inside").mkdir(parents=True)  # the kind of file that no account can unlink
+    damaged.check()
+    for _ in range(2):
+        assert not damaged.is_damaged
+    os.utime(mark, ns=(1, 1))  # left again
+    assert damaged.is_damaged
+
+
+def test_processes_that_name_a_store_by_different_links_know_of_damage(
+    damaged: LiveDatabase, tmp_path: Path
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "shared.sqlite").symlink_to(tmp_path / "live.sqlite")
+    other = LiveDatabase.open(f"sqlite:///{folder / 'shared.sqlite'}")
+    try:
+        assert other.is_damaged
+        other.check()
+        assert not list(tmp_path.rglob("*-damaged"))
     finally:
         other.close()
 
