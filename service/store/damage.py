@@ -33,11 +33,11 @@ class Known(NamedTuple):
     """What was known of the damage of a store at some time.
 
     Attributes:
-        count: How often damage was met by this process, or another store opened.
+        times: How often damage was met by this process, or another store opened.
         mark: What another process had left; None: nothing.
     """
 
-    count: int
+    times: int
     mark: _Mark | None
 
 
@@ -85,7 +85,9 @@ class Damage:
             return
         mark = self._read_mark()
         with self._lock:
-            if self._sentence is None and mark not in (None, self._lasting_mark):
+            if mark in (None, self._lasting_mark):
+                return
+            if self._sentence is None:
                 self._sentence = f"{_MET_BY_ANOTHER} (it left {self._find_mark(self._store)})"
                 self._count += 1
                 self._next_look_at = time.monotonic()
@@ -112,7 +114,7 @@ class Damage:
             known: `known` from before it was read; damage that any process met since is kept.
         """
         with self._lock:
-            if self._count == known.count and self._read_mark() in (None, known.mark):
+            if self._count == known.times and self._read_mark() in (None, known.mark):
                 self._forget()
 
     def start_again(self) -> None:

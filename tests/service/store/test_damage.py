@@ -195,8 +195,14 @@ def test_a_look_reads_the_file_and_not_what_a_connection_remembers_of_it(tmp_pat
     log = EventLog(database, UserHasher("a secret of the tests"))
     log.append([Event(f"e{n}", "u", None, "i", "like", None, None, 1.0) for n in range(900)])
     run_sql(file, "PRAGMA wal_checkpoint(TRUNCATE)")
-    database.look_over(limit_s=None)  # which reads every page
-    overwrite_root_page(file, "live_events")
+    with database.begin_read() as connection:
+        assert find_damage(connection) is None  # which reads every page
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'live_events'"
+        page = connection.exec_driver_sql(query).scalar()
+    # In a process of its own, which does not open the store: that would have all pages read anew.
+    program = "import os, sys; os.pwrite(os.open(sys.argv[1], 2), b'x' * 4096, int(sys.argv[2]))"
+    place = str((int(page or 0) - 1) * 4096)
+    subprocess.run([sys.executable, "-c", program, str(file), place], check=True)
     (tmp_path / "live.sqlite-damaged").touch()
     assert database.is_damaged
     with pytest.raises(Problem, match="damaged"):
@@ -206,11 +212,10 @@ def test_a_look_reads_the_file_and_not_what_a_connection_remembers_of_it(tmp_pat
 
 
 def test_damage_that_another_process_meets_while_one_looks_is_kept(
-    damaged: LiveDatabase, monkeypatch: pytest.MonkeyPatch
+    damaged: LiveDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert damaged.file is not None
-    mark = damaged.file.with_name("live.sqlite-damaged")
-    other = Damage(damaged.file)
+    mark = tmp_path / "live.sqlite-damaged"
+    other = Damage(tmp_path / "live.sqlite")
     looks: list[None] = []
 
     def find(connection: sa.Connection, *, limit_s: float | None) -> str | None:
@@ -229,9 +234,10 @@ def test_damage_that_another_process_meets_while_one_looks_is_kept(
     assert not mark.exists()
 
 
-def test_a_mark_that_cannot_be_removed_has_the_store_read_once(damaged: LiveDatabase) -> None:
-    assert damaged.file is not None
-    mark = damaged.file.with_name("live.sqlite-damaged")
+def test_a_mark_that_cannot_be_removed_has_the_store_read_once(
+    damaged: LiveDatabase, tmp_path: Path
+) -> None:
+    mark = tmp_path / "live.sqlite-damaged"
     mark.unlink()
     (mark / "inside").mkdir(parents=True)  # the kind of file that no account can unlink
     damaged.check()
