@@ -36,8 +36,8 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "description": (
         "描述", "简介", "簡介", "介绍", "介紹", "详情", "詳情", "商品描述", "产品描述",
         "產品描述", "商品详情", "内容简介", "内容", "剧情简介", "剧情", "摘要", "说明", "說明",
-        "bodyhtml", "productdescription", "itemdescription", "longdescription", "fulldescription",
-        "shortdescription", "detaildesc", "synopsis", "storyline",
+        "bodyhtml", "descriptionhtml", "productdescription", "itemdescription", "longdescription",
+        "fulldescription", "shortdescription", "detaildesc", "synopsis", "storyline",
         "beschreibung", "produktbeschreibung",
     ),
     "tags": (

@@ -59,6 +59,8 @@ def recognise(columns: str, role: Role, **mapping: str) -> dict[str, str]:
         ("hotel_id,hotel_name,title", {"hotel_id": "id"}),
         ("hotel_id,hotel_name,name", {"hotel_id": "id"}),
         ("id,ad_title", {}),
+        ("id,title,descriptionHtml", {"descriptionHtml": "description"}),
+        ("id,title,description,descriptionHtml", {}),
     ],
 )  # fmt: skip
 def test_columns_of_a_catalogue(columns: str, expected: dict[str, str]) -> None:
@@ -108,7 +110,7 @@ def test_a_catalogue_of_names_alone_says_that_its_ids_are_missing(tmp_path: Path
 def test_items_that_are_called_by_their_titles_keep_them(tmp_path: Path, column: str) -> None:
     file = tmp_path / "games.csv"
     file.write_text(f"{column},genre\nPortal 2,Puzzle\n黑神话悟空,RPG\n", encoding="utf-8")
-    items = [item for item in read_catalog([str(file)], mapping={"id": column})]
+    items = list(read_catalog([str(file)], mapping={"id": column}))
     assert [(item.id, item.fields["title"]) for item in items if isinstance(item, Item)] == [
         ("Portal 2", "Portal 2"), ("黑神话悟空", "黑神话悟空"),
     ]  # fmt: skip
