@@ -8,6 +8,7 @@ English and Chinese; see `indexer.reading.name_spellings`. A column that has our
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from indexer.errors import CatalogError
@@ -24,6 +25,7 @@ from indexer.reading.name_spellings import (
     CATALOGUE_SPELLINGS,
     INTERACTION_SPELLINGS,
     are_of_other_kinds,
+    list_kindred_titles,
     normalise_name,
 )
 from indexer.reading.notes import ReadingNotes
@@ -127,7 +129,10 @@ def recognise_names(
     renamed: dict[str, str] = {}
     is_untitled = role is Role.CATALOGUE and not _has_title(free, present)
     unclear = _AMBIGUOUS if is_untitled else frozenset()
-    for ours, spellings in _list_spellings(role, context):
+    kindred = (
+        () if role is Role.INTERACTIONS else list_kindred_titles([*map(normalise_name, given)])
+    )
+    for ours, spellings in (*_list_spellings(role, context), ("title", kindred)):
         if ours == "id":
             spellings = tuple(word for word in spellings if word not in unclear)
         if _is_covered(ours, present, mapped, role):
@@ -220,6 +225,13 @@ def _find_columns(
         for column, normal in free.items()
         if normal == spelling and column not in kept
     ]
+
+
+@lru_cache(maxsize=256)
+def names_titles(column: str) -> bool:
+    """Whether a column of a catalogue holds titles, as it is called; of ids it may not as well."""
+    normal = normalise_name(column)
+    return normal in (*TITLE_FIELDS, *CATALOGUE_SPELLINGS["title"]) and normal not in _AMBIGUOUS
 
 
 def names_items(column: str) -> bool:

@@ -129,7 +129,8 @@ class EventReading:
 def _describe_meaning(meaning: ValueMeaning, *, is_given: bool) -> str:
     event = f"every row without an event is a {meaning.event}"
     if meaning.kind is None:
-        return event if is_given else f"{event}, since there is neither an event nor a value column"
+        reason = "since there is neither an event nor a value column; --event decides otherwise"
+        return event if is_given else f"{event}, {reason}"
     says = f"value is a {meaning.kind}" if meaning.kind != "money" else "value is money"
     if meaning.unrated is not None:
         event += f"; {meaning.unrated:g} is no rating, such a row is a view"

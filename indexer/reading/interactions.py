@@ -224,9 +224,12 @@ class ExpectedColumns(NamedTuple):
     ) -> Self:
         """Take our names to the source's, those of interactions among them, and what gave them."""
         needed = {theirs for ours, theirs in mapping.items() if ours in INTERACTION_FIELDS}
+        others = set(used.values()) - needed
+        if option == "--fields":  # the id of the catalogue, which asks for it itself
+            others.discard(mapping.get("id", ""))
         return cls(
             RequiredColumns(needed, option=option),
-            RequiredColumns(set(used.values()) - needed, option=option),
+            RequiredColumns(others, option=option),
             RequiredColumns(context or (), option="--context"),
         )
 

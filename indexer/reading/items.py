@@ -7,9 +7,11 @@ item without an id, without text, or beyond a limit is refused.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from indexer.errors import CatalogError
-from indexer.reading.column_names import Role, SourceNames
+from indexer.field_names import TITLE_FIELDS
+from indexer.reading.column_names import Role, SourceNames, names_titles
 from indexer.reading.field_parsers import (
     BadValueError,
 )
@@ -98,10 +100,22 @@ def to_item(
     """
     parser = ItemParser(keep_readable=keep_readable)
     try:
-        item = parser.parse(rename_columns(row.values, mapping) if mapping else row.values)
+        item = parser.parse(_map_columns(row.values, mapping) if mapping else row.values)
     except BadValueError as error:
         return reject(row, str(error))
     ours = {theirs: name for name, theirs in mapping.items()}
     earlier = [replace(one, field=ours.get(one.field, one.field)) for one in row.findings]
     findings = (*earlier, *parser.findings) if earlier else tuple(parser.findings)
     return Item(item.id, item.fields, item.vector, row.source, row.line, findings)
+
+
+def _map_columns(values: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row under our names; a title that serves as the id stays the title, without another.
+
+    Otherwise `--fields id=name` would leave items without the words they are called by.
+    """
+    renamed = rename_columns(values, mapping)
+    theirs = mapping.get("id", "")
+    if theirs in values and names_titles(theirs) and renamed.keys().isdisjoint(TITLE_FIELDS):
+        renamed["title"] = values[theirs]
+    return renamed

@@ -5,7 +5,7 @@ taken.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from indexer.normal_forms import normalize
 
@@ -37,8 +37,8 @@ CATALOGUE_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "description": (
         "描述", "简介", "簡介", "介绍", "介紹", "详情", "詳情", "商品描述", "产品描述",
         "產品描述", "商品详情", "内容简介", "内容", "剧情简介", "剧情", "摘要", "说明", "說明",
-        "bodyhtml", "productdescription", "itemdescription", "longdescription", "fulldescription",
-        "shortdescription", "detaildesc", "synopsis", "storyline",
+        "bodyhtml", "descriptionhtml", "productdescription", "itemdescription", "longdescription",
+        "fulldescription", "shortdescription", "detaildesc", "synopsis", "storyline",
         "beschreibung", "produktbeschreibung",
     ),
     "tags": (
@@ -123,7 +123,11 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "reviewdate", "orderdate", "invoicedate", "tdat", "date", "时间", "時間", "时间戳",
         "時間戳", "评分时间", "評分時間", "评论时间", "行为时间", "事件时间", "下单时间",
         "購買時間", "购买时间", "点击时间", "创建时间", "日期", "datum", "zeit", "zeitpunkt",
-        "zeitstempel", "bestelldatum", "at",
+        "zeitstempel", "bestelldatum", "at", "dateadded", "addedat", "datecreated", "createdon",
+        "ratedat", "ratingdate", "viewedat", "watchedat", "clickedat", "clicktime", "playedat",
+        "listenedat", "likedat", "visitedat", "visitdate", "purchasedat",
+        "purchasedate", "purchasetime", "orderedat", "ordertime", "paidat", "occurredat",
+        "dateread", "readat", "dateupdated", "支付时间", "支付時間",
     ),
     "liked": (
         "liked", "isliked", "islike", "like", "favorite", "favourite", "isfavorite",
@@ -135,6 +139,25 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "reviewtext", "reviewbody", "评论", "評論", "评论内容", "评价内容",
     ),
 }  # fmt: skip
+
+_ID_ENDS = ("id", "编号", "編號")
+_TITLE_ENDS = ("title", "name", "标题", "標題", "名称", "名稱", "名")
+
+
+def list_kindred_titles(columns: Collection[str]) -> tuple[str, ...]:
+    """Return how titles may be called beside the id of the same things: `adtitle` beside `adid`.
+
+    Args:
+        columns: Normal spellings of the columns of a catalogue.
+    """
+    stems = [
+        word.removesuffix(end)
+        for word in ITEM_IDS
+        if word in columns
+        for end in _ID_ENDS
+        if word.endswith(end) and word != end
+    ]
+    return tuple(stem + end for stem in stems for end in _TITLE_ENDS)
 
 
 # What the items are of which a column holds the ids; other names say nothing of it.

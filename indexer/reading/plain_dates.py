@@ -55,6 +55,9 @@ _NAMED_WORD = re.compile(
     r"|rsday|urday)?|am|pm|at|of|the|st|nd|rd|th|t|z|utc|gmt",
     re.IGNORECASE,
 )
+# Of Ruby and Twitter, `11:37:04 -0700 2017`, and of JavaScript, `GMT+0800 (China Standard Time)`.
+_ZONE_BEFORE_YEAR = re.compile(r"(:\d{2})\s+([-+]\d{4})\s+(\d{4})$", re.ASCII)
+_GMT_OFFSET = re.compile(r"\b(?:GMT|UTC)([-+]\d{4})(?:\s*\([^()\d]*\))?$", re.IGNORECASE)
 
 
 _MIN_EXCEL_DAY, _MAX_EXCEL_DAY = 20_000, 60_000
@@ -264,6 +267,7 @@ def _to_offset(zone: str | None) -> str:
 
 def _read_named_month(plain: str) -> str | None:
     """Read a date whose month is a word; the day may be missing, the year not."""
+    plain = _GMT_OFFSET.sub(r"\1", _ZONE_BEFORE_YEAR.sub(r"\1 \3 \2", plain))
     words = re.findall(r"[^\W\d_]+", plain)
     if not _is_named_date(words, plain):
         return None

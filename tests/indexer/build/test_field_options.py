@@ -56,6 +56,14 @@ def test_names_for_the_catalogue_rename_nothing_of_interactions_that_have_their_
     assert read_item(tmp_path, "s2")["rating"] == 4.5
 
 
+def test_the_ids_that_the_catalogue_has_are_not_missed_in_interactions(tmp_path: Path) -> None:
+    deeds = tmp_path / "plays.jsonl"
+    write_rows(deeds, [{"user": row["who"], "item": row["film"]} for row in DEEDS])
+    summary = build(tmp_path, interactions=str(deeds), fields={"id": "sku"})
+    assert summary.interactions_matched == 30
+    assert not [note for note in summary.notes if "which no file has" in note]
+
+
 def test_a_name_that_no_file_has_is_told(tmp_path: Path) -> None:
     summary = build(tmp_path, interactions=None, fields={"id": "sku", "user_id": "uid"})
     assert "--fields names 'uid', which no file has" in summary.notes

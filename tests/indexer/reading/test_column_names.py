@@ -53,6 +53,14 @@ def recognise(columns: str, role: Role, **mapping: str) -> dict[str, str]:
         ("id,Name", {"Name": "name"}),
         ("id,title,Name", {}),
         ("id,Published", {}),
+        ("ad_id,ad_title,brand", {"ad_id": "id", "ad_title": "title"}),
+        ("goods_id,Goods Name,shop_name", {"goods_id": "id", "Goods Name": "title"}),
+        ("课程ID,课程名称,店铺名称", {"课程ID": "id", "课程名称": "title"}),
+        ("hotel_id,hotel_name,title", {"hotel_id": "id"}),
+        ("hotel_id,hotel_name,name", {"hotel_id": "id"}),
+        ("id,ad_title", {}),
+        ("id,title,descriptionHtml", {"descriptionHtml": "description"}),
+        ("id,title,description,descriptionHtml", {}),
     ],
 )  # fmt: skip
 def test_columns_of_a_catalogue(columns: str, expected: dict[str, str]) -> None:
@@ -78,6 +86,9 @@ def test_columns_of_a_catalogue(columns: str, expected: dict[str, str]) -> None:
         ("user_id,item_id,playCount", {"playCount": "play_count"}),
         ("event_id,user_id,movie", {"movie": "item_id"}),
         ("user_id,item_id,unixReviewTime,reviewTime", {"unixReviewTime": "timestamp"}),
+        ("user_id,item_id,date_updated,date_added", {"date_added": "timestamp"}),
+        ("user_id,item_id,purchased_at,price", {"purchased_at": "timestamp"}),
+        ("user_id,item_id,date_added,time", {}),
     ],
 )  # fmt: skip
 def test_columns_of_interactions(columns: str, expected: dict[str, str]) -> None:
@@ -93,6 +104,24 @@ def test_a_catalogue_of_names_alone_says_that_its_ids_are_missing(tmp_path: Path
     file.write_text("商品,标签\n17,红茶\n18,绿茶\n")
     items = list(read_catalog([str(file)], mapping={"id": "商品"}))
     assert [item.id for item in items if isinstance(item, Item)] == ["17", "18"]
+
+
+@pytest.mark.parametrize("column", ["name", "Title", "游戏名称"])
+def test_items_that_are_called_by_their_titles_keep_them(tmp_path: Path, column: str) -> None:
+    file = tmp_path / "games.csv"
+    file.write_text(f"{column},genre\nPortal 2,Puzzle\n黑神话悟空,RPG\n", encoding="utf-8")
+    items = list(read_catalog([str(file)], mapping={"id": column}))
+    assert [(item.id, item.fields["title"]) for item in items if isinstance(item, Item)] == [
+        ("Portal 2", "Portal 2"), ("黑神话悟空", "黑神话悟空"),
+    ]  # fmt: skip
+
+
+def test_a_name_that_serves_as_id_is_no_title_beside_another(tmp_path: Path) -> None:
+    file = tmp_path / "games.csv"
+    file.write_text("name,title\nportal-2,Portal 2\n")
+    (item,) = read_catalog([str(file)], mapping={"id": "name"})
+    assert isinstance(item, Item)
+    assert (item.id, item.fields["title"]) == ("portal-2", "Portal 2")
 
 
 def test_a_mapped_column_is_never_guessed() -> None:

@@ -187,7 +187,8 @@ def test_rows_without_event_and_value_columns_are_clicks_and_that_is_told(path: 
     reading = EventReading()
     assert one(path, {"user": "u", "item": "i"}, reading=reading).event is Event.CLICK
     assert reading.render() == [
-        "every row without an event is a click, since there is neither an event nor a value column"
+        "every row without an event is a click, since there is neither an event nor a value "
+        "column; --event decides otherwise"
     ]
 
 
@@ -409,3 +410,8 @@ def test_a_time_of_eight_digits_is_the_day_as_it_is_in_dates_and_filters(
 ) -> None:
     assert one(path, {**ROW, "timestamp": day}).at == 1714521600.0
     assert one(path, {**ROW, "timestamp": 20241399}).at == 20241399.0  # no day, so seconds
+
+
+def test_the_days_on_which_readers_shelved_their_books_are_read(path: Path) -> None:
+    row = {"user_id": "u", "book_id": "7", "date_added": "Wed Mar 22 11:37:04 -0700 2017"}
+    assert one(path, row).at == 1490207824.0
