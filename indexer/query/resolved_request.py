@@ -75,7 +75,12 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
 
 
 def build_inputs(
-    request: Request, scenario: Scenario, manifest: Manifest, now: float, *, moment_share: float
+    request: Request,
+    scenario: Scenario,
+    manifest: Manifest,
+    now: float,
+    *,
+    moment_share: float = 1.0,
 ) -> list[QueryInput]:
     """Return every input of a request with its weight and reason, history first.
 
