@@ -58,7 +58,7 @@ class _RecallMeter:
     """The recall of one index file at several efforts; each is measured once.
 
     Attributes:
-        lead: The rows that lead in popularity, see `LeadRows`.
+        lead: Facts of the rows that are scored beside the search, see `LeadRows`; empty: none are.
         recalls: Effort to the recall of each query set by name.
     """
 
@@ -87,7 +87,7 @@ class _RecallMeter:
     def _measure_worst_recall(self, truths: Sequence[GroundTruth], effort: Effort) -> float:
         self.report("measure", len(self.recalls), len(self.recalls) + 1)
         known = self.recalls.setdefault(effort, {})
-        facts = {"effort": asdict(effort), "usual_effort": asdict(effort), "lead": self.lead}
+        facts = {"effort": asdict(effort), **({"lead": self.lead} if self.lead else {})}
         index = VectorIndex.open(self.path, facts)
         for truth in truths:
             name = truth.query_set.name
@@ -103,22 +103,17 @@ def measure_index(
 
     Returns:
         Facts for the manifest: `recall` (mean over query sets), `recall_by_weights`, `effort`,
-        `usual_effort` (enough for requests with the usual weights), `lead` (the rows that lead in
-        popularity), `search` (exact or ann), `gather_share`, `filtered_recall`.
+        `usual_effort` (enough for requests with the usual weights), the facts of
+        `_measure_with_lead`, `search` (exact or ann), `gather_share`, `filtered_recall`.
     """
     rng = np.random.default_rng(_SEED)
     ground_truths = compute_ground_truth(items, draw_query_sets(items, layout, rng=rng))
     usual = [truth for truth in ground_truths if truth.query_set.is_usual]
-    lead = build_lead_facts(
-        VectorIndex.open(path).read_column(layout.prior_column), layout.prior_column
-    )
-    if "lead" not in options.known_facts:  # of a release that needed more effort without it
-        options = replace(options, known_facts={})
-    meter = _RecallMeter(path, items, options, lead, report)
+    meter = _RecallMeter(path, items, options, {}, report)
     effort = meter.find_effort(ground_truths, "effort")
     usual_effort = meter.find_effort(usual, "usual_effort")
     recalls = meter.recalls
-    index = VectorIndex.open(path, {"effort": asdict(effort), "lead": lead, "gather_share": 0.0})
+    index = VectorIndex.open(path, {"effort": asdict(effort), "gather_share": 0.0})
     recall_by_set = recalls[effort]
     report("measure", len(recalls), len(recalls))
     return {
@@ -126,12 +121,35 @@ def measure_index(
         "recall_by_weights": {name: round(value, 5) for name, value in recall_by_set.items()},
         "effort": asdict(effort),
         "usual_effort": asdict(usual_effort),
-        "lead": lead,
+        **_measure_with_lead(meter, ground_truths, layout),
         "search": "exact" if index.is_exact else "ann",
         **(
             _reuse_gather_share(options)
             or _find_gather_share(index, ground_truths, options.min_recall)
         ),
+    }
+
+
+def _measure_with_lead(
+    meter: _RecallMeter, truths: Sequence[GroundTruth], layout: Layout
+) -> dict[str, Any]:
+    """Find the least efforts of requests that weigh popularity, with the leading rows beside.
+
+    Returns:
+        `lead`, the facts of `LeadRows`, `lead_effort` and `lead_usual_effort`; empty if no rows
+        lead.
+    """
+    column = layout.prior_column
+    lead = build_lead_facts(VectorIndex.open(meter.path).read_column(column), column)
+    if not lead["rows"]:
+        return {}
+    weighing = [truth for truth in truths if (truth.query_set.vectors[:, column] > 0).all()]
+    usual = [truth for truth in weighing if truth.query_set.is_usual]
+    beside = replace(meter, lead=lead, recalls={})
+    return {
+        "lead": lead,
+        "lead_effort": asdict(beside.find_effort(weighing, "lead_effort")),
+        "lead_usual_effort": asdict(beside.find_effort(usual, "lead_usual_effort")),
     }
 
 

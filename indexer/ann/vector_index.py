@@ -43,8 +43,7 @@ class VectorIndex:
 
     Args:
         index: The FAISS index.
-        facts: From the manifest: `effort`, `usual_effort`, `lead` and `gather_share`, as the build
-            measured them.
+        facts: From the manifest: efforts, `lead` and `gather_share`, as `measure_index` found them.
     """
 
     def __init__(self, index: Any, facts: Mapping[str, Any] | None = None) -> None:
@@ -56,6 +55,8 @@ class VectorIndex:
         self._vectors = self._searcher.vectors
         self._column_spread = measure_column_spread(self._vectors)
         self._column_search = ColumnSearch(self._vectors)
+        self._lead_effort = _read_effort(known, "lead_effort", self._effort)
+        self._lead_usual_effort = _read_effort(known, "lead_usual_effort", self._usual_effort)
         self._lead_rows = LeadRows.from_json(known.get("lead"), self._searcher.read_vectors)
 
     @classmethod
@@ -197,13 +198,19 @@ class VectorIndex:
             return self._score_all(queries, allowed)
         if len(queries) == 1 and np.count_nonzero(queries) <= MAX_NONZERO_COLUMNS:
             return self._find_in_columns(queries, depth, allowed)
-        effort = self._usual_effort if self._are_usual(queries) else self._effort
+        effort = self._choose_effort(queries, allowed)
         while not self._searcher.is_exact and effort.k_factor <= _MAX_EFFORT:
             near = self._searcher.find_near(queries, depth, allowed, effort, each=each)
             if near is not None:
                 return self._add_lead_rows(near, queries, depth, allowed)
             effort = effort.scale_by(_EFFORT_STEP)
         return self._find_near_exactly(queries, depth, allowed, each=each)
+
+    def _choose_effort(self, queries: Vectors, allowed: AllowedRows) -> Effort:
+        is_usual = self._are_usual(queries)
+        if self._lead_rows.serve(queries, allowed.contain):
+            return self._lead_usual_effort if is_usual else self._lead_effort
+        return self._usual_effort if is_usual else self._effort
 
     def _add_lead_rows(
         self, near: NearRows, queries: Vectors, depth: int, allowed: AllowedRows
@@ -339,3 +346,7 @@ class VectorIndex:
             )
         if not np.isfinite(queries).all():
             raise VectorShapeError("a query vector holds NaN or infinity")
+
+
+def _read_effort(facts: Mapping[str, Any], name: str, otherwise: Effort) -> Effort:
+    return Effort.from_json(facts[name]) if name in facts else otherwise

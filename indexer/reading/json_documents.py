@@ -11,6 +11,8 @@ from typing import Any
 from indexer.reading.cell_lists import read_structure
 
 _DATE = "$date"
+_CONNECTION = frozenset(("edges", "pageInfo", "totalCount", "__typename"))
+_EDGE = frozenset(("node", "cursor", "__typename"))
 _MAX_DEPTH = 10  # that is looked into
 _MAX_DIGITS = 20  # of a whole number of 64 bits
 _PLAIN_MARKS = frozenset(("$oid", _DATE, "$numberLong", "$uuid"))
@@ -36,21 +38,27 @@ def unwrap_document(value: Any, text: bytes) -> Any:
     if isinstance(value, dict) and isinstance(source := value.get("_source"), dict):
         is_named = "_id" not in value or source.get("id") is not None
         value = source if is_named else {**source, "_id": value["_id"]}
-    if b'"node"' in text:
+    if b'"node"' in text or b'"edges"' in text:
         value = _unwrap_nodes(value, _MAX_DEPTH)
     return _unwrap_values(value) if b'"$' in text else value
 
 
 def _unwrap_nodes(value: Any, depth: int) -> Any:
     """Return a value with plain lists for those of GraphQL, and the node for an edge."""
+    if isinstance(value, list) and depth:
+        return [_unwrap_nodes(entry, depth - 1) for entry in value]
     if not depth or not isinstance(value, dict):
         return value
     edges = value.get("edges")
-    if isinstance(edges, list) and value.keys() <= {"edges", "pageInfo", "totalCount"}:
+    if isinstance(edges, list) and value.keys() <= _CONNECTION and all(map(_is_edge, edges)):
         return [_unwrap_nodes(edge, depth - 1) for edge in edges]
-    if isinstance(node := value.get("node"), dict) and value.keys() <= {"node", "cursor"}:
-        return _unwrap_nodes(node, depth - 1)
+    if _is_edge(value):
+        return _unwrap_nodes(value["node"], depth - 1)
     return {name: _unwrap_nodes(inner, depth - 1) for name, inner in value.items()}
+
+
+def _is_edge(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("node"), dict) and value.keys() <= _EDGE
 
 
 def _unwrap_values(value: Any) -> Any:

@@ -124,9 +124,9 @@ INTERACTION_SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "時間戳", "评分时间", "評分時間", "评论时间", "行为时间", "事件时间", "下单时间",
         "購買時間", "购买时间", "点击时间", "创建时间", "日期", "datum", "zeit", "zeitpunkt",
         "zeitstempel", "bestelldatum", "at", "dateadded", "addedat", "datecreated", "createdon",
-        "ratedat", "ratingdate", "viewedat", "watchedat", "clickedat", "clicktime", "playedat",
+        "ratedat", "ratingdate", "viewedat", "watchedat", "clickedat", "playedat",
         "listenedat", "likedat", "visitedat", "visitdate", "purchasedat",
-        "purchasedate", "purchasetime", "orderedat", "ordertime", "paidat", "occurredat",
+        "purchasedate", "orderedat", "paidat", "occurredat",
         "dateread", "readat", "dateupdated", "支付时间", "支付時間",
     ),
     "liked": (

@@ -34,7 +34,7 @@ class Known(NamedTuple):
 
     Attributes:
         times: How often damage was met by this process, or another store opened.
-        mark: What another process had left; None: nothing.
+        mark: The file that tells of damage, as it was; None: there was none.
     """
 
     times: int
@@ -91,6 +91,7 @@ class Damage:
                 self._sentence = f"{_MET_BY_ANOTHER} (it left {self._find_mark(self._store)})"
                 self._count += 1
                 self._next_look_at = time.monotonic()
+                _log.error("%s", self._sentence)
 
     @contextmanager
     def claim_look(self) -> Iterator[bool]:
@@ -114,20 +115,21 @@ class Damage:
             known: `known` from before it was read; damage that any process met since is kept.
         """
         with self._lock:
-            if self._count == known.times and self._read_mark() in (None, known.mark):
-                self._forget()
-
-    def start_again(self) -> None:
-        """Count the store as sound, since it is another one; a look at the former tells nothing."""
-        with self._lock:
-            self._count += 1
-            self._forget()
-
-    def _forget(self) -> None:
-        if self._sentence is not None:
+            is_news = self._count != known.times or self._read_mark() not in (None, known.mark)
+            if is_news or self._sentence is None:
+                return
             _log.warning("the live store reads well again")
             self._remove_mark()
-        self._sentence = None
+            self._sentence = None
+
+    def start_again(self) -> None:
+        """Forget what was met, since the store is another one; a look at the former tells nothing.
+
+        A mark stays, which another process may have left for this store: who asks next has it read.
+        """
+        with self._lock:
+            self._count += 1
+            self._sentence = None
 
     def _remove_mark(self) -> None:
         if self._store is None:

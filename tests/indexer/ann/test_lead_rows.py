@@ -86,11 +86,24 @@ def test_a_build_needs_no_effort_for_popularity(
     built: tuple[Path, VectorIndex, dict[str, object]], vectors: Vectors
 ) -> None:
     _, index, facts = built
-    effort = facts["effort"]
+    effort = facts["lead_effort"]
     assert isinstance(effort, dict)
     assert effort["nprobe"] < index.list_count
     for weight in (0.0, 1.0, 2.0, 10.0):
         assert measure(index, vectors, ask(vectors, weight), EVERYTHING) >= 0.98
+
+
+def test_who_has_seen_what_is_popular_finds_the_rest_as_well(
+    built: tuple[Path, VectorIndex, dict[str, object]], vectors: Vectors
+) -> None:
+    _, index, facts = built
+    lead = facts["lead"]
+    assert isinstance(lead, dict)
+    rest = EVERYTHING.drop(np.array(lead["rows"]))
+    for weight in (1.0, 3.0, 10.0):
+        assert measure(index, vectors, ask(vectors, weight), rest) >= 0.97
+    for weight in (-3.0, -10.0):
+        assert measure(index, vectors, ask(vectors, weight), EVERYTHING) >= 0.97
 
 
 def test_what_is_not_allowed_is_not_found_however_popular(

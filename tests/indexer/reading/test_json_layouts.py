@@ -54,11 +54,18 @@ def test_connections_of_graphql_are_lists_of_their_nodes(
 ) -> None:
     edges: list[Any] = [{"cursor": item["id"], "node": dict(item)} for item in ITEMS]
     edges[0]["node"]["variants"] = {"edges": [{"node": {"color": "red"}}], "pageInfo": {}}
+    edges[1]["node"] |= {"variants": {"edges": []}, "prices": {"edges": [1, 2]}}
+    edges[1]["__typename"] = "ProductEdge"
     edges[1]["node"]["route"] = {"edges": 3, "node": {"x": 1}, "length": 2}  # which is none
     page = {"data": {"products": {"edges": edges, "pageInfo": {"hasNextPage": False}}}}
     items, _ = read(tmp_path / "a.json", json.dumps(page, indent=indent))
     assert [{"id": item["id"], "title": item["title"]} for item in items] == ITEMS
     assert items[0]["variants"] == [{"color": "red"}]
+    parts = [{**item, "parts": {"edges": [{"node": {"size": "L"}}]}} for item in ITEMS]
+    (first, _), _ = read(tmp_path / "b.json", json.dumps({"data": {"items": parts}}, indent=indent))
+    assert first["parts"] == [{"size": "L"}]
+    assert items[1]["variants"] == []
+    assert items[1]["prices"] == {"edges": [1, 2]}
     assert items[1]["route"] == {"edges": 3, "node": {"x": 1}, "length": 2}
 
 

@@ -60,5 +60,6 @@ def test_the_estimate_is_near_what_the_tokenizer_counts() -> None:
         "\N{SQUARE KIROGURAMU}" * 20,
     ):
         (tokenized,) = encoder._tokenize([text], encoder._prompts.query)
-        assert 0.4 <= estimate_tokens(text) / len(tokenized) <= 4
+        most = 4 if text[0] in "ﷺ㌔" else 2.5  # whole words in one sign are fewer tokens
+        assert 0.4 <= estimate_tokens(text) / len(tokenized) <= most
     assert estimate_tokens("雨" * 10_000) == MAX_TEXT_TOKENS
