@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from indexer.ann.allowed_rows import contain_rows
 from indexer.arrays import Mask, Rows, Vectors
 
 LEAD_COUNT = 500  # with four times as many, no more was found over a million items
@@ -49,12 +50,15 @@ class LeadRows:
         weighs = len(self._rows) > 0 and bool((queries[:, self._column] > 0).all())
         return weighs and 2 * int(np.count_nonzero(usable(self._rows))) >= len(self._rows)
 
-    def score(self, queries: Vectors, usable: Callable[[Rows], Mask]) -> tuple[Rows, Vectors]:
-        """Return those rows that may be found, if any query vector weighs the column.
+    def score(
+        self, queries: Vectors, usable: Callable[[Rows], Mask], known: Rows
+    ) -> tuple[Rows, Vectors]:
+        """Return those rows that may be found and are not known, if any query weighs the column.
 
         Args:
             queries: `(q, d) float32`.
             usable: Returns which of m ascending rows may be found, `(m,) bool`.
+            known: `(k,) int64`, ascending.
 
         Returns:
             `(m,)` rows, ascending, and their exact products `(q, m) float32`.
@@ -63,8 +67,8 @@ class LeadRows:
             return self._rows[:0], np.empty((len(queries), 0), np.float32)
         if self._vectors is None:
             self._vectors = self._read_vectors(self._rows)
-        is_usable = usable(self._rows)
-        return self._rows[is_usable], queries @ self._vectors[is_usable].T
+        is_new = usable(self._rows) & ~contain_rows(known, self._rows)
+        return self._rows[is_new], queries @ self._vectors[is_new].T
 
 
 def build_lead_facts(values: Vectors, column: int) -> dict[str, Any]:

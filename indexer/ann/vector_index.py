@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.ann.allowed_rows import AllowedRows, contain_rows
+from indexer.ann.allowed_rows import AllowedRows
 from indexer.ann.column_search import MAX_NONZERO_COLUMNS, ColumnSearch
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.faiss_searcher import Effort, FaissSearcher, SearchOptions
@@ -215,10 +215,7 @@ class VectorIndex:
     def _add_lead_rows(
         self, near: NearRows, queries: Vectors, depth: int, allowed: AllowedRows
     ) -> NearRows:
-        def is_new(rows: Rows) -> Mask:
-            return allowed.contain(rows) & ~contain_rows(near.rows, rows)
-
-        rows, products = self._lead_rows.score(queries, is_new)
+        rows, products = self._lead_rows.score(queries, allowed.contain, near.rows)
         if not len(rows):
             return near
         both = near.add(rows, products)
@@ -328,11 +325,12 @@ class VectorIndex:
     def _put_lead_rows(self, top: TopRows, query: Vectors, options: SearchOptions) -> TopRows:
         """Return the best of a query's top rows and of the lead rows that are not among them."""
 
-        def is_new(rows: Rows) -> Mask:
-            is_known = np.isin(rows, top.rows)
-            return ~is_known if options.allowed is None else options.allowed[rows] & ~is_known
+        def may_be_found(rows: Rows) -> Mask:
+            return (
+                np.ones(len(rows), np.bool_) if options.allowed is None else options.allowed[rows]
+            )
 
-        rows, products = self._lead_rows.score(query[None], is_new)
+        rows, products = self._lead_rows.score(query[None], may_be_found, np.sort(top.rows))
         if not len(rows):
             return top
         together = np.concatenate([top.rows, rows])

@@ -13,6 +13,7 @@ from indexer.arrays import Rows, Vectors
 from tests.indexer.ann.worlds import LAYOUT, build, clustered
 
 COUNT = 9_000
+NO_ROWS: Rows = np.empty(0, np.int64)
 ONE_LIST = {"k_factor": 3.0, "nprobe": 1, "ef": 32}
 EVERYTHING = AllowedRows.all_of(COUNT)
 
@@ -122,6 +123,6 @@ def test_a_query_that_does_not_weigh_popularity_reads_nothing() -> None:
 
     lead = LeadRows(1, np.array([3, 5]), read)
     for query in ([1.0, 0.0], [1.0, -2.0]):
-        rows, products = lead.score(np.array([query], np.float32), lambda rows: rows > 0)
+        rows, products = lead.score(np.array([query], np.float32), lambda rows: rows > 0, NO_ROWS)
         assert len(rows) == 0
         assert products.shape == (1, 0)
