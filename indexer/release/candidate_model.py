@@ -18,7 +18,7 @@ from indexer.reading import Interaction
 from indexer.release.holdout import Holdout
 from indexer.release.model_answers import ModelCatalogue
 from indexer.release.snapshot_files import open_model_catalogue
-from indexer.taste import TasteModel, TasteSettings, confirm_taste, fit_taste, refit_taste
+from indexer.taste import Events, TasteModel, TasteSettings, confirm_taste, fit_taste, refit_taste
 
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)  # numbers of interactions on the learning curve
 _CURVE_CASES = 300
@@ -64,7 +64,8 @@ class CandidateModel:
         points = []
         for count in (n for n in CURVE_ROWS if n <= _MAX_CURVE_SHARE * len(rows)):
             some = rows[len(rows) - count :]
-            model = confirm_taste(some, catalogue.ids, catalogue.meaning, settings=settings)
+            events = self._build_events(some)
+            model = confirm_taste(events, catalogue.ids, catalogue.meaning, settings=settings)
             points.append(_build_curve_point(count, catalogue.answer(model, sample), sample))
         sampled_answers = replace(all_answers, ranks=all_answers.ranks[case_numbers])
         return [*points, _build_curve_point(len(rows), sampled_answers, sample)]
@@ -79,10 +80,14 @@ class CandidateModel:
         settings = build.kept_settings
         if settings is None and holdout.starts_at is not None:
             settings = build.settings_without_newest
-        rows: Sequence[Interaction] = holdout.training_rows
+        events = self._build_events(holdout.training_rows)
         if settings is None:
-            return fit_taste(rows, ids, meaning)
-        return refit_taste(rows, ids, meaning, settings=settings)
+            return fit_taste(events, ids, meaning)
+        return refit_taste(events, ids, meaning, settings=settings)
+
+    def _build_events(self, rows: Sequence[Interaction]) -> Events:
+        own_weights = dict(self._build.taste.settings.scale.own_weights)
+        return self._catalogue.build_events(rows, own_weights)
 
 
 def _build_curve_point(row_count: int, answers: IndexAnswers, holdout: Holdout) -> dict[str, Any]:
