@@ -253,6 +253,8 @@ def _write_files(
     if learned is not None and check_release is not None:
         build = _finish_build(context, manifest, stats, learned)
         release = check_release(build, report=context.report)
+        for warning in release.get("warnings", ()):
+            context.note(warning)
     report = {
         "counts": context.counts,
         "learned": learned.report if learned else None,

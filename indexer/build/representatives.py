@@ -13,13 +13,14 @@ from indexer.metadata import Columns, Exists, FieldType, RowValueKind
 from indexer.snapshot import CatalogueStats, Times
 
 REPRESENTATIVE_COUNT = 100
-REPRESENTATIVE_SCALE = 0.1  # of the first one's score above that of the best rated other item
+REPRESENTATIVE_SCALE = 0.01  # of the first one's score above that of the best rated item
 _HALF_PLACES = 25  # places after which a representative's score above the others is halved
 _MAX_AUDIENCE = 2_000  # random items that the list is to stand for
 _MAX_CANDIDATES = 2_000
 _VOTE_FIELDS = ("rating_count", "ratings_count", "vote_count", "votes", "review_count", "reviews")
 _MAX_FIELDS = 30  # whose presence is looked at
 _USUAL_VOTES = 10.0  # votes with which a rating counts half
+_NO_COVER = 1e-6  # what an item brings that is near nothing left: then its quality decides
 _SEED = 20_260_101
 
 
@@ -62,7 +63,8 @@ def choose_representatives(meaning: Vectors, quality: NDArray[np.float64]) -> Ro
     is_left = np.ones(len(candidates), bool)
     chosen: list[int] = []
     while len(chosen) < min(REPRESENTATIVE_COUNT, len(candidates)):
-        gains = np.maximum(nearness - covered, 0).sum(axis=1) * (0.5 + quality[candidates])
+        gains = np.maximum(nearness - covered, 0).sum(axis=1) + _NO_COVER
+        gains *= 0.5 + quality[candidates]
         place = int(np.argmax(np.where(is_left, gains, -1)))
         is_left[place] = False
         covered = np.maximum(covered, nearness[place])

@@ -87,8 +87,8 @@ def _list_prior_parts(catalogue: Catalogue, inputs: Sequence[QueryInput]) -> lis
         return []
     if catalogue.taste is not None and catalogue.taste.has_prior:
         return [_NEW_INPUT]
-    is_wanted = any(i.role in (Role.PROFILE, Role.QUERY) and i.weight > 0 for i in inputs)
-    return [] if is_wanted else [_REPRESENTATIVE_INPUT]
+    is_anything_wanted = any(i.weight > 0 and not i.is_prior for i in inputs)
+    return [] if is_anything_wanted else [_REPRESENTATIVE_INPUT]
 
 
 def build_inputs(

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.build import FinishedBuild
 from indexer.evaluation import IndexAnswers, build_slices
@@ -18,7 +19,15 @@ from indexer.reading import Interaction
 from indexer.release.holdout import Holdout
 from indexer.release.model_answers import ModelCatalogue
 from indexer.release.snapshot_files import open_model_catalogue
-from indexer.taste import Events, TasteModel, TasteSettings, confirm_taste, fit_taste, refit_taste
+from indexer.taste import (
+    WINDOW_SHARE,
+    Events,
+    TasteModel,
+    TasteSettings,
+    confirm_taste,
+    fit_taste,
+    refit_taste,
+)
 
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)  # numbers of interactions on the learning curve
 _CURVE_CASES = 300
@@ -69,6 +78,21 @@ class CandidateModel:
             points.append(_build_curve_point(count, catalogue.answer(model, sample), sample))
         sampled_answers = replace(all_answers, ranks=all_answers.ranks[case_numbers])
         return [*points, _build_curve_point(len(rows), sampled_answers, sample)]
+
+    def find_new_items(self, holdout: Holdout) -> dict[str, NDArray[np.bool_]]:
+        """Return which cases picked what had just arrived, as slice `new_item`, `(c,) bool`.
+
+        It arrived after the newest tenth of what is learned from had begun. Nothing if that is not
+        known of any.
+        """
+        times = np.sort([row.at for row in holdout.training_rows if row.at is not None])
+        if holdout.starts_at is None or not len(times):
+            return {}
+        begin = times[int((1 - WINDOW_SHARE) * len(times))]
+        arrivals = dict(zip(self._catalogue.ids, self._catalogue.arrivals.tolist(), strict=True))
+        item_ids = holdout.cases.log.item_ids
+        is_new = [arrivals[item_ids[row]] >= begin for row in holdout.cases.target.tolist()]
+        return {"new_item": np.array(is_new, np.bool_)} if any(is_new) else {}
 
     def _fit(self, holdout: Holdout) -> TasteModel:
         """Fit as the build did: with the settings it kept, or with some that saw no holdout.

@@ -16,6 +16,7 @@ from indexer.taste.events import Events
 MIN_DEVIATION, MAX_DEVIATION = -1.0, 2.0
 NEW_SHARE = 0.1  # of all events: what arrived within the newest of them is new
 NEW_HALF_LIFE = 0.05  # share of all events after which an arrival counts half
+_LENT_UNTIL = 0.2  # share of all events after which nothing is lent any more
 _MIN_ARRIVALS = 20
 
 Prior = NDArray[np.float32]
@@ -85,8 +86,8 @@ def lend_picks(
     """Return the picks that each item is lent because it arrived lately, `(n,) float64`.
 
     Right after its arrival it is what `estimate_early_picks` returns, and half of that whenever
-    another `NEW_HALF_LIFE` of all events has passed. Of what picks it has by then, some are its
-    own.
+    another `NEW_HALF_LIFE` of all events has passed, until it is not worth telling any more. By then
+    its own picks tell.
 
     Args:
         counts: `(n,)` from `count_picks`.
@@ -95,7 +96,8 @@ def lend_picks(
     if not len(arrival_ages):
         return np.zeros(len(counts), np.float64)
     remaining = 0.5 ** (arrival_ages.astype(np.float64) / NEW_HALF_LIFE)
-    return np.nan_to_num(remaining) * estimate_early_picks(counts, arrival_ages)
+    remaining[~(arrival_ages <= _LENT_UNTIL)] = 0
+    return remaining * estimate_early_picks(counts, arrival_ages)
 
 
 def estimate_early_picks(counts: NDArray[np.float64], arrival_ages: NDArray[np.float32]) -> float:
