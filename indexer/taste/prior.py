@@ -86,8 +86,8 @@ def lend_picks(
     """Return the picks that each item is lent because it arrived lately, `(n,) float64`.
 
     Right after its arrival it is what `estimate_early_picks` returns, and half of that whenever
-    another `NEW_HALF_LIFE` of all events has passed, until it is not worth telling any more. By then
-    its own picks tell.
+    another `NEW_HALF_LIFE` of all events has passed, until `_LENT_UNTIL`. By then its own picks
+    tell.
 
     Args:
         counts: `(n,)` from `count_picks`.
