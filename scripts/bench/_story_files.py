@@ -4,12 +4,12 @@ import csv
 import gzip
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _story_checks import CHECKS, OPTIONS
+from _story_checks import CHECKS, FIRST, OPTIONS, matches
 
 from indexer.errors import CatalogError
 
@@ -154,6 +154,23 @@ def _name_in_check(check: Mapping[str, Any], names: ItemNames) -> dict[str, Any]
     return named
 
 
+def check_facts(story: Story, items: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a share that no list over this catalogue could reach, or could miss.
+
+    Raises:
+        CatalogError: If there is one.
+    """
+    for check in story.checks:
+        if "share_of" not in check:
+            continue
+        count = sum(matches(item, check["share_of"]) for item in items)
+        if count < max(1, check.get("at_least", 0) * check.get("first", FIRST)):
+            raise CatalogError(
+                f"the story {story.name!r}: {count} of {len(items)} items are as {dict(check)} "
+                f"wants them; mend the condition"
+            )
+
+
 def leave_out(ask: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Return a request with less said.
 
@@ -192,8 +209,7 @@ def count_interactions(path: Path | None) -> Counter[str]:
     """
     if path is None:
         return Counter()
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open()
-    with opened as lines:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         rows = csv.DictReader(lines)
         if "item_id" not in (rows.fieldnames or ()):
             raise CatalogError(f"{path} has no column item_id")

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Does what people meet first look right to a person?
 
-Stories say who asks what of which catalogue, and what a person expects of the list: `stories/*.toml`
-beside this file, written from the items' own facts before they were asked. Each is asked in Python
-at a fixed time. Prints for each whether it holds, what is wrong and the first ten titles; then the
-share that holds by catalogue, language and topic. Films and books are folders of your own with
-items.* and interactions.csv; without them their stories are skipped, and said to be.
+Stories say who asks what of which catalogue, and what a person expects of the list; they are in
+`stories/`, written from the items' own facts before they were asked. Each is asked in Python at a
+fixed time. Prints for each whether it holds, what is wrong and the first ten titles; then the share
+that holds by catalogue, language and topic. Films and books are folders of your own with items.*
+and interactions.csv; without them their stories are skipped, and said to be. An index directory
+that does not exist yet is built, and kept.
 
 Examples:
-  stories.py                                 the bundled sample alone, about a minute to build
+  stories.py                               the bundled sample alone, about a minute to build
   stories.py --films data/films --books data/books
   stories.py --films data/films --index-films data/films_index --json
 """
@@ -28,6 +29,7 @@ from _story_files import (
     CATALOGUES,
     ItemNames,
     Story,
+    check_facts,
     count_interactions,
     find_sources,
     leave_out,
@@ -49,6 +51,7 @@ class Shelf:
     """A catalogue to ask: its index, and how often its training log names each item."""
 
     index: Index
+    items: Sequence[Mapping[str, Any]]
     names: ItemNames
     interactions: Counter[str]
 
@@ -74,6 +77,8 @@ def main() -> int:
         }
         told = [story for story in stories if story.catalogue in shelves]
         named = [name_items(story, shelves[story.catalogue].names) for story in told]
+        for story in named:
+            check_facts(story, shelves[story.catalogue].items)
         verdicts = [judge(story, shelves[story.catalogue]) for story in named]
     skipped = Counter(story.catalogue for story in stories if story.catalogue not in shelves)
     for name, count in skipped.items():
@@ -90,9 +95,10 @@ def _parse_arguments() -> Namespace:
     made = create_parser(__doc__ or "")
     made.add_argument("--stories", type=Path, default=_HERE / "stories" / "now.toml",
                       metavar="FILE", help="default: stories/now.toml")  # fmt: skip
+    folders = {"sample": _HERE.parent / "sample"}
     for name in CATALOGUES:
         made.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"folder of the {name}",
-                          default=_HERE.parent / "sample" if name == "sample" else None)  # fmt: skip
+                          default=folders.get(name))  # fmt: skip
         made.add_argument(f"--index-{name}", type=Path, metavar="DIR",
                           help="index directory over it; default: one is built")  # fmt: skip
     made.add_argument("--min-rate", type=float, default=0.0, metavar="SHARE",
@@ -116,7 +122,7 @@ def _open_shelf(folder: Path, root: Path, bars: Progress) -> Shelf:
         build_index(sources, root, interactions=log, report=bars)
     index = Index.open(root)
     items = [item for _, item in index.page(limit=index.count)]
-    return Shelf(index, ItemNames(items), count_interactions(log))
+    return Shelf(index, items, ItemNames(items), count_interactions(log))
 
 
 def judge(story: Story, shelf: Shelf) -> Verdict:
@@ -193,7 +199,9 @@ def print_report(verdicts: Sequence[Verdict], report: Mapping[str, Any]) -> None
         print(f"      = {' · '.join(title[:_TITLE_CHARS] for title in verdict.titles)}")
     for key in ("catalogue", "language", "topic"):
         groups = report[f"by_{key}"].items()
-        print(f"{key}: " + ", ".join(f"{name} {g['rate']:.0%} of {g['told']}" for name, g in groups))
+        print(
+            f"{key}: " + ", ".join(f"{name} {g['rate']:.0%} of {g['told']}" for name, g in groups)
+        )
     skipped = "".join(f", {count} of {name} skipped" for name, count in report["skipped"].items())
     print(f"{report['rate']:.1%} of {report['told']} stories hold{skipped}")
 
