@@ -146,6 +146,7 @@ def judge(story: Story, shelf: Shelf) -> Verdict:
 
 def _ask(ask: Mapping[str, Any], shelf: Shelf) -> list[Shown]:
     timed = "at" in ask or "time" in ask.get("context", {})
+    body: dict[str, Any] = {**ask} if timed else {**ask, "at": _AT}
     return [
         Shown(
             hit.id,
@@ -154,7 +155,7 @@ def _ask(ask: Mapping[str, Any], shelf: Shelf) -> list[Shown]:
             tuple(reason["kind"] for reason in hit.reasons),
             shelf.interactions[hit.id],
         )
-        for hit in shelf.index.recommend(**ask, **({} if timed else {"at": _AT}))
+        for hit in shelf.index.recommend(**body)
     ]
 
 
