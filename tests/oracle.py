@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer import Index
 from indexer.language import whitening
 from indexer.request.scenarios import SCENARIOS
 from indexer.snapshot import item_vectors as block_vectors
@@ -118,8 +119,19 @@ class World:
         self.row = {item_id: row for row, item_id in enumerate(self.ids)}
         self.space, self.encode, self.scale = space, encode, scale
         self.prior = self._priors()
+        self.representative = np.zeros(len(self.ids))
         self._passed: dict[str, NDArray[np.bool_]] = {}
         self._unavailable = self._where(lambda item: item.get("available") is False)
+
+    def take_representatives(self, index: Index) -> None:
+        """Take over what items gain in a list for nobody; which they are is tested elsewhere."""
+        vectors = index.item_vectors(np.arange(len(self.ids)))
+        self.representative = vectors[:, index.manifest.layout.part_column].astype(np.float64)
+
+    def _is_for_nobody(self, body: Mapping[str, Any]) -> bool:
+        past = self._past(body, SCENARIOS[body.get("scenario") or "default"])
+        said = [body.get(name) for name in ("interests", "query", "spoken")]
+        return not any(said) and all(part[1] <= 0 for part in past)
 
     def _priors(self) -> Numbers:
         low, high = self.scale
@@ -134,10 +146,12 @@ class World:
         names, vectors, coefficients = self._request(body)
         parts = self.meaning @ vectors.T if names else np.zeros((len(self.ids), 0))
         products = parts @ coefficients.T  # (n, q)
-        prior = self.prior * float(dict(body.get("weights") or {}).get("prior", 1.0))
+        factor = float(dict(body.get("weights") or {}).get("prior", 1.0))
+        prior = factor * self.prior
+        standing = factor * self.representative * self._is_for_nobody(body)
         boosts = [b["weight"] * self._passing(b["filter"]) for b in body.get("boost") or []]
         gained = np.sum(boosts, axis=0) if boosts else np.zeros(len(self.ids))
-        scores = products.max(axis=1) + prior + gained
+        scores = products.max(axis=1) + prior + standing + gained
         best = products.argmax(axis=1)
         reasons = self._out(body)
         if body.get("min_score") is not None:
@@ -157,7 +171,8 @@ class World:
             row = self.row[item_id]
             told = dict(zip(names, parts[row] * coefficients[best[row]], strict=True))
             boosted = {f"boost:{n}": float(boost[row]) for n, boost in enumerate(boosts)}
-            return {**told, **boosted, "popularity": float(prior[row])}
+            return {**told, **boosted, "popularity": float(prior[row]),
+                    "representative": float(standing[row])}  # fmt: skip
 
         return Expected(
             [self.ids[row] for row in eligible],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.ann import IndexOptions, Layout, build_index_file, check_index_name
+from indexer.build.arrivals import store_arrivals
 from indexer.build.build_hashes import hash_content, hash_inputs
 from indexer.build.collector import REJECTED_FILE, ItemCollector
 from indexer.build.context import BuildContext
@@ -26,6 +27,7 @@ from indexer.build.folder import (
     open_working_folder,
 )
 from indexer.build.item_files import store_items
+from indexer.build.item_prior import build_item_prior
 from indexer.build.manifest import build_manifest, summarise_build, summarise_unchanged
 from indexer.build.options import BuildOptions, BuildSummary
 from indexer.build.raw_vectors import EncodedCatalogue, StagedCatalogue, encode_catalogue
@@ -40,6 +42,7 @@ from indexer.snapshot import (
     TUNED_LAYER_FILE,
     BlockVectors,
     CatalogueStats,
+    ItemPrior,
     Manifest,
     collect_file_facts,
     publish,
@@ -241,13 +244,17 @@ def _write_files(
     if context.encoder_selection.tuned_layer_file:
         shutil.copyfile(context.encoder_selection.tuned_layer_file, work / TUNED_LAYER_FILE)
     has_data = has_training_data(context.options)
-    learned = learn_taste(context, catalogue, stats.ids) if has_data else None
-    layout, index = _write_index(context, stats, catalogue, learned)
+    arrivals = store_arrivals(context, stats)
+    learned = learn_taste(context, catalogue, stats.ids, arrivals) if has_data else None
+    prior = build_item_prior(context, stats, learned.model if learned else None, catalogue)
+    layout, index = _write_index(context, prior, catalogue, learned)
     manifest = build_manifest(context, sources, stats, layout, index, learned=learned is not None)
     release = None
     if learned is not None and check_release is not None:
         build = _finish_build(context, manifest, stats, learned)
         release = check_release(build, report=context.report)
+        for warning in release.get("warnings", ()):
+            context.note(warning)
     report = {
         "counts": context.counts,
         "learned": learned.report if learned else None,
@@ -259,16 +266,18 @@ def _write_files(
 
 def _write_index(
     context: BuildContext,
-    stats: CatalogueStats,
+    prior: ItemPrior,
     catalogue: EncodedCatalogue,
     learned: LearnedTaste | None,
 ) -> tuple[Layout, dict[str, Any]]:
     """Build `index.faiss` over the item vectors; return their layout and facts of the index."""
     taste = learned.model if learned else None
-    layout = Layout(meaning=catalogue.space.dim, taste=taste.targets.shape[1] if taste else 0)
+    layout = Layout(
+        meaning=catalogue.space.dim, taste=taste.targets.shape[1] if taste else 0, prior_part=1
+    )
     index = build_index_file(
         context.work / "index.faiss",
-        BlockVectors(catalogue.raw, catalogue.space, layout, stats, taste),
+        BlockVectors(catalogue.raw, catalogue.space, layout, prior, taste),
         layout,
         options=_choose_index_options(context, catalogue),
         report=context.report,

@@ -16,7 +16,9 @@ from indexer.build.options import BuildOptions
 from indexer.build.parent_snapshot import ParentSnapshot
 from indexer.build.raw_vectors import EncodedCatalogue
 from indexer.errors import SnapshotError
+from indexer.snapshot import Times
 from indexer.taste import (
+    Events,
     TasteModel,
     TasteSettings,
     build_events,
@@ -59,7 +61,7 @@ class LearnedTaste:
 
 
 def learn_taste(
-    context: BuildContext, catalogue: EncodedCatalogue, ids: Sequence[str]
+    context: BuildContext, catalogue: EncodedCatalogue, ids: Sequence[str], arrivals: Times
 ) -> LearnedTaste:
     """Fit a taste model on the build's interactions and save it as `taste/`.
 
@@ -67,12 +69,14 @@ def learn_taste(
         context: Of the build.
         catalogue: The items as the build's encoder sees them.
         ids: `n` item ids, by row.
+        arrivals: `(n,)`, when each item arrived.
     """
     context.report("learn", 0, 0)
     interaction_count = len(context.interactions)
     meaning = catalogue.compute_meaning()
     earlier = find_earlier_tuning(context.options, context.parent, interaction_count)
-    model = _fit(context, ids, meaning, earlier)
+    events = build_events(context.interactions, ids, context.event_weights, arrivals=arrivals)
+    model = _fit(context, events, (ids, meaning), earlier)
     folder = context.work / "taste"
     folder.mkdir()
     model.save(folder)
@@ -84,11 +88,14 @@ def learn_taste(
 
 
 def _fit(
-    context: BuildContext, ids: Sequence[str], meaning: Vectors, earlier: EarlierTuning | None
+    context: BuildContext,
+    events: Events,
+    items: tuple[Sequence[str], Vectors],
+    earlier: EarlierTuning | None,
 ) -> TasteModel:
     """Tune and fit, or only fit with earlier settings; the model's report says which."""
     started = time.process_time()
-    events = build_events(context.interactions, ids, context.event_weights)
+    ids, meaning = items
     if earlier is None:
         model = fit_taste(
             events,

@@ -22,7 +22,7 @@ class LiveVectors:
 
     An item that replaces one of the snapshot keeps its taste and prior blocks. A new item gets the
     taste block that ridge regression on the snapshot's items predicts from its meaning, and the
-    median prior.
+    prior of what arrives.
     """
 
     def __init__(self, base: Index) -> None:
@@ -49,11 +49,16 @@ class LiveVectors:
         if new and layout.taste:
             block = slice(layout.meaning, layout.meaning + layout.taste)
             out[new, block] = out[new, : layout.meaning] @ self._taste_from_meaning
-        prior = layout.meaning + layout.taste
-        if self._base.manifest.learned:
-            out[new, prior] = self._cold_prior
+        taste = self._base.taste
+        if taste is not None and taste.has_prior:
+            out[new, layout.prior_column] = taste.arrival_prior
+            if layout.prior_part:
+                out[new, layout.part_column] = taste.arrival_prior
         else:
-            out[:, prior] = [self._compute_rated_prior(item.get("rating")) for item in items]
+            rated = [self._compute_rated_prior(item.get("rating")) for item in items]
+            out[:, layout.prior_column] = rated
+            if layout.prior_part:
+                out[:, layout.prior_column] += out[:, layout.part_column]
         return out
 
     def _compute_rated_prior(self, rating: Any) -> float:
@@ -72,8 +77,11 @@ class LiveVectors:
         rated = np.flatnonzero(self._base.mask(Exists("rating")))
         for row in rated[:1].tolist():
             rating = self._base.items([row])[0]["rating"]
-            prior = self._base.item_vectors(np.array([row]))[0, self._layout.meaning]
-            return self._scale_rating(float(rating)) - float(prior) / PRIOR_SCALE
+            vector, layout = self._base.item_vectors(np.array([row]))[0], self._layout
+            prior = float(vector[layout.prior_column])
+            if layout.prior_part:
+                prior -= float(vector[layout.part_column])
+            return self._scale_rating(float(rating)) - prior / PRIOR_SCALE
         return None
 
     @cached_property
@@ -81,11 +89,6 @@ class LiveVectors:
         count = self._base.count
         rows = np.linspace(0, count - 1, min(count, _SAMPLE_ROWS)).astype(np.int64)
         return self._base.item_vectors(rows).astype(np.float32)
-
-    @cached_property
-    def _cold_prior(self) -> float:
-        priors = self._sample_vectors[:, self._layout.meaning + self._layout.taste]
-        return float(np.median(priors)) if len(priors) else 0.0
 
     @cached_property
     def _taste_from_meaning(self) -> NDArray[np.float32]:

@@ -14,7 +14,8 @@ def build_input_vectors(
 ) -> Vectors:
     """Return the vectors of m inputs, `(m, d) float32`, zero where an input has none.
 
-    Items and texts have a unit vector in the meaning block; the prior has 1 in the prior column.
+    Items and texts have a unit vector in the meaning block; the prior has 1 in the prior column,
+    without the part that has an input of its own.
 
     Args:
         catalogue: Stores item vectors and encodes texts.
@@ -34,5 +35,9 @@ def build_input_vectors(
         vectors[texts] = catalogue.encode_queries([inputs[p].text or "" for p in texts])
     for position, query_input in enumerate(inputs):
         if query_input.role is Role.PRIOR:
-            vectors[position, layout.meaning + layout.taste] = 1.0
+            vectors[position, layout.prior_column] = 1.0
+            if layout.prior_part:
+                vectors[position, layout.part_column] = -1.0
+        elif query_input.role is Role.PRIOR_PART:
+            vectors[position, layout.part_column] = 1.0
     return vectors

@@ -35,12 +35,16 @@ _TINY = 1e-9
 
 
 class Role(StrEnum):
-    """How an input enters a query vector: in the unit-length profile, or added with its weight."""
+    """How an input enters a query vector: in the unit-length profile, or added with its weight.
+
+    The prior part is the part of the prior that has a reason of its own.
+    """
 
     PROFILE = "profile"
     QUERY = "query"
     CONTEXT = "context"
     PRIOR = "prior"
+    PRIOR_PART = "prior_part"
 
 
 class QueryInput(NamedTuple):
@@ -64,6 +68,11 @@ class QueryInput(NamedTuple):
     item_id: str | None = None
     text: str | None = None
     entry: HistoryEntry | None = None
+
+    @property
+    def is_prior(self) -> bool:
+        """Whether it is the prior or a part of it."""
+        return self.role in (Role.PRIOR, Role.PRIOR_PART)
 
     def with_weight(self, weight: float) -> "QueryInput":
         """Return the same input with another weight; `_replace` takes three times as long."""
@@ -93,7 +102,7 @@ class InputColumns:
         return cls(
             np.array([i.weight for i in inputs], np.float64),
             is_profile,
-            np.array([i.role is Role.PRIOR for i in inputs], np.bool_),
+            np.array([i.is_prior for i in inputs], np.bool_),
             is_profile & np.array([i.item_id is not None for i in inputs], np.bool_),
         )
 

@@ -3,7 +3,7 @@
 The next steps are `build_input_vectors`, `apply_taste_model` and `build_query_vectors`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.query.catalogue import Catalogue
@@ -20,6 +20,8 @@ from indexer.request import Language, Request, Scenario, describe_context, find_
 from indexer.snapshot import Manifest
 
 _PRIOR_INPUT = QueryInput(Role.PRIOR, 1.0, {"kind": "popularity"})
+_NEW_INPUT = QueryInput(Role.PRIOR_PART, 1.0, {"kind": "new"})
+_REPRESENTATIVE_INPUT = QueryInput(Role.PRIOR_PART, 1.0, {"kind": "representative"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,29 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
     inputs += _build_wordless_context_inputs(catalogue, request, scenario)
     ids = [query_input.item_id for query_input in inputs if query_input.item_id is not None]
     item_rows = catalogue.rows(ids)
+    known_inputs = [i for i in inputs if i.item_id is None or i.item_id in item_rows]
     return ResolvedRequest(
         request=request,
         scenario=scenario,
         timestamp=timestamp,
-        inputs=[i for i in inputs if i.item_id is None or i.item_id in item_rows],
+        inputs=[*known_inputs, *_list_prior_parts(catalogue, known_inputs)],
         item_rows=item_rows,
         unknown_ids=tuple(dict.fromkeys(item_id for item_id in ids if item_id not in item_rows)),
     )
+
+
+def _list_prior_parts(catalogue: Catalogue, inputs: Sequence[QueryInput]) -> list[QueryInput]:
+    """Return the input of the prior part, none if the part does not count.
+
+    That an item represents the catalogue counts only while nothing is known of what is wanted: its
+    score is that of an item for nobody.
+    """
+    if not catalogue.manifest.layout.prior_part:
+        return []
+    if catalogue.taste is not None and catalogue.taste.has_prior:
+        return [_NEW_INPUT]
+    is_anything_wanted = any(i.weight > 0 and not i.is_prior for i in inputs)
+    return [] if is_anything_wanted else [_REPRESENTATIVE_INPUT]
 
 
 def build_inputs(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.ann import Layout
 from indexer.arrays import Rows, Vectors
-from indexer.query.inputs import QueryInput, Role
+from indexer.query.inputs import QueryInput
 from indexer.query.term_totals import TermTotals
 from indexer.request import Weights
 from indexer.taste import (
@@ -143,7 +143,7 @@ def apply_taste_model(
     for position, query_input in enumerate(inputs):
         if position in directions:  # the learned direction replaces the encoded phrase
             weighted_inputs[position] = query_input.with_weight(0.0)
-        elif query_input.role is Role.PRIOR:
+        elif query_input.is_prior:
             weight = query_input.weight * (1 + popularity_affinity)
             weighted_inputs[position] = query_input.with_weight(weight)
     taste_blocks = taste[:, None] * model.sources[history.row]

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.build import FinishedBuild
 from indexer.evaluation import IndexAnswers, build_slices
@@ -18,7 +19,15 @@ from indexer.reading import Interaction
 from indexer.release.holdout import Holdout
 from indexer.release.model_answers import ModelCatalogue
 from indexer.release.snapshot_files import open_model_catalogue
-from indexer.taste import TasteModel, TasteSettings, confirm_taste, fit_taste, refit_taste
+from indexer.taste import (
+    WINDOW_SHARE,
+    Events,
+    TasteModel,
+    TasteSettings,
+    confirm_taste,
+    fit_taste,
+    refit_taste,
+)
 
 CURVE_ROWS = (0, 50, 500, 5_000, 50_000)  # numbers of interactions on the learning curve
 _CURVE_CASES = 300
@@ -64,10 +73,26 @@ class CandidateModel:
         points = []
         for count in (n for n in CURVE_ROWS if n <= _MAX_CURVE_SHARE * len(rows)):
             some = rows[len(rows) - count :]
-            model = confirm_taste(some, catalogue.ids, catalogue.meaning, settings=settings)
+            events = self._build_events(some)
+            model = confirm_taste(events, catalogue.ids, catalogue.meaning, settings=settings)
             points.append(_build_curve_point(count, catalogue.answer(model, sample), sample))
         sampled_answers = replace(all_answers, ranks=all_answers.ranks[case_numbers])
         return [*points, _build_curve_point(len(rows), sampled_answers, sample)]
+
+    def find_new_items(self, holdout: Holdout) -> dict[str, NDArray[np.bool_]]:
+        """Return which cases picked what had just arrived, as slice `new_item`, `(c,) bool`.
+
+        It arrived after the newest tenth of what is learned from had begun. Nothing if that is not
+        known of any.
+        """
+        times = np.sort([row.at for row in holdout.training_rows if row.at is not None])
+        if holdout.starts_at is None or not len(times):
+            return {}
+        begin = times[int((1 - WINDOW_SHARE) * len(times))]
+        arrivals = dict(zip(self._catalogue.ids, self._catalogue.arrivals.tolist(), strict=True))
+        item_ids = holdout.cases.log.item_ids
+        is_new = [arrivals[item_ids[row]] >= begin for row in holdout.cases.target.tolist()]
+        return {"new_item": np.array(is_new, np.bool_)} if any(is_new) else {}
 
     def _fit(self, holdout: Holdout) -> TasteModel:
         """Fit as the build did: with the settings it kept, or with some that saw no holdout.
@@ -79,10 +104,14 @@ class CandidateModel:
         settings = build.kept_settings
         if settings is None and holdout.starts_at is not None:
             settings = build.settings_without_newest
-        rows: Sequence[Interaction] = holdout.training_rows
+        events = self._build_events(holdout.training_rows)
         if settings is None:
-            return fit_taste(rows, ids, meaning)
-        return refit_taste(rows, ids, meaning, settings=settings)
+            return fit_taste(events, ids, meaning)
+        return refit_taste(events, ids, meaning, settings=settings)
+
+    def _build_events(self, rows: Sequence[Interaction]) -> Events:
+        own_weights = dict(self._build.taste.settings.scale.own_weights)
+        return self._catalogue.build_events(rows, own_weights)
 
 
 def _build_curve_point(row_count: int, answers: IndexAnswers, holdout: Holdout) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def compute_calibration(answers: IndexAnswers) -> list[dict[str, float]]:
     ]
 
 
-def compute_peer_metrics(cases: Cases) -> dict[str, Any]:
-    """Return the metrics of peers that are cheap to fit, with usual parameters, untuned."""
+def answer_with_peers(cases: Cases) -> dict[str, PeerAnswers]:
+    """Return the answers of peers that are cheap to fit, with usual parameters, untuned."""
     training = TrainingData(
         log=cases.log,
         row_mask=cases.log.part < Part.TEST,
@@ -101,4 +101,4 @@ def compute_peer_metrics(cases: Cases) -> dict[str, Any]:
     if np.count_nonzero(training.row_mask) <= _MAX_KNN_ROWS:
         knn = ItemKnn(cases.repeats).fit(training, _KNN_PARAMS)
         answers["itemknn_decay"] = ask_peer(knn, _KNN_PARAMS, cases, fallback)
-    return {name: compute_release_metrics(answer, cases) for name, answer in answers.items()}
+    return answers

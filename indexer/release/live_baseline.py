@@ -124,9 +124,10 @@ class LiveBaseline:
             note = "The live snapshot learned from nothing of them and was asked as it is."
             return self._answer_with(taste, holdout), note
         catalogue = self._catalogue
-        refitted = refit_taste(
-            holdout.training_rows, catalogue.ids, catalogue.meaning, settings=taste.settings
+        events = catalogue.build_events(
+            holdout.training_rows, dict(taste.settings.scale.own_weights)
         )
+        refitted = refit_taste(events, catalogue.ids, catalogue.meaning, settings=taste.settings)
         note = (
             "The live snapshot may have learned from them, so that its settings were fitted "
             "again on the interactions before."

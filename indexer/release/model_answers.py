@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from indexer.arrays import Vectors
 from indexer.evaluation import Cases, IndexAnswers
 from indexer.metrics import ANSWER_LENGTH
+from indexer.reading import Interaction
 from indexer.release.holdout import Holdout
 from indexer.taste import (
+    Events,
     History,
     HoldoutCases,
     TasteModel,
     TasteSettings,
+    build_events,
     judge_events,
     mark_undone,
     rank_cases,
@@ -40,12 +43,18 @@ class ModelCatalogue:
         meaning: `(n, d) float32`, meaning vectors.
         unavailable: `(m,) int64`, rows that are never recommended.
         rating_prior: `(n,) float32`, what is added to the scores if a model has no prior.
+        arrivals: `(n,) float64`, when each item arrived, Unix seconds, NaN where that is unknown.
     """
 
     ids: Sequence[str]
     meaning: Vectors
     unavailable: NDArray[np.int64]
     rating_prior: NDArray[np.float32]
+    arrivals: NDArray[np.float64]
+
+    def build_events(self, rows: Sequence[Interaction], own_weights: Mapping[str, float]) -> Events:
+        """Return interactions as events with the items of this catalogue."""
+        return build_events(rows, self.ids, own_weights, arrivals=self.arrivals)
 
     def answer(self, model: TasteModel, holdout: Holdout) -> IndexAnswers:
         """Answer the cases of a holdout by a model of this catalogue.

@@ -15,11 +15,16 @@ from indexer.evaluation import build_slices
 from indexer.progress import StageProgress
 from indexer.release.candidate_model import CandidateModel
 from indexer.release.diagnostics import (
+    answer_with_peers,
     compute_calibration,
-    compute_peer_metrics,
     compute_release_metrics,
 )
-from indexer.release.gate import GuardrailMetrics, check_guardrails, judge_release
+from indexer.release.gate import (
+    GuardrailMetrics,
+    check_guardrails,
+    compare_with_peers,
+    judge_release,
+)
 from indexer.release.holdout import Holdout, count_most_cases, split_holdout
 from indexer.release.live_baseline import LiveBaseline
 from indexer.release.report_page import render_release_page
@@ -34,7 +39,8 @@ _MAX_CURVE_ITEMS = 100_000  # each point of the learning curve ranks its cases a
 def evaluate_release(build: FinishedBuild, *, report: StageProgress) -> dict[str, Any]:
     """Return the release report of a build, still without its `decision`.
 
-    `reasons` holds a sentence for each thing that speaks against publishing. Peers and a learning
+    `reasons` holds a sentence for each thing that speaks against publishing, `warnings` one for
+    each that a simple method does clearly better. Peers and a learning
     curve are measured only if the build was tuned anew, the curve not for large catalogues.
     """
     release_report = _describe_build(build)
@@ -66,6 +72,7 @@ def _describe_build(build: FinishedBuild) -> dict[str, Any]:
         "settings_kept": build.kept_settings is not None,
         "blocks": [*_describe_tuning(build), *describe_settings(settings)],
         "reasons": [],
+        "warnings": [],
         "what": "There were too few interactions to compare anything.",
     }
 
@@ -100,15 +107,24 @@ def _compare_with_live(
         "methods": methods,
         "calibration": compute_calibration(new_answers),
     }
+    slices = {**build_slices(holdout.cases), **candidate.find_new_items(holdout)}
     if live_answers is not None:
-        slices = build_slices(holdout.cases)
         verdict = judge_release(new_answers.ranks, live_answers.ranks, holdout.cases.user, slices)
         methods["live"] = compute_release_metrics(live_answers, holdout.cases)
         comparison["compared"] = verdict.comparison_by_slice
         comparison["reasons"] = list(verdict.reasons)
     report("examine", 2, 3)
     if build.kept_settings is None:
-        methods |= compute_peer_metrics(holdout.cases)
+        peers = answer_with_peers(holdout.cases)
+        methods |= {
+            name: compute_release_metrics(answers, holdout.cases) for name, answers in peers.items()
+        }
+        comparison["warnings"] = compare_with_peers(
+            new_answers.ranks,
+            {name: answers.ranks for name, answers in peers.items()},
+            holdout.cases.user,
+            slices,
+        )
         if len(build.stats.ids) <= _MAX_CURVE_ITEMS:
             comparison["learning_curve"] = candidate.compute_learning_curve(
                 holdout, new_answers, settings

@@ -13,6 +13,7 @@ from indexer.evaluation import (
     render_section,
     render_table,
 )
+from indexer.release.gate import GATE_TITLES
 
 _METRICS = ("ndcg10", "recall10", "recall50", "mrr50")
 
@@ -44,7 +45,8 @@ def _describe_decision(report: Mapping[str, Any]) -> str:
         return f"Not published: {reasons}."
     if reasons:
         return f"Published because --force was given, although {reasons}."
-    return "Published."
+    warnings = "".join(f" {warning}." for warning in report["warnings"])
+    return f"Published.{warnings}"
 
 
 def _render_slices(report: Mapping[str, Any]) -> str:
@@ -87,7 +89,7 @@ def _render_coverage(report: Mapping[str, Any]) -> str:
 def _render_comparison(comparison: Mapping[str, Any]) -> str:
     rows = [
         Bar(
-            f"{SLICE_TITLES[part]} ({figures['cases']})",
+            f"{GATE_TITLES[part]} ({figures['cases']})",
             figures["ratio"],
             tuple(figures["ratio95"]),
         )

@@ -7,7 +7,7 @@ import numpy as np
 from indexer.language import SPACE_FILE, MeaningSpace
 from indexer.metadata import Columns, parse_filter
 from indexer.release.model_answers import ModelCatalogue
-from indexer.snapshot import CatalogueStats
+from indexer.snapshot import CatalogueStats, read_arrivals
 
 
 def open_model_catalogue(folder: Path, stats: CatalogueStats) -> ModelCatalogue:
@@ -24,4 +24,5 @@ def open_model_catalogue(folder: Path, stats: CatalogueStats) -> ModelCatalogue:
         mask = columns.match_rows(parse_filter({"available": False}, columns.schema))
         unavailable = np.flatnonzero(mask).astype(np.int64)
     meaning = MeaningSpace.load(folder / SPACE_FILE).map_stored_items(raw)
-    return ModelCatalogue(stats.ids, meaning, unavailable, stats.rating_prior)
+    arrivals = read_arrivals(folder, len(stats.ids))
+    return ModelCatalogue(stats.ids, meaning, unavailable, stats.rating_prior, arrivals)

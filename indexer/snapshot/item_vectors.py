@@ -1,7 +1,8 @@
 """Raw vectors, ratings and a taste model to item vectors, computed when they are read.
 
 An item vector has three blocks, whose widths are the snapshot's `Layout`: the meaning vector, the
-taste model's target vector, and one number that is added to the item's score (the prior).
+taste model's target vector, and one number that is added to the item's score (the prior). Beside it
+is the part of that number which has a reason of its own.
 """
 
 import mmap
@@ -48,6 +49,21 @@ class CatalogueStats:
         return (PRIOR_SCALE * centred).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class ItemPrior:
+    """What is added to the score of every item.
+
+    Attributes:
+        total: `(n,) float32`.
+        part: `(n,) float32`, of it what has a reason of its own: in a learned model, that an item
+            arrived lately; else that it represents the catalogue, which counts only where nothing
+            is known of the user.
+    """
+
+    total: NDArray[np.float32]
+    part: NDArray[np.float32]
+
+
 class BlockVectors:
     """Item vectors `(n, layout.dim) float32`, computed from raw vectors when rows are read."""
 
@@ -56,13 +72,12 @@ class BlockVectors:
         raw: NDArray[np.float16],
         space: MeaningSpace,
         layout: Layout,
-        stats: CatalogueStats,
+        prior: ItemPrior,
         taste: TasteModel | None,
     ) -> None:
         """Prepare item vectors over `raw`, `(n, r) float16`, usually memory-mapped."""
         self._raw, self._space, self._layout, self._taste = raw, space, layout, taste
-        has_learned_prior = taste is not None and taste.prior.any()
-        self._prior = taste.prior if taste is not None and has_learned_prior else stats.rating_prior
+        self._prior = prior
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,7 +100,9 @@ class BlockVectors:
         out[:, :meaning_end] = self._space.map_items(self._raw[rows].astype(np.float32))
         if self._taste is not None:
             out[:, meaning_end:taste_end] = self._taste.targets[rows]
-        out[:, taste_end] = self._prior[rows]
+        out[:, taste_end] = self._prior.total[rows]
+        if self._layout.prior_part:
+            out[:, self._layout.part_column] = self._prior.part[rows]
 
 
 def _release_pages(raw: NDArray[np.float16]) -> None:

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from indexer.taste.cases import MAX_COMPARED_ITEMS
 from indexer.taste.context_directions import ContextDirections
 from indexer.taste.neighbours import Neighbours
-from indexer.taste.prior import PickedPriorStats, compute_picked_prior_stats, compute_prior
+from indexer.taste.prior import (
+    PickedPriorStats,
+    compute_picked_prior_stats,
+    compute_prior,
+    estimate_early_picks,
+    lend_picks,
+)
 from indexer.taste.settings import TasteSettings
 from indexer.taste.text_block import TextBlock, TextFactors, fit_text_block, fit_text_factors
 
@@ -24,17 +30,15 @@ class TasteBlocks:
         neighbours: By half-life.
         context_directions: Of every context word.
         pick_counts: `(n,)` decayed counts from `count_picks`, by half-life.
-        is_warm: `(n,) bool`, whether the item has any event.
+        arrival_ages: `(n,) float32`, see `Events`.
     """
 
     meaning: Floats
     neighbours: dict[float, Neighbours]
     context_directions: ContextDirections
     pick_counts: dict[float, NDArray[np.float64]]
-    is_warm: NDArray[np.bool_]
-    _priors: dict[tuple[float, float], tuple[Floats, PickedPriorStats]] = field(
-        default_factory=dict
-    )
+    arrival_ages: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    _priors: dict[float, tuple[Floats, PickedPriorStats]] = field(default_factory=dict)
     _text: dict[float, TextBlock] = field(default_factory=dict)
     _text_factors: dict[float, TextFactors] = field(default_factory=dict)
 
@@ -57,11 +61,25 @@ class TasteBlocks:
 
     def weigh_prior(self, settings: TasteSettings) -> tuple[Floats, PickedPriorStats]:
         """Return the prior `(n,) float32` times its weight, and its statistics over picks."""
-        key = settings.prior_half_life, settings.cold_level
-        if key not in self._priors:
-            counts = self.pick_counts[settings.prior_half_life]
-            prior = compute_prior(counts, self.is_warm, cold_level=settings.cold_level)
-            self._priors[key] = prior, compute_picked_prior_stats(prior, counts)
-        prior, stats = self._priors[key]
+        half_life = settings.prior_half_life
+        if half_life not in self._priors:
+            counts = self.pick_counts[half_life]
+            prior = compute_prior(counts, lend_picks(counts, self.arrival_ages))
+            self._priors[half_life] = prior, compute_picked_prior_stats(prior, counts)
+        prior, stats = self._priors[half_life]
         weight = settings.prior_weight
         return prior * np.float32(weight), stats.scale_by(weight)
+
+    def weigh_newness(self, settings: TasteSettings) -> tuple[Floats, float]:
+        """Return which part of the weighed prior items have for being new, and that of an arrival.
+
+        Returns:
+            The part, `(n,) float32`, and what an item has that arrives now.
+        """
+        counts = self.pick_counts[settings.prior_half_life]
+        prior, _ = self.weigh_prior(settings)
+        weight = np.float32(settings.prior_weight)
+        part = prior - weight * np.log1p(counts).astype(np.float32)
+        part[lend_picks(counts, self.arrival_ages) == 0] = 0.0  # and not what rounding leaves
+        arrival = weight * np.log1p(estimate_early_picks(counts, self.arrival_ages))
+        return part, float(arrival)

@@ -69,10 +69,17 @@ class HoldoutCases:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Events to fit on, and cases from the events that follow them."""
+    """Events to fit on, and cases from the events that follow them.
+
+    Attributes:
+        train: The events to fit on.
+        cases: The cases.
+        later_rows: `(m,) int64`, items that arrived after the window, which could not be picked.
+    """
 
     train: Events
     cases: HoldoutCases
+    later_rows: NDArray[np.int64]
 
 
 def split_windows(events: Events, *, repeats: bool, count: int, seed: int) -> list[Window]:
@@ -96,8 +103,26 @@ def split_windows(events: Events, *, repeats: bool, count: int, seed: int) -> li
         is_target = (newness < older) & (newness >= newer) & events.is_liked
         cases = _build_cases(events, is_target, in_train, rng, repeats=repeats)
         if len(cases) and in_train.any():
-            windows.append(Window(events.select(in_train), cases))
+            later_rows = _find_later_rows(events, newer, newness >= newer)
+            windows.append(Window(events.select(in_train), cases, later_rows))
     return windows
+
+
+def _find_later_rows(
+    events: Events, newer: float, is_earlier: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the items that arrived after a window and had no event before its end, `(m,) int64`.
+
+    Args:
+        events: All events.
+        newer: Share of the events that came after the window.
+        is_earlier: `(m,)`, which did not.
+    """
+    if not len(events.arrival_ages):
+        return np.zeros(0, np.int64)
+    is_later = events.arrival_ages < newer  # never where it is not known
+    is_later[events.item[is_earlier]] = False
+    return np.flatnonzero(is_later)
 
 
 def compute_newness(events: Events) -> NDArray[np.float32]:

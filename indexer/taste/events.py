@@ -1,7 +1,7 @@
 """Interactions to arrays of events: user, item, order, age, liking and context of each. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class Events:
         scale: What ratings, counts and kinds of events are worth.
         n_items: Rows of the catalogue.
         has_times: Whether every event has a time, so that users can be compared by it.
+        arrival_ages: `(n,) float32`, share of all events since an item arrived, NaN where that is
+            unknown; empty: it is unknown of all.
     """
 
     user: NDArray[np.int32]
@@ -52,6 +54,7 @@ class Events:
     scale: EventScale
     n_items: int
     has_times: bool
+    arrival_ages: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __len__(self) -> int:
         return len(self.user)
@@ -70,6 +73,7 @@ class Events:
             item=self.item[keep],
             step=self.step[keep],
             age=_compute_ages(self.age[keep]),
+            arrival_ages=_compute_arrival_ages(self.arrival_ages, self.age[keep]),
             liking=self.liking[keep],
             strength=self.strength[keep],
             context_words=self.context_words[keep],
@@ -80,6 +84,8 @@ def build_events(
     interactions: Sequence[Interaction],
     item_ids: Sequence[str],
     own_weights: Mapping[str, float] | None = None,
+    *,
+    arrivals: NDArray[np.float64] | None = None,
 ) -> Events:
     """Sort interactions by user and time into arrays; those with unknown items are left out.
 
@@ -91,6 +97,7 @@ def build_events(
         interactions: In the order of the source.
         item_ids: `n` ids, in row order.
         own_weights: Weights of events that are not built in.
+        arrivals: `(n,)`, when each item arrived, Unix seconds; NaN where that is unknown.
     """
     rows = {item_id: row for row, item_id in enumerate(item_ids)}
     known = _keep_telling(
@@ -116,7 +123,7 @@ def build_events(
         n_items=len(item_ids),
         has_times=has_times,
     )
-    return _sort_events(unsorted, [event.event for event in known], timestamps)
+    return _sort_events(unsorted, [event.event for event in known], timestamps, arrivals)
 
 
 def _judge(
@@ -131,13 +138,19 @@ def _judge(
     return scale, judge_events(names, values, scale, user)
 
 
-def _sort_events(events: Events, names: Sequence[str], timestamps: NDArray[np.float64]) -> Events:
+def _sort_events(
+    events: Events,
+    names: Sequence[str],
+    timestamps: NDArray[np.float64],
+    arrivals: NDArray[np.float64] | None,
+) -> Events:
     """Return events by user and time, with their steps and ages, without those taken back.
 
     Args:
         events: In the order of the source.
         names: `m` kinds of event.
         timestamps: `(m,)`, times or positions in the source.
+        arrivals: `(n,)`, times at which items arrived; None: none is known.
     """
     order = _order_events(names, events.user, events.item, timestamps)
     newest_first = -timestamps[order] if events.has_times else np.zeros(len(order))
@@ -147,6 +160,11 @@ def _sort_events(events: Events, names: Sequence[str], timestamps: NDArray[np.fl
         item=events.item[order],
         step=compute_steps(events.user[order], timestamps[order]),
         age=_compute_ages(newest_first),
+        arrival_ages=(
+            np.zeros(0, np.float32)
+            if arrivals is None or not events.has_times
+            else _compute_arrival_ages(-arrivals, newest_first)
+        ),
         liking=events.liking[order],
         strength=events.strength[order],
         context_words=events.context_words[order],
@@ -214,6 +232,20 @@ def _compute_ages(newest_first: NDArray[np.floating]) -> NDArray[np.float32]:
     newer = np.cumsum(counts) - counts
     share: NDArray[np.float32] = (newer[inverse] / max(len(newest_first), 1)).astype(np.float32)
     return share if len(values) > 1 else np.zeros(len(newest_first), np.float32)
+
+
+def _compute_arrival_ages(
+    arrivals: NDArray[np.floating], newest_first: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Return the share of events that are not older than each of some arrivals, `(n,)`.
+
+    Args:
+        arrivals: `(n,)`, smaller for later ones, NaN where unknown; empty: nothing is known.
+        newest_first: `(m,)`, of the events, in the same unit.
+    """
+    newer = np.searchsorted(np.sort(newest_first), arrivals, side="right")
+    share = newer / max(len(newest_first), 1)
+    return np.where(np.isnan(arrivals), np.nan, share).astype(np.float32)
 
 
 def _encode_context(

@@ -164,7 +164,7 @@ def refit_taste(
 
 
 def confirm_taste(
-    interactions: Sequence[Interaction],
+    interactions: Sequence[Interaction] | Events,
     item_ids: Sequence[str],
     meaning: Meaning,
     *,
@@ -173,12 +173,16 @@ def confirm_taste(
     """Fit with given settings if held-out events support them, else return what learns nothing.
 
     Args:
-        interactions: In the order of the source.
+        interactions: In the order of the source, or already as `Events`.
         item_ids: `n` ids, in row order.
         meaning: `(n, d) float32`, of unit length.
         settings: To be confirmed, such as those that were tuned on more interactions.
     """
-    events = build_events(interactions, item_ids, dict(settings.scale.own_weights))
+    events = (
+        interactions
+        if isinstance(interactions, Events)
+        else build_events(interactions, item_ids, dict(settings.scale.own_weights))
+    )
     settings = replace(settings, scale=events.scale, context=events.context_columns)
     if not events.has_times:
         settings = replace(settings, taste_half_life=0.0, prior_half_life=0.0)
@@ -187,7 +191,12 @@ def confirm_taste(
     windows = split_windows(events, repeats=repeats, count=WINDOW_COUNT, seed=0)
     holdout = HoldoutEvaluation(
         [
-            Scorer(fit_blocks(window.train, meaning, settings=settings), window.cases, repeats)
+            Scorer(
+                fit_blocks(window.train, meaning, settings=settings),
+                window.cases,
+                repeats,
+                window.later_rows,
+            )
             for window in windows
         ]
     )
@@ -212,8 +221,6 @@ def fit_blocks(
         taste_half_lives = (settings.taste_half_life,) if uses_neighbours else ()
         half_lives = (settings.prior_half_life,)
     neighbours = fit_neighbours_of_half_lives(events, taste_half_lives)
-    is_warm = np.zeros(events.n_items, bool)
-    is_warm[events.item] = True
     return TasteBlocks(
         meaning=meaning,
         neighbours=neighbours,
@@ -221,7 +228,7 @@ def fit_blocks(
         pick_counts={
             h: count_picks(events, half_life=h, met_weight=MET_PICK_WEIGHT) for h in half_lives
         },
-        is_warm=is_warm,
+        arrival_ages=events.arrival_ages,
     )
 
 
@@ -229,7 +236,7 @@ def fold_weights(
     blocks: TasteBlocks, settings: TasteSettings, report: dict[str, Any]
 ) -> TasteModel:
     """Multiply the blocks by the weights of the settings, and return them as a model."""
-    n = len(blocks.is_warm)
+    n = len(blocks.meaning)
     empty = np.zeros((n, 0), np.float32)
     has_text = settings.text_weight > 0
     text = blocks.find_text(settings.taste_half_life) if has_text else TextBlock(empty, empty)
@@ -240,11 +247,14 @@ def fold_weights(
         else _build_empty_neighbours(n)
     )
     prior, picked_prior_stats = blocks.weigh_prior(settings)
+    newness, arrival_prior = blocks.weigh_newness(settings)
     return TasteModel(
         targets=text.targets,
         sources=text.sources * np.float32(settings.text_weight),
         prior=prior,
         picked_prior_stats=picked_prior_stats,
+        newness=newness,
+        arrival_prior=arrival_prior,
         neighbours=replace(near, values=near.values * np.float32(settings.neighbour_weight)),
         context_directions=ContextDirections(
             blocks.context_directions.names,

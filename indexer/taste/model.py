@@ -54,6 +54,8 @@ class TasteModel:
         sources: `(n, d) float32`, taste vectors of history items.
         prior: `(n,) float32`, popularity prior.
         picked_prior_stats: Mean and spread of the prior over picks.
+        newness: `(n,) float32`, the part of the prior that items have because they arrived lately.
+        arrival_prior: The prior of an item that arrives after the snapshot.
         neighbours: For each item the items that follow it, with strengths.
         context_directions: Directions that a context adds to the meaning part of query vectors.
         settings: The learned settings.
@@ -64,10 +66,19 @@ class TasteModel:
     sources: Block
     prior: Block
     picked_prior_stats: PickedPriorStats
+    newness: Block
+    arrival_prior: float
     neighbours: Neighbours
     context_directions: ContextDirections
     settings: TasteSettings
     report: Mapping[str, Any]
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether popularity was learned."""
+        return self.settings.prior_weight > 0 and (
+            self.picked_prior_stats.mean > 0 or self.arrival_prior > 0
+        )
 
     def compute_score_terms(
         self, rows: NDArray[np.int64], weights: ScoreTermWeights, *, include_seen: bool
@@ -98,6 +109,7 @@ class TasteModel:
             "targets": self.targets,
             "sources": self.sources,
             "prior": self.prior,
+            "newness": self.newness,
             "starts": self.neighbours.starts,
             "rows": self.neighbours.rows,
             "values": self.neighbours.values,
@@ -107,6 +119,7 @@ class TasteModel:
         facts = {
             "settings": asdict(self.settings),
             "usual_prior": asdict(self.picked_prior_stats),
+            "arrival_prior": self.arrival_prior,
             "circumstances": self.context_directions.names,
             "report": dict(self.report),
         }
@@ -130,7 +143,10 @@ class TasteModel:
                 tensors["targets"],
                 tensors["sources"],
                 tensors["prior"],
-                PickedPriorStats(**facts.get("usual_prior", {})),  # missing in earlier releases
+                # The next three are missing in earlier releases.
+                PickedPriorStats(**facts.get("usual_prior", {})),
+                tensors.get("newness", np.zeros_like(tensors["prior"])),
+                facts.get("arrival_prior", float(np.median(tensors["prior"]))),
                 Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
                 ContextDirections(
                     tuple((column, word) for column, word in facts["circumstances"]),

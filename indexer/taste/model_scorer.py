@@ -77,7 +77,6 @@ def _unfold(model: TasteModel, meaning: Scores) -> tuple[TasteBlocks, TasteSetti
         neighbours={half_life: model.neighbours},
         context_directions=model.context_directions,
         pick_counts={},
-        is_warm=np.zeros(0, bool),
         _text={half_life: TextBlock(model.sources, model.targets)},
         prior=model.prior,
         picked_prior_stats=model.picked_prior_stats,

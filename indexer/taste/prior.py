@@ -1,8 +1,8 @@
 """Events to a popularity prior: the score of an item before anything is known about the user.
 
 It is the logarithm of one plus the item's recent picks, so that it adds to other scores as
-log-odds do. Items without any event get a level of their own: with zero, new items would never
-be shown.
+log-odds do. What nobody ever picked has none. What arrived lately had no time to be picked yet: it
+is lent the picks that such items come to have, fewer the more events have passed since.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,10 @@ from indexer.taste.event_scale import BROWSED, LIKED, RATED_LOW
 from indexer.taste.events import Events
 
 MIN_DEVIATION, MAX_DEVIATION = -1.0, 2.0
+NEW_SHARE = 0.1  # of all events: what arrived within the newest of them is new
+NEW_HALF_LIFE = 0.05  # share of all events after which an arrival counts half
+_LENT_UNTIL = 0.2  # share of all events after which nothing is lent any more
+_MIN_ARRIVALS = 20
 
 Prior = NDArray[np.float32]
 
@@ -65,20 +69,54 @@ def count_picks(events: Events, *, half_life: float, met_weight: float) -> NDArr
     return counts.astype(np.float64)
 
 
-def compute_prior(
-    counts: NDArray[np.float64], is_warm: NDArray[np.bool_], *, cold_level: float
-) -> Prior:
+def compute_prior(counts: NDArray[np.float64], lent: NDArray[np.float64]) -> Prior:
     """Return the prior of each item, `(n,) float32`, in nats.
 
     Args:
         counts: `(n,)` from `count_picks`.
-        is_warm: `(n,) bool`, whether the item has any event.
-        cold_level: Prior of the other items, as a share of the mean prior over picks.
+        lent: `(n,)` from `lend_picks`.
     """
-    prior = np.log1p(counts)
-    total = counts.sum()
-    picked_mean = float(prior @ counts / total) if total > 0 else 0.0
-    return np.where(is_warm, prior, cold_level * picked_mean).astype(np.float32)
+    prior: Prior = np.log1p(counts + lent).astype(np.float32)
+    return prior
+
+
+def lend_picks(
+    counts: NDArray[np.float64], arrival_ages: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the picks that each item is lent because it arrived lately, `(n,) float64`.
+
+    Right after its arrival it is what `estimate_early_picks` returns, and half of that whenever
+    another `NEW_HALF_LIFE` of all events has passed, until `_LENT_UNTIL`. By then its own picks
+    tell.
+
+    Args:
+        counts: `(n,)` from `count_picks`.
+        arrival_ages: `(n,)`, see `Events`; NaN or empty where nothing is lent.
+    """
+    if not len(arrival_ages):
+        return np.zeros(len(counts), np.float64)
+    remaining = 0.5 ** (arrival_ages.astype(np.float64) / NEW_HALF_LIFE)
+    remaining[~(arrival_ages <= _LENT_UNTIL)] = 0
+    return remaining * estimate_early_picks(counts, arrival_ages)
+
+
+def estimate_early_picks(counts: NDArray[np.float64], arrival_ages: NDArray[np.float32]) -> float:
+    """Return how many picks an item has that arrived lately.
+
+    It is the number whose prior is the mean prior of the items that arrived within the last
+    `NEW_SHARE` of the events: the mean of picks themselves would be that of a few successes. With
+    fewer than `_MIN_ARRIVALS` of them, it is the median of all items that were ever picked.
+
+    Args:
+        counts: `(n,)` from `count_picks`.
+        arrival_ages: `(n,)`, see `Events`; empty if nothing is known.
+    """
+    if len(arrival_ages):
+        counted = counts[(arrival_ages > 0) & (arrival_ages <= NEW_SHARE)]
+        if len(counted) >= _MIN_ARRIVALS:
+            return float(np.expm1(np.log1p(counted).mean()))
+    picked = counts[counts > 0]
+    return float(np.median(picked)) if len(picked) else 0.0
 
 
 def compute_picked_prior_stats(prior: Prior, counts: NDArray[np.float64]) -> PickedPriorStats:

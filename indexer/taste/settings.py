@@ -36,7 +36,6 @@ class TasteSettings:
         prior_lean: By which share the weight of the prior grows, at most, for a user whose picks
             have a prior one standard deviation above that of all picks; it falls for users below.
             In [0, 1].
-        cold_level: Prior of items without any event, as a share of the mean prior over picks.
         repeat_weight: Of a user's own items, where items may be recommended again.
         repeat_reach: Age in events at which a user's own item counts 1/e.
         context_gain: By which share the weight of an entry grows if its whole context matches.
@@ -59,7 +58,6 @@ class TasteSettings:
     prior_weight: float = 0.0
     prior_half_life: float = 0.0
     prior_lean: float = 0.0
-    cold_level: float = 0.0
     repeat_weight: float = 0.0
     repeat_reach: float = 100.0
     context_gain: float = 0.0
@@ -73,11 +71,12 @@ def parse_settings(facts: Mapping[str, Any]) -> TasteSettings:
     """Return the settings that `dataclasses.asdict` and JSON made of some.
 
     Those of an earlier release have no scale of events, but perhaps the least rating that is
-    liking.
+    liking; and a prior of items that nobody picked.
     """
     values = dict(facts)
     scale = values.pop("scale", None) or {"like_from": values.get("like_from")}
     values.pop("like_from", None)
+    values.pop("cold_level", None)
     return TasteSettings(
         **{**values, "context": tuple(values["context"]), "scale": EventScale.from_json(scale)}
     )

@@ -15,23 +15,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indexer.metrics import compute_ndcg10
 from indexer.taste.event_scale import BROWSED, RATED_LOW
 from indexer.taste.holdout_evaluation import HoldoutEvaluation
 from indexer.taste.settings import TasteSettings
 
 MIN_CASES = 30
-MAX_COLD_LOSS = 0.03  # share of NDCG@10 that a higher prior of new items may cost
-COLD_MARGIN = 1.1  # times the recall of cold items by meaning alone that is aimed at
-MIN_COLD_CASES = 20
 MIN_KIND_CASES = 100  # with a history that has some event of a kind, to tune what it is worth
-MIN_NEW_USER_CASES = 200  # with fewer, chance alone exceeds the tolerated loss
 PRIOR_HALF_LIVES = (0.0, 0.3, 0.1, 0.03, 0.01)
 TASTE_HALF_LIVES = (0.3, 1.0)
-_COLD_LEVELS = (1.0, 1.25, 1.5, 1.75, 2.0)
 # With all of the weight, the season of a request's time alone cost 12% of NDCG@10 on the validation
 # part of one set of books; with a quarter it costs nothing there.
 LEARNED_MOMENT_SHARE = 0.25
@@ -70,7 +61,6 @@ def build_presets(
         prior_half_life=half_life,
         prior_lean=1.0,
         taste_half_life=TASTE_HALF_LIVES[0] if has_times else 0.0,
-        cold_level=1.0,
         context_weight=0.5 if zero_shot.context else 0.0,
         moment_share=LEARNED_MOMENT_SHARE,
     )
@@ -119,7 +109,7 @@ def tune(
     chosen = _confirm_idle(among_all, chosen, _disable_idle_blocks(holdout, chosen))
     if not has_lead(among_all, chosen, zero_shot):
         return zero_shot
-    return _raise_cold_level(among_all, chosen, zero_shot)
+    return chosen
 
 
 def _confirm_idle(
@@ -220,44 +210,3 @@ def _disable_idle_blocks(holdout: HoldoutEvaluation, current: TasteSettings) -> 
                 holdout.report(f"{name} is turned off")
                 current = without
     return current
-
-
-def _raise_cold_level(
-    holdout: HoldoutEvaluation, current: TasteSettings, zero_shot: TasteSettings
-) -> TasteSettings:
-    """Raise the prior of cold items until their recall@10 is a tenth above that by meaning alone.
-
-    If that costs more than `MAX_COLD_LOSS` of NDCG@10, the level with the best affordable recall is
-    taken. The loss is checked over all cases and over those of new users, who get little but the
-    prior and would see new items first. With too few cold cases the level stays as it is.
-    """
-    cold, new_user = holdout.collect_cold(), holdout.collect_new_user()
-    if cold.sum() < MIN_COLD_CASES or not current.prior_weight:
-        return current
-    levels = [replace(current, cold_level=level) for level in _COLD_LEVELS]
-    holdout.rank_together([*levels, zero_shot])
-    ranks_by_level = {
-        level: holdout.compute_ranks(replace(current, cold_level=level)) for level in _COLD_LEVELS
-    }
-    parts = [cold | ~cold, *([new_user] if new_user.sum() >= MIN_NEW_USER_CASES else [])]
-    affordable = set(_COLD_LEVELS)
-    for part in parts:
-        ndcg = {
-            level: float(compute_ndcg10(ranks[part]).mean())
-            for level, ranks in ranks_by_level.items()
-        }
-        floor = (1 - MAX_COLD_LOSS) * max(ndcg.values())
-        affordable -= {level for level in affordable if ndcg[level] < floor}
-    if not affordable:
-        return current
-    recalls = {level: _compute_recall(ranks_by_level[level][cold]) for level in affordable}
-    goal = min(
-        COLD_MARGIN * _compute_recall(holdout.compute_ranks(zero_shot)[cold]), max(recalls.values())
-    )
-    level = min(level for level, recall in recalls.items() if recall >= goal)
-    holdout.report(f"cold_level {current.cold_level:g} → {level:g}")
-    return replace(current, cold_level=level)
-
-
-def _compute_recall(ranks: NDArray[np.int64]) -> float:
-    return float((ranks <= 10).mean())

@@ -41,7 +41,9 @@ def build_scorers(
         probes: Settings whose first items are compared for certain.
         seed: Of the random draw of other items.
     """
-    scorers = [Scorer(fit(window.train), window.cases, repeats) for window in windows]
+    scorers = [
+        Scorer(fit(window.train), window.cases, repeats, window.later_rows) for window in windows
+    ]
     if events.n_items <= MAX_COMPARED_ITEMS or not scorers:
         return scorers
     sample = _sample_items(events, scorers, probes, seed)

@@ -24,7 +24,9 @@ def worded(tmp_path_factory: pytest.TempPathFactory) -> Built:
     vectors = {item_id: encoder.encode_items([text])[0] for item_id, text in texts.items()}
     raw = stored(np.stack([vectors[item_id] for item_id in sorted(vectors)]))
     world = World(rows, vectors, space=space_of(encoder, raw), encode=encoder.encode_queries)
-    return Built(Index.open(root / "index", encoder=encoder), world, root)
+    index = Index.open(root / "index", encoder=encoder)
+    world.take_representatives(index)
+    return Built(index, world, root)
 
 
 @pytest.fixture(scope="session")
@@ -73,4 +75,6 @@ def large_boosted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, Worl
     # The other kinds store numbers of 16 bits, too coarse for scores within 2e-6.
     build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none", index="flat")
     world = World(rows, {f"x{n}": v for n, v in enumerate(vectors)})
-    return Index.open(root / "index"), world
+    index = Index.open(root / "index")
+    world.take_representatives(index)
+    return index, world

@@ -285,7 +285,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Built:
     ]
     build_index(write_rows(root / "items.jsonl", rows), root / "index", model="none", index="flat")
     world = World(rows, {f"x{number}": vectors[number] for number in range(count)})
-    return Built(Index.open(root / "index"), world, root)
+    index = Index.open(root / "index")
+    world.take_representatives(index)
+    return Built(index, world, root)
 
 
 @pytest.mark.slow

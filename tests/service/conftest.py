@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer import build_index
+from indexer import Index, build_index
 from indexer.language.item_text import describe_item
 from service import Settings, create_app
 from service.store.database import LiveDatabase
@@ -73,6 +73,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     vectors = {item_id: encoder.encode_items([text])[0] for item_id, text in texts.items()}
     raw = stored(np.stack([vectors[item_id] for item_id in sorted(vectors)]))
     world = World(rows, vectors, space=space_of(encoder, raw), encode=encoder.encode_queries)
+    with closing(Index.open(folder / "index", encoder=encoder)) as index:
+        world.take_representatives(index)
     return Shop(rows, folder / "index", world, encoder)
 
 

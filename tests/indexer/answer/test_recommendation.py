@@ -48,7 +48,8 @@ def test_each_input_is_its_own_reason_with_the_share_worked_out_by_hand(worded: 
     assert [hit.id for hit in answer] == truth.ids
     for hit in answer:
         right = truth.shares(hit.id)
-        assert len(hit.reasons) == len(right) - (right["popularity"] == 0)
+        assert right["representative"] == 0
+        assert len(hit.reasons) == len(right) - 1 - (right["popularity"] == 0)
         reason_by_name = {
             "item:i0003": {"kind": "history", "item_id": "i0003", "event": "like"},
             "item:i0010": {"kind": "history", "item_id": "i0010", "event": "click"},
@@ -60,7 +61,7 @@ def test_each_input_is_its_own_reason_with_the_share_worked_out_by_hand(worded: 
             "context:mood": {"kind": "context", "field": "mood", "value": "sad"},
             "context:scene": {"kind": "context", "field": "scene", "value": "with friends"},
         }
-        assert {*reason_by_name, "popularity"} == {*right}
+        assert {*reason_by_name, "popularity", "representative"} == {*right}
         for name, reason in reason_by_name.items():
             assert share_of(hit, **reason) == pytest.approx(right[name], abs=1e-5)
 
@@ -155,10 +156,14 @@ def test_an_empty_request_ranks_by_rating(tmp_path: Path) -> None:
     encoder = WordEncoder(dim=16)
     build_index(write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x", encoder=encoder)
     answer = Index.open(tmp_path / "x", encoder=encoder).recommend()
-    # Shares of the scale 1 to 5 are 0 and 1, their mean 0.5, and a tenth of the rest counts.
-    assert [(hit.id, round(hit.score, 6)) for hit in answer] == [
-        ("high", 0.05), ("none", 0.0), ("low", -0.05),
-    ]  # fmt: skip
+    # Shares of the scale 1 to 5 are 0 and 1, their mean 0.5, and a tenth of the rest counts. All
+    # stand for the catalogue: so they come after each other from 0.01 above the best.
+    gains = {hit.id: {reason["kind"]: reason["share"] for reason in hit.reasons} for hit in answer}
+    assert [*gains] == ["high", "none", "low"]
+    assert [gains[i].get("popularity", 0) for i in gains] == pytest.approx([0.05, 0, -0.05])
+    steps = [0.05 + 0.01 * 0.5 ** (place / 25) for place in range(3)]
+    assert [hit.score for hit in answer] == pytest.approx(steps, abs=1e-6)
+    assert gains["none"]["representative"] == pytest.approx(steps[1])
 
 
 def test_unknown_items_are_named_once_and_do_no_harm(worded: Built) -> None:

@@ -11,7 +11,7 @@ import pytest
 from indexer import Index, build_index
 from indexer.ann.layout import Layout
 from indexer.language.whitening import build_identity_space
-from indexer.snapshot.item_vectors import BlockVectors, CatalogueStats
+from indexer.snapshot.item_vectors import BlockVectors, ItemPrior
 from tests.oracle import write_rows
 
 COUNT, DIM = 6_000, 128
@@ -83,8 +83,9 @@ def test_laying_out_the_vectors_of_a_build_keeps_nothing_of_their_file_mapped(
     raw = np.lib.format.open_memmap(folder / "raw.npy", mode="w+", dtype="<f2", shape=shape)
     raw[:] = given
     assert held_kb(Path("/proc/self/smaps").read_text(), "building")["Rss"] >= raw.nbytes / 1_024
-    facts = CatalogueStats((1, 5), "en", np.full(len(raw), np.nan, np.float32), [])
-    laid_out = BlockVectors(raw, build_identity_space(DIM), Layout(DIM), facts, None)[0 : len(raw)]
+    no_prior = ItemPrior(np.zeros(len(raw), np.float32), np.zeros(len(raw), np.float32))
+    block_vectors = BlockVectors(raw, build_identity_space(DIM), Layout(DIM), no_prior, None)
+    laid_out = block_vectors[0 : len(raw)]
     assert held_kb(Path("/proc/self/smaps").read_text(), "building")["Rss"] < 500
     np.testing.assert_allclose(laid_out[:, :DIM], given, atol=1e-3)
     np.testing.assert_array_equal(raw, given.astype(np.float16))  # nothing unwritten was lost

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.release.gate import GuardrailMetrics, check_guardrails, judge_release
+from indexer.release.gate import (
+    GuardrailMetrics,
+    check_guardrails,
+    compare_with_peers,
+    judge_release,
+)
 
 USERS = np.arange(200)
 EVERY = {"all": np.ones(200, bool), "cold": np.arange(200) < 50, "new_user": np.arange(200) < 10}
@@ -37,8 +42,24 @@ def test_worse_for_new_items_only_is_refused_too() -> None:
     new[:50] = 5
     live = ranks(2)
     live[:50] = 1
-    (reason,) = judge_release(new, live, USERS, EVERY).reasons
-    assert "nobody had met" in reason
+    slices = {"all": EVERY["all"], "new_item": EVERY["cold"]}
+    (reason,) = judge_release(new, live, USERS, slices).reasons
+    assert "arrived lately" in reason
+    # What nobody had met, but had been there all along, may be shown to fewer.
+    assert judge_release(new, live, USERS, EVERY).reasons == ()
+
+
+def test_a_slice_that_a_simple_method_does_clearly_better_is_named_with_the_best() -> None:
+    slices = {**EVERY, "new_user": np.arange(200) < 60}
+    new, popular, nearest = ranks(1), ranks(5), ranks(5)
+    new[:60], popular[:60], nearest[:60] = 4, 2, 1
+    peers = {"popular": popular, "nearest": nearest}
+    (warning,) = compare_with_peers(new, peers, USERS, slices)
+    # A rank of 4 is worth 1/log2(5) of what the first is.
+    assert "new users the simple method nearest" in warning
+    assert "0.43" in warning
+    assert "60 cases" in warning
+    assert compare_with_peers(new, peers, USERS, EVERY) == []  # ten cases prove nothing
 
 
 def test_a_handful_of_cases_proves_nothing() -> None:

@@ -24,6 +24,7 @@ from tests.fakes import WordEncoder
 from tests.oracle import write_rows
 
 FILES = [
+    "arrivals.npy",
     "catalog.sqlite",
     "columns/bits.npy",
     "columns/columns.json",
@@ -113,7 +114,7 @@ def test_the_manifest_is_golden(published: Path) -> None:
         "encoder_source": "words",
         "language": "en",
         "rating_scale": [1.0, 5.0],
-        "layout": {"meaning": 64, "taste": 0, "prior": 1},
+        "layout": {"meaning": 64, "taste": 0, "prior": 1, "prior_part": 1},
         "index": {
             "kind": "flat", "factory": "Flat", "recall": 1.0, "min_recall": 0.99,
             "bytes_per_vector": 288, "search": "exact", "gather_share": 0.05,

@@ -70,7 +70,7 @@ def test_a_fit_with_known_settings_is_the_fit_that_found_them(world: list[Intera
     tuned = fit_taste(world, ids(60), meaning)
     again = refit_taste(world, ids(60), meaning, settings=tuned.settings)
     assert again.settings == tuned.settings
-    for name in ("targets", "sources", "prior"):
+    for name in ("targets", "sources", "prior", "newness"):
         np.testing.assert_array_equal(getattr(again, name), getattr(tuned, name))
     np.testing.assert_array_equal(again.neighbours.rows, tuned.neighbours.rows)
     np.testing.assert_array_equal(again.neighbours.values, tuned.neighbours.values)
@@ -89,13 +89,18 @@ def test_a_planted_leak_cannot_be_exploited() -> None:
     assert model.report["neighbours_only"]["all"]["ndcg10"] < 2 * by_chance
 
 
-def test_an_item_without_events_has_a_prior_among_those_of_the_others() -> None:
-    rows = [row for row in chains() if row.item_id != "i59"]
-    model = fit_taste(rows, ids(60), random_meaning(60))
-    blocks = fit_blocks(build_events(rows, ids(60)), random_meaning(60))
-    opened = replace(model.settings, prior_weight=1.0, cold_level=1.0)
-    prior = fold_weights(blocks, opened, {}).prior
-    assert prior[:59].min() < prior[59] < prior[:59].max()
+def test_only_an_arrival_has_a_prior_before_anybody_picks_it() -> None:
+    rows = [row for row in chains() if row.item_id not in {"i58", "i59"}]
+    settings = fit_taste(rows, ids(60), random_meaning(60)).settings
+    opened = replace(settings, prior_weight=0.5)
+    newest = max(row.at for row in rows if row.at is not None)
+    arrivals = np.r_[np.full(58, np.nan), 0.0, newest + 1]  # i58 came long ago
+    blocks = fit_blocks(build_events(rows, ids(60), arrivals=arrivals), random_meaning(60))
+    model = fold_weights(blocks, opened, {})
+    assert model.prior[58] == pytest.approx(0, abs=1e-4)
+    assert model.prior[:58].min() < model.prior[59] < model.prior[:58].max()
+    assert model.prior[59] == model.newness[59] == pytest.approx(model.arrival_prior)
+    assert not model.newness[:58].any()
 
 
 def test_a_saved_model_reads_back_as_it_was(chain_model: TasteModel, tmp_path: Path) -> None:
@@ -103,6 +108,7 @@ def test_a_saved_model_reads_back_as_it_was(chain_model: TasteModel, tmp_path: P
     loaded = TasteModel.load(tmp_path)
     assert loaded.settings == chain_model.settings
     assert loaded.report == chain_model.report
+    assert loaded.arrival_prior == chain_model.arrival_prior
     for name in ("targets", "sources", "prior"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(chain_model, name))
     np.testing.assert_array_equal(

@@ -4,15 +4,40 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.taste.prior import PickedPriorStats, compute_picked_prior_stats, compute_prior
+from indexer.taste.prior import (
+    PickedPriorStats,
+    compute_picked_prior_stats,
+    compute_prior,
+    estimate_early_picks,
+    lend_picks,
+)
 
 COUNTS = np.array([3.0, 1.0, 0.0])
 
 
-def test_what_was_never_picked_has_a_share_of_what_a_pick_has() -> None:
-    prior = compute_prior(COUNTS, np.array([True, True, False]), cold_level=0.5)
-    typical = (3 * np.log(4) + np.log(2)) / 4
-    np.testing.assert_allclose(prior, [np.log(4), np.log(2), 0.5 * typical], rtol=1e-6)
+def test_what_was_never_picked_has_no_prior_and_lent_picks_count_as_own() -> None:
+    prior = compute_prior(COUNTS, np.array([0.0, 0.0, 0.0]))
+    np.testing.assert_allclose(prior, [np.log(4), np.log(2), 0.0], rtol=1e-6)
+    prior = compute_prior(COUNTS, np.array([0.0, 2.0, 5.0]))
+    np.testing.assert_allclose(prior, [np.log(4), np.log(4), np.log(6)], rtol=1e-6)
+
+
+def test_an_arrival_is_lent_half_as_much_whenever_a_twentieth_of_the_events_has_passed() -> None:
+    ages = np.array([0.0, 0.05, 0.1, 0.5, np.nan], np.float32)
+    counts = np.array([0.0, 0.0, 7.0, 0.0, 1.0])
+    lent = lend_picks(counts, ages)
+    # Two arrivals are too few to judge by: all that were picked have 7 and 1, whose median is 4.
+    np.testing.assert_allclose(lent, [4, 2, 1, 0, 0], rtol=1e-5)
+    assert not lend_picks(counts, np.zeros(0, np.float32)).any()
+
+
+def test_arrivals_are_worth_what_the_mean_prior_of_the_lately_arrived_is() -> None:
+    # Twenty of the newest tenth have 3 picks or 0, so that their mean prior is half of log(4): that
+    # of one pick. Those that arrived after all events had no chance; the old ones count nothing.
+    counts = np.r_[np.tile([3.0, 0.0], 10), np.zeros(10), np.full(30, 999.0)]
+    ages = np.r_[np.full(20, 0.1), np.zeros(10), np.full(15, 0.11), np.full(15, np.nan)]
+    assert estimate_early_picks(counts, ages.astype(np.float32)) == pytest.approx(1.0)
+    assert estimate_early_picks(np.zeros(3), np.zeros(0, np.float32)) == 0.0
 
 
 def test_the_usual_prior_is_that_of_a_pick_not_of_an_item() -> None:

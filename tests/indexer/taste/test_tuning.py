@@ -12,9 +12,8 @@ from typing_extensions import override
 from indexer.metrics import compute_ndcg10
 from indexer.taste import fit_taste
 from indexer.taste.holdout_evaluation import compute_rank_gains, compute_standard_error
-from indexer.taste.prior import compute_prior
 from indexer.taste.settings import TasteSettings
-from indexer.taste.tuning import _raise_cold_level, tune
+from indexer.taste.tuning import tune
 from tests.indexer.taste.worlds import ids, noise, random_meaning
 
 
@@ -38,83 +37,7 @@ def test_noise_gives_settings_that_are_no_worse_than_zero_shot(seed: int) -> Non
     assert report["learned"]["all"]["gain"] >= report["zero_shot"]["all"]["gain"]
 
 
-def test_an_item_without_events_gets_the_mean_prior_over_picks() -> None:
-    counts = np.array([3.0, 1.0, 0.0])
-    prior = compute_prior(counts, counts > 0, cold_level=1.0)
-    typical = (3 * np.log(4) + 1 * np.log(2)) / 4
-    np.testing.assert_allclose(prior, [np.log(4), np.log(2), typical], rtol=1e-6)
-
-
-class FixedHoldout:
-    """A hold-out evaluation with given ranks by cold level.
-
-    Of each hundred of its 1,000 cases the first forty are of cold items.
-
-    Args:
-        hits: Cold and warm items found in the first ten, of each hundred cases, by cold level.
-        cold_hits_by_meaning: Cold items found without a prior.
-        new_users: Of each hundred cases, the last ones.
-    """
-
-    def __init__(
-        self, hits: dict[float, tuple[int, int]], cold_hits_by_meaning: int, new_users: int = 0
-    ) -> None:
-        self.hits, self.cold_hits_by_meaning = hits, cold_hits_by_meaning
-        self.new_users = new_users
-        self.report = lambda _: None
-
-    def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
-        by_meaning = (self.cold_hits_by_meaning, 0)
-        cold, warm = self.hits[settings.cold_level] if settings.prior_weight else by_meaning
-        ranks = np.full(100, 99)
-        ranks[:cold] = 10
-        ranks[40 : 40 + warm] = 1
-        return np.tile(ranks, 10)
-
-    def rank_together(self, trials: Sequence[TasteSettings]) -> None:
-        """They are known."""
-
-    def collect_cold(self) -> NDArray[np.bool_]:
-        return np.tile(np.arange(100) < 40, 10)
-
-    def collect_new_user(self) -> NDArray[np.bool_]:
-        return np.tile(np.arange(100) >= 100 - self.new_users, 10)
-
-
-@pytest.mark.parametrize(
-    ("hits", "cold_hits_by_meaning", "level"),
-    [
-        # Meaning finds ten of forty, so a tenth more are aimed at: the lowest level with as many.
-        ({1: (5, 40), 1.25: (10, 40), 1.5: (12, 40), 1.75: (13, 40), 2: (14, 40)}, 10, 1.5),
-        # That costs too much: the most that can be found for a loss of three in a hundred.
-        ({1: (0, 40), 1.25: (1, 39), 1.5: (1, 39), 1.75: (9, 30), 2: (20, 10)}, 10, 1.25),
-        # The first level finds enough.
-        ({1: (12, 40), 1.25: (13, 40), 1.5: (14, 40), 1.75: (15, 40), 2: (16, 40)}, 10, 1.0),
-    ],
-)
-def test_new_items_get_the_lowest_level_that_finds_enough_of_them(
-    hits: dict[float, tuple[int, int]], cold_hits_by_meaning: int, level: float
-) -> None:
-    zero_shot = TasteSettings()
-    tuned = replace(zero_shot, prior_weight=0.1, cold_level=1.0)
-    holdout: Any = FixedHoldout(hits, cold_hits_by_meaning)
-    assert _raise_cold_level(holdout, tuned, zero_shot).cold_level == level
-
-
-def test_new_users_do_not_pay_for_new_items() -> None:
-    # The sixty warm cases are of new users; of 1,000 cases 600 are theirs.
-    hits = {1: (0, 40), 1.25: (20, 39), 1.5: (20, 38), 1.75: (20, 38), 2: (20, 38)}
-    zero_shot = TasteSettings()
-    tuned = replace(zero_shot, prior_weight=0.1, cold_level=1.0)
-    affordable: Any = FixedHoldout(hits, 20, new_users=60)
-    assert _raise_cold_level(affordable, tuned, zero_shot).cold_level == 1.25
-    too_costly: Any = FixedHoldout({**hits, 1.25: (20, 38)}, 20, new_users=60)
-    assert _raise_cold_level(too_costly, tuned, zero_shot).cold_level == 1.0
-    without_new_users: Any = FixedHoldout({**hits, 1.25: (20, 38)}, 20)
-    assert _raise_cold_level(without_new_users, tuned, zero_shot).cold_level == 1.25
-
-
-class FlatteringHoldout(FixedHoldout):
+class FlatteringHoldout:
     """A sample that makes text look good, though it puts 40 other items before each target.
 
     Args:
@@ -122,14 +45,16 @@ class FlatteringHoldout(FixedHoldout):
     """
 
     def __init__(self, *, learns: bool, among_all: bool = False) -> None:
-        super().__init__({}, 0)
+        self.report = lambda _: None
         self.learns, self.is_exact = learns, among_all
         self.winners: list[TasteSettings] = []
 
     def __len__(self) -> int:
         return 1_000
 
-    @override
+    def rank_together(self, trials: Sequence[TasteSettings]) -> None:
+        """They are known."""
+
     def compute_ranks(self, settings: TasteSettings) -> NDArray[np.int64]:
         if settings.text_weight:
             return np.full(1_000, 41 if self.is_exact else 1)

@@ -26,7 +26,6 @@ ALL_BLOCKS = TasteSettings(
     prior_weight=0.1,
     prior_half_life=0.1,
     prior_lean=0.8,
-    cold_level=1.0,
     repeat_weight=1.3,
 )
 

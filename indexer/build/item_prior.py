@@ -1,0 +1,33 @@
+"""A taste model, or what the catalogue tells of its items, to what is added to their scores."""
+
+from indexer.build.context import BuildContext
+from indexer.build.raw_vectors import EncodedCatalogue
+from indexer.build.representatives import compute_representative_scores
+from indexer.metadata import Columns
+from indexer.snapshot import CatalogueStats, ItemPrior, read_arrivals
+from indexer.taste import TasteModel
+
+
+def build_item_prior(
+    context: BuildContext,
+    stats: CatalogueStats,
+    taste: TasteModel | None,
+    catalogue: EncodedCatalogue,
+) -> ItemPrior:
+    """Return the prior that was learned, or ratings and representatives if none was.
+
+    Args:
+        context: Of the build; columns and arrivals are written already.
+        stats: Of the items.
+        taste: What was learned; None if there are no interactions.
+        catalogue: The items as the build's encoder sees them.
+    """
+    if taste is not None and taste.has_prior:
+        return ItemPrior(taste.prior, taste.newness)
+    representatives = compute_representative_scores(
+        Columns.open(context.work / "columns"),
+        stats,
+        read_arrivals(context.work, len(stats.ids)),
+        catalogue.compute_meaning(),
+    )
+    return ItemPrior(stats.rating_prior + representatives, representatives)

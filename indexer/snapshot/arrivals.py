@@ -1,0 +1,57 @@
+"""Date fields and the first snapshot that held an item to the time at which the item arrived."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.metadata import Columns, FieldType, RowValueKind
+
+ARRIVALS_FILE = "arrivals.npy"
+# The first that exists is used; a year stands for its first day.
+_DATE_FIELDS = ("created_at", "published_at", "published", "release_date", "released")
+_YEAR_FIELDS = ("year", "release_year")
+_FIRST_YEAR, _LAST_YEAR = 1000, 2999
+_EPOCH_YEAR = 1970
+
+Times = NDArray[np.float64]  # (n,) Unix seconds, NaN where nothing is known
+
+
+def read_arrival_dates(columns: Columns) -> Times:
+    """Return the latest date of each item in the catalogue's date field, `(n,)`.
+
+    Args:
+        columns: Of the items.
+    """
+    known = columns.schema.fields
+    dated = (FieldType.DATE, FieldType.NUMBER, FieldType.MIXED)
+    for name in (*_DATE_FIELDS, *_YEAR_FIELDS):
+        if name in known and known[name].type in dated:
+            numbers = columns.read_values(name, RowValueKind.NUMBERS)
+            values = _convert_years(numbers.values) if name in _YEAR_FIELDS else numbers.values
+            dates = np.full(len(columns), -np.inf)
+            np.maximum.at(dates, numbers.rows, values)
+            return np.where(np.isneginf(dates), np.nan, dates)
+    return np.full(len(columns), np.nan)
+
+
+def read_arrivals(folder: Path, count: int) -> Times:
+    """Return the arrivals that the build of a snapshot wrote; a snapshot of before has none.
+
+    Args:
+        folder: Of the snapshot.
+        count: Number of its items.
+    """
+    path = folder / ARRIVALS_FILE
+    if not path.exists():
+        return np.full(count, np.nan)
+    arrivals: Times = np.load(path, allow_pickle=False)
+    return arrivals
+
+
+def _convert_years(years: Times) -> Times:
+    """Return the first second of each year, minus infinity for a number that is no year."""
+    is_year = (years >= _FIRST_YEAR) & (years <= _LAST_YEAR)
+    whole = np.where(is_year, years, _EPOCH_YEAR).astype(np.int64) - _EPOCH_YEAR
+    seconds = whole.astype("datetime64[Y]").astype("datetime64[s]").astype(np.float64)
+    return np.where(is_year, seconds, -np.inf)
