@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Vectors
+from indexer.errors import SnapshotError
 from indexer.language.encoder_background import Background, MeasuredBackground
 from indexer.language.tensor_file import load_tensors
 
@@ -73,7 +74,8 @@ class MeaningSpace:
     Attributes:
         item_mean: `(d,) float32`, subtracted from item vectors.
         query_mean: `(d,) float32`, subtracted from query vectors.
-        projection: `(d, d) float32`, symmetric whitening matrix.
+        projection: `(d, d) float32`, for items: takes out the difference of languages, and whitens.
+        query_projection: `(d, d) float32`, the same for queries.
         similarity_projection: `(d, d) float32`, symmetric. Applied to meaning vectors it weighs
             the dominant directions, which tell kinds of items apart, even more than raw vectors do.
         measured_background: What was measured of the encoder, stored for the next build; not read.
@@ -82,6 +84,7 @@ class MeaningSpace:
     item_mean: NDArray[np.float32]
     query_mean: NDArray[np.float32]
     projection: NDArray[np.float32]
+    query_projection: NDArray[np.float32]
     similarity_projection: NDArray[np.float32]
     measured_background: MeasuredBackground | None = None
 
@@ -92,7 +95,7 @@ class MeaningSpace:
 
     def map_items(self, raw: Vectors) -> Vectors:
         """Map `(n, d)` raw item vectors to `(n, d) float32` of unit length."""
-        return self._map(raw, self.item_mean)
+        return _map(raw, self.item_mean, self.projection)
 
     def map_stored_items(self, stored: NDArray[np.float16]) -> Vectors:
         """Map `(n, d)` stored raw item vectors as `map_items` does, a chunk at a time."""
@@ -105,7 +108,7 @@ class MeaningSpace:
 
     def map_queries(self, raw: Vectors) -> Vectors:
         """Map `(n, d)` raw query vectors to `(n, d) float32` of unit length."""
-        return self._map(raw, self.query_mean)
+        return _map(raw, self.query_mean, self.query_projection)
 
     def map_similar(self, meaning: Vectors) -> Vectors:
         """Map `(n, d)` meaning vectors of items to query vectors for items of the same kind.
@@ -118,13 +121,6 @@ class MeaningSpace:
         mapped /= np.maximum(self_similarity, _EPSILON)
         return mapped
 
-    def _map(self, raw: Vectors, mean: NDArray[np.float32]) -> Vectors:
-        centred: Vectors = raw.astype(np.float32) - mean
-        rows: Vectors = np.matmul(centred, self.projection, dtype=np.float32)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows /= np.maximum(norms, _EPSILON)
-        return rows
-
     def save(self, path: Path) -> None:
         """Write the space as one safetensors file."""
         from safetensors.numpy import save_file
@@ -134,6 +130,7 @@ class MeaningSpace:
                 "item_mean": self.item_mean,
                 "query_mean": self.query_mean,
                 "projection": self.projection,
+                "query_projection": self.query_projection,
                 "likeness": self.similarity_projection,
                 **(self.measured_background.to_tensors() if self.measured_background else {}),
             },
@@ -149,7 +146,11 @@ class MeaningSpace:
         """
         names = ("item_mean", "query_mean", "projection", "likeness")
         item_mean, query_mean, projection, likeness = load_tensors(path, *names)
-        return cls(item_mean, query_mean, projection, likeness)
+        try:
+            (query_projection,) = load_tensors(path, "query_projection")
+        except SnapshotError:  # of an earlier release
+            query_projection = projection
+        return cls(item_mean, query_mean, projection, query_projection, likeness)
 
 
 def fit_meaning_space(
@@ -171,12 +172,19 @@ def fit_meaning_space(
     covariance = (
         covariance_share * item_moments.covariance + (1 - covariance_share) * background.covariance
     )
+    item_projection, query_projection = (
+        np.eye(dim) if axis is None else axis.build_projection()
+        for axis in (background.item_axis, background.query_axis)
+    )
+    covariance = item_projection.T @ covariance @ item_projection
+    whitening = _compute_matrix_power(covariance, -power / 2)
     # Queries are phrased unlike items, so their means differ; the catalogue shifts both alike.
     query_mean = background.query_mean + (mean - background.item_mean)
     return MeaningSpace(
         item_mean=mean.astype(np.float32),
         query_mean=query_mean.astype(np.float32),
-        projection=_compute_matrix_power(covariance, -power / 2).astype(np.float32),
+        projection=(item_projection @ whitening).astype(np.float32),
+        query_projection=(query_projection @ whitening).astype(np.float32),
         similarity_projection=_compute_matrix_power(covariance, SIMILARITY_POWER / 2).astype(
             np.float32
         ),
@@ -194,7 +202,15 @@ def build_identity_space(dim: int) -> MeaningSpace:
     """Return the space of vectors that the catalogue itself brings: only scaled to unit length."""
     zeros = np.zeros(dim, np.float32)
     eye = np.eye(dim, dtype=np.float32)
-    return MeaningSpace(zeros, zeros, eye, eye)
+    return MeaningSpace(zeros, zeros, eye, eye, eye)
+
+
+def _map(raw: Vectors, mean: NDArray[np.float32], projection: NDArray[np.float32]) -> Vectors:
+    centred: Vectors = raw.astype(np.float32) - mean
+    rows: Vectors = np.matmul(centred, projection, dtype=np.float32)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.maximum(norms, _EPSILON)
+    return rows
 
 
 def _compute_matrix_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from indexer.errors import SnapshotError
 from indexer.language import whitening
 from indexer.language.encoder_background import (
     Background,
+    BackgroundTexts,
     MeasuredBackground,
     load_background,
     load_background_texts,
@@ -48,7 +49,7 @@ def test_a_fitted_space_equals_the_formula() -> None:
     encoder = WordEncoder(dim=8)
     raw = crowded(120)
     texts = load_background_texts()
-    items, queries = encoder.encode_items(texts["items"]), encoder.encode_queries(texts["queries"])
+    items, queries = encoder.encode_items(texts.items), encoder.encode_queries(texts.queries)
     space = fit_meaning_space(Moments.from_chunks([raw], 8), load_background(encoder))
     truth = shrunk_space(raw.astype(np.float64), items, queries, whitening.WHITENING_POWER)
     np.testing.assert_allclose(space.map_items(raw), truth.items(raw), atol=1e-4)
@@ -70,7 +71,9 @@ def test_power_zero_only_centres() -> None:
 
 def test_meaning_vectors_are_unit_float32_and_less_crowded() -> None:
     raw = crowded(200)
-    background = measure_background(WordEncoder(dim=8), ["a b", "c"], ["d", "e f"])
+    background = measure_background(
+        WordEncoder(dim=8), BackgroundTexts(["a b", "c"], ["d", "e f"], [])
+    )
     background = Background(raw.mean(axis=0), background.query_mean, background.covariance)
     meaning = fit_meaning_space(Moments.from_chunks([raw], 8), background).map_items(raw)
     assert meaning.dtype == np.float32
@@ -99,7 +102,7 @@ def test_an_empty_catalogue_has_the_space_of_the_background() -> None:
 def test_a_vector_that_is_the_mean_has_no_direction_and_no_nan() -> None:
     raw = crowded(3)
     eye = np.eye(8, dtype=np.float32)
-    space = MeaningSpace(raw[0], raw[0], eye, eye)
+    space = MeaningSpace(raw[0], raw[0], eye, eye, eye)
     np.testing.assert_array_equal(space.map_items(raw[:1]), np.zeros((1, 8)))
 
 
@@ -163,6 +166,28 @@ def test_a_space_without_its_parts_is_refused_by_name(
         MeaningSpace.load(file)
 
 
+@pytest.mark.parametrize("name", ["multilingual-e5-small", "all-MiniLM-L6-v2"])
+def test_the_shipped_backgrounds_tell_the_languages_apart(name: str) -> None:
+    background = load_background(WordEncoder(dim=384, name=name))
+    for axis in (background.item_axis, background.query_axis):
+        assert axis is not None
+        assert axis.weights @ axis.step == pytest.approx(1, abs=1e-3)
+    # What was measured of item texts lies halfway between the languages, half of them are Chinese.
+    assert background.item_axis is not None
+    assert 0.3 < np.linalg.norm(background.item_axis.step) < 1
+
+
+def test_a_space_of_an_earlier_release_is_read_with_one_projection(tmp_path: Path) -> None:
+    file = tmp_path / "space.safetensors"
+    space = build_identity_space(4)
+    space.save(file)
+    tensors = load_file(file)
+    del tensors["query_projection"]
+    tensors["projection"] = 2 * tensors["projection"]
+    save_file(tensors, file)
+    np.testing.assert_array_equal(MeaningSpace.load(file).query_projection, 2 * np.eye(4))
+
+
 def test_a_measured_background_is_stored_with_the_space_and_not_measured_again(
     tmp_path: Path,
 ) -> None:
@@ -176,6 +201,7 @@ def test_a_measured_background_is_stored_with_the_space_and_not_measured_again(
     np.testing.assert_array_equal(again.item_mean, background.item_mean)
     np.testing.assert_array_equal(again.query_mean, background.query_mean)
     np.testing.assert_array_equal(again.covariance, background.covariance)
+    assert (again.item_axis, again.query_axis) == (None, None)
 
 
 def test_a_space_without_a_measured_background_has_none(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_a_rebuild_encodes_no_text_that_the_service_has_encoded(
         encoded = own_shop.encoder.encoded
         rebuilt(own_shop, tmp_path, f"sqlite:///{own_shop.root / 'live.sqlite'}")
         again = own_shop.encoder.encoded - encoded
-    assert again <= len(load_background_texts()["items"]) + 2  # that of the space, and the probe
+    assert again <= len(load_background_texts().items) + 2  # that of the space, and the probe
 
 
 def test_another_store_goes_on_counting_after_what_the_snapshot_has_applied(
