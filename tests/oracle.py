@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.language import whitening
+from indexer.query.word_terms import WORDS_WEIGHT
 from indexer.request.scenarios import SCENARIOS
 from indexer.snapshot import item_vectors as block_vectors
 from indexer.taste.settings import PROFILE_SHARE
+from tests.words_oracle import share_words
 
 filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
 
@@ -119,6 +121,7 @@ class World:
         self.space, self.encode, self.scale = space, encode, scale
         self.prior = self._priors()
         self._passed: dict[str, NDArray[np.bool_]] = {}
+        self._word_shares: dict[str, dict[str, float]] = {}
         self._unavailable = self._where(lambda item: item.get("available") is False)
 
     def _priors(self) -> Numbers:
@@ -137,7 +140,8 @@ class World:
         prior = self.prior * float(dict(body.get("weights") or {}).get("prior", 1.0))
         boosts = [b["weight"] * self._passing(b["filter"]) for b in body.get("boost") or []]
         gained = np.sum(boosts, axis=0) if boosts else np.zeros(len(self.ids))
-        scores = products.max(axis=1) + prior + gained
+        worded = self._word_terms(body)
+        scores = products.max(axis=1) + prior + gained + worded
         best = products.argmax(axis=1)
         reasons = self._out(body)
         if body.get("min_score") is not None:
@@ -157,7 +161,8 @@ class World:
             row = self.row[item_id]
             told = dict(zip(names, parts[row] * coefficients[best[row]], strict=True))
             boosted = {f"boost:{n}": float(boost[row]) for n, boost in enumerate(boosts)}
-            return {**told, **boosted, "popularity": float(prior[row])}
+            words = {"words": float(worded[row])} if worded[row] else {}
+            return {**told, **boosted, **words, "popularity": float(prior[row])}
 
         return Expected(
             [self.ids[row] for row in eligible],
@@ -166,6 +171,16 @@ class World:
             len(eligible),
             shares,
         )
+
+    def _word_terms(self, body: Mapping[str, Any]) -> Numbers:
+        """What the words of the query add to each row."""
+        if not body.get("query"):
+            return np.zeros(len(self.ids))
+        if body["query"] not in self._word_shares:
+            self._word_shares[body["query"]] = share_words(self.items, body["query"])
+        shares = self._word_shares[body["query"]]
+        weight = WORDS_WEIGHT * SCENARIOS[body.get("scenario") or "default"].query_weight
+        return np.array([weight * shares.get(item_id, 0.0) for item_id in self.ids])
 
     def _out(self, body: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
         """Reason to the rows that are out for it, in the order of counting."""

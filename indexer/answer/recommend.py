@@ -91,7 +91,7 @@ def recommend_prepared(
         vectors=prepared_query.vectors,
         row_terms=_group_terms_by_row(catalogue, score_terms),
         catalogue_terms=prepared_query.catalogue_terms,
-        input_terms=prepared_query.taste_contribution.input_terms,
+        input_terms=prepared_query.input_terms,
         page=page,
     )
     return add_unknown_ids(

@@ -11,6 +11,7 @@ from indexer.answer.pipeline import answer_query
 from indexer.errors import RequestError
 from indexer.query import (
     FIRST_PAGE,
+    WORDS_WEIGHT,
     Catalogue,
     InputTerms,
     Page,
@@ -21,16 +22,15 @@ from indexer.query import (
     build_example_vectors,
     build_input_vectors,
     build_query_vectors,
+    build_words_input,
+    find_word_matches,
     select_eligible,
 )
 from indexer.request import Request, Scenario, Weights, parse_id, parse_text
 
-_LEXICAL_WEIGHT = 0.3  # score term of the best full-text match
 _EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # score terms above any cosine, so these come first
-_LEXICAL_CANDIDATES = 1_000  # full-text matches that are looked at
 _WORDS_INPUT, _EXACT_INPUT = 1, 2  # positions among the inputs of a search
 _MAX_EXAMPLES = 1_000
-_TINY = 1e-9
 _DEFAULT_SCENARIO = Scenario("default")  # a text or an example means the same in every scenario
 
 
@@ -47,7 +47,7 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
     # Words and exact matches give score terms alone; as inputs without weight they get a reason.
     inputs = [
         QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query),
-        QueryInput(Role.QUERY, 0.0, {"kind": "words", "text": request.query}),
+        build_words_input(request.query, weight=0.0),
         QueryInput(Role.QUERY, 0.0, {"kind": "exact", "text": request.query}),
     ]
     input_vectors = build_input_vectors(catalogue, inputs, {})
@@ -96,17 +96,15 @@ def similar(
 
 def _build_lexical_terms(catalogue: Catalogue, query: str) -> InputTerms:
     """Score terms of full-text matches, and of rows whose id or title is the query."""
-    matches = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
-    found = np.array(matches, np.float64).reshape(-1, 2)
-    found = found[found[:, 1] > 0]
-    word_shares = _LEXICAL_WEIGHT * found[:, 1] / found[:, 1].max(initial=_TINY)
+    found, shares = find_word_matches(catalogue, query, is_finished=False)
+    word_values = np.float32(WORDS_WEIGHT) * shares
     exact = catalogue.find_exact(query)
     ids = catalogue.rows([query]).values() if exact else ()
     exact_shares = [_EXACT_ID if row in ids else _EXACT_TITLE for row in exact]
-    rows = np.concatenate([found[:, 0].astype(np.int64), np.array(exact, np.int64)])
+    rows = np.concatenate([found, np.array(exact, np.int64)])
     order = np.argsort(rows, kind="stable")
     positions = np.repeat([_WORDS_INPUT, _EXACT_INPUT], [len(found), len(exact)])
-    values = np.concatenate([word_shares, exact_shares]).astype(np.float32)
+    values = np.concatenate([word_values, exact_shares]).astype(np.float32)
     return InputTerms(rows[order], positions[order], values[order])
 
 

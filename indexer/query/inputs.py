@@ -32,6 +32,7 @@ _OPINION_EVENTS = frozenset(
 _REVIEW_TEXT_WEIGHT = 0.5
 _MAX_REASON_CHARS = 200
 _TINY = 1e-9
+WORDS_KIND = "words"  # of the input that stands for the words of the query, see `word_terms`
 
 
 class Role(StrEnum):
@@ -251,6 +252,11 @@ def build_context_inputs(
         reason = {"kind": "context", "field": field, "value": context.get(field, text)}
         inputs.append(QueryInput(Role.CONTEXT, weight, reason, text=text))
     return inputs
+
+
+def build_words_input(text: str, *, weight: float) -> QueryInput:
+    """Return the words of a query as an input of their own; it has no vector, but score terms."""
+    return QueryInput(Role.QUERY, weight, {"kind": WORDS_KIND, "text": text})
 
 
 def build_ideal_input(ideal: str, *, scenario: Scenario) -> QueryInput:

@@ -14,8 +14,10 @@ from indexer.query.inputs import (
     build_history_inputs,
     build_ideal_input,
     build_interest_inputs,
+    build_words_input,
 )
 from indexer.query.taste_contribution import to_context_words
+from indexer.query.word_terms import WORDS_WEIGHT
 from indexer.request import Language, Request, Scenario, describe_context, find_scenario
 from indexer.snapshot import Manifest
 
@@ -96,6 +98,7 @@ def build_inputs(
     language: Language = "zh" if manifest.language == "zh" else "en"
     words = describe_context(request.context, language) if manifest.encoder else {}
     ideal = request.ideal if manifest.encoder else None
+    words_weight = WORDS_WEIGHT * scenario.query_weight
     return [
         *build_history_inputs(
             request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
@@ -104,6 +107,7 @@ def build_inputs(
         *build_context_inputs(
             request.query, words, request.context, scenario=scenario, share=moment_share
         ),
+        *([build_words_input(request.query, weight=words_weight)] if request.query else []),
         *([build_ideal_input(ideal, scenario=scenario)] if ideal else []),
         _PRIOR_INPUT,
     ]
