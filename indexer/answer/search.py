@@ -25,6 +25,7 @@ from indexer.query import (
     build_words_input,
     find_word_matches,
     select_eligible,
+    understand_wish,
 )
 from indexer.request import Request, Scenario, Weights, parse_id, parse_text
 
@@ -44,11 +45,14 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
     if not request.query:
         raise RequestError("query is empty; give the words to look for")
     stopwatch = Stopwatch()
+    wish = understand_wish(catalogue, request, _DEFAULT_SCENARIO)
+    request = wish.request
+    text = request.query or ""  # understanding leaves words
     # Words and exact matches give score terms alone; as inputs without weight they get a reason.
     inputs = [
-        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query),
-        build_words_input(request.query, weight=0.0),
-        QueryInput(Role.QUERY, 0.0, {"kind": "exact", "text": request.query}),
+        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": text}, text=text),
+        build_words_input(text, weight=0.0),
+        QueryInput(Role.QUERY, 0.0, {"kind": "exact", "text": text}),
     ]
     input_vectors = build_input_vectors(catalogue, inputs, {})
     stopwatch.lap("encode")
@@ -60,10 +64,11 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
             inputs, input_vectors, scenario=_DEFAULT_SCENARIO, weights=request.weights
         ),
         row_terms={},
-        input_terms=_build_lexical_terms(catalogue, request.query),
+        input_terms=_build_lexical_terms(catalogue, text),
         page=page,
     )
-    return answer_query(query, select_eligible(catalogue, request, _DEFAULT_SCENARIO), stopwatch)
+    eligible = select_eligible(catalogue, request, _DEFAULT_SCENARIO)
+    return replace(answer_query(query, eligible, stopwatch), understood=wish.summary)
 
 
 def similar(

@@ -13,6 +13,7 @@ from indexer.metadata.full_text import (
     QueryTerm,
     build_indexed_text,
     compute_title_key,
+    has_content_words,
     list_exact_keys,
     parse_query_terms,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "collect_row_values",
     "compute_idf",
     "compute_title_key",
+    "has_content_words",
     "list_exact_keys",
     "matches_values",
     "parse_filter",

@@ -109,6 +109,11 @@ def parse_query_terms(query: str, fold: Fold = fold_for_search) -> list[QueryTer
     return [QueryTerm(_split_cjk(word), word == last) for word in dict.fromkeys(words)]
 
 
+def has_content_words(text: str) -> bool:
+    """Return whether a text has words besides those that only hold a sentence together."""
+    return bool(_list_words(_TERM.findall(fold_for_search(text)), keeps_all=False))
+
+
 def _list_words(runs: Iterable[str], *, keeps_all: bool) -> list[str]:
     """Return the first `MAX_TERMS` words of some runs of characters, in order."""
     words: list[str] = []

@@ -5,6 +5,7 @@ The next steps are `build_input_vectors`, `apply_taste_model` and `build_query_v
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from indexer.query.catalogue import Catalogue
 from indexer.query.inputs import (
@@ -17,6 +18,7 @@ from indexer.query.inputs import (
     build_words_input,
 )
 from indexer.query.taste_contribution import to_context_words
+from indexer.query.understood_wish import understand_wish
 from indexer.query.word_terms import WORDS_WEIGHT
 from indexer.request import Language, Request, Scenario, describe_context, find_scenario
 from indexer.snapshot import Manifest
@@ -29,12 +31,13 @@ class ResolvedRequest:
     """A request with what the catalogue knows of it.
 
     Attributes:
-        request: As it was parsed.
+        request: As it was parsed, with the filter that its query says.
         scenario: The one it names, or the default.
         timestamp: Time of the request, Unix seconds.
         inputs: Inputs, history first, without items that the catalogue does not have.
         item_rows: Row of each item among them.
         unknown_ids: Ids of history items that the catalogue does not have.
+        understood: What was read from the query, see `UnderstoodWish.summary`.
     """
 
     request: Request
@@ -43,6 +46,7 @@ class ResolvedRequest:
     inputs: list[QueryInput]
     item_rows: Mapping[str, int]
     unknown_ids: tuple[str, ...]
+    understood: Mapping[str, Any] | None = None
 
 
 def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> ResolvedRequest:
@@ -55,9 +59,12 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
 
     Raises:
         RequestError: If the catalogue does not have the scenario of the request.
+        FilterError: If a filter does not fit the catalogue, and the query says another.
     """
     timestamp = now if request.at is None else request.at
     scenario = find_scenario(request.scenario, catalogue.scenarios)
+    wish = understand_wish(catalogue, request, scenario)
+    request = wish.request
     taste = catalogue.taste
     moment_share = 1.0 if taste is None else taste.settings.moment_share
     inputs = build_inputs(
@@ -73,6 +80,7 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
         inputs=[i for i in inputs if i.item_id is None or i.item_id in item_rows],
         item_rows=item_rows,
         unknown_ids=tuple(dict.fromkeys(item_id for item_id in ids if item_id not in item_rows)),
+        understood=wish.summary,
     )
 
 
