@@ -1,8 +1,8 @@
 """Items and a query to the share of the query's words that each item holds, by looking at all.
 
-Okapi BM25 (k1 1.2, b 0.75) of titles, tags and the rest, as SQLite documents it for FTS5, divided by
-that of an item that holds every word. It is written from the docstrings of the product, and reads
-there only what was chosen by looking: the list of function words and the limits of weights.
+Okapi BM25 (k1 1.2, b 0.75) of titles, tags and the rest, as SQLite documents it for FTS5, divided
+by that of an item that holds every word. It is written from the docstrings of the product, and
+reads there only what was chosen by looking: the list of function words and the limits of weights.
 """
 
 import math

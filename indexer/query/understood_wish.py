@@ -1,4 +1,4 @@
-"""A request with a typed wish to the request that it means: what is plainly a filter becomes one."""
+"""A request with a typed wish to the request it means: what plainly is a filter becomes one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,11 +1,12 @@
 """A wish in Chinese to its phrases: 1994年以前, 九十年代, 二十块以内, 适合孩子. Pure.
 
-What is not plain is left alone: 1942 is a title, 关于九十年代 says what a story is about, 三十岁 how old
-somebody is; of 二十年代 nobody can tell the century. 以上, 以下 and 以后 include what they name.
+What is not plain is left alone: 1942 is a title, 关于九十年代 says what a story is about, 三十岁
+how old somebody is; of 二十年代 nobody can tell the century. 以上, 以下 and 以后 include what they
+name.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from indexer.wish.numbers import CHINESE_AMOUNT, read_chinese_amount, read_chinese_year
 from indexer.wish.phrase import Relation, Subject, WishPhrase, build_bounds
@@ -78,6 +79,8 @@ _CHILDREN_PATTERN = re.compile(
     r"(?:适合|给)(?:小)?(?:孩子|儿童|小孩|小朋友|宝宝)(?:们)?(?:看|听|玩|读)?(?:的)?"
     r"|儿童(?:看|听|玩|读)的"
 )
+_TIME_PATTERNS = (_STRETCH_PATTERN, _TIME_PATTERN, _MADE_PATTERN, _DECADE_PATTERN)
+_PRICE_PATTERNS = (_PRICE_STRETCH_PATTERN, _PRICE_BEFORE_PATTERN, _PRICE_AFTER_PATTERN)
 # What stands before a point in time if that says what a story is about, or what is not wanted.
 _STORY = re.compile(
     r"(?:关于|描写|描述|讲述|讲|反映|发生在|生活在|背景[是为]?|回忆|怀念|写|不要|不是|不想看|除了|非)$"
@@ -87,19 +90,25 @@ _NEGATION = re.compile(r"(?:不|别|不要|不是|非|没有)$")
 
 def list_chinese_phrases(text: str) -> Iterator[WishPhrase]:
     """Yield the phrases of a wish, those of one pattern after those of another."""
-    for pattern in (_STRETCH_PATTERN, _TIME_PATTERN, _MADE_PATTERN, _DECADE_PATTERN):
+    for match in _find_unless(_STORY, text, _TIME_PATTERNS):
+        yield WishPhrase(Subject.YEAR, _read_time(match), match.start(), match.end())
+    for match in _find_unless(_NEGATION, text, _PRICE_PATTERNS):
+        bounds = _read_price(match)
+        if bounds is not None:
+            currency = _CURRENCIES.get(match["unit"])
+            yield WishPhrase(Subject.PRICE, bounds, match.start(), match.end(), currency)
+    for match in _find_unless(_NEGATION, text, [_CHILDREN_PATTERN]):
+        yield WishPhrase(Subject.CHILDREN, {}, match.start(), match.end())
+
+
+def _find_unless(
+    before: re.Pattern[str], text: str, patterns: Sequence[re.Pattern[str]]
+) -> Iterator[re.Match[str]]:
+    """Yield the matches of some patterns, unless `before` ends where one starts."""
+    for pattern in patterns:
         for match in pattern.finditer(text):
-            if not _STORY.search(text, 0, match.start()):
-                yield WishPhrase(Subject.YEAR, _read_time(match), match.start(), match.end())
-    for pattern in (_PRICE_STRETCH_PATTERN, _PRICE_BEFORE_PATTERN, _PRICE_AFTER_PATTERN):
-        for match in pattern.finditer(text):
-            bounds = _read_price(match)
-            if bounds is not None and not _NEGATION.search(text, 0, match.start()):
-                currency = _CURRENCIES.get(match["unit"])
-                yield WishPhrase(Subject.PRICE, bounds, match.start(), match.end(), currency)
-    for match in _CHILDREN_PATTERN.finditer(text):
-        if not _NEGATION.search(text, 0, match.start()):
-            yield WishPhrase(Subject.CHILDREN, {}, match.start(), match.end())
+            if not before.search(text, 0, match.start()):
+                yield match
 
 
 def _read_time(match: re.Match[str]) -> dict[str, float]:

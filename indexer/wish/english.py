@@ -1,15 +1,17 @@
 """A wish in English to its phrases: "before 1970", "from the 90s", "under 20 €", "for kids". Pure.
 
-What is not plain is left alone. "1984" is a title, "set in the 1920s" says when a story happens, "in
-her thirties" how old somebody is; of "the 20s" nobody can tell the century.
+What is not plain is left alone. "1984" is a title, "set in the 1920s" says when a story happens,
+"in her thirties" how old somebody is; of "the 20s" nobody can tell the century.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 from indexer.wish.numbers import ENGLISH_AMOUNT, read_english_amount
 from indexer.wish.phrase import Relation, Subject, WishPhrase, build_bounds
 
+_TimeReader: TypeAlias = Callable[[re.Match[str]], dict[str, float] | None]
 _TIMES = {
     "before": Relation.BELOW,
     "prior to": Relation.BELOW,
@@ -93,7 +95,8 @@ _PRICE_PATTERN = re.compile(
     _FLAGS,
 )
 _PRICE_AFTER_PATTERN = re.compile(
-    rf"(?P<money>{_MONEY})\s+(?:or\s+(?P<less>less|cheaper|under)|or\s+more|max(?:imum)?)\b", _FLAGS
+    rf"(?P<money>{_MONEY})\s+(?:or\s+(?:less|cheaper|under)|(?P<more>or\s+more)|max(?:imum)?)\b",
+    _FLAGS,
 )
 _PRICE_BETWEEN_PATTERN = re.compile(
     rf"\bbetween\s+(?P<low>{ENGLISH_AMOUNT})\s?(?:{_UNIT.pattern})?\s*and\s+(?P<money>{_MONEY})",
@@ -104,6 +107,7 @@ _CHILDREN_PATTERN = re.compile(
     r"|\b(?:kid|child)[-\s]friendly\b",
     _FLAGS,
 )
+_PRICE_PATTERNS = (_PRICE_PATTERN, _PRICE_AFTER_PATTERN, _PRICE_BETWEEN_PATTERN)
 # What stands before a point in time if that says when a story happens, or what is not wanted.
 _STORY = re.compile(
     r"(?:\b(?:set|life|lives?|living|lived|born|happen(?:s|ed|ing)?|world|takes?\s+place|story|war"
@@ -115,43 +119,42 @@ _NEGATION = re.compile(r"(?:\b(?:not|no|never)|n['’]t)\s*$", _FLAGS)
 
 def list_english_phrases(text: str) -> Iterator[WishPhrase]:
     """Yield the phrases of a wish, those of one pattern after those of another."""
-    for match in _TIME_PATTERN.finditer(text):
-        if not _STORY.search(text, 0, match.start()):
-            yield from _phrase_of(Subject.YEAR, match, _read_time(match))
-    for pattern in (_BETWEEN_PATTERN, _KIND_PATTERN):
-        for match in pattern.finditer(text):
-            if not _STORY.search(text, 0, match.start()):
-                yield from _phrase_of(Subject.YEAR, match, _read_stretch(match))
-    for match in _PRICE_PATTERN.finditer(text):
-        relation = _AMOUNTS[" ".join(match["relation"].lower().split())]
-        if not _NEGATION.search(text, 0, match.start()):
-            yield from _price_of(match, relation)
-    for match in _PRICE_AFTER_PATTERN.finditer(text):
-        is_floor = match.group().lower().endswith("more")
-        yield from _price_of(match, Relation.FROM if is_floor else Relation.UP_TO)
-    for match in _PRICE_BETWEEN_PATTERN.finditer(text):
-        yield from _price_of(match, Relation.WITHIN, low=read_english_amount(match["low"]))
-    for match in _CHILDREN_PATTERN.finditer(text):
-        if not _NEGATION.search(text, 0, match.start()):
-            yield WishPhrase(Subject.CHILDREN, {}, match.start(), match.end())
+    for pattern, read in _TIME_READERS:
+        for match in _find_unless(_STORY, text, pattern):
+            bounds = read(match)
+            if bounds is not None:
+                yield WishPhrase(Subject.YEAR, bounds, match.start(), match.end())
+    for pattern in _PRICE_PATTERNS:
+        for match in _find_unless(_NEGATION, text, pattern):
+            yield from _read_price(match)
+    for match in _find_unless(_NEGATION, text, _CHILDREN_PATTERN):
+        yield WishPhrase(Subject.CHILDREN, {}, match.start(), match.end())
 
 
-def _phrase_of(
-    subject: Subject, match: re.Match[str], bounds: Mapping[str, float] | None
-) -> Iterator[WishPhrase]:
-    if bounds is not None:
-        yield WishPhrase(subject, bounds, match.start(), match.end())
+def _find_unless(
+    before: re.Pattern[str], text: str, pattern: re.Pattern[str]
+) -> Iterator[re.Match[str]]:
+    """Yield the matches of a pattern, unless `before` ends where one starts."""
+    for match in pattern.finditer(text):
+        if not before.search(text, 0, match.start()):
+            yield match
 
 
-def _price_of(
-    match: re.Match[str], relation: Relation, *, low: float | None = None
-) -> Iterator[WishPhrase]:
+def _read_price(match: re.Match[str]) -> Iterator[WishPhrase]:
+    groups = match.groupdict()
     money = match["money"]
     unit = _UNIT.search(money)
     if unit is None:
         return
     amount = read_english_amount((money[: unit.start()] + money[unit.end() :]).strip())
-    bounds = build_bounds(relation, amount if low is None else low, amount)
+    low = read_english_amount(groups["low"]) if groups.get("low") else amount
+    if groups.get("low"):
+        relation = Relation.WITHIN
+    elif groups.get("relation"):
+        relation = _AMOUNTS[" ".join(match["relation"].lower().split())]
+    else:
+        relation = Relation.FROM if groups.get("more") else Relation.UP_TO
+    bounds = build_bounds(relation, low, amount)
     currency = _CURRENCIES.get(unit.group().lower())
     yield WishPhrase(Subject.PRICE, bounds, match.start(), match.end(), currency)
 
@@ -183,3 +186,10 @@ def _read_point(text: str) -> tuple[int, int] | None:
     number = int("".join(char for char in word if char.isdigit()))
     first = number if number >= 1000 else 1900 + number
     return first, first + (9 if word.endswith("s") else 0)
+
+
+_TIME_READERS: tuple[tuple[re.Pattern[str], _TimeReader], ...] = (
+    (_TIME_PATTERN, _read_time),
+    (_BETWEEN_PATTERN, _read_stretch),
+    (_KIND_PATTERN, _read_stretch),
+)

@@ -1,4 +1,4 @@
-"""A phrase of a wish and the fields of a catalogue to a filter on the one field it must mean. Pure."""
+"""A phrase of a wish and the fields of a catalogue to a filter of the one field it means. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -8,11 +8,8 @@ _ENGLISH = {
     "one hundred": 100, "two hundred": 200, "five hundred": 500, "a thousand": 1_000,
     "one thousand": 1_000,
 }  # fmt: skip
-_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {
-    "〇": 0,
-    "○": 0,
-    "两": 2,
-}
+_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")}
+_DIGITS |= {"〇": 0, "○": 0, "两": 2}
 _UNITS = {"十": 10, "百": 100, "千": 1_000}
 _MYRIAD = "万"
 
@@ -26,7 +23,7 @@ CHINESE_AMOUNT = r"(?:\d{1,7}(?:\.\d{1,2})?|[零〇一二两三四五六七八�
 _THOUSANDS = re.compile(r",(?=\d{3})")
 
 
-def read_english_amount(text: str) -> float | None:
+def read_english_amount(text: str) -> float:
     """Return the value of a text that `ENGLISH_AMOUNT` matches; a comma may be the decimal mark."""
     word = " ".join(text.lower().split())
     if word in _ENGLISH:

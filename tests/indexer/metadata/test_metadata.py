@@ -284,7 +284,7 @@ def test_a_longer_word_counts_a_quarter_and_not_in_a_finished_wish(tmp_path: Pat
 def test_shares_are_those_of_looking_at_every_item(
     tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]], query: list[str]
 ) -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"id": f"{row:03}", "title": words[0], "tags": words[1:3], "note": " ".join(words[3:])}
         for row, words in enumerate(texts)
     ]

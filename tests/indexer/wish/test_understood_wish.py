@@ -77,7 +77,7 @@ def test_the_rest_of_a_wish_is_what_is_looked_for(films: Index) -> None:
 
 
 def test_it_is_combined_with_the_filter_of_the_request(films: Index) -> None:
-    body = {"query": "quiet before 1970", "filter": {"year": {"gte": 1950}}}
+    body: dict[str, Any] = {"query": "quiet before 1970", "filter": {"year": {"gte": 1950}}}
     assert years_of(films.recommend(**body)) == [1950, 1960]
     assert years_of(films.search(**body)) == [1950, 1960]
 
@@ -125,7 +125,9 @@ def test_it_is_explained_without_an_answer(films: Index) -> None:
 
 
 def test_requests_together_are_read_as_each_alone(films: Index) -> None:
-    bodies = [{"query": f"quiet before {year}", "k": 5} for year in (1900, 1940, 1970, 2000)]
+    bodies: list[dict[str, Any]] = [
+        {"query": f"quiet before {year}", "k": 5} for year in (1900, 1940, 1970, 2000)
+    ]
     requests = [parse_request(body) for body in bodies]
     together = recommend_many(films, requests)
     for body, answer in zip(bodies, together, strict=True):
