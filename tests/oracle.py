@@ -179,8 +179,15 @@ class World:
         if body["query"] not in self._word_shares:
             self._word_shares[body["query"]] = share_words(self.items, body["query"])
         shares = self._word_shares[body["query"]]
-        weight = WORDS_WEIGHT * SCENARIOS[body.get("scenario") or "default"].query_weight
+        scenario = SCENARIOS[body.get("scenario") or "default"]
+        weight = WORDS_WEIGHT * scenario.query_weight * self._lead(body)
         return np.array([weight * shares.get(item_id, 0.0) for item_id in self.ids])
+
+    def _lead(self, body: Mapping[str, Any]) -> float:
+        """How much more a query weighs beside a profile."""
+        scenario = SCENARIOS[body.get("scenario") or "default"]
+        past = [part[1] for part in self._past(body, scenario)]
+        return scenario.lead_weight if any(past) or body.get("interests") else 1.0
 
     def _out(self, body: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
         """Reason to the rows that are out for it, in the order of counting."""
@@ -250,7 +257,8 @@ class World:
             profile.append((f"interest:{text}", weight, self._said(text), False))
         constant: list[tuple[str, float, Any]] = []
         if body.get("query"):
-            constant.append(("query", scenario.query_weight, self._said(body["query"])))
+            weight = scenario.query_weight * self._lead(body)
+            constant.append(("query", weight, self._said(body["query"])))
         for name, words in (body.get("spoken") or {}).items():
             weight = scenario.context_weight * min(1, 3 / len(body["spoken"]))
             constant.append((f"context:{name}", weight, self._said(words)))

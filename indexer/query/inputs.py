@@ -32,6 +32,7 @@ _OPINION_EVENTS = frozenset(
 _REVIEW_TEXT_WEIGHT = 0.5
 _MAX_REASON_CHARS = 200
 _TINY = 1e-9
+QUERY_KIND = "query"  # of the input that stands for the meaning of the query
 WORDS_KIND = "words"  # of the input that stands for the words of the query, see `word_terms`
 
 
@@ -246,7 +247,7 @@ def build_context_inputs(
     inputs = []
     weight = share * scenario.context_weight * min(1.0, _FULL_WEIGHT_FIELDS / max(len(words), 1))
     if query:
-        reason = {"kind": "query", "text": query}
+        reason = {"kind": QUERY_KIND, "text": query}
         inputs.append(QueryInput(Role.QUERY, scenario.query_weight, reason, text=query))
     for field, text in words.items():
         reason = {"kind": "context", "field": field, "value": context.get(field, text)}

@@ -9,6 +9,8 @@ from typing import Any
 
 from indexer.query.catalogue import Catalogue
 from indexer.query.inputs import (
+    QUERY_KIND,
+    WORDS_KIND,
     QueryInput,
     Role,
     build_context_inputs,
@@ -73,15 +75,28 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
     inputs += _build_wordless_context_inputs(catalogue, request, scenario)
     ids = [query_input.item_id for query_input in inputs if query_input.item_id is not None]
     item_rows = catalogue.rows(ids)
+    known = [i for i in inputs if i.item_id is None or i.item_id in item_rows]
     return ResolvedRequest(
         request=request,
         scenario=scenario,
         timestamp=timestamp,
-        inputs=[i for i in inputs if i.item_id is None or i.item_id in item_rows],
+        inputs=_let_query_lead(known, scenario) if request.query else known,
         item_rows=item_rows,
         unknown_ids=tuple(dict.fromkeys(item_id for item_id in ids if item_id not in item_rows)),
         understood=wish.summary,
     )
+
+
+def _let_query_lead(inputs: list[QueryInput], scenario: Scenario) -> list[QueryInput]:
+    """Return the inputs with more weight for the query, if there is a profile beside it."""
+    if not any(i.role is Role.PROFILE and i.weight for i in inputs):
+        return inputs
+    return [
+        i.with_weight(i.weight * scenario.lead_weight)
+        if i.reason["kind"] in (QUERY_KIND, WORDS_KIND)
+        else i
+        for i in inputs
+    ]
 
 
 def build_inputs(

@@ -110,13 +110,7 @@ def test_several_phrases_are_read_in_order() -> None:
     assert [text[p.start : p.end] for p in found] == ["from the 90s", "under 20 €", "for kids"]
 
 
-@given(
-    text=st.text(
-        st.characters(
-            exclude_categories=("N",), exclude_characters="一二三四五六七八九十百千万两零〇"
-        )
-    )
-)
+@given(text=st.text("abcdefghinorstuvwy '’€$-,.年代以前后内元块不超过的电影孩子《》"))
 def test_a_text_without_numbers_names_no_bounds(text: str) -> None:
     numeric = [p for p in find_phrases(text) if p.subject is not Subject.CHILDREN]
     # "nineties" and "twenty euros" are numbers in letters; chance does not write them.
