@@ -50,7 +50,7 @@ from indexer.query.taste_contribution import (
     to_context_words,
 )
 from indexer.query.term_totals import TermTotals
-from indexer.query.understood_wish import UnderstoodWish, understand_wish
+from indexer.query.understood_wish import understand_wish
 from indexer.query.word_terms import WORDS_WEIGHT, build_word_terms, find_word_matches
 
 __all__ = [
@@ -75,7 +75,6 @@ __all__ = [
     "TasteContext",
     "TasteContribution",
     "TermTotals",
-    "UnderstoodWish",
     "apply_taste_model",
     "build_catalogue_terms",
     "build_example_vectors",
