@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from indexer import Index
 from indexer.language import whitening
+from indexer.query.word_terms import WORDS_WEIGHT
 from indexer.request.scenarios import SCENARIOS
 from indexer.snapshot import item_vectors as block_vectors
 from indexer.taste.settings import PROFILE_SHARE
+from tests.words_oracle import share_words
 
 filter_oracle = import_module("tests.indexer.metadata.filter_oracle")
 
@@ -121,6 +123,7 @@ class World:
         self.prior = self._priors()
         self.representative = np.zeros(len(self.ids))
         self._passed: dict[str, NDArray[np.bool_]] = {}
+        self._word_shares: dict[str, dict[str, float]] = {}
         self._unavailable = self._where(lambda item: item.get("available") is False)
 
     def take_representatives(self, index: Index) -> None:
@@ -151,7 +154,8 @@ class World:
         standing = factor * self.representative * self._is_for_nobody(body)
         boosts = [b["weight"] * self._passing(b["filter"]) for b in body.get("boost") or []]
         gained = np.sum(boosts, axis=0) if boosts else np.zeros(len(self.ids))
-        scores = products.max(axis=1) + prior + standing + gained
+        worded = self._word_terms(body)
+        scores = products.max(axis=1) + prior + standing + gained + worded
         best = products.argmax(axis=1)
         reasons = self._out(body)
         if body.get("min_score") is not None:
@@ -171,8 +175,9 @@ class World:
             row = self.row[item_id]
             told = dict(zip(names, parts[row] * coefficients[best[row]], strict=True))
             boosted = {f"boost:{n}": float(boost[row]) for n, boost in enumerate(boosts)}
-            return {**told, **boosted, "popularity": float(prior[row]),
-                    "representative": float(standing[row])}  # fmt: skip
+            words = {"words": float(worded[row])} if worded[row] else {}
+            of_prior = {"popularity": float(prior[row]), "representative": float(standing[row])}
+            return {**told, **boosted, **words, **of_prior}
 
         return Expected(
             [self.ids[row] for row in eligible],
@@ -181,6 +186,23 @@ class World:
             len(eligible),
             shares,
         )
+
+    def _word_terms(self, body: Mapping[str, Any]) -> Numbers:
+        """What the words of the query add to each row."""
+        if not body.get("query"):
+            return np.zeros(len(self.ids))
+        if body["query"] not in self._word_shares:
+            self._word_shares[body["query"]] = share_words(self.items, body["query"])
+        shares = self._word_shares[body["query"]]
+        scenario = SCENARIOS[body.get("scenario") or "default"]
+        weight = WORDS_WEIGHT * scenario.query_weight * self._lead(body)
+        return np.array([weight * shares.get(item_id, 0.0) for item_id in self.ids])
+
+    def _lead(self, body: Mapping[str, Any]) -> float:
+        """How much more a query weighs beside a profile."""
+        scenario = SCENARIOS[body.get("scenario") or "default"]
+        past = [part[1] for part in self._past(body, scenario)]
+        return scenario.lead_weight if any(past) or body.get("interests") else 1.0
 
     def _out(self, body: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
         """Reason to the rows that are out for it, in the order of counting."""
@@ -250,7 +272,8 @@ class World:
             profile.append((f"interest:{text}", weight, self._said(text), False))
         constant: list[tuple[str, float, Any]] = []
         if body.get("query"):
-            constant.append(("query", scenario.query_weight, self._said(body["query"])))
+            weight = scenario.query_weight * self._lead(body)
+            constant.append(("query", weight, self._said(body["query"])))
         for name, words in (body.get("spoken") or {}).items():
             weight = scenario.context_weight * min(1, 3 / len(body["spoken"]))
             constant.append((f"context:{name}", weight, self._said(words)))

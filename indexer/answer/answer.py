@@ -1,6 +1,6 @@
 """The result of a request: a sequence of `Hit`s that says how complete it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -25,6 +25,8 @@ class Answer(Sequence[Hit]):
         unknown_items: Ids of the request that are not in the catalogue.
         following: Ids ranked after the last hit, for paging.
         timing_ms: `encode`, `search`, `rank`, `total`, in milliseconds.
+        understood: What was read from the query as a filter: `filter`, `from` and perhaps `query`,
+            or `from` and `left_out`; None if nothing was.
         reading: How the request is read; only with `validate_only`.
         user_known: Whether anything is kept of the user or session of the request; None if it
             named neither, or no live store was asked.
@@ -38,6 +40,7 @@ class Answer(Sequence[Hit]):
     timing_ms: dict[str, float] = field(default_factory=dict)
     reading: dict[str, Any] | None = None
     user_known: bool | None = None
+    understood: Mapping[str, Any] | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:

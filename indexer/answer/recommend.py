@@ -6,6 +6,7 @@ request -> weighted inputs -> query vectors and eligible rows -> candidates -> r
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -63,8 +64,9 @@ def recommend(
     if request.validate_only:
         catalogue_terms = build_catalogue_terms(catalogue, resolved)
         answer = explain_request(
-            catalogue, request, resolved.scenario, resolved.inputs, catalogue_terms
+            catalogue, resolved.request, resolved.scenario, resolved.inputs, catalogue_terms
         )
+        answer = replace(answer, understood=resolved.understood)
         return add_unknown_ids(answer, resolved.unknown_ids)
     return recommend_prepared(
         catalogue, prepare_query(catalogue, resolved), page=page, score_terms=score_terms
@@ -91,11 +93,12 @@ def recommend_prepared(
         vectors=prepared_query.vectors,
         row_terms=_group_terms_by_row(catalogue, score_terms),
         catalogue_terms=prepared_query.catalogue_terms,
-        input_terms=prepared_query.taste_contribution.input_terms,
+        input_terms=prepared_query.input_terms,
         page=page,
     )
+    answer = answer_query(query, prepared_query.eligible, prepared_query.stopwatch)
     return add_unknown_ids(
-        answer_query(query, prepared_query.eligible, prepared_query.stopwatch),
+        replace(answer, understood=prepared_query.resolved.understood),
         prepared_query.resolved.unknown_ids,
     )
 

@@ -11,6 +11,7 @@ from indexer.answer.pipeline import answer_query
 from indexer.errors import RequestError
 from indexer.query import (
     FIRST_PAGE,
+    WORDS_WEIGHT,
     Catalogue,
     InputTerms,
     Page,
@@ -21,16 +22,16 @@ from indexer.query import (
     build_example_vectors,
     build_input_vectors,
     build_query_vectors,
+    build_words_input,
+    find_word_matches,
     select_eligible,
+    understand_wish,
 )
 from indexer.request import Request, Scenario, Weights, parse_id, parse_text
 
-_LEXICAL_WEIGHT = 0.3  # score term of the best full-text match
 _EXACT_TITLE, _EXACT_ID = 2.0, 4.0  # score terms above any cosine, so these come first
-_LEXICAL_CANDIDATES = 1_000  # full-text matches that are looked at
 _WORDS_INPUT, _EXACT_INPUT = 1, 2  # positions among the inputs of a search
 _MAX_EXAMPLES = 1_000
-_TINY = 1e-9
 _DEFAULT_SCENARIO = Scenario("default")  # a text or an example means the same in every scenario
 
 
@@ -44,11 +45,14 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
     if not request.query:
         raise RequestError("query is empty; give the words to look for")
     stopwatch = Stopwatch()
+    wish = understand_wish(catalogue, request, _DEFAULT_SCENARIO)
+    request = wish.request
+    text = request.query or ""  # understanding leaves words
     # Words and exact matches give score terms alone; as inputs without weight they get a reason.
     inputs = [
-        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": request.query}, text=request.query),
-        QueryInput(Role.QUERY, 0.0, {"kind": "words", "text": request.query}),
-        QueryInput(Role.QUERY, 0.0, {"kind": "exact", "text": request.query}),
+        QueryInput(Role.QUERY, 1.0, {"kind": "query", "text": text}, text=text),
+        build_words_input(text, weight=0.0),
+        QueryInput(Role.QUERY, 0.0, {"kind": "exact", "text": text}),
     ]
     input_vectors = build_input_vectors(catalogue, inputs, {})
     stopwatch.lap("encode")
@@ -60,10 +64,11 @@ def search(catalogue: Catalogue, request: Request, *, page: Page = FIRST_PAGE) -
             inputs, input_vectors, scenario=_DEFAULT_SCENARIO, weights=request.weights
         ),
         row_terms={},
-        input_terms=_build_lexical_terms(catalogue, request.query),
+        input_terms=_build_lexical_terms(catalogue, text),
         page=page,
     )
-    return answer_query(query, select_eligible(catalogue, request, _DEFAULT_SCENARIO), stopwatch)
+    eligible = select_eligible(catalogue, request, _DEFAULT_SCENARIO)
+    return replace(answer_query(query, eligible, stopwatch), understood=wish.summary)
 
 
 def similar(
@@ -96,17 +101,15 @@ def similar(
 
 def _build_lexical_terms(catalogue: Catalogue, query: str) -> InputTerms:
     """Score terms of full-text matches, and of rows whose id or title is the query."""
-    matches = catalogue.search_full_text(query, _LEXICAL_CANDIDATES)
-    found = np.array(matches, np.float64).reshape(-1, 2)
-    found = found[found[:, 1] > 0]
-    word_shares = _LEXICAL_WEIGHT * found[:, 1] / found[:, 1].max(initial=_TINY)
+    found, shares = find_word_matches(catalogue, query, is_finished=False)
+    word_values = np.float32(WORDS_WEIGHT) * shares
     exact = catalogue.find_exact(query)
     ids = catalogue.rows([query]).values() if exact else ()
     exact_shares = [_EXACT_ID if row in ids else _EXACT_TITLE for row in exact]
-    rows = np.concatenate([found[:, 0].astype(np.int64), np.array(exact, np.int64)])
+    rows = np.concatenate([found, np.array(exact, np.int64)])
     order = np.argsort(rows, kind="stable")
     positions = np.repeat([_WORDS_INPUT, _EXACT_INPUT], [len(found), len(exact)])
-    values = np.concatenate([word_shares, exact_shares]).astype(np.float32)
+    values = np.concatenate([word_values, exact_shares]).astype(np.float32)
     return InputTerms(rows[order], positions[order], values[order])
 
 

@@ -166,6 +166,7 @@ class Index(SnapshotCatalogue):
         boost: Sequence[Boost | Fields] | None = None,
         pin: Sequence[Pin | Fields] | None = None,
         explore: float | None = None,
+        read_wish: bool | None = None,
         validate_only: bool | None = None,
     ) -> Answer:
         """Recommend items; the keywords are the fields of POST /v1/recommend.
@@ -199,6 +200,8 @@ class Index(SnapshotCatalogue):
             boost: Objects with a `filter`, and the `weight` that items which pass it gain.
             pin: Objects with an `item_id`, and the `rank` from 1 that it is shown at.
             explore: Probability, from 0 to 1, with which a rank shows an item from beyond the page.
+            read_wish: Whether the query is read for filters that it plainly says, such as "before
+                1970"; `Answer.understood` tells. Default true.
             validate_only: Return no hits, but how the request is read, in `Answer.reading`.
 
         Raises:
@@ -228,6 +231,7 @@ class Index(SnapshotCatalogue):
             "boost": boost,
             "pin": pin,
             "explore": explore,
+            "read_wish": read_wish,
             "validate_only": validate_only,
         }
         request = parse_request(body, max_history=MAX_HISTORY_BATCH, scenarios=self.scenarios)
@@ -243,6 +247,7 @@ class Index(SnapshotCatalogue):
         min_score: float | None = None,
         fields: Sequence[str] | None = None,
         explain: bool | None = None,
+        read_wish: bool | None = None,
     ) -> Answer:
         """Find items for a text: exact ids and titles first, then by meaning and words.
 
@@ -254,6 +259,7 @@ class Index(SnapshotCatalogue):
             min_score: Leave out items that score less.
             fields: Item fields to return.
             explain: Whether hits have reasons.
+            read_wish: See `recommend`.
 
         Raises:
             RequestError: If the query is empty, or the value of a keyword does not fit.
@@ -267,6 +273,7 @@ class Index(SnapshotCatalogue):
             "min_score": min_score,
             "fields": fields,
             "explain": explain,
+            "read_wish": read_wish,
         }
         return self._search(parse_request(body))
 

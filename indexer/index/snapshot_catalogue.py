@@ -192,9 +192,11 @@ class SnapshotCatalogue:
         """Return rows whose id or title is this text."""
         return self._metadata.find_exact(text)
 
-    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
-        """Return rows that hold words of a text, with BM25 scores; higher is better."""
-        return self._metadata.search(text, limit)
+    def search_full_text(
+        self, text: str, limit: int, *, is_finished: bool = False
+    ) -> list[tuple[int, float]]:
+        """Return rows that hold words of a text, with the share of it that they hold, 0 to 1."""
+        return self._metadata.search(text, limit, is_finished=is_finished)
 
     def document_frequency(self, phrase: str) -> int:
         """Return how many items hold a phrase, the text of one of `parse_query_terms`."""

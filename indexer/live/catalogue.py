@@ -222,13 +222,15 @@ class LiveCatalogue:
         matches = [*self.rows([text]).values(), *old, *(row for row in new if row is not None)]
         return list(dict.fromkeys(matches))
 
-    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
-        """Return rows that hold words of a text, with BM25 scores; higher is better."""
-        stored = self.base.search_full_text(text, limit)
+    def search_full_text(
+        self, text: str, limit: int, *, is_finished: bool = False
+    ) -> list[tuple[int, float]]:
+        """Return rows that hold words of a text, with the share of it that they hold, 0 to 1."""
+        stored = self.base.search_full_text(text, limit, is_finished=is_finished)
         if not len(self._live_rows) and not self._has_deleted:
             return stored
         matches = [(row, score) for row, score in stored if self._is_unchanged(row)]
-        for position, score in self._delta.search_text(text).items():
+        for position, score in self._delta.search_text(text, is_finished=is_finished).items():
             row = self._find_row(position)
             if row is not None:
                 matches.append((row, score))

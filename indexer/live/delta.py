@@ -116,10 +116,10 @@ class Delta:
                 position for key in list_exact_keys(text) for position in self._titles.get(key, ())
             ]
 
-    def search_text(self, query: str) -> dict[int, float]:
-        """Return the BM25 score of each position that holds words of a query."""
+    def search_text(self, query: str, *, is_finished: bool = False) -> dict[int, float]:
+        """Return the share of a query, 0 to 1, of each position that holds words of it."""
         with self._lock:
-            return self._full_text.search(query)
+            return self._full_text.search(query, is_finished=is_finished)
 
     def list_unknown_values(self, positions: Rows) -> list[Leaf]:
         """Return the values at some positions in fields that the snapshot's schema lacks."""

@@ -5,19 +5,25 @@ both can be ranked together: document frequencies are the snapshot's, and a live
 of average length.
 """
 
-import math
 import unicodedata
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from indexer.metadata import IndexedText, QueryTerm, build_indexed_text, parse_query_terms
+from indexer.metadata import (
+    BM25_K1,
+    PREFIX_SHARE,
+    IndexedText,
+    QueryTerm,
+    build_indexed_text,
+    compute_idf,
+    parse_query_terms,
+    weigh_query,
+)
 from indexer.normal_forms import normalize
 
 _COLUMN_WEIGHTS = (10.0, 4.0, 1.0)  # title, tags, rest: as in the snapshot
-_BM25_K1 = 1.2
-_MIN_IDF = 1e-6
 _FREQUENCY_CACHE_SIZE = 1 << 16  # terms whose document frequency is remembered
 
 
@@ -47,36 +53,55 @@ class DeltaFullText:
                     insort(self._vocabulary, word)
                 posting[position] = posting.get(position, 0.0) + weight
 
-    def search(self, query: str) -> dict[int, float]:
-        """Return the score of each position that holds a term of the query; higher is better."""
+    def search(self, query: str, *, is_finished: bool = False) -> dict[int, float]:
+        """Return the share of the query that each position with a word of it holds, 0 to 1.
+
+        Args:
+            query: Words or a sentence.
+            is_finished: Whether the last word is complete; else longer words that begin so count
+                a little.
+        """
+        weighed = weigh_query(parse_query_terms(query), self._item_count, self._document_frequency)
         scores: dict[int, float] = {}
-        for term in parse_query_terms(query):
-            postings = self._find_postings(term)
-            idf = self._compute_idf(term.text) if postings else 0.0  # asks the snapshot: slow
-            for position, frequency in postings.items():
-                gain = idf * frequency * (_BM25_K1 + 1) / (frequency + _BM25_K1)
-                scores[position] = scores.get(position, 0.0) + gain
-        return scores
+        for term in weighed.terms:
+            self._add_scores(scores, term, self._find_postings(term), 1.0)
+        if weighed.typed is not None and not is_finished:
+            longer = self._match_longer_words(weighed.typed.text)
+            self._add_scores(scores, weighed.typed, longer, PREFIX_SHARE)
+        return {position: weighed.to_share(score) for position, score in scores.items()}
+
+    def _add_scores(
+        self,
+        scores: dict[int, float],
+        term: QueryTerm,
+        postings: Mapping[int, float],
+        weight: float,
+    ) -> None:
+        """Add the BM25 of a term, times a weight, to the score of each position that holds it."""
+        idf = compute_idf(self._item_count, self._document_frequency(term.text))
+        for position, frequency in postings.items():
+            gain = weight * idf * frequency * (BM25_K1 + 1) / (frequency + BM25_K1)
+            scores[position] = scores.get(position, 0.0) + gain
 
     def _find_postings(self, term: QueryTerm) -> dict[int, float]:
         """Each position that holds a term, with how often, weighted by column."""
         words = _fold_text(term.text).split()
         if not words:
             return {}
-        if len(words) > 1:
-            return self._match_phrase(words)
-        if term.is_prefix:
-            return self._match_prefix(words[0])
-        return self._postings.get(words[0], {})
+        return self._match_phrase(words) if len(words) > 1 else self._postings.get(words[0], {})
 
-    def _match_prefix(self, prefix: str) -> dict[int, float]:
+    def _match_longer_words(self, beginning: str) -> dict[int, float]:
+        """Each position with a word that begins so, unless it holds the beginning as a word."""
+        prefix = _fold_text(beginning)
+        whole = self._postings.get(prefix, {})
         found: dict[int, float] = {}
         for index in range(bisect_left(self._vocabulary, prefix), len(self._vocabulary)):
             word = self._vocabulary[index]
             if not word.startswith(prefix):
                 break
             for position, weight in self._postings[word].items():
-                found[position] = found.get(position, 0.0) + weight
+                if position not in whole:
+                    found[position] = found.get(position, 0.0) + weight
         return found
 
     def _match_phrase(self, words: list[str]) -> dict[int, float]:
@@ -91,12 +116,6 @@ class DeltaFullText:
             if weight:
                 found[position] = weight
         return found
-
-    def _compute_idf(self, term: str) -> float:
-        item_frequency = self._document_frequency(term)
-        return max(
-            _MIN_IDF, math.log((self._item_count - item_frequency + 0.5) / (item_frequency + 0.5))
-        )
 
 
 def fold_item_text(fields: Mapping[str, Any]) -> IndexedText:

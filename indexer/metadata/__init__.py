@@ -13,11 +13,13 @@ from indexer.metadata.full_text import (
     QueryTerm,
     build_indexed_text,
     compute_title_key,
+    has_content_words,
     list_exact_keys,
     parse_query_terms,
 )
 from indexer.metadata.item_matcher import PathValues, collect_path_values, matches_values
 from indexer.metadata.predicates import And, AnyOf, Elem, Exists, Filter, Not, Or, refuse_inner_list
+from indexer.metadata.query_weights import BM25_K1, PREFIX_SHARE, compute_idf, weigh_query
 from indexer.metadata.row_values import RowValueKind, RowValues, collect_row_values
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
 from indexer.metadata.store import MetadataStore, StoredItem
@@ -34,8 +36,10 @@ from indexer.metadata.values import (
 )
 
 __all__ = [
+    "BM25_K1",
     "EARTH_RADIUS_KM",
     "MAX_FIELDS",
+    "PREFIX_SHARE",
     "And",
     "AnyOf",
     "Columns",
@@ -65,11 +69,14 @@ __all__ = [
     "collect_leaves",
     "collect_path_values",
     "collect_row_values",
+    "compute_idf",
     "compute_title_key",
+    "has_content_words",
     "list_exact_keys",
     "matches_values",
     "parse_filter",
     "parse_query_terms",
     "refuse_inner_list",
     "to_unit_vectors",
+    "weigh_query",
 ]

@@ -1,9 +1,9 @@
 """Items to indexed words, and queries to the terms of full-text search. Pure.
 
 Chinese and Japanese are written without spaces, so each character of them, and of Korean, is a word
-of its own. A run of such characters in a query becomes a phrase, which finds words of any length
-without a dictionary. Case, width, composition, and traditional or simplified Chinese make no
-difference.
+of its own. A run of such characters in a query becomes phrases of two neighbours each, which find
+words of any length without a dictionary. Case, width, composition, and traditional or simplified
+Chinese make no difference.
 """
 
 import re
@@ -14,11 +14,13 @@ from indexer.field_names import PROSE_FIELDS, REVIEW_FIELDS, TAG_FIELDS, TITLE_F
 from indexer.language import find_title
 from indexer.markup import strip_html, strip_markup
 from indexer.metadata.character_folding import fold_characters
+from indexer.metadata.function_words import CJK_FUNCTION_PATTERN, FUNCTION_WORDS
 from indexer.metadata.values import collect_leaves
 from indexer.normal_forms import normalize
 
 MAX_TERMS = 32
 _MAX_QUERY_CHARS = 10_000
+_MAX_CJK_RUN = 200  # characters of a run without spaces that are looked at
 _MAX_INDEXED_CHARS = 20_000  # of one column of one item; longer text is cut
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s<>\"'\u3000-\u9fff\uff00-\uffef]*")
@@ -84,24 +86,50 @@ def build_indexed_text(fields: Mapping[str, Any]) -> IndexedText:
     return IndexedText(*map(_space_words, parts))
 
 
-def build_match_expression(query: str, fold: Fold = fold_for_search) -> str:
-    """Return the FTS5 expression that matches any term of a query; empty if it has no terms.
+def build_match_expression(terms: Iterable[QueryTerm]) -> str:
+    """Return the FTS5 expression that matches any of some terms as whole words.
 
     Each term is quoted and consists of letters and digits only, so that no query can use FTS5
-    syntax. The last word may be the beginning of a longer one, for people who are still typing.
+    syntax.
     """
-    terms = parse_query_terms(query, fold)
-    return " OR ".join(f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms)
+    return " OR ".join(f'"{term.text}"' for term in terms)
 
 
 def parse_query_terms(query: str, fold: Fold = fold_for_search) -> list[QueryTerm]:
-    """Return the distinct words and phrases of a query, at most `MAX_TERMS`."""
-    terms = list(dict.fromkeys(_TERM.findall(fold(query[:_MAX_QUERY_CHARS]))))[:MAX_TERMS]
-    last = len(terms) - 1
-    return [
-        QueryTerm(_split_cjk(term), position == last and not _CJK_CHAR.match(term))
-        for position, term in enumerate(terms)
-    ]
+    """Return the distinct words of a query, at most `MAX_TERMS`, without function words.
+
+    A run of Chinese or Japanese becomes the pairs of its neighbouring characters, since nothing
+    tells where its words begin. A query of function words alone keeps them. The last word may be
+    the beginning of a longer one, for people who are still typing.
+    """
+    runs = _TERM.findall(fold(query[:_MAX_QUERY_CHARS]))
+    words = _list_words(runs, keeps_all=False) or _list_words(runs, keeps_all=True)
+    is_prefix = bool(words) and runs[-1] == words[-1]
+    last = words[-1] if is_prefix and not _CJK_CHAR.match(words[-1]) else None
+    return [QueryTerm(_split_cjk(word), word == last) for word in dict.fromkeys(words)]
+
+
+def has_content_words(text: str) -> bool:
+    """Return whether a text has words besides those that only hold a sentence together."""
+    return bool(_list_words(_TERM.findall(fold_for_search(text)), keeps_all=False))
+
+
+def _list_words(runs: Iterable[str], *, keeps_all: bool) -> list[str]:
+    """Return the first `MAX_TERMS` words of some runs of characters, in order."""
+    words: list[str] = []
+    for run in dict.fromkeys(runs):
+        if _CJK_CHAR.match(run):
+            parts = [run] if keeps_all else CJK_FUNCTION_PATTERN.split(run[:_MAX_CJK_RUN])
+            words += [pair for part in parts if part for pair in _list_pairs(part)]
+        elif keeps_all or run not in FUNCTION_WORDS:
+            words.append(run)
+        if len(words) >= MAX_TERMS:
+            break
+    return words[:MAX_TERMS]
+
+
+def _list_pairs(run: str) -> list[str]:
+    return [run[start : start + 2] for start in range(max(1, len(run) - 1))]
 
 
 def compute_title_key(fields: Mapping[str, Any]) -> str:

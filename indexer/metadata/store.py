@@ -19,7 +19,9 @@ from indexer.metadata.full_text import (
     fold_case_and_width,
     fold_for_search,
     list_exact_keys,
+    parse_query_terms,
 )
+from indexer.metadata.query_weights import PREFIX_SHARE, weigh_query
 from indexer.metadata.store_writer import METADATA_VERSION, define_items_table
 from indexer.metadata.value_lookups import ValueLookups, connect_immutable
 
@@ -33,6 +35,7 @@ _PAGE_ROWS = 1_000  # read at once where all are wanted
 _IDLE_CONNECTIONS = 16
 
 _MAX_CACHED_ROWS = 500_000
+_MAX_CACHED_PHRASES = 50_000
 _FEW_ROWS = 64  # read one by one: a prepared statement takes a few microseconds
 StoredItem: TypeAlias = bytes | dict[str, Any]  # an item as JSON, or parsed
 _T = TypeVar("_T")
@@ -59,6 +62,7 @@ class MetadataStore(CloseOnExit):
         self._columns = define_items_table().c
         self._row_cache: dict[str, int] = {}  # never out of date, since the file never changes
         self._id_cache: dict[int, str] = {}
+        self._phrase_counts: dict[str, int] = {}
         self._lookups = ValueLookups(path)
         with self._engine.connect() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -219,22 +223,43 @@ class MetadataStore(CloseOnExit):
         by_title = [row for key in keys for (row,) in self._fetch_all(_TITLE_SQL, key)]
         return list(dict.fromkeys([*by_id, *by_title]))
 
-    def search(self, text: str, limit: int) -> list[tuple[int, float]]:
-        """Return `(row, score)` of the items with any word of the text, best first, ties by row.
+    def search(
+        self, text: str, limit: int, *, is_finished: bool = False
+    ) -> list[tuple[int, float]]:
+        """Return `(row, share)` of the items with any word of the text, best first, ties by row.
 
-        The score is BM25 as FTS5 computes it, negated: higher is better, comparable within one
-        query only. A word in the title weighs more than one in the tags, and that one more than a
-        word elsewhere.
+        The share is what of the query an item holds, 0 to 1: BM25 as FTS5 computes it, divided by
+        that of a perfect match. A word in the title weighs more than one in the tags, and that one
+        more than a word elsewhere.
+
+        Args:
+            text: Words or a sentence.
+            limit: The most rows to return.
+            is_finished: Whether the last word is complete; else longer words that begin so count
+                a little.
         """
-        expression = build_match_expression(text, self._fold)
-        if not expression:
+        query = weigh_query(parse_query_terms(text, self._fold), self._count, self.count_phrase)
+        if not query.terms:
             return []
-        return self._fetch_all(_SEARCH_SQL, expression, int(limit))
+        expression = build_match_expression(query.terms)
+        scores: dict[int, float] = dict(self._fetch_all(_SEARCH_SQL, expression, int(limit)))
+        if query.typed is not None and not is_finished:
+            word = query.typed.text
+            longer = self._fetch_all(_SEARCH_SQL, f'"{word}" * NOT "{word}"', int(limit))
+            for row, score in longer:
+                scores[row] = scores.get(row, 0.0) + PREFIX_SHARE * score
+        matches = [(row, query.to_share(score)) for row, score in scores.items()]
+        return sorted(matches, key=lambda match: (-match[1], match[0]))[:limit]
 
     def count_phrase(self, phrase: str) -> int:
         """Return how many items contain a phrase, the text of a term of `parse_query_terms`."""
-        ((count,),) = self._fetch_all(_COUNT_SQL, f'"{phrase}"')
-        return int(count)
+        known = self._phrase_counts.get(phrase)
+        if known is None:
+            ((known,),) = self._fetch_all(_COUNT_SQL, f'"{phrase}"')
+            if len(self._phrase_counts) >= _MAX_CACHED_PHRASES:
+                self._phrase_counts = {}
+            self._phrase_counts[phrase] = known
+        return int(known)
 
     def _fetch_all(self, sql: str, *values: Any) -> list[Any]:
         """Return the rows of a query.

@@ -16,7 +16,13 @@ from indexer.query.eligibility import (
 )
 from indexer.query.history_clusters import cluster_history
 from indexer.query.input_vectors import build_input_vectors
-from indexer.query.inputs import InputColumns, QueryInput, Role, build_history_inputs
+from indexer.query.inputs import (
+    InputColumns,
+    QueryInput,
+    Role,
+    build_history_inputs,
+    build_words_input,
+)
 from indexer.query.interest_clusters import (
     CALIBRATION_RANKS,
     InterestClusters,
@@ -44,11 +50,14 @@ from indexer.query.taste_contribution import (
     to_context_words,
 )
 from indexer.query.term_totals import TermTotals
+from indexer.query.understood_wish import understand_wish
+from indexer.query.word_terms import WORDS_WEIGHT, build_word_terms, find_word_matches
 
 __all__ = [
     "CALIBRATION_RANKS",
     "FIRST_PAGE",
     "NO_INPUT_TERMS",
+    "WORDS_WEIGHT",
     "Availability",
     "Catalogue",
     "Eligible",
@@ -73,6 +82,8 @@ __all__ = [
     "build_input_vectors",
     "build_inputs",
     "build_query_vectors",
+    "build_word_terms",
+    "build_words_input",
     "cluster_history",
     "combine_coefficients",
     "compute_availability",
@@ -82,8 +93,10 @@ __all__ = [
     "find_interest_clusters",
     "find_newest_rows",
     "find_rows",
+    "find_word_matches",
     "includes_seen",
     "resolve_request",
     "select_eligible",
     "to_context_words",
+    "understand_wish",
 ]

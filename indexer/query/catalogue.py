@@ -67,8 +67,16 @@ class Catalogue(Protocol):
     def find_exact(self, text: str) -> list[int]:
         """Return the rows whose id or title is this text."""
 
-    def search_full_text(self, text: str, limit: int) -> list[tuple[int, float]]:
-        """Return up to `limit` rows that hold words of a text, by BM25; higher is better."""
+    def search_full_text(
+        self, text: str, limit: int, *, is_finished: bool = False
+    ) -> list[tuple[int, float]]:
+        """Return up to `limit` rows that hold words of a text, with the share of it, 0 to 1.
+
+        Args:
+            text: Words or a sentence.
+            limit: The most rows to return.
+            is_finished: Whether the last word is complete; else it may begin longer ones.
+        """
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of texts in the item space, `(len(texts), d) float32`."""

@@ -32,6 +32,8 @@ _OPINION_EVENTS = frozenset(
 _REVIEW_TEXT_WEIGHT = 0.5
 _MAX_REASON_CHARS = 200
 _TINY = 1e-9
+QUERY_KIND = "query"  # of the input that stands for the meaning of the query
+WORDS_KIND = "words"  # of the input that stands for the words of the query, see `word_terms`
 
 
 class Role(StrEnum):
@@ -254,12 +256,17 @@ def build_context_inputs(
     inputs = []
     weight = share * scenario.context_weight * min(1.0, _FULL_WEIGHT_FIELDS / max(len(words), 1))
     if query:
-        reason = {"kind": "query", "text": query}
+        reason = {"kind": QUERY_KIND, "text": query}
         inputs.append(QueryInput(Role.QUERY, scenario.query_weight, reason, text=query))
     for field, text in words.items():
         reason = {"kind": "context", "field": field, "value": context.get(field, text)}
         inputs.append(QueryInput(Role.CONTEXT, weight, reason, text=text))
     return inputs
+
+
+def build_words_input(text: str, *, weight: float) -> QueryInput:
+    """Return the words of a query as an input of their own; it has no vector, but score terms."""
+    return QueryInput(Role.QUERY, weight, {"kind": WORDS_KIND, "text": text})
 
 
 def build_ideal_input(ideal: str, *, scenario: Scenario) -> QueryInput:

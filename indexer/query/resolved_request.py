@@ -5,17 +5,23 @@ The next steps are `build_input_vectors`, `apply_taste_model` and `build_query_v
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from indexer.query.catalogue import Catalogue
 from indexer.query.inputs import (
+    QUERY_KIND,
+    WORDS_KIND,
     QueryInput,
     Role,
     build_context_inputs,
     build_history_inputs,
     build_ideal_input,
     build_interest_inputs,
+    build_words_input,
 )
 from indexer.query.taste_contribution import to_context_words
+from indexer.query.understood_wish import understand_wish
+from indexer.query.word_terms import WORDS_WEIGHT
 from indexer.request import Language, Request, Scenario, describe_context, find_scenario
 from indexer.snapshot import Manifest
 
@@ -29,12 +35,13 @@ class ResolvedRequest:
     """A request with what the catalogue knows of it.
 
     Attributes:
-        request: As it was parsed.
+        request: As it was parsed, with the filter that its query says.
         scenario: The one it names, or the default.
         timestamp: Time of the request, Unix seconds.
         inputs: Inputs, history first, without items that the catalogue does not have.
         item_rows: Row of each item among them.
         unknown_ids: Ids of history items that the catalogue does not have.
+        understood: What was read from the query, see `UnderstoodWish.summary`.
     """
 
     request: Request
@@ -43,6 +50,7 @@ class ResolvedRequest:
     inputs: list[QueryInput]
     item_rows: Mapping[str, int]
     unknown_ids: tuple[str, ...]
+    understood: Mapping[str, Any] | None = None
 
 
 def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> ResolvedRequest:
@@ -55,9 +63,12 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
 
     Raises:
         RequestError: If the catalogue does not have the scenario of the request.
+        FilterError: If a filter does not fit the catalogue, and the query says another.
     """
     timestamp = now if request.at is None else request.at
     scenario = find_scenario(request.scenario, catalogue.scenarios)
+    wish = understand_wish(catalogue, request, scenario)
+    request = wish.request
     taste = catalogue.taste
     moment_share = 1.0 if taste is None else taste.settings.moment_share
     inputs = build_inputs(
@@ -66,14 +77,18 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
     inputs += _build_wordless_context_inputs(catalogue, request, scenario)
     ids = [query_input.item_id for query_input in inputs if query_input.item_id is not None]
     item_rows = catalogue.rows(ids)
-    known_inputs = [i for i in inputs if i.item_id is None or i.item_id in item_rows]
+    known = [i for i in inputs if i.item_id is None or i.item_id in item_rows]
     return ResolvedRequest(
         request=request,
         scenario=scenario,
         timestamp=timestamp,
-        inputs=[*known_inputs, *_list_prior_parts(catalogue, known_inputs)],
+        inputs=[
+            *(_let_query_lead(known, scenario) if request.query else known),
+            *_list_prior_parts(catalogue, known),
+        ],
         item_rows=item_rows,
         unknown_ids=tuple(dict.fromkeys(item_id for item_id in ids if item_id not in item_rows)),
+        understood=wish.summary,
     )
 
 
@@ -89,6 +104,18 @@ def _list_prior_parts(catalogue: Catalogue, inputs: Sequence[QueryInput]) -> lis
         return [_NEW_INPUT]
     is_anything_wanted = any(i.weight > 0 and not i.is_prior for i in inputs)
     return [] if is_anything_wanted else [_REPRESENTATIVE_INPUT]
+
+
+def _let_query_lead(inputs: list[QueryInput], scenario: Scenario) -> list[QueryInput]:
+    """Return the inputs with more weight for the query, if there is a profile beside it."""
+    if not any(i.role is Role.PROFILE and i.weight for i in inputs):
+        return inputs
+    return [
+        i.with_weight(i.weight * scenario.lead_weight)
+        if i.reason["kind"] in (QUERY_KIND, WORDS_KIND)
+        else i
+        for i in inputs
+    ]
 
 
 def build_inputs(
@@ -113,6 +140,7 @@ def build_inputs(
     language: Language = "zh" if manifest.language == "zh" else "en"
     words = describe_context(request.context, language) if manifest.encoder else {}
     ideal = request.ideal if manifest.encoder else None
+    words_weight = WORDS_WEIGHT * scenario.query_weight
     return [
         *build_history_inputs(
             request.history, scenario=scenario, now=now, rating_scale=manifest.rating_scale
@@ -121,6 +149,7 @@ def build_inputs(
         *build_context_inputs(
             request.query, words, request.context, scenario=scenario, share=moment_share
         ),
+        *([build_words_input(request.query, weight=words_weight)] if request.query else []),
         *([build_ideal_input(ideal, scenario=scenario)] if ideal else []),
         _PRIOR_INPUT,
     ]

@@ -52,6 +52,16 @@ class InputTerms:
         """Their sum for each row."""
         return TermTotals.sum_by_row(self.rows, self.values)
 
+    def merge(self, other: "InputTerms") -> "InputTerms":
+        """Return the terms of both."""
+        if not len(self.rows) or not len(other.rows):
+            return self if len(self.rows) else other
+        rows = np.concatenate([self.rows, other.rows])
+        order = np.argsort(rows, kind="stable")
+        positions = np.concatenate([self.input_positions, other.input_positions])
+        values = np.concatenate([self.values, other.values])
+        return InputTerms(rows[order], positions[order], values[order])
+
     def add_to_shares(self, shares: NDArray[np.float64], rows: Rows) -> None:
         """Add what each of m inputs adds to each of h rows.
 

@@ -112,6 +112,7 @@ class Request:
         diversity: Weight of diversity in re-ranking, 0 (none) to 1.
         max_per: Field to how many items of the list may share a value; None follows the scenario.
         explore: Probability that a rank shows an explored item instead, 0 to 1.
+        read_wish: Whether the query is read for filters, such as "before 1970".
         validate_only: Return how the request is read instead of recommendations.
         ideal: Description of the ideal item, an additional weighted input with its own reason.
             Written by a language model, so it is not a field of a body.
@@ -142,6 +143,7 @@ class Request:
     boost: tuple[Boost, ...] = ()
     pin: tuple[Pin, ...] = ()
     explore: float = 0.0
+    read_wish: bool = True
     validate_only: bool = False
     ideal: str | None = None
     seen: tuple[str, ...] = ()
@@ -270,6 +272,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "boost": parse_boosts,
     "pin": parse_pins,
     "explore": lambda value: parse_fraction(value, "explore"),
+    "read_wish": lambda value: parse_boolean(value, "read_wish"),
     "validate_only": lambda value: parse_boolean(value, "validate_only"),
 }
 _HISTORY_PARSERS: Mapping[str, Callable[[Any, str], Any]] = {

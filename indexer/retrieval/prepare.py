@@ -30,6 +30,7 @@ from indexer.query import (
     build_catalogue_terms,
     build_input_vectors,
     build_query_vectors,
+    build_word_terms,
     cluster_history,
     combine_coefficients,
     compute_calibration_factors,
@@ -50,6 +51,7 @@ class PreparedQuery:
         eligible: What may be found.
         taste_contribution: What the taste model makes of the history.
         vectors: The query vectors.
+        input_terms: Score terms of single rows, of the history and of the words of the query.
         catalogue_terms: Score terms of the whole catalogue.
         stopwatch: Running since the request was resolved.
     """
@@ -58,6 +60,7 @@ class PreparedQuery:
     eligible: Eligible
     taste_contribution: TasteContribution
     vectors: QueryVectors
+    input_terms: InputTerms
     catalogue_terms: list[ScoreTerm]
     stopwatch: Stopwatch
 
@@ -78,6 +81,9 @@ def prepare_query(catalogue: Catalogue, resolved: ResolvedRequest) -> PreparedQu
         eligible=eligible,
         taste_contribution=taste_contribution,
         vectors=_compose_vectors(catalogue, resolved, taste_contribution, input_vectors, eligible),
+        input_terms=taste_contribution.input_terms.merge(
+            build_word_terms(catalogue, taste_contribution.inputs)
+        ),
         catalogue_terms=build_catalogue_terms(catalogue, resolved),
         stopwatch=stopwatch,
     )

@@ -4,6 +4,7 @@ In: a `RequestView` and the fields of a call.
 Out: pages as JSON holds them.
 """
 
+from service.answering.cursors import parse_cursor_request
 from service.answering.lists import recommend_to_user
 from service.answering.pages import MAX_BATCH_K, PageBuilder, PageResult
 from service.answering.rendering import render_answer
@@ -12,6 +13,7 @@ __all__ = [
     "MAX_BATCH_K",
     "PageBuilder",
     "PageResult",
+    "parse_cursor_request",
     "recommend_to_user",
     "render_answer",
 ]

@@ -179,7 +179,9 @@ def _count_bytes(prepared_query: PreparedQuery, catalogue: LiveCatalogue) -> int
     term_bytes = sum(term.values.nbytes for term in prepared_query.catalogue_terms)
     mask_bytes = mask.nbytes if mask is not None and is_own else 0
     input_bytes = vectors.input_vectors.nbytes + _BYTES_PER_INPUT * len(vectors.inputs)
-    return input_bytes + taste_bytes + term_bytes + mask_bytes
+    terms = prepared_query.input_terms
+    word_bytes = terms.rows.nbytes + terms.input_positions.nbytes + terms.values.nbytes
+    return input_bytes + taste_bytes + term_bytes + word_bytes + mask_bytes
 
 
 def _build_key(cursor: Cursor) -> _Key:

@@ -28,6 +28,7 @@ def render_answer(answer: Answer, *, user_id: str | None, live_seq: int) -> dict
         "user_id": user_id,
         **({} if answer.user_known is None else {"user_known": answer.user_known}),
         "unknown_items": answer.unknown_items,
+        **({} if answer.understood is None else {"understood": answer.understood}),
         "items": [
             {
                 "id": hit.id,

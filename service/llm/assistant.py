@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from service.answering import PageBuilder
+from service.answering import PageBuilder, parse_cursor_request
 from service.live import RequestView
 from service.llm.chat_format import Prompt
 from service.llm.client import LlmClient
@@ -147,8 +147,9 @@ class Assistant:
     def _build_prompt_inputs(self, view: RequestView, *, with_first_page: bool) -> _PromptInputs:
         page = self.pages.compute_page(view, self.body)
         prompt = None
-        if self.options.understand and page.request.query:
-            prompt = build_prompt(view.catalogue, page.request.query)
+        query = parse_cursor_request(view, page.cursor).query  # as it was typed
+        if self.options.understand and query:
+            prompt = build_prompt(view.catalogue, query)
         elif self.options.understand:
             self._budget.failures["understand"] = "there is no query to understand"
         if self.options.generate and view.catalogue.manifest.encoder is None:

@@ -90,7 +90,9 @@ def build_shortlist(
     checked = CheckedInterpretation()
     if interpretation:
         checked = check_interpretation(view.catalogue, interpretation, body)
-    overrides = {**checked.changes, **({"ideal": ideal} if ideal else {})}
+    # What a model understood is not read a second time by rules, which might contradict it.
+    own_reading = {"read_wish": False} if interpretation else {}
+    overrides = {**checked.changes, **own_reading, **({"ideal": ideal} if ideal else {})}
     k = parse_k(body["k"]) if "k" in body else _DEFAULT_K
     page = pages.compute_page(view, _widen_body(body, options, k), overrides=overrides)
     return Shortlist(

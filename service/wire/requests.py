@@ -68,6 +68,14 @@ Explain: TypeAlias = Annotated[
     document_as({"type": "boolean", "default": True}),
     Field(description="Whether to give reasons."),
 ]
+ReadWish: TypeAlias = Annotated[
+    Any,
+    document_as({"type": "boolean", "default": True}),
+    Field(
+        description="Whether `query` is read for filters that it plainly says, such as `before "
+        "1970` or `under 20 €`; the answer's `understood` tells."
+    ),
+]
 CursorToken: TypeAlias = Annotated[
     str | None,
     Field(
@@ -182,6 +190,7 @@ class RecommendIn(StrictModel):
             "`propensity` says how likely it was to show what it does."
         ),
     ] = None
+    read_wish: ReadWish = None
     validate_only: Annotated[
         Any,
         document_as({"type": "boolean", "default": False}),
@@ -224,6 +233,7 @@ class SearchIn(StrictModel):
     min_score: MinScore = None
     fields: Fields = None
     explain: Explain = None
+    read_wish: ReadWish = None
     cursor: CursorToken = None
 
 

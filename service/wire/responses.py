@@ -72,6 +72,24 @@ class LlmOut(BaseModel):
     failed: Annotated[dict[str, str] | None, Field(description="Part to why.")] = None
 
 
+class UnderstoodOut(BaseModel):
+    """What was read from `query` as a filter, without a language model."""
+
+    filter: Annotated[
+        dict[str, Any] | None,
+        Field(description="Applied beside the `filter` of the request; absent if it is not."),
+    ] = None
+    from_: Annotated[
+        list[str], Field(alias="from", description="The words of the query that say it.")
+    ]
+    query: Annotated[
+        str | None, Field(description="What else is wanted; absent if the query stays as it is.")
+    ] = None
+    left_out: Annotated[
+        list[str] | None, Field(description="Why nothing was applied, in a sentence.")
+    ] = None
+
+
 class AnswerOut(BaseModel):
     """A ranked list with its reasons."""
 
@@ -87,6 +105,9 @@ class AnswerOut(BaseModel):
         ),
     ] = None
     unknown_items: list[str]
+    understood: Annotated[
+        UnderstoodOut | None, Field(description="Absent if the query says no filter.")
+    ] = None
     items: list[HitOut]
     complete: Complete
     llm: Annotated[LlmOut | None, Field(description="Where `llm` was asked.")] = None

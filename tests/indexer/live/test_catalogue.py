@@ -17,6 +17,7 @@ from indexer.live.delta_masks import DeltaMasks
 from indexer.metadata.filter_parser import parse_filter
 from indexer.metadata.item_matcher import collect_path_values, matches
 from indexer.metadata.schema import FieldInfo, FieldType, Schema
+from indexer.query import WORDS_WEIGHT
 from indexer.request.body import parse_request
 from tests.fakes import WordEncoder
 from tests.oracle import write_rows
@@ -60,9 +61,9 @@ class Truth:
             for item_id in self.items
         }
 
-    def best(self, vectors: Any, passing: Any, k: int) -> list[str]:
+    def best(self, vectors: Any, terms: Any, passing: Any, k: int) -> list[str]:
         scores = {
-            item_id: round(float((vectors @ vector).max()), 6)
+            item_id: round(float((vectors @ vector).max()) + terms.get(item_id, 0.0), 6)
             for item_id, vector in self.vectors.items()
             if passing(self.items[item_id])
         }
@@ -100,7 +101,10 @@ def test_search_over_both_is_what_looking_at_every_item_gives(
     layout = catalogue.manifest.layout
     # Something is wanted: that an item stands for the catalogue does not count.
     query_vectors[:, layout.prior_column], query_vectors[:, layout.part_column] = 1.0, -1.0
-    assert [hit.id for hit in answer] == truth.best(query_vectors, available, k)
+    matches = catalogue.search_full_text("robot garden 喜剧", 1_000)
+    ids = catalogue.ids([row for row, _ in matches])
+    terms = {i: WORDS_WEIGHT * share for i, (_, share) in zip(ids, matches, strict=True)}
+    assert [hit.id for hit in answer] == truth.best(query_vectors, terms, available, k)
     assert answer.complete["eligible"] == sum(map(available, truth.items.values()))
     gone = {change.id for change in applied} - set(truth.items)
     assert answer.complete["excluded"]["deleted"] == len(gone & set(items_of(base)))

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import CatalogError, SnapshotError
-from indexer.metadata.full_text import MAX_TERMS, build_match_expression
+from indexer.metadata.full_text import MAX_TERMS, build_match_expression, parse_query_terms
 from indexer.metadata.store import MetadataStore
 from indexer.metadata.store_writer import MetadataWriter
+from tests.words_oracle import share_words
 
 FILMS: list[dict[str, Any]] = [
     {"id": "m0", "title": "红楼梦", "tags": ["古典"], "description": "贾宝玉与林黛玉的故事。"},
@@ -45,6 +46,7 @@ INJECTIONS = (
     "{col1 col2}: x",
 )
 
+LETTERS = ("rain", "noir", "tense", "story", "红楼", "楼梦")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8) | st.sampled_from(INJECTIONS),
@@ -177,7 +179,8 @@ def test_titles_are_equal_whatever_their_width_case_and_space(
         ("detec rain", [2]),
         ("strasse", [4]),
         ("tense", [2]),
-        ("看红楼", []),
+        ("看红楼", [0, 1, 2]),
+        ("看楼红", []),
         ("http", []),
     ],
 )
@@ -206,14 +209,93 @@ def test_equal_hits_come_in_order_of_rows(tmp_path: Path) -> None:
         assert [row for row, _ in metadata.search("same", 20)] == list(range(20))
 
 
+def list_terms(query: str) -> list[str]:
+    """The terms of a query, the one that may go on with a star."""
+    return [f"{t.text}*" if t.is_prefix else t.text for t in parse_query_terms(query)]
+
+
 def test_an_expression_is_quoted_and_bounded() -> None:
-    assert build_match_expression("noir AND 红楼 fi") == '"noir" OR "and" OR "红  楼" OR "fi"*'
-    assert build_match_expression("看红楼") == '"看  红  楼"'
-    assert build_match_expression('"*" () ^') == ""
-    assert (
-        build_match_expression(" ".join(f"w{n}" for n in range(99))).count(" OR ") == MAX_TERMS - 1
-    )
-    assert build_match_expression("same Same SAME") == '"same"*'
+    terms = parse_query_terms("noir AND 红楼 fi")
+    assert build_match_expression(terms) == '"noir" OR "红  楼" OR "fi"'
+    assert list_terms('"*" () ^') == []
+    assert len(list_terms(" ".join(f"w{n}" for n in range(99)))) == MAX_TERMS
+    assert len(list_terms("红楼梦里人" * 2_000)) <= MAX_TERMS
+
+
+def test_a_sentence_is_asked_for_its_words_and_pairs_of_characters() -> None:
+    assert list_terms("a film by the Coens") == ["film", "coens*"]
+    assert list_terms("I would like to see something with chess") == ["chess*"]
+    assert list_terms("chess with the") == [
+        "chess"
+    ]  # the last word is no beginning: it is left out
+    assert list_terms("红楼梦") == ["红  楼", "楼  梦"]
+    assert list_terms("我想看周杰伦的演出") == ["周  杰", "杰  伦", "演  出"]
+    assert list_terms("same Same SAME") == ["same*"]
+
+
+def test_a_query_of_function_words_alone_keeps_them() -> None:
+    assert list_terms("The Who") == ["the", "who*"]
+    assert list_terms("我想看") == ["我  想", "想  看"]
+
+
+def test_a_rare_word_counts_and_a_common_one_hardly(tmp_path: Path) -> None:
+    items = [{"id": str(row), "title": "quiet film", "director": "Ann"} for row in range(40)]
+    items[3] |= {"director": "Tarkovsky"}
+    write(tmp_path / "c.sqlite", items)
+    with MetadataStore.open(tmp_path / "c.sqlite") as metadata:
+        hits = metadata.search("a quiet film by Tarkovsky", 40)
+        assert [row for row, _ in hits] == [3]
+        assert hits[0][1] > 0.4  # its maker is neither in the title nor in the tags
+        common = metadata.search("quiet", 40)
+        assert max(share for _, share in common) < 0.01
+
+
+def test_the_kind_of_item_is_looked_for_only_where_it_is_a_category(tmp_path: Path) -> None:
+    films = [{"id": str(row), "title": f"t{row}", "description": "x"} for row in range(60)]
+    films[7] |= {"title": "Movie Movie"}
+    films[8] |= {"description": "about chess"}
+    write(tmp_path / "films.sqlite", films)
+    with MetadataStore.open(tmp_path / "films.sqlite") as metadata:
+        assert [row for row, _ in metadata.search("movie about chess", 9)] == [8]
+        assert [row for row, _ in metadata.search("movie", 9)] == [7]
+    mixed = [{**film, "tags": ["movie" if row % 4 else "book"]} for row, film in enumerate(films)]
+    write(tmp_path / "mixed.sqlite", mixed)
+    with MetadataStore.open(tmp_path / "mixed.sqlite") as metadata:
+        assert len(metadata.search("book about chess", 60)) > 10
+
+
+def test_a_longer_word_counts_a_quarter_and_not_in_a_finished_wish(tmp_path: Path) -> None:
+    items = [{"id": str(row), "title": f"t{row}"} for row in range(20)]
+    items[2] |= {"title": "gymnopedies"}
+    items[5] |= {"title": "gym"}
+    write(tmp_path / "c.sqlite", items)
+    with MetadataStore.open(tmp_path / "c.sqlite") as metadata:
+        whole, longer = metadata.search("gym", 9)
+        assert (whole[0], longer[0]) == (5, 2)
+        assert 0.1 < longer[1] / whole[1] < 0.26
+        assert [row for row, _ in metadata.search("gym", 9, is_finished=True)] == [5]
+
+
+@settings(max_examples=60)
+@given(
+    texts=st.lists(st.lists(st.sampled_from(LETTERS), min_size=1, max_size=6), min_size=3),
+    query=st.lists(st.sampled_from(LETTERS), min_size=1, max_size=4),
+)
+def test_shares_are_those_of_looking_at_every_item(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]], query: list[str]
+) -> None:
+    items: list[dict[str, Any]] = [
+        {"id": f"{row:03}", "title": words[0], "tags": words[1:3], "note": " ".join(words[3:])}
+        for row, words in enumerate(texts)
+    ]
+    path = tmp_path_factory.mktemp("w") / "c.sqlite"
+    write(path, items)
+    expected = share_words({item["id"]: item for item in items}, " ".join(query))
+    with MetadataStore.open(path) as metadata:
+        found = metadata.search(" ".join(query), 1_000, is_finished=True)
+    assert {f"{row:03}" for row, _ in found} == {*expected}
+    for row, share in found:
+        assert share == pytest.approx(expected[f"{row:03}"], rel=1e-6)
 
 
 @pytest.mark.parametrize("text", INJECTIONS)

@@ -198,7 +198,7 @@ def test_diversity_has_a_meaningful_scale(worded: Built) -> None:
     """Likeness within the list falls with each step; the mean score gives way for it."""
     likeness, means = [], []
     for diversity in (0.0, 0.25, 0.5, 1.0):
-        hits = worded.index.recommend(query="rain jazz", k=10, diversity=diversity)
+        hits = worded.index.recommend(interests=["rain jazz"], k=10, diversity=diversity)
         rows = [worded.world.row[hit.id] for hit in hits]
         near = worded.world.meaning[rows] @ worded.world.meaning[rows].T
         likeness.append(float(near[np.triu_indices(10, 1)].mean()))

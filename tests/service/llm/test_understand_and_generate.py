@@ -237,3 +237,36 @@ def test_the_prompt_lists_the_catalogues_own_fields_and_values(helped: Helped, s
         told["fields"]
     )
     assert prompt_of(call)["sentence"] == WISH
+
+
+def test_what_a_model_understood_is_not_read_again_by_rules(helped: Helped) -> None:
+    wish = "sea books for children and before 1970, under 20 €"
+    dated = {"id": "dated", "title": "sea", "year": 1960}
+    with helped(hears(query="sea books")) as (client, _):
+        assert client.put("/v1/items/dated", json=dated).status_code == 200
+        read = recommend(client, {"query": wish})
+        understood = recommend(client, asking({"query": wish}, understand=True))
+        plain = recommend(client, {"query": "sea books", "read_wish": False})
+    assert read["understood"]["filter"] == {"year": {"lt": 1970}}
+    assert "understood" not in understood
+    assert understood["llm"]["understood"] == {"query": "sea books"}
+    assert ids(understood) == ids(plain)
+
+
+def test_without_a_model_the_rules_read(helped: Helped) -> None:
+    dated = {"id": "dated", "title": "sea", "year": 1960}
+    with helped(only("understand", Reply(status=500))) as (client, _):
+        assert client.put("/v1/items/dated", json=dated).status_code == 200
+        told = recommend(client, asking({"query": "sea before 1970"}, understand=True))
+    assert not told["llm"]["used"]
+    assert told["understood"]["filter"] == {"year": {"lt": 1970}}
+    assert ids(told) == ["dated"]
+
+
+def test_a_model_reads_the_sentence_as_it_was_typed(helped: Helped) -> None:
+    dated = {"id": "dated", "title": "sea", "year": 1960}
+    with helped(hears(query="sea")) as (client, endpoint):
+        assert client.put("/v1/items/dated", json=dated).status_code == 200
+        recommend(client, asking({"query": "sea before 1970"}, understand=True))
+        (prompt,) = endpoint.prompts("understand")
+    assert prompt["sentence"] == "sea before 1970"
