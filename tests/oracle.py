@@ -146,7 +146,9 @@ class World:
 
     def answer(self, body: Mapping[str, Any]) -> Expected:
         """What `recommend(**body)` must say (all eligible items, whatever `k`)."""
-        names, vectors, coefficients = self._request(body)
+        reasons = self._out(body)
+        out = np.logical_or.reduce([*reasons.values()])
+        names, vectors, coefficients = self._request(body, ~out)
         parts = self.meaning @ vectors.T if names else np.zeros((len(self.ids), 0))
         products = parts @ coefficients.T  # (n, q)
         factor = float(dict(body.get("weights") or {}).get("prior", 1.0))
@@ -157,7 +159,6 @@ class World:
         worded = self._word_terms(body)
         scores = products.max(axis=1) + prior + standing + gained + worded
         best = products.argmax(axis=1)
-        reasons = self._out(body)
         if body.get("min_score") is not None:
             reasons["min_score"] = scores < body["min_score"]
         left = np.ones(len(self.ids), np.bool_)
@@ -263,8 +264,13 @@ class World:
             )
         return self._passed[key]
 
-    def _request(self, body: Mapping[str, Any]) -> tuple[list[str], Numbers, Numbers]:
-        """Names and vectors of the inputs, and their weight in each request vector."""
+    def _request(
+        self, body: Mapping[str, Any], left: NDArray[np.bool_]
+    ) -> tuple[list[str], Numbers, Numbers]:
+        """Names and vectors of the inputs, and their weight in each request vector.
+
+        `left` are the items that may be shown, whose best decide how interests are balanced.
+        """
         scenario = SCENARIOS[body.get("scenario") or "default"]
         profile = self._past(body, scenario)
         for text in body.get("interests") or []:
@@ -280,9 +286,24 @@ class World:
         names = [part[0] for part in profile] + [part[0] for part in constant]
         vectors = np.array([part[2] for part in [*profile, *constant]], np.float64)
         vectors = vectors.reshape(len(names), self.meaning.shape[1])
-        mixes = _mixes(profile, vectors[: len(profile)], scenario.recent_vectors)
         fixed = np.array([part[1] for part in constant], np.float64)
-        factor = float(dict(body.get("weights") or {}).get("meaning", 1.0))
+        block = dict(body.get("weights") or {})
+        factor = float(block.get("meaning", 1.0))
+        own = vectors[: len(profile)]
+        groups = _interests(profile, own)
+        mixes = _mixes(profile, own, scenario.recent_vectors)
+        older = _without_opposed_newest(profile, own)
+        if len(groups) > 1:
+            shown = np.flatnonzero(left)
+            prior = self.prior[shown] * float(block.get("prior", 1.0))
+            mixes = _balance(
+                [_mixes(profile, own, scenario.recent_vectors, group) for group, _ in groups],
+                np.array([share for _, share in groups]),
+                factor * own @ self.meaning[shown].T,
+                prior,
+            )
+        elif older is not None:
+            mixes.append(older * np.linalg.norm(mixes[0] @ own))
         return names, vectors, factor * np.array([[*mix, *fixed] for mix in mixes])
 
     def _past(self, body: Mapping[str, Any], scenario: Any) -> list[tuple[str, float, Any, bool]]:
@@ -324,12 +345,114 @@ class World:
         return said if "item_id" in entry or said < 0 else 1.0
 
 
-def _mixes(profile: list[tuple[str, float, Any, bool]], vectors: Numbers, most: int) -> list[Any]:
+Profile = list[tuple[str, float, Any, bool]]
+
+
+def _interests(profile: Profile, vectors: Numbers) -> list[tuple[list[int], float]]:
+    """The places of each interest's inputs, and its share of a list.
+
+    Every declared interest is one, unless it says nearly what another one does. A short history is
+    one, or two if its newest item and what is like it have nothing to do with the rest.
+    """
+    liked = [place for place, part in enumerate(profile) if part[1] > 0]
+    declared = [place for place in liked if profile[place][0].startswith("interest:")]
+    past = [place for place in liked if place not in declared]
+    items = [place for place in past if profile[place][3]]
+    assert len(items) < 8, "histories of more items are not in this oracle"
+    history = [past] if past else []
+    if items:
+        newest = next(g for g in _join(items, vectors, 0.1) if items[-1] in g)
+        older = [place for place in items if place not in newest]
+        history = [older, newest] if older else [items]
+        centres = [vectors[group].mean(axis=0) for group in history]
+        for text in (place for place in past if place not in items):
+            nearest = int(np.argmax([vectors[text] @ centre for centre in centres]))
+            history[nearest] = [*history[nearest], text]
+    whole = sum(profile[place][1] for place in past)
+    shares = [
+        whole * sum(profile[place][3] for place in group) / len(items) if items else whole
+        for group in history
+    ]
+    interests = _join(declared, vectors, 0.6)
+    shares += [sum(profile[place][1] for place in group) for group in interests]
+    return [
+        (group, share / sum(shares))
+        for group, share in zip([*history, *interests], shares, strict=True)
+    ]
+
+
+def _join(places: list[int], vectors: Numbers, floor: float) -> list[list[int]]:
+    """Groups of places: the two most alike on average are joined as long as that is `floor`."""
+    groups = [[place] for place in places]
+    while len(groups) > 1:
+        alike, first, second = max(
+            (float((vectors[one] @ vectors[other].T).mean()), -a, -b)
+            for a, one in enumerate(groups)
+            for b, other in enumerate(groups[:a])
+        )
+        if alike < floor:
+            break
+        groups[-second] = groups[-second] + groups.pop(-first)
+    return groups
+
+
+def _balance(
+    mixes: list[list[Any]], shares: Numbers, products: Numbers, prior: Numbers
+) -> list[Any]:
+    """Each interest's mixes times a number, so that the first ten hold its share of them.
+
+    `products` are those of the inputs with the items that may be shown, `prior` their priors.
+    """
+    ranks = np.maximum(1, np.round(10 * shares).astype(int))
+    first = int(shares.argmax())
+    wholes = np.array([own[0] @ products for own in mixes]) + prior
+    near = sorted({int(row) for own in wholes for row in np.argsort(-own, kind="stable")[:20]})
+    reached = np.array([np.max(np.array(own) @ products[:, near], axis=0) for own in mixes])
+    sizes = np.ones(len(mixes))
+    if near:
+        heights = np.maximum(reached.max(axis=1), 1e-9)
+        starts = np.clip(heights[first] / heights, 0.25, 4)
+        sizes = starts.copy()
+        for _ in range(4):
+            owner = (reached * sizes[:, None]).argmax(axis=0)
+            if {*owner.tolist()} != {*range(len(mixes))}:
+                sizes = np.ones(len(mixes))
+                break
+            own_scores = np.sort((reached[first] + prior[near])[owner == first])[::-1]
+            aim = own_scores[min(ranks[first], len(own_scores)) - 1]
+            for place in range(len(mixes)):
+                mine = owner == place
+                needed = np.sort((aim - prior[near][mine]) / np.maximum(reached[place][mine], 1e-9))
+                wanted = needed[min(ranks[place], len(needed)) - 1]
+                if place != first:
+                    sizes[place] = np.clip(wanted, starts[place] / 2, starts[place] * 2)
+    return [size * mix for size, own in zip(sizes, mixes, strict=True) for mix in own]
+
+
+def _without_opposed_newest(profile: Profile, vectors: Numbers) -> Any:
+    """The profile without its newest liked item, if that item's vector opposes it."""
+    liked = [place for place, part in enumerate(profile) if part[3] and part[1] > 0]
+    weights = np.array([part[1] for part in profile], np.float64)
+    if len(liked) < 2:
+        return None
+    weights[liked[-1]] = 0
+    if vectors[liked[-1]] @ (weights @ vectors) >= 0:
+        return None
+    return _to_length_one(weights, vectors)
+
+
+def _mixes(
+    profile: Profile, vectors: Numbers, most: int, group: Sequence[int] | None = None
+) -> list[Any]:
     """The whole profile, then it mixed with each of the last liked items.
 
-    It is at unit length, and down to a quarter of that the more dislikes outweigh likes.
+    It is at unit length, and down to a quarter of that the more dislikes outweigh likes. With a
+    group, of what is liked only that counts.
     """
     weights = np.array([part[1] for part in profile], np.float64)
+    if group is not None:
+        weights[[w > 0 and place not in group for place, w in enumerate(weights)]] = 0
+        profile = [(p[0], float(w), *p[2:]) for p, w in zip(profile, weights, strict=True)]
     whole = _to_length_one(weights, vectors)
     liking, against = weights[weights > 0].sum(), -weights[weights < 0].sum()
     if against > liking:

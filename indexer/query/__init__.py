@@ -4,6 +4,7 @@ In: a `Request` and the `Catalogue` to recommend from.
 Out: `QueryVectors`, whose inner products split into reasons; `Eligible` rows; a `Query`.
 """
 
+from indexer.query.calibration import CALIBRATION_RANKS, compute_calibration_factors
 from indexer.query.catalogue import Catalogue
 from indexer.query.eligibility import (
     Availability,
@@ -23,12 +24,7 @@ from indexer.query.inputs import (
     build_history_inputs,
     build_words_input,
 )
-from indexer.query.interest_clusters import (
-    CALIBRATION_RANKS,
-    InterestClusters,
-    compute_calibration_factors,
-    find_interest_clusters,
-)
+from indexer.query.interest_clusters import InterestClusters, find_interest_clusters
 from indexer.query.page import FIRST_PAGE, Page
 from indexer.query.query_vectors import (
     QueryVectors,

@@ -90,12 +90,14 @@ class InputColumns:
         is_profile: `bool`, whether an input is of the profile.
         is_prior: `bool`, whether it is the prior.
         is_item: `bool`, whether it is an item of the profile.
+        is_interest: `bool`, whether it is a declared interest.
     """
 
     weights: NDArray[np.float64]
     is_profile: Mask
     is_prior: Mask
     is_item: Mask
+    is_interest: Mask
 
     @classmethod
     def build(cls, inputs: Sequence[QueryInput]) -> "InputColumns":
@@ -106,6 +108,7 @@ class InputColumns:
             is_profile,
             np.array([i.is_prior for i in inputs], np.bool_),
             is_profile & np.array([i.item_id is not None for i in inputs], np.bool_),
+            np.array([i.reason.get("kind") == "interest" for i in inputs], np.bool_),
         )
 
     @property

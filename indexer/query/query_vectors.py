@@ -9,8 +9,10 @@ own share and rescales those of the others. What is disliked says what not to sh
 what to show instead: a profile of more dislikes than likes is shorter. Query, context and prior are
 added with constant weights: removing one of them changes a score by exactly its share.
 
-There are several query vectors, the profile and one for each recent item; the score of an item is
-its largest inner product with one of them.
+There are several query vectors, the profile, one for each recent item, and one without the newest
+item if that opposes the rest; the score of an item is its largest inner product with one of them.
+A profile of several interests has these for each, of its own inputs: those of the others have no
+share in a score that it won.
 """
 
 from collections.abc import Sequence
@@ -81,7 +83,7 @@ def build_query_vectors(
     history_clusters: Sequence[NDArray[np.float32]] = (),
     shrinkage: float = 0.0,
 ) -> QueryVectors:
-    """Return one query vector for the profile, one for each recent item and one for each cluster.
+    """Return the query vectors of one profile, and one for each cluster of its history.
 
     Args:
         inputs: The m inputs, history in time order.
@@ -95,6 +97,10 @@ def build_query_vectors(
     coefficients, _ = compute_profile_coefficients(
         columns, input_vectors, scenario, shrinkage=shrinkage
     )
+    older = _drop_unrelated_newest(columns, input_vectors)
+    if older is not None:
+        length = np.linalg.norm(coefficients[0] @ input_vectors)
+        coefficients = np.concatenate([coefficients, length * _to_unit(older[None], input_vectors)])
     if history_clusters:
         of_clusters = _to_unit(np.stack(history_clusters), input_vectors)
         coefficients = np.concatenate([coefficients, of_clusters])
@@ -176,6 +182,22 @@ def build_example_vectors(
         weights.meaning / max(float(np.abs(input_weights).sum()), _TINY)
     )
     return QueryVectors(tuple(inputs), input_vectors, share[np.newaxis, :])
+
+
+def _drop_unrelated_newest(columns: InputColumns, input_vectors: Vectors) -> Vectors | None:
+    """Return the weights of the profile without its newest item, `(m,)`, if the rest opposes it.
+
+    Without a vector of the rest alone, one event that has nothing to do with a long history would
+    take half of what it recommends.
+    """
+    liked = columns.find_liked_items(len(columns.weights))
+    if len(liked) < 2:
+        return None
+    older = np.where(columns.is_profile, columns.weights, 0).astype(np.float32)
+    older[liked[-1]] = 0
+    if float(input_vectors[liked[-1]] @ (older @ input_vectors)) >= 0:
+        return None
+    return older
 
 
 def _compute_lengths(profiles: Vectors) -> Vectors:

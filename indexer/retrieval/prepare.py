@@ -1,8 +1,8 @@
 """A resolved request to a `PreparedQuery`: eligible rows, query vectors, score terms.
 
-A history of one interest gives one profile vector. A history of several interests gives each its
+A profile of one interest gives one profile vector. A profile of several interests gives each its
 own query vectors, scaled so that the first ranks hold items of each in proportion to its share of
-the history (calibrated recommendations, Steck 2018).
+the profile (calibrated recommendations, Steck 2018).
 """
 
 from dataclasses import dataclass, replace
@@ -116,22 +116,21 @@ def _compose_vectors(
 ) -> QueryVectors:
     """Weigh the inputs into the query vectors of one profile, or of several interests.
 
-    Without a taste model a scenario may ask for vectors of history clusters; then the profile
-    stays whole, and the clusters are searched beside it.
+    Without a taste model a scenario may ask for vectors of history clusters; if the profile has
+    one interest it stays whole, and the clusters are searched beside it.
     """
     has_taste = catalogue.taste is not None
     max_clusters = 0 if has_taste else resolved.scenario.cluster_vectors
-    if not max_clusters:
-        columns = InputColumns.build(taste_contribution.inputs)
-        interests = find_interest_clusters(columns, input_vectors, by_weight=has_taste)
-        if interests is not None:
-            return _compose_interests(
-                catalogue,
-                resolved,
-                taste_contribution,
-                input_vectors,
-                (columns, interests, eligible),
-            )
+    columns = InputColumns.build(taste_contribution.inputs)
+    interests = find_interest_clusters(columns, input_vectors, has_learned_weights=has_taste)
+    if interests is not None:
+        return _compose_interests(
+            catalogue,
+            resolved,
+            taste_contribution,
+            input_vectors,
+            (columns, interests, eligible),
+        )
     return _compose_one_profile(resolved, taste_contribution, input_vectors, max_clusters)
 
 
@@ -183,7 +182,7 @@ def _compose_interests(
         shared_vector,
         taste_contribution.input_terms,
     )
-    factors = compute_calibration_factors(products, shared_scores, interests.shares)
+    factors = compute_calibration_factors(products, shared_scores, interests)
     scaled = profiles * factors.astype(np.float32)[owners, None]
     coefficients = combine_coefficients(columns, scaled, weights)
     return QueryVectors(

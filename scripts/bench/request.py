@@ -105,7 +105,9 @@ def _steps(index: Index, request: Request, laps: Laps) -> None:
     is_learned = index.taste is not None
     laps.lap(
         "worlds",
-        lambda: find_interest_clusters(InputColumns.build(signals), sources, by_weight=is_learned),
+        lambda: find_interest_clusters(
+            InputColumns.build(signals), sources, has_learned_weights=is_learned
+        ),
     )
     laps.lap(
         "compose",

@@ -126,7 +126,9 @@ def test_a_layer_that_helps_is_kept_and_served(
     assert index.manifest.encoder != load_encoder(str(plain_bert)).fingerprint
     asked = index.recommend(query="g g g", k=100, weights={"prior": 0.0})  # the model alone
     found = Counter(hit.id[0] for hit in asked)
-    assert found["g"] == OF_EACH
+    # Nearly all: of a model with a handful of Chinese letters, the direction that is taken out
+    # as the difference of languages says something else too.
+    assert found["g"] >= 0.95 * OF_EACH
     assert found["h"] > 20  # it would be 5 by chance
     assert verify_snapshot(index.path.parents[1]) == []
 

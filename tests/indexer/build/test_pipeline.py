@@ -364,7 +364,8 @@ def test_a_new_snapshot_is_live_and_a_reader_keeps_the_one_it_has(tmp_path: Path
     write_rows(catalog, titled(7, "new"))
     second = build_index(catalog, tmp_path / "x", encoder=WordEncoder())
     assert (reader.id, len(reader)) == (first.snapshot, 5)
-    assert reader.recommend(k=1)[0].item["title"] == "old 0"
+    shown = {str(hit.item["title"]) for hit in reader.recommend(k=7)}
+    assert shown == {f"old {number}" for number in range(5)}
     live = Index.open(tmp_path / "x")
     assert (live.id, len(live)) == (second.snapshot, 7)
     assert live.manifest.parent == first.snapshot
@@ -452,8 +453,12 @@ def test_ratings_beyond_any_scale_do_not_break_a_build(tmp_path: Path) -> None:
         {"id": "c", "title": "c"},
     ]
     build_index(write_rows(tmp_path / "i.jsonl", rows), tmp_path / "x", encoder=WordEncoder())
-    scores = {hit.id: hit.score for hit in Index.open(tmp_path / "x").recommend()}
-    assert scores == pytest.approx({"a": 0.05, "c": 0.0, "b": -0.05}, abs=1e-6)
+    answer = Index.open(tmp_path / "x").recommend()
+    gains = {
+        hit.id: sum(reason["share"] for reason in hit.reasons if reason["kind"] == "popularity")
+        for hit in answer
+    }
+    assert gains == pytest.approx({"a": 0.05, "c": 0.0, "b": -0.05}, abs=1e-6)
 
 
 def test_an_unknown_index_kind_or_option_is_refused(tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ def test_the_next_item_of_the_chain_is_recommended_first(chained: Index) -> None
 
 
 def test_served_scores_are_those_worked_out_by_hand(chained: Index) -> None:
-    history = ["i3", "i40", "i7", "i8", "i21"]
+    # Of one interest: the newest item is like the others, which are not balanced against it.
+    nearest = [hit.id for hit in chained.similar("i21", k=4)]
+    history = [*nearest[::-1], "i21"]
+    assert (chained.vectors(nearest) @ chained.vectors(["i21"]).T > 0).all()
     assert chained.taste is not None
     assert chained.taste.settings.prior_lean > 0
     expected = compute_by_hand(chained, history)
