@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,7 +143,7 @@ def with_vectors(count: int, changed: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("changed", "measured"), [(15, 1), (400, None)])
+@pytest.mark.parametrize(("changed", "measured"), [(15, 2), (400, None)])
 def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: int, measured: int | None
 ) -> None:
@@ -162,9 +163,10 @@ def test_after_few_changes_measuring_sets_out_from_the_effort_that_was_enough(
     build_index(catalog, tmp_path / "x", **options)
     second = snapshot.read_manifest(snapshot.find_snapshot(tmp_path / "x")).index
     assert min(second["recall_by_weights"].values()) >= 0.99
-    steps = len(asked) / len(set(asked))
+    # Each set of queries is searched by the codes alone, and with the leading rows beside them.
+    steps = max(Counter(asked).values())
     if measured is None:
-        assert steps > 1
+        assert steps > 2
     else:
         assert (steps, second["effort"]) == (measured, first["effort"])
         assert second["gather_share"] == first["gather_share"]
