@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -283,11 +284,12 @@ def test_the_visitor_in_five_clicks_is_a_real_run(sample_index: Path, tmp_path: 
             if "items" in answer:
                 shown.append([hit["item"]["title"] for hit in answer["items"]])
                 ids = [hit["id"] for hit in answer["items"]]
-                kinds = {item_id.split("-")[0] for item_id in ids}
+                kinds = Counter(item_id.split("-")[0] for item_id in ids)
                 if 1 < len(shown) < 5:  # after clicks on news about space
-                    assert kinds == {"news"}
+                    assert kinds["news"] >= 5
                 elif len(shown) > 4:  # and two on jazz
-                    assert kinds == {"news", "music"}
+                    assert kinds["news"] >= 3
+                    assert kinds["music"] >= 2
     assert shown[-1] == shown[-2]
 
 
