@@ -28,6 +28,6 @@ def build_item_prior(
         Columns.open(context.work / "columns"),
         stats,
         read_arrivals(context.work, len(stats.ids)),
-        catalogue.compute_meaning(),
+        lambda rows: catalogue.space.map_items(catalogue.raw[rows]),
     )
     return ItemPrior(stats.rating_prior + representatives, representatives)

@@ -5,6 +5,8 @@ brings the whole catalogue to what was chosen before (Nemhauser, Wolsey and Fish
 summaries Lin and Bilmes 2011). So it takes one of each large kind before a second of any.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,10 @@ _SEED = 20_260_101
 
 
 def compute_representative_scores(
-    columns: Columns, stats: CatalogueStats, arrivals: Times, meaning: Vectors
+    columns: Columns,
+    stats: CatalogueStats,
+    arrivals: Times,
+    read_meaning: Callable[[Rows], Vectors],
 ) -> NDArray[np.float32]:
     """Return what representative items gain in a list for nobody, `(n,) float32`, 0 for others.
 
@@ -35,30 +40,33 @@ def compute_representative_scores(
         columns: Of the items.
         stats: Of the items.
         arrivals: `(n,)`, when each item arrived.
-        meaning: `(n, d) float32`, of unit length.
+        read_meaning: Returns the meaning vectors `(m, d) float32` of rows, of unit length.
     """
-    scores = np.zeros(len(meaning), np.float32)
-    chosen = choose_representatives(meaning, _rate_quality(columns, stats, arrivals))
+    scores = np.zeros(len(columns), np.float32)
+    chosen = choose_representatives(read_meaning, _rate_quality(columns, stats, arrivals))
     rated = stats.rating_prior
     steps = REPRESENTATIVE_SCALE * 0.5 ** (np.arange(len(chosen)) / _HALF_PLACES)
     scores[chosen] = rated.max(initial=0) + steps - rated[chosen]
     return scores
 
 
-def choose_representatives(meaning: Vectors, quality: NDArray[np.float64]) -> Rows:
+def choose_representatives(
+    read_meaning: Callable[[Rows], Vectors], quality: NDArray[np.float64]
+) -> Rows:
     """Return up to `REPRESENTATIVE_COUNT` rows that stand for the catalogue, the first first.
 
     Args:
-        meaning: `(n, d) float32`, of unit length.
+        read_meaning: Returns the meaning vectors `(m, d) float32` of rows, of unit length; it is
+            asked for a few thousand of a large catalogue.
         quality: `(n,)`, in [0, 1]; what an item brings counts by half and this.
     """
     rng = np.random.default_rng(_SEED)
-    count = len(meaning)
+    count = len(quality)
     audience = np.sort(rng.permutation(count)[:_MAX_AUDIENCE])
     best = np.argsort(-quality, kind="stable")[: _MAX_CANDIDATES // 2]
     random = rng.permutation(count)[: _MAX_CANDIDATES // 2]
     candidates = np.union1d(best, random)
-    nearness = np.maximum(meaning[candidates] @ meaning[audience].T, 0)
+    nearness = np.maximum(read_meaning(candidates) @ read_meaning(audience).T, 0)
     covered = np.zeros(len(audience), np.float32)
     is_left = np.ones(len(candidates), bool)
     chosen: list[int] = []
