@@ -1,5 +1,7 @@
 """A taste model, or what the catalogue tells of its items, to what is added to their scores."""
 
+import numpy as np
+
 from indexer.build.context import BuildContext
 from indexer.build.raw_vectors import EncodedCatalogue
 from indexer.build.representatives import compute_representative_scores
@@ -28,6 +30,6 @@ def build_item_prior(
         Columns.open(context.work / "columns"),
         stats,
         read_arrivals(context.work, len(stats.ids)),
-        lambda rows: catalogue.space.map_items(catalogue.raw[rows]),
+        lambda rows: catalogue.space.map_items(catalogue.raw[rows].astype(np.float32)),
     )
     return ItemPrior(stats.rating_prior + representatives, representatives)
