@@ -66,8 +66,9 @@ def test_the_axis_is_one_longer_for_chinese_and_its_projection_takes_just_that_a
     along = raw @ axis.weights
     assert along[is_chinese].mean() - along[~is_chinese].mean() == pytest.approx(1, abs=1e-3)
     projected = raw @ axis.build_projection()
-    means = [projected[who].mean(axis=0) for who in (is_chinese, ~is_chinese)]
-    np.testing.assert_allclose(*means, atol=1e-3)
+    np.testing.assert_allclose(
+        projected[is_chinese].mean(axis=0), projected[~is_chinese].mean(axis=0), atol=1e-3
+    )
 
 
 def test_where_languages_are_not_told_apart_there_is_no_axis() -> None:
