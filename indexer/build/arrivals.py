@@ -7,7 +7,14 @@ import numpy as np
 from indexer.build.context import BuildContext
 from indexer.errors import SnapshotError
 from indexer.metadata import Columns, MetadataStore
-from indexer.snapshot import ARRIVALS_FILE, CatalogueStats, Times, read_arrival_dates, read_arrivals
+from indexer.snapshot import (
+    ARRIVALS_FILE,
+    CatalogueStats,
+    Times,
+    read_arrival_dates,
+    read_arrival_years,
+    read_arrivals,
+)
 
 _MIN_SHARED = 0.5  # of the items that the parent must have held, else it is another catalogue
 _LOOKUP_ROWS = 10_000
@@ -16,19 +23,29 @@ _LOOKUP_ROWS = 10_000
 def store_arrivals(context: BuildContext, stats: CatalogueStats) -> Times:
     """Write when each item arrived, `(n,) float64` Unix seconds, NaN where that is unknown.
 
-    It is the date of the item where the catalogue has one. An item without a date that the live
-    snapshot does not hold arrives with this build.
+    It is the date of the item where the catalogue has one that is past. An item without such a date
+    that the live snapshot does not hold arrives with this build. What was there before has the time
+    of then, and of the first snapshot that of its year, if it has any.
 
     Args:
         context: Of the build; the columns of the items are written already.
         stats: Of the items.
     """
-    arrivals = read_arrival_dates(Columns.open(context.work / "columns"))
-    is_undated = np.isnan(arrivals)
-    if is_undated.any():
-        arrivals[is_undated] = _find_first_seen(context, stats)[is_undated]
+    columns = Columns.open(context.work / "columns")
+    arrivals = read_arrival_dates(columns)
+    now = context.started_at.timestamp()
+    arrivals[arrivals > now] = np.nan  # it is there already, and would be new until then
+    if np.isnan(arrivals).any():
+        arrivals = _fill(arrivals, _find_first_seen(context, stats))
+        years = read_arrival_years(columns)
+        arrivals = _fill(arrivals, np.where(years > now, np.nan, years))
     np.save(context.work / ARRIVALS_FILE, arrivals)
     return arrivals
+
+
+def _fill(times: Times, others: Times) -> Times:
+    """Return times with others where they are unknown, `(n,)`."""
+    return np.where(np.isnan(times), others, times)
 
 
 def _find_first_seen(context: BuildContext, stats: CatalogueStats) -> Times:

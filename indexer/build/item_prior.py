@@ -4,7 +4,11 @@ import numpy as np
 
 from indexer.build.context import BuildContext
 from indexer.build.raw_vectors import EncodedCatalogue
-from indexer.build.representatives import compute_representative_scores
+from indexer.build.representatives import (
+    REPRESENTATIVE_COUNT,
+    compute_representative_scores,
+    score_in_order,
+)
 from indexer.metadata import Columns
 from indexer.snapshot import CatalogueStats, ItemPrior, read_arrivals
 from indexer.taste import TasteModel
@@ -16,7 +20,10 @@ def build_item_prior(
     taste: TasteModel | None,
     catalogue: EncodedCatalogue,
 ) -> ItemPrior:
-    """Return the prior that was learned, or ratings and representatives if none was.
+    """Return the prior that was learned, or ratings if none was.
+
+    Without one, the first of a list for nobody are the items that most people picked, or where
+    nobody picked anything those that represent the catalogue.
 
     Args:
         context: Of the build; columns and arrivals are written already.
@@ -26,6 +33,10 @@ def build_item_prior(
     """
     if taste is not None and taste.has_prior:
         return ItemPrior(taste.prior, taste.newness)
+    if taste is not None and taste.has_picks:
+        picked = np.argsort(-taste.picks, kind="stable")[:REPRESENTATIVE_COUNT]
+        popular = score_in_order(picked[taste.picks[picked] > 0], stats)
+        return ItemPrior(stats.rating_prior + popular, popular)
     representatives = compute_representative_scores(
         Columns.open(context.work / "columns"),
         stats,

@@ -42,9 +42,19 @@ def compute_representative_scores(
         arrivals: `(n,)`, when each item arrived.
         read_meaning: Returns the meaning vectors `(m, d) float32` of rows, of unit length.
     """
-    scores = np.zeros(len(columns), np.float32)
     chosen = choose_representatives(read_meaning, _rate_quality(columns, stats, arrivals))
+    return score_in_order(chosen, stats)
+
+
+def score_in_order(chosen: Rows, stats: CatalogueStats) -> NDArray[np.float32]:
+    """Return what rows gain to come first in a given order, `(n,) float32`, 0 for others.
+
+    Args:
+        chosen: The rows, the first first.
+        stats: Of the items; with its rating prior they come before all others.
+    """
     rated = stats.rating_prior
+    scores = np.zeros(len(rated), np.float32)
     steps = REPRESENTATIVE_SCALE * 0.5 ** (np.arange(len(chosen)) / _HALF_PLACES)
     scores[chosen] = rated.max(initial=0) + steps - rated[chosen]
     return scores

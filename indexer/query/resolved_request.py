@@ -27,6 +27,7 @@ from indexer.snapshot import Manifest
 
 _PRIOR_INPUT = QueryInput(Role.PRIOR, 1.0, {"kind": "popularity"})
 _NEW_INPUT = QueryInput(Role.PRIOR_PART, 1.0, {"kind": "new"})
+_PICKED_INPUT = QueryInput(Role.PRIOR_PART, 1.0, {"kind": "popularity"})
 _REPRESENTATIVE_INPUT = QueryInput(Role.PRIOR_PART, 1.0, {"kind": "representative"})
 
 
@@ -95,15 +96,19 @@ def resolve_request(catalogue: Catalogue, request: Request, *, now: float) -> Re
 def _list_prior_parts(catalogue: Catalogue, inputs: Sequence[QueryInput]) -> list[QueryInput]:
     """Return the input of the prior part, none if the part does not count.
 
-    That an item represents the catalogue counts only while nothing is known of what is wanted: its
+    That an item represents the catalogue, or is picked most where popularity was of no use to
+    anybody with a history, counts only while nothing is known of what is wanted: its
     score is that of an item for nobody.
     """
     if not catalogue.manifest.layout.prior_part:
         return []
-    if catalogue.taste is not None and catalogue.taste.has_prior:
+    taste = catalogue.taste
+    if taste is not None and taste.has_prior:
         return [_NEW_INPUT]
     is_anything_wanted = any(i.weight > 0 and not i.is_prior for i in inputs)
-    return [] if is_anything_wanted else [_REPRESENTATIVE_INPUT]
+    if is_anything_wanted:
+        return []
+    return [_PICKED_INPUT if taste is not None and taste.has_picks else _REPRESENTATIVE_INPUT]
 
 
 def _let_query_lead(inputs: list[QueryInput], scenario: Scenario) -> list[QueryInput]:

@@ -4,7 +4,13 @@ In: the files of a build and a `Manifest` that describes them.
 Out: the path of the live snapshot or a named one, its files checked; locks, and old ones deleted.
 """
 
-from indexer.snapshot.arrivals import ARRIVALS_FILE, Times, read_arrival_dates, read_arrivals
+from indexer.snapshot.arrivals import (
+    ARRIVALS_FILE,
+    Times,
+    read_arrival_dates,
+    read_arrival_years,
+    read_arrivals,
+)
 from indexer.snapshot.checksums import (
     TUNED_LAYER_FILE,
     check_files,
@@ -54,6 +60,7 @@ __all__ = [
     "prune",
     "publish",
     "read_arrival_dates",
+    "read_arrival_years",
     "read_arrivals",
     "read_current_id",
     "read_manifest",

@@ -1,5 +1,6 @@
 """Date fields and the first snapshot that held an item to the time at which the item arrived."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from indexer.metadata import Columns, FieldType, RowValueKind
 
 ARRIVALS_FILE = "arrivals.npy"
-# The first that exists is used; a year stands for its first day.
+# The first that exists is used.
 _DATE_FIELDS = ("created_at", "published_at", "published", "release_date", "released")
 _YEAR_FIELDS = ("year", "release_year")
 _FIRST_YEAR, _LAST_YEAR = 1000, 2999
@@ -23,15 +24,30 @@ def read_arrival_dates(columns: Columns) -> Times:
     Args:
         columns: Of the items.
     """
+    return _read_latest(columns, _DATE_FIELDS, lambda seconds: seconds)
+
+
+def read_arrival_years(columns: Columns) -> Times:
+    """Return the first second of the latest year that each item names, `(n,)`.
+
+    Args:
+        columns: Of the items.
+    """
+    return _read_latest(columns, _YEAR_FIELDS, _convert_years)
+
+
+def _read_latest(
+    columns: Columns, names: Sequence[str], convert: Callable[[Times], Times]
+) -> Times:
+    """Return the latest time that each item has in the first field that exists, `(n,)`."""
     known = columns.schema.fields
     dated = (FieldType.DATE, FieldType.NUMBER, FieldType.MIXED)
-    for name in (*_DATE_FIELDS, *_YEAR_FIELDS):
+    for name in names:
         if name in known and known[name].type in dated:
             numbers = columns.read_values(name, RowValueKind.NUMBERS)
-            values = _convert_years(numbers.values) if name in _YEAR_FIELDS else numbers.values
-            dates = np.full(len(columns), -np.inf)
-            np.maximum.at(dates, numbers.rows, values)
-            return np.where(np.isneginf(dates), np.nan, dates)
+            times = np.full(len(columns), -np.inf)
+            np.maximum.at(times, numbers.rows, convert(numbers.values))
+            return np.where(np.isneginf(times), np.nan, times)
     return np.full(len(columns), np.nan)
 
 

@@ -248,6 +248,7 @@ def fold_weights(
     )
     prior, picked_prior_stats = blocks.weigh_prior(settings)
     newness, arrival_prior = blocks.weigh_newness(settings)
+    picks = blocks.pick_counts[settings.prior_half_life].astype(np.float32)
     return TasteModel(
         targets=text.targets,
         sources=text.sources * np.float32(settings.text_weight),
@@ -255,6 +256,8 @@ def fold_weights(
         picked_prior_stats=picked_prior_stats,
         newness=newness,
         arrival_prior=arrival_prior,
+        picks=picks,
+        has_picks=bool(picks.any()),
         neighbours=replace(near, values=near.values * np.float32(settings.neighbour_weight)),
         context_directions=ContextDirections(
             blocks.context_directions.names,

@@ -56,6 +56,9 @@ class TasteModel:
         picked_prior_stats: Mean and spread of the prior over picks.
         newness: `(n,) float32`, the part of the prior that items have because they arrived lately.
         arrival_prior: The prior of an item that arrives after the snapshot.
+        picks: `(n,) float32`, decayed number of picks of each item, whatever the prior weighs; not
+            saved, and of a saved model empty.
+        has_picks: Whether anybody picked anything.
         neighbours: For each item the items that follow it, with strengths.
         context_directions: Directions that a context adds to the meaning part of query vectors.
         settings: The learned settings.
@@ -68,6 +71,8 @@ class TasteModel:
     picked_prior_stats: PickedPriorStats
     newness: Block
     arrival_prior: float
+    picks: Block
+    has_picks: bool
     neighbours: Neighbours
     context_directions: ContextDirections
     settings: TasteSettings
@@ -120,6 +125,7 @@ class TasteModel:
             "settings": asdict(self.settings),
             "usual_prior": asdict(self.picked_prior_stats),
             "arrival_prior": self.arrival_prior,
+            "has_picks": self.has_picks,
             "circumstances": self.context_directions.names,
             "report": dict(self.report),
         }
@@ -143,10 +149,12 @@ class TasteModel:
                 tensors["targets"],
                 tensors["sources"],
                 tensors["prior"],
-                # The next three are missing in earlier releases.
+                # The next five are missing in earlier releases.
                 PickedPriorStats(**facts.get("usual_prior", {})),
                 tensors.get("newness", np.zeros_like(tensors["prior"])),
                 facts.get("arrival_prior", float(np.median(tensors["prior"]))),
+                np.zeros(0, np.float32),
+                facts.get("has_picks", False),
                 Neighbours(tensors["starts"], tensors["rows"], tensors["values"]),
                 ContextDirections(
                     tuple((column, word) for column, word in facts["circumstances"]),

@@ -58,7 +58,7 @@ _DECADES = {
 _CURRENCIES = {
     "€": "EUR", "euro": "EUR", "euros": "EUR", "eur": "EUR", "$": "USD", "dollar": "USD",
     "dollars": "USD", "usd": "USD", "bucks": "USD", "£": "GBP", "gbp": "GBP", "quid": "GBP",
-    "yuan": "CNY", "rmb": "CNY", "cny": "CNY",
+    "yuan": "CNY", "rmb": "CNY", "cny": "CNY", "¥": "¥",
 }  # fmt: skip
 _KINDS = (
     r"(?:movies?|films?|books?|novels?|songs?|music|albums?|hits|games?|series|shows?|classics"

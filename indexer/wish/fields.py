@@ -17,6 +17,11 @@ _DATE_FIELDS = (
 )  # fmt: skip
 _PRICE_FIELDS = ("price", "cost", "sale_price", "unit_price", "价格", "售价", "单价")
 _CURRENCY_FIELDS = ("currency", "price_currency", "币种", "货币")
+_CURRENCY_SIGNS = {
+    "€": "EUR", "$": "USD", "US$": "USD", "£": "GBP", "¥": "CNY", "￥": "CNY", "元": "CNY",
+    "块": "CNY", "块钱": "CNY", "人民币": "CNY", "RMB": "CNY", "美元": "USD", "欧元": "EUR",
+    "英镑": "GBP",
+}  # fmt: skip
 _CHILDREN_VALUES = (
     "children", "for children", "with children", "kids", "for kids", "with kids", "children's",
     "亲子", "儿童", "少儿", "适合孩子", "适合儿童", "童书",
@@ -25,6 +30,8 @@ _CHILDREN_SPELLINGS = tuple(
     dict.fromkeys(form for v in _CHILDREN_VALUES for form in (v, v.capitalize(), v.title()))
 )
 _EARLIEST_YEAR, _LATEST_YEAR = 500, 2200
+_MIN_YEAR_SHARE = 0.9
+_YEN_OR_YUAN = "¥"
 
 
 def build_phrase_filter(
@@ -59,9 +66,18 @@ def _build_year_filter(bounds: Mapping[str, float], schema: Schema) -> dict[str,
 
 
 def _holds_years(info: FieldInfo) -> bool:
-    if info.type is not FieldType.NUMBER or info.minimum is None or info.maximum is None:
+    """Whether nearly all of the commonest values are years; a few odd ones do no harm."""
+    if info.type not in (FieldType.NUMBER, FieldType.MIXED):
         return False
-    return info.minimum >= _EARLIEST_YEAR and info.maximum <= _LATEST_YEAR
+    if not info.top_values:
+        return _is_year(info.minimum) and _is_year(info.maximum)
+    total = sum(count for _, count in info.top_values)
+    years = sum(count for value, count in info.top_values if _is_year(value))
+    return years >= _MIN_YEAR_SHARE * total
+
+
+def _is_year(value: object) -> bool:
+    return isinstance(value, int | float) and _EARLIEST_YEAR <= value <= _LATEST_YEAR
 
 
 def _to_instants(operator: str, year: int) -> tuple[str, str]:
@@ -78,10 +94,22 @@ def _build_price_filter(phrase: WishPhrase, schema: Schema) -> dict[str, Any] | 
         return None
     for name in _CURRENCY_FIELDS:
         info = schema.fields.get(name)
-        codes = {str(value).upper() for value, _ in info.top_values} if info else set()
-        if codes and (phrase.currency is None or codes != {phrase.currency}):
+        codes = {_name_currency(str(value)) for value, _ in info.top_values} if info else set()
+        if codes and not _is_in_currency(phrase.currency, codes):
             return None
     return {prices[0]: dict(phrase.bounds)}
+
+
+def _is_in_currency(currency: str | None, codes: set[str]) -> bool:
+    """Whether all prices are in the currency of a phrase; ¥ is that of China and of Japan."""
+    if currency == _YEN_OR_YUAN:
+        return codes in ({"CNY"}, {"JPY"})
+    return currency is not None and codes == {currency}
+
+
+def _name_currency(word: str) -> str:
+    """Return the ISO code of a currency that a catalogue names by its sign or in Chinese."""
+    return _CURRENCY_SIGNS.get(word.strip(), word.strip().upper())
 
 
 def _build_children_filter(

@@ -92,6 +92,44 @@ def test_what_the_last_snapshot_did_not_hold_arrived_with_the_new_one(tmp_path: 
     assert np.isnan([*read_own(build(tmp_path, others)).values()]).all()  # another catalogue
 
 
+def test_a_date_to_come_is_none_and_what_is_added_later_arrives_then_whatever_its_year(
+    tmp_path: Path,
+) -> None:
+    rows = rows_of(6)
+    rows[0]["created_at"] = "2999-01-01"
+    rows[1]["year"] = 1950
+    first = read_own(build(tmp_path, rows))
+    assert np.isnan(first["i000"])
+    assert first["i001"] == datetime(1950, 1, 1, tzinfo=UTC).timestamp()
+    before = datetime.now(UTC).timestamp()
+    more = [*rows, {"id": "old", "title": "sea", "year": 1960}]
+    second = read_own(build(tmp_path, more))
+    assert second["old"] >= before  # new in the catalogue, if not in the world
+    assert second["i001"] == first["i001"]
+
+
+def test_where_popularity_helps_nobody_with_a_history_it_still_orders_the_list_for_nobody(
+    tmp_path: Path,
+) -> None:
+    rows = rows_of(30)
+    path = tmp_path / "picks.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", "item_id", "event"])
+        for item, count in (("i007", 3), ("i021", 2), ("i003", 1)):
+            writer.writerows([f"u{n}", item, "purchase"] for n in range(count))
+    root = build(tmp_path, rows, path)
+    with closing(Index.open(root, encoder=WordEncoder(dim=32))) as index:
+        assert index.taste is not None
+        assert not index.taste.has_prior  # six picks prove nothing
+        answer = index.recommend(k=4)
+        assert [hit.id for hit in answer][:3] == ["i007", "i021", "i003"]
+        assert [reason["kind"] for reason in answer[0].reasons] == ["popularity"]
+        assert answer[3].score == pytest.approx(0, abs=1e-6)
+        liked = index.recommend(history=["i000"], k=30)
+        assert all(r["kind"] != "popularity" for hit in liked for r in hit.reasons)
+
+
 def test_only_what_arrived_lately_gains_by_it_and_says_so(tmp_path: Path) -> None:
     rows = rows_of(60)
     picks = write_picks(tmp_path / "picks.csv", [row["id"] for row in rows[:50]])

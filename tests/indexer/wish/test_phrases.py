@@ -54,7 +54,7 @@ PRICES: list[tuple[str, dict[str, float], str | None, str]] = [
     ("两百块钱以上的手表", {"gte": 200}, "CNY", "手表"),
     ("50到100元的书", {"gte": 50, "lte": 100}, "CNY", "书"),
     ("不到三万元", {"lt": 30_000}, "CNY", ""),
-    ("under 20 ¥", {"lt": 20}, None, ""),
+    ("under 20 ¥", {"lt": 20}, "¥", ""),
 ]
 CHILDREN = [
     "games for children",
@@ -101,6 +101,27 @@ def test_what_is_for_children_is_read(text: str) -> None:
 @pytest.mark.parametrize("text", TRAPS)
 def test_what_only_looks_like_a_bound_is_left_alone(text: str) -> None:
     assert find_phrases(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "80s and 90s music",
+        "music from the 80s or the 90s",
+        "movies from 1984 or 1994",
+        "nothing from the 90s",
+        "songs after 1990 but not 1994",
+        "90年代和80年代的歌",
+        "1994年以前的电影，但不要1990年的",
+    ],
+)
+def test_a_time_of_which_half_would_be_read_is_left_alone(text: str) -> None:
+    assert find_phrases(text) == []
+
+
+def test_two_bounds_of_one_stretch_are_both_read() -> None:
+    found = find_phrases("films after 1950 and before 1970")
+    assert [phrase.bounds for phrase in found] == [{"gt": 1950}, {"lt": 1970}]
 
 
 def test_several_phrases_are_read_in_order() -> None:

@@ -195,6 +195,28 @@ def test_it_is_never_guessed_which_field_is_meant() -> None:
     assert build("for children", field("tags", FieldType.STRING)) is None
 
 
+def test_a_few_odd_years_do_not_take_the_others_away() -> None:
+    usual = tuple((float(year), 5) for year in range(1990, 2000))
+    for kind in (FieldType.NUMBER, FieldType.MIXED):
+        year = field("year", kind, top_values=(*usual, (9999.0, 1), ("circa 1950", 1)))
+        assert build("before 1995", year) == {"year": {"lt": 1995}}
+    grades = field("year", FieldType.NUMBER, top_values=((1.0, 50), (2.0, 40), (1999.0, 1)))
+    assert build("before 1995", grades) is None
+
+
+@pytest.mark.parametrize(
+    ("sign", "wish"),
+    [("€", "under 20 euros"), ("$", "under $20"), ("¥", "under ¥20"), ("¥", "二十块以内"),
+     ("元", "不超过20元"), ("jpy", "under ¥20"), ("RMB", "under 20 yuan")],
+)  # fmt: skip
+def test_a_currency_is_known_by_its_sign(sign: str, wish: str) -> None:
+    price = field("price", FieldType.NUMBER)
+    money = field("currency", FieldType.STRING, top_values=((sign, 3),))
+    assert build(wish, price, money) is not None
+    other = field("currency", FieldType.STRING, top_values=((sign, 3), ("£", 1)))
+    assert build(wish, price, other) is None
+
+
 def test_money_of_another_currency_is_no_filter() -> None:
     price = field("price", FieldType.NUMBER)
     euros = field("currency", FieldType.STRING, top_values=(("EUR", 3),))
