@@ -189,4 +189,5 @@ def test_the_documentation_names_every_call_and_field(client: TestClient) -> Non
         "user_id", "session_id", "k", "scenario", "history", "interests", "query", "context", "at",
         "filter", "exclude", "include_seen", "min_score", "seed", "weights", "fields", "explain",
         "cursor", "diversity", "max_per", "boost", "pin", "explore", "validate_only", "llm",
+        "read_wish",
     }  # fmt: skip
