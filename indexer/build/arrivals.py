@@ -57,8 +57,9 @@ def _find_first_seen(context: BuildContext, stats: CatalogueStats) -> Times:
     try:
         before = read_arrivals(context.parent.folder, manifest.counts["items"])
         rows = _find_parent_rows(context, stats.ids)
-    except (SnapshotError, OSError, ValueError):
-        return unknown  # the parent is damaged
+    except (SnapshotError, OSError, ValueError) as error:
+        context.note(f"when items were first seen is not known any more: {error}")
+        return unknown
     is_known = rows >= 0
     if is_known.mean() < _MIN_SHARED:
         return unknown

@@ -17,7 +17,7 @@ MIN_DEVIATION, MAX_DEVIATION = -1.0, 2.0
 NEW_SHARE = 0.1  # of all events: what arrived within the newest of them is new
 NEW_HALF_LIFE = 0.05  # share of all events after which an arrival counts half
 _LENT_UNTIL = 0.2  # share of all events after which nothing is lent any more
-_MIN_ARRIVALS = 20
+_PRIOR_ARRIVALS = 20
 
 Prior = NDArray[np.float32]
 
@@ -104,19 +104,24 @@ def estimate_early_picks(counts: NDArray[np.float64], arrival_ages: NDArray[np.f
     """Return how many picks an item has that arrived lately.
 
     It is the number whose prior is the mean prior of the items that arrived within the last
-    `NEW_SHARE` of the events: the mean of picks themselves would be that of a few successes. With
-    fewer than `_MIN_ARRIVALS` of them, it is the median of all items that were ever picked.
+    `NEW_SHARE` of the events: the mean of picks themselves would be that of a few successes. The
+    median item of those that were ever picked counts as another `_PRIOR_ARRIVALS` of them.
 
     Args:
         counts: `(n,)` from `count_picks`.
         arrival_ages: `(n,)`, see `Events`; empty if nothing is known.
     """
-    if len(arrival_ages):
-        counted = counts[(arrival_ages > 0) & (arrival_ages <= NEW_SHARE)]
-        if len(counted) >= _MIN_ARRIVALS:
-            return float(np.expm1(np.log1p(counted).mean()))
     picked = counts[counts > 0]
-    return float(np.median(picked)) if len(picked) else 0.0
+    if not len(picked):
+        return 0.0
+    total = _PRIOR_ARRIVALS * np.log1p(np.median(picked))
+    weight = _PRIOR_ARRIVALS
+    if len(arrival_ages):
+        # What arrived after all events had no time to be picked.
+        counted = counts[(arrival_ages > 0) & (arrival_ages <= NEW_SHARE)]
+        total += np.log1p(counted).sum()
+        weight += len(counted)
+    return float(np.expm1(total / weight))
 
 
 def compute_picked_prior_stats(prior: Prior, counts: NDArray[np.float64]) -> PickedPriorStats:

@@ -83,7 +83,7 @@ _UNIT = re.compile(r"[€$£¥]|(?:euros?|eur|dollars?|usd|bucks|gbp|quid|yuan|r
 _FLAGS = re.IGNORECASE
 _TIME_PATTERN = re.compile(
     rf"\b(?P<relation>{_any_of(_TIMES)})\s+(?P<point>{_POINT})"
-    rf"(?:\s+(?P<onwards>on(?:wards?)?)\b|\s*(?:to|until|till|through|-|–)\s*(?P<last>{_POINT}))?",
+    rf"(?:\s+(?P<onwards>onwards?\b|on(?=\s*(?:$|[,;.!?]|and\b|or\b)))|\s*(?:to|until|till|through|-|–)\s*(?P<last>{_POINT}))?",
     _FLAGS,
 )
 _BETWEEN_PATTERN = re.compile(
@@ -103,7 +103,7 @@ _PRICE_BETWEEN_PATTERN = re.compile(
     _FLAGS,
 )
 _CHILDREN_PATTERN = re.compile(
-    r"\b(?:suitable\s+)?for\s+(?:(?:my|our|the|small|young|little)\s+){0,2}(?:children|kids|toddlers)\b"
+    r"\b(?:suitable\s+)?for\s+(?:(?:my|our|the|small|young|little)\s+){0,2}(?:children|kids|toddlers)\b(?!['’]|\s+(?:of|with)\b)"
     r"|\b(?:kid|child)[-\s]friendly\b",
     _FLAGS,
 )
@@ -113,6 +113,11 @@ _STORY = re.compile(
     r"(?:\b(?:set|life|lives?|living|lived|born|happen(?:s|ed|ing)?|world|takes?\s+place|story|war"
     r"|about|just|shortly|long|day|night|years?)|\b(?:not|no|never)|n['’]t)\s*$",
     _FLAGS,
+)
+# What follows a number that it is only a part of, and what says that it is no price.
+_MAGNITUDE = re.compile(r"[\w%]|[.,]\d|\s*(?:k|m|bn|thousand|million|billion|trillion)\b", _FLAGS)
+_NO_PRICE = re.compile(
+    r"\b(?:budgets?|gross(?:ed|ing)?|earn(?:ed|ing)?|made|worth|revenues?)\b", _FLAGS
 )
 _NEGATION = re.compile(r"(?:\b(?:not|no|never)|n['’]t)\s*$", _FLAGS)
 
@@ -124,9 +129,10 @@ def list_english_phrases(text: str) -> Iterator[WishPhrase]:
             bounds = read(match)
             if bounds is not None:
                 yield WishPhrase(Subject.YEAR, bounds, match.start(), match.end())
-    for pattern in _PRICE_PATTERNS:
+    for pattern in () if _NO_PRICE.search(text) else _PRICE_PATTERNS:
         for match in _find_unless(_NEGATION, text, pattern):
-            yield from _read_price(match)
+            if not _MAGNITUDE.match(text, match.end()):
+                yield from _read_price(match)
     for match in _find_unless(_NEGATION, text, _CHILDREN_PATTERN):
         yield WishPhrase(Subject.CHILDREN, {}, match.start(), match.end())
 

@@ -66,6 +66,8 @@ def read_own(root: Path) -> dict[str, float]:
         ("published", "2026-04", datetime(2026, 4, 1, tzinfo=UTC).timestamp()),
         ("year", 1995, datetime(1995, 1, 1, tzinfo=UTC).timestamp()),
         ("year", 12, np.nan),
+        ("released", 2024, datetime(2024, 1, 1, tzinfo=UTC).timestamp()),
+        ("created_at", 1_775_347_200, 1_775_347_200.0),
         ("pages", 1995, np.nan),
     ],
 )

@@ -26,17 +26,20 @@ def test_an_arrival_is_lent_half_as_much_whenever_a_twentieth_of_the_events_has_
     ages = np.array([0.0, 0.05, 0.1, 0.5, np.nan], np.float32)
     counts = np.array([0.0, 0.0, 7.0, 0.0, 1.0])
     lent = lend_picks(counts, ages)
-    # Two arrivals are too few to judge by: all that were picked have 7 and 1, whose median is 4.
-    np.testing.assert_allclose(lent, [4, 2, 1, 0, 0], rtol=1e-5)
+    # Two arrivals have 0 and 7 picks; all that were picked have 7 and 1, whose median, 4, counts as
+    # twenty more.
+    early = (1 * 8 * 5**20) ** (1 / 22) - 1
+    np.testing.assert_allclose(lent, [early, early / 2, early / 4, 0, 0], rtol=1e-5)
     assert not lend_picks(counts, np.zeros(0, np.float32)).any()
 
 
 def test_arrivals_are_worth_what_the_mean_prior_of_the_lately_arrived_is() -> None:
-    # Twenty of the newest tenth have 3 picks or 0, so that their mean prior is half of log(4): that
-    # of one pick. Those that arrived after all events had no chance; the old ones count nothing.
-    counts = np.r_[np.tile([3.0, 0.0], 10), np.zeros(10), np.full(30, 999.0)]
+    # Twenty of the newest tenth have 3 picks or 0, so that their mean prior is half of log(4). The
+    # median of what was picked, 3, counts as twenty more: together that is 3/4 of log(4). What
+    # arrived after all events had no chance.
+    counts = np.r_[np.tile([3.0, 0.0], 10), np.zeros(10), np.full(30, 3.0)]
     ages = np.r_[np.full(20, 0.1), np.zeros(10), np.full(15, 0.11), np.full(15, np.nan)]
-    assert estimate_early_picks(counts, ages.astype(np.float32)) == pytest.approx(1.0)
+    assert estimate_early_picks(counts, ages.astype(np.float32)) == pytest.approx(4**0.75 - 1)
     assert estimate_early_picks(np.zeros(3), np.zeros(0, np.float32)) == 0.0
 
 

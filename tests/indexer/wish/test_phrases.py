@@ -113,10 +113,23 @@ def test_what_only_looks_like_a_bound_is_left_alone(text: str) -> None:
         "songs after 1990 but not 1994",
         "90年代和80年代的歌",
         "1994年以前的电影，但不要1990年的",
+        "a film with a budget over $100 million",
+        "made more than $5 billion",
+        "under $1.5k",
+        "under $20 million",
+        "gift for my kids' teacher",
+        "books for children of divorced parents",
     ],
 )
-def test_a_time_of_which_half_would_be_read_is_left_alone(text: str) -> None:
+def test_what_would_be_half_read_is_left_alone(text: str) -> None:
     assert find_phrases(text) == []
+
+
+def test_on_means_onwards_only_where_the_time_ends() -> None:
+    for text in ("films from 1985 on", "films from 1985 onwards with music"):
+        assert [phrase.bounds for phrase in find_phrases(text)] == [{"gte": 1985}]
+    (phrase,) = find_phrases("films from 1985 on Netflix")
+    assert phrase.bounds == {"gte": 1985, "lte": 1985}
 
 
 def test_two_bounds_of_one_stretch_are_both_read() -> None:
