@@ -16,7 +16,9 @@ import pytest
 from indexer import Index, ReleaseError, build_index, snapshot
 from indexer.reading.interaction import Interaction
 from indexer.release import candidate_model
+from indexer.release.candidate_model import CandidateModel
 from indexer.taste import fit as fitting
+from indexer.taste.events import Events
 from indexer.taste.model import TasteModel
 from indexer.taste.settings import TasteSettings
 from tests.indexer.evaluation.worlds import write_world
@@ -206,11 +208,13 @@ def test_no_model_has_seen_the_holdout_it_answers(
 ) -> None:
     newest: list[float] = []
 
-    def watched(rows: Sequence[Interaction], *given: Any, **named: Any) -> TasteModel:
-        newest.append(max((row.at or 0.0 for row in rows), default=0.0))
-        return fitting.fit_taste(rows, *given, **named)
+    real = candidate_model.CandidateModel._build_events
 
-    monkeypatch.setattr(candidate_model, "fit_taste", watched)
+    def watched(self: CandidateModel, rows: Sequence[Interaction]) -> Events:
+        newest.append(max((row.at or 0.0 for row in rows), default=0.0))
+        return real(self, rows)
+
+    monkeypatch.setattr(candidate_model.CandidateModel, "_build_events", watched)
     report = build(root, BY_TIME)
     cut = BY_TIME[int(0.9 * len(BY_TIME))].at
     assert newest
