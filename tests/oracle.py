@@ -202,7 +202,7 @@ class World:
     def _lead(self, body: Mapping[str, Any]) -> float:
         """How much more a query weighs beside a profile."""
         scenario = SCENARIOS[body.get("scenario") or "default"]
-        past = [part[1] for part in self._past(body, scenario)]
+        past = [part[1] for part in self._past(body, scenario) if part[0].startswith("item:")]
         return scenario.lead_weight if any(past) or body.get("interests") else 1.0
 
     def _out(self, body: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:

@@ -111,9 +111,17 @@ def _list_prior_parts(catalogue: Catalogue, inputs: Sequence[QueryInput]) -> lis
     return [_PICKED_INPUT if taste is not None and taste.has_picks else _REPRESENTATIVE_INPUT]
 
 
+def _is_of_profile(query_input: QueryInput) -> bool:
+    is_typed = query_input.entry is not None and query_input.item_id is None
+    return query_input.role is Role.PROFILE and bool(query_input.weight) and not is_typed
+
+
 def _let_query_lead(inputs: list[QueryInput], scenario: Scenario) -> list[QueryInput]:
-    """Return the inputs with more weight for the query, if there is a profile beside it."""
-    if not any(i.role is Role.PROFILE and i.weight for i in inputs):
+    """Return the inputs with more weight for the query beside items or interests.
+
+    A text in the history was typed as the query was: neither leads over the other.
+    """
+    if not any(_is_of_profile(i) for i in inputs):
         return inputs
     return [
         i.with_weight(i.weight * scenario.lead_weight)

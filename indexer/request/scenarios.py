@@ -35,7 +35,7 @@ class Scenario:
         hidden_by: The events after which an item is not recommended again; None: all events except
             `NON_HIDING_EVENTS`.
         query_weight: Weight of the typed query; the whole profile has 1.
-        lead_weight: Factor of `query_weight` where there is a profile, too: above 1, so that what
+        lead_weight: Factor of `query_weight` beside items or interests: above 1, so that what
             somebody asks for now leads, and the profile orders what fits.
         interest_weight: Weight of a declared interest; the latest liked item has 1.
         ideal_weight: Weight of the description of the ideal item; the whole profile has 1.
@@ -68,7 +68,7 @@ class Scenario:
     query_weight: float = 1.0
     # By looking at lists of films for 20 wishes beside a history of children's films: with 1 they
     # were the same films whatever the wish.
-    lead_weight: float = 3.0
+    lead_weight: float = 1.5
     interest_weight: float = 1.0
     ideal_weight: float = 0.5
     context_weight: float = 0.4

@@ -68,6 +68,7 @@ def test_a_query_weighs_its_lead_only_beside_a_profile(films: Index) -> None:
     alone = weigh()
     assert alone == {"query": 1.0, "words": pytest.approx(0.3)}
     assert weigh(history=["nobody"]) == alone
+    assert weigh(history=[{"text": "rain"}]) == alone  # typed, as the query is
     expected = {kind: pytest.approx(lead * weight) for kind, weight in alone.items()}
     assert weigh(history=["f02"]) == weigh(interests=["rain"]) == expected
 
