@@ -10,7 +10,7 @@ from indexer.build.representatives import (
     score_in_order,
 )
 from indexer.metadata import Columns
-from indexer.snapshot import CatalogueStats, ItemPrior, read_arrivals
+from indexer.snapshot import CatalogueStats, ItemPrior, Times
 from indexer.taste import TasteModel
 
 
@@ -19,6 +19,7 @@ def build_item_prior(
     stats: CatalogueStats,
     taste: TasteModel | None,
     catalogue: EncodedCatalogue,
+    arrivals: Times,
 ) -> ItemPrior:
     """Return the prior that was learned, or ratings if none was.
 
@@ -26,10 +27,11 @@ def build_item_prior(
     nobody picked anything those that represent the catalogue.
 
     Args:
-        context: Of the build; columns and arrivals are written already.
+        context: Of the build; the columns are written already.
         stats: Of the items.
         taste: What was learned; None if there are no interactions.
         catalogue: The items as the build's encoder sees them.
+        arrivals: `(n,)`, when each item arrived.
     """
     if taste is not None and taste.has_prior:
         return ItemPrior(taste.prior, taste.newness)
@@ -40,7 +42,7 @@ def build_item_prior(
     representatives = compute_representative_scores(
         Columns.open(context.work / "columns"),
         stats,
-        read_arrivals(context.work, len(stats.ids)),
+        arrivals,
         lambda rows: catalogue.space.map_items(catalogue.raw[rows].astype(np.float32)),
     )
     return ItemPrior(stats.rating_prior + representatives, representatives)

@@ -246,7 +246,8 @@ def _write_files(
     has_data = has_training_data(context.options)
     arrivals = store_arrivals(context, stats)
     learned = learn_taste(context, catalogue, stats.ids, arrivals) if has_data else None
-    prior = build_item_prior(context, stats, learned.model if learned else None, catalogue)
+    taste = learned.model if learned else None
+    prior = build_item_prior(context, stats, taste, catalogue, arrivals)
     layout, index = _write_index(context, prior, catalogue, learned)
     manifest = build_manifest(context, sources, stats, layout, index, learned=learned is not None)
     release = None

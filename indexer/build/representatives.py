@@ -116,9 +116,7 @@ def _read_votes(columns: Columns) -> NDArray[np.float64] | None:
     for name in _VOTE_FIELDS:
         if name in known and known[name].type is FieldType.NUMBER:
             numbers = columns.read_values(name, RowValueKind.NUMBERS)
-            votes = np.zeros(len(columns))
-            np.maximum.at(votes, numbers.rows, numbers.values)
-            return votes
+            return np.maximum(numbers.find_largest(len(columns)), 0)
     return None
 
 

@@ -145,11 +145,12 @@ class MeaningSpace:
             SnapshotError: If the file is missing or damaged.
         """
         names = ("item_mean", "query_mean", "projection", "likeness")
-        item_mean, query_mean, projection, likeness = load_tensors(path, *names)
         try:
-            (query_projection,) = load_tensors(path, "query_projection")
-        except SnapshotError:  # of an earlier release
-            query_projection = projection
+            parts = load_tensors(path, *names, "query_projection")
+        except SnapshotError:  # of an earlier release, or damaged: then this fails too
+            parts = load_tensors(path, *names)
+        item_mean, query_mean, projection, likeness, *others = parts
+        query_projection = others[0] if others else projection
         return cls(item_mean, query_mean, projection, query_projection, likeness)
 
 

@@ -50,6 +50,12 @@ class RowValues:
         rows = [part.rows for part in parts] or [np.empty(0, np.int64)]
         return cls(np.concatenate(rows).astype(np.int64), np.concatenate(values))
 
+    def find_largest(self, count: int) -> NDArray[np.float64]:
+        """Return the largest number of each row, `(count,)`; minus infinity without a value."""
+        largest = np.full(count, -np.inf)
+        np.maximum.at(largest, self.rows, self.values)
+        return largest
+
     def select(self, kept: NDArray[np.bool_]) -> "RowValues":
         """Return the pairs that are kept, `(z,) bool`."""
         return RowValues(self.rows[kept], self.values[kept])

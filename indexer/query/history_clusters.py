@@ -1,7 +1,7 @@
 """A longer history to a few clusters of liked items, each of which gets a query vector. Pure.
 
-Used by scenarios with `cluster_vectors` when the snapshot has no taste model; otherwise
-`interest_clusters` does a similar job.
+Used by scenarios with `cluster_vectors` when the snapshot has no taste model and
+`interest_clusters` finds no two interests.
 """
 
 from collections.abc import Sequence

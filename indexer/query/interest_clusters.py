@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.arrays import Rows, Vectors
+from indexer.query.history_clusters import MIN_LIKED
 from indexer.query.inputs import InputColumns
 
-MIN_LIKED = 8  # a history with fewer liked items is short
 _MAX_LIKED_ITEMS = 32  # only the latest are clustered; 64 take twice the time
 _MIN_CLUSTER_SHARE, _MIN_CLUSTER_ITEMS = 0.15, 3
 _MIN_LINKAGE_COSINE = 0.1  # groups with a lower mean cosine are not joined

@@ -102,10 +102,7 @@ def _find_publication_field(catalogue: Catalogue) -> str | None:
 
 def _read_timestamps(catalogue: Catalogue, name: str) -> NDArray[np.float64]:
     """Return the latest date of each row, `(n,)` Unix seconds; minus infinity without a date."""
-    row_values = catalogue.row_values(name, RowValueKind.NUMBERS)
-    timestamps = np.full(catalogue.count, -np.inf)
-    np.maximum.at(timestamps, row_values.rows, row_values.values)
-    return timestamps
+    return catalogue.row_values(name, RowValueKind.NUMBERS).find_largest(catalogue.count)
 
 
 def find_newest_rows(catalogue: Catalogue, allowed: Mask, limit: int) -> Rows:

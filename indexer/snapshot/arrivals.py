@@ -1,6 +1,7 @@
 """Date fields and the first snapshot that held an item to the time at which the item arrived."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,7 @@ def _read_latest(
     for name in names:
         if name in known and known[name].type in dated:
             numbers = columns.read_values(name, RowValueKind.NUMBERS)
-            times = np.full(len(columns), -np.inf)
-            np.maximum.at(times, numbers.rows, convert(numbers.values))
+            times = replace(numbers, values=convert(numbers.values)).find_largest(len(columns))
             found = np.where(np.isnan(found) & ~np.isneginf(times), times, found)
     return found
 
